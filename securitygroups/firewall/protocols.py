@@ -1,0 +1,155 @@
+"""The one table of what each protocol asks for, and the check of a rule's shape against it.
+
+Imports nothing. Read by values, models (constraints), forms, the admin, documents and the tests.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+MAX_PORT = 65535
+
+
+class Action(StrEnum):
+    """What a rule does with a packet that it matches."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+
+    @property
+    def label(self) -> str:
+        return self.value.capitalize()
+
+
+class Direction(StrEnum):
+    """Seen from the VM: In = towards it, Out = from it."""
+
+    IN = "in"
+    OUT = "out"
+
+    @property
+    def label(self) -> str:
+        return self.value.capitalize()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a value is refused, in words that say what to type instead, and values that can be taken with one click."""
+
+    message: str
+    suggestions: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """What one protocol of the rule form covers and which fields it has.
+
+    `number` is the IP protocol number it matches, None where it matches every number; `only_ip` tells whether frames
+    that are not IP (ARP and others) are beyond it; `columns` are the optional fields that a rule of it may set.
+    """
+
+    name: str
+    label: str
+    number: int | None
+    only_ip: bool
+    columns: frozenset[str]
+    covers: str
+
+
+_PORTS = frozenset({"port_start", "port_end"})
+COLUMNS = ("source", "destination", "port_start", "port_end")
+COLUMN_LABELS = {
+    "source": "Source IP Address",
+    "destination": "Destination IP Address",
+    "port_start": "Destination Port Range",
+    "port_end": "Destination Port Range",
+}
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol("tcp", "TCP", 6, True, _PORTS | {"source"}, "TCP over IPv4 and IPv6"),
+        Protocol("udp", "UDP", 17, True, _PORTS | {"source"}, "UDP over IPv4 and IPv6"),
+        Protocol("sctp", "SCTP", 132, True, _PORTS | {"source"}, "SCTP over IPv4 and IPv6"),
+        Protocol(
+            "ip",
+            "IP",
+            None,
+            True,
+            frozenset({"source", "destination"}),
+            "every IPv4 or IPv6 packet: TCP, UDP, ICMP and all others",
+        ),
+        Protocol("all", "All", None, False, frozenset(), "every packet, frames that are not IP (ARP) too"),
+    )
+}
+PORT_NUMBERS = frozenset(p.number for p in PROTOCOLS.values() if p.number is not None)
+"""IP protocol numbers whose packets carry a destination port here: 6, 17 and 132."""
+
+
+def with_column(column: str) -> str:
+    """The protocols that have `column`, in words: "TCP, UDP or SCTP"."""
+    labels = [p.label for p in PROTOCOLS.values() if column in p.columns]
+    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} or {labels[-1]}"
+
+
+def _foreign(protocol: Protocol, values: Mapping[str, Any]) -> Iterator[tuple[str, Problem]]:
+    """Fields that are set although the protocol does not have them."""
+    for column in COLUMNS:
+        if values.get(column) is not None and column not in protocol.columns:
+            label = "Destination Port Range" if column in _PORTS else COLUMN_LABELS[column]
+            yield (
+                column,
+                Problem(
+                    f"{protocol.label} rules have no {label}: leave it empty, "
+                    f"or choose {with_column(column)} as the protocol."
+                ),
+            )
+
+
+def _ports(start: int | None, end: int | None) -> Iterator[tuple[str, Problem]]:
+    """Ports out of 0-65535, an end without a start, a start after the end."""
+    sound = True
+    for column, port in (("port_start", start), ("port_end", end)):
+        if port is not None and not 0 <= port <= MAX_PORT:
+            sound = False
+            yield column, Problem(f"{port} is not a port: type a number from 0 to {MAX_PORT}.")
+    if start is None and end is not None and sound:
+        yield (
+            "port_start",
+            Problem(
+                f"The range has no start: type {end} here for that one port, or clear the end port for every port."
+            ),
+        )
+    if start is not None and end is None and sound:
+        yield "port_end", Problem(f"The range has no end: type {start} here for that one port.", (str(start),))
+    if start is not None and end is not None and sound and start > end:
+        yield (
+            "port_end",
+            Problem(f"The range starts at {start} but ends at {end}. Did you mean {end}–{start}?", (f"{end}-{start}",)),
+        )
+
+
+def shape_errors(protocol: str, values: Mapping[str, Any]) -> dict[str, Problem]:
+    """What is wrong with a rule's optional fields for its protocol, by field name; empty when all is well.
+
+    `values` maps the names in COLUMNS to a network (with `version`), a port number, or None where nothing is set.
+    """
+    known = PROTOCOLS.get(protocol)
+    if known is None:
+        names = ", ".join(p.label for p in PROTOCOLS.values())
+        return {"protocol": Problem(f"“{protocol}” is not a protocol of a rule: choose {names}.")}
+    errors = dict(_foreign(known, values))
+    if known.columns >= _PORTS:
+        errors |= dict(_ports(values.get("port_start"), values.get("port_end")))
+    source, destination = values.get("source"), values.get("destination")
+    both_set = source is not None and destination is not None and not {"source", "destination"} & errors.keys()
+    if both_set and source.version != destination.version:
+        errors["destination"] = Problem(
+            f"The source is IPv{source.version} but the destination is IPv{destination.version}: no packet has both. "
+            f"Type an IPv{source.version} destination, or make two rules."
+        )
+    return errors

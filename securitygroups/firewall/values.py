@@ -1,0 +1,302 @@
+"""Networks, rules and packets as frozen values, and how text becomes one.
+
+Imports protocols only. Called by every room that handles a rule or a packet.
+"""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from securitygroups.firewall.protocols import COLUMNS, PORT_NUMBERS, PROTOCOLS, Action, Direction, Problem, shape_errors
+
+BITS = {4: 32, 6: 128}
+ICMP, ICMPV6 = 1, 58
+MAX_DESCRIPTION = 255
+PACKET_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+
+_MAPPED = int(ipaddress.IPv6Address("::ffff:0:0")) >> 32
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Refused(ValueError):
+    """A value that cannot be taken; `problem` says why and what to type instead."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Network:
+    """Addresses of one family that share a prefix. `first` is the network address as a number."""
+
+    version: int
+    first: int
+    prefix: int
+
+    @property
+    def last(self) -> int:
+        """The highest address, as a number."""
+        return self.first | ((1 << (BITS[self.version] - self.prefix)) - 1)
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether this is all of its family: 0.0.0.0/0 or ::/0."""
+        return self.prefix == 0
+
+    def __str__(self) -> str:
+        return f"{address_text(self.version, self.first)}/{self.prefix}"
+
+
+def address_text(version: int, address: int) -> str:
+    """An address as people write it; the family is told, for numbers below 2³² exist in both."""
+    return str(ipaddress.IPv4Address(address) if version == 4 else ipaddress.IPv6Address(address))
+
+
+def _octal_hint(text: str) -> Problem | None:
+    parts = text.split(".")
+    if len(parts) == 4 and all(part.isascii() and part.isdigit() for part in parts):
+        plain = ".".join(str(int(part)) for part in parts)
+        if plain != text and all(int(part) <= 255 for part in parts):
+            return Problem(
+                f"{text} has a leading zero, which some programs read as octal. Type {plain} if that is what you mean.",
+                (plain,),
+            )
+    return None
+
+
+def parse_address(text: str) -> tuple[int, int]:
+    """(version, number) of one address. Raises Refused."""
+    text = text.strip()
+    if "/" in text:
+        raise Refused(
+            Problem(f"{_short(text)} is a network: type one address of it, without the part from “/” on."),
+        )
+    if "%" in text:
+        plain = text.split("%", 1)[0]
+        raise Refused(Problem(f"A zone id (%…) means nothing in a packet or a rule: type {_short(plain)}.", (plain,)))
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        hint = _octal_hint(text)
+        raise Refused(
+            hint or Problem(f"“{_short(text)}” is not an IP address: type one such as 203.0.113.7 or 2001:db8::7.")
+        ) from None
+    return address.version, int(address)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _prefix(text: str, version: int, host: str) -> int:
+    bits = BITS[version]
+    if text.isascii() and text.isdigit() and len(text) <= 4:
+        number = int(text)
+        if number > bits:
+            raise Refused(
+                Problem(
+                    f"/{number} is too long for IPv{version}: type a prefix from 0 to {bits}, "
+                    f"{host}/{bits} for the one address.",
+                    (f"{host}/{bits}",),
+                )
+            )
+        if str(number) != text:
+            raise Refused(Problem(f"/{text} has a leading zero: type {host}/{number}.", (f"{host}/{number}",)))
+        return number
+    try:
+        mask = ipaddress.ip_network(f"0.0.0.0/{text}").prefixlen if version == 4 and "." in text else None
+    except ValueError:
+        mask = None
+    if mask is not None:
+        raise Refused(Problem(f"Type the prefix length instead of a mask: {host}/{mask}.", (f"{host}/{mask}",)))
+    raise Refused(
+        Problem(f"“/{_short(text)}” is not a prefix length: type a number from 0 to {bits}, such as {host}/{bits}.")
+    )
+
+
+@lru_cache(maxsize=4096)
+def parse_network(text: str) -> Network:
+    """One address or a network in CIDR notation. Raises Refused; host bits are never masked away silently."""
+    text = text.strip()
+    host, slash, prefix_text = text.partition("/")
+    if "%" in text:
+        plain = host.split("%", 1)[0] + (slash + prefix_text.split("%")[0] if slash and "%" not in prefix_text else "")
+        raise Refused(Problem(f"A zone id (%…) means nothing in a rule: type {_short(plain)}.", (plain,)))
+    try:
+        version, number = parse_address(host)
+    except Refused as refusal:
+        if refusal.problem.suggestions and slash:
+            plain = f"{refusal.problem.suggestions[0]}/{prefix_text}"
+            raise Refused(
+                Problem(
+                    f"{_short(text)} has a leading zero, which some programs read as octal. Type {plain}.", (plain,)
+                )
+            ) from None
+        if not refusal.problem.suggestions:
+            raise Refused(
+                Problem(
+                    f"“{_short(text)}” is not an IP address or network: type one such as 203.0.113.7, "
+                    "203.0.113.0/24 or 2001:db8::/32, or leave it empty for any address."
+                )
+            ) from None
+        raise
+    bits = BITS[version]
+    prefix = _prefix(prefix_text, version, host) if slash else bits
+    if version == 6 and prefix > 96 and number >> 32 == _MAPPED:
+        plain = address_text(4, number & 0xFFFFFFFF) + (f"/{prefix - 96}" if prefix < 128 else "")
+        raise Refused(
+            Problem(
+                f"{_short(text)} is an IPv4 address written as IPv6; packets carry it as IPv4. Type {plain}.", (plain,)
+            )
+        )
+    masked = number >> (bits - prefix) << (bits - prefix)
+    if masked != number:
+        one, whole = f"{address_text(version, number)}/{bits}", f"{address_text(version, masked)}/{prefix}"
+        raise Refused(
+            Problem(
+                f"{_short(text)} is an address inside a network. Type {one} for that one address, "
+                f"or {whole} for the whole network.",
+                (one, whole),
+            )
+        )
+    return Network(version, number, prefix)
+
+
+def description_problem(text: str, longest: int = MAX_DESCRIPTION) -> Problem | None:
+    """Why a line of text cannot be kept, or None. Line breaks and control characters would forge lines in exports."""
+    if len(text) > longest:
+        return Problem(f"This is {len(text)} characters long: {longest} is the most.")
+    if _CONTROL.search(text):
+        return Problem("This has a line break or a control character: type one line of plain text.")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of a security group. None means "any"; ports are 0-65535, both ends included.
+
+    `uid` is the rule's identity through edits and moves, "" for one that was never stored; it takes no part in
+    equality. Nothing is checked at construction: `problems()` tells what is wrong.
+    """
+
+    action: Action
+    direction: Direction
+    protocol: str
+    source: Network | None = None
+    destination: Network | None = None
+    port_start: int | None = None
+    port_end: int | None = None
+    description: str = ""
+    enabled: bool = True
+    uid: str = field(default="", compare=False)
+
+    def problems(self) -> dict[str, Problem]:
+        """What is wrong with the rule, by field name; empty when it can be stored."""
+        errors = shape_errors(self.protocol, {column: getattr(self, column) for column in COLUMNS})
+        problem = description_problem(self.description)
+        return errors | {"description": problem} if problem else errors
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """The packet that opens a connection, or a frame that is not IP.
+
+    `version` is 4 or 6, or None where the frame is not IP; then protocol and addresses are None too. `protocol` is the
+    IP protocol number 0-255. `port` is the destination port of a TCP, UDP or SCTP packet, else None.
+    """
+
+    direction: Direction
+    version: int | None = None
+    protocol: int | None = None
+    source: int | None = None
+    destination: int | None = None
+    port: int | None = None
+
+
+NON_IP = "non-ip"
+
+
+def packet_problems(
+    protocol: str | int | None, source: object | None, destination: object | None, port: int | None
+) -> dict[str, Problem]:
+    """What is missing or too much for a packet of this protocol, by field: "protocol", "source", "destination", "port".
+
+    `protocol` is tcp, udp, sctp, icmp, non-ip or a number 0-255.
+    """
+    errors: dict[str, Problem] = {}
+    if isinstance(protocol, str) and protocol not in {*PACKET_PROTOCOLS, "icmp", NON_IP}:
+        errors["protocol"] = Problem(
+            f"“{_short(protocol)}” is not a packet's protocol: type tcp, udp, sctp, icmp, non-ip or a number from 0 to 255."
+        )
+    elif protocol is None or (isinstance(protocol, int) and not 0 <= protocol <= 255):
+        errors["protocol"] = Problem(
+            "An IP protocol is a number from 0 to 255 (47 is GRE, 50 is ESP): type one of them."
+        )
+    if errors:
+        return errors
+    number = PACKET_PROTOCOLS.get(protocol) if isinstance(protocol, str) else protocol
+    for name, address in (("source", source), ("destination", destination)):
+        if protocol == NON_IP and address is not None:
+            errors[name] = Problem("A frame that is not IP has no IP address: leave this empty.")
+        if protocol != NON_IP and address is None:
+            errors[name] = Problem("Type the packet's address, such as 203.0.113.9 or 2001:db8::9.")
+    if number in PORT_NUMBERS:
+        if port is None:
+            errors["port"] = Problem("Type the packet's destination port, a number from 0 to 65535.")
+        elif not 0 <= port <= 65535:
+            errors["port"] = Problem(f"{port} is not a port: type a number from 0 to 65535.")
+    elif port is not None:
+        errors["port"] = Problem("Only TCP, UDP and SCTP packets have a port: leave this empty.")
+    return errors
+
+
+def make_packet(
+    direction: Direction,
+    protocol: str | int,
+    source: tuple[int, int] | None,
+    destination: tuple[int, int] | None,
+    port: int | None,
+) -> Packet:
+    """A packet from checked parts (see packet_problems); addresses are (version, number). Raises Refused on mixed families."""
+    if source is None or destination is None:
+        return Packet(direction)
+    version = source[0]
+    if destination[0] != version:
+        raise Refused(
+            Problem(
+                f"The source is IPv{version} but the destination is IPv{destination[0]}: "
+                f"type an IPv{version} destination, for a packet has one family."
+            )
+        )
+    if protocol == "icmp":
+        number = ICMP if version == 4 else ICMPV6
+    else:
+        number = protocol if isinstance(protocol, int) else PACKET_PROTOCOLS[protocol]
+    return Packet(direction, version, number, source[1], destination[1], port)
+
+
+RuleList = Sequence[Rule]
+
+__all__ = [
+    "BITS",
+    "NON_IP",
+    "PACKET_PROTOCOLS",
+    "PROTOCOLS",
+    "Action",
+    "Direction",
+    "Network",
+    "Packet",
+    "Problem",
+    "Refused",
+    "Rule",
+    "RuleList",
+    "address_text",
+    "description_problem",
+    "make_packet",
+    "packet_problems",
+    "parse_address",
+    "parse_network",
+]
