@@ -5,6 +5,7 @@ Imports protocols and values. Called by the packet test, the command line and ev
 
 from dataclasses import dataclass
 from enum import Enum
+from itertools import repeat
 from typing import NamedTuple
 
 from securitygroups.firewall.protocols import PROTOCOLS, Action
@@ -58,7 +59,7 @@ _ONLY_IP = frozenset(name for name, protocol in PROTOCOLS.items() if protocol.on
 def _differs(rule: Rule, packet: Packet) -> int:
     """The conditions of `rule` that `packet` does not meet, as a mask; 0 = the rule matches."""
     mask = 0
-    if rule.direction is not packet.direction:
+    if rule.direction != packet.direction:
         mask = _DIRECTION
     number = _NUMBER[rule.protocol]
     if number is None:
@@ -92,16 +93,18 @@ def decide(rules: RuleList, packet: Packet) -> Decision:
 
     The trace has one step for every rule, in order, those behind the match as not reached.
     """
+    step, passed, off = Step._make, Outcome.PASSED, Outcome.OFF
     steps: list[Step] = []
     append = steps.append
     for place, rule in enumerate(rules, 1):
         mask = _differs(rule, packet)
         if not rule.enabled:
-            append(Step(place, rule, Outcome.OFF, _FIELDS[mask]))
+            append(step((place, rule, off, _FIELDS[mask])))
         elif mask:
-            append(Step(place, rule, Outcome.PASSED, _FIELDS[mask]))
+            append(step((place, rule, passed, _FIELDS[mask])))
         else:
             append(Step(place, rule, Outcome.MATCHED, ()))
-            steps += [Step(p, r, Outcome.NOT_REACHED, ()) for p, r in enumerate(rules[place:], place + 1)]
+            behind = rules[place:]
+            steps += map(Step, range(place + 1, len(rules) + 1), behind, repeat(Outcome.NOT_REACHED), repeat(()))
             return Decision(rule.action, place, tuple(steps))
     return Decision(Action.DROP, None, tuple(steps))

@@ -55,8 +55,8 @@ def move(rules: RuleList, places: Collection[int], to: int) -> Rules:
     """
     if to < 1:
         raise NoSuchPlace(f"There is no place {to}: the first is 1.")
-    moved = [rules[place - 1] for place in sorted(frozenset(places)) if _check(rules, place) is None]
     rest = remove(rules, places)
+    moved = [rules[place - 1] for place in sorted(frozenset(places))]
     at = min(to - 1, len(rest))
     return (*rest[:at], *moved, *rest[at:])
 

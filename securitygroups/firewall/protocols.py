@@ -3,6 +3,7 @@
 Imports nothing. Read by values, models (constraints), forms, the admin, documents and the tests.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,9 +34,22 @@ class Direction(StrEnum):
         return self.value.capitalize()
 
 
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, line breaks, characters that turn the reading direction of what follows, halves of characters."""
+
+
+def shown(text: object) -> str:
+    """What somebody sent, fit to be quoted in a message: short, on one line, and always encodable."""
+    line = UNPRINTABLE.sub("\ufffd", str(text))
+    return line if len(line) <= 60 else line[:57] + "…"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a value is refused, in words that say what to type instead, and values that can be taken with one click."""
+    """Why a value is refused, in words that say what to type instead, and values that can be taken with one click.
+
+    Each suggestion is valid in place of what was refused; one for a port range reads "80-443".
+    """
 
     message: str
     suggestions: tuple[str, ...] = ()
@@ -100,11 +114,10 @@ def _foreign(protocol: Protocol, values: Mapping[str, Any]) -> Iterator[tuple[st
     """Fields that are set although the protocol does not have them."""
     for column in COLUMNS:
         if values.get(column) is not None and column not in protocol.columns:
-            label = "Destination Port Range" if column in _PORTS else COLUMN_LABELS[column]
             yield (
                 column,
                 Problem(
-                    f"{protocol.label} rules have no {label}: leave it empty, "
+                    f"{protocol.label} rules have no {COLUMN_LABELS[column]}: leave it empty, "
                     f"or choose {with_column(column)} as the protocol."
                 ),
             )
@@ -116,12 +129,13 @@ def _ports(start: int | None, end: int | None) -> Iterator[tuple[str, Problem]]:
     for column, port in (("port_start", start), ("port_end", end)):
         if port is not None and not 0 <= port <= MAX_PORT:
             sound = False
-            yield column, Problem(f"{port} is not a port: type a number from 0 to {MAX_PORT}.")
+            yield column, Problem(f"{shown(port)} is not a port: type a number from 0 to {MAX_PORT}.")
     if start is None and end is not None and sound:
         yield (
             "port_start",
             Problem(
-                f"The range has no start: type {end} here for that one port, or clear the end port for every port."
+                f"The range has no start: type {end} here for that one port, or clear the end port for every port.",
+                (str(end),),
             ),
         )
     if start is not None and end is None and sound:
@@ -140,14 +154,19 @@ def shape_errors(protocol: str, values: Mapping[str, Any]) -> dict[str, Problem]
     """
     known = PROTOCOLS.get(protocol)
     if known is None:
-        names = ", ".join(p.label for p in PROTOCOLS.values())
-        return {"protocol": Problem(f"“{protocol}” is not a protocol of a rule: choose {names}.")}
+        meant = protocol.strip().lower()
+        return {
+            "protocol": Problem(
+                f"“{shown(protocol)}” is not a protocol of a rule: write one of {', '.join(PROTOCOLS)}.",
+                (meant,) if meant in PROTOCOLS else (),
+            )
+        }
     errors = dict(_foreign(known, values))
     if known.columns >= _PORTS:
         errors |= dict(_ports(values.get("port_start"), values.get("port_end")))
     source, destination = values.get("source"), values.get("destination")
-    both_set = source is not None and destination is not None and not {"source", "destination"} & errors.keys()
-    if both_set and source.version != destination.version:
+    sound = not {"source", "destination"} & errors.keys()
+    if sound and source is not None and destination is not None and source.version != destination.version:
         errors["destination"] = Problem(
             f"The source is IPv{source.version} but the destination is IPv{destination.version}: no packet has both. "
             f"Type an IPv{source.version} destination, or make two rules."

@@ -4,12 +4,22 @@ Imports protocols only. Called by every room that handles a rule or a packet.
 """
 
 import ipaddress
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from securitygroups.firewall.protocols import COLUMNS, PORT_NUMBERS, PROTOCOLS, Action, Direction, Problem, shape_errors
+from securitygroups.firewall.protocols import (
+    COLUMNS,
+    MAX_PORT,
+    PORT_NUMBERS,
+    PROTOCOLS,
+    UNPRINTABLE,
+    Action,
+    Direction,
+    Problem,
+    shape_errors,
+    shown,
+)
 
 BITS = {4: 32, 6: 128}
 ICMP, ICMPV6 = 1, 58
@@ -17,7 +27,6 @@ MAX_DESCRIPTION = 255
 PACKET_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 
 _MAPPED = int(ipaddress.IPv6Address("::ffff:0:0")) >> 32
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Refused(ValueError):
@@ -30,16 +39,16 @@ class Refused(ValueError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Network:
-    """Addresses of one family that share a prefix. `first` is the network address as a number."""
+    """Addresses of one family that share a prefix. `first` and `last` are its lowest and highest address, as numbers."""
 
     version: int
     first: int
     prefix: int
+    last: int = field(init=False, compare=False, repr=False)
 
-    @property
-    def last(self) -> int:
-        """The highest address, as a number."""
-        return self.first | ((1 << (BITS[self.version] - self.prefix)) - 1)
+    def __post_init__(self) -> None:
+        # Kept, not computed on each look: the evaluator asks for it once per rule and packet.
+        object.__setattr__(self, "last", self.first | ((1 << (BITS[self.version] - self.prefix)) - 1))
 
     @property
     def is_everything(self) -> bool:
@@ -52,112 +61,117 @@ class Network:
 
 def address_text(version: int, address: int) -> str:
     """An address as people write it; the family is told, for numbers below 2³² exist in both."""
-    return str(ipaddress.IPv4Address(address) if version == 4 else ipaddress.IPv6Address(address))
+    if version == 4:
+        return str(ipaddress.IPv4Address(address))
+    if address >> 32 == _MAPPED:
+        # Python's own spelling of these changed between versions, and files are to stay equal byte for byte.
+        return f"::ffff:{ipaddress.IPv4Address(address & 0xFFFFFFFF)}"
+    return str(ipaddress.IPv6Address(address))
 
 
-def _octal_hint(text: str) -> Problem | None:
+def _without_zeros(text: str) -> str | None:
+    """An IPv4 address without the leading zeros of `text`, None where that is not all that is wrong with it."""
     parts = text.split(".")
-    if len(parts) == 4 and all(part.isascii() and part.isdigit() for part in parts):
-        plain = ".".join(str(int(part)) for part in parts)
-        if plain != text and all(int(part) <= 255 for part in parts):
-            return Problem(
-                f"{text} has a leading zero, which some programs read as octal. Type {plain} if that is what you mean.",
-                (plain,),
-            )
-    return None
+    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) <= 8 for part in parts):
+        return None
+    numbers = [int(part) for part in parts]
+    return ".".join(map(str, numbers)) if max(numbers) <= 255 else None
 
 
 def parse_address(text: str) -> tuple[int, int]:
     """(version, number) of one address. Raises Refused."""
     text = text.strip()
     if "/" in text:
-        raise Refused(
-            Problem(f"{_short(text)} is a network: type one address of it, without the part from “/” on."),
-        )
+        raise Refused(Problem(f"{shown(text)} is a network: type one address of it, without the part from “/” on."))
     if "%" in text:
-        plain = text.split("%", 1)[0]
-        raise Refused(Problem(f"A zone id (%…) means nothing in a packet or a rule: type {_short(plain)}.", (plain,)))
+        plain = text.split("%", 1)[0].strip()
+        parse_address(plain)
+        raise Refused(Problem(f"A zone id (%…) means nothing in a packet or a rule: type {plain}.", (plain,)))
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        hint = _octal_hint(text)
-        raise Refused(
-            hint or Problem(f"“{_short(text)}” is not an IP address: type one such as 203.0.113.7 or 2001:db8::7.")
-        ) from None
-    return address.version, int(address)
+        pass
+    else:
+        return address.version, int(address)
+    meant = _without_zeros(text)
+    if meant is not None:
+        reason = f"{shown(text)} has a leading zero, which some programs read as octal."
+        raise Refused(Problem(f"{reason} Type {meant} if that is what you mean.", (meant,)))
+    raise Refused(Problem(f"“{shown(text)}” is not an IP address: type one such as 203.0.113.7 or 2001:db8::7."))
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "…"
+def _instead(reason: str, text: str) -> Refused:
+    """A refusal that offers `text`, or where that would be refused in its turn, what that refusal offers."""
+    try:
+        parse_network(text)
+    except Refused as refusal:
+        offers = refusal.problem.suggestions
+        if not offers:
+            return refusal
+    else:
+        offers = (text,)
+    return Refused(Problem(f"{reason} Type {' or '.join(offers)}.", offers))
 
 
 def _prefix(text: str, version: int, host: str) -> int:
     bits = BITS[version]
-    if text.isascii() and text.isdigit() and len(text) <= 4:
+    if text.isascii() and text.isdigit() and len(text) <= 8:
         number = int(text)
         if number > bits:
-            raise Refused(
-                Problem(
-                    f"/{number} is too long for IPv{version}: type a prefix from 0 to {bits}, "
-                    f"{host}/{bits} for the one address.",
-                    (f"{host}/{bits}",),
-                )
-            )
+            raise _instead(f"/{number} is too long for IPv{version}, where a prefix is 0 to {bits}.", f"{host}/{bits}")
         if str(number) != text:
-            raise Refused(Problem(f"/{text} has a leading zero: type {host}/{number}.", (f"{host}/{number}",)))
+            raise _instead(f"/{text} has a leading zero.", f"{host}/{number}")
         return number
     try:
         mask = ipaddress.ip_network(f"0.0.0.0/{text}").prefixlen if version == 4 and "." in text else None
     except ValueError:
         mask = None
     if mask is not None:
-        raise Refused(Problem(f"Type the prefix length instead of a mask: {host}/{mask}.", (f"{host}/{mask}",)))
-    raise Refused(
-        Problem(f"“/{_short(text)}” is not a prefix length: type a number from 0 to {bits}, such as {host}/{bits}.")
-    )
+        raise _instead("A network is written with its prefix length instead of a mask.", f"{host}/{mask}")
+    raise _instead(f"“/{shown(text)}” is not a prefix length, which is 0 to {bits}.", f"{host}/{bits}")
 
 
-@lru_cache(maxsize=4096)
 def parse_network(text: str) -> Network:
     """One address or a network in CIDR notation. Raises Refused; host bits are never masked away silently."""
-    text = text.strip()
+    return _parse_network(text.strip())
+
+
+# Stripped text that is a network is short, so what the cache holds is small whatever people send.
+@lru_cache(maxsize=4096)
+def _parse_network(text: str) -> Network:
     host, slash, prefix_text = text.partition("/")
     if "%" in text:
-        plain = host.split("%", 1)[0] + (slash + prefix_text.split("%")[0] if slash and "%" not in prefix_text else "")
-        raise Refused(Problem(f"A zone id (%…) means nothing in a rule: type {_short(plain)}.", (plain,)))
+        plain = "/".join(part.split("%", 1)[0].strip() for part in text.split("/"))
+        raise _instead("A zone id (%…) means nothing in a rule.", plain)
+    if slash and (host != host.strip() or prefix_text != prefix_text.strip()):
+        raise _instead(f"{shown(text)} has a space in it.", f"{host.strip()}/{prefix_text.strip()}")
     try:
         version, number = parse_address(host)
     except Refused as refusal:
-        if refusal.problem.suggestions and slash:
-            plain = f"{refusal.problem.suggestions[0]}/{prefix_text}"
-            raise Refused(
-                Problem(
-                    f"{_short(text)} has a leading zero, which some programs read as octal. Type {plain}.", (plain,)
-                )
-            ) from None
-        if not refusal.problem.suggestions:
-            raise Refused(
-                Problem(
-                    f"“{_short(text)}” is not an IP address or network: type one such as 203.0.113.7, "
-                    "203.0.113.0/24 or 2001:db8::/32, or leave it empty for any address."
-                )
-            ) from None
-        raise
-    bits = BITS[version]
-    prefix = _prefix(prefix_text, version, host) if slash else bits
-    if version == 6 and prefix > 96 and number >> 32 == _MAPPED:
-        plain = address_text(4, number & 0xFFFFFFFF) + (f"/{prefix - 96}" if prefix < 128 else "")
+        if refusal.problem.suggestions:
+            reason = f"{shown(text)} has a leading zero, which some programs read as octal."
+            raise _instead(reason, f"{refusal.problem.suggestions[0]}{slash}{prefix_text}") from None
         raise Refused(
             Problem(
-                f"{_short(text)} is an IPv4 address written as IPv6; packets carry it as IPv4. Type {plain}.", (plain,)
+                f"“{shown(text)}” is not an IP address or network: type one such as 203.0.113.7, "
+                "203.0.113.0/24 or 2001:db8::/32, or leave it empty for any address."
             )
+        ) from None
+    bits = BITS[version]
+    prefix = _prefix(prefix_text, version, host) if slash else bits
+    mapped = version == 6 and number >> 32 == _MAPPED
+    if mapped and prefix > 96:
+        raise _instead(
+            f"{shown(text)} is an IPv4 address written as IPv6; packets carry it as IPv4.",
+            address_text(4, number & 0xFFFFFFFF) + (f"/{prefix - 96}" if prefix < 128 else ""),
         )
     masked = number >> (bits - prefix) << (bits - prefix)
     if masked != number:
-        one, whole = f"{address_text(version, number)}/{bits}", f"{address_text(version, masked)}/{prefix}"
+        one = f"{address_text(4, number & 0xFFFFFFFF)}/32" if mapped else f"{address_text(version, number)}/{bits}"
+        whole = f"{address_text(version, masked)}/{prefix}"
         raise Refused(
             Problem(
-                f"{_short(text)} is an address inside a network. Type {one} for that one address, "
+                f"{shown(text)} is an address inside a network. Type {one} for that one address, "
                 f"or {whole} for the whole network.",
                 (one, whole),
             )
@@ -169,7 +183,7 @@ def description_problem(text: str, longest: int = MAX_DESCRIPTION) -> Problem | 
     """Why a line of text cannot be kept, or None. Line breaks and control characters would forge lines in exports."""
     if len(text) > longest:
         return Problem(f"This is {len(text)} characters long: {longest} is the most.")
-    if _CONTROL.search(text):
+    if UNPRINTABLE.search(text):
         return Problem("This has a line break or a control character: type one line of plain text.")
     return None
 
@@ -229,7 +243,7 @@ def packet_problems(
     errors: dict[str, Problem] = {}
     if isinstance(protocol, str) and protocol not in {*PACKET_PROTOCOLS, "icmp", NON_IP}:
         errors["protocol"] = Problem(
-            f"“{_short(protocol)}” is not a packet's protocol: type tcp, udp, sctp, icmp, non-ip or a number from 0 to 255."
+            f"“{shown(protocol)}” is not a packet's protocol: type tcp, udp, sctp, icmp, non-ip or a number from 0 to 255."
         )
     elif protocol is None or (isinstance(protocol, int) and not 0 <= protocol <= 255):
         errors["protocol"] = Problem(
@@ -245,9 +259,9 @@ def packet_problems(
             errors[name] = Problem("Type the packet's address, such as 203.0.113.9 or 2001:db8::9.")
     if number in PORT_NUMBERS:
         if port is None:
-            errors["port"] = Problem("Type the packet's destination port, a number from 0 to 65535.")
-        elif not 0 <= port <= 65535:
-            errors["port"] = Problem(f"{port} is not a port: type a number from 0 to 65535.")
+            errors["port"] = Problem(f"Type the packet's destination port, a number from 0 to {MAX_PORT}.")
+        elif not 0 <= port <= MAX_PORT:
+            errors["port"] = Problem(f"{shown(port)} is not a port: type a number from 0 to {MAX_PORT}.")
     elif port is not None:
         errors["port"] = Problem("Only TCP, UDP and SCTP packets have a port: leave this empty.")
     return errors

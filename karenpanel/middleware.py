@@ -1,0 +1,57 @@
+"""What every request and answer gets. Imports nothing of ours; called by Django through settings.MIDDLEWARE."""
+
+import secrets
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
+
+Next = Callable[[HttpRequest], HttpResponse]
+
+
+def request_id(get_response: Next) -> Next:
+    """A short id for each request: in its log lines, on error pages and in the X-Request-ID header."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.request_id = secrets.token_hex(6)  # type: ignore[attr-defined]
+        with structlog.contextvars.bound_contextvars(request_id=request.request_id):  # type: ignore[attr-defined]
+            response = get_response(request)
+        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        response.setdefault(
+            "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=(), interest-cohort=()"
+        )
+        return response
+
+    return middleware
+
+
+def htmx_answers(get_response: Next) -> Next:
+    """One URL gives a page or its part, so caches must tell them apart; a redirect that htmx would follow and swap
+    into the page (the sign-in page into a table) becomes a navigation of the whole page."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        patch_vary_headers(response, ["HX-Request"])
+        if request.headers.get("HX-Request") == "true" and response.status_code in (301, 302, 303, 307, 308):
+            moved = HttpResponse(status=204)
+            moved["HX-Redirect"] = response["Location"]
+            moved.cookies = response.cookies
+            patch_vary_headers(moved, ["HX-Request"])
+            return moved
+        return response
+
+    return middleware
+
+
+def private_pages(get_response: Next) -> Next:
+    """Pages of signed-in people, and the forms that sign them in, are kept by no cache and no back button."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if not response.has_header("Cache-Control"):
+            add_never_cache_headers(response)
+            patch_cache_control(response, no_store=True)
+        return response
+
+    return middleware

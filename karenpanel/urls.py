@@ -1,0 +1,32 @@
+"""Every address of the panel: the admin, signing in, and the app's own."""
+
+from allauth.account import views as account
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+from django.views.decorators.http import require_safe
+
+
+@login_not_required
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """For load balancers: this process answers. Says nothing of the database, or one outage would take every process out."""
+    return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
+
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("admin/", admin.site.urls),
+    # Of allauth just what the panel uses: what is not routed cannot be attacked.
+    path("sign-in/", account.login, name="account_login"),
+    path("sign-out/", account.logout, name="account_logout"),
+    path("password/", account.password_change, name="account_change_password"),
+    path("sign-in/again/", account.reauthenticate, name="account_reauthenticate"),
+    path("", include("securitygroups.urls")),
+]
+
+handler400 = "karenpanel.errors.bad_request"
+handler403 = "karenpanel.errors.forbidden"
+handler404 = "karenpanel.errors.not_found"
+handler500 = "karenpanel.errors.server_error"

@@ -1,0 +1,48 @@
+"""The app and its system checks: a configuration that would be dangerous says so with an id and a hint."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+
+class SecurityGroupsConfig(AppConfig):
+    name = "securitygroups"
+    verbose_name = "Security groups"
+
+    def ready(self) -> None:
+        register(check_limits)
+        register(check_transport, Tags.security)
+
+
+def check_limits(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The product's limits are numbers that leave it usable."""
+    names = (
+        "MAX_GROUPS_PER_PROJECT",
+        "MAX_RULES_PER_GROUP",
+        "MAX_MACHINES_PER_PROJECT",
+        "MAX_GROUPS_PER_MACHINE",
+        "PAGE_SIZE",
+    )
+    return [
+        Error(
+            f"{name} is {getattr(settings, name)}.", hint=f"Set {name} to a whole number from 1.", id="karenpanel.E001"
+        )
+        for name in names
+        if getattr(settings, name) < 1
+    ]
+
+
+def check_transport(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Plain HTTP is for loopback names alone: elsewhere the password would travel in the open."""
+    loopback = {"localhost", "127.0.0.1", "[::1]", "testserver", ".localhost"}
+    if settings.INSECURE_HTTP and not set(settings.ALLOWED_HOSTS) <= loopback:
+        return [
+            Error(
+                "INSECURE_HTTP is on for hosts that are not this machine.",
+                hint="Remove INSECURE_HTTP and serve over HTTPS, or keep ALLOWED_HOSTS to localhost, 127.0.0.1 and [::1].",
+                id="karenpanel.E002",
+            )
+        ]
+    return []

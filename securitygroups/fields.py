@@ -1,0 +1,121 @@
+"""The CIDR column: PostgreSQL `cidr` in the database, firewall.values.Network in Python, good messages in forms.
+
+Imports firewall. Called by models and forms.
+"""
+
+import ipaddress
+from functools import lru_cache
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.lookups import Lookup
+
+from securitygroups.firewall.protocols import Problem
+from securitygroups.firewall.values import Network, Refused, parse_network
+
+
+def refusal(problem: Problem, code: str = "refused") -> ValidationError:
+    """The problem as Django's error; the values that can be taken with one click go along in `params`."""
+    return ValidationError(problem.message.replace("%", "%%"), code=code, params={"suggestions": problem.suggestions})
+
+
+@lru_cache(maxsize=8192)
+def _stored(text: str) -> Network:
+    network = ipaddress.ip_network(text)
+    return Network(network.version, int(network.network_address), network.prefixlen)
+
+
+def to_network(value: Any) -> Network | None:
+    """A network from what a person or a program gave; "" and None mean any. Raises ValidationError."""
+    if value is None or isinstance(value, Network):
+        return value
+    text = str(value).strip()
+    if not text:
+        return None
+    try:
+        return parse_network(text)
+    except Refused as error:
+        raise refusal(error.problem) from None
+
+
+class NetworkFormField(forms.CharField):
+    """One address or network; None when left empty."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"required": False, "max_length": 200, "strip": True, **kwargs})
+        self.widget.attrs |= {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none", "class": "mono"}
+
+    def to_python(self, value: Any) -> Any:
+        return to_network(super().to_python(value))
+
+    def run_validators(self, value: Any) -> None:
+        super().run_validators("" if value is None else str(value))
+
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value is None else str(value)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed("" if initial is None else str(initial), data)
+
+
+class CidrField(models.Field[Any, Any]):
+    """A network or nothing. Read and written as Network; text is parsed."""
+
+    description = "IPv4 or IPv6 network"
+
+    def db_type(self, connection: Any) -> str:
+        return "cidr"
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Network | None:
+        return None if value is None else _stored(str(value))
+
+    def to_python(self, value: Any) -> Network | None:
+        return to_network(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = super().get_prep_value(value)
+        return None if value is None else str(to_network(value))
+
+    def value_to_string(self, obj: models.Model) -> str:
+        value = self.value_from_object(obj)
+        return "" if value is None else str(value)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(**{"form_class": NetworkFormField, "empty_value": None, **kwargs})
+
+
+class _Operator(Lookup[Any]):
+    """`column OPERATOR value`, the value an address or network in text; all three use a GiST inet_ops index."""
+
+    prepare_rhs = False
+    operator = ""
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        left, left_params = self.process_lhs(compiler, connection)
+        return f"{left}::inet {self.operator} %s::inet", [*left_params, str(self.rhs)]
+
+
+@CidrField.register_lookup
+class Covers(_Operator):
+    """The column's network contains the address or network, or is equal to it."""
+
+    lookup_name = "covers"
+    operator = ">>="
+
+
+@CidrField.register_lookup
+class Within(_Operator):
+    """The column's network lies in the given one, or is equal to it."""
+
+    lookup_name = "within"
+    operator = "<<="
+
+
+@CidrField.register_lookup
+class Overlaps(_Operator):
+    """The two networks share an address."""
+
+    lookup_name = "overlaps"
+    operator = "&&"

@@ -1,0 +1,90 @@
+"""What happened between two lists, rule by rule: added, removed, changed, moved. Traffic is difference.py's matter.
+
+Imports values. Called by operations (which rows to write, the revision's summary) and the history pages.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from securitygroups.firewall.values import Rule, RuleList
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One rule that differs; places count from 1, None where the rule is not in that list."""
+
+    old_place: int | None
+    new_place: int | None
+    old: Rule | None
+    new: Rule | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListChange:
+    """Rules are the same by identity (uid). `moved` is the smallest set whose moving explains the new order."""
+
+    added: tuple[Line, ...]
+    removed: tuple[Line, ...]
+    changed: tuple[Line, ...]
+    moved: tuple[Line, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed or self.moved)
+
+    @property
+    def summary(self) -> str:
+        """One line for the record: "Added rule 3. Moved rule 5 to 1."."""
+        parts = []
+        for word, lines in (("Added", self.added), ("Removed", self.removed), ("Changed", self.changed)):
+            if len(lines) == 1:
+                parts.append(f"{_word(word, lines[0])} rule {lines[0].new_place or lines[0].old_place}.")
+            elif lines:
+                parts.append(f"{word} {len(lines)} rules.")
+        if len(self.moved) == 1:
+            parts.append(f"Moved rule {self.moved[0].old_place} to {self.moved[0].new_place}.")
+        elif self.moved:
+            parts.append(f"Moved {len(self.moved)} rules.")
+        return " ".join(parts) or "No change."
+
+
+def _word(word: str, line: Line) -> str:
+    """A change of nothing but the switch says so."""
+    if line.old and line.new and line.old.enabled != line.new.enabled:
+        return "Switched on" if line.new.enabled else "Switched off"
+    return word
+
+
+def _kept_in_order(places: Sequence[int]) -> set[int]:
+    """Indexes of a longest increasing run of `places` (patience sorting): what need not move."""
+    tails: list[int] = []
+    heads: list[int] = []
+    before: list[int] = []
+    for index, place in enumerate(places):
+        at = bisect_left(tails, place)
+        before.append(heads[at - 1] if at else -1)
+        if at == len(tails):
+            tails.append(place)
+            heads.append(index)
+        else:
+            tails[at], heads[at] = place, index
+    kept: set[int] = set()
+    index = heads[-1] if heads else -1
+    while index >= 0:
+        kept.add(index)
+        index = before[index]
+    return kept
+
+
+def list_change(old: RuleList, new: RuleList) -> ListChange:
+    """Compare by identity; a rule without one is new."""
+    old_places = {rule.uid: place for place, rule in enumerate(old, 1)}
+    new_uids = {rule.uid for rule in new if rule.uid}
+    both = [(place, rule, old_places[rule.uid]) for place, rule in enumerate(new, 1) if rule.uid in old_places]
+    kept = _kept_in_order([old_place for _, _, old_place in both])
+    return ListChange(
+        added=tuple(Line(None, place, None, rule) for place, rule in enumerate(new, 1) if rule.uid not in old_places),
+        removed=tuple(Line(place, None, rule, None) for place, rule in enumerate(old, 1) if rule.uid not in new_uids),
+        changed=tuple(Line(o, n, old[o - 1], rule) for n, rule, o in both if old[o - 1] != rule),
+        moved=tuple(Line(o, n, old[o - 1], rule) for index, (n, rule, o) in enumerate(both) if index not in kept),
+    )

@@ -1,0 +1,397 @@
+"""A VM's effective list as an nftables ruleset: fails closed, one transaction for each change, equal bytes for equal input.
+
+Imports protocols and values. Called by the nftables command, the VM's page and the kernel tests. Statements and their
+meaning: nft(8) of nftables 1.0.6, the oldest version that these rulesets were loaded with.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action, Direction, shown
+from securitygroups.firewall.values import Refused, Rule, RuleList, description_problem, parse_address
+
+TABLE = "karenpanel"
+TAP_PATTERN = "tap*"
+MAX_TAP_NAME = 15
+"""Characters of a network interface's name: IFNAMSIZ of Linux without its closing zero byte."""
+
+_TAP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,13}\*")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,48}")
+_TRANSPORT = {6: "tcp", 17: "udp", 132: "sctp"}
+# nft looks for the protocol behind these IPv6 headers, so a packet's l4proto is never one of them.
+_EXTENSION_HEADERS = frozenset({0, 43, 44, 51, 60, 135, 139, 140})
+_REPLY, _NEW = 0x10000000, 0x20000000
+
+
+class Unenforceable(ValueError):
+    """What cannot be said exactly in the target; the message names it and says why. Nothing is compiled then."""
+
+
+class Target(StrEnum):
+    """Where the ruleset is loaded: how the VM's tap is connected, and what the host's kernel can do."""
+
+    BRIDGE = "bridge"
+    BRIDGE_MARK = "bridge-mark"
+    INET = "inet"
+
+    @property
+    def family(self) -> str:
+        """The nftables family of the table."""
+        return "inet" if self is Target.INET else "bridge"
+
+    @property
+    def label(self) -> str:
+        return {
+            Target.BRIDGE: "Tap on a Linux bridge, kernel with nf_conntrack_bridge (5.3 or newer)",
+            Target.BRIDGE_MARK: "Tap on a Linux bridge, kernel without nf_conntrack_bridge (needs br_netfilter)",
+            Target.INET: "Routed tap",
+        }[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A VM on a host. `uid` names its chains and counters, `tap` is its interface; name and addresses are only shown."""
+
+    uid: str
+    tap: str
+    name: str = ""
+    ipv4: str | None = None
+    ipv6: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformLine:
+    """A line of a VM's chains that no customer wrote. `what` names its counter; `why` is for people."""
+
+    direction: Direction
+    what: str
+    condition: str
+    action: Action
+    why: str
+
+    @property
+    def line(self) -> str:
+        """As nft reads it, without the counter."""
+        return f"{self.condition} {self.action}".lstrip()
+
+
+def _neighbour_lines() -> Iterator[PlatformLine]:
+    discovery = "ip6 nexthdr icmpv6 ip6 hoplimit 255 icmpv6 code 0 icmpv6 type"
+    yield PlatformLine(
+        Direction.IN,
+        "nd",
+        f"{discovery} {{ nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }}",
+        Action.ACCEPT,
+        "IPv6 neighbour and router discovery, which IPv6 needs to find its neighbours. "
+        "The hop limit of 255 shows that no router forwarded it.",
+    )
+    yield PlatformLine(
+        Direction.OUT,
+        "nd",
+        f"{discovery} {{ nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }}",
+        Action.ACCEPT,
+        "IPv6 neighbour and router discovery. A VM may ask for routers; that it is one, only its rules can let it say.",
+    )
+
+
+def _dhcp_lines() -> Iterator[PlatformLine]:
+    offer = "DHCP servers answer the VM, so that it gets its address."
+    yield PlatformLine(Direction.IN, "dhcp4", "ip protocol udp udp sport 67 udp dport 68", Action.ACCEPT, offer)
+    yield PlatformLine(
+        Direction.OUT,
+        "dhcp4",
+        "ip daddr 255.255.255.255 ip protocol udp udp sport 68 udp dport 67",
+        Action.ACCEPT,
+        "The VM asks for its address, by broadcast: to one server, this would be a way out for any data.",
+    )
+    yield PlatformLine(
+        Direction.IN,
+        "dhcp6",
+        "ip6 saddr fe80::/10 ip6 daddr fe80::/10 ip6 nexthdr udp udp sport 547 udp dport 546",
+        Action.ACCEPT,
+        "DHCPv6 servers and relays of the VM's own network answer it.",
+    )
+    yield PlatformLine(
+        Direction.OUT,
+        "dhcp6",
+        "ip6 saddr fe80::/10 ip6 daddr ff02::1:2 ip6 nexthdr udp udp sport 546 udp dport 547",
+        Action.ACCEPT,
+        "The VM asks for its IPv6 address.",
+    )
+
+
+def _state_lines(target: Target) -> Iterator[PlatformLine]:
+    reply, invalid = "ct state established,related", "ct state invalid"
+    if target is Target.BRIDGE:
+        # Without a connection nft calls the state invalid, and a frame that is not IP never has one.
+        invalid = f"meta protocol {{ ip, ip6 }} {invalid}"
+    elif target is Target.BRIDGE_MARK:
+        reply = f"meta mark & {_REPLY:#x} == {_REPLY:#x}"
+        # A packet that br_netfilter did not show to the state chains has neither bit: it is dropped, not judged.
+        invalid = f"meta protocol {{ ip, ip6 }} meta mark & {_NEW:#x} == 0x0"
+    for direction in Direction:
+        yield PlatformLine(
+            direction,
+            "reply",
+            reply,
+            Action.ACCEPT,
+            "Replies of an accepted connection, and ICMP errors about it. The rules judge the packet that opens it.",
+        )
+        yield PlatformLine(
+            direction,
+            "invalid",
+            invalid,
+            Action.DROP,
+            "Packets that neither open a connection nor belong to one, or have a wrong checksum.",
+        )
+
+
+def platform_lines(target: Target) -> tuple[PlatformLine, ...]:
+    """What stands above the rules in every VM's two chains, in order."""
+    bridged = target is not Target.INET
+    lines: list[PlatformLine] = []
+    for direction in Direction:
+        if bridged:
+            why = "A frame with a VLAN tag: the tag would hide the packet in it from the rules."
+            lines.append(PlatformLine(direction, "vlan", "ether type { 8021q, 8021ad }", Action.DROP, why))
+            why = "ARP: without it no IPv4 packet finds its way on an Ethernet."
+            lines.append(PlatformLine(direction, "arp", "meta protocol arp", Action.ACCEPT, why))
+    lines += [*_neighbour_lines(), *_dhcp_lines(), *_state_lines(target)]
+    return tuple(sorted(lines, key=lambda line: list(Direction).index(line.direction)))
+
+
+def rule_counter(machine: Machine, place: int, rule: Rule) -> str:
+    """The name of the rule's counter: by its identity, so that it survives moves; by its place where it has none."""
+    return f"hit.{machine.uid}.rule.{rule.uid}" if rule.uid else f"hit.{machine.uid}.place.{place}"
+
+
+def platform_counter(machine: Machine, direction: Direction, what: str) -> str:
+    """The name of the counter of a platform line; `what` is "none" for packets that no rule matched."""
+    return f"hit.{machine.uid}.{direction}.{what}"
+
+
+def _check_machine(machine: Machine, tap_pattern: str) -> None:
+    if not _ID.fullmatch(machine.uid):
+        raise Unenforceable(
+            f"The VM's identity “{shown(machine.uid)}” cannot name a chain: 1 to 48 of A–Z, a–z, 0–9, - and _."
+        )
+    named = f"VM {machine.uid}"
+    if not machine.tap:
+        raise Unenforceable(f"{named} has no tap interface: nothing would be enforced.")
+    if not _TAP.fullmatch(machine.tap):
+        raise Unenforceable(
+            f"{named}: “{shown(machine.tap)}” is not an interface name: "
+            f"1 to {MAX_TAP_NAME} of A–Z, a–z, 0–9, -, _ and ., starting with a letter or digit."
+        )
+    _check_pattern(tap_pattern)
+    if not machine.tap.startswith(tap_pattern[:-1]):
+        raise Unenforceable(
+            f"{named}: the tap {machine.tap} is not one of {tap_pattern}, so all of its packets would pass "
+            "while its chains are not loaded."
+        )
+    if description_problem(machine.name):
+        raise Unenforceable(f"{named}: its name is not one short line of text.")
+    for version, address in ((4, machine.ipv4), (6, machine.ipv6)):
+        if address is None:
+            continue
+        try:
+            right = parse_address(address)[0] == version
+        except Refused:
+            right = False
+        if not right:
+            raise Unenforceable(f"{named}: “{shown(address)}” is not an IPv{version} address.")
+
+
+def _check_pattern(tap_pattern: str) -> None:
+    if not _PATTERN.fullmatch(tap_pattern):
+        raise Unenforceable(
+            f"“{shown(tap_pattern)}” is not a tap pattern: write what all taps of the host, and nothing else, "
+            "begin with, and a * behind it, such as tap* or vnet*."
+        )
+
+
+def _check_rule(place: int, rule: Rule) -> None:
+    for problem in rule.problems().values():
+        raise Unenforceable(f"Rule {place}: {problem}")
+    number = PROTOCOLS[rule.protocol].number
+    if number in _EXTENSION_HEADERS:
+        raise Unenforceable(f"Rule {place}: protocol {number} is an IPv6 extension header, which nft looks through.")
+    if rule.port_start is not None and number not in _TRANSPORT:
+        raise Unenforceable(f"Rule {place}: nft knows no ports of the protocol {rule.protocol}.")
+    if rule.uid and not _ID.fullmatch(rule.uid):
+        raise Unenforceable(
+            f"Rule {place}: its identity “{shown(rule.uid)}” cannot name a counter: 1 to 48 of A–Z, a–z, 0–9, - and _."
+        )
+
+
+def condition(rule: Rule, target: Target) -> str:
+    """What the rule matches, apart from its direction, as nft reads it; "" matches every frame."""
+    protocol = PROTOCOLS[rule.protocol]
+    words: list[str] = []
+    for network, field in ((rule.source, "saddr"), (rule.destination, "daddr")):
+        if network is not None:
+            family = "ip" if network.version == 4 else "ip6"
+            words.append(f"{family} {field} {network}")
+    if protocol.number is not None:
+        ports = _ports(rule, protocol.number)
+        words.append(ports or f"meta l4proto {protocol.number}")
+    elif protocol.only_ip and not words:
+        words.append("meta nfproto { ipv4, ipv6 }" if target is Target.INET else "meta protocol { ip, ip6 }")
+    return " ".join(words)
+
+
+def _ports(rule: Rule, number: int) -> str:
+    start, end = rule.port_start, rule.port_end
+    if start is None or (start, end) == (0, MAX_PORT):
+        return ""
+    return f"{_TRANSPORT[number]} dport {start}" + (f"-{end}" if end != start else "")
+
+
+def _line(matches: str, counter: str, action: Action) -> str:
+    return f'\t\t{matches}{" " if matches else ""}counter name "{counter}" {action}\n'
+
+
+def _chain(machine: Machine, rules: RuleList, direction: Direction, target: Target) -> Iterator[str]:
+    """The lines of one of the VM's chains: what the platform adds, the rules in order, the drop of everything else."""
+    for line in platform_lines(target):
+        if line.direction is direction:
+            yield _line(line.condition, platform_counter(machine, direction, line.what), line.action)
+    for place, rule in enumerate(rules, 1):
+        if rule.direction == direction:
+            note = f"{place} {rule.description}".rstrip()
+            if rule.enabled:
+                yield f"\t\t# {note}\n"
+                yield _line(condition(rule, target), rule_counter(machine, place, rule), rule.action)
+            else:
+                yield f"\t\t# switched off: {note}\n"
+    yield _line("", platform_counter(machine, direction, "none"), Action.DROP)
+
+
+def _chain_name(machine: Machine, direction: Direction) -> str:
+    return f"vm.{machine.uid}.{direction}"
+
+
+def _rule_counters(machine: Machine, rules: RuleList) -> list[str]:
+    """The counters of the rules that are on, each once, in order."""
+    return list(dict.fromkeys(rule_counter(machine, place, r) for place, r in enumerate(rules, 1) if r.enabled))
+
+
+def _platform_counters(machine: Machine, target: Target) -> list[str]:
+    names = [platform_counter(machine, line.direction, line.what) for line in platform_lines(target)]
+    return names + [platform_counter(machine, direction, "none") for direction in Direction]
+
+
+def _state_table() -> str:
+    """For kernels whose bridge family cannot ask for the state: two bits of the packet's mark tell it.
+
+    Bridged packets get them in prerouting, where br_netfilter shows them to this family; what the host itself sends
+    or routes into a bridge gets them in postrouting. Mangle (-150) comes behind connection tracking (-200).
+    """
+    table, hooks = f"inet {TABLE}_state", (("bridged", "prerouting", "iifkind"), ("sent", "postrouting", "oifkind"))
+    text = ""
+    for chain, hook, kind in hooks:
+        text += f"add table {table}\n"
+        text += f"add chain {table} {chain} {{ type filter hook {hook} priority -150; policy accept; }}\n"
+        text += f"flush chain {table} {chain}\ntable {table} {{\n\tchain {chain} {{\n"
+        text += f'\t\tmeta {kind} "bridge" meta mark set meta mark & {0xFFFFFFFF ^ _REPLY ^ _NEW:#x}\n'
+        text += f'\t\tmeta {kind} "bridge" ct state established,related meta mark set meta mark | {_REPLY | _NEW:#x}\n'
+        text += f'\t\tmeta {kind} "bridge" ct state {{ new, untracked }} meta mark set meta mark | {_NEW:#x}\n\t}}\n}}\n'
+    return text
+
+
+def skeleton(target: Target, tap_pattern: str = TAP_PATTERN) -> str:
+    """What a host loads first, before its VMs start, and keeps: an interface of the pattern without a VM passes nothing.
+
+    Loading it again changes nothing. Raises Unenforceable.
+    """
+    _check_pattern(tap_pattern)
+    table = f"{target.family} {TABLE}"
+    # Routed: the VM's Out is judged before the host translates destinations (-100), its In behind that.
+    before = -150 if target is Target.INET else 10
+    chains = (
+        ("from_vm", "prerouting", before, "iifname", "vm_out", "unknown.out"),
+        ("to_vm", "postrouting", -10, "oifname", "vm_in", "unknown.in"),
+    )
+    text = _state_table() if target is Target.BRIDGE_MARK else ""
+    text += f"table {table} {{\n"
+    for chain, hook, priority, _, verdicts, counter in chains:
+        text += f"\tmap {verdicts} {{ type ifname : verdict; }}\n\tcounter {counter} {{ }}\n"
+        text += f"\tchain {chain} {{ type filter hook {hook} priority {priority}; policy accept; }}\n"
+    text += "}\n" + "".join(f"flush chain {table} {chain[0]}\n" for chain in chains) + f"table {table} {{\n"
+    for chain, _, _, key, verdicts, counter in chains:
+        # The map jumps, it does not go to: whatever falls out of a VM's chain comes back here and is dropped.
+        text += f"\tchain {chain} {{\n\t\t{key} vmap @{verdicts}\n"
+        text += f'\t\t{key} "{tap_pattern}" counter name "{counter}" drop\n\t}}\n'
+    return text + "}\n"
+
+
+def swap(
+    machine: Machine, rules: RuleList, target: Target, *, before: RuleList = (), tap_pattern: str = TAP_PATTERN
+) -> str:
+    """The VM's chains with `rules`, whether it is new on the host or not: one transaction over a loaded skeleton.
+
+    `before` is the list that is loaded now: counters of rules that are gone are deleted, those of the others go on
+    counting. nft refuses the whole text when `before` is not what is loaded, or when the tap is another VM's.
+    Raises Unenforceable.
+    """
+    _check_machine(machine, tap_pattern)
+    for place, rule in enumerate(rules, 1):
+        _check_rule(place, rule)
+    table = f"{target.family} {TABLE}"
+    chains = [(direction, _chain_name(machine, direction)) for direction in Direction]
+    about = ", ".join(filter(None, (machine.name, machine.ipv4, machine.ipv6)))
+    text = f"# VM {machine.uid}{f' ({about})' if about else ''}\n"
+    text += "".join(f"add chain {table} {name}\nflush chain {table} {name}\n" for _, name in chains)
+    counters = _rule_counters(machine, rules)
+    text += f"table {table} {{\n"
+    text += "".join(f"\tcounter {name} {{ }}\n" for name in _platform_counters(machine, target) + counters)
+    for direction, name in chains:
+        text += f"\tchain {name} {{\n{''.join(_chain(machine, rules, direction, target))}\t}}\n"
+    text += "}\n"
+    for direction, name in chains:
+        text += f'add element {table} vm_{direction} {{ "{machine.tap}" : jump {name} }}\n'
+    kept = frozenset(counters)
+    gone = [name for name in _rule_counters(machine, before) if name not in kept]
+    return text + "".join(f"delete counter {table} {name}\n" for name in gone)
+
+
+def remove(machine: Machine, rules: RuleList, target: Target, *, tap_pattern: str = TAP_PATTERN) -> str:
+    """The VM taken off the host, in one transaction: its tap passes nothing from then on.
+
+    `rules` is the list that is loaded now. Raises Unenforceable.
+    """
+    _check_machine(machine, tap_pattern)
+    for place, rule in enumerate(rules, 1):
+        _check_rule(place, rule)
+    table = f"{target.family} {TABLE}"
+    names = [(direction, _chain_name(machine, direction)) for direction in Direction]
+    text = "".join(f'delete element {table} vm_{direction} {{ "{machine.tap}" }}\n' for direction, _ in names)
+    text += "".join(f"flush chain {table} {name}\ndelete chain {table} {name}\n" for _, name in names)
+    counters = _platform_counters(machine, target) + _rule_counters(machine, rules)
+    return text + "".join(f"delete counter {table} {name}\n" for name in counters)
+
+
+def machine_ruleset(machine: Machine, rules: RuleList, target: Target, tap_pattern: str = TAP_PATTERN) -> str:
+    """All that one VM needs, the skeleton with it: a file that can be read, checked and loaded. Raises Unenforceable."""
+    return host_ruleset([(machine, rules)], target, tap_pattern)
+
+
+def host_ruleset(
+    machines: Iterable[tuple[Machine, Sequence[Rule]]], target: Target, tap_pattern: str = TAP_PATTERN
+) -> str:
+    """The whole host in one transaction: after it these VMs pass what their rules accept, every other tap nothing.
+
+    Raises Unenforceable, also when two VMs share an identity or a tap.
+    """
+    listed = list(machines)
+    for what, values in (("identity", [m.uid for m, _ in listed]), ("tap", [m.tap for m, _ in listed])):
+        for value, times in Counter(values).items():
+            if times > 1:
+                raise Unenforceable(f"{times} VMs have the {what} “{shown(value)}”: one chain cannot serve both.")
+    table = f"{target.family} {TABLE}"
+    text = skeleton(target, tap_pattern) + "".join(f"flush map {table} vm_{direction}\n" for direction in Direction)
+    return text + "".join(swap(machine, rules, target, tap_pattern=tap_pattern) for machine, rules in listed)

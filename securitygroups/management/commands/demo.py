@@ -1,0 +1,217 @@
+"""`manage.py demo`: the panel with example data on this machine, from nothing to a page that answers."""
+
+import errno
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import ProgrammingError, connection, connections, transaction
+from django.db.migrations.executor import MigrationExecutor
+
+from karenpanel import database, local
+
+HOST = "127.0.0.1"
+READY_SECONDS = 60.0
+STOP_SECONDS = 10.0
+WATCH_SECONDS = 2.0
+LOCK = 0x6B6172656E  # the number of the lock that two demos of one database take turns with
+
+
+class Command(BaseCommand):
+    help = "Run the panel with example data on this machine, at http://127.0.0.1:8000/ until Ctrl-C."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="the port to listen on (default: 8000)")
+        parser.add_argument("--password", help="the password of the example people, kept for the next time")
+
+    def handle(self, *args: Any, port: int, password: str | None, **options: Any) -> None:
+        if password is not None and not password.strip():
+            raise CommandError("The password is empty: write --password with a password, or leave it out.")
+        # Also where a shell started us in the background, which ignores SIGINT.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, interrupt)
+        try:
+            with bound(port) as listener, embedded_server(self.say):
+                people = self.prepare(password)
+                with web_server(listener) as server:
+                    wait_until_ready(server, port)
+                    self.say(f"Ready: http://{HOST}:{port}/")
+                    for line in people:
+                        self.say(line)
+                    self.say("Ctrl-C stops it.")
+                    self.watch(server)
+        except KeyboardInterrupt:
+            self.say("Stopped.")
+        except (database.StartError, OSError) as error:
+            raise CommandError(str(error)) from error
+
+    def say(self, line: str) -> None:
+        """One line for the person who is waiting, at once even through a pipe."""
+        self.stdout.write(line)
+        self.stdout.flush()
+
+    def prepare(self, password: str | None) -> list[str]:
+        """Tables, example data and static files; returns the lines that say who can sign in."""
+        database.reach(settings.DATABASES["default"])
+        with taking_turns():
+            refuse_foreign_data()
+            self.say("Preparing the tables")
+            call_command("migrate", interactive=False, verbosity=0)
+            call_command("createcachetable", verbosity=0)
+            self.say("Preparing the example data")
+            from securitygroups import demo
+
+            known = password or local.password()
+            people = demo.create(known)
+            if password:
+                local.password(password)
+            self.say("Preparing the static files")
+            # Compressing them takes ten times as long, and gains nothing on the way from one machine to itself.
+            settings.WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["css", "js", "json", "md", "svg", "txt"]
+            call_command("collectstatic", interactive=False, verbosity=0)
+        return [f"Sign in: {name} / {known} ({words})" for name, words in people]
+
+    def watch(self, server: "subprocess.Popen[bytes]") -> None:
+        """Return never: stay until a signal, and start the database again when it was killed."""
+        while server.poll() is None:
+            time.sleep(WATCH_SECONDS)
+            if database.is_embedded(settings.DATABASES["default"]):
+                database.start(report=self.say)
+        raise CommandError(f"The web server ended by itself, with status {server.returncode}.")
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Every way of being told to stop is Ctrl-C, and the first one is enough."""
+    for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(again, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def bound(port: int) -> Iterator[socket.socket]:
+    """The port, taken before the long work begins. Nobody is let in yet: the web server is the one who listens."""
+    if not 1 <= port <= 65535:
+        raise CommandError(f"Port {port} does not exist: --port takes a number from 1 to 65535.")
+    with socket.socket() as listener:
+        # Connections that ended a moment ago would keep the port for a minute.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError as error:
+            other = port + 1 if port < 65535 else port - 1
+            if error.errno == errno.EADDRINUSE:
+                raise CommandError(f"Port {port} is in use by another program: try --port {other}.") from None
+            if error.errno == errno.EACCES:
+                raise CommandError(f"Port {port} is for the system's own programs: try --port 8000.") from None
+            raise
+        yield listener
+
+
+@contextmanager
+def embedded_server(say: Any) -> Iterator[None]:
+    """The embedded server for as long as it is needed; nothing where DATABASE_URL names another."""
+    if not database.is_embedded(settings.DATABASES["default"]):
+        yield
+        return
+    try:
+        database.start(report=say)
+        yield
+    finally:
+        # Its sessions would make the server's end take longer.
+        forget_connections()
+        database.leave()
+
+
+@contextmanager
+def taking_turns() -> Iterator[None]:
+    """One demo at a time prepares a database; the lock is the session's, so a killed one does not keep it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    try:
+        yield
+    finally:
+        forget_connections()
+
+
+def forget_connections() -> None:
+    """Close what this process keeps open, pool and all."""
+    connections.close_all()
+    connection.close_pool()
+
+
+def refuse_foreign_data() -> None:
+    """Refuse a database that holds anything but the demo's own, before a table of it is touched."""
+    with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor))
+    if not tables:
+        return
+    executor = MigrationExecutor(connection)
+    if not any(app == "securitygroups" for app, _ in executor.loader.applied_migrations):
+        some = ", ".join(sorted(tables)[:3])
+        raise CommandError(f"The database holds tables of something else ({some}). The demo needs an empty database.")
+    from securitygroups import demo
+
+    try:
+        with transaction.atomic():
+            found = demo.foreign_data()
+    except ProgrammingError:
+        raise CommandError(
+            "The database is of another version of the panel. If it holds the demo, run `manage.py migrate` first."
+        ) from None
+    if found:
+        raise CommandError(f"The database holds more than the demo: {found}. The demo needs a database of its own.")
+
+
+@contextmanager
+def web_server(listener: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
+    """The production web server on the port that is already ours, stopped with all its workers at the end."""
+    number = listener.fileno()
+    command = [sys.executable, "-m", "gunicorn", "karenpanel.wsgi", "--bind", f"fd://{number}"]
+    command += ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--graceful-timeout", "5"]
+    command += ["--no-control-socket", "--log-level", "warning"]
+    environment = {key: value for key, value in os.environ.items() if key != "GUNICORN_CMD_ARGS"}
+    # In a session of its own: Ctrl-C reaches every process of the terminal's, and the order of ending is ours to keep.
+    server = subprocess.Popen(
+        command, pass_fds=[number], cwd=settings.BASE_DIR, env=environment, start_new_session=True
+    )
+    try:
+        # From here on the port is the web server's alone, and free when it ends.
+        listener.close()
+        yield server
+    finally:
+        server.terminate()
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def wait_until_ready(server: "subprocess.Popen[bytes]", port: int) -> None:
+    """Return when the first page answers. Raises CommandError when it cannot."""
+    deadline = time.monotonic() + READY_SECONDS
+    while server.poll() is None and time.monotonic() < deadline:
+        page = http.client.HTTPConnection(HOST, port, timeout=10)
+        try:
+            page.request("GET", "/")
+            status = page.getresponse().status
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.05)
+            continue
+        finally:
+            page.close()
+        if status >= 500:
+            raise CommandError(f"The panel starts, but its first page answers with an error ({status}); see above.")
+        return
+    raise CommandError("The web server did not start; see above.")

@@ -1,0 +1,72 @@
+"""`manage.py testpackets GROUP.json PACKETS.jsonl`: what a rule list does with packets, without a database.
+
+Imports documents and decide. Called from the command line only.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from securitygroups.firewall.decide import decide
+from securitygroups.firewall.documents import BadDocument, read_group, read_packets
+
+
+def _bytes(name: str) -> bytes:
+    """The file's bytes, standard input's for "-"."""
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except IsADirectoryError:
+        raise CommandError(f"{name}: this is a directory; give a file.") from None
+    except FileNotFoundError:
+        raise CommandError(f"{name}: there is no such file.") from None
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{name}: this file cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+
+
+def _refusal(name: str, error: BadDocument) -> CommandError:
+    name = "standard input" if name == "-" else name
+    lines = [f"{name}: {fault}" for fault in error.faults]
+    if error.total > len(error.faults):
+        lines.append(f"{name}: {error.total - len(error.faults)} more")
+    return CommandError("\n".join(lines))
+
+
+class Command(BaseCommand):
+    """Decide packets by a rule list."""
+
+    help = (
+        "Print what the rule list in GROUP.json does with each packet of PACKETS.jsonl, one JSON object a line: "
+        '{"verdict": "accept", "rule": 1}. The rule is the place in the list from 1, null where none matched. '
+        "A file with a fault is refused whole, with exit status 1."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("group", metavar="GROUP.json", help='a group document, "-" for standard input')
+        parser.add_argument("packets", metavar="PACKETS.jsonl", help='one packet a line, "-" for standard input')
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        group_name, packets_name = options["group"], options["packets"]
+        if group_name == packets_name == "-":
+            raise CommandError("Standard input is one file: give a name for the group or for the packets.")
+        # Both files are read before the first line is written: a bad one leaves nothing on standard output.
+        try:
+            rules = read_group(_bytes(group_name)).rules
+        except BadDocument as error:
+            raise _refusal(group_name, error) from None
+        try:
+            packets = read_packets(_bytes(packets_name))
+        except BadDocument as error:
+            raise _refusal(packets_name, error) from None
+        try:
+            for packet in packets:
+                decision = decide(rules, packet)
+                self.stdout.write(json.dumps({"verdict": decision.action.value, "rule": decision.rule}))
+            self.stdout.flush()
+        except BrokenPipeError:
+            # The reader has seen enough, as `head` does; Python must not complain again when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,508 @@
+"""Every write: locks, checks, writes only what differs and records it, in one transaction.
+
+Imports models and firewall. Called by views, admin and commands. Locks are taken in one order – project, groups by
+key, machines by key – so that two operations never wait for each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.utils import timezone
+
+from securitygroups.firewall.changes import ListChange, list_change
+from securitygroups.firewall.documents import rules_from_stored, stored_rules
+from securitygroups.firewall.protocols import Problem
+from securitygroups.firewall.values import Rule as RuleValue
+from securitygroups.firewall.values import RuleList
+from securitygroups.models import (
+    VALUE_FIELDS,
+    Attachment,
+    Event,
+    GroupRevision,
+    MachineRevision,
+    Membership,
+    Project,
+    Role,
+    Rule,
+    SecurityGroup,
+    User,
+    VirtualMachine,
+    new_rule_id,
+    values,
+)
+
+Verb = Event.Verb
+
+
+class Conflict(Exception):
+    """The list has changed since it was looked at: nothing was written. `revision` is the newest number, None when deleted."""
+
+    def __init__(self, revision: int | None) -> None:
+        super().__init__("This has been changed by somebody else in the meantime. Nothing was written.")
+        self.revision = revision
+
+
+class RefusedRules(ValidationError):
+    """Rules that cannot be stored: `problems` maps a place (from 1) to its problems by field."""
+
+    def __init__(self, problems: dict[int, dict[str, Problem]]) -> None:
+        super().__init__(
+            [f"Rule {place}: {problem}" for place, fields in problems.items() for problem in fields.values()]
+        )
+        self.problems = problems
+
+
+def _who(actor: User | None, by_staff: bool) -> dict[str, Any]:
+    return {"actor": actor, "actor_name": actor.get_username() if actor else "karenpanel", "by_staff": by_staff}
+
+
+def record(
+    project: Project, verb: Event.Verb, summary: str, *, actor: User | None, by_staff: bool = False, **about: Any
+) -> Event:
+    """Write one line of the project's activity. `about` may name group, machine and detail."""
+    return Event.objects.create(project=project, verb=verb, summary=summary[:400], **_who(actor, by_staff), **about)
+
+
+def _lock_project(project: Project) -> Project:
+    return Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+
+
+def _lock_group(group: SecurityGroup) -> SecurityGroup:
+    locked = SecurityGroup.objects.live().select_for_update(no_key=True).filter(pk=group.pk).first()
+    if locked is None:
+        raise Conflict(None)
+    locked.project = group.project
+    return locked  # type: ignore[no-any-return]
+
+
+def _lock_machine(machine: VirtualMachine) -> VirtualMachine:
+    locked = VirtualMachine.objects.live().select_for_update(no_key=True).filter(pk=machine.pk).first()
+    if locked is None:
+        raise Conflict(None)
+    locked.project = machine.project
+    return locked  # type: ignore[no-any-return]
+
+
+def _check_rules(project: Project, rules: RuleList) -> None:
+    if len(rules) > project.rule_quota:
+        raise ValidationError(
+            f"A group of this project can have {project.rule_quota} rules, this would be {len(rules)}: "
+            "remove some first, or split them over two groups.",
+            code="quota",
+        )
+    problems = {place: found for place, rule in enumerate(rules, 1) if (found := rule.problems())}
+    if problems:
+        raise RefusedRules(problems)
+
+
+def _write_rules(group: SecurityGroup, rows: dict[str, Rule], rules: RuleList, number: int) -> ListChange:
+    """Bring the rows to the list: delete, update and insert just what differs."""
+    old = values(list(rows.values()))
+    change = list_change(old, rules)
+    if change.removed:
+        group.rules.filter(uid__in=[line.old.uid for line in change.removed if line.old]).delete()
+    edited = []
+    for line in change.changed:
+        if line.new:
+            row = rows[line.new.uid]
+            row.set_value(line.new)
+            row.changed_in = number
+            edited.append(row)
+    if edited:
+        Rule.objects.bulk_update(edited, [*VALUE_FIELDS, "changed_in"], batch_size=200)
+    moved = [
+        (rows[rule.uid].pk, place)
+        for place, rule in enumerate(rules, 1)
+        if rule.uid in rows and rows[rule.uid].position != place
+    ]
+    if moved:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {Rule._meta.db_table} AS rule SET position = new.position"  # noqa: S608 – the table's own name
+                " FROM unnest(%s::bigint[], %s::int[]) AS new (id, position) WHERE rule.id = new.id",
+                [[pk for pk, _ in moved], [place for _, place in moved]],
+            )
+    fresh = []
+    for line in change.added:
+        if line.new and line.new_place:
+            row = Rule(group=group, position=line.new_place, uid=line.new.uid, added_in=number, changed_in=number)
+            row.set_value(line.new)
+            fresh.append(row)
+    Rule.objects.bulk_create(fresh, batch_size=1000)
+    return change
+
+
+@transaction.atomic
+def commit_rules(
+    *,
+    group: SecurityGroup,
+    rules: RuleList,
+    base: int,
+    actor: User | None,
+    reason: str = "",
+    summary: str = "",
+    by_staff: bool = False,
+) -> ListChange:
+    """The only writer of rules: make `rules` the group's list.
+
+    `base` is the revision the list was made from. Raises Conflict when it is not the newest, RefusedRules or
+    ValidationError when the list cannot be stored; then nothing is written. An equal list writes nothing.
+    `group` gets the new revision number.
+    """
+    locked = _lock_group(group)
+    if locked.revision != base:
+        raise Conflict(locked.revision)
+    _check_rules(locked.project, rules)
+    rows = {row.uid: row for row in locked.rules.order_by("position")}
+    named = tuple(rule if rule.uid else replace(rule, uid=new_rule_id()) for rule in rules)
+    if len({rule.uid for rule in named}) != len(named):
+        raise ValueError("Two rules of the list have the same identity.")
+    number = locked.revision + 1
+    change = _write_rules(locked, rows, named, number)
+    if not change and locked.revision:
+        group.revision = locked.revision
+        return change
+    summary = summary or (change.summary if locked.revision else f"Created with {_count(len(named), 'rule')}.")
+    GroupRevision.objects.create(
+        group=locked,
+        number=number,
+        rules=stored_rules(named),
+        summary=summary[:300],
+        reason=reason,
+        **_who(actor, by_staff),
+    )
+    changed_at = timezone.now()
+    SecurityGroup.objects.filter(pk=locked.pk).update(revision=number, changed_at=changed_at)
+    group.revision, group.changed_at = number, changed_at
+    if number > 1:
+        record(
+            locked.project,
+            Verb.RULES_CHANGED,
+            summary,
+            actor=actor,
+            by_staff=by_staff,
+            group=locked,
+            detail={"revision": number, "reason": reason},
+        )
+    return change
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def rules_at(group: SecurityGroup, number: int) -> tuple[RuleValue, ...]:
+    """The group's list as revision `number` left it. Raises GroupRevision.DoesNotExist."""
+    return rules_from_stored(group.revisions.get(number=number).rules)
+
+
+def undo(*, group: SecurityGroup, number: int, actor: User | None, by_staff: bool = False) -> ListChange:
+    """Take revision `number` back, while it is the newest: commit the list before it. Raises Conflict."""
+    if number < 2:
+        raise ValidationError("The first revision has nothing before it.")
+    return commit_rules(
+        group=group,
+        rules=rules_at(group, number - 1),
+        base=number,
+        actor=actor,
+        summary=f"Undid revision {number}.",
+        by_staff=by_staff,
+    )
+
+
+def _save_checked(instance: SecurityGroup | VirtualMachine) -> None:
+    """Save under the project's lock, so that a name that is taken is found by the check and not by a crash."""
+    instance.full_clean(exclude=["project"])
+    instance.save()
+
+
+@transaction.atomic
+def create_group(
+    *,
+    project: Project,
+    name: str,
+    description: str = "",
+    rules: RuleList = (),
+    actor: User | None,
+    summary: str = "",
+    by_staff: bool = False,
+) -> SecurityGroup:
+    """A new group with its first revision. Identities of `rules` are not taken over. Raises ValidationError."""
+    locked = _lock_project(project)
+    if locked.groups.filter(deleted_at=None).count() >= locked.group_quota:
+        raise ValidationError(
+            f"The project has its {_count(locked.group_quota, 'group')} already: delete one that is not used first.",
+            code="quota",
+        )
+    group = SecurityGroup(project=locked, name=name, description=description)
+    _save_checked(group)
+    commit_rules(
+        group=group,
+        rules=[replace(rule, uid="") for rule in rules],
+        base=0,
+        actor=actor,
+        summary=summary,
+        by_staff=by_staff,
+    )
+    record(locked, Verb.GROUP_CREATED, f"Created {name}.", actor=actor, by_staff=by_staff, group=group)
+    return group
+
+
+@transaction.atomic
+def update_group(
+    *, group: SecurityGroup, name: str, description: str, actor: User | None, by_staff: bool = False
+) -> None:
+    """New name and description. Raises ValidationError, Conflict when the group is gone."""
+    _lock_project(group.project)
+    locked = _lock_group(group)
+    before = (locked.name, locked.description)
+    if before == (name, description):
+        return
+    locked.name, locked.description = name, description
+    _save_checked(locked)
+    group.name, group.description = name, description
+    words = f"Renamed {before[0]} to {name}." if before[0] != name else f"Changed the description of {name}."
+    record(locked.project, Verb.GROUP_CHANGED, words, actor=actor, by_staff=by_staff, group=locked)
+
+
+@transaction.atomic
+def delete_group(*, group: SecurityGroup, base: int, actor: User | None, by_staff: bool = False) -> int:
+    """Detach the group from its VMs and take it out of every list; its history stays. Returns the number of VMs.
+
+    Raises Conflict when its rules are not those of revision `base` any more.
+    """
+    locked = _lock_group(group)
+    if locked.revision != base:
+        raise Conflict(locked.revision)
+    machines = VirtualMachine.objects.live().filter(attachments__group=locked).order_by("pk")
+    held = list(machines.select_for_update(no_key=True, of=("self",)))
+    for machine in held:
+        machine.project = locked.project
+        remaining = [a.group for a in machine.attachments.select_related("group") if a.group_id != locked.pk]
+        _write_attachments(machine, remaining, actor, f"{locked.name} was deleted.", by_staff)
+    SecurityGroup.objects.filter(pk=locked.pk).update(deleted_at=timezone.now())
+    words = f"Deleted {locked.name}" + (f", which was on {_count(len(held), 'VM')}." if held else ".")
+    record(
+        locked.project,
+        Verb.GROUP_DELETED,
+        words,
+        actor=actor,
+        by_staff=by_staff,
+        group=locked,
+        detail={"machines": [machine.public_id for machine in held]},
+    )
+    return len(held)
+
+
+def _write_attachments(
+    machine: VirtualMachine, groups: Sequence[SecurityGroup], actor: User | None, reason: str, by_staff: bool
+) -> None:
+    """Replace a locked VM's ordered groups and append the revision; the first revision is written even when empty."""
+    now = {attachment.group_id: attachment for attachment in machine.attachments.select_related("group")}
+    old = sorted(now.values(), key=lambda attachment: attachment.position)
+    if [attachment.group_id for attachment in old] == [group.pk for group in groups] and machine.revision:
+        return
+    machine.attachments.exclude(group__in=groups).delete()
+    for position, group in enumerate(groups, 1):
+        attachment = now.get(group.pk)
+        if attachment is None:
+            Attachment.objects.create(machine=machine, group=group, position=position)
+        elif attachment.position != position:
+            Attachment.objects.filter(pk=attachment.pk).update(position=position)
+    machine.revision += 1
+    VirtualMachine.objects.filter(pk=machine.pk).update(revision=machine.revision)
+    names = ", then ".join(group.name for group in groups) or "no group: everything is denied"
+    summary = f"Groups of {machine.name}: {names}."
+    MachineRevision.objects.create(
+        machine=machine,
+        number=machine.revision,
+        groups=[{"id": group.public_id, "name": group.name} for group in groups],
+        summary=summary[:300],
+        reason=reason,
+        **_who(actor, by_staff),
+    )
+    if machine.revision > 1:
+        record(
+            machine.project,
+            Verb.GROUPS_ATTACHED,
+            summary,
+            actor=actor,
+            by_staff=by_staff,
+            machine=machine,
+            detail={
+                "revision": machine.revision,
+                "reason": reason,
+                "before": [attachment.group.name for attachment in old],
+                "after": [group.name for group in groups],
+            },
+        )
+
+
+def _lock_groups(project: Project, groups: Sequence[SecurityGroup]) -> list[SecurityGroup]:
+    """The groups, locked, live and of the project, in the order given. Raises ValidationError."""
+    if len({group.pk for group in groups}) != len(groups):
+        raise ValidationError("A group stands twice in the list: choose each once.", code="twice")
+    if len(groups) > settings.MAX_GROUPS_PER_MACHINE:
+        raise ValidationError(
+            f"A VM can have {settings.MAX_GROUPS_PER_MACHINE} groups, these are {len(groups)}: choose fewer.",
+            code="quota",
+        )
+    held = {
+        group.pk: group
+        for group in SecurityGroup.objects.live()
+        .filter(pk__in=[group.pk for group in groups], project=project)
+        .order_by("pk")
+        .select_for_update(no_key=True)
+    }
+    if len(held) != len(groups):
+        raise ValidationError("One of the groups has been deleted in the meantime: choose again.", code="gone")
+    return [held[group.pk] for group in groups]
+
+
+@transaction.atomic
+def create_machine(
+    *,
+    project: Project,
+    fields: dict[str, Any],
+    groups: Sequence[SecurityGroup] = (),
+    actor: User | None,
+    by_staff: bool = False,
+) -> VirtualMachine:
+    """A new VM with its ordered groups. `fields` maps VirtualMachine's editable names. Raises ValidationError."""
+    locked = _lock_project(project)
+    if locked.machines.filter(deleted_at=None).count() >= locked.machine_quota:
+        raise ValidationError(
+            f"The project has its {_count(locked.machine_quota, 'VM')} already: delete one first.", code="quota"
+        )
+    held = _lock_groups(locked, groups)
+    machine = VirtualMachine(project=locked, **fields)
+    _save_checked(machine)
+    _write_attachments(machine, held, actor, "", by_staff)
+    record(locked, Verb.MACHINE_CREATED, f"Created {machine.name}.", actor=actor, by_staff=by_staff, machine=machine)
+    return machine
+
+
+@transaction.atomic
+def update_machine(
+    *, machine: VirtualMachine, fields: dict[str, Any], actor: User | None, by_staff: bool = False
+) -> None:
+    """New values of the VM's own fields. Raises ValidationError, Conflict when the VM is gone."""
+    _lock_project(machine.project)
+    locked = _lock_machine(machine)
+    changed = [name for name, value in fields.items() if getattr(locked, name) != value]
+    if not changed:
+        return
+    for name in changed:
+        setattr(locked, name, fields[name])
+    _save_checked(locked)
+    labels = ", ".join(str(VirtualMachine._meta.get_field(name).verbose_name) for name in changed)  # type: ignore[union-attr]
+    record(
+        locked.project,
+        Verb.MACHINE_CHANGED,
+        f"Changed {labels} of {locked.name}.",
+        actor=actor,
+        by_staff=by_staff,
+        machine=locked,
+    )
+
+
+@transaction.atomic
+def attach_groups(
+    *,
+    machine: VirtualMachine,
+    groups: Sequence[SecurityGroup],
+    base: int,
+    actor: User | None,
+    reason: str = "",
+    by_staff: bool = False,
+) -> None:
+    """Make `groups` the VM's ordered groups. Raises Conflict when `base` is not its newest revision, ValidationError."""
+    held = _lock_groups(machine.project, groups)
+    locked = _lock_machine(machine)
+    if locked.revision != base:
+        raise Conflict(locked.revision)
+    _write_attachments(locked, held, actor, reason, by_staff)
+    machine.revision = locked.revision
+
+
+@transaction.atomic
+def delete_machine(*, machine: VirtualMachine, actor: User | None, by_staff: bool = False) -> None:
+    """Take the VM out of every list; its groups stay. Raises Conflict when it is gone already."""
+    locked = _lock_machine(machine)
+    locked.attachments.all().delete()
+    VirtualMachine.objects.filter(pk=locked.pk).update(deleted_at=timezone.now())
+    record(
+        locked.project, Verb.MACHINE_DELETED, f"Deleted {locked.name}.", actor=actor, by_staff=by_staff, machine=locked
+    )
+
+
+@transaction.atomic
+def create_project(*, name: str, slug: str, owner: User | None, by_staff: bool = False) -> Project:
+    """A project with its first owner. Raises ValidationError."""
+    project = Project(name=name, slug=slug)
+    project.full_clean()
+    project.save()
+    record(project, Verb.PROJECT_CREATED, f"Created the project {name}.", actor=owner, by_staff=by_staff)
+    if owner:
+        Membership.objects.create(project=project, user=owner, role=Role.OWNER)
+    return project
+
+
+def _keep_an_owner(project: Project, leaving: Membership) -> None:
+    others = project.memberships.filter(role=Role.OWNER, user__is_active=True).exclude(pk=leaving.pk)
+    if leaving.role == Role.OWNER and not others.exists():
+        raise ValidationError(
+            "This is the last owner: make somebody else an owner first, or nobody could manage the project.",
+            code="owner",
+        )
+
+
+@transaction.atomic
+def add_member(*, project: Project, user: User, role: str, actor: User | None, by_staff: bool = False) -> Membership:
+    """Raises ValidationError when the person is a member already."""
+    locked = _lock_project(project)
+    member = Membership(project=locked, user=user, role=role)
+    member.full_clean()
+    member.save()
+    words = f"Added {user.get_username()} as {Role(role).label.lower()}."
+    record(locked, Verb.MEMBER_ADDED, words, actor=actor, by_staff=by_staff)
+    return member
+
+
+def _locked_member(project: Project, member: Membership) -> Membership:
+    current = project.memberships.select_related("user").filter(pk=member.pk).first()
+    if current is None:
+        raise Conflict(None)
+    return current
+
+
+@transaction.atomic
+def change_role(*, member: Membership, role: str, actor: User | None, by_staff: bool = False) -> None:
+    """Raises ValidationError when the project would be left without an owner."""
+    locked = _lock_project(member.project)
+    current = _locked_member(locked, member)
+    if current.role == role:
+        return
+    if role != Role.OWNER:
+        _keep_an_owner(locked, current)
+    current.role = role
+    current.full_clean()
+    current.save()
+    words = f"Made {current.user.get_username()} {Role(role).label.lower()}."
+    record(locked, Verb.MEMBER_CHANGED, words, actor=actor, by_staff=by_staff)
+
+
+@transaction.atomic
+def remove_member(*, member: Membership, actor: User | None, by_staff: bool = False) -> None:
+    """Raises ValidationError when the project would be left without an owner."""
+    locked = _lock_project(member.project)
+    current = _locked_member(locked, member)
+    _keep_an_owner(locked, current)
+    name = current.user.get_username()
+    current.delete()
+    words = f"{name} left." if actor and actor.pk == current.user_id else f"Removed {name}."
+    record(locked, Verb.MEMBER_REMOVED, words, actor=actor, by_staff=by_staff)

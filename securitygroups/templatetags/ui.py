@@ -1,0 +1,157 @@
+"""Tags every template may use: icons, badges, times, form errors, page links. They draw; they never decide."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from django import template
+from django.contrib.messages.storage.base import Message
+from django.core.paginator import Page
+from django.forms import BaseForm, BoundField
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from lucide.templatetags.lucide import lucide
+
+register = template.Library()
+
+# What a value means is said by a word AND a shape, never by colour alone.
+ICONS = {"accept": "check", "drop": "ban", "in": "arrow-down-left", "out": "arrow-up-right"}
+MESSAGE_ICONS = {"success": "circle-check", "info": "info", "warning": "triangle-alert", "error": "circle-alert"}
+
+
+@register.simple_tag
+@lru_cache(maxsize=512)
+def icon(name: str, size: int = 16, label: str = "") -> SafeString:
+    """An inline SVG. Silent for screen readers unless it has a label, because words usually stand beside it."""
+    names = {"role": "img", "aria_label": label} if label else {"aria_hidden": "true"}
+    return SafeString(re.sub(r"\s*\n\s*", "", lucide(name, size=size, **{"class": "icon"}, **names)))
+
+
+def badge(kind: str, icon_name: str, word: object) -> SafeString:
+    return format_html('<span class="badge {}">{}{}</span>', kind, icon(icon_name, 14), word)
+
+
+@register.simple_tag
+def action(value: object, word: str = "") -> SafeString:
+    value = str(getattr(value, "value", value))
+    return badge(value, ICONS[value], word or value.capitalize())
+
+
+@register.simple_tag
+def direction(value: object) -> SafeString:
+    value = str(getattr(value, "value", value))
+    return format_html('<span class="direction">{}{}</span>', icon(ICONS[value], 14), value.capitalize())
+
+
+@register.simple_tag
+def protocol(label: object) -> SafeString:
+    return format_html('<span class="badge protocol">{}</span>', label)
+
+
+@register.simple_tag
+def anywhere() -> SafeString:
+    return badge("warning", "globe", "Anywhere")
+
+
+@register.simple_tag
+def off() -> SafeString:
+    return badge("neutral", "pause", "Off")
+
+
+@register.simple_tag
+def address(value: object) -> SafeString:
+    if not value:
+        return SafeString('<span class="muted">any</span>')
+    return format_html('<code class="address">{}</code>', value)
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString:
+    """How long ago, in words; the exact moment is one hover away and machine-readable."""
+    if moment is None:
+        return SafeString('<span class="muted">never</span>')
+    age = timezone.now() - moment
+    if age < timedelta(minutes=1):
+        words = "just now"
+    elif age < timedelta(days=30):
+        words = f"{timesince(moment, depth=1)} ago"
+    else:
+        words = f"{moment:%-d %b %Y}"
+    exact = timezone.localtime(moment)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', exact.isoformat(), f"{exact:%-d %B %Y, %H:%M:%S %Z}", words
+    )
+
+
+@register.filter
+def choice_icon(value: object) -> SafeString:
+    """The icon of a radio's value, where it has one: the form then looks like the badge it makes."""
+    name = ICONS.get(str(value))
+    return icon(name) if name else SafeString("")
+
+
+@register.filter
+def message_icon(level: str) -> SafeString:
+    return icon(MESSAGE_ICONS.get(level, "info"), 18)
+
+
+@register.filter
+def undo_url(message: Message) -> str:
+    """A message made with extra_tags="undo:/where/to/post" offers an Undo button that posts there."""
+    return next((tag[5:] for tag in (message.extra_tags or "").split() if tag.startswith("undo:")), "")
+
+
+@register.filter
+def initials(user: object) -> str:
+    words = str(user).partition("@")[0].replace(".", " ").replace("_", " ").replace("-", " ").split() or ["?"]
+    return (words[0][:2] if len(words) == 1 else words[0][0] + words[-1][0]).upper()
+
+
+@register.filter
+def suggestions(field: BoundField) -> list[str]:
+    """What could be typed instead: ValidationError(…, params={"suggestions": ["10.0.0.5/32", "10.0.0.0/24"]})."""
+    found: list[str] = []
+    for error in field.errors.as_data():
+        params: Mapping[str, Any] = error.params or {}
+        found += params.get("suggestions", [])
+    return found
+
+
+@register.inclusion_tag("ui/error_summary.html")
+def error_summary(*forms: BaseForm | None) -> dict[str, Any]:
+    """Every error of the forms, each a link to its field: what it says here it says again at the field."""
+    items: list[tuple[str, str]] = []
+    for form in forms:
+        if not form:
+            continue
+        items += [("", str(message)) for message in form.non_field_errors()]
+        for field in form:
+            # A group of radios has no id of its own; the first of them takes the focus.
+            target = "" if field.is_hidden else field.id_for_label or f"{field.auto_id}_0"
+            items += [(target, str(message)) for message in field.errors]
+    return {"items": items}
+
+
+@register.inclusion_tag("ui/pagination.html", takes_context=True)
+def pagination(context: template.Context, page: Page[Any], name: str = "page") -> dict[str, Any]:
+    """Links to the other pages that keep the search and filter of this one."""
+    query = context["request"].GET.copy()
+
+    def link(number: int | str) -> str:
+        query[name] = str(number)
+        return f"?{query.urlencode()}"
+
+    numbers = [
+        (number, link(number) if isinstance(number, int) else "")
+        for number in page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1)
+    ]
+    return {
+        "page": page,
+        "numbers": numbers,
+        "previous": link(page.number - 1) if page.has_previous() else "",
+        "next": link(page.number + 1) if page.has_next() else "",
+    }

@@ -1,0 +1,37 @@
+"""Answers: a page or its part, page numbers. Imports nothing of ours; called by views."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+from django.forms import BaseForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+FORM_INVALID, CONFLICT = 422, 409
+
+page_or_form = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def answer(request: HttpRequest, page: str, part: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """The whole page, or to htmx its part alone. Same URL, same view, same context."""
+    is_part = bool(request.htmx)  # type: ignore[attr-defined]
+    return render(request, part if is_part else page, {**context, "is_part": is_part}, status=status)
+
+
+def numbered(request: HttpRequest, rows: QuerySet[Any], size: int | None = None) -> Page[Any]:
+    """The page that ?page= names; a number that is none or too large gives the nearest."""
+    return Paginator(rows, size or settings.PAGE_SIZE).get_page(request.GET.get("page"))
+
+
+def take_refusal(form: BaseForm, refusal: ValidationError) -> None:
+    """Show what an operation refused at the form's fields, or above the form where it has no such field."""
+    if hasattr(refusal, "error_dict"):
+        for name, errors in refusal.error_dict.items():
+            for error in errors:
+                form.add_error(name if name in form.fields else None, error)
+    else:
+        form.add_error(None, refusal)
