@@ -35,10 +35,11 @@ def main() -> None:
     try:
         if arguments[:1] == ["demo"]:
             local.prepare()
+        chosen = settings.DATABASES["default"]
         if needs_database(arguments):
-            if database.is_embedded(settings.DATABASES["default"]):
+            if database.is_embedded(chosen):
                 database.start()
-            database.reach(settings.DATABASES["default"])
+            database.reach(chosen)
     except (ImproperlyConfigured, EnvError, database.StartError, OSError) as error:
         sys.exit(str(error))
     execute_from_command_line(sys.argv)

@@ -36,6 +36,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 ROOT_STATE = Path("/var/lib/karenpanel")
 SERVER_USER = "karenpanel-db"
 NAME = ROLE = "karenpanel"
+SOCKET = ".s.PGSQL.5432"
 PORT = "5432"  # only a part of the socket's file name, but PGPORT would change it if it were left out
 # One web process serves this many requests at a time; a request that waits longer for a connection fails.
 POOL = {"min_size": 1, "max_size": 10, "timeout": 10.0}
@@ -129,6 +130,13 @@ def is_embedded(database: dict[str, Any]) -> bool:
     return bool(database.get("HOST") == str(place().socket))
 
 
+def parameters(database: dict[str, Any]) -> dict[str, Any]:
+    """These Django settings of a database as psycopg.connect() takes them: one connection, without the pool."""
+    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    main = {ours: database[key] for key, ours in names.items() if database.get(key)}
+    return main | {key: value for key, value in database.get("OPTIONS", {}).items() if key != "pool"}
+
+
 def reach(database: dict[str, Any]) -> None:
     """Connect once to the database of these Django settings, and close. Raises StartError with the server's own words.
 
@@ -136,11 +144,8 @@ def reach(database: dict[str, Any]) -> None:
     """
     import psycopg
 
-    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-    parts = {ours: database[key] for key, ours in names.items() if database.get(key)}
-    options = {key: value for key, value in database.get("OPTIONS", {}).items() if key != "pool"}
     try:
-        psycopg.connect(**parts, **options).close()
+        psycopg.connect(**parameters(database)).close()
     except psycopg.OperationalError as error:
         raise StartError(f"The database cannot be reached: {str(error).strip()}") from None
 
@@ -153,11 +158,14 @@ def place(checkout: Path = CHECKOUT, root_state: Path = ROOT_STATE) -> Place:
         state = root_state / short
         return Place(checkout, state, state / "postgresql" / "socket", root_state, SERVER_USER)
     state = checkout / "var"
-    # A checkout that belongs to somebody else is left alone.
-    if not (state.stat().st_uid == uid if state.exists() else os.access(checkout, os.W_OK)):
+    try:
+        ours = state.stat().st_uid == uid
+    except OSError:
+        ours = os.access(checkout, os.W_OK)
+    if not ours:  # A checkout that belongs to somebody else is left alone.
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "karenpanel" / short
     socket = state / "postgresql" / "socket"
-    if len(os.fsencode(socket / f".s.PGSQL.{PORT}")) > SOCKET_LIMIT:
+    if len(os.fsencode(socket / SOCKET)) > SOCKET_LIMIT:
         # Not $TMPDIR or $XDG_RUNTIME_DIR: all processes of a user must find the same one, whatever their environment.
         socket = Path("/tmp") / f"karenpanel-{uid}-{short}"  # noqa: S108 (made 0700, checked on every use)
     return Place(checkout, state, socket, None, _user_name(uid))
@@ -214,6 +222,9 @@ def stop(here: Place | None = None) -> bool:
         pid = _running(here)
         if pid is not None:
             _shut_down(pid)
+        if here.socket.parent != here.folder:
+            with suppress(OSError):
+                here.socket.rmdir()
         return True
 
 
@@ -446,19 +457,20 @@ def _is_server(arguments: list[str], here: Place) -> bool:
 def _clear(here: Place) -> None:
     """Remove what a killed server left behind, so that the next one can start.
 
-    PostgreSQL refuses to start while the number in its pid file belongs to any process of the same user, or to a zombie.
-    Without that file nothing would keep it from starting beside the old server's last processes, so they end first.
+    PostgreSQL refuses to start while the number in one of its lock files belongs to any process of the same user, or to
+    a zombie. Without those files nothing would keep it from starting beside the old server's last processes, so they
+    end first; what they had not committed is lost, as after any crash.
     """
     import psutil
 
     deadline = time.monotonic() + 5
     while left := _leftovers(here):
-        if time.monotonic() > deadline:
-            for process in left:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGQUIT if time.monotonic() < deadline else signal.SIGKILL)
         time.sleep(0.05)
-    (here.data / "postmaster.pid").unlink(missing_ok=True)
+    for name in (here.data / "postmaster.pid", here.socket / f"{SOCKET}.lock", here.socket / SOCKET):
+        name.unlink(missing_ok=True)
 
 
 def _leftovers(here: Place) -> "list[psutil.Process]":

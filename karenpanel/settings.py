@@ -79,7 +79,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "securitygroups.context.page",
             ],
-            "builtins": ["securitygroups.templatetags.ui"],
+            "builtins": ["securitygroups.templatetags.ui", "securitygroups.templatetags.firewall"],
         },
     }
 ]

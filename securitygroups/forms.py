@@ -64,6 +64,7 @@ class PortField(forms.IntegerField):
 class RuleForm(forms.ModelForm[Rule]):
     """One rule. Fields that its protocol lacks are disabled: what is sent for them is not read, and the column is cleared."""
 
+    follows_protocol = True
     port_start = PortField(label="Start port", help_text="Both empty: every port.")
     port_end = PortField(label="End port", help_text="Empty: the start port alone.")
 
@@ -90,9 +91,9 @@ class RuleForm(forms.ModelForm[Rule]):
     def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(data, *args, **kwargs)
         chosen = (data.get(self.add_prefix("protocol")) if data else None) or self["protocol"].value()
-        self.protocol = PROTOCOLS.get(str(chosen))
+        self.shape = PROTOCOLS.get(str(chosen))
         for name in ("source", "destination", *PORT_FIELDS):
-            if self.protocol and name not in self.protocol.columns:
+            if self.follows_protocol and self.shape and name not in self.shape.columns:
                 self.fields[name].disabled = True
                 self.initial[name] = None
                 setattr(self.instance, name, None)

@@ -202,6 +202,8 @@ def rules_at(group: SecurityGroup, number: int) -> tuple[RuleValue, ...]:
 
 def undo(*, group: SecurityGroup, number: int, actor: User | None, by_staff: bool = False) -> ListChange:
     """Take revision `number` back, while it is the newest: commit the list before it. Raises Conflict."""
+    if number != group.revision:
+        raise Conflict(group.revision)
     if number < 2:
         raise ValidationError("The first revision has nothing before it.")
     return commit_rules(
@@ -430,6 +432,24 @@ def attach_groups(
 
 
 @transaction.atomic
+def save_machine(
+    *,
+    machine: VirtualMachine,
+    fields: dict[str, Any],
+    groups: Sequence[SecurityGroup],
+    base: int,
+    actor: User | None,
+    reason: str = "",
+    by_staff: bool = False,
+) -> None:
+    """Instance settings: the VM's own fields and its ordered groups, both or neither."""
+    _lock_project(machine.project)
+    _lock_groups(machine.project, groups)
+    update_machine(machine=machine, fields=fields, actor=actor, by_staff=by_staff)
+    attach_groups(machine=machine, groups=groups, base=base, actor=actor, reason=reason, by_staff=by_staff)
+
+
+@transaction.atomic
 def delete_machine(*, machine: VirtualMachine, actor: User | None, by_staff: bool = False) -> None:
     """Take the VM out of every list; its groups stay. Raises Conflict when it is gone already."""
     locked = _lock_machine(machine)
@@ -441,15 +461,46 @@ def delete_machine(*, machine: VirtualMachine, actor: User | None, by_staff: boo
 
 
 @transaction.atomic
-def create_project(*, name: str, slug: str, owner: User | None, by_staff: bool = False) -> Project:
-    """A project with its first owner. Raises ValidationError."""
-    project = Project(name=name, slug=slug)
+def create_project(
+    *,
+    name: str,
+    slug: str,
+    actor: User | None,
+    owner: User | None = None,
+    quotas: dict[str, int | None] | None = None,
+    by_staff: bool = False,
+    detail: dict[str, Any] | None = None,
+) -> Project:
+    """A project, with its first owner where one is named. Raises ValidationError."""
+    project = Project(name=name, slug=slug, **(quotas or {}))
     project.full_clean()
     project.save()
-    record(project, Verb.PROJECT_CREATED, f"Created the project {name}.", actor=owner, by_staff=by_staff)
+    record(
+        project,
+        Verb.PROJECT_CREATED,
+        f"Created the project {name}.",
+        actor=actor,
+        by_staff=by_staff,
+        detail=detail or {},
+    )
     if owner:
         Membership.objects.create(project=project, user=owner, role=Role.OWNER)
     return project
+
+
+@transaction.atomic
+def update_project(*, project: Project, actor: User | None, by_staff: bool = False) -> None:
+    """Save the name and quotas that `project` holds; its slug stays, for links to it. Raises ValidationError."""
+    before = _lock_project(project)
+    names = [
+        n for n in ("name", "max_groups", "max_rules", "max_machines") if getattr(before, n) != getattr(project, n)
+    ]
+    if not names:
+        return
+    project.full_clean(exclude=["slug"])
+    project.save(update_fields=names)
+    words = ", ".join(f"{name.replace('_', ' ')}: {getattr(project, name) or 'as usual'}" for name in names)
+    record(project, Verb.PROJECT_CHANGED, f"Changed {words}.", actor=actor, by_staff=by_staff)
 
 
 def _keep_an_owner(project: Project, leaving: Membership) -> None:

@@ -1,2 +1,48 @@
-"""Every address of the app."""
-urlpatterns = []
+"""Every address of the app. A new one fails the role matrix test until it says there who may do what."""
+
+from django.urls import include, path, re_path
+
+from securitygroups.views import groups, machines, projects, rules, tester
+
+_rules = [
+    path("new/", rules.rule_add, name="rule_add"),
+    path("drop/", rules.rule_drop, name="rule_drop"),
+    path("<slug:uid>/", rules.rule_edit, name="rule_edit"),
+    path("<slug:uid>/move/", rules.rule_move, name="rule_move"),
+    path("<slug:uid>/delete/", rules.rule_delete, name="rule_delete"),
+    re_path(r"^(?P<uid>[0-9a-f]+)/(?P<do>up|down|on|off)/\Z", rules.rule_change, name="rule_change"),
+]
+_group = [
+    path("", rules.group, name="group"),
+    path("edit/", groups.group_edit, name="group_edit"),
+    path("duplicate/", groups.group_duplicate, name="group_duplicate"),
+    path("delete/", groups.group_delete, name="group_delete"),
+    path("machines/", groups.group_machines, name="group_machines"),
+    path("test/", tester.group_test, name="group_test"),
+    path("undo/<int:number>/", rules.group_undo, name="group_undo"),
+    path("rules/", include(_rules)),
+]
+_machine = [
+    path("", machines.machine, name="machine"),
+    path("settings/", machines.machine_settings, name="machine_settings"),
+    path("delete/", machines.machine_delete, name="machine_delete"),
+    path("test/", tester.machine_test, name="machine_test"),
+]
+_project = [
+    path("", projects.overview, name="overview"),
+    path("activity/", projects.activity, name="activity"),
+    path("members/", projects.members, name="members"),
+    path("members/<int:pk>/role/", projects.member_role, name="member_role"),
+    path("members/<int:pk>/remove/", projects.member_remove, name="member_remove"),
+    path("groups/", groups.groups, name="groups"),
+    path("groups/new/", groups.group_create, name="group_create"),
+    path("groups/<slug:group_id>/", include(_group)),
+    path("machines/", machines.machines, name="machines"),
+    path("machines/new/", machines.machine_create, name="machine_create"),
+    path("machines/<slug:machine_id>/", include(_machine)),
+]
+urlpatterns = [
+    path("", projects.home, name="home"),
+    path("help/", projects.help_page, name="help"),
+    path("p/<slug:slug>/", include(_project)),
+]

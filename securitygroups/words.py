@@ -211,7 +211,7 @@ def why_passed(step: Step, packet: Packet) -> str:
     if step.outcome is Outcome.OFF:
         return "the rule is switched off"
     if step.outcome is not Outcome.PASSED or not step.differs:
-        return step.outcome.value
+        return str(step.outcome.value)
     return condition_text(step.differs[0], step.rule, packet)
 
 

@@ -299,7 +299,9 @@ def _state_table() -> str:
         text += f"flush chain {table} {chain}\ntable {table} {{\n\tchain {chain} {{\n"
         text += f'\t\tmeta {kind} "bridge" meta mark set meta mark & {0xFFFFFFFF ^ _REPLY ^ _NEW:#x}\n'
         text += f'\t\tmeta {kind} "bridge" ct state established,related meta mark set meta mark | {_REPLY | _NEW:#x}\n'
-        text += f'\t\tmeta {kind} "bridge" ct state {{ new, untracked }} meta mark set meta mark | {_NEW:#x}\n\t}}\n}}\n'
+        text += (
+            f'\t\tmeta {kind} "bridge" ct state {{ new, untracked }} meta mark set meta mark | {_NEW:#x}\n\t}}\n}}\n'
+        )
     return text
 
 

@@ -126,7 +126,9 @@ def _foreign(protocol: Protocol, values: Mapping[str, Any]) -> Iterator[tuple[st
 def _ports(start: int | None, end: int | None) -> Iterator[tuple[str, Problem]]:
     """Ports out of 0-65535, an end without a start, a start after the end."""
     sound = True
-    for column, port in (("port_start", start), ("port_end", end)):
+    # A start alone was made a range of one: what is wrong with it is told once, where it was typed.
+    ends = {"port_start": start} if start == end else {"port_start": start, "port_end": end}
+    for column, port in ends.items():
         if port is not None and not 0 <= port <= MAX_PORT:
             sound = False
             yield column, Problem(f"{shown(port)} is not a port: type a number from 0 to {MAX_PORT}.")

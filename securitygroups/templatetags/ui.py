@@ -11,7 +11,7 @@ from django.contrib.messages.storage.base import Message
 from django.core.paginator import Page
 from django.forms import BaseForm, BoundField
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from lucide.templatetags.lucide import lucide
@@ -20,6 +20,7 @@ register = template.Library()
 
 # What a value means is said by a word AND a shape, never by colour alone.
 ICONS = {"accept": "check", "drop": "ban", "in": "arrow-down-left", "out": "arrow-up-right"}
+LONGEST_IPV4 = len("255.255.255.255/32")
 MESSAGE_ICONS = {"success": "circle-check", "info": "info", "warning": "triangle-alert", "error": "circle-alert"}
 
 
@@ -44,7 +45,7 @@ def action(value: object, word: str = "") -> SafeString:
 @register.simple_tag
 def direction(value: object) -> SafeString:
     value = str(getattr(value, "value", value))
-    return format_html('<span class="direction">{}{}</span>', icon(ICONS[value], 14), value.capitalize())
+    return format_html('<span class="way">{}{}</span>', icon(ICONS[value], 14), value.capitalize())
 
 
 @register.simple_tag
@@ -66,7 +67,13 @@ def off() -> SafeString:
 def address(value: object) -> SafeString:
     if not value:
         return SafeString('<span class="muted">any</span>')
-    return format_html('<code class="address">{}</code>', value)
+    text: object = str(value)
+    if len(str(value)) > LONGEST_IPV4:
+        # A long IPv6 address may break after its colons, not in the middle of a group.
+        text = format_html_join(
+            SafeString("<wbr>"), "{}", ((part,) for part in re.split(r"(?<=:)(?=[^:])", str(value)))
+        )
+    return format_html('<code class="address">{}</code>', text)
 
 
 @register.simple_tag

@@ -1,6 +1,7 @@
 """Random rule lists and packets as files spell them, crowded around the edges where evaluators go wrong."""
 
-from ipaddress import ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from random import Random
 from typing import Any
 
@@ -16,6 +17,18 @@ PORTS = [0, 1, 22, 79, 80, 443, 8080, 65534, 65535]
 NUMBERS = [0, 1, 2, 6, 17, 47, 50, 58, 132, 254, 255]
 
 
+def address_text(number: int, version: int) -> str:
+    """The address; the family is told, for ipaddress takes every number below 2**32 for IPv4."""
+    return str(IPv4Address(number) if version == 4 else IPv6Address(number))
+
+
+@lru_cache(maxsize=None)
+def ends(network: str) -> tuple[int, int]:
+    """The lowest and highest address, as numbers."""
+    addresses = ip_network(network)
+    return int(addresses[0]), int(addresses[-1])
+
+
 def random_network(random: Random, version: int) -> str:
     """One of the edge cases, or a prefix of any length over any bits."""
     if random.random() < 0.6:
@@ -23,9 +36,7 @@ def random_network(random: Random, version: int) -> str:
     bits = 32 if version == 4 else 128
     prefix = random.randint(0, bits)
     number = random.getrandbits(bits) >> (bits - prefix) << (bits - prefix)
-    text = str(ip_network((number, prefix)) if version == 6 else ip_network(f"{ip_address(number)}/{prefix}"))
-    # Such a network is refused: IPv4 written as IPv6. It comes up once in 2**96 draws of all bits, but often in short ones.
-    return "::/0" if version == 6 and number >> 32 == 0xFFFF and prefix > 96 else text
+    return f"{address_text(number, version)}/{prefix}"
 
 
 def random_rule(random: Random) -> Json:
@@ -48,8 +59,8 @@ def random_rule(random: Random) -> Json:
     if protocol == "ip" and random.random() < 0.6:
         rule["destination"] = random_network(random, version)
     if protocol in {"tcp", "udp", "sctp"} and random.random() < 0.7:
-        ends = [random.choice(PORTS) if random.random() < 0.8 else random.randint(0, 65535) for _ in "se"]
-        rule["port_start"], rule["port_end"] = min(ends), max(ends)
+        pair = [random.choice(PORTS) if random.random() < 0.8 else random.randint(0, 65535) for _ in "se"]
+        rule["port_start"], rule["port_end"] = min(pair), max(pair)
     return rule
 
 
@@ -57,14 +68,10 @@ def random_address(random: Random, version: int, near: list[str]) -> str:
     """An address on the edge of a network in `near`, one step outside it, or anywhere."""
     bits = 32 if version == 4 else 128
     chosen = random.choice(near) if near and random.random() < 0.8 else random.choice(NETWORKS[version])
-    base = ip_network(chosen)
-    if random.random() < 0.1 or base.version != version:
-        number = random.getrandbits(random.choice([8, 32, bits]))
-    else:
-        number = random.choice([int(base[0]), int(base[-1]), int(base[0]) - 1, int(base[-1]) + 1, int(base[0]) + 5])
-    number %= 1 << bits
-    # An integer below 2**32 would be taken for IPv4, so the family is spelled out.
-    return str(ip_network((number.to_bytes(bits // 8, "big"), bits))[0])
+    if random.random() < 0.1:
+        return address_text(random.getrandbits(random.choice([8, 32, bits])) % (1 << bits), version)
+    first, last = ends(chosen)
+    return address_text(random.choice([first, last, first - 1, last + 1, first + 5]) % (1 << bits), version)
 
 
 def random_packet(random: Random, rules: list[Json]) -> Json:
@@ -80,7 +87,7 @@ def random_packet(random: Random, rules: list[Json]) -> Json:
     if kind == "number":
         packet["protocol"] = random.choice(NUMBERS) if random.random() < 0.8 else random.randint(0, 255)
     if packet["protocol"] in {"tcp", "udp", "sctp", 6, 17, 132}:
-        ends = [rule[end] for rule in rules for end in ("port_start", "port_end") if rule[end] is not None]
-        port = (random.choice(ends) + random.choice([-1, 0, 0, 1])) if ends else random.choice(PORTS)
+        named = [rule[end] for rule in rules for end in ("port_start", "port_end") if rule[end] is not None]
+        port = (random.choice(named) + random.choice([-1, 0, 0, 1])) if named else random.choice(PORTS)
         packet["port"] = min(max(port, 0), 65535)
     return packet

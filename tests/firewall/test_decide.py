@@ -23,7 +23,7 @@ CASES = [
     json.loads(line)
     for line in (Path(__file__).parents[1] / "cases" / "first_match.jsonl").read_text("utf-8").splitlines()
 ]
-LISTS, PACKETS = 5_000, 22
+LISTS, PACKETS = 2_000, 52
 
 
 def check(rules: list[dict[str, Any]], packet: dict[str, Any]) -> tuple[str, int | None]:

@@ -179,7 +179,7 @@ def web_server(listener: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
     number = listener.fileno()
     command = [sys.executable, "-m", "gunicorn", "karenpanel.wsgi", "--bind", f"fd://{number}"]
     command += ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--graceful-timeout", "5"]
-    command += ["--no-control-socket", "--log-level", "warning"]
+    command += ["--preload", "--no-control-socket", "--log-level", "warning"]
     environment = {key: value for key, value in os.environ.items() if key != "GUNICORN_CMD_ARGS"}
     # In a session of its own: Ctrl-C reaches every process of the terminal's, and the order of ending is ours to keep.
     server = subprocess.Popen(

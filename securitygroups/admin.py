@@ -1,0 +1,400 @@
+"""The platform operators' admin: everything can be found, and whatever is changed goes through operations.
+
+Imports models, forms and operations. Nothing imports this.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from securitygroups import operations
+from securitygroups.firewall import lists
+from securitygroups.forms import GroupForm, MachineForm, RuleForm
+from securitygroups.models import (
+    Event,
+    GroupRevision,
+    MachineRevision,
+    Membership,
+    Project,
+    Rule,
+    SecurityGroup,
+    User,
+    VirtualMachine,
+    values,
+)
+
+admin.site.register(User, UserAdmin)
+
+
+def _staff(request: HttpRequest) -> dict[str, Any]:
+    return {"actor": request.user, "by_staff": True}
+
+
+def _link(instance: Model, text: str = "") -> SafeString:
+    name = f"admin:{instance._meta.app_label}_{instance._meta.model_name}_change"
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[instance.pk]), text or str(instance))
+
+
+class ThroughOperations(admin.ModelAdmin[Any]):
+    """What an operation refuses while saving is shown as a message, and nothing of it is written."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._told(request, lambda: super(ThroughOperations, self).changeform_view(request, *args, **kwargs))
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._told(request, lambda: super(ThroughOperations, self).delete_view(request, *args, **kwargs))
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._told(request, lambda: super(ThroughOperations, self).changelist_view(request, *args, **kwargs))
+
+    def _told(self, request: HttpRequest, view: Callable[[], Any]) -> HttpResponse:
+        try:
+            return view()  # type: ignore[no-any-return]
+        except operations.Conflict as conflict:
+            messages.error(request, str(conflict))
+        except lists.NoSuchPlace as error:
+            messages.error(request, str(error))
+        except ValidationError as refusal:
+            for message in refusal.messages:
+                messages.error(request, message)
+        return HttpResponseRedirect(request.get_full_path())
+
+
+class ReadOnly(admin.ModelAdmin[Any]):
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class MembershipInline(admin.TabularInline[Membership, Project]):
+    model = Membership
+    extra = 0
+    autocomplete_fields = ("user",)
+    readonly_fields = ("created_at",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        return super().get_queryset(request).select_related("user")
+
+
+@admin.register(Project)
+class ProjectAdmin(ThroughOperations):
+    list_display = ("name", "slug", "max_groups", "max_rules", "max_machines", "created_at")
+    search_fields = ("name", "slug")
+    inlines = (MembershipInline,)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # its record must stay
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("slug", "created_at") if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
+        if change:
+            operations.update_project(project=obj, **_staff(request))
+            return
+        made = operations.create_project(
+            name=obj.name,
+            slug=obj.slug,
+            quotas={name: getattr(obj, name) for name in ("max_groups", "max_rules", "max_machines")},
+            **_staff(request),
+        )
+        obj.pk = made.pk
+        obj._state.adding = False
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        for member in formset.save(commit=False):
+            if member.pk:
+                operations.change_role(member=member, role=member.role, **_staff(request))
+            else:
+                operations.add_member(project=form.instance, user=member.user, role=member.role, **_staff(request))
+        for member in formset.deleted_objects:
+            operations.remove_member(member=member, **_staff(request))
+
+
+class LiveFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("live", "In use"), ("deleted", "Deleted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(deleted_at__isnull=self.value() == "live")
+
+
+class AdminGroupForm(GroupForm):
+    class Meta(GroupForm.Meta):
+        fields = ("project", "name", "description")  # type: ignore[assignment]
+
+
+@admin.register(SecurityGroup)
+class SecurityGroupAdmin(ThroughOperations):
+    form = AdminGroupForm
+    list_display = ("name", "public_id", "project", "revision", "changed_at", "deleted_at")
+    list_filter = (LiveFilter,)
+    list_select_related = ("project",)
+    search_fields = ("public_id", "name", "project__slug")
+    search_help_text = "Name, ID, or the project's slug."
+    autocomplete_fields = ("project",)
+    readonly_fields = (
+        "public_id",
+        "revision",
+        "created_at",
+        "changed_at",
+        "deleted_at",
+        "rules_in_order",
+        "on_machines",
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return (*self.readonly_fields, "project") if obj else self.readonly_fields
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not (obj and obj.deleted_at)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and obj.deleted_at)
+
+    @admin.display(description="Rules in order")
+    def rules_in_order(self, group: SecurityGroup) -> SafeString:
+        rows = list(group.rules.in_order()[:200]) if group.pk else []
+        lines = format_html_join(
+            "",
+            "<li>{}</li>",
+            (
+                (
+                    _link(
+                        rule,
+                        f"{rule.get_action_display()} {rule.get_direction_display()} {rule.get_protocol_display()} {rule.source or ''} {'' if rule.port_start is None else rule.port_start} {rule.description}",
+                    ),
+                )
+                for rule in rows
+            ),
+        )
+        return format_html("<ol>{}</ol>", lines) if rows else SafeString("No rules: everything is denied.")
+
+    @admin.display(description="Virtual machines")
+    def on_machines(self, group: SecurityGroup) -> SafeString:
+        rows = list(VirtualMachine.objects.live().filter(attachments__group=group)[:100]) if group.pk else []
+        return format_html_join(", ", "{}", ((_link(machine),) for machine in rows)) or SafeString("None")
+
+    def save_model(self, request: HttpRequest, obj: SecurityGroup, form: Any, change: bool) -> None:
+        if change:
+            before = SecurityGroup.objects.select_related("project").get(pk=obj.pk)
+            operations.update_group(group=before, name=obj.name, description=obj.description, **_staff(request))
+            return
+        made = operations.create_group(
+            project=obj.project, name=obj.name, description=obj.description, **_staff(request)
+        )
+        obj.pk, obj.public_id = made.pk, made.public_id
+        obj._state.adding = False
+
+    def delete_model(self, request: HttpRequest, obj: SecurityGroup) -> None:
+        operations.delete_group(group=obj, base=obj.revision, **_staff(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> None:
+        for group in queryset.filter(deleted_at=None).select_related("project").order_by("pk"):
+            self.delete_model(request, group)
+
+
+class AdminRuleForm(RuleForm):
+    """All fields at once: one that the protocol lacks is refused at its field instead of being taken away."""
+
+    follows_protocol = False
+    place = forms.IntegerField(label="Place in the list", min_value=1)
+    base = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    class Meta(RuleForm.Meta):
+        fields = ("group", *RuleForm.Meta.fields)  # type: ignore[assignment]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial |= {"place": self.instance.position, "base": self.instance.group.revision}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        group = self.instance.group if self.instance.pk else cleaned.get("group")
+        if group is None:
+            return cleaned
+        if self.instance.pk and cleaned.get("base") != group.revision:
+            raise ValidationError("The group's rules were changed in the meantime: load the page again.")
+        last = group.rules.count() + (0 if self.instance.pk else 1)
+        if cleaned.get("place") and cleaned["place"] > last:
+            self.add_error("place", f"The last possible place is {last}: type a number from 1 to {last}.")
+        return cleaned
+
+
+@admin.register(Rule)
+class RuleAdmin(ThroughOperations):
+    form = AdminRuleForm
+    list_display = (
+        "group",
+        "position",
+        "action",
+        "direction",
+        "protocol",
+        "source",
+        "destination",
+        "port_start",
+        "port_end",
+        "enabled",
+        "description",
+    )
+    list_display_links = ("position",)
+    list_filter = ("action", "direction", "protocol", "enabled")
+    list_select_related = ("group",)
+    search_fields = ("group__public_id", "group__name", "description")
+    autocomplete_fields = ("group",)
+    readonly_fields = ("uid", "added_in", "changed_in")
+    ordering = ("group", "position")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).filter(group__deleted_at=None).select_related("group__project")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return (*self.readonly_fields, "group") if obj else self.readonly_fields
+
+    def save_model(self, request: HttpRequest, obj: Rule, form: AdminRuleForm, change: bool) -> None:
+        group = obj.group
+        rules = values(list(group.rules.in_order()))
+        place = form.cleaned_data["place"]
+        if change:
+            now = lists.place_of(rules, obj.uid)
+            rules = lists.move(lists.change(rules, now, form.as_value()), [now], place)
+            base = form.cleaned_data["base"]
+        else:
+            rules = lists.insert(rules, place, form.as_value())
+            base = group.revision
+        operations.commit_rules(group=group, rules=rules, base=base, **_staff(request))
+        if not change:
+            row = group.rules.get(position=place)
+            obj.pk, obj.uid, obj.position = row.pk, row.uid, row.position
+            obj._state.adding = False
+
+    def delete_model(self, request: HttpRequest, obj: Rule) -> None:
+        self.delete_queryset(request, Rule.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Rule]) -> None:
+        chosen: dict[int, list[int]] = {}
+        for group_id, position in queryset.values_list("group_id", "position"):
+            chosen.setdefault(group_id, []).append(position)
+        for group in SecurityGroup.objects.filter(pk__in=chosen).select_related("project").order_by("pk"):
+            rules = lists.remove(values(list(group.rules.in_order())), chosen[group.pk])
+            operations.commit_rules(group=group, rules=rules, base=group.revision, **_staff(request))
+
+
+class AdminMachineForm(MachineForm):
+    ordered_groups = forms.CharField(
+        label="Security groups, in order",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="IDs such as sg-1a2b3c4d5e, one a line; the first is tried first.",
+    )
+
+    class Meta(MachineForm.Meta):
+        fields = ("project", *MachineForm.Meta.fields)  # type: ignore[assignment]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            attached = self.instance.attachments.select_related("group").order_by("position")
+            self.initial["ordered_groups"] = "\n".join(a.group.public_id for a in attached)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        ids = str(cleaned.get("ordered_groups", "")).split()
+        project = self.instance.project_id or getattr(cleaned.get("project"), "pk", None)
+        found = {g.public_id: g for g in SecurityGroup.objects.live().filter(public_id__in=ids, project=project)}
+        unknown = [text for text in ids if text not in found]
+        if unknown:
+            self.add_error("ordered_groups", f"The project has no group {unknown[0][:40]}: type IDs of its own groups.")
+        cleaned["groups"] = [found[text] for text in ids if text in found]
+        return cleaned
+
+
+@admin.register(VirtualMachine)
+class VirtualMachineAdmin(ThroughOperations):
+    form = AdminMachineForm
+    list_display = ("name", "public_id", "project", "ipv4", "ipv6", "deleted_at")
+    list_filter = (LiveFilter,)
+    list_select_related = ("project",)
+    search_fields = ("public_id", "name", "ipv4", "ipv6", "project__slug")
+    autocomplete_fields = ("project",)
+    readonly_fields = ("public_id", "revision", "created_at", "deleted_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return (*self.readonly_fields, "project") if obj else self.readonly_fields
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not (obj and obj.deleted_at)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and obj.deleted_at)
+
+    def save_model(self, request: HttpRequest, obj: VirtualMachine, form: AdminMachineForm, change: bool) -> None:
+        fields = {name: form.cleaned_data[name] for name in MachineForm.Meta.fields}
+        groups = form.cleaned_data["groups"]
+        if change:
+            before = VirtualMachine.objects.select_related("project").get(pk=obj.pk)
+            operations.save_machine(
+                machine=before, fields=fields, groups=groups, base=before.revision, **_staff(request)
+            )
+            return
+        made = operations.create_machine(project=obj.project, fields=fields, groups=groups, **_staff(request))
+        obj.pk, obj.public_id = made.pk, made.public_id
+        obj._state.adding = False
+
+    def delete_model(self, request: HttpRequest, obj: VirtualMachine) -> None:
+        operations.delete_machine(machine=obj, **_staff(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[VirtualMachine]) -> None:
+        for machine in queryset.filter(deleted_at=None).select_related("project").order_by("pk"):
+            self.delete_model(request, machine)
+
+
+@admin.register(GroupRevision)
+class GroupRevisionAdmin(ReadOnly):
+    list_display = ("group", "number", "at", "actor_name", "by_staff", "summary", "reason")
+    list_select_related = ("group",)
+    search_fields = ("group__public_id", "group__name", "actor_name")
+    ordering = ("-pk",)
+
+
+@admin.register(MachineRevision)
+class MachineRevisionAdmin(ReadOnly):
+    list_display = ("machine", "number", "at", "actor_name", "by_staff", "summary", "reason")
+    list_select_related = ("machine",)
+    search_fields = ("machine__public_id", "machine__name", "actor_name")
+    ordering = ("-pk",)
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnly):
+    list_display = ("at", "project", "actor_name", "by_staff", "verb", "summary")
+    list_filter = ("verb", "by_staff")
+    list_select_related = ("project",)
+    search_fields = ("project__slug", "actor_name", "summary")
+    ordering = ("-pk",)

@@ -1,0 +1,381 @@
+"""Exact sets of traffic: rules as boxes on ranks, split into pieces small enough to paint.
+
+Imports protocols and values; numpy for the painting. Called by difference, findings and exposure.
+
+A packet is a point: direction, family, protocol, destination port, destination, source. Direction, family and protocol
+class are split off first (18 classes), which also keeps a rule of one family from leaking into the other. What is left
+is a box of three axes per rule and class. Each axis is compressed to the values where some rule starts or ends, a piece
+of the space is split in half while that makes less work, and the pieces are painted rule by rule: every cell then knows
+the first rule that matches and the one behind it. Work is counted in units (never in seconds, so the same lists give
+the same answer on every machine); a piece that would exceed the budget is left out and told, never guessed.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Direction
+from securitygroups.firewall.values import BITS, ICMP, ICMPV6, Packet, RuleList
+
+Ranks = NDArray[np.int32]
+Owners = NDArray[Any]
+Box = tuple[int, int, int, int, int, int]
+"""Destination port, destination address, source address; first and last of each, both included."""
+
+NO_PORT = MAX_PORT + 1
+"""Where a packet without a port lies on the port axis: behind the last port. A rule without ports reaches up to it."""
+
+UNITS = 120_000_000
+"""Work that one question may cost; about half a second. A unit is about one painted cell."""
+GRID_CELLS = 20_000_000
+"""The largest piece that is painted at once."""
+_NODE_UNITS, _RULE_UNITS, _LEAF_UNITS = 20_000, 400, 10_000
+
+
+class TrafficClass(NamedTuple):
+    """Packets that differ in addresses and port only.
+
+    `version` is 4, 6, or None for frames that are not IP. `protocol` is a number that some rule protocol asks for
+    (6, 17, 132), or None for every other number, which rules cannot tell apart.
+    """
+
+    direction: Direction
+    version: int | None
+    protocol: int | None
+
+    @property
+    def has_ports(self) -> bool:
+        """Whether packets of the class carry a destination port."""
+        return self.protocol is not None
+
+    @property
+    def whole(self) -> Box:
+        """The box of every packet of the class; the axes that it lacks have one point."""
+        top = 0 if self.version is None else (1 << BITS[self.version]) - 1
+        ports = (0, NO_PORT) if self.has_ports else (NO_PORT, NO_PORT)
+        return (*ports, 0, top, 0, top)
+
+
+_NUMBERS = (*sorted({p.number for p in PROTOCOLS.values() if p.number is not None}), None)
+CLASSES: tuple[TrafficClass, ...] = tuple(
+    TrafficClass(direction, version, number)
+    for direction in Direction
+    for version, numbers in ((4, _NUMBERS), (6, _NUMBERS), (None, (None,)))
+    for number in numbers
+)
+_WHOLE = {kind: kind.whole for kind in CLASSES}
+
+
+def _fitting(direction: Direction, name: str, version: int | None, ports: bool) -> tuple[TrafficClass, ...]:
+    """Classes that a rule can reach, by its protocol, the family of its networks and whether it sets ports."""
+    protocol = PROTOCOLS[name]
+    return tuple(
+        kind
+        for kind in CLASSES
+        if kind.direction is direction
+        and (protocol.number is None or protocol.number == kind.protocol)
+        and (kind.version is not None or not (protocol.only_ip or version or ports))
+        and (version is None or version == kind.version)
+        and (kind.has_ports or not ports)
+    )
+
+
+_FITTING = {
+    (direction, name, version, ports): _fitting(direction, name, version, ports)
+    for direction in Direction
+    for name in PROTOCOLS
+    for version in (None, 4, 6)
+    for ports in (False, True)
+}
+
+Layer = list[tuple[int, Box]]
+"""One list within one class: (place from 1, box) of its enabled rules, in order."""
+
+
+def boxes(rules: RuleList) -> dict[TrafficClass, Layer]:
+    """The enabled rules of a list as boxes, by class; classes that no rule reaches are absent."""
+    found: dict[TrafficClass, Layer] = {}
+    for place, rule in enumerate(rules, 1):
+        if not rule.enabled:
+            continue
+        source, destination, start = rule.source, rule.destination, rule.port_start
+        version = source.version if source is not None else None
+        if destination is not None:
+            if version is not None and version != destination.version:
+                continue
+            version = destination.version
+        end = start if rule.port_end is None else rule.port_end
+        if start is not None and end is not None and start > end:
+            continue
+        for kind in _FITTING[rule.direction, rule.protocol, version, start is not None]:
+            p0, p1, d0, d1, s0, s1 = _WHOLE[kind]
+            if start is not None and end is not None:
+                p0, p1 = start, end
+            if destination is not None:
+                d0, d1 = destination.first, destination.last
+            if source is not None:
+                s0, s1 = source.first, source.last
+            found.setdefault(kind, []).append((place, (p0, p1, d0, d1, s0, s1)))
+    return found
+
+
+@dataclass(slots=True)
+class Budget:
+    """Work left, in units. `short` is set as soon as a piece had to be left out."""
+
+    units: int = UNITS
+    short: bool = False
+
+    def take(self, units: int) -> bool:
+        """Whether the work may be done; it is then accounted for."""
+        if units > self.units:
+            self.short = True
+            return False
+        self.units -= units
+        return True
+
+
+@dataclass(slots=True)
+class Piece:
+    """A box of one class whose cells can be painted.
+
+    `cuts` are the values where cells start on the axes port, destination, source; each has one more value, the end.
+    Each layer is (places, boxes): shapes (rules,) and (rules, 6), half-open in cells, in the list's order; it ends with
+    the rule that takes all that is left. `left_out` marks a piece that is too fine to paint.
+    """
+
+    kind: TrafficClass
+    cuts: tuple[list[int], list[int], list[int]]
+    layers: list[tuple[Ranks, Ranks]]
+    left_out: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Cells on each axis."""
+        port, destination, source = (len(cuts) - 1 for cuts in self.cuts)
+        return port, destination, source
+
+    def sample(self, cell: Sequence[int]) -> Packet:
+        """A packet in a cell, at addresses and a port that read well."""
+        (p0, p1), (d0, d1), (s0, s1) = ((cuts[at], cuts[at + 1] - 1) for cuts, at in zip(self.cuts, cell, strict=True))
+        return sample(self.kind, (p0, p1, d0, d1, s0, s1))
+
+
+_NICE_PORTS = (443, 22, 80, 53, 8080, 3389, 5432)
+_NICE_ADDRESSES = {4: (0xCB007109, 0x0A000005), 6: (0x20010DB8 << 96 | 9, 0x20010DB8 << 96 | 5)}
+"""203.0.113.9 and 10.0.0.5; 2001:db8::9 and 2001:db8::5 (documentation and private use, RFC 5737, 3849, 1918)."""
+
+
+def _nice(first: int, last: int, wanted: Iterable[int]) -> int:
+    for value in wanted:
+        if first <= value <= last:
+            return value
+    # The lowest address of a network is its name and hardly anybody's address.
+    return first + 1 if last > first + 1 else first
+
+
+def sample(kind: TrafficClass, box: Box) -> Packet:
+    """A packet of the class inside the box."""
+    if kind.version is None:
+        return Packet(kind.direction)
+    p0, p1, d0, d1, s0, s1 = box
+    inside, outside = _NICE_ADDRESSES[kind.version][1], _NICE_ADDRESSES[kind.version][0]
+    if kind.direction is Direction.OUT:
+        inside, outside = outside, inside
+    protocol = kind.protocol if kind.protocol is not None else (ICMP if kind.version == 4 else ICMPV6)
+    port = _nice(p0, min(p1, MAX_PORT), _NICE_PORTS) if kind.has_ports and p0 <= MAX_PORT else None
+    return Packet(kind.direction, kind.version, protocol, _nice(s0, s1, (outside,)), _nice(d0, d1, (inside,)), port)
+
+
+_Node = tuple[list[Ranks], list[Ranks], list[Ranks]]
+"""Cuts of the three axes in ranks of the class; row numbers per layer; the rows' boxes per layer, clipped, in cells."""
+
+
+def _node(all_boxes: list[Ranks], rows: list[Ranks], low: list[int], high: list[int], depth: int) -> _Node:
+    """The rows that overlap the box low-high, clipped to it; nothing behind the `depth`-th rule that covers it all."""
+    kept: list[Ranks] = []
+    starts: list[Ranks] = []
+    ends: list[Ranks] = []
+    for class_boxes, chosen in zip(all_boxes, rows, strict=True):
+        box = class_boxes[chosen]
+        start, end = np.maximum(box[:, 0::2], low), np.minimum(box[:, 1::2], high)
+        inside: NDArray[np.bool_] = np.asarray((start < end).all(axis=1))
+        covers = np.flatnonzero(((start == low) & (end == high)).all(axis=1))
+        if len(covers) >= depth:
+            inside[covers[depth - 1] + 1 :] = False
+        kept.append(chosen[inside])
+        starts.append(start[inside])
+        ends.append(end[inside])
+    cuts: list[Ranks] = []
+    local = [np.empty((len(chosen), 6), np.int32) for chosen in kept]
+    for axis in range(3):
+        edges = [low[axis], high[axis]]
+        sides = [side[:, axis] for side in (*starts, *ends)]
+        cuts.append(np.unique(np.concatenate([np.array(edges, np.int32), *sides]).astype(np.int32)))
+        for box, start, end in zip(local, starts, ends, strict=True):
+            box[:, 2 * axis] = np.searchsorted(cuts[axis], start[:, axis])
+            box[:, 2 * axis + 1] = np.searchsorted(cuts[axis], end[:, axis])
+    return cuts, kept, local
+
+
+def _cells(node: _Node) -> int:
+    return (len(node[0][0]) - 1) * (len(node[0][1]) - 1) * (len(node[0][2]) - 1)
+
+
+def _areas(box: Ranks, shape: tuple[int, int, int]) -> tuple[int, bool]:
+    """What painting costs beside the cells, and whether rules with the same addresses have to be settled first."""
+    sides = (box[:, 1::2] - box[:, 0::2]).astype(np.int64)
+    area = int(sides.prod(axis=1).sum())
+    if area <= 8 * shape[0] * shape[1] * shape[2] + 1_000_000:
+        return area // 4, False
+    distinct = np.unique(box[:, 2:], axis=0)
+    across = (distinct[:, 1::2] - distinct[:, 0::2]).astype(np.int64).prod(axis=1)
+    return 4 * shape[0] * int(across.sum()), True
+
+
+def _units(node: _Node) -> int:
+    """What painting the node costs: its cells, its rules, and the areas that are painted over and over."""
+    port, destination, source = (len(cuts) - 1 for cuts in node[0])
+    areas = sum(_areas(box, (port, destination, source))[0] for box in node[2])
+    return _LEAF_UNITS + _RULE_UNITS * sum(map(len, node[1])) + port * destination * source + areas
+
+
+def pieces(
+    kind: TrafficClass,
+    layers: Sequence[Layer],
+    budget: Budget,
+    *,
+    clip: Box | None = None,
+    depth: int = 1,
+    changed: Sequence[frozenset[int]] | None = None,
+) -> Iterator[Piece]:
+    """The space of one class, or its part `clip`, in disjoint pieces to paint.
+
+    `depth` is 1 where only the first match counts, 2 where the rule behind it does too. `changed` holds for each layer
+    the places whose rules matter: pieces that none of them touches are not given. Pieces that the budget does not
+    cover come with `left_out` set and are not to be painted.
+    """
+    whole = _WHOLE[kind] if clip is None else clip
+    values: list[list[int]] = []
+    columns: list[list[list[int]]] = [[] for _ in layers]
+    held = [
+        layer
+        if clip is None
+        else [
+            (place, box)
+            for place, box in layer
+            if all(box[i] <= whole[i + 1] and box[i + 1] >= whole[i] for i in (0, 2, 4))
+        ]
+        for layer in layers
+    ]
+    for axis in (0, 2, 4):
+        low, high = whole[axis], whole[axis + 1]
+        starts = [[max(box[axis], low) for _, box in layer] for layer in held]
+        ends = [[min(box[axis + 1], high) + 1 for _, box in layer] for layer in held]
+        cuts = sorted({low, high + 1}.union(*starts, *ends))
+        rank = {value: at for at, value in enumerate(cuts)}
+        values.append(cuts)
+        for column, start, end in zip(columns, starts, ends, strict=True):
+            column += [[rank[value] for value in start], [rank[value] for value in end]]
+    all_boxes = [np.array(column, np.int32).T.reshape(-1, 6) for column in columns]
+    places = [np.array([place for place, _ in layer], np.int32) for layer in held]
+    marks: list[NDArray[np.bool_]] | None = None
+    if changed is not None:
+        marks = [np.isin(p, np.fromiter(c, np.int32, len(c))) for p, c in zip(places, changed, strict=True)]
+    rows = [np.arange(len(layer), dtype=np.int32) for layer in held]
+    top = [len(cuts) - 1 for cuts in values]
+    for node, left_out in _split(all_boxes, _node(all_boxes, rows, [0, 0, 0], top, depth), budget, depth, marks):
+        painted = [(p[chosen], box) for p, chosen, box in zip(places, node[1], node[2], strict=True)]
+        port, destination, source = ([values[axis][rank] for rank in node[0][axis].tolist()] for axis in range(3))
+        yield Piece(kind, (port, destination, source), painted, left_out)
+
+
+def _split(
+    all_boxes: list[Ranks], top: _Node, budget: Budget, depth: int, marks: list[NDArray[np.bool_]] | None
+) -> Iterator[tuple[_Node, bool]]:
+    """Halve nodes depth-first while two halves cost less than the whole or the whole is too large to paint."""
+    stack = [top]
+    while stack:
+        node = stack.pop()
+        if marks is not None and not any(m[chosen].any() for m, chosen in zip(marks, node[1], strict=True)):
+            continue
+        cells, units = _cells(node), _units(node)
+        if cells > 4096:
+            longest = max(range(3), key=lambda axis: len(node[0][axis]))
+            if len(node[0][longest]) > 2 and budget.take(_NODE_UNITS):
+                halves = _halves(all_boxes, node, longest, depth)
+                if cells > GRID_CELLS or sum(map(_units, halves)) + _NODE_UNITS < units:
+                    stack += reversed(halves)
+                    continue
+        painted = cells <= GRID_CELLS and budget.take(units)
+        if not painted:
+            budget.short = True
+        yield node, not painted
+
+
+def _halves(all_boxes: list[Ranks], node: _Node, axis: int, depth: int) -> list[_Node]:
+    cuts = node[0]
+    low, high = [int(c[0]) for c in cuts], [int(c[-1]) for c in cuts]
+    middle = int(cuts[axis][len(cuts[axis]) // 2])
+    upper, lower = high.copy(), low.copy()
+    upper[axis] = lower[axis] = middle
+    return [_node(all_boxes, node[1], low, upper, depth), _node(all_boxes, node[1], lower, high, depth)]
+
+
+@dataclass(slots=True)
+class Painting:
+    """What decides each cell of a piece, by row of the layer: 0 = no rule, row + 1 otherwise. Shape: the piece's."""
+
+    first: Owners
+    second: Owners | None = field(default=None)
+
+
+def paint(piece: Piece, layer: int, second: bool = False) -> Painting:
+    """The first matching rule of every cell and, where asked for, the one that would decide without it."""
+    box = piece.layers[layer][1]
+    count, shape = len(box), piece.shape
+    dtype = np.int16 if count < 32_000 else np.int32
+    if _areas(box, shape)[1]:
+        return _paint_grouped(box, shape, dtype, second)
+    first = np.zeros(shape, dtype)
+    if not second:
+        for row, (p0, p1, d0, d1, s0, s1) in zip(range(count, 0, -1), box[::-1].tolist(), strict=True):
+            first[p0:p1, d0:d1, s0:s1] = row
+        return Painting(first)
+    behind = np.zeros(shape, dtype)
+    for row, (p0, p1, d0, d1, s0, s1) in zip(range(count, 0, -1), box[::-1].tolist(), strict=True):
+        view = first[p0:p1, d0:d1, s0:s1]
+        behind[p0:p1, d0:d1, s0:s1] = view
+        view[...] = row
+    return Painting(first, behind)
+
+
+def _paint_grouped(box: Ranks, shape: tuple[int, int, int], dtype: Any, second: bool) -> Painting:
+    """The same where rules overlap so much that painting each over the others would take too long.
+
+    Rules with the same addresses are first settled among themselves on the port axis. Networks nest or are disjoint,
+    so a cell lies in at most 33 (IPv4) or 129 (IPv6) different source networks, however many rules there are.
+    """
+    none = np.iinfo(dtype).max
+    first, behind = np.full(shape, none, dtype), np.full(shape, none, dtype)
+    groups: dict[tuple[int, ...], list[tuple[int, int, int]]] = {}
+    for row, (p0, p1, *addresses) in enumerate(box.tolist(), 1):
+        groups.setdefault(tuple(addresses), []).append((row, p0, p1))
+    for (d0, d1, s0, s1), members in groups.items():
+        one, two = np.full(shape[0], none, dtype), np.full(shape[0], none, dtype)
+        for row, p0, p1 in reversed(members):
+            two[p0:p1] = one[p0:p1]
+            one[p0:p1] = row
+        view, view2 = first[:, d0:d1, s0:s1], behind[:, d0:d1, s0:s1]
+        line, line2 = one[:, None, None], two[:, None, None]
+        if second:
+            # The second of two sorted pairs: the larger of the firsts, or one of the seconds.
+            np.minimum(view2, line2, out=view2)
+            np.minimum(view2, np.maximum(view, line), out=view2)
+        np.minimum(view, line, out=view)
+    first[first == none] = 0
+    behind[behind == none] = 0
+    return Painting(first, behind if second else None)

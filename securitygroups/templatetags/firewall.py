@@ -1,0 +1,66 @@
+"""Rules, packets and verdicts in words, for templates. The words are words.py's; nothing is decided here.
+
+Imports firewall, models and words. Called by templates (a builtin library).
+"""
+
+from django import template
+
+from securitygroups import words
+from securitygroups.firewall.decide import Decision, Step
+from securitygroups.firewall.values import Packet
+from securitygroups.models import Rule
+
+register = template.Library()
+
+
+@register.filter
+def ports(rule: Rule) -> str:
+    """The rule's ports as the table shows them: "22", "80–443", "" where the protocol has none."""
+    if "port_start" not in words.PROTOCOLS[rule.protocol].columns:
+        return ""
+    return "any" if rule.port_start is None else words.range_text(rule.port_start, rule.port_end or 0)
+
+
+@register.filter
+def service(rule: Rule) -> str:
+    """The well-known service of a rule for one port, "" where there is none."""
+    if rule.port_start is None or rule.port_start != rule.port_end:
+        return ""
+    return words.service_name(rule.protocol, rule.port_start) or ""
+
+
+@register.filter
+def has_source(rule: Rule) -> bool:
+    return "source" in words.PROTOCOLS[rule.protocol].columns
+
+
+@register.filter
+def has_destination(rule: Rule) -> bool:
+    return "destination" in words.PROTOCOLS[rule.protocol].columns
+
+
+@register.filter
+def from_anywhere(rule: Rule) -> bool:
+    """Whether an inbound accept takes packets from every address of a family."""
+    inbound = rule.enabled and rule.action == "accept" and rule.direction == "in"
+    return inbound and (rule.source is None or rule.source.is_everything)
+
+
+@register.filter
+def sentence(rule: Rule) -> str:
+    return words.rule_sentence(rule.as_value())
+
+
+@register.filter
+def why(step: Step, packet: Packet) -> str:
+    return words.why_passed(step, packet)
+
+
+@register.filter
+def packet_words(packet: Packet) -> str:
+    return words.packet_sentence(packet)
+
+
+@register.filter
+def verdict_words(decision: Decision, packet: Packet) -> str:
+    return words.verdict_sentence(decision, packet)

@@ -1,0 +1,156 @@
+"""Security groups: list, create, edit, duplicate, delete, and where one is attached.
+
+Imports access, operations, forms, web; called by urls. The rules of a group are in rules.py.
+"""
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from securitygroups import operations
+from securitygroups.access import Access, enter, find_group
+from securitygroups.forms import GroupForm
+from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine, values
+from securitygroups.web import CONFLICT, FORM_INVALID, answer, numbered, page_or_form, take_refusal
+
+
+def _counted(groups: QuerySet[SecurityGroup]) -> QuerySet[SecurityGroup]:
+    """With numbers of rules and VMs, as subqueries: two joins would multiply each other."""
+
+    def count(rows: QuerySet[Rule] | QuerySet[Attachment]) -> Coalesce:
+        counted = rows.filter(group=OuterRef("pk")).order_by().values("group").annotate(n=Count("pk")).values("n")
+        return Coalesce(Subquery(counted), 0)
+
+    return groups.annotate(rule_count=count(Rule.objects.all()), machine_count=count(Attachment.objects.all()))
+
+
+@require_safe
+def groups(request: HttpRequest, slug: str) -> HttpResponse:
+    access = enter(request, slug)
+    query = request.GET.get("q", "").strip()
+    rows = SecurityGroup.objects.live().filter(project=access.project).named_like(query)
+    page = numbered(request, rows)
+    page.object_list = list(_counted(page.object_list))
+    context = {"page": page, "query": query, "quota": access.project.group_quota}
+    return answer(request, "securitygroups/groups.html", "securitygroups/_groups.html", context)
+
+
+@page_or_form
+def group_create(request: HttpRequest, slug: str) -> HttpResponse:
+    access = enter(request, slug, write=True)
+    return _create(request, access, None)
+
+
+@page_or_form
+def group_duplicate(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """A new group with the rules of this one."""
+    access = enter(request, slug, write=True)
+    return _create(request, access, find_group(access, group_id))
+
+
+def _create(request: HttpRequest, access: Access, original: SecurityGroup | None) -> HttpResponse:
+    initial = {"name": f"{original.name} copy", "description": original.description} if original else {}
+    form = GroupForm(request.POST or None, initial=initial, instance=SecurityGroup(project=access.project))
+    if request.method == "POST" and form.is_valid():
+        rules = values(list(original.rules.in_order())) if original else ()
+        try:
+            group = operations.create_group(
+                project=access.project,
+                name=form.cleaned_data["name"],
+                description=form.cleaned_data["description"],
+                rules=rules,
+                actor=access.user,
+                summary=f"Duplicated from {original.name}, {len(rules)} rules." if original else "",
+            )
+            messages.success(request, f"{group.name} was created.")
+            return redirect(group)
+        except ValidationError as refusal:
+            take_refusal(form, refusal)
+    context = {"form": form, "original": original, "group": original}
+    return render(
+        request, "securitygroups/group_form.html", context, status=FORM_INVALID if request.method == "POST" else 200
+    )
+
+
+@page_or_form
+def group_edit(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    access = enter(request, slug, write=True)
+    group = find_group(access, group_id)
+    form = GroupForm(request.POST or None, instance=find_group(access, group_id))
+    if request.method == "POST" and form.is_valid():
+        try:
+            operations.update_group(group=group, **form.cleaned_data, actor=access.user)
+            messages.success(request, "Name and description were saved.")
+            return redirect(group)
+        except ValidationError as refusal:
+            take_refusal(form, refusal)
+        except operations.Conflict:
+            return redirect("groups", slug)
+    context = {"form": form, "group": group, "editing": True}
+    return render(
+        request, "securitygroups/group_form.html", context, status=FORM_INVALID if request.method == "POST" else 200
+    )
+
+
+@page_or_form
+def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """Names the VMs that use the group and what each would lose, and asks."""
+    access = enter(request, slug, write=True)
+    group = find_group(access, group_id)
+    changed = False
+    if request.method == "POST":
+        try:
+            base = request.POST.get("base", "")
+            count = operations.delete_group(
+                group=group, base=int(base) if base.isdecimal() and len(base) < 10 else -1, actor=access.user
+            )
+            words = f" and taken off {count} VM{'' if count == 1 else 's'}" if count else ""
+            messages.success(request, f"{group.name} was deleted{words}.")
+            return redirect("groups", slug)
+        except operations.Conflict:
+            group = find_group(access, group_id)
+            changed = True
+    rules = list(group.rules.in_order())
+    accepts = [rule for rule in rules if rule.enabled and rule.action == "accept"]
+    machines = (
+        VirtualMachine.objects.live()
+        .filter(attachments__group=group)
+        .annotate(group_count=_other_groups())
+        .order_by("name")
+    )
+    context = {
+        "group": group,
+        "page": numbered(request, machines),
+        "accepts": accepts[:10],
+        "accept_count": len(accepts),
+        "drop_count": sum(rule.enabled and rule.action == "drop" for rule in rules),
+        "changed": changed,
+    }
+    return render(request, "securitygroups/group_delete.html", context, status=CONFLICT if changed else 200)
+
+
+def _other_groups() -> Subquery:
+    """How many groups a VM has besides the one that is asked about."""
+    attached = (
+        Attachment.objects.filter(machine=OuterRef("pk")).order_by().values("machine").annotate(n=Count("pk") - 1)
+    )
+    return Subquery(attached.values("n"))
+
+
+@require_safe
+def group_machines(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    access = enter(request, slug)
+    group = find_group(access, group_id)
+    machines = (
+        VirtualMachine.objects.live()
+        .filter(attachments__group=group)
+        .annotate(group_count=_other_groups())
+        .order_by("name")
+    )
+    page = numbered(request, machines)
+    context = {"group": group, "page": page, "machine_count": page.paginator.count, "tab": "machines"}
+    return render(request, "securitygroups/group_machines.html", context)

@@ -1,0 +1,156 @@
+"""Virtual machines: list, create, the VM's page with its effective rules, instance settings, delete.
+
+Imports access, operations, forms, web; called by urls.
+"""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from securitygroups import operations
+from securitygroups.access import enter, find_machine
+from securitygroups.forms import MachineForm, OrderedGroupsForm
+from securitygroups.models import Attachment, SecurityGroup, VirtualMachine, effective_rules
+from securitygroups.web import CONFLICT, FORM_INVALID, answer, numbered, page_or_form, take_refusal
+
+MACHINE_FIELDS = MachineForm.Meta.fields
+
+
+@require_safe
+def machines(request: HttpRequest, slug: str) -> HttpResponse:
+    access = enter(request, slug)
+    query = request.GET.get("q", "").strip()
+    attached = Prefetch("attachments", Attachment.objects.select_related("group").order_by("position"))
+    rows = VirtualMachine.objects.live().filter(project=access.project).named_like(query).prefetch_related(attached)
+    context = {"page": numbered(request, rows), "query": query, "quota": access.project.machine_quota}
+    return answer(request, "securitygroups/machines.html", "securitygroups/_machines.html", context)
+
+
+def _moved(data: QueryDict) -> QueryDict:
+    """The form's data with the groups in the order that a button without script asked for ("up 2", "down 1", "remove 3")."""
+    do, _, index_text = data.get("order", "").partition(" ")
+    chosen = data.getlist("group")
+    if index_text.isdecimal() and int(index_text[:4]) < len(chosen):
+        index = int(index_text[:4])
+        group = chosen.pop(index)
+        if do != "remove":
+            chosen.insert(max(0, index + (1 if do == "down" else -1)), group)
+    data = data.copy()
+    data.setlist("group", chosen)
+    return data
+
+
+def _only_redraw(request: HttpRequest) -> bool:
+    return "order" in request.POST or "more" in request.POST
+
+
+def _form_answer(request: HttpRequest, page: str, context: dict[str, Any], status: int) -> HttpResponse:
+    return answer(request, page, "securitygroups/_ordered_groups.html", context, status=status)
+
+
+@page_or_form
+def machine_create(request: HttpRequest, slug: str) -> HttpResponse:
+    access = enter(request, slug, write=True)
+    post = _moved(request.POST) if request.method == "POST" else None
+    redraw = _only_redraw(request)
+    form = MachineForm(
+        None if redraw else post,
+        initial=post.dict() if redraw and post is not None else None,
+        instance=VirtualMachine(project=access.project),
+    )
+    order = OrderedGroupsForm(post, project=access.project, chosen=[], spare=3 if redraw else 2)
+    status = 200
+    if request.method == "POST" and not redraw:
+        if form.is_valid() & order.is_valid():
+            try:
+                machine = operations.create_machine(
+                    project=access.project,
+                    fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
+                    groups=order.groups(),
+                    actor=access.user,
+                )
+                messages.success(request, f"{machine.name} was created.")
+                return redirect(machine)
+            except ValidationError as refusal:
+                take_refusal(form, refusal)
+        status = FORM_INVALID
+    return _form_answer(request, "securitygroups/machine_form.html", {"form": form, "order": order}, status)
+
+
+@require_safe
+def machine(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
+    """The VM with its effective list: its groups' rules one after the other, numbered through."""
+    access = enter(request, slug)
+    vm = find_machine(access, machine_id)
+    attachments = list(vm.attachments.select_related("group").order_by("position"))
+    for attachment in attachments:
+        attachment.group.project = access.project
+    rules = effective_rules(vm)
+    for rule in rules:
+        rule.group.project = access.project
+    context = {"machine": vm, "attachments": attachments, "rules": rules, "tab": "rules"}
+    return render(request, "securitygroups/machine.html", context)
+
+
+@page_or_form
+def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
+    """Instance settings: the VM's own fields and its ordered groups, saved together."""
+    access = enter(request, slug, write=True)
+    vm = find_machine(access, machine_id)
+    attached = [a.group for a in vm.attachments.select_related("group").order_by("position")]
+    post = _moved(request.POST) if request.method == "POST" else None
+    redraw = _only_redraw(request)
+    base = vm.revision
+    form = MachineForm(
+        None if redraw else post,
+        initial=post.dict() if redraw and post is not None else None,
+        instance=find_machine(access, machine_id),
+    )
+    order = OrderedGroupsForm(post, project=access.project, chosen=attached, spare=2 if redraw else 1)
+    status = 200
+    if post is not None:
+        text = post.get("base", "")
+        base = int(text) if text.isdecimal() and len(text) < 10 else -1
+    if request.method == "POST" and not redraw:
+        status = FORM_INVALID
+        if form.is_valid() & order.is_valid():
+            try:
+                operations.save_machine(
+                    machine=vm,
+                    fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
+                    groups=order.groups(),
+                    base=base,
+                    actor=access.user,
+                )
+                messages.success(request, f"The settings of {form.cleaned_data['name']} were saved.")
+                return redirect(vm)
+            except ValidationError as refusal:
+                take_refusal(form, refusal)
+            except operations.Conflict:
+                vm = find_machine(access, machine_id)
+                base, status = vm.revision, CONFLICT
+    now: list[SecurityGroup] = []
+    if status == CONFLICT:
+        now = [a.group for a in vm.attachments.select_related("group").order_by("position")]
+    context = {"form": form, "order": order, "machine": vm, "base": base, "conflict": status == CONFLICT, "now": now}
+    return _form_answer(request, "securitygroups/machine_form.html", context, status)
+
+
+@page_or_form
+def machine_delete(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
+    access = enter(request, slug, write=True)
+    vm = find_machine(access, machine_id)
+    if request.method == "POST":
+        try:
+            operations.delete_machine(machine=vm, actor=access.user)
+            messages.success(request, f"{vm.name} was deleted.")
+        except operations.Conflict:
+            messages.info(request, f"{vm.name} was deleted already.")
+        return redirect("machines", slug)
+    groups = [a.group for a in vm.attachments.select_related("group").order_by("position")]
+    return render(request, "securitygroups/machine_delete.html", {"machine": vm, "groups": groups})

@@ -1,0 +1,162 @@
+"""Random rule lists and packets at their edges, sent through the kernel, and what it did against what decide() says."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from random import Random
+
+from securitygroups.firewall.counters import Counted
+from securitygroups.firewall.decide import decide
+from securitygroups.firewall.nftables import Target, swap
+from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS, PROTOCOLS, Action, Direction
+from securitygroups.firewall.values import BITS, ICMP, ICMPV6, Network, Packet, Rule
+from tests.kernel.frames import opening
+from tests.kernel.host import NETWORK, VM, Host, ether
+
+# Extension headers are no protocol of their own over IPv6, and 59 says that nothing follows: no packet of these opens
+# anything; ICMP belongs to one family each. Linux sums UDP-Lite (136) as if it were UDP: a right checksum is invalid there.
+_NO_PROTOCOL = {4: {ICMPV6, 136}, 6: {ICMP, 0, 43, 44, 51, 59, 60, 135, 136, 139, 140}}
+_EDGE_PORTS = (0, 1, 22, 80, 443, 1023, 1024, 32768, 65534, MAX_PORT)
+
+
+def random_network(random: Random, version: int) -> Network:
+    bits = BITS[version]
+    prefix = random.choice((0, bits, bits - 1, bits - 8, bits // 2, random.randrange(bits + 1)))
+    return Network(version, random.getrandbits(bits) >> (bits - prefix) << (bits - prefix), prefix)
+
+
+def _near(random: Random, network: Network) -> Network:
+    """A network that touches, holds or lies in another one: where rules overlap, order decides."""
+    bits = BITS[network.version]
+    prefix = max(0, min(bits, network.prefix + random.choice((-8, -1, 0, 1, 8))))
+    first = random.choice((network.first, network.last, max(0, network.first - 1), min(network.last + 1, (1 << bits) - 1)))
+    return Network(network.version, first >> (bits - prefix) << (bits - prefix), prefix)
+
+
+def random_rule(random: Random, networks: list[Network], ports: list[int]) -> Rule:
+    protocol = random.choice(list(PROTOCOLS.values()))
+    version = random.choice((4, 6))
+    fields: dict[str, Network] = {}
+    for column in ("source", "destination"):
+        if column in protocol.columns and random.random() < 0.6:
+            same = [network for network in networks if network.version == version]
+            near = same and random.random() < 0.6
+            fields[column] = _near(random, random.choice(same)) if near else random_network(random, version)
+            networks.append(fields[column])
+    rule = Rule(
+        random.choice(list(Action)),
+        random.choice(list(Direction)),
+        protocol.name,
+        **fields,
+        enabled=random.random() < 0.9,
+        uid=f"{random.getrandbits(48):012x}",
+    )
+    if "port_start" in protocol.columns and random.random() < 0.7:
+        start, end = sorted(random.choices((*_EDGE_PORTS, *ports, random.randrange(MAX_PORT + 1)), k=2))
+        end = random.choice((start, end, end, MAX_PORT))
+        ports += [start, end]
+        return replace(rule, port_start=start, port_end=end)
+    return rule
+
+
+def random_list(random: Random) -> list[Rule]:
+    """1 to 40 rules. One that takes everything of its direction stands, where there is one, mostly near the end."""
+    networks: list[Network] = []
+    ports: list[int] = []
+    rules = [random_rule(random, networks, ports) for _ in range(random.randrange(1, 41))]
+    wide = [rule for rule in rules if rule.source is None and rule.destination is None and rule.port_start is None]
+    narrow = [rule for rule in rules if rule not in wide]
+    return narrow + wide if random.random() < 0.8 else rules
+
+
+def routable(version: int, address: int) -> bool:
+    """Whether a router forwards packets from and to the address at all, whatever its rules say."""
+    if version == 6:
+        return address >> 125 == 1
+    return 1 <= address >> 24 < 224 and address >> 24 != 127
+
+
+def _address(random: Random, version: int, rules: Sequence[Rule], target: Target) -> int:
+    top = (1 << BITS[version]) - 1
+    networks = [n for rule in rules for n in (rule.source, rule.destination) if n is not None and n.version == version]
+    while True:
+        address = random.randrange(top + 1)
+        if networks and random.random() < 0.9:
+            network = random.choice(networks)
+            edge = random.choice((network.first, network.last, random.randint(network.first, network.last)))
+            address = max(0, min(top, edge + random.choice((-1, 0, 0, 1))))
+        if target is not Target.INET or routable(version, address):
+            return address
+
+
+def random_packet(random: Random, rules: Sequence[Rule], target: Target) -> Packet:
+    direction = random.choice(list(Direction))
+    if target is not Target.INET and random.random() < 0.04:
+        return Packet(direction)
+    version = random.choice((4, 6))
+    # Connections come by protocols with ports mostly, and so do rules.
+    number = random.choice((6, 17, 132, 6, 17, 132, ICMP if version == 4 else ICMPV6, random.randrange(256)))
+    if number in _NO_PROTOCOL[version]:
+        number = 6
+    source, destination = (_address(random, version, rules, target) for _ in range(2))
+    if number not in PORT_NUMBERS:
+        return Packet(direction, version, number, source, destination)
+    edges = [port for rule in rules for port in (rule.port_start, rule.port_end) if port is not None]
+    port = random.choice(edges) + random.choice((-1, 0, 0, 1)) if edges and random.random() < 0.9 else -1
+    if not 0 <= port <= MAX_PORT:
+        port = random.randrange(MAX_PORT + 1)
+    return Packet(direction, version, number, source, destination, port)
+
+
+def _flow(packet: Packet) -> tuple[object, ...]:
+    """What two packets of one connection would share; ports only make flows differ, so they are left out."""
+    return packet.version, packet.protocol, frozenset((packet.source, packet.destination))
+
+
+def batches(packets: Sequence[Packet]) -> Iterator[list[Packet]]:
+    """Packets in order, cut where one could be taken for a reply to an earlier one."""
+    seen: set[tuple[object, ...]] = set()
+    batch: list[Packet] = []
+    for packet in packets:
+        flow = _flow(packet)
+        if packet.version is not None and flow in seen:
+            yield batch
+            batch = []
+            seen.clear()
+        seen.add(flow)
+        batch.append(packet)
+    yield batch
+
+
+def mismatches(
+    host: Host, target: Target, rules: Sequence[Rule], packets: Sequence[Packet], random: Random, *, before: Sequence[Rule]
+) -> list[str]:
+    """Swap `rules` in for `before`, send the packets, and tell in words where the kernel and decide() differ.
+
+    Two comparisons: whether each packet came out, and how often each rule, and no rule, decided.
+    """
+    earlier = host.counters(target)
+    host.load(swap(VM, rules, target, before=before))
+    expected: Counter[Counted] = Counter()
+    faults: list[str] = []
+    for batch in batches(packets):
+        decisions = [decide(rules, packet) for packet in batch]
+        frames = []
+        for packet, decision in zip(batch, decisions, strict=True):
+            mark = random.randbytes(7) + b"\1"
+            way_in, way_out = (VM.tap, NETWORK) if packet.direction is Direction.OUT else (NETWORK, VM.tap)
+            frames.append((way_in, way_out, opening(packet, ether(way_in, target), random, mark), mark))
+            if decision.rule is None:
+                expected[Counted(VM.uid, str(packet.direction), "none")] += 1
+            else:
+                expected[Counted(VM.uid, "rule", rules[decision.rule - 1].uid)] += 1
+        host.order("forget")
+        for packet, decision, passed in zip(batch, decisions, host.send(frames), strict=True):
+            if passed != (decision.action is Action.ACCEPT):
+                faults.append(f"{'passed' if passed else 'dropped'}: {packet}, but {decision.action} by {decision.rule}")
+    for counted, hits in host.counters(target).items():
+        # A platform counter is expected to stand still, those of rules to count what decide() says.
+        seen = hits.packets - (earlier[counted].packets if counted in earlier else 0)
+        if seen != expected[counted]:
+            faults.append(f"{counted.kind} {counted.what} decided {seen} packets instead of {expected[counted]}")
+    return faults
