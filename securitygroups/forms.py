@@ -244,6 +244,14 @@ PACKET_CHOICES = [
 ]
 
 
+_MISSING = {
+    "number": "Type the IP protocol's number, from 0 to 255.",
+    "source": "Type the packet's address, such as 203.0.113.9 or 2001:db8::9.",
+    "destination": "Type the packet's address, such as 203.0.113.9 or 2001:db8::9.",
+    "port": "Type the packet's destination port, a number from 0 to 65535.",
+}
+
+
 class PacketForm(forms.Form):
     """A sample packet, sent by GET so that its address can be passed on."""
 
@@ -278,6 +286,9 @@ class PacketForm(forms.Form):
             self.shown.add("number")
             if str(self["number"].value()) in {str(number) for number in PORT_NUMBERS}:
                 self.shown.add("port")
+        for name in self.shown - {"direction", "protocol"}:
+            self.fields[name].required = True
+            self.fields[name].error_messages["required"] = _MISSING[name]
         for name in set(self.fields) - self.shown:
             self.fields[name].disabled = True
             self.initial[name] = None
@@ -298,8 +309,6 @@ class PacketForm(forms.Form):
         protocol = cleaned.get("protocol")
         if protocol == "number":
             protocol = cleaned.get("number")
-            if protocol is None and "number" in cleaned:
-                self.add_error("number", "Type the IP protocol's number, from 0 to 255.")
         if self.errors:
             return cleaned
         problems = packet_problems(protocol, *ends, cleaned.get("port"))

@@ -1,7 +1,7 @@
 """What test_database has other processes do, as root or as an ordinary user.
 
 `python -m tests.launcher DEED CHECKOUT [UID]`: give up root for the user number first, then do the deed with the server of
-that checkout. Everything is imported before, since the environment may be closed to that user. A failed assertion ends
+that checkout. What it needs is imported before, since the environment may be closed to that user. A failed assertion ends
 the process with a traceback and status 1.
 """
 
@@ -18,7 +18,6 @@ from pathlib import Path
 
 import psutil
 import psycopg
-import pytest
 
 from karenpanel import database
 from karenpanel.database import Place
@@ -125,6 +124,8 @@ def closed(here: Place) -> None:
         if here.programs and path.lstat().st_uid == 0 and not stat.S_ISLNK(mode):
             allowed |= 0o050
         assert stat.S_ISLNK(mode) or not stat.S_IMODE(mode) & ~allowed, f"{path} is {stat.filemode(mode)}"
+    import pytest  # late: the processes that race have no use for it
+
     for role in ("postgres", "nobody"):
         with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf"):
             connect(here, user=role)
@@ -137,9 +138,10 @@ def closed(here: Place) -> None:
 
 def intrude(here: Place) -> None:
     """Knock at a socket, whose folder is given as the checkout, as somebody who must not get in."""
-    with socket.socket(socket.AF_UNIX) as knock:
-        with pytest.raises(PermissionError):
-            knock.connect(str(here.checkout / ".s.PGSQL.5432"))
+    import pytest
+
+    with socket.socket(socket.AF_UNIX) as knock, pytest.raises(PermissionError):
+        knock.connect(str(here.checkout / ".s.PGSQL.5432"))
 
 
 if __name__ == "__main__":

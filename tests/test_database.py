@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,29 +25,39 @@ ORDINARY, STRANGER = 65534, 54321
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
+@pytest.fixture(scope="module")
+def area() -> Iterator[Path]:
+    """A folder for checkouts and servers. Not tmp_path: the server's user has to pass, and sockets need a short path."""
+    folder = Path(tempfile.mkdtemp(prefix="karenpanel test "))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(params=["as root", "as an ordinary user"])
-def deed(request: pytest.FixtureRequest) -> Iterator["Deed"]:
-    """Starts tests.launcher as that user on a checkout with a space in its path. Ends and removes everything after."""
+def deed(request: pytest.FixtureRequest, area: Path) -> Iterator["Deed"]:
+    """Starts tests.launcher as that user on a checkout with a space in its path, and ends everything after."""
     uid: int | None = None
     if os.geteuid() != 0:
         if request.param == "as root":
             pytest.skip("not root, so the way root's server is run cannot be tried")
     elif request.param != "as root":
         uid = ORDINARY
-        if (refusal := Deed(Path("/"), uid).why_not()) is not None:
+        if (refusal := why_nobody_else()) is not None:
             pytest.skip(f"root may not become an ordinary user here: {refusal}")
-    # Not tmp_path: the server's user has to pass, and a socket's path must be short.
-    area = Path(tempfile.mkdtemp(prefix="karenpanel test "))
-    area.chmod(0o711)
-    (area / "a checkout").mkdir()
-    if uid:
-        os.chown(area / "a checkout", uid, uid)
     begun = Deed(area, uid)
     try:
         yield begun
     finally:
         begun.end()
-        shutil.rmtree(area)
+
+
+@cache
+def why_nobody_else() -> str | None:
+    """Why root cannot become an ordinary user here, as in a container without the right to; None if it can."""
+    change = f"import os; os.setgroups([]); os.setgid({ORDINARY}); os.setuid({ORDINARY})"
+    done = subprocess.run([sys.executable, "-c", change], capture_output=True, text=True, check=False)
+    return done.stderr.strip().splitlines()[-1] if done.returncode else None
 
 
 class Deed:
@@ -54,8 +65,15 @@ class Deed:
 
     def __init__(self, area: Path, uid: int | None) -> None:
         self.area, self.uid = area, uid
-        self.checkout = area / "a checkout"
         self.begun: list[subprocess.Popen[str]] = []
+        self.checkout = self.folder("a checkout")
+
+    def folder(self, name: str) -> Path:
+        """A new checkout that belongs to this user."""
+        folder = Path(tempfile.mkdtemp(prefix=name, dir=self.area))
+        if self.uid:
+            os.chown(folder, self.uid, self.uid)
+        return folder
 
     def begin(self, name: str, uid: int | None = None, checkout: Path | None = None) -> "subprocess.Popen[str]":
         """Start the launcher's deed; it ends when its standard input is closed, if it waits at all."""
@@ -69,7 +87,7 @@ class Deed:
             *([str(who)] if who else []),
         ]
         path = [str(ROOT)]
-        if self.uid and self.area != Path("/"):
+        if self.uid:
             path.insert(0, str(self.reachable_wheel()))
         process = subprocess.Popen(
             command,
@@ -90,11 +108,6 @@ class Deed:
 
     def do(self, name: str, uid: int | None = None, checkout: Path | None = None) -> None:
         self.finish(self.begin(name, uid, checkout))
-
-    def why_not(self) -> str | None:
-        """Why this user cannot be tried, None if it can."""
-        _, errors = self.begin("nothing").communicate(timeout=60)
-        return errors.strip().splitlines()[-1] if errors.strip() else None
 
     def reachable_wheel(self) -> Path:
         """The server's programs where an ordinary user finds them even if the environment is root's alone."""
@@ -150,10 +163,7 @@ def test_nobody_else_reads_or_connects(deed: Deed) -> None:
 
 
 def test_a_path_too_long_for_a_socket_makes_a_short_folder_and_removes_it(deed: Deed) -> None:
-    long = deed.area / ("long " * 40).strip()
-    long.mkdir()
-    if deed.uid:
-        os.chown(long, deed.uid, deed.uid)
+    long = deed.folder("long " * 40)
     waiting = deed.begin("closed", checkout=long)
     socket = Path(waiting.stdout.readline().strip() if waiting.stdout else "")
     if os.geteuid() == 0:

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from securitygroups.firewall.painting import paint
 from securitygroups.firewall.products import Product, fold, hull, merge, product
 from securitygroups.firewall.protocols import Action
-from securitygroups.firewall.traffic import CLASSES, Box, Budget, Layer, Owners, Piece, Ranks, boxes, paint, pieces
+from securitygroups.firewall.traffic import CLASSES, Box, Budget, Layer, Owners, Piece, Ranks, boxes, pieces
 from securitygroups.firewall.values import Packet, Rule, RuleList
 
 MAX_CHANGES = 500
 """Products that are listed on either side; what lies beyond is counted as omitted."""
+_MAX_FOUND = 4000
+"""Products that are looked for on either side before they are folded over classes and pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,7 @@ class _Search:
         for side, mask in enumerate((now & ~was, was & ~now)):
             if not mask.any():
                 continue
-            groups, total = fold(mask, max(MAX_CHANGES - len(self.found[side]), 0))
+            groups, total = fold(mask, max(_MAX_FOUND - len(self.found[side]), 0))
             self.omitted[side] += total - len(groups)
             for cells in groups:
                 inside = np.ix_(*cells)
@@ -196,9 +199,9 @@ class _Search:
 
     def result(self) -> Difference:
         """What was found, folded."""
-        newly_allowed, newly_denied = (
-            tuple(replace(change, product=p) for p, change in merge(side, _joined)) for side in self.found
-        )
+        sides = [[replace(change, product=p) for p, change in merge(side, _joined)] for side in self.found]
+        omitted = [more + max(len(side) - MAX_CHANGES, 0) for side, more in zip(sides, self.omitted, strict=True)]
+        newly_allowed, newly_denied = (tuple(side[:MAX_CHANGES]) for side in sides)
         unknown = tuple(p for p, _ in merge(self.unknown, lambda one, _: one))
-        same = not (newly_allowed or newly_denied or unknown or any(self.omitted))
-        return Difference(newly_allowed, newly_denied, same, unknown, *self.omitted)
+        same = not (newly_allowed or newly_denied or unknown or any(omitted))
+        return Difference(newly_allowed, newly_denied, same, unknown, *omitted)

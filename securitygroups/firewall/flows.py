@@ -42,7 +42,7 @@ VPC_COLUMNS = (
 
 MAX_LINE = 1 << 16
 
-_CHUNK = 1 << 22
+_CHUNK = 1 << 21
 _GZIP = b"\x1f\x8b"
 _OURS = {
     "srcaddr": "source",
@@ -298,8 +298,8 @@ class _Peeked:
 class FlowLog:
     """A flow log of any kind that this module reads, told by its first bytes: iterate once over it for its batches.
 
-    `local` are the VMs' own addresses: they give the direction where the log has none. Batches have up to about
-    100,000 rows; memory does not grow with the log. `kind` is "CSV", "VPC flow log" or "capture"; `records` counts
+    `local` are the VMs' own addresses: they give the direction where the log has none. Batches have up to some
+    ten thousands of rows; memory does not grow with the log. `kind` is "CSV", "VPC flow log" or "capture"; `records` counts
     the lines or packets read so far, `skipped` those of them that are not judged.
     """
 

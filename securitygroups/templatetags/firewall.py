@@ -52,6 +52,13 @@ def sentence(rule: Rule) -> str:
 
 
 @register.filter
+def sentence_rest(rule: Rule) -> str:
+    """The sentence without its action, where a badge says that: "Inbound TCP to port 22 (SSH)"."""
+    rest = sentence(rule).partition(" ")[2]
+    return rest[:1].upper() + rest[1:]
+
+
+@register.filter
 def why(step: Step, packet: Packet) -> str:
     return words.why_passed(step, packet)
 

@@ -130,7 +130,7 @@ def suggestions(field: BoundField) -> list[str]:
 
 @register.inclusion_tag("ui/error_summary.html")
 def error_summary(*forms: BaseForm | None) -> dict[str, Any]:
-    """Every error of the forms, each a link to its field: what it says here it says again at the field."""
+    """Every error of the forms, each a link to its field, where the same words stand again."""
     items: list[tuple[str, str]] = []
     for form in forms:
         if not form:
@@ -139,7 +139,8 @@ def error_summary(*forms: BaseForm | None) -> dict[str, Any]:
         for field in form:
             # A group of radios has no id of its own; the first of them takes the focus.
             target = "" if field.is_hidden else field.id_for_label or f"{field.auto_id}_0"
-            items += [(target, str(message)) for message in field.errors]
+            # Named, because "This field is required." says little away from its field.
+            items += [(target, f"{field.label}: {message}") for message in field.errors]
     return {"items": items}
 
 

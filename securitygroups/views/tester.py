@@ -57,7 +57,8 @@ def group_test(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     rows = list(group.rules.in_order())
     for row in rows:
         row.group = group
-    return _test(request, rows, {"group": group, "tab": "test", "total": len(rows)})
+    context = {"group": group, "tab": "test", "total": len(rows), "machine_count": group.attachments.count()}
+    return _test(request, rows, context)
 
 
 @require_safe

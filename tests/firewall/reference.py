@@ -4,14 +4,14 @@ It reads rules and packets as files spell them, and shares no code with the prod
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 Json = Mapping[str, Any]
 
-network = lru_cache(maxsize=None)(ip_network)
-address = lru_cache(maxsize=None)(ip_address)
+network = cache(ip_network)
+address = cache(ip_address)
 
 
 def ip_protocol(packet: Json) -> int | None:

@@ -1,6 +1,6 @@
 """Random rule lists and packets as files spell them, crowded around the edges where evaluators go wrong."""
 
-from functools import lru_cache
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from random import Random
 from typing import Any
@@ -8,10 +8,32 @@ from typing import Any
 Json = dict[str, Any]
 
 NETWORKS = {
-    4: ["0.0.0.0/0", "0.0.0.0/32", "255.255.255.255/32", "0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8", "10.0.0.0/24"]
-    + ["10.0.0.5/32", "10.0.0.4/31", "192.0.2.128/25"],
-    6: ["::/0", "::/128", "::1/128", "8000::/1", "2001:db8::/32", "2001:db8:8000::/33", "2001:db8::/64", "fe80::/10"]
-    + ["::ffff:0:0/96", "::a00:0/104", "2001:db8::5/128", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"],
+    4: [
+        "0.0.0.0/0",
+        "0.0.0.0/32",
+        "255.255.255.255/32",
+        "0.0.0.0/1",
+        "128.0.0.0/1",
+        "10.0.0.0/8",
+        "10.0.0.0/24",
+        "10.0.0.5/32",
+        "10.0.0.4/31",
+        "192.0.2.128/25",
+    ],
+    6: [
+        "::/0",
+        "::/128",
+        "::1/128",
+        "8000::/1",
+        "2001:db8::/32",
+        "2001:db8:8000::/33",
+        "2001:db8::/64",
+        "fe80::/10",
+        "::ffff:0:0/96",
+        "::a00:0/104",
+        "2001:db8::5/128",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128",
+    ],
 }
 PORTS = [0, 1, 22, 79, 80, 443, 8080, 65534, 65535]
 NUMBERS = [0, 1, 2, 6, 17, 47, 50, 58, 132, 254, 255]
@@ -22,7 +44,7 @@ def address_text(number: int, version: int) -> str:
     return str(IPv4Address(number) if version == 4 else IPv6Address(number))
 
 
-@lru_cache(maxsize=None)
+@cache
 def ends(network: str) -> tuple[int, int]:
     """The lowest and highest address, as numbers."""
     addresses = ip_network(network)

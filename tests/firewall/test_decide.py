@@ -92,7 +92,9 @@ def test_random_lists_are_decided_as_the_reference_does(seed: int | None) -> Non
 def test_the_trace_of_random_lists_names_every_condition_that_differs(seed: int) -> None:
     random = Random(seed)
     rules = [random_rule(random) for _ in range(30)]
-    places = {check(rules[:length], random_packet(random, rules[:length]))[1] for length in (0, 1, 5, 30) for _ in "123"}
+    places = {
+        check(rules[:length], random_packet(random, rules[:length]))[1] for length in (0, 1, 5, 30) for _ in "123"
+    }
     assert None in places, "No packet met the implicit deny."
 
 

@@ -33,8 +33,7 @@ from securitygroups.firewall.values import MAX_DESCRIPTION, Packet, Rule, parse_
 from tests.firewall.samples import random_packet, random_rule
 
 REFUSED = [
-    json.loads(line)
-    for line in (Path(__file__).parents[1] / "cases" / "refused.jsonl").read_text("utf-8").splitlines()
+    json.loads(line) for line in (Path(__file__).parents[1] / "cases" / "refused.jsonl").read_text("utf-8").splitlines()
 ]
 RULE = {"action": "accept", "direction": "in", "protocol": "tcp"}
 SSH = Rule(Action.ACCEPT, Direction.IN, "tcp", parse_network("203.0.113.0/24"), None, 22, 22, "Office SSH", True, "a1")
@@ -142,7 +141,7 @@ def test_what_may_be_left_out_is_empty_and_on() -> None:
     assert read_group(group(description=..., rules=[RULE])).rules == (Rule(Action.ACCEPT, Direction.IN, "tcp"),)
 
 
-@pytest.mark.parametrize("name", [*"action direction protocol".split()])
+@pytest.mark.parametrize("name", ["action", "direction", "protocol"])
 def test_a_key_that_is_missing_is_named(name: str) -> None:
     assert faults(read_group, with_rule(**{name: ...})) == [f"line 1, rules[0]: “{name}” is missing: add it."]
 
@@ -164,22 +163,43 @@ def test_an_unknown_key_is_refused_by_name(key: str) -> None:
         assert key in found or len(key) > 60 or not key.isprintable()
 
 
-WRONG = [True, False, 0, 1, -1, 1.5, 22.0, 1e3, [], {}, [22], {"a": 1}, "", " ", "x", "22", "\x00", "\ud800", "٢٢", 10**4000]
+WRONG = [
+    True,
+    False,
+    0,
+    1,
+    -1,
+    1.5,
+    22.0,
+    1e3,
+    [],
+    {},
+    [22],
+    {"a": 1},
+    "",
+    " ",
+    "x",
+    "22",
+    "\x00",
+    "\ud800",
+    "٢٢",
+    10**4000,
+]
 
 
 @pytest.mark.parametrize("value", WRONG, ids=lambda value: ascii(value)[:20])
 @pytest.mark.parametrize("name", [*RULE, "source", "destination", "port_start", "port_end", "description", "enabled"])
 def test_a_value_of_the_wrong_kind_is_refused_at_its_field_or_is_what_it_says(name: str, value: Any) -> None:
     data = with_rule(**({"protocol": "ip"} if name == "destination" else {}), **{name: value})
-    fine = {
-        "port_start": lambda: type(value) is int and 0 <= value <= 65535,
-        "port_end": lambda: False,  # A range without a start.
-        "description": lambda: isinstance(value, str) and value not in {"\x00", "\ud800"},
-        "enabled": lambda: isinstance(value, bool),
-    }
-    if fine.get(name, lambda: False)():
+    # A port_end alone is a range without a start.
+    fine = (
+        (name == "port_start" and type(value) is int and 0 <= value <= 65535)
+        or (name == "description" and isinstance(value, str) and value not in {"\x00", "\ud800"})
+        or (name == "enabled" and isinstance(value, bool))
+    )
+    if fine:
         (rule,) = read_group(data).rules
-        assert getattr(rule, name) is value or getattr(rule, name) == value
+        assert getattr(rule, name) == value
         return
     (found,) = faults(read_group, data)
     assert found.startswith("line 1, rules[0].")
@@ -208,7 +228,10 @@ def test_a_packets_value_of_the_wrong_kind_is_refused_at_its_field(name: str, va
         ({"protocol": "icmp", "port": ...}, Packet(Direction.IN, 4, 1, 0xCB007109, 0x0A000005)),
         ({"protocol": "icmp", "port": None, "source": "::1", "destination": "::"}, Packet(Direction.IN, 6, 58, 1, 0)),
         ({"protocol": 255, "port": ...}, Packet(Direction.IN, 4, 255, 0xCB007109, 0x0A000005)),
-        ({"direction": "out", "source": "::ffff:10.0.0.1", "destination": "::"}, Packet(Direction.OUT, 6, 6, 0xFFFF0A000001, 0, 22)),
+        (
+            {"direction": "out", "source": "::ffff:10.0.0.1", "destination": "::"},
+            Packet(Direction.OUT, 6, 6, 0xFFFF0A000001, 0, 22),
+        ),
         ({"protocol": "non-ip", "source": ..., "destination": None, "port": None}, Packet(Direction.IN)),
     ],
 )
@@ -229,7 +252,9 @@ def test_a_packet_reads_as_it_says(changes: dict[str, Any], expected: Packet) ->
         ({"source": "010.0.0.1"}, "source"),
     ],
 )
-def test_a_packet_with_too_little_or_too_much_is_refused_with_line_and_field(changes: dict[str, Any], field: str) -> None:
+def test_a_packet_with_too_little_or_too_much_is_refused_with_line_and_field(
+    changes: dict[str, Any], field: str
+) -> None:
     data = b"\r\n".join([packet(), b"", packet(**changes)]) + b"\r\n"
 
     (found,) = faults(read_packets, data)
@@ -244,7 +269,11 @@ def test_empty_lines_and_a_mark_at_the_start_are_passed_over() -> None:
 
 
 def test_every_fault_of_every_rule_is_told_with_its_line() -> None:
-    rules = [{**RULE, "source": "10.0.0.5/24", "port_start": 70000}, RULE, {**RULE, "protocol": "TCP", "action": "allow"}]
+    rules = [
+        {**RULE, "source": "10.0.0.5/24", "port_start": 70000},
+        RULE,
+        {**RULE, "protocol": "TCP", "action": "allow"},
+    ]
     data = HEAD + "[\n" + ",\n".join(json.dumps(rule) for rule in rules) + '\n], "description": "\\n"}'
 
     found = faults(read_group, data.encode())
@@ -279,12 +308,18 @@ BROKEN = {
     "null": (b"null", "line 1, document: Write an object"),
     "NaN": ((HEAD + "\n[NaN]}").encode(), "line 2, rules[0]: NaN is not a JSON number"),
     "infinity": ((HEAD + "[0,\n-Infinity]}").encode(), "line 2, rules[1]: -Infinity is not a JSON number"),
-    "a key twice": (GROUP.replace('"port_end"', '"port_start"').encode(), "line 2, rules[0]: The key “port_start” stands twice"),
+    "a key twice": (
+        GROUP.replace('"port_end"', '"port_start"').encode(),
+        "line 2, rules[0]: The key “port_start” stands twice",
+    ),
     "rules twice": ((HEAD + '[],\n"rules": []}').encode(), "line 2, rules: The key “rules” stands twice"),
     "a key twice in a list": (b'[{"a": 1, "a": 2}]', "The key “a” stands twice"),
     "deep lists": ((HEAD + "\n" + "[" * 200_000).encode(), "line 2, rules[0]: This is nested too deeply"),
     "deep objects": (b'{"a":' * 200_000, "a: This is nested too deeply"),
-    "5,000 digits": ((HEAD + "[{},\n" + "9" * 5000 + "]}").encode(), "line 2, rules[1]: A number here has too many digits"),
+    "5,000 digits": (
+        (HEAD + "[{},\n" + "9" * 5000 + "]}").encode(),
+        "line 2, rules[1]: A number here has too many digits",
+    ),
     "another format": (group(format="karenpanel.group/2"), "line 1, format: Write “karenpanel.group/1”."),
     "a format that is no text": (group(format=[1]), "line 1, format: Write “karenpanel.group/1”."),
     "no name": (group(name="  "), "line 1, name: Write a name."),
@@ -323,7 +358,10 @@ def test_a_document_that_is_cut_anywhere_is_refused() -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*PACKET, "rules", "name", "x"]), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from([*PACKET, "rules", "name", "x"]), inner, max_size=5)
+    ),
     max_leaves=12,
 )
 fields = st.sampled_from([*rule_to_json(SSH), "uid", "\ud800"])
@@ -359,8 +397,8 @@ def test_any_json_is_read_or_refused_and_nothing_else(value: Any) -> None:
 def test_any_value_at_any_field_is_read_as_it_stands_or_refused(changes: dict[str, Any]) -> None:
     try:
         rule = rule_from_json({**RULE, **changes})
-    except BadDocument as error:
-        assert str(error).encode()
+    except BadDocument:
+        assert faults(lambda data: rule_from_json(json.loads(data)), json.dumps({**RULE, **changes}).encode())
         return
     assert rule_from_json(rule_to_json(rule)) == rule
     assert rule.problems() == {}

@@ -1,5 +1,6 @@
 """Edits of a list give a new list, and never lose, double or mangle a rule."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -88,7 +89,7 @@ def test_a_rule_is_found_by_its_identity_alone() -> None:
 @pytest.mark.parametrize("beyond", [-1, 0, 1, 10**9], ids=["minus one", "zero", "one beyond", "far beyond"])
 def test_a_place_that_the_list_does_not_have_is_refused(length: int, beyond: int) -> None:
     rules, place = some(length), beyond if beyond < 1 else length + beyond
-    edits = [
+    edits: list[Callable[[], object]] = [
         lambda: insert(rules, place + (beyond > 0), NEW),
         lambda: change(rules, place, NEW),
         lambda: remove(rules, [place]),

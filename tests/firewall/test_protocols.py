@@ -32,7 +32,9 @@ PORTS = [None, -1, 0, 1, 65535, 65536]
 TELLING = ("type", "leave", "choose", "write", "did you mean")
 
 
-def fits(protocol: str, source: Network | None, destination: Network | None, start: int | None, end: int | None) -> bool:
+def fits(
+    protocol: str, source: Network | None, destination: Network | None, start: int | None, end: int | None
+) -> bool:
     """Whether the guide allows such a rule."""
     values = {"source": source, "destination": destination, "port_start": start, "port_end": end}
     if {name for name, value in values.items() if value is not None} - GUIDE[protocol]:
@@ -68,7 +70,9 @@ def test_a_field_that_the_protocol_lacks_is_refused_at_that_field(protocol: str,
     errors = shape_errors(protocol, {column: value})
 
     assert list(errors) == [column]
-    label = {"source": "Source IP Address", "destination": "Destination IP Address"}.get(column, "Destination Port Range")
+    label = {"source": "Source IP Address", "destination": "Destination IP Address"}.get(
+        column, "Destination Port Range"
+    )
     assert f"{PROTOCOLS[protocol].label} rules have no {label}: leave it empty, or choose" in errors[column].message
 
 
@@ -77,7 +81,7 @@ def test_the_table_is_the_guides_table() -> None:
     assert [protocol.label for protocol in PROTOCOLS.values()] == ["TCP", "UDP", "SCTP", "IP", "All"]
     assert [protocol.number for protocol in PROTOCOLS.values()] == [6, 17, 132, None, None]
     assert [name for name, protocol in PROTOCOLS.items() if not protocol.only_ip] == ["all"]
-    assert PORT_NUMBERS == {6, 17, 132}
+    assert sorted(PORT_NUMBERS) == [6, 17, 132]
     assert MAX_PORT == 65535
     assert set(COLUMN_LABELS) == set(COLUMNS)
 
@@ -144,7 +148,7 @@ def test_a_protocol_that_is_not_in_the_table_is_refused_with_the_names_that_are(
     assert errors["protocol"].suggestions == (("tcp",) if protocol in {"TCP", " tcp"} else ())
 
 
-@pytest.mark.parametrize("text", ["\x00", "\x1b[31m", "a\nb", "\u2028", "\u202eabc", "\ud800", "\udfff", "\x9b"])
+@pytest.mark.parametrize("text", ["\x00", "\x1b[31m", "a\nb", "\u2028", "\u202eabc", "\ud800", "\x9b"])
 def test_what_somebody_sent_is_quoted_on_one_line_that_can_be_encoded(text: str) -> None:
     quoted = shown(text * 100)
 

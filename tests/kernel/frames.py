@@ -108,15 +108,14 @@ def ipv6(both: bytes, protocol: int, body: bytes, *, extension: int | None = Non
     return struct.pack("!IHBB", 6 << 28, len(body), protocol, hops) + both + body
 
 
-def _segment(packet: Packet, both: bytes, random: Random, mark: bytes) -> bytes:
-    """What opens a connection of the packet's protocol; the ports that DHCP clients use are the platform's."""
+def _segment(packet: Packet, sport: int, both: bytes, random: Random, mark: bytes) -> bytes:
+    """What opens a connection of the packet's protocol."""
     number = packet.protocol
-    sport = random.choice((random.randrange(1024, 65536), random.randrange(69, 546)))
     if number in (TCP, UDP, SCTP):
         assert packet.port is not None
         build = {TCP: tcp, UDP: udp, SCTP: sctp}[number]
         return build(both, sport, packet.port, mark)
-    rest = struct.pack("!HH", random.randrange(65536), 1)
+    rest = struct.pack("!HH", sport, 1)
     if number == ICMP:
         return icmp(random.choice((8, 13, 15, 17)), 0, rest, mark)
     if number == ICMPV6:
@@ -125,10 +124,10 @@ def _segment(packet: Packet, both: bytes, random: Random, mark: bytes) -> bytes:
     return special.get(number or 0, bytes)(mark)
 
 
-def opening(packet: Packet, link: bytes, random: Random, mark: bytes) -> bytes:
+def opening(packet: Packet, sport: int, link: bytes, random: Random, mark: bytes) -> bytes:
     """A frame of the packet: what opens a connection, or one that is not IP. `link` is both Ethernet addresses.
 
-    Some have IPv4 options or an IPv6 extension header. `mark` is eight bytes that are found in no other frame.
+    `sport` is the source port or the ICMP identifier. Some have IPv4 options or an IPv6 extension header. `mark` is eight bytes that are found in no other frame.
     """
     if packet.version is None:
         return link + struct.pack("!H", random.choice(OTHER_TYPES)) + mark + b"\0" * 30
@@ -136,7 +135,7 @@ def opening(packet: Packet, link: bytes, random: Random, mark: bytes) -> bytes:
     assert packet.source is not None
     assert packet.destination is not None
     both = addresses(packet.version, packet.source, packet.destination)
-    body = _segment(packet, both, random, mark)
+    body = _segment(packet, sport, both, random, mark)
     odd = random.random() < 0.05
     if packet.version == 4:
         return link + struct.pack("!H", IPV4) + ipv4(both, packet.protocol, body, options=b"\1\1\1\0" if odd else b"")

@@ -1,7 +1,7 @@
 """Random rule lists and packets at their edges, sent through the kernel, and what it did against what decide() says."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -22,7 +22,10 @@ _EDGE_PORTS = (0, 1, 22, 80, 443, 1023, 1024, 32768, 65534, MAX_PORT)
 def random_network(random: Random, version: int) -> Network:
     bits = BITS[version]
     prefix = random.choice((0, bits, bits - 1, bits - 8, bits // 2, random.randrange(bits + 1)))
-    return Network(version, random.getrandbits(bits) >> (bits - prefix) << (bits - prefix), prefix)
+    first = random.getrandbits(bits)
+    if version == 6 and random.random() < 0.8:
+        first = first >> 3 | 1 << 125  # global unicast: a router forwards hardly anything else
+    return Network(version, first >> (bits - prefix) << (bits - prefix), prefix)
 
 
 def _near(random: Random, network: Network) -> Network:
@@ -76,11 +79,11 @@ def routable(version: int, address: int) -> bool:
     return 1 <= address >> 24 < 224 and address >> 24 != 127
 
 
-def _address(random: Random, version: int, rules: Sequence[Rule], target: Target) -> int:
+def _address(random: Random, version: int, networks: Sequence[Network], target: Target) -> int:
+    """Mostly an edge of a network, or beside one."""
     top = (1 << BITS[version]) - 1
-    networks = [n for rule in rules for n in (rule.source, rule.destination) if n is not None and n.version == version]
     while True:
-        address = random.randrange(top + 1)
+        address = random.getrandbits(BITS[version])
         if networks and random.random() < 0.9:
             network = random.choice(networks)
             edge = random.choice((network.first, network.last, random.randint(network.first, network.last)))
@@ -89,8 +92,8 @@ def _address(random: Random, version: int, rules: Sequence[Rule], target: Target
             return address
 
 
-def random_packet(random: Random, rules: Sequence[Rule], target: Target) -> Packet:
-    direction = random.choice(list(Direction))
+def random_packet(random: Random, networks: dict[int, list[Network]], edges: Sequence[int], target: Target) -> Packet:
+    direction = random.choice(tuple(Direction))
     if target is not Target.INET and random.random() < 0.04:
         return Packet(direction)
     version = random.choice((4, 6))
@@ -98,64 +101,64 @@ def random_packet(random: Random, rules: Sequence[Rule], target: Target) -> Pack
     number = random.choice((6, 17, 132, 6, 17, 132, ICMP if version == 4 else ICMPV6, random.randrange(256)))
     if number in _NO_PROTOCOL[version]:
         number = 6
-    source, destination = (_address(random, version, rules, target) for _ in range(2))
+    source, destination = (_address(random, version, networks[version], target) for _ in range(2))
     if number not in PORT_NUMBERS:
         return Packet(direction, version, number, source, destination)
-    edges = [port for rule in rules for port in (rule.port_start, rule.port_end) if port is not None]
     port = random.choice(edges) + random.choice((-1, 0, 0, 1)) if edges and random.random() < 0.9 else -1
     if not 0 <= port <= MAX_PORT:
         port = random.randrange(MAX_PORT + 1)
     return Packet(direction, version, number, source, destination, port)
 
 
-def _flow(packet: Packet) -> tuple[object, ...]:
-    """What two packets of one connection would share; ports only make flows differ, so they are left out."""
-    return packet.version, packet.protocol, frozenset((packet.source, packet.destination))
-
-
-def batches(packets: Sequence[Packet]) -> Iterator[list[Packet]]:
-    """Packets in order, cut where one could be taken for a reply to an earlier one."""
-    seen: set[tuple[object, ...]] = set()
-    batch: list[Packet] = []
-    for packet in packets:
-        flow = _flow(packet)
-        if packet.version is not None and flow in seen:
-            yield batch
-            batch = []
-            seen.clear()
-        seen.add(flow)
-        batch.append(packet)
-    yield batch
+def random_packets(random: Random, rules: Sequence[Rule], target: Target, count: int) -> dict[Packet, int]:
+    """Packets with their source ports (or ICMP identifiers), none of which could be taken for a reply to another."""
+    set_networks = [network for rule in rules for network in (rule.source, rule.destination) if network is not None]
+    networks = {version: [network for network in set_networks if network.version == version] for version in BITS}
+    edges = [port for rule in rules for port in (rule.port_start, rule.port_end) if port is not None]
+    packets: dict[Packet, int] = {}
+    flows: set[tuple[object, ...]] = set()
+    while len(packets) < count:
+        packet = random_packet(random, networks, edges, target)
+        # Not the ports of DHCP clients and servers, whose packets the platform accepts.
+        port = random.choice((random.randrange(1024, 65536), random.randrange(69, 546)))
+        ends = frozenset(((packet.source, port), (packet.destination, packet.port)))
+        has_port = packet.protocol in {*PORT_NUMBERS, ICMP, ICMPV6}
+        flow = (packet.version, packet.protocol, ends if has_port else frozenset((packet.source, packet.destination)))
+        if packet not in packets and (packet.version is None or flow not in flows):
+            flows.add(flow)
+            packets[packet] = port
+    return packets
 
 
 def mismatches(
-    host: Host, target: Target, rules: Sequence[Rule], packets: Sequence[Packet], random: Random, *, before: Sequence[Rule]
+    host: Host, target: Target, rules: Sequence[Rule], count: int, random: Random, *, before: Sequence[Rule]
 ) -> list[str]:
-    """Swap `rules` in for `before`, send the packets, and tell in words where the kernel and decide() differ.
+    """Swap `rules` in for `before`, send packets, and tell in words where the kernel and decide() differ.
 
     Two comparisons: whether each packet came out, and how often each rule, and no rule, decided.
     """
     earlier = host.counters(target)
     host.load(swap(VM, rules, target, before=before))
     expected: Counter[Counted] = Counter()
-    faults: list[str] = []
-    for batch in batches(packets):
-        decisions = [decide(rules, packet) for packet in batch]
-        frames = []
-        for packet, decision in zip(batch, decisions, strict=True):
-            mark = random.randbytes(7) + b"\1"
-            way_in, way_out = (VM.tap, NETWORK) if packet.direction is Direction.OUT else (NETWORK, VM.tap)
-            frames.append((way_in, way_out, opening(packet, ether(way_in, target), random, mark), mark))
-            if decision.rule is None:
-                expected[Counted(VM.uid, str(packet.direction), "none")] += 1
-            else:
-                expected[Counted(VM.uid, "rule", rules[decision.rule - 1].uid)] += 1
-        host.order("forget")
-        for packet, decision, passed in zip(batch, decisions, host.send(frames), strict=True):
-            if passed != (decision.action is Action.ACCEPT):
-                faults.append(f"{'passed' if passed else 'dropped'}: {packet}, but {decision.action} by {decision.rule}")
+    frames, decisions = [], []
+    for packet, port in random_packets(random, rules, target, count).items():
+        decision = decide(rules, packet)
+        decisions.append((packet, decision.action, decision.rule))
+        mark = random.randbytes(7) + b"\1"
+        way_in, way_out = (VM.tap, NETWORK) if packet.direction is Direction.OUT else (NETWORK, VM.tap)
+        frames.append((way_in, way_out, opening(packet, port, ether(way_in, target), random, mark), mark))
+        if decision.rule is None:
+            expected[Counted(VM.uid, str(packet.direction), "none")] += 1
+        else:
+            expected[Counted(VM.uid, "rule", rules[decision.rule - 1].uid)] += 1
+    host.order("forget")
+    faults = [
+        f"{'passed' if passed else 'dropped'}: {packet}, but {action} by {rule}"
+        for (packet, action, rule), passed in zip(decisions, host.send(frames), strict=True)
+        if passed != (action is Action.ACCEPT)
+    ]
     for counted, hits in host.counters(target).items():
-        # A platform counter is expected to stand still, those of rules to count what decide() says.
+        # Counters of the platform are expected to stand still, those of rules to count what decide() says.
         seen = hits.packets - (earlier[counted].packets if counted in earlier else 0)
         if seen != expected[counted]:
             faults.append(f"{counted.kind} {counted.what} decided {seen} packets instead of {expected[counted]}")
