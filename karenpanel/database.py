@@ -508,8 +508,16 @@ def _create(here: Place, programs: Path) -> None:
     new = here.folder / "data.new"
     if new.exists():
         shutil.rmtree(new)
-    initdb = [programs / "bin" / "initdb", "-D", new, "-U", "postgres", "--auth=reject", "--encoding=UTF8"]
-    steps = [
+    initdb: list[str | Path] = [
+        programs / "bin" / "initdb",
+        "-D",
+        new,
+        "-U",
+        "postgres",
+        "--auth=reject",
+        "--encoding=UTF8",
+    ]
+    steps: list[tuple[list[str | Path], bytes]] = [
         ([*initdb, "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"], b""),
         (
             # Single-user mode: the panel's role exists before anybody can connect, and nobody ever connects as superuser.

@@ -14,6 +14,7 @@ from django.http import QueryDict
 
 from securitygroups.fields import refusal
 from securitygroups.firewall.protocols import PORT_NUMBERS, PROTOCOLS, Direction
+from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import (
     NON_IP,
     Packet,
@@ -26,6 +27,22 @@ from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Membership, Project, Role, Rule, SecurityGroup, User, VirtualMachine
 
 PORT_FIELDS = ("port_start", "port_end")
+
+
+PRESETS = {f"{service.protocol}-{service.port}": service for service in SERVICES}
+
+
+def preset_values(key: str) -> dict[str, str]:
+    """The fields that a well-known service fills in, such as "tcp-22"; empty for a key that is none."""
+    service = PRESETS.get(key)
+    if service is None:
+        return {}
+    return {
+        "protocol": service.protocol,
+        "port_start": str(service.port),
+        "port_end": str(service.port),
+        "description": service.name,
+    }
 
 
 def take_suggestion(data: QueryDict) -> QueryDict:
@@ -97,6 +114,11 @@ class RuleForm(forms.ModelForm[Rule]):
                 self.fields[name].disabled = True
                 self.initial[name] = None
                 setattr(self.instance, name, None)
+
+    @property
+    def presets(self) -> list[tuple[str, str]]:
+        """(key, label) of the well-known services, for the list that fills the fields."""
+        return [(key, f"{s.name} ({s.protocol.upper()} {s.port})") for key, s in PRESETS.items()]
 
     @property
     def has_ports(self) -> bool:

@@ -87,7 +87,8 @@ def _lock_machine(machine: VirtualMachine) -> VirtualMachine:
     return locked  # type: ignore[no-any-return]
 
 
-def _check_rules(project: Project, rules: RuleList) -> None:
+def check_rules(project: Project, rules: RuleList) -> None:
+    """Whether the list could be stored. Raises RefusedRules, ValidationError over the quota."""
     if len(rules) > project.rule_quota:
         raise ValidationError(
             f"A group of this project can have {project.rule_quota} rules, this would be {len(rules)}: "
@@ -156,7 +157,7 @@ def commit_rules(
     locked = _lock_group(group)
     if locked.revision != base:
         raise Conflict(locked.revision)
-    _check_rules(locked.project, rules)
+    check_rules(locked.project, rules)
     rows = {row.uid: row for row in locked.rules.order_by("position")}
     named = tuple(rule if rule.uid else replace(rule, uid=new_rule_id()) for rule in rules)
     if len({rule.uid for rule in named}) != len(named):
@@ -216,9 +217,26 @@ def undo(*, group: SecurityGroup, number: int, actor: User | None, by_staff: boo
     )
 
 
+_TAKEN_AT = {"group_name": "name", "machine_name": "name", "machine_ipv4": "ipv4", "machine_ipv6": "ipv6"}
+"""Where a person typed what a constraint finds taken in the project."""
+
+
 def _save_checked(instance: SecurityGroup | VirtualMachine) -> None:
     """Save under the project's lock, so that a name that is taken is found by the check and not by a crash."""
-    instance.full_clean(exclude=["project"])
+    problems: dict[str, list[ValidationError]] = {}
+    try:
+        instance.full_clean(exclude=["project"], validate_constraints=False)
+    except ValidationError as refusal:
+        refusal.update_error_dict(problems)
+    for constraint in instance._meta.constraints:
+        field = _TAKEN_AT.get(constraint.name)
+        if field and field not in problems:
+            try:
+                constraint.validate(type(instance), instance)
+            except ValidationError as refusal:
+                problems[field] = [refusal]
+    if problems:
+        raise ValidationError(problems)
     instance.save()
 
 

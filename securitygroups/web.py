@@ -35,3 +35,10 @@ def take_refusal(form: BaseForm, refusal: ValidationError) -> None:
                 form.add_error(name if name in form.fields else None, error)
     else:
         form.add_error(None, refusal)
+
+
+def into_dialog(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """To htmx, the page's #confirm goes into the dialog, whatever the request was to swap; else it is a page."""
+    if request.htmx:  # type: ignore[attr-defined]
+        response["HX-Retarget"], response["HX-Reswap"], response["HX-Reselect"] = "#dialog", "innerHTML", "#confirm"
+    return response

@@ -5,62 +5,11 @@ commands. What the analyses say (differences, findings, exposure) is put into wo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from securitygroups.firewall.decide import Decision, Field, Outcome, Step
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS, PROTOCOLS, Action, Direction
+from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import ICMP, ICMPV6, Network, Packet, Rule, address_text
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A well-known service: what people call it, the rule protocol (tcp or udp) and the port it listens on."""
-
-    name: str
-    protocol: str
-    port: int
-
-
-SERVICES: tuple[Service, ...] = (
-    Service("FTP", "tcp", 21),
-    Service("SSH", "tcp", 22),
-    Service("Telnet", "tcp", 23),
-    Service("SMTP", "tcp", 25),
-    Service("DNS", "udp", 53),
-    Service("DNS", "tcp", 53),
-    Service("HTTP", "tcp", 80),
-    Service("NTP", "udp", 123),
-    Service("IMAP", "tcp", 143),
-    Service("SNMP", "udp", 161),
-    Service("LDAP", "tcp", 389),
-    Service("HTTPS", "tcp", 443),
-    Service("HTTP/3", "udp", 443),
-    Service("SMB", "tcp", 445),
-    Service("IKE", "udp", 500),
-    Service("Syslog", "udp", 514),
-    Service("Mail submission", "tcp", 587),
-    Service("IMAPS", "tcp", 993),
-    Service("OpenVPN", "udp", 1194),
-    Service("SQL Server", "tcp", 1433),
-    Service("NFS", "tcp", 2049),
-    Service("Docker", "tcp", 2375),
-    Service("etcd", "tcp", 2379),
-    Service("MySQL", "tcp", 3306),
-    Service("RDP", "tcp", 3389),
-    Service("RDP", "udp", 3389),
-    Service("IPsec NAT-T", "udp", 4500),
-    Service("PostgreSQL", "tcp", 5432),
-    Service("AMQP", "tcp", 5672),
-    Service("VNC", "tcp", 5900),
-    Service("WinRM", "tcp", 5985),
-    Service("Redis", "tcp", 6379),
-    Service("Kubernetes API", "tcp", 6443),
-    Service("Elasticsearch", "tcp", 9200),
-    Service("Memcached", "tcp", 11211),
-    Service("MongoDB", "tcp", 27017),
-    Service("WireGuard", "udp", 51820),
-)
-"""Ports that the pages name, after the IANA service name registry and what the servers' own manuals give as default."""
 
 _SERVICE_NAMES: Mapping[tuple[str, int], str] = {(s.protocol, s.port): s.name for s in SERVICES}
 

@@ -52,7 +52,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   const region = event.detail.elt;
   const summary = region.querySelector?.(".error-summary");
   if (summary) focusErrors(summary);
-  else if (document.activeElement === document.body && focusedId) {
+  else if (document.activeElement === document.body && focusedId && !messages?.contains(region)) {
     // The control is gone (a deleted row): stay near it instead of starting again at the top of the page.
     const next = $(focusedId) ?? region;
     if (next === region) region.tabIndex = -1;
@@ -82,13 +82,19 @@ for (const name of ["htmx:sendError", "htmx:timeout"])
 const firstErrors = document.querySelector(".error-summary");
 if (firstErrors) focusErrors(firstErrors);
 
+// The next page may be one without the animation (the admin, a download); that is no error.
+addEventListener("pageswap", ({ viewTransition }) => viewTransition?.ready.catch(() => {}));
+
 // ---- clicks, all in one place because parts of the page come and go ----
 
 document.addEventListener("click", (event) => {
   const closest = (selector) => event.target.closest(selector);
   const inMenu = closest("details.menu");
   document.querySelectorAll("details.menu[open]").forEach((menu) => {
-    if (menu !== inMenu || closest(".menu-items :is(a, button)")) menu.open = false;
+    const chosen = menu === inMenu && closest(".menu-items :is(a, button)");
+    if (menu !== inMenu || chosen) menu.open = false;
+    // What was chosen is hidden now and would drop the focus to the top of the page.
+    if (chosen) menu.querySelector("summary").focus();
   });
 
   const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;

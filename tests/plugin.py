@@ -1,12 +1,11 @@
 """What has to be right before Django's settings are imported, which pytest-django does before any conftest.
 
 Loaded by `-p tests.plugin` (see pyproject.toml). The environment is set here, for the test workers and for the commands
-that tests start; the embedded database is started by the process that began the run, and stopped by it at the end
-unless somebody else uses it.
+that tests start. The process that began the run starts the embedded database, and stops it at the end unless somebody
+else uses it.
 """
 
 import os
-from contextlib import suppress
 
 import pytest
 
@@ -33,49 +32,40 @@ def pytest_configure(config: pytest.Config) -> None:
     # Static files come from their sources, under their own names; test_demo has the collected ones.
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.WHITENOISE_USE_FINDERS = settings.WHITENOISE_AUTOREFRESH = True
-    if embedded() and not hasattr(config, "workerinput") and not config.option.collectonly:
-        # Where it cannot run, the tests that need it say so; the others run.
-        with suppress(database.StartError):
+    chosen = settings.DATABASES["default"]
+    if not database.is_embedded(chosen):
+        return
+    chosen.setdefault("TEST", {})["NAME"] = f"test_{os.environ['KARENPANEL_TEST_RUN']}"
+    if is_first(config):
+        try:
             database.start()
+        except database.StartError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+        remove_databases_of_dead_runs()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """By now the workers have ended, and with them their hold."""
-    if embedded() and not hasattr(config, "workerinput"):
+    """By now the workers have ended."""
+    from django.conf import settings
+
+    if is_first(config) and database.is_embedded(settings.DATABASES["default"]):
         database.leave()
 
 
-def embedded() -> bool:
-    """Whether the tests run on the embedded server."""
-    from django.conf import settings
-
-    return database.is_embedded(settings.DATABASES["default"])
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """A database for this run and this worker, on a server that is there."""
-    from django.db import connection
-
-    if not embedded():
-        return
-    database.start()
-    names = connection.settings_dict["TEST"]
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    names["NAME"] = f"test_{os.environ['KARENPANEL_TEST_RUN']}_{worker}"
-    if worker in ("main", "gw0"):
-        remove_databases_of_dead_runs()
+def is_first(config: pytest.Config) -> bool:
+    """Whether this is the process that began the run, and not one of its workers."""
+    return not hasattr(config, "workerinput")
 
 
 def remove_databases_of_dead_runs() -> None:
     """Drop what runs that were killed left on the embedded server. The number in a name is the run's process."""
     import psutil
     import psycopg
-    from django.db import connection
+    from django.conf import settings
     from psycopg.sql import SQL, Identifier
 
-    to = database.parameters(connection.settings_dict) | {"dbname": "postgres"}
+    to = database.parameters(settings.DATABASES["default"]) | {"dbname": "postgres"}
     with psycopg.connect(**to, autocommit=True) as direct:
-        for (name,) in direct.execute("SELECT datname FROM pg_database WHERE datname ~ '^test_[0-9]+_'").fetchall():
+        for (name,) in direct.execute("SELECT datname FROM pg_database WHERE datname ~ '^test_[0-9]+'").fetchall():
             if not psutil.pid_exists(int(name.split("_")[1])):
                 direct.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))

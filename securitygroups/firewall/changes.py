@@ -88,3 +88,62 @@ def list_change(old: RuleList, new: RuleList) -> ListChange:
         changed=tuple(Line(o, n, old[o - 1], rule) for n, rule, o in both if old[o - 1] != rule),
         moved=tuple(Line(o, n, old[o - 1], rule) for index, (n, rule, o) in enumerate(both) if index not in kept),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Rebased:
+    """One person's edits applied on top of another's. `notes` say where both touched the same rule."""
+
+    rules: tuple[Rule, ...]
+    notes: tuple[str, ...]
+
+
+def rebase(base: RuleList, mine: RuleList, theirs: RuleList) -> Rebased:
+    """`mine` was made from `base` while somebody else made `theirs`: what `mine` did, done to `theirs`.
+
+    Rules are known by identity. A rule that mine removed goes; one that mine changed is as mine says, and comes back
+    if theirs removed it; one that mine added or moved stands behind the rule it stands behind in mine. All else is as
+    theirs has it.
+    """
+    change = list_change(base, mine)
+    their_change = list_change(base, theirs)
+    they_changed = {line.new.uid for line in their_change.changed if line.new}
+    they_removed = {line.old.uid for line in their_change.removed if line.old}
+    gone = {line.old.uid for line in change.removed if line.old}
+    edited = {line.new.uid: line.new for line in change.changed if line.new}
+    result = [edited.get(rule.uid, rule) for rule in theirs if rule.uid not in gone]
+    notes = [
+        f"Rule {line.old_place} was changed in the meantime; yours removes it."
+        for line in change.removed
+        if line.old and line.old.uid in they_changed
+    ]
+    for line in change.changed:
+        if line.new and line.new.uid in they_removed:
+            notes.append(f"Rule {line.old_place} was removed in the meantime; yours brings it back.")
+        elif line.new and line.new.uid in they_changed:
+            notes.append(f"Rule {line.old_place} was changed in the meantime too; yours replaces that.")
+    back = {line.new.uid for line in change.changed if line.new and line.new.uid in they_removed}
+    placed = {line.new.uid for line in change.moved if line.new} | back
+    fresh = {id(line.new) for line in change.added}
+    behind: str | None = None
+    after_fresh: Rule | None = None
+    for rule in mine:
+        moves = rule.uid in placed and (rule.uid not in they_removed or rule.uid in back)
+        if id(rule) in fresh or moves:
+            if moves:
+                # Moved by mine, but still worded as theirs has it unless mine changed that too.
+                rule = next((other for other in result if other.uid == rule.uid), rule)
+                result = [other for other in result if other is not rule]
+            result.insert(_index(result, behind, after_fresh) + 1, rule)
+            after_fresh = rule
+        elif any(other.uid == rule.uid for other in result):
+            behind, after_fresh = rule.uid, None
+    return Rebased(tuple(result), tuple(notes))
+
+
+def _index(rules: list[Rule], behind: str | None, fresh: Rule | None) -> int:
+    """Where the rule stands that a placed one goes behind; -1 for the top of the list."""
+    for index, rule in enumerate(rules):
+        if (fresh is not None and rule is fresh) or (fresh is None and behind is not None and rule.uid == behind):
+            return index
+    return -1

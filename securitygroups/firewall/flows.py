@@ -20,7 +20,7 @@ import gzip
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ VPC_COLUMNS = (
 MAX_LINE = 1 << 16
 
 _CHUNK = 1 << 21
+_LONGEST = 100  # characters of a field that are looked at one by one; no address has as many
 _GZIP = b"\x1f\x8b"
 _OURS = {
     "srcaddr": "source",
@@ -52,11 +53,18 @@ _OURS = {
     "flow-direction": "direction",
     "tcp-flags": "tcp_flags",
 }
+_READ = {"protocol", "source", "destination", "port", "direction", "source_port", "start", "tcp_flags"}
 _DIRECTIONS = {"in": IN, "ingress": IN, "out": OUT, "egress": OUT}
 _ICMP_OF_FAMILY = 256
 _NOT_IP = 257
 _DASH = key("-")
 _NAMES = {**PACKET_PROTOCOLS, "icmp": _ICMP_OF_FAMILY, NON_IP: _NOT_IP}
+
+
+class Readable(Protocol):
+    """All that a log's stream must be able to do; a read may be shorter than asked for, only b"" is the end."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _Table(NamedTuple):
@@ -88,7 +96,7 @@ def _addresses(table: _Table, name: str, wanted: NDArray[np.bool_]) -> tuple[Any
         version[rest] = taken * np.uint8(6)
         for row in rest[~taken].tolist():
             try:
-                family, number = parse_address(fields.text(row))
+                family, number = parse_address(fields.text(row)[:_LONGEST])
             except Refused as refusal:
                 raise BadDocument([Fault(f"line {table.lines[row]}, {name}", refusal.problem)]) from None
             version[row], high[row], low[row] = family, number >> 64, number & ((1 << 64) - 1)
@@ -214,7 +222,10 @@ class _Text:
             lines = np.arange(self._line, self._line + len(fields[0].start))
         self._line += block.count(b"\n")
         self.records += len(lines)
-        return _Table(dict(zip(self._names, fields, strict=True)), lines)
+        columns = {name: field for name, field in zip(self._names, fields, strict=True) if name in _READ}
+        if self._separator == ",":
+            columns = {name: field.trimmed() for name, field in columns.items()}
+        return _Table(columns, lines)
 
     def _irregular(self, block: bytes) -> tuple[list[Fields], NDArray[np.int64]]:
         """Lines with quotes, among empty lines or of a wrong length: one by one. Raises BadDocument for the last."""
@@ -303,7 +314,7 @@ class FlowLog:
     the lines or packets read so far, `skipped` those of them that are not judged.
     """
 
-    def __init__(self, stream: BinaryIO, local: Sequence[Network] = ()) -> None:
+    def __init__(self, stream: Readable, local: Sequence[Network] = ()) -> None:
         """Raises BadDocument where the log is none, or has no direction and there is no `local`."""
         self._local, self.skipped = tuple(local), Counter[Skip]()
         source = _Peeked(stream)

@@ -13,6 +13,8 @@ PAD = 64
 """Bytes that must follow the last line, so that looking a little beyond a field stays inside the array."""
 
 _NEWLINE, _DOT, _COLON, _ZERO = 10, 46, 58, 48
+_MOST_BLANKS = 16
+_NO_GAP = 9  # groups are 8 at most: no “::” stands behind as many
 _HEX = np.full(256, 255, np.uint8)
 for _digits, _value in ((b"0123456789", 0), (b"abcdef", 10), (b"ABCDEF", 10)):
     _HEX[list(_digits)] = np.arange(_value, _value + len(_digits))
@@ -24,6 +26,11 @@ Offsets = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 
+def _is_blank(characters: Bytes) -> Mask:
+    blank: Mask = (characters == 32) | (characters == 9)
+    return blank
+
+
 class Fields(NamedTuple):
     """One column: row i is data[start[i]:end[i]]. PAD bytes follow the last field."""
 
@@ -33,6 +40,21 @@ class Fields(NamedTuple):
 
     def take(self, rows: Offsets) -> "Fields":
         return Fields(self.data, self.start.take(rows), self.end.take(rows))
+
+    def trimmed(self) -> "Fields":
+        """Without the spaces and tabs around each field, up to _MOST_BLANKS on either side."""
+        start, end = self.start, self.end
+        for _ in range(_MOST_BLANKS):
+            blank = (start < end) & _is_blank(self.data.take(start))
+            if not blank.any():
+                break
+            start = start + blank
+        for _ in range(_MOST_BLANKS):
+            blank = (start < end) & _is_blank(self.data.take(np.maximum(end - 1, 0)))
+            if not blank.any():
+                break
+            end = end - blank
+        return Fields(self.data, start, end)
 
     def text(self, row: int) -> str:
         """One field as text, bytes that are not UTF-8 shown as �."""
@@ -122,7 +144,7 @@ def ipv6(fields: Fields) -> tuple[NDArray[np.uint64], NDArray[np.uint64], Mask]:
     """(upper 64 bits, lower 64 bits, taken): hexadecimal groups with or without "::"; a dotted end is not taken."""
     data, at, end = fields.data, fields.start.copy(), fields.end
     rows = np.arange(len(at))
-    groups, count, gap = np.zeros((8, len(at)), np.uint64), np.zeros(len(at), np.intp), np.full(len(at), 8)
+    groups, count, gap = np.zeros((8, len(at)), np.uint64), np.zeros(len(at), np.intp), np.full(len(at), _NO_GAP)
     leading = (data.take(at) == _COLON) & (data.take(at + 1) == _COLON) & (end - at >= 2)
     gap[leading] = 0
     at += leading * 2
@@ -145,11 +167,11 @@ def ipv6(fields: Fields) -> tuple[NDArray[np.uint64], NDArray[np.uint64], Mask]:
         taken &= ~more | (data.take(at) == _COLON)
         at += more
         double = more & (at < end) & (data.take(at) == _COLON)
-        taken &= ~double | (gap == 8)
+        taken &= ~double | (gap == _NO_GAP)
         taken &= ~more | (at < end)  # A single colon ends nothing.
         gap = np.where(double, number + 1, gap)
         at += double
-    taken &= (at == end) & np.where(gap == 8, count == 8, count < 8)
+    taken &= (at == end) & np.where(gap == _NO_GAP, count == 8, count < 8)
     halves = np.zeros((2, len(at)), np.uint64)
     for number in range(8):
         place = np.where(number < gap, number, number + 8 - count) % 8

@@ -79,7 +79,7 @@ class PlatformLine:
         return f"{self.condition} {self.action}".lstrip()
 
 
-def _neighbour_lines() -> Iterator[PlatformLine]:
+def _neighbour_lines(target: Target) -> Iterator[PlatformLine]:
     discovery = "ip6 nexthdr icmpv6 ip6 hoplimit 255 icmpv6 code 0 icmpv6 type"
     yield PlatformLine(
         Direction.IN,
@@ -89,18 +89,22 @@ def _neighbour_lines() -> Iterator[PlatformLine]:
         "IPv6 neighbour and router discovery, which IPv6 needs to find its neighbours. "
         "The hop limit of 255 shows that no router forwarded it.",
     )
+    # A router forwards what is addressed past it, neighbour discovery too.
+    near = "fib daddr type { local, anycast, multicast } " if target is Target.INET else ""
     yield PlatformLine(
         Direction.OUT,
         "nd",
-        f"{discovery} {{ nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }}",
+        f"{near}{discovery} {{ nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }}",
         Action.ACCEPT,
         "IPv6 neighbour and router discovery. A VM may ask for routers; that it is one, only its rules can let it say.",
     )
 
 
-def _dhcp_lines() -> Iterator[PlatformLine]:
+def _dhcp_lines(target: Target) -> Iterator[PlatformLine]:
+    # The server or relay of a routed tap is the host: what comes from farther away is no answer.
+    host = "fib saddr type local " if target is Target.INET else ""
     offer = "DHCP servers answer the VM, so that it gets its address."
-    yield PlatformLine(Direction.IN, "dhcp4", "ip protocol udp udp sport 67 udp dport 68", Action.ACCEPT, offer)
+    yield PlatformLine(Direction.IN, "dhcp4", f"{host}ip protocol udp udp sport 67 udp dport 68", Action.ACCEPT, offer)
     yield PlatformLine(
         Direction.OUT,
         "dhcp4",
@@ -160,7 +164,7 @@ def platform_lines(target: Target) -> tuple[PlatformLine, ...]:
             lines.append(PlatformLine(direction, "vlan", "ether type { 8021q, 8021ad }", Action.DROP, why))
             why = "ARP: without it no IPv4 packet finds its way on an Ethernet."
             lines.append(PlatformLine(direction, "arp", "meta protocol arp", Action.ACCEPT, why))
-    lines += [*_neighbour_lines(), *_dhcp_lines(), *_state_lines(target)]
+    lines += [*_neighbour_lines(target), *_dhcp_lines(target), *_state_lines(target)]
     return tuple(sorted(lines, key=lambda line: list(Direction).index(line.direction)))
 
 

@@ -84,7 +84,8 @@ class _Bounds:
         cut = np.flatnonzero(ranks == self._CUT)
         if cut.size:
             ranks[cut] = self._bounds.searchsorted(numbers[cut], "right") - 1
-        return ranks.astype(np.intp)
+        found: Ranks = ranks.astype(np.intp)
+        return found
 
 
 class _Addresses4:

@@ -32,7 +32,7 @@ UNITS = 30_000_000
 """Work that one question may cost, in about one second. A unit is one cell, painted and looked at."""
 GRID_CELLS = 20_000_000
 """The largest piece that is painted at once."""
-_NODE_UNITS, _RULE_UNITS, _LEAF_UNITS = 6_000, 50, 4_000
+_NODE_UNITS, _RULE_UNITS, _LEAF_UNITS, _SMALL_CELLS = 6_000, 50, 4_000, 4_096
 
 
 class TrafficClass(NamedTuple):
@@ -190,39 +190,54 @@ def sample(kind: TrafficClass, box: Box) -> Packet:
     return Packet(kind.direction, kind.version, protocol, _nice(s0, s1, (outside,)), _nice(d0, d1, (inside,)), port)
 
 
-_Node = tuple[list[Ranks], list[Ranks], list[Ranks]]
-"""Cuts of the three axes in ranks of the class; row numbers per layer; the rows' boxes per layer, clipped, in cells."""
+class _Frame(NamedTuple):
+    """What all nodes of a class share: the layers' boxes in ranks, how deep to look, how many layers make cuts."""
+
+    boxes: list[Ranks]
+    depth: int
+    cutting: int
 
 
-def _node(all_boxes: list[Ranks], rows: list[Ranks], low: list[int], high: list[int], depth: int) -> _Node:
+class _Node(NamedTuple):
+    """A box of the space: its cuts on three axes in ranks of the class; per layer its rows, and their boxes in cells."""
+
+    cuts: list[Ranks]
+    rows: list[Ranks]
+    boxes: list[Ranks]
+
+
+def _node(frame: _Frame, rows: list[Ranks], low: list[int], high: list[int]) -> _Node:
     """The rows that overlap the box low-high, clipped to it; nothing behind the `depth`-th rule that covers it all."""
     kept: list[Ranks] = []
     starts: list[Ranks] = []
     ends: list[Ranks] = []
-    for class_boxes, chosen in zip(all_boxes, rows, strict=True):
-        box = class_boxes[chosen]
+    for layer, chosen in enumerate(rows):
+        box = frame.boxes[layer][chosen]
         start, end = np.maximum(box[:, 0::2], low), np.minimum(box[:, 1::2], high)
         inside: NDArray[np.bool_] = np.asarray((start < end).all(axis=1))
-        covers = np.flatnonzero(((start == low) & (end == high)).all(axis=1))
-        if len(covers) >= depth:
-            inside[covers[depth - 1] + 1 :] = False
+        if layer < frame.cutting:
+            covers = np.flatnonzero(((start == low) & (end == high)).all(axis=1))
+            if len(covers) >= frame.depth:
+                inside[covers[frame.depth - 1] + 1 :] = False
         kept.append(chosen[inside])
         starts.append(start[inside])
         ends.append(end[inside])
     cuts: list[Ranks] = []
     local = [np.empty((len(chosen), 6), np.int32) for chosen in kept]
     for axis in range(3):
-        edges = [low[axis], high[axis]]
-        sides = [side[:, axis] for side in (*starts, *ends)]
-        cuts.append(np.unique(np.concatenate([np.array(edges, np.int32), *sides]).astype(np.int32)))
+        sides = [side[:, axis] for side in (*starts[: frame.cutting], *ends[: frame.cutting])]
+        cut = np.unique(np.concatenate([np.array([low[axis], high[axis]], np.int32), *sides]).astype(np.int32))
         for box, start, end in zip(local, starts, ends, strict=True):
-            box[:, 2 * axis] = np.searchsorted(cuts[axis], start[:, axis])
-            box[:, 2 * axis + 1] = np.searchsorted(cuts[axis], end[:, axis])
-    return cuts, kept, local
+            # Where a follower starts or ends within a cell, the cell is its.
+            box[:, 2 * axis] = np.searchsorted(cut, start[:, axis], "right") - 1
+            box[:, 2 * axis + 1] = np.searchsorted(cut, end[:, axis])
+        cuts.append(cut)
+    return _Node(cuts, kept, local)
 
 
 def _cells(node: _Node) -> int:
-    return (len(node[0][0]) - 1) * (len(node[0][1]) - 1) * (len(node[0][2]) - 1)
+    port, destination, source = (len(cut) - 1 for cut in node.cuts)
+    return port * destination * source
 
 
 def areas(box: Ranks, shape: tuple[int, int, int]) -> tuple[int, bool]:
@@ -236,11 +251,11 @@ def areas(box: Ranks, shape: tuple[int, int, int]) -> tuple[int, bool]:
     return shape[0] * int(across.sum()) // 4, True
 
 
-def _units(node: _Node) -> int:
+def _units(node: _Node, cutting: int) -> int:
     """What painting the node costs: its cells, its rules, and the areas that are painted over and over."""
-    port, destination, source = (len(cuts) - 1 for cuts in node[0])
-    overlaps = sum(areas(box, (port, destination, source))[0] for box in node[2])
-    return _LEAF_UNITS + _RULE_UNITS * sum(map(len, node[1])) + port * destination * source + overlaps
+    port, destination, source = (len(cut) - 1 for cut in node.cuts)
+    overlaps = sum(areas(box, (port, destination, source))[0] for box in node.boxes[:cutting])
+    return _LEAF_UNITS + _RULE_UNITS * sum(map(len, node.rows)) + port * destination * source + overlaps
 
 
 def pieces(
@@ -251,31 +266,23 @@ def pieces(
     clip: Box | None = None,
     depth: int = 1,
     changed: Sequence[frozenset[int]] | None = None,
+    followers: Layer | None = None,
 ) -> Iterator[Piece]:
     """The space of one class, or its part `clip`, in disjoint pieces to paint.
 
     `depth` is 1 where only the first match counts, 2 where the rule behind it does too. `changed` holds for each layer
-    the places whose rules matter: pieces that none of them touches are not given. Pieces that the budget does not
-    cover come with `left_out` set and are not to be painted.
+    the places whose rules matter: pieces that none of them touches are not given. `followers` come as one more layer of
+    each piece: they cut nothing, their boxes there are all cells that they touch. Pieces that the budget does not cover
+    come with `left_out` set and are not to be painted.
     """
     whole = _WHOLE[kind] if clip is None else clip
+    held = [_clipped(layer, clip) for layer in (*layers, *([] if followers is None else [followers]))]
     values: list[list[int]] = []
-    columns: list[list[list[int]]] = [[] for _ in layers]
-    held = [
-        layer
-        if clip is None
-        else [
-            (place, box)
-            for place, box in layer
-            if all(box[i] <= whole[i + 1] and box[i + 1] >= whole[i] for i in (0, 2, 4))
-        ]
-        for layer in layers
-    ]
+    columns: list[list[list[int]]] = [[] for _ in held]
     for axis in (0, 2, 4):
-        low, high = whole[axis], whole[axis + 1]
-        starts = [[max(box[axis], low) for _, box in layer] for layer in held]
-        ends = [[min(box[axis + 1], high) + 1 for _, box in layer] for layer in held]
-        cuts = sorted({low, high + 1}.union(*starts, *ends))
+        starts = [[box[axis] for _, box in layer] for layer in held]
+        ends = [[box[axis + 1] + 1 for _, box in layer] for layer in held]
+        cuts = sorted({whole[axis], whole[axis + 1] + 1}.union(*starts, *ends))
         rank = {value: at for at, value in enumerate(cuts)}
         values.append(cuts)
         for column, start, end in zip(columns, starts, ends, strict=True):
@@ -285,29 +292,48 @@ def pieces(
     marks: list[NDArray[np.bool_]] | None = None
     if changed is not None:
         marks = [np.isin(p, np.fromiter(c, np.int32, len(c))) for p, c in zip(places, changed, strict=True)]
-    rows = [np.arange(len(layer), dtype=np.int32) for layer in held]
-    top = [len(cuts) - 1 for cuts in values]
-    for node, left_out in _split(all_boxes, _node(all_boxes, rows, [0, 0, 0], top, depth), budget, depth, marks):
-        painted = [(p[chosen], box) for p, chosen, box in zip(places, node[1], node[2], strict=True)]
-        port, destination, source = ([values[axis][rank] for rank in node[0][axis].tolist()] for axis in range(3))
-        yield Piece(kind, (port, destination, source), painted, left_out)
+    frame = _Frame(all_boxes, depth, len(layers))
+    top = _node(
+        frame,
+        [np.arange(len(layer), dtype=np.int32) for layer in held],
+        [0, 0, 0],
+        [len(cuts) - 1 for cuts in values],
+    )
+    for node, left_out in _split(frame, top, budget, marks):
+        found = [(p[chosen], box) for p, chosen, box in zip(places, node.rows, node.boxes, strict=True)]
+        port, destination, source = ([values[axis][rank] for rank in node.cuts[axis].tolist()] for axis in range(3))
+        yield Piece(kind, (port, destination, source), found, left_out)
+
+
+def _clipped(layer: Layer, clip: Box | None) -> Layer:
+    """The boxes that reach into `clip`, cut to it."""
+    if clip is None:
+        return layer
+    p0, p1, d0, d1, s0, s1 = clip
+    return [
+        (place, (max(a, p0), min(b, p1), max(c, d0), min(d, d1), max(e, s0), min(f, s1)))
+        for place, (a, b, c, d, e, f) in layer
+        if a <= p1 and b >= p0 and c <= d1 and d >= d0 and e <= s1 and f >= s0
+    ]
 
 
 def _split(
-    all_boxes: list[Ranks], top: _Node, budget: Budget, depth: int, marks: list[NDArray[np.bool_]] | None
+    frame: _Frame, top: _Node, budget: Budget, marks: list[NDArray[np.bool_]] | None
 ) -> Iterator[tuple[_Node, bool]]:
     """Halve nodes depth-first while two halves cost less than the whole or the whole is too large to paint."""
     stack = [top]
     while stack:
         node = stack.pop()
-        if marks is not None and not any(m[chosen].any() for m, chosen in zip(marks, node[1], strict=True)):
+        if marks is not None and not any(m[chosen].any() for m, chosen in zip(marks, node.rows, strict=True)):
             continue
-        cells, units = _cells(node), _units(node)
-        if cells > 4096:
-            longest = max(range(3), key=lambda axis: len(node[0][axis]))
-            if len(node[0][longest]) > 2 and budget.take(_NODE_UNITS):
-                halves = _halves(all_boxes, node, longest, depth)
-                if cells > GRID_CELLS or sum(map(_units, halves)) + _NODE_UNITS < units:
+        cells, units = _cells(node), _units(node, frame.cutting)
+        if cells > _SMALL_CELLS:
+            longest = max(range(3), key=lambda axis: len(node.cuts[axis]))
+            node_units = _NODE_UNITS + 10 * sum(map(len, node.rows))
+            if budget.take(node_units):
+                halves = _halves(frame, node, longest)
+                split_units = sum(_units(half, frame.cutting) for half in halves) + node_units
+                if cells > GRID_CELLS or split_units < units:
                     stack += reversed(halves)
                     continue
         painted = cells <= GRID_CELLS and budget.take(units)
@@ -316,10 +342,9 @@ def _split(
         yield node, not painted
 
 
-def _halves(all_boxes: list[Ranks], node: _Node, axis: int, depth: int) -> list[_Node]:
-    cuts = node[0]
-    low, high = [int(c[0]) for c in cuts], [int(c[-1]) for c in cuts]
-    middle = int(cuts[axis][len(cuts[axis]) // 2])
+def _halves(frame: _Frame, node: _Node, axis: int) -> list[_Node]:
+    low, high = [int(cut[0]) for cut in node.cuts], [int(cut[-1]) for cut in node.cuts]
+    middle = int(node.cuts[axis][len(node.cuts[axis]) // 2])
     upper, lower = high.copy(), low.copy()
     upper[axis] = lower[axis] = middle
-    return [_node(all_boxes, node[1], low, upper, depth), _node(all_boxes, node[1], lower, high, depth)]
+    return [_node(frame, node.rows, low, upper), _node(frame, node.rows, lower, high)]

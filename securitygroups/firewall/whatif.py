@@ -3,17 +3,16 @@
 Imports batch, flows, replay and values. Called by the command line and the what-if page.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from securitygroups.firewall.batch import DIRECTIONS, NO_PORT, Batch
-from securitygroups.firewall.flows import FlowLog
+from securitygroups.firewall.flows import FlowLog, Readable
 from securitygroups.firewall.openers import Skip
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.replay import NO_RULE, CompiledList, Places, hits
@@ -24,6 +23,9 @@ MAX_GROUPS = 50_000
 
 MAX_ENDS = 20_000
 """Pairs of addresses that are counted at once, likewise."""
+
+MAX_RULES = (1 << 18) - 1
+"""The longest list: places are counted in 18 bits."""
 
 PAIRS = 5
 """Pairs of addresses that a group names."""
@@ -82,7 +84,7 @@ class Report:
     `kind` is the log's, `records` its lines or packets read, `rows` the flows judged, `skipped` the records that were
     not and why. `accepted_before` and `accepted_after` count flows. `hits_before` and `hits_after` count the flows that
     each rule decides: index = place from 1, index 0 = no rule matches. `cut` is "rows" or "seconds" where that limit
-    ended the reading before the log ended, else None. `seconds` is the time that it took.
+    ended the reading before the log ended, else None.
     """
 
     kind: str
@@ -96,7 +98,6 @@ class Report:
     hits_before: tuple[int, ...]
     hits_after: tuple[int, ...]
     cut: str | None
-    seconds: float
 
 
 _Key = tuple[int, int, int, int, int]
@@ -176,7 +177,8 @@ class _Tally:
         for index in np.argsort(-counts, kind="stable")[:_PAIRS_OF_BLOCK].tolist():
             row = order[first[index]]
             ends = (batch.source_high, batch.source_low, batch.destination_high, batch.destination_low)
-            self._pairs[(int(kinds[row]), *(int(column[row]) for column in ends))] += int(counts[index])
+            source_high, source_low, high, low = (int(column[row]) for column in ends)
+            self._pairs[int(kinds[row]), source_high, source_low, high, low] += int(counts[index])
         self._exact &= len(self._groups) <= MAX_GROUPS
         _prune(self._groups, MAX_GROUPS)
         _prune(self._pairs, MAX_ENDS)
@@ -186,8 +188,9 @@ class _Tally:
         ranked = sorted(self._groups.items(), key=lambda item: (-item[1], item[0]))[:limit]
         pairs: dict[int, list[tuple[_Key, int]]] = {name: [] for name, _ in ranked}
         for key, count in sorted(self._pairs.items(), key=lambda item: (-item[1], item[0])):
-            if len(pairs.get(key[0], [None] * PAIRS)) < PAIRS:
-                pairs[key[0]].append((key, count))
+            named = pairs.get(key[0])
+            if named is not None and len(named) < PAIRS:
+                named.append((key, count))
         groups = tuple(_group(name, count, pairs[name]) for name, count in ranked)
         return Changes(self._flows, len(self._groups), groups, self._exact)
 
@@ -195,23 +198,30 @@ class _Tally:
 def what_if(
     old_rules: RuleList,
     new_rules: RuleList,
-    stream: BinaryIO,
+    stream: Readable,
     *,
     local: Sequence[Network] = (),
     limit_rows: int | None = None,
     limit_seconds: float | None = None,
+    clock: Callable[[], float] | None = None,
     limit_groups: int = 100,
     observer: Observer | None = None,
 ) -> Report:
     """Judge the flows of a log (see FlowLog, also for `local`) by two lists and compare.
 
-    Reading ends after `limit_rows` flows or when `limit_seconds` of wall time have passed, looked at after each block
-    of some ten thousand flows; the report then tells so. Memory is bounded whatever the log's length (about 150 MB
+    Reading ends after `limit_rows` flows, or when `limit_seconds` have passed by `clock` (such as time.monotonic, needed
+    for that), which is looked at after each block of some ten thousand flows; the report then tells so. Memory is bounded whatever the log's length (about 150 MB
     beside the lists' own tables). `observer` is given every batch with the places of both lists' deciding rules.
-    Raises BadDocument where the log is none or damaged, with line and field; the lists must be valid.
+    Raises BadDocument where the log is none or damaged, with line and field, and ValueError for lists of more than
+    MAX_RULES and for a limit without a clock. The rules must be valid. The same list twice is judged once.
     """
-    started = time.monotonic()
-    old, new = CompiledList(old_rules), CompiledList(new_rules)
+    if max(len(old_rules), len(new_rules)) > MAX_RULES:
+        raise ValueError(f"A list has more than {MAX_RULES} rules.")
+    if limit_seconds is not None and clock is None:
+        raise ValueError("limit_seconds needs a clock.")
+    started = clock() if clock else 0.0
+    old = CompiledList(old_rules)
+    new = old if new_rules is old_rules else CompiledList(new_rules)
     log = FlowLog(stream, local)
     rows, accepted_before, accepted_after, cut = 0, 0, 0, None
     hits_before, hits_after = hits(old, np.zeros(0, np.int32)), hits(new, np.zeros(0, np.int32))
@@ -221,7 +231,7 @@ def what_if(
         if limit_rows is not None and rows + len(batch) > limit_rows:
             batch, cut = whole.take(slice(0, limit_rows - rows)), "rows"
         passed_before, before = old.judge(batch)
-        passed_after, after = new.judge(batch)
+        passed_after, after = (passed_before, before) if new is old else new.judge(batch)
         rows += len(batch)
         accepted_before += int(np.count_nonzero(passed_before))
         accepted_after += int(np.count_nonzero(passed_after))
@@ -231,7 +241,7 @@ def what_if(
             tally.add(batch.take(changed), before[changed], after[changed])
         if observer:
             observer(batch, before, after)
-        if cut is None and limit_seconds is not None and time.monotonic() - started >= limit_seconds:
+        if cut is None and limit_seconds is not None and clock and clock() - started >= limit_seconds:
             cut = "seconds"
         if cut:
             break
@@ -247,5 +257,4 @@ def what_if(
         hits_before=tuple(hits_before.tolist()),
         hits_after=tuple(hits_after.tolist()),
         cut=cut,
-        seconds=time.monotonic() - started,
     )

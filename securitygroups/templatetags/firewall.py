@@ -8,6 +8,7 @@ from django import template
 from securitygroups import words
 from securitygroups.firewall.decide import Decision, Step
 from securitygroups.firewall.values import Packet
+from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
 
 register = template.Library()
@@ -47,12 +48,12 @@ def from_anywhere(rule: Rule) -> bool:
 
 
 @register.filter
-def sentence(rule: Rule) -> str:
-    return words.rule_sentence(rule.as_value())
+def sentence(rule: Rule | RuleValue) -> str:
+    return words.rule_sentence(rule.as_value() if isinstance(rule, Rule) else rule)
 
 
 @register.filter
-def sentence_rest(rule: Rule) -> str:
+def sentence_rest(rule: Rule | RuleValue) -> str:
     """The sentence without its action, where a badge says that: "Inbound TCP to port 22 (SSH)"."""
     rest = sentence(rule).partition(" ")[2]
     return rest[:1].upper() + rest[1:]

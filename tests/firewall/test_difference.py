@@ -10,7 +10,7 @@ from securitygroups.firewall.decide import decide
 from securitygroups.firewall.difference import Difference, allowed, changed_places, difference
 from securitygroups.firewall.products import ALL_PORTS, AddressRange, Product, is_every_ip, is_whole
 from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.values import Network, Packet, Rule, parse_network
+from securitygroups.firewall.values import Network, Packet, Rule
 from tests.firewall.strategies import (
     crossing_strips,
     edited,
@@ -18,26 +18,12 @@ from tests.firewall.strategies import (
     packets,
     pairs_of_lists,
     random_packet,
+    rule,
     rule_lists,
     tight,
 )
 
 Rules = tuple[Rule, ...]
-
-
-def rule(text: str, **more: object) -> Rule:
-    """A rule from "accept in tcp 203.0.113.0/24 22-23"; - is no source, no ports is every port."""
-    action, direction, protocol, source, *ports = text.split()
-    start, _, end = ports[0].partition("-") if ports else ("", "", "")
-    return Rule(
-        Action(action),
-        Direction(direction),
-        protocol,
-        None if source == "-" else parse_network(source),
-        port_start=int(start) if start else None,
-        port_end=int(end or start) if start else None,
-        **more,  # type: ignore[arg-type]
-    )
 
 
 def agrees(found: Difference, old: Rules, new: Rules, packet: Packet) -> bool:
@@ -72,7 +58,7 @@ def test_agrees_with_the_evaluator_on_fifty_thousand_packets() -> None:
     assert versions == {4, 6, None}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data(), rule_lists(), rule_lists())
 def test_agrees_with_the_evaluator_near_the_edges(data: st.DataObject, old: Rules, new: Rules) -> None:
     """Shrinks to the smallest pair of lists that is told wrongly."""
@@ -92,7 +78,7 @@ def test_agrees_on_lists_that_are_split(make: type) -> None:
     assert not found.unknown
     named = [n for r in (*old, *new) if (n := r.source) is not None]
     ports = [p for r in new if (p := r.port_start) is not None]
-    for _ in range(1500):
+    for _ in range(300):
         network = random.choice(named)
         packet = Packet(
             random.choice(tuple(Direction)),
@@ -200,7 +186,7 @@ def test_crossing_strips_are_a_few_products() -> None:
     assert len(found.newly_allowed) <= 8
     random = Random(3)
     new = (*strips, rule("accept in ip -"))
-    for _ in range(2000):
+    for _ in range(300):
         host = (10 << 24) + random.randrange(-3, 1005)
         port = random.choice((None, random.randrange(990, 2010)))
         packet = Packet(Direction.IN, 4, random.choice((6, 6, 17)), host, 1, port)

@@ -144,6 +144,7 @@ def test_leading_zeros_are_refused_with_the_plain_address(octal: str) -> None:
         ("::ffff:10.0.0.1", ("10.0.0.1",), "IPv4 address written as IPv6"),
         ("::ffff:a00:1/128", ("10.0.0.1",), "IPv4 address written as IPv6"),
         ("::ffff:10.0.0.0/104", ("10.0.0.0/8",), "IPv4 address written as IPv6"),
+        ("::ffff:128.0.0.0/97", ("128.0.0.0/1",), "IPv4 address written as IPv6"),
         ("::ffff:10.0.0.5/120", ("10.0.0.5/32", "10.0.0.0/24"), "IPv4 address written as IPv6"),
         ("::ffff:10.0.0.5/96", ("10.0.0.5/32", "::ffff:0.0.0.0/96"), "inside a network"),
         ("::ffff:10.0.0.5/64", ("10.0.0.5/32", "::/64"), "inside a network"),
@@ -162,6 +163,7 @@ def test_each_refusal_says_why_and_offers_what_is_meant(text: str, offers: tuple
     [
         ("203.0.113.7", "203.0.113.7/32"),
         (" 203.0.113.7\n", "203.0.113.7/32"),
+        ("\u00a010.0.0.0/8\t", "10.0.0.0/8"),
         ("0.0.0.0", "0.0.0.0/32"),
         ("0.0.0.0/0", "0.0.0.0/0"),
         ("255.255.255.255/32", "255.255.255.255/32"),

@@ -1,48 +1,44 @@
-"""Hosts for the kernel tests: one for each target, or the reason why not."""
+"""Hosts for the kernel tests: one for each target that works here, made once and emptied before each test."""
 
-import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from securitygroups.firewall.nftables import Target
-from tests.kernel.host import Host, NotHere, empty_host, host_with_taps, missing, skip
+from securitygroups.firewall.nftables import TABLE, Target, skeleton
+from tests.kernel.host import Host, NotHere, host_with_taps, missing, skip
 
 KERNEL = pytest.mark.xdist_group("kernel")
 
 
 @pytest.fixture(scope="session")
-def unavailable() -> dict[Target, str]:
-    """Why a target cannot be tested here. KERNEL_TESTS=require makes a failure of what a developer's machine skips."""
-    reasons: dict[Target, str] = {}
-    for target in Target:
-        try:
-            with host_with_taps(target):
-                pass
-        except NotHere as reason:
-            reasons[target] = str(reason)
-    if os.environ.get("KERNEL_TESTS") == "require" and missing(reasons):
-        pytest.fail(f"KERNEL_TESTS=require, but {missing(reasons)}", pytrace=False)
-    return reasons
+def hosts() -> Iterator[dict[Target, Host | str]]:
+    """A host for each target, or the reason why there is none."""
+    made: dict[Target, Host | str] = {}
+    with ExitStack() as open_hosts:
+        for target in Target:
+            try:
+                made[target] = open_hosts.enter_context(host_with_taps(target))
+            except NotHere as reason:
+                made[target] = str(reason)
+        yield made
 
 
 @pytest.fixture(params=list(Target), ids=str)
-def target(request: pytest.FixtureRequest, unavailable: dict[Target, str]) -> Target:
+def target(request: pytest.FixtureRequest, hosts: dict[Target, Host | str]) -> Target:
     chosen: Target = request.param
-    if chosen in unavailable:
-        skip(f"{chosen}: {unavailable[chosen]}")
+    reasons = {target: made for target, made in hosts.items() if isinstance(made, str)}
+    if chosen in reasons:
+        skip(missing(reasons) or f"{chosen}: {reasons[chosen]}", needed=bool(missing(reasons)))
     return chosen
 
 
 @pytest.fixture
-def host(target: Target) -> Iterator[Host]:
+def host(target: Target, hosts: dict[Target, Host | str]) -> Host:
     """A host with the skeleton, the VM's tap, the network's, and one that belongs to no VM."""
-    with host_with_taps(target) as made:
-        yield made
-
-
-@pytest.fixture
-def bare_host(target: Target) -> Iterator[Host]:
-    """A host without any interface."""
-    with empty_host(target) as made:
-        yield made
+    made = hosts[target]
+    assert isinstance(made, Host)
+    made.run(f"nft add table {target.family} {TABLE}")
+    made.load(f"delete table {target.family} {TABLE}\n{skeleton(target)}")
+    made.order("forget")
+    return made

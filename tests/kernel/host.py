@@ -38,7 +38,7 @@ class Host:
     def __init__(self, namespace: str) -> None:
         worker = Path(__file__).with_name("worker.py")
         self._worker = subprocess.Popen(
-            ["unshare", namespace, sys.executable, str(worker)],
+            ["unshare", namespace, sys.executable, "-S", str(worker)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -220,7 +220,12 @@ def missing(reasons: Mapping[Target, str]) -> str:
     return ""
 
 
-def skip(reason: str) -> None:
-    """Skip, and say why where it is read even when nobody asks for the list of skipped tests."""
+def skip(reason: str, *, needed: bool = False) -> None:
+    """Skip, and say why where it is read even when nobody asks for the list of skipped tests.
+
+    What is needed is a failure where KERNEL_TESTS=require asks for it.
+    """
     sys.stderr.write(f"kernel tests: {reason}\n")
+    if needed and os.environ.get("KERNEL_TESTS") == "require":
+        pytest.fail(f"KERNEL_TESTS=require, but {reason}", pytrace=False)
     pytest.skip(reason)

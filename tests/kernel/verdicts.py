@@ -113,7 +113,10 @@ def random_packet(random: Random, networks: dict[int, list[Network]], edges: Seq
 def random_packets(random: Random, rules: Sequence[Rule], target: Target, count: int) -> dict[Packet, int]:
     """Packets with their source ports (or ICMP identifiers), none of which could be taken for a reply to another."""
     set_networks = [network for rule in rules for network in (rule.source, rule.destination) if network is not None]
-    networks = {version: [network for network in set_networks if network.version == version] for version in BITS}
+    networks: dict[int, list[Network]] = {version: [] for version in BITS}
+    for network in set_networks:
+        if target is not Target.INET or any(routable(network.version, end) for end in (network.first, network.last)):
+            networks[network.version].append(network)
     edges = [port for rule in rules for port in (rule.port_start, rule.port_end) if port is not None]
     packets: dict[Packet, int] = {}
     flows: set[tuple[object, ...]] = set()

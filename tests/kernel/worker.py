@@ -54,10 +54,12 @@ def read(handle: int) -> bytes | None:
         return None
 
 
-def drain() -> None:
+def drain() -> dict[str, Any]:
+    """Throw away what has come out of the taps."""
     for handle in taps.values():
         while read(handle) is not None:
             pass
+    return {}
 
 
 def passes(way_in: int, way_out: int, frame: bytes, mark: bytes) -> bool:
@@ -188,11 +190,11 @@ def again(name: str, patience: float) -> dict[str, Any]:
 def guest(name: str) -> dict[str, Any]:
     """Start a worker in a namespace of its own inside this one; "pid" is for `ip link set … netns`."""
     worker = subprocess.Popen(
-        ["unshare", "-n", sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ["unshare", "-n", sys.executable, "-S", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     guests[name] = worker
     # Its first answer shows that it is in its namespace already.
-    return {"pid": worker.pid, **tell(name, {"do": "sysctl", "name": "ipv6/conf/all/accept_dad", "value": "0"})}
+    return {"pid": worker.pid, **tell(name, {"do": "drain"})}
 
 
 def tell(name: str, order: dict[str, Any]) -> dict[str, Any]:
@@ -206,7 +208,7 @@ def tell(name: str, order: dict[str, Any]) -> dict[str, Any]:
 
 
 ORDERS: dict[str, Callable[..., dict[str, Any]]] = {
-    order.__name__: order for order in (run, sysctl, tap, send, forget, storm, serve, connect, again, guest)
+    order.__name__: order for order in (run, sysctl, tap, drain, send, forget, storm, serve, connect, again, guest)
 }
 
 

@@ -87,7 +87,9 @@ class Command(BaseCommand):
         while server.poll() is None:
             time.sleep(WATCH_SECONDS)
             if database.is_embedded(settings.DATABASES["default"]):
-                database.start(report=self.say)
+                before = database.status().pid
+                if database.start(report=self.say) != before:
+                    self.say("The database runs again.")
         raise CommandError(f"The web server ended by itself, with status {server.returncode}.")
 
 
@@ -147,7 +149,7 @@ def taking_turns() -> Iterator[None]:
 def forget_connections() -> None:
     """Close what this process keeps open, pool and all."""
     connections.close_all()
-    connection.close_pool()
+    connection.close_pool()  # type: ignore[attr-defined]
 
 
 def refuse_foreign_data() -> None:

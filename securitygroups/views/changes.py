@@ -1,0 +1,227 @@
+"""The one way from an edit to a commit: base, conflict, preview, question, commit, message with Undo.
+
+Imports access, operations, preview, web and firewall; called by the views that change rules. An edit is a function from
+a list to a new list that names rules by identity, so that it can be applied to the list that somebody else left behind.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from json import dumps
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from securitygroups import operations
+from securitygroups.access import Access, find_group
+from securitygroups.firewall import lists
+from securitygroups.firewall.changes import Rebased, list_change, rebase
+from securitygroups.firewall.documents import stored_rules
+from securitygroups.firewall.values import Rule as RuleValue
+from securitygroups.firewall.values import RuleList
+from securitygroups.models import GroupRevision, Rule, SecurityGroup, values
+from securitygroups.preview import Preview, preview_rules
+from securitygroups.web import CONFLICT, into_dialog
+
+Edit = Callable[[RuleList], RuleList]
+RULES_A_PAGE = 100
+# What the question page puts into its form itself.
+_OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "seen", "sure", "onto", "preview"})
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A new list that could be committed on top of the group's newest revision."""
+
+    old: tuple[RuleValue, ...]
+    new: tuple[RuleValue, ...]
+    token: str
+    notes: tuple[str, ...] = ()
+
+
+class Stale(Exception):
+    """The list that the edit was made from is not the newest. `mine` is what the edit made of it, None if unknown."""
+
+    def __init__(self, base: RuleList | None, mine: RuleList | None) -> None:
+        super().__init__("The rules have been changed in the meantime.")
+        self.base, self.mine = base, mine
+
+
+def number_in(request: HttpRequest, name: str) -> int:
+    """A revision number of the form; -1, which no revision has, for anything else."""
+    text = request.POST.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else -1
+
+
+def rows_of(group: SecurityGroup) -> list[Rule]:
+    """The group's rows in order, each knowing its group."""
+    rows = list(group.rules.in_order())
+    for row in rows:
+        row.group = group
+    return rows
+
+
+def propose(request: HttpRequest, group: SecurityGroup, edit: Edit) -> Proposal:
+    """The list that the edit leads to. Raises Stale, lists.NoSuchPlace, ValidationError where it cannot be stored."""
+    now = values(rows_of(group))
+    base = number_in(request, "base") if request.method == "POST" else group.revision
+    notes: tuple[str, ...] = ()
+    if base == group.revision:
+        new = tuple(edit(now))
+    else:
+        rebased = _rebased(request, group, edit, now, base)
+        new, notes = rebased.rules, rebased.notes
+    operations.check_rules(group.project, new)
+    # New rules have no identity yet, so the token speaks of content; the revision makes it good for one time only.
+    text = dumps([group.public_id, group.revision, stored_rules(new)])
+    return Proposal(now, new, sha256(text.encode()).hexdigest()[:32], notes)
+
+
+def _rebased(request: HttpRequest, group: SecurityGroup, edit: Edit, now: RuleList, base: int) -> Rebased:
+    try:
+        start = operations.rules_at(group, base)
+    except GroupRevision.DoesNotExist:
+        raise Stale(None, None) from None
+    mine = tuple(edit(start))
+    if number_in(request, "onto") != group.revision:
+        raise Stale(start, mine)
+    return rebase(start, mine, now)
+
+
+def change_rules(
+    request: HttpRequest, access: Access, group: SecurityGroup, edit: Edit, done: str = "", *, at: str = ""
+) -> HttpResponse:
+    """Commit an edit, after a question where it changes what passes and that has not been looked at yet.
+
+    `done` is the message afterwards (the change in words where empty), `at` the identity of the rule to come back to.
+    """
+    try:
+        proposal = propose(request, group, edit)
+    except (Stale, lists.NoSuchPlace) as stale:
+        return conflict(request, access, group, stale if isinstance(stale, Stale) else None)
+    except ValidationError as refusal:
+        for message in refusal.messages[:5]:
+            messages.error(request, message)
+        return redirect(group)
+    if request.POST.get("sure") != proposal.token:
+        preview = preview_rules(group, proposal.old, proposal.new, address=request.META.get("REMOTE_ADDR", ""))
+        seen = request.POST.get("seen") == proposal.token
+        if preview.alarms or proposal.notes or (preview.changes_traffic and not seen):
+            return question(request, group, proposal, preview)
+    return _commit(request, access, group, proposal, done, at)
+
+
+def _commit(
+    request: HttpRequest, access: Access, group: SecurityGroup, proposal: Proposal, done: str, at: str
+) -> HttpResponse:
+    try:
+        change = operations.commit_rules(
+            group=group,
+            rules=proposal.new,
+            base=group.revision,
+            actor=access.user,
+            reason=_reason(request),
+        )
+    except operations.Conflict:
+        return conflict(request, access, group, Stale(proposal.old, proposal.new))
+    if not change:
+        messages.info(request, "Nothing was changed.")
+    else:
+        undo = reverse("group_undo", args=[access.project.slug, group.public_id, group.revision])
+        messages.success(request, done or change.summary, extra_tags=f"undo:{undo}")
+    if request.htmx:  # type: ignore[attr-defined]
+        return render(request, "securitygroups/_rules.html", {**page_context(request, group), "is_part": True})
+    lines = change.added or change.changed or change.moved
+    uid = at or (lines[0].new.uid if lines and lines[0].new else "")
+    return redirect(page_url(group, uid))
+
+
+def _reason(request: HttpRequest) -> str:
+    return " ".join(request.POST.get("reason", "").split())[:255]
+
+
+def page_url(group: SecurityGroup, uid: str = "") -> str:
+    """The group's page where the rule stands on it."""
+    row = group.rules.filter(uid=uid).only("position").first() if uid else None
+    if row is None:
+        return group.get_absolute_url()
+    page = (row.position - 1) // RULES_A_PAGE + 1
+    return group.get_absolute_url() + (f"?page={page}" if page > 1 else "") + f"#rule-{uid}"
+
+
+def page_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
+    """What the group's page shows; kept in rules.py, which imports this module."""
+    from securitygroups.views.rules import group_context
+
+    return group_context(request, group)
+
+
+def _hidden(request: HttpRequest) -> list[tuple[str, str]]:
+    """What was sent, to be sent again with the answer."""
+    return [(name, text) for name, texts in request.POST.lists() for text in texts if name not in _OWN_FIELDS]
+
+
+def ask(request: HttpRequest, group: SecurityGroup, proposal: Proposal) -> HttpResponse:
+    """A GET that leads to an edit (delete, restore): its question at once."""
+    preview = preview_rules(group, proposal.old, proposal.new, address=request.META.get("REMOTE_ADDR", ""))
+    return question(request, group, proposal, preview)
+
+
+def question(request: HttpRequest, group: SecurityGroup, proposal: Proposal, preview: Preview) -> HttpResponse:
+    """What the change does, before it is made. Nothing is written yet."""
+    context = {
+        "group": group,
+        "preview": preview,
+        "token": proposal.token,
+        "notes": proposal.notes,
+        "change": list_change(proposal.old, proposal.new),
+        "hidden": [pair for pair in _hidden(request) if pair[0] != "reason"] or [("base", str(group.revision))],
+        "reason": _reason(request),
+        "onto": request.POST.get("onto", ""),
+        "action": request.path,
+    }
+    return into_dialog(request, render(request, "securitygroups/question.html", context))
+
+
+def preview_part(request: HttpRequest, group: SecurityGroup, edit: Edit) -> HttpResponse:
+    """The preview below a form that is being filled in."""
+    context: dict[str, Any] = {"group": group}
+    try:
+        proposal = propose(request, group, edit)
+    except (Stale, lists.NoSuchPlace):
+        context["stale"] = True
+    except ValidationError as refusal:
+        context["refusal"] = refusal.messages[0]
+    else:
+        context["preview"] = preview_rules(
+            group, proposal.old, proposal.new, address=request.META.get("REMOTE_ADDR", "")
+        )
+        context["token"] = proposal.token
+    return render(request, "securitygroups/_form_preview.html", context)
+
+
+def conflict(request: HttpRequest, access: Access, group: SecurityGroup, stale: Stale | None = None) -> HttpResponse:
+    """Nothing was written: theirs, mine and the base side by side, and the ways on."""
+    group = find_group(access, group.public_id)
+    now = values(rows_of(group))
+    context: dict[str, Any] = {
+        "group": group,
+        "newest": group.revisions.filter(number=group.revision).first(),
+        "hidden": _hidden(request),
+        "action": request.path,
+        "machine_count": group.attachments.count(),
+    }
+    if stale and stale.base is not None and stale.mine is not None:
+        context |= {
+            "theirs": list_change(stale.base, now),
+            "mine": list_change(stale.base, stale.mine),
+            "base_rules": stale.base,
+            "now_rules": now,
+            "mine_rules": stale.mine,
+            "base": number_in(request, "base"),
+        }
+    return into_dialog(request, render(request, "securitygroups/conflict.html", context, status=CONFLICT))

@@ -1,0 +1,172 @@
+"""The named cast, what they work on, and their browsers.
+
+alice owns the project, erin edits, bob views; charlie is a stranger with a project of his own; staff may look into any
+project; admin may do everything in the Django admin.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pgtrigger
+import pytest
+from django.db import connection
+from django.test import Client
+from zeal import zeal_context  # type: ignore[import-untyped]
+
+from securitygroups import operations
+from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
+from tests.factories import make_group, make_machine, make_project, make_user, rule
+
+
+def pytest_configure() -> None:
+    from zeal.constants import initialize_app_registry  # type: ignore[import-untyped]
+    from zeal.patch import patch  # type: ignore[import-untyped]
+
+    initialize_app_registry()
+    patch()
+
+
+class WatchedClient(Client):
+    """A test client whose requests fail when a view asks the database the same thing row by row (N+1)."""
+
+    def request(self, **request: Any) -> Any:
+        with zeal_context():
+            return super().request(**request)
+
+
+SignIn = Callable[[User], Client]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """Tests with transaction=True empty all tables, which the append-only ones refuse: no triggers for that one statement."""
+    flush = connection.ops.execute_sql_flush
+
+    def without_triggers(statements: Iterable[str]) -> None:
+        with pgtrigger.ignore():
+            flush(statements)
+
+    connection.ops.execute_sql_flush = without_triggers  # type: ignore[method-assign,assignment]
+    yield
+    connection.ops.execute_sql_flush = flush  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def client() -> Client:
+    """A browser that nobody is signed in at."""
+    return WatchedClient()
+
+
+@pytest.fixture
+def sign_in() -> SignIn:
+    """A new browser that the person is signed in at."""
+
+    def browser(user: User) -> Client:
+        client = WatchedClient()
+        client.force_login(user)
+        return client
+
+    return browser
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def project(alice: User) -> Project:
+    """Owned by alice; who else is asked for becomes a member."""
+    return make_project(alice, "Shop")
+
+
+@pytest.fixture
+def erin(project: Project, alice: User) -> User:
+    user = make_user("erin")
+    operations.add_member(project=project, user=user, role=Role.EDITOR, actor=alice)
+    return user
+
+
+@pytest.fixture
+def bob(project: Project, alice: User) -> User:
+    user = make_user("bob")
+    operations.add_member(project=project, user=user, role=Role.VIEWER, actor=alice)
+    return user
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    """A stranger to alice's project, with one of his own."""
+    user = make_user("charlie")
+    make_project(user, "Bakery")
+    return user
+
+
+@pytest.fixture
+def bakery(charlie: User) -> Project:
+    """Charlie's project."""
+    return Project.objects.get(slug="bakery")
+
+
+@pytest.fixture
+def staff(db: None) -> User:
+    return make_user("staff", "support", is_staff=True)
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    return make_user("admin", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def group(project: Project) -> SecurityGroup:
+    """“web”: 1 Drop IP from one host, 2 Accept TCP 443, 3 Accept TCP 22 from a network, 4 an IPv6 rule that is off, 5 Accept out."""
+    return make_group(
+        project,
+        "web",
+        [
+            rule("drop in ip from 192.0.2.66", "Abuse"),
+            rule("accept in tcp 443", "Public HTTPS"),
+            rule("accept in tcp 22 from 203.0.113.0/24", "Office SSH"),
+            rule("accept in tcp 8000-8010 from 2001:db8::/32", "Not yet", enabled=False),
+            rule("accept out all", "Everything out"),
+        ],
+        description="Public web servers",
+    )
+
+
+@pytest.fixture
+def machine(project: Project, group: SecurityGroup) -> VirtualMachine:
+    """“web-1”, with “web” and then “outbound”."""
+    outbound = make_group(project, "outbound", ["accept out tcp 443", "drop out udp"])
+    return make_machine(project, "web-1", [group, outbound], ipv4="10.0.1.11", ipv6="2001:db8:10:1::11")
+
+
+@pytest.fixture
+def as_alice(sign_in: SignIn, alice: User) -> Client:
+    return sign_in(alice)
+
+
+@pytest.fixture
+def as_erin(sign_in: SignIn, erin: User) -> Client:
+    return sign_in(erin)
+
+
+@pytest.fixture
+def as_bob(sign_in: SignIn, bob: User) -> Client:
+    return sign_in(bob)
+
+
+@pytest.fixture
+def as_charlie(sign_in: SignIn, charlie: User) -> Client:
+    return sign_in(charlie)
+
+
+@pytest.fixture
+def as_staff(sign_in: SignIn, staff: User) -> Client:
+    return sign_in(staff)
+
+
+@pytest.fixture
+def as_admin(sign_in: SignIn, admin: User) -> Client:
+    return sign_in(admin)

