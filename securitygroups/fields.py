@@ -57,7 +57,10 @@ class NetworkFormField(forms.CharField):
         return "" if value is None else str(value)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return super().has_changed("" if initial is None else str(initial), data)
+        try:
+            return not self.disabled and bool(self.to_python(data) != to_network(initial))
+        except ValidationError:
+            return True
 
 
 class CidrField(models.Field[Any, Any]):
@@ -87,14 +90,25 @@ class CidrField(models.Field[Any, Any]):
 
 
 class _Operator(Lookup[Any]):
-    """`column OPERATOR value`, the value an address or network in text; all three use a GiST inet_ops index."""
+    """`column OPERATOR value`; all three use a GiST inet_ops index. Raises ValidationError when the value is no network."""
 
-    prepare_rhs = False
     operator = ""
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def get_prep_lookup(self) -> Any:
+        if hasattr(self.rhs, "resolve_expression"):
+            return self.rhs
+        network = to_network(self.rhs)
+        if network is None:
+            raise ValidationError("Type an address or a network to look for.")
+        return str(network)
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         left, left_params = self.process_lhs(compiler, connection)
-        return f"{left}::inet {self.operator} %s::inet", [*left_params, str(self.rhs)]
+        right, right_params = self.process_rhs(compiler, connection)
+        return f"{left}::inet {self.operator} {right}::inet", [*left_params, *right_params]
+
+    def get_db_prep_lookup(self, value: Any, connection: Any) -> Any:
+        return "%s", [value]
 
 
 @CidrField.register_lookup

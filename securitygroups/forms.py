@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.http import QueryDict
 
-from securitygroups.fields import refusal
+from securitygroups.fields import NetworkFormField, refusal
 from securitygroups.firewall.protocols import PORT_NUMBERS, PROTOCOLS, Direction
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import (
@@ -24,7 +24,7 @@ from securitygroups.firewall.values import (
     parse_address,
 )
 from securitygroups.firewall.values import Rule as RuleValue
-from securitygroups.models import Membership, Project, Role, Rule, SecurityGroup, User, VirtualMachine
+from securitygroups.models import Membership, Project, Role, Rule, SecurityGroup, User, VirtualMachine, one_line
 
 PORT_FIELDS = ("port_start", "port_end")
 
@@ -171,6 +171,69 @@ class MoveForm(forms.Form):
         if position > self.places:
             raise ValidationError(f"The list has {self.places} rules: type a number from 1 to {self.places}.")
         return position
+
+
+BULK_CHOICES = [
+    ("off", "Switch off"),
+    ("on", "Switch on"),
+    ("source", "Set the source"),
+    ("move", "Move together"),
+    ("copy", "Copy to another group"),
+    ("delete", "Delete"),
+]
+
+
+class BulkForm(forms.Form):
+    """What to do with the chosen rules; one extra field, depending on it."""
+
+    do = forms.ChoiceField(label="What to do", choices=BULK_CHOICES, widget=forms.RadioSelect(attrs={"class": "cards"}))
+    source = NetworkFormField(
+        label="Source IP Address",
+        help_text="For “Set the source”. Empty: any address. All rules have none and stay as they are.",
+    )
+    position = forms.IntegerField(
+        label="New place of the first", required=False, min_value=1, help_text="For “Move together”."
+    )
+    target = forms.ModelChoiceField(
+        label="Group",
+        queryset=SecurityGroup.objects.none(),
+        to_field_name="public_id",
+        required=False,
+        help_text="For “Copy to another group”: they go to the end of its list.",
+    )
+
+    def __init__(self, data: Any = None, *, group: SecurityGroup) -> None:
+        super().__init__(data)
+        target = self.fields["target"]
+        target.queryset = SecurityGroup.objects.live().filter(project=group.project).exclude(pk=group.pk)  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        if cleaned.get("do") == "move" and "position" not in self.errors and cleaned.get("position") is None:
+            self.add_error("position", "Type the place that the first of the rules goes to.")
+        if cleaned.get("do") == "copy" and "target" not in self.errors and cleaned.get("target") is None:
+            self.add_error("target", "Choose the group to copy to.")
+        return cleaned
+
+
+class ImportForm(forms.Form):
+    """A document, uploaded or pasted, and for a new group its name."""
+
+    name = forms.CharField(label="Name", max_length=100, required=False, validators=[one_line])
+    file = forms.FileField(label="File", required=False, help_text="JSON or CSV, as exported here.")
+    text = forms.CharField(
+        label="Or paste it",
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 8, "class": "mono", "spellcheck": "false"}),
+    )
+
+    def __init__(self, data: Any = None, *, new: bool) -> None:
+        super().__init__(data)
+        if new:
+            self.fields["name"].help_text = "Empty: the name in the document."
+        else:
+            del self.fields["name"]
 
 
 class GroupForm(forms.ModelForm[SecurityGroup]):

@@ -174,6 +174,13 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
     )
 
 
+def preview_lists(old: RuleList, new: RuleList) -> Preview:
+    """Two lists compared by themselves, whatever VMs they are on."""
+    change = difference(old, new)
+    effects = () if change.decides_same else (_effect(change),)
+    return Preview(effects=effects, machine_count=0, unaffected=0, decides_same=change.decides_same)
+
+
 def preview_groups(
     machine: VirtualMachine, before: Sequence[SecurityGroup], after: Sequence[SecurityGroup], *, address: str = ""
 ) -> Preview:

@@ -2,11 +2,12 @@
 
 from django.urls import include, path, re_path
 
-from securitygroups.views import groups, machines, projects, rules, tester
+from securitygroups.views import bulk, groups, history, interchange, machines, projects, rules, tester
 
 _rules = [
     path("new/", rules.rule_add, name="rule_add"),
     path("drop/", rules.rule_drop, name="rule_drop"),
+    path("bulk/", bulk.rules_bulk, name="rules_bulk"),
     path("<slug:uid>/", rules.rule_edit, name="rule_edit"),
     path("<slug:uid>/move/", rules.rule_move, name="rule_move"),
     path("<slug:uid>/delete/", rules.rule_delete, name="rule_delete"),
@@ -20,6 +21,11 @@ _group = [
     path("machines/", groups.group_machines, name="group_machines"),
     path("test/", tester.group_test, name="group_test"),
     path("undo/<int:number>/", rules.group_undo, name="group_undo"),
+    path("history/", history.group_history, name="group_history"),
+    path("history/<int:number>/", history.group_revision, name="group_revision"),
+    path("history/<int:number>/restore/", history.group_restore, name="group_restore"),
+    path("import/", interchange.group_import, name="group_import"),
+    re_path(r"^export\.(?P<kind>json|csv|txt)\Z", interchange.group_export, name="group_export"),
     path("rules/", include(_rules)),
 ]
 _machine = [
@@ -27,6 +33,7 @@ _machine = [
     path("settings/", machines.machine_settings, name="machine_settings"),
     path("delete/", machines.machine_delete, name="machine_delete"),
     path("test/", tester.machine_test, name="machine_test"),
+    path("history/", history.machine_history, name="machine_history"),
 ]
 _project = [
     path("", projects.overview, name="overview"),
@@ -35,7 +42,9 @@ _project = [
     path("members/<int:pk>/role/", projects.member_role, name="member_role"),
     path("members/<int:pk>/remove/", projects.member_remove, name="member_remove"),
     path("groups/", groups.groups, name="groups"),
+    path("rules/", bulk.project_rules, name="project_rules"),
     path("groups/new/", groups.group_create, name="group_create"),
+    path("groups/import/", interchange.group_import_new, name="group_import_new"),
     path("groups/<slug:group_id>/", include(_group)),
     path("machines/", machines.machines, name="machines"),
     path("machines/new/", machines.machine_create, name="machine_create"),

@@ -82,9 +82,6 @@ for (const name of ["htmx:sendError", "htmx:timeout"])
 const firstErrors = document.querySelector(".error-summary");
 if (firstErrors) focusErrors(firstErrors);
 
-// The next page may be one without the animation (the admin, a download); that is no error.
-addEventListener("pageswap", ({ viewTransition }) => viewTransition?.ready.catch(() => {}));
-
 // ---- clicks, all in one place because parts of the page come and go ----
 
 document.addEventListener("click", (event) => {

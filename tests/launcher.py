@@ -114,8 +114,8 @@ def closed(here: Place) -> None:
     pid = database.start(here)
     print(here.socket, flush=True)  # noqa: T201
     assert len(os.fsencode(here.socket / ".s.PGSQL.5432")) < 107
-    top = here.programs or here.state
-    for path in [top, *top.rglob("*"), here.socket, *here.socket.iterdir()]:
+    tops = [here.state, here.socket, *([here.programs, *here.programs.glob("postgresql-*")] if here.programs else [])]
+    for path in [*tops, *(path for top in tops if top != here.programs for path in top.rglob("*"))]:
         try:
             mode = path.lstat().st_mode
         except FileNotFoundError:

@@ -89,7 +89,7 @@ def edited(random: Random, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
 
 
 @lru_cache(maxsize=4)
-def _edges(version: int) -> tuple[int, ...]:
+def edges(version: int) -> tuple[int, ...]:
     top = (1 << BITS[version]) - 1
     near = {n + step for net in NETWORKS[version] for n in (net.first, net.last) for step in (-1, 0, 1)}
     return tuple(sorted(a for a in near if 0 <= a <= top))
@@ -101,7 +101,7 @@ def random_packet(random: Random) -> Packet:
     if random.random() < 0.03:
         return Packet(direction)
     version = random.choice((4, 6))
-    addresses = _edges(version)
+    addresses = edges(version)
     number = random.choice((6, 6, 6, 17, 132, *NUMBERS))
     port = None
     if number in PORT_NUMBERS and random.random() < 0.95:
@@ -201,7 +201,7 @@ def packets(draw: st.DrawFn, near: tuple[Rule, ...] = ()) -> Packet:
         for edge in (network.first, network.last)
         for step in (-1, 0, 1)
     }
-    addresses = st.sampled_from(sorted(a for a in edges | set(_edges(version)) if 0 <= a <= top))
+    addresses = st.sampled_from(sorted(a for a in edges | set(edges(version)) if 0 <= a <= top))
     number = draw(st.sampled_from((6, 17, 132, *NUMBERS)))
     port = None
     if number in PORT_NUMBERS:

@@ -61,14 +61,14 @@ def test_findings_hold_on_random_lists() -> None:
     """Dead, removable, witnesses and the rules that cover: exact on hundreds of crowded lists of both families."""
     kinds: Counter[Dead] = Counter()
     unions = 0
-    for rules, _, _ in pairs_of_lists(7, 120):
+    for rules, _, _ in pairs_of_lists(7, 70):
         kinds += check(rules)
         unions += sum(len(one.covered_by) > 1 for one in findings(rules).dead)
     assert all(kinds[kind] > 10 for kind in (Dead.REDUNDANT, Dead.SHADOWED, Dead.PARTLY_SHADOWED))
     assert unions > 10
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rule_lists(6))
 def test_findings_hold_near_the_edges(rules: Rules) -> None:
     """Shrinks to the smallest list about which something wrong is said."""
@@ -77,7 +77,7 @@ def test_findings_hold_near_the_edges(rules: Rules) -> None:
 
 def test_no_packet_of_thousands_is_decided_by_a_dead_rule() -> None:
     """And a packet of a dead rule is taken by one of the rules that it names."""
-    for rules, _, random in pairs_of_lists(31, 200):
+    for rules, _, random in pairs_of_lists(31, 120):
         found = {one.place: one for one in findings(rules).dead}
         for _ in range(40):
             packet = random_packet(random)
@@ -176,7 +176,7 @@ def test_correlation_and_generalisation_are_counted() -> None:
 
 def test_overlap_counts_agree_with_the_difference() -> None:
     """Two rules of opposite action overlap where their order matters; contains() says what a difference says."""
-    for rules, _, _ in pairs_of_lists(12, 150):
+    for rules, _, _ in pairs_of_lists(12, 60):
         live = [one for one in rules if one.enabled]
         for early, late in pairwise(live):
             dead = dead_rules((early, late)) == (2,)
@@ -194,7 +194,7 @@ def test_overlap_counts_agree_with_the_difference() -> None:
 def test_fixes_keep_their_promise() -> None:
     """A removal decides the same; a move gives the shadowed rule packets of its own."""
     moved = removed = 0
-    for rules, _, _ in pairs_of_lists(99, 120):
+    for rules, _, _ in pairs_of_lists(99, 80):
         for fix in fixes(rules):
             new = mended(rules, fix)
             if fix.decides_same:
@@ -215,8 +215,8 @@ def test_a_shadowed_exception_is_moved_above() -> None:
     """One that is not narrower than what shadows it is not: it would only shadow in its turn."""
     rules = (rule("accept out tcp -"), rule("drop in ip 10.0.0.0/8"), rule("accept in tcp 10.0.0.0/16 22"))
     assert Fix(Mend.MOVE_UP, (3,), 2, decides_same=False) in fixes(rules)
-    same = (rule("drop in tcp - 22"), rule("accept in tcp - 22"))
-    assert [fix.mend for fix in fixes(same)] == [Mend.REMOVE, Mend.REMOVE]
+    equal = (rule("drop in tcp - 22"), rule("accept in tcp - 22"))
+    assert fixes(equal) == (Fix(Mend.REMOVE, (2,), None, decides_same=True),)
 
 
 def test_crossing_strips_are_all_alive() -> None:

@@ -103,7 +103,7 @@ def test_long_lists_need_more_than_one_word_of_bits(length: int) -> None:
     dice = Dice(length)
     rules = [rule for rule in (dice.rule() for _ in range(2 * length)) if rule.source and rule.source.prefix > 8]
 
-    assert_same(rules[:length], [dice.packet(rules) for _ in range(300)])
+    assert_same(rules[:length], [dice.packet(rules) for _ in range(150)])
 
 
 def test_lists_longer_than_one_segment_go_on_in_the_next() -> None:

@@ -58,7 +58,9 @@ def _summed(both: bytes, protocol: int, segment: bytes, at: int) -> bytes:
     return segment[:at] + struct.pack("!H", value) + segment[at + 2 :]
 
 
-def tcp(both: bytes, sport: int, dport: int, payload: bytes = b"", flags: int = SYN, seq: int = 1, ack: int = 0) -> bytes:
+def tcp(
+    both: bytes, sport: int, dport: int, payload: bytes = b"", flags: int = SYN, seq: int = 1, ack: int = 0
+) -> bytes:
     head = struct.pack("!HHIIBBHHH", sport, dport, seq, ack, 5 << 4, flags, 65535, 0, 0)
     return _summed(both, TCP, head + payload, 16)
 
@@ -96,7 +98,11 @@ def _dccp(both: bytes, sport: int, mark: bytes) -> bytes:
 def ipv4(both: bytes, protocol: int, body: bytes, *, options: bytes = b"", ttl: int = 64, fragment: int = 0) -> bytes:
     """`fragment` is the flags and offset field: 0x2000 = more fragments follow, the rest in units of 8 bytes."""
     words = 5 + len(options) // 4
-    head = struct.pack("!BBHHHBBH", 4 << 4 | words, 0, words * 4 + len(body), 7, fragment, ttl, protocol, 0) + both + options
+    head = (
+        struct.pack("!BBHHHBBH", 4 << 4 | words, 0, words * 4 + len(body), 7, fragment, ttl, protocol, 0)
+        + both
+        + options
+    )
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
 
 

@@ -20,8 +20,13 @@ VM = Machine("vm-1", "tap0", "web", "10.0.0.5", "2001:db8::5")
 NETWORK, OTHER_TAP = "peer0", "tap9"
 ANSWER_LIMIT = 120.0
 _MAC = {VM.tap: "02:00:00:00:00:01", NETWORK: "02:00:00:00:00:02", OTHER_TAP: "02:00:00:00:00:03"}
-_GATEWAY = {VM.tap: ("192.0.2.1", "fd00:1::1"), NETWORK: ("192.0.2.2", "fd00:1::2"), OTHER_TAP: ("192.0.2.3", "fd00:1::3")}
+_GATEWAY = {
+    VM.tap: ("192.0.2.1", "fd00:1::1"),
+    NETWORK: ("192.0.2.2", "fd00:1::2"),
+    OTHER_TAP: ("192.0.2.3", "fd00:1::3"),
+}
 _TABLE = {VM.tap: 100, NETWORK: 101, OTHER_TAP: 102}
+_SAID: set[str] = set()
 
 
 class NotHere(RuntimeError):
@@ -184,7 +189,8 @@ def _need_state(host: Host, target: Target) -> None:
         try:
             host.load(probe + "delete table bridge probe\n")
         except Failed as error:
-            raise NotHere(f"no connection tracking for bridges (nf_conntrack_bridge): {error}") from None
+            words = str(error).splitlines()[0]
+            raise NotHere(f"no connection tracking for bridges (nf_conntrack_bridge): {words}") from None
 
 
 @contextmanager
@@ -225,7 +231,9 @@ def skip(reason: str, *, needed: bool = False) -> None:
 
     What is needed is a failure where KERNEL_TESTS=require asks for it.
     """
-    sys.stderr.write(f"kernel tests: {reason}\n")
+    if reason not in _SAID:
+        _SAID.add(reason)
+        sys.stderr.write(f"kernel tests: {reason}\n")
     if needed and os.environ.get("KERNEL_TESTS") == "require":
         pytest.fail(f"KERNEL_TESTS=require, but {reason}", pytrace=False)
     pytest.skip(reason)

@@ -234,6 +234,8 @@ def test_a_tap_of_no_vm_passes_nothing(host: Host, target: Target) -> None:
     assert host.unknown(target, "out") == 1
     if target is Target.INET:
         route_to_other(host, PEER[4])
+    else:
+        host.run("ip link set br0 type bridge fdb_flush")
     assert not passes(host, target, (NETWORK, OTHER_TAP), syn)
     assert host.unknown(target, "in") == 1
     host.load(remove(VM, [ALL_IN, ALL_OUT], target))

@@ -32,7 +32,9 @@ def _near(random: Random, network: Network) -> Network:
     """A network that touches, holds or lies in another one: where rules overlap, order decides."""
     bits = BITS[network.version]
     prefix = max(0, min(bits, network.prefix + random.choice((-8, -1, 0, 1, 8))))
-    first = random.choice((network.first, network.last, max(0, network.first - 1), min(network.last + 1, (1 << bits) - 1)))
+    first = random.choice(
+        (network.first, network.last, max(0, network.first - 1), min(network.last + 1, (1 << bits) - 1))
+    )
     return Network(network.version, first >> (bits - prefix) << (bits - prefix), prefix)
 
 

@@ -1,0 +1,106 @@
+"""Edits of many rules at once, one revision each: switch, delete, set the source, move, copy to another group.
+
+Imports access, changes, filters, forms, web; called by urls.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from securitygroups.access import Access, enter, find_group
+from securitygroups.fields import to_network
+from securitygroups.filters import as_condition, matching
+from securitygroups.firewall import lists
+from securitygroups.firewall.protocols import PROTOCOLS
+from securitygroups.firewall.values import Rule, RuleList
+from securitygroups.forms import BulkForm
+from securitygroups.models import Rule as RuleRow
+from securitygroups.models import SecurityGroup
+from securitygroups.views.changes import Edit, change_rules, rows_of
+from securitygroups.web import FORM_INVALID, answer, numbered
+
+
+def _places(rules: RuleList, uids: set[str]) -> list[int]:
+    """Where the chosen rules stand now; those that are gone are passed over."""
+    places = [place for place, rule in enumerate(rules, 1) if rule.uid in uids]
+    if not places:
+        raise lists.NoSuchPlace("None of the chosen rules is in the list any more.")
+    return places
+
+
+def _set_source(text: str) -> Callable[[Rule], Rule]:
+    network = to_network(text)
+    return lambda rule: replace(rule, source=network) if "source" in PROTOCOLS[rule.protocol].columns else rule
+
+
+def _edit(form: BulkForm, uids: set[str]) -> Edit:
+    """The edit that the form asks for, of the rules with these identities."""
+    do, data = form.cleaned_data["do"], form.cleaned_data
+    if do in ("on", "off"):
+        return lambda rules: lists.switch(rules, _places(rules, uids), do == "on")
+    if do == "delete":
+        return lambda rules: lists.remove(rules, _places(rules, uids))
+    if do == "move":
+        return lambda rules: lists.move(rules, _places(rules, uids), data["position"])
+    change = _set_source(data["source"])
+
+    def with_source(rules: RuleList) -> RuleList:
+        _places(rules, uids)
+        return tuple(change(rule) if rule.uid in uids else rule for rule in rules)
+
+    return with_source
+
+
+@require_POST
+def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """`rule` names the chosen ones; with `all` it is every rule that the filter `q` finds."""
+    access = enter(request, slug, write=True)
+    group = find_group(access, group_id)
+    rows = rows_of(group)
+    if "all" in request.POST:
+        uids = {row.uid for row in matching(rows, request.POST.get("q", "")[:200])}
+    else:
+        uids = set(request.POST.getlist("rule"))
+    chosen = [row for row in rows if row.uid in uids]
+    if not uids:
+        messages.error(request, "Nothing was changed: tick the rules first.")
+        return redirect(group)
+    form = BulkForm(request.POST, group=group)
+    if "do" not in request.POST or not form.is_valid():
+        if "do" not in request.POST:
+            form = BulkForm(group=group)
+        context = {"group": group, "form": form, "chosen": chosen, "uids": sorted(uids), "all": "all" in request.POST}
+        status = FORM_INVALID if "do" in request.POST else 200
+        return render(request, "securitygroups/bulk.html", context, status=status)
+    if form.cleaned_data["do"] == "copy":
+        return _copy(request, access, form.cleaned_data["target"], [row.as_value() for row in chosen], group)
+    return change_rules(request, access, group, _edit(form, uids))
+
+
+def _copy(
+    request: HttpRequest, access: Access, target: SecurityGroup, chosen: list[Rule], source: SecurityGroup
+) -> HttpResponse:
+    """Copies of the chosen rules at the end of another group, which asks with a preview of its own."""
+    copies = [replace(rule, uid="") for rule in chosen]
+    target.project = access.project
+    if request.POST.get("base_of") != target.public_id:
+        # The page was made from the source group's revision; the target's newest is what the copy goes on top of.
+        request.POST = request.POST.copy()
+        request.POST["base"], request.POST["base_of"] = str(target.revision), target.public_id
+    words = f"{len(copies)} rule{'s were' if len(copies) > 1 else ' was'} copied from {source.name}."
+    return change_rules(request, access, target, lambda rules: (*rules, *copies), words)
+
+
+@require_safe
+def project_rules(request: HttpRequest, slug: str) -> HttpResponse:
+    """Find rules across the groups of the project."""
+    access = enter(request, slug)
+    query = request.GET.get("q", "").strip()[:200]
+    rows = RuleRow.objects.filter(group__project=access.project, group__deleted_at=None).select_related("group")
+    rows = rows.filter(as_condition(query)).order_by("group__name", "group_id", "position")
+    context = {"page": numbered(request, rows), "query": query}
+    return answer(request, "securitygroups/project_rules.html", "securitygroups/_project_rules.html", context)

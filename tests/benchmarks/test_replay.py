@@ -1,0 +1,248 @@
+"""Bulk verdicts against plain loops, in the same run on the same machine, in processor time.
+
+`python -m pytest tests/benchmarks/test_replay.py -o addopts=""` with pytest-benchmark installed.
+"""
+
+import csv
+import io
+import ipaddress
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from securitygroups.firewall.batch import DIRECTIONS, NO_PORT, Batch
+from securitygroups.firewall.flows import FlowLog
+from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction
+from securitygroups.firewall.replay import NO_RULE, CompiledList
+from securitygroups.firewall.values import Network, Rule, address_text
+from securitygroups.firewall.whatif import what_if
+
+ROWS = 1 << 20
+BLOCK = 1 << 17
+NAMES = {6: "tcp", 17: "udp", 132: "sctp", 47: "47"}
+
+pytestmark = pytest.mark.benchmark(timer=time.process_time, disable_gc=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rule as the plain loop reads it: whole numbers, None for any."""
+
+    direction: int
+    protocol: int | None
+    source: tuple[int, int, int] | None
+    destination: tuple[int, int, int] | None
+    ports: tuple[int, int] | None
+    place: int
+
+
+PacketRow = tuple[int, int, int, int, int, int]
+
+
+def box(rule: Rule, place: int) -> Box:
+    source, destination = ((n.version, n.first, n.last) if n else None for n in (rule.source, rule.destination))
+    ports = None if rule.port_start is None or rule.port_end is None else (rule.port_start, rule.port_end)
+    number = PROTOCOLS[rule.protocol].number
+    return Box(DIRECTIONS.index(rule.direction), number, source, destination, ports, place)
+
+
+def plain(boxes: list[Box], packet: PacketRow) -> int:
+    """The loop that everybody writes first."""
+    direction, version, protocol, source, destination, port = packet
+    for rule in boxes:
+        if rule.direction != direction:
+            continue
+        if rule.protocol is not None and rule.protocol != protocol:
+            continue
+        if rule.source is not None:
+            family, first, last = rule.source
+            if family != version or not first <= source <= last:
+                continue
+        if rule.destination is not None:
+            family, first, last = rule.destination
+            if family != version or not first <= destination <= last:
+                continue
+        if rule.ports is not None:
+            start, end = rule.ports
+            if port == NO_PORT or not start <= port <= end:
+                continue
+        return rule.place
+    return NO_RULE
+
+
+def network(rng: np.random.Generator, version: int) -> Network:
+    """Somewhere in the addresses that are used here; no broad ones, as in lists that have grown."""
+    if version == 6:
+        prefix = int(rng.choice([48, 56, 64, 128]))
+        address = 0x20010DB8 << 96 | int(rng.integers(1 << 32)) << 64 | int(rng.integers(256))
+        return Network(6, address >> (128 - prefix) << (128 - prefix), prefix)
+    prefix = int(rng.choice([16, 20, 24, 28, 32]))
+    address = int(rng.choice([10, 172, 192, 203])) << 24 | int(rng.integers(1 << 24))
+    return Network(4, address >> (32 - prefix) << (32 - prefix), prefix)
+
+
+def tight(length: int) -> list[Rule]:
+    """Rules as grown lists have them: a network each, most with ports, one in five IPv6, no final rule."""
+    rng = np.random.default_rng(length)
+    rules = []
+    for _ in range(length):
+        version = 6 if rng.random() < 0.2 else 4
+        protocol = str(rng.choice(["tcp", "tcp", "tcp", "udp", "udp", "sctp", "ip", "ip"]))
+        source, destination, start, end = network(rng, version), None, None, None
+        if protocol == "ip":
+            destination = network(rng, version) if rng.random() < 0.5 else None
+        else:
+            start = int(rng.integers(65536))
+            end = int(rng.choice([start, min(65535, start + int(rng.integers(2000))), 65535]))
+        action, direction = list(Action)[int(rng.integers(2))], list(Direction)[int(rng.integers(2))]
+        rules.append(Rule(action, direction, protocol, source, destination, start, end))
+    return rules
+
+
+def traffic(rules: list[Rule], rows: int) -> Batch:
+    """Distinct packets: 7 of 10 come from a network of the list, the others from anywhere near; 1 in 5 is IPv6."""
+    rng = np.random.default_rng(rows)
+    version = np.where(rng.random(rows) < 0.2, 6, 4).astype(np.uint8)
+    protocol = rng.choice(np.array([6, 6, 6, 17, 17, 132, 47], np.uint8), rows)
+    columns = {name: np.zeros(rows, np.uint64) for name in ("sh", "sl", "dh", "dl")}
+    for family in (4, 6):
+        networks = [r.source for r in rules if r.source and r.source.version == family]
+        here = np.flatnonzero(version == family)
+        for high, low in (("sh", "sl"), ("dh", "dl")):
+            chosen = rng.integers(0, len(networks), len(here))
+            first = [network.first for network in networks]
+            lower = np.array([f & (1 << 64) - 1 for f in first], np.uint64)[chosen]
+            noise = rng.integers(0, 1 << 32, len(here), dtype=np.uint64)
+            if family == 4:
+                spare = np.array([32 - n.prefix for n in networks], np.uint64)[chosen]
+                lower |= noise >> (np.uint64(32) - spare)
+                far = rng.random(len(here)) < 0.3
+                lower[far] = lower[far] & np.uint64(0xFF00_0000) | noise[far] & np.uint64(0x00FF_FFFF)
+            else:
+                lower |= noise & np.uint64(0xFF)
+            columns[high][here] = np.array([f >> 64 for f in first], np.uint64)[chosen]
+            columns[low][here] = lower
+    port = rng.integers(0, 65536, rows).astype(np.int32)
+    port[protocol == 47] = NO_PORT
+    direction = rng.integers(0, 2, rows).astype(np.uint8)
+    sources, destinations = (columns["sh"], columns["sl"]), (columns["dh"], columns["dl"])
+    return Batch(direction, version, protocol, sources[0], sources[1], destinations[0], destinations[1], port)
+
+
+def rows_of(batch: Batch) -> list[PacketRow]:
+    packets = [batch.packet(row) for row in range(len(batch))]
+    return [
+        (
+            DIRECTIONS.index(p.direction),
+            p.version or 0,
+            p.protocol or 0,
+            p.source or 0,
+            p.destination or 0,
+            NO_PORT if p.port is None else p.port,
+        )
+        for p in packets
+    ]
+
+
+def csv_text(batch: Batch) -> str:
+    lines = ["direction,protocol,source,destination,port"]
+    for direction, version, protocol, source, destination, port in rows_of(batch):
+        ends = f"{address_text(version, source)},{address_text(version, destination)}"
+        way = DIRECTIONS[direction].value
+        lines.append(f"{way},{NAMES[protocol]},{ends},{'' if port == NO_PORT else port}")
+    return "\n".join(lines) + "\n"
+
+
+def plain_what_if(old: list[Box], new: list[Box], accepts: tuple[list[bool], list[bool]], text: str) -> Counter[str]:
+    """The what-if as a csv reader, ipaddress and the plain loop."""
+    numbers = {name: number for number, name in NAMES.items()}
+    changed: Counter[str] = Counter()
+    for row in csv.DictReader(io.StringIO(text)):
+        source, destination = ipaddress.ip_address(row["source"]), ipaddress.ip_address(row["destination"])
+        packet = (
+            0 if row["direction"] == "in" else 1,
+            source.version,
+            numbers[row["protocol"]],
+            int(source),
+            int(destination),
+            int(row["port"]) if row["port"] else NO_PORT,
+        )
+        before, after = accepts[0][plain(old, packet)], accepts[1][plain(new, packet)]
+        if before != after:
+            changed["denied" if before else "allowed"] += 1
+    return changed
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def note(request: pytest.FixtureRequest, name: str, ours: float, theirs: float, target: float) -> None:
+    """Hand the two times for one row to the table of ratios, where there is one, and hold them against the target."""
+    try:
+        ratio = request.getfixturevalue("ratio")
+    except pytest.FixtureLookupError:
+        rates = f"{1 / ours:,.0f}/s against {1 / theirs:,.0f}/s"
+        sys.stdout.write(f"\n{name}: {rates} = {theirs / ours:,.0f}x (target {target:,.0f}x)\n")
+        assert theirs / ours >= target
+    else:
+        ratio(name, ours, theirs, target)
+
+
+@pytest.mark.parametrize(("length", "sample", "target"), [(100, 20_000, 90), (1000, 4000, 700), (10_000, 500, 5000)])
+def test_replay_against_a_plain_integer_loop(
+    benchmark: pytest.FixtureRequest, request: pytest.FixtureRequest, length: int, sample: int, target: float
+) -> None:
+    rules = tight(length)
+    batch, compiled = traffic(rules, ROWS), CompiledList(rules)
+    blocks = [batch.take(slice(at, at + BLOCK)) for at in range(0, ROWS, BLOCK)]
+    boxes, packets = [box(rule, place) for place, rule in enumerate(rules, 1)], rows_of(batch.take(slice(0, sample)))
+    places: list[int] = []
+    theirs = min(seconds(lambda: places.extend(plain(boxes, packet) for packet in packets)) for _ in range(3))
+
+    benchmark.pedantic(lambda: [compiled.judge(block) for block in blocks], rounds=7, warmup_rounds=1)  # type: ignore[attr-defined]
+
+    assert compiled.judge(blocks[0])[1][:sample].tolist() == places[:sample]
+    ours = benchmark.stats.stats.min  # type: ignore[attr-defined]
+    note(request, f"replay, {length:,} rules", ours / ROWS, theirs / sample, target)
+
+
+def test_csv_what_if_against_csv_and_ipaddress(
+    benchmark: pytest.FixtureRequest, request: pytest.FixtureRequest
+) -> None:
+    sample = 2000
+    old = tight(1000)
+    new = old[:300] + old[400:] + tight(50)
+    batch = traffic(old, ROWS // 2)
+    text = csv_text(batch)
+    data, head = text.encode(), "\n".join(text.split("\n", sample + 1)[: sample + 1]) + "\n"
+    boxes = [[box(rule, place) for place, rule in enumerate(rules, 1)] for rules in (old, new)]
+    accepts = tuple([False, *(rule.action is Action.ACCEPT for rule in rules)] for rules in (old, new))
+    results: list[Counter[str]] = []
+    theirs = min(
+        seconds(lambda: results.append(plain_what_if(boxes[0], boxes[1], (accepts[0], accepts[1]), head)))
+        for _ in range(3)
+    )
+
+    report = benchmark.pedantic(lambda: what_if(old, new, io.BytesIO(data)), rounds=5, warmup_rounds=1)  # type: ignore[attr-defined]
+
+    assert report.rows == len(batch)
+    short = what_if(old, new, io.BytesIO(head.encode()))
+    assert (short.newly_denied.flows, short.newly_allowed.flows) == (results[0]["denied"], results[0]["allowed"])
+    ours = benchmark.stats.stats.min  # type: ignore[attr-defined]
+    note(request, "CSV what-if, 1,000 rules", ours / len(batch), theirs / sample, 90)
+
+
+def test_reading_csv(benchmark: pytest.FixtureRequest) -> None:
+    text = csv_text(traffic(tight(1000), ROWS // 4)).encode()
+
+    rows = benchmark.pedantic(lambda: sum(len(batch) for batch in FlowLog(io.BytesIO(text))), rounds=5)  # type: ignore[attr-defined]
+
+    assert rows == ROWS // 4
