@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 
 import structlog
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 
@@ -40,6 +41,22 @@ def htmx_answers(get_response: Next) -> Next:
             patch_vary_headers(moved, ["HX-Request"])
             return moved
         return response
+
+    return middleware
+
+
+def plain_text(get_response: Next) -> Next:
+    """Text that cannot be kept or shown is refused before a view has it, and so before the database or the answer break
+    on it: NUL, and what only other encodings than UTF-8 can bring in, such as halves of characters."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        charset = (request.content_params or {}).get("charset", "utf-8")
+        if charset.lower() not in ("utf-8", "utf8"):
+            raise BadRequest("Text has to be sent as UTF-8.")
+        for sent in (request.GET, request.POST):
+            if any("\0" in value for _, values in sent.lists() for value in values):
+                raise BadRequest("Text cannot contain NUL.")
+        return get_response(request)
 
     return middleware
 

@@ -48,20 +48,22 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "karenpanel.middleware.request_id",
+    # Before whatever may refuse a request by itself, so that refusals carry these headers too.
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "karenpanel.middleware.private_pages",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "karenpanel.middleware.htmx_answers",
     "allauth.account.middleware.AccountMiddleware",
-    "karenpanel.middleware.private_pages",
+    "karenpanel.middleware.plain_text",
 ]
 
 ROOT_URLCONF = "karenpanel.urls"

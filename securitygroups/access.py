@@ -7,17 +7,41 @@ from dataclasses import dataclass
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
+from django.utils import timezone
 
-from securitygroups.models import Membership, Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.models import (
+    GroupTemplate,
+    Membership,
+    Project,
+    Role,
+    SecurityGroup,
+    SupportCase,
+    SupportVisit,
+    User,
+    VirtualMachine,
+)
+
+SUPPORT = "support"
+"""Not a role of a member: staff who look, read-only, after naming a reason."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class ReasonNeeded(Exception):
+    """Support staff are at a customer's door without a visit that is still running."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(f"Name a reason for looking into {project}.")
+        self.project = project
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who stands in which project, and as what."""
+    """Who stands in which project, and as what. `visit` is the support visit that lets staff in."""
 
     user: User
     project: Project
-    role: Role
+    role: str
+    visit: SupportVisit | None = None
 
     @property
     def can_edit(self) -> bool:
@@ -37,10 +61,10 @@ def enter(request: HttpRequest, slug: str, *, write: bool = False, own: bool = F
     if not isinstance(user, User):
         raise Http404
     membership = Membership.objects.select_related("project").filter(user=user, project__slug=slug).first()
-    if membership is None:
-        raise Http404
-    access = Access(user, membership.project, Role(membership.role))
+    access = Access(user, membership.project, membership.role) if membership else _as_support(user, slug)
     request.access = access  # type: ignore[attr-defined]
+    if access.role == SUPPORT and (write or own or request.method not in SAFE_METHODS):
+        raise PermissionDenied("The support view is read-only. Staff change things in the administration, on record.")
     if own and not access.is_owner:
         raise PermissionDenied("Only owners of the project can change its members and settings. Ask one of them.")
     if write and not access.can_edit:
@@ -48,6 +72,45 @@ def enter(request: HttpRequest, slug: str, *, write: bool = False, own: bool = F
             "You can look at this project and test packets, but not change it. Ask an owner for the editor role."
         )
     return access
+
+
+def is_support(user: object) -> bool:
+    """Staff who may look into customers' projects."""
+    return isinstance(user, User) and user.is_staff and user.has_perm("securitygroups.support")
+
+
+def _as_support(user: User, slug: str) -> Access:
+    """Staff with a running visit come in; without one they are asked why; everybody else finds nothing."""
+    project = Project.objects.filter(slug=slug).first() if is_support(user) else None
+    if project is None:
+        raise Http404
+    visit = (
+        SupportVisit.objects.filter(staff=user, project=project, until__gt=timezone.now()).order_by("-until").first()
+    )
+    if visit is None:
+        raise ReasonNeeded(project)
+    return Access(user, project, SUPPORT, visit)
+
+
+def find_case(access: Access, public_id: str) -> SupportCase:
+    """A support case of the project, or 404."""
+    case = (
+        SupportCase.objects.select_related("machine", "group")
+        .filter(project=access.project, public_id=public_id)
+        .first()
+    )
+    if case is None:
+        raise Http404
+    case.project = access.project
+    return case
+
+
+def find_template(access: Access, pk: int) -> GroupTemplate:
+    """A template of the project's own, or 404."""
+    template = GroupTemplate.objects.filter(project=access.project, pk=pk).first()
+    if template is None:
+        raise Http404
+    return template
 
 
 def find_group(access: Access, public_id: str) -> SecurityGroup:

@@ -1,13 +1,14 @@
 """What every page knows: the project, the person's role in it, the other projects, which menu entry is current.
 
-Imports models. Called by Django through settings.TEMPLATES.
+Imports models and access. Called by Django through settings.TEMPLATES.
 """
 
 from typing import Any
 
 from django.http import HttpRequest
 
-from securitygroups.models import Project, User
+from securitygroups.access import SUPPORT, is_support
+from securitygroups.models import Project, Role, User
 
 _SECTIONS = {"group": "groups", "rule": "groups", "machine": "machines", "member": "members"}
 
@@ -24,7 +25,9 @@ def page(request: HttpRequest) -> dict[str, Any]:
     return {
         "access": access,
         "project": access.project if access else None,
-        "role": access.role.label if access else "",
+        "role": access.role if access else "",
+        "role_label": ("Support" if access.role == SUPPORT else Role(access.role).label) if access else "",
+        "is_support": is_support(user),
         "can_edit": bool(access and access.can_edit),
         "projects": Project.objects.visible_to(user)[:50] if isinstance(user, User) else [],
         "nav": _section(match.url_name or "") if match else "",

@@ -173,6 +173,7 @@ class SecurityGroup(models.Model):
         ]
         indexes = [
             models.Index("project", "name", "id", name="group_by_name", condition=Q(deleted_at=None)),
+            # Support staff look for the beginning of a name over all projects.
             models.Index(OpClass(Lower("name"), "varchar_pattern_ops"), name="group_lower_name"),
         ]
 
@@ -479,6 +480,8 @@ class Event(models.Model):
         MEMBER_REMOVED = "member.removed", "Member removed"
         SUPPORT_LOOK = "support.look", "Support looked"
         CASE_OPENED = "case.opened", "Support case"
+        TEMPLATE_SAVED = "template.saved", "Template saved"
+        TEMPLATE_DELETED = "template.deleted", "Template deleted"
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="events")
     at = models.DateTimeField(auto_now_add=True)
@@ -501,6 +504,103 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return self.summary
+
+
+class GroupTemplate(models.Model):
+    """Rules to start a group from: a project's own, or the platform's for all projects where `project` is empty."""
+
+    project = models.ForeignKey(Project, models.CASCADE, null=True, blank=True, related_name="templates")
+    name = models.CharField("Name", max_length=100, validators=[one_line])
+    description = models.CharField("Description", max_length=255, blank=True, validators=[one_line])
+    rules = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                "project",
+                Lower("name"),
+                name="template_name",
+                nulls_distinct=False,
+                violation_error_message="There is a template of this name already: type another.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SupportVisit(models.Model):
+    """A staff member may look into a project, read-only, from `at` to `until`. Append-only."""
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="support_visits")
+    staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    reason = models.CharField("Reason", max_length=255, validators=[one_line])
+    ticket = models.CharField("Ticket", max_length=100, validators=[one_line])
+    at = models.DateTimeField(auto_now_add=True)
+    until = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at"]
+        indexes = [models.Index(fields=["staff", "project", "-until"], name="visit_of_staff")]
+        triggers = _append_only()
+
+    def __str__(self) -> str:
+        return f"{self.staff} in {self.project}, {self.ticket}"
+
+
+def new_case_id() -> str:
+    return f"case-{secrets.token_hex(5)}"
+
+
+class SupportCase(models.Model):
+    """A packet, the list it was tested against as it was then, and the answer: true after the rules have changed.
+
+    `packet` is the packet's JSON object; `rules` are the document's rules, each with `group` {"id", "name", "place"}.
+    Append-only.
+    """
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="cases")
+    public_id = models.CharField("ID", max_length=20, unique=True, default=new_case_id, editable=False)
+    machine = models.ForeignKey(VirtualMachine, models.PROTECT, null=True, related_name="cases")
+    group = models.ForeignKey(SecurityGroup, models.PROTECT, null=True, related_name="cases")
+    packet = models.JSONField()
+    rules = models.JSONField()
+    verdict = models.CharField(max_length=6, choices=ACTIONS)
+    rule = models.PositiveIntegerField(null=True)
+    ticket = models.CharField("Ticket", max_length=100, blank=True)
+    opened_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["project", "-at"], name="case_by_project")]
+        triggers = _append_only()
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    def get_absolute_url(self) -> str:
+        return reverse("case", args=[self.project.slug, self.public_id])
+
+
+class CaseNote(models.Model):
+    """What somebody wrote to a case. Append-only."""
+
+    case = models.ForeignKey(SupportCase, models.PROTECT, related_name="notes")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    author_name = models.CharField(max_length=254)
+    by_staff = models.BooleanField(default=False)
+    text = models.TextField("Note", max_length=4000)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["at", "pk"]
+        triggers = _append_only()
+
+    def __str__(self) -> str:
+        return f"Note of {self.author_name}"
 
 
 def effective_rules(machine: VirtualMachine) -> list[Rule]:

@@ -13,7 +13,7 @@ TIME_LIMIT = 10.0
 """Seconds. 10,000 rules take nft about half a second."""
 
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
-_WITHOUT_BRIDGE_STATE = """\
+_BRIDGE_STATE = """\
 table bridge probe { chain probe { type filter hook prerouting priority 0; policy accept; }; }
 table bridge probe { chain probe { ct state established accept; }; }
 """
@@ -78,12 +78,11 @@ def check(ruleset: str, *, limit: float = TIME_LIMIT) -> Check:
         found = _ask(command, ruleset, limit)
         if found.answer is Answer.UNAVAILABLE:
             continue
-        if found.answer is Answer.REFUSED and "Protocol error" in found.words:
-            if not _ask(command, _WITHOUT_BRIDGE_STATE, limit).ok:
-                return Check(
-                    Answer.UNAVAILABLE,
-                    "The kernel here has no connection tracking for bridges (nf_conntrack_bridge), so it can check "
-                    "the bridge-mark and inet targets only.",
-                )
+        if "Protocol error" in found.words and not _ask(command, _BRIDGE_STATE, limit).ok:
+            return Check(
+                Answer.UNAVAILABLE,
+                "The kernel here has no connection tracking for bridges (nf_conntrack_bridge), so it can check "
+                "the bridge-mark and inet targets only.",
+            )
         return found
     return found

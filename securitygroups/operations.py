@@ -6,6 +6,7 @@ key, machines by key – so that two operations never wait for each other.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -14,21 +15,25 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from securitygroups.firewall.changes import ListChange, list_change
-from securitygroups.firewall.documents import rules_from_stored, stored_rules
+from securitygroups.firewall.documents import rule_to_json, rules_from_stored, stored_rules
 from securitygroups.firewall.protocols import Problem
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import (
     VALUE_FIELDS,
     Attachment,
+    CaseNote,
     Event,
     GroupRevision,
+    GroupTemplate,
     MachineRevision,
     Membership,
     Project,
     Role,
     Rule,
     SecurityGroup,
+    SupportCase,
+    SupportVisit,
     User,
     VirtualMachine,
     new_rule_id,
@@ -575,3 +580,111 @@ def remove_member(*, member: Membership, actor: User | None, by_staff: bool = Fa
     current.delete()
     words = f"{name} left." if actor and actor.pk == current.user_id else f"Removed {name}."
     record(locked, Verb.MEMBER_REMOVED, words, actor=actor, by_staff=by_staff)
+
+
+VISIT_MINUTES = 30
+
+
+@transaction.atomic
+def open_visit(*, project: Project, staff: User, reason: str, ticket: str) -> SupportVisit:
+    """Let a staff member look into the project for VISIT_MINUTES. Raises ValidationError."""
+    visit = SupportVisit(
+        project=project,
+        staff=staff,
+        reason=reason,
+        ticket=ticket,
+        until=timezone.now() + timedelta(minutes=VISIT_MINUTES),
+    )
+    visit.full_clean()
+    visit.save()
+    words = f"Support came to look, for {VISIT_MINUTES} minutes: {reason} (ticket {ticket})"
+    record(project, Verb.SUPPORT_LOOK, words, actor=staff, by_staff=True, detail={"reason": reason, "ticket": ticket})
+    return visit
+
+
+def record_look(*, visit: SupportVisit, page: str) -> None:
+    """One page that support looked at, for the customer to read."""
+    record(
+        visit.project,
+        Verb.SUPPORT_LOOK,
+        f"Support looked at {page}",
+        actor=visit.staff,
+        by_staff=True,
+        detail={"ticket": visit.ticket, "page": page},
+    )
+
+
+@transaction.atomic
+def open_case(
+    *,
+    project: Project,
+    packet: dict[str, Any],
+    rows: Sequence[Rule],
+    verdict: str,
+    rule: int | None,
+    staff: User,
+    ticket: str = "",
+    note: str = "",
+    machine: VirtualMachine | None = None,
+    group: SecurityGroup | None = None,
+) -> SupportCase:
+    """Freeze a packet test with the list it was made against. `rows` are the list's rows in order, with their groups."""
+    case = SupportCase.objects.create(
+        project=project,
+        machine=machine,
+        group=group,
+        packet=packet,
+        rules=[
+            {
+                **rule_to_json(row.as_value()),
+                "group": {"id": row.group.public_id, "name": row.group.name, "place": row.position},
+            }
+            for row in rows
+        ],
+        verdict=verdict,
+        rule=rule,
+        ticket=ticket,
+        opened_by=staff,
+    )
+    if note:
+        add_note(case=case, author=staff, text=note, by_staff=True)
+    record(
+        project,
+        Verb.CASE_OPENED,
+        f"Support opened {case.public_id}.",
+        actor=staff,
+        by_staff=True,
+        machine=machine,
+        group=group,
+        detail={"case": case.public_id},
+    )
+    return case
+
+
+@transaction.atomic
+def add_note(*, case: SupportCase, author: User, text: str, by_staff: bool) -> CaseNote:
+    """Write a note to a case. Raises ValidationError."""
+    note = CaseNote(case=case, author=author, author_name=author.get_username(), by_staff=by_staff, text=text)
+    note.full_clean()
+    note.save()
+    return note
+
+
+@transaction.atomic
+def save_template(*, group: SecurityGroup, name: str, description: str, actor: User | None) -> GroupTemplate:
+    """Keep the group's rules as a template of its project. Raises ValidationError."""
+    locked = _lock_project(group.project)
+    rules = [rule_to_json(rule) for rule in values(list(group.rules.in_order()))]
+    template = GroupTemplate(project=locked, name=name, description=description, rules=rules)
+    template.full_clean()
+    template.save()
+    record(locked, Verb.TEMPLATE_SAVED, f"Saved {group.name} as the template {name}.", actor=actor, group=group)
+    return template
+
+
+@transaction.atomic
+def delete_template(*, template: GroupTemplate, actor: User | None) -> None:
+    """Groups made from it stay as they are."""
+    if template.project:
+        record(template.project, Verb.TEMPLATE_DELETED, f"Deleted the template {template.name}.", actor=actor)
+    template.delete()

@@ -4,33 +4,16 @@ Imports models, firewall, reports and words. Called by views before anything is 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from securitygroups import reports
 from securitygroups.firewall.difference import Change, Difference, difference
-from securitygroups.firewall.findings import dead_rules, findings
+from securitygroups.firewall.findings import Mend, RuleFindings, dead_rules, findings, fixes
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import Packet, Refused, Rule, RuleList, parse_address
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine, values
 from securitygroups.models import Rule as RuleRow
-
-
-class reports:  # noqa: N801 – until the words of traffic are there
-    class FindingLine:
-        level = "info"
-        places = ()
-
-        def __init__(self, text: str) -> None:
-            self.text = text
-
-    @staticmethod
-    def change_sentence(change: Change) -> str:
-        return str(change.product)
-
-    @staticmethod
-    def finding_lines(found):
-        return [reports.FindingLine(found.dead.value)] if found.dead else []
-
 
 MAX_LINES = 12
 """Sentences shown on each side; the rest is counted."""
@@ -72,39 +55,79 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """One thing to say about a rule. `covers` are the places of the rules that cover it; `fix` is "remove" or "up"."""
+
+    level: str
+    kind: str
+    text: str
+    covers: tuple[int, ...] = ()
+    fix: str = ""
+    fix_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """The findings of a list as the page shows them: lines by place, and counts for the summary."""
+    """The findings of a list as the page shows them: notes by place, and a line for the whole."""
 
-    lines: Mapping[int, tuple[reports.FindingLine, ...]]
+    notes: Mapping[int, tuple[Note, ...]]
+    summary: str
     dead: int
-    open_rules: int
-    alarming: int
-    too_fine: bool
+    loud: int
+
+    @property
+    def remarkable(self) -> bool:
+        return bool(self.dead or self.loud or self.notes)
 
 
-def findings_of(rules: RuleList) -> Shown:
-    """Findings of each rule in words."""
+# What a badge of the row says already, and what is meant more often than not, would only be noise at every rule.
+_QUIET = frozenset({"open", "correlated", "generalisation"})
+FIX_NAMES = {Mend.REMOVE: "remove", Mend.MOVE_UP: "up"}
+
+
+def _notes(
+    one: RuleFindings, offers: Mapping[int, list[tuple[str, str]]], name: reports.Name | None
+) -> tuple[Note, ...]:
+    notes = [
+        Note(
+            remark.level,
+            remark.kind,
+            remark.text,
+            one.covered_by if one.dead and remark.kind != "open-sensitive" else (),
+        )
+        for remark in reports.remarks(one, name)
+        if remark.kind not in _QUIET and remark.kind != "behind-all"
+    ]
+    for fix, text in offers.get(one.place, []):
+        notes.append(Note("info", "fix", "", (), fix, text))
+    return tuple(notes)
+
+
+def findings_of(rules: RuleList, name: reports.Name | None = None) -> Shown:
+    """Findings of each rule in words. `name` says a place in other words, on a VM group and rule."""
     found = findings(rules)
-    lines = {rule.place: tuple(reports.finding_lines(rule)) for rule in found.rules}
+    offers: dict[int, list[tuple[str, str]]] = {}
+    for fix in fixes(rules, found):
+        if len(fix.places) == 1:
+            offers.setdefault(fix.places[0], []).append((FIX_NAMES[fix.mend], reports.fix_sentence(fix, name)))
+    notes = {one.place: _notes(one, offers, name) for one in found.rules if one.rule.enabled}
     return Shown(
-        lines={place: texts for place, texts in lines.items() if texts},
+        notes={place: texts for place, texts in notes.items() if texts},
+        summary=reports.findings_summary(found),
         dead=len(found.dead),
-        open_rules=sum(rule.opening is not None for rule in found.rules),
-        alarming=sum(bool(rule.opening and rule.opening.services) for rule in found.rules),
-        too_fine=found.too_fine,
+        loud=sum(bool(one.opening and one.opening.services) for one in found.rules),
     )
 
 
-def _effect(change: Difference, machines: Sequence[VirtualMachine] = ()) -> Effect:
-    allowed = [reports.change_sentence(line) for line in change.newly_allowed]
-    denied = [reports.change_sentence(line) for line in change.newly_denied]
-    hidden = max(0, len(allowed) - MAX_LINES) + max(0, len(denied) - MAX_LINES)
+def _effect(change: Difference, before: reports.Name | None = None, after: reports.Name | None = None) -> Effect:
+    allowed = [reports.change_sentence(line, True, before, after) for line in change.newly_allowed[:MAX_LINES]]
+    denied = [reports.change_sentence(line, False, before, after) for line in change.newly_denied[:MAX_LINES]]
+    hidden = max(0, len(change.newly_allowed) - MAX_LINES) + max(0, len(change.newly_denied) - MAX_LINES)
     return Effect(
-        allowed=tuple(allowed[:MAX_LINES]),
-        denied=tuple(denied[:MAX_LINES]),
+        allowed=tuple(allowed),
+        denied=tuple(denied),
         more=hidden + change.omitted_allowed + change.omitted_denied,
         too_fine=bool(change.unknown),
-        machines=tuple(machines),
     )
 
 
@@ -152,21 +175,24 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
     others = rules_of_groups({pk for sequence in sequences for pk in sequence.group_ids} - {group.pk})
     compared: list[tuple[Difference, list[VirtualMachine]]] = []
     alarms: list[str] = []
+    names = dict(SecurityGroup.objects.filter(pk__in=[*others, group.pk]).values_list("pk", "name"))
+    effects: list[tuple[Effect, list[VirtualMachine]]] = []
     for sequence in sequences:
-        before = _effective(sequence.group_ids, others | {group.pk: tuple(old)})
-        after = _effective(sequence.group_ids, others | {group.pk: tuple(new)})
-        change = difference(before, after)
+        lists = [others | {group.pk: tuple(rules)} for rules in (old, new)]
+        change = difference(*(_effective(sequence.group_ids, rules) for rules in lists))
         compared.append((change, sequence.machines))
+        if not change.decides_same:
+            effects.append(
+                (_effect(change, *(_namer(sequence.group_ids, rules, names) for rules in lists)), sequence.machines)
+            )
         alarms += _lockout(change, sequence.machines, address)
-    effects, unaffected = _merged(compared)
-    if not sequences and not own.decides_same:
-        effects = (_effect(own),)
     total = sum(len(sequence.machines) for sequence in sequences)
+    touched = sum(len(machines) for _, machines in effects)
     alarms += _alarms([change for change, _ in compared] or [own], compared)
     return Preview(
-        effects=effects,
+        effects=_merged(effects) if sequences or own.decides_same else (_effect(own),),
         machine_count=total,
-        unaffected=unaffected,
+        unaffected=total - touched,
         newly_dead=_newly_dead(old, new),
         alarms=tuple(dict.fromkeys(alarms)),
         decides_same=own.decides_same and all(change.decides_same for change, _ in compared),
@@ -186,12 +212,14 @@ def preview_groups(
 ) -> Preview:
     """What it means to replace the VM's ordered groups."""
     lists = rules_of_groups({group.pk for group in (*before, *after)})
-    change = difference(
-        _effective([group.pk for group in before], lists), _effective([group.pk for group in after], lists)
-    )
+    names = {group.pk: group.name for group in (*before, *after)}
+    ids = [[group.pk for group in groups] for groups in (before, after)]
+    change = difference(*(_effective(group_ids, lists) for group_ids in ids))
     alarms = _lockout(change, [machine], address) + _alarms([change], [(change, [machine])])
     return Preview(
-        effects=() if change.decides_same else (_effect(change, [machine]),),
+        effects=()
+        if change.decides_same
+        else (replace(_effect(change, *(_namer(group_ids, lists, names) for group_ids in ids)), machines=(machine,)),),
         machine_count=1,
         unaffected=int(change.decides_same),
         alarms=tuple(dict.fromkeys(alarms)),
@@ -203,21 +231,19 @@ def _effective(group_ids: Iterable[int], lists: Mapping[int, RuleList]) -> tuple
     return tuple(rule for pk in group_ids for rule in lists[pk])
 
 
-def _merged(compared: list[tuple[Difference, list[VirtualMachine]]]) -> tuple[tuple[Effect, ...], int]:
-    """One effect for all VMs on which the same traffic changes, and the number of VMs on which none does."""
-    same: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Effect, list[VirtualMachine]]] = {}
-    unaffected = 0
-    for change, machines in compared:
-        if change.decides_same:
-            unaffected += len(machines)
-            continue
-        effect = _effect(change)
-        same.setdefault((effect.allowed, effect.denied), (effect, []))[1].extend(machines)
-    merged = [
-        Effect(effect.allowed, effect.denied, effect.more, effect.too_fine, tuple(machines))
-        for effect, machines in same.values()
-    ]
-    return tuple(sorted(merged, key=lambda effect: -effect.count)), unaffected
+def _namer(group_ids: Iterable[int], lists: Mapping[int, RuleList], names: Mapping[int, str]) -> reports.Name:
+    """Names the places of an effective list: "web rule 2"."""
+    texts = [f"{names[pk]} rule {place}" for pk in group_ids for place in range(1, len(lists[pk]) + 1)]
+    return lambda place: texts[place - 1]
+
+
+def _merged(effects: list[tuple[Effect, list[VirtualMachine]]]) -> tuple[Effect, ...]:
+    """One effect for all VMs on which the same sentences hold, most VMs first."""
+    same: dict[Effect, list[VirtualMachine]] = {}
+    for effect, machines in effects:
+        same.setdefault(effect, []).extend(machines)
+    merged = [replace(effect, machines=tuple(machines)) for effect, machines in same.items()]
+    return tuple(sorted(merged, key=lambda effect: -effect.count))
 
 
 def _newly_dead(old: RuleList, new: RuleList) -> tuple[str, ...]:

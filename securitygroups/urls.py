@@ -11,6 +11,7 @@ _rules = [
     path("<slug:uid>/", rules.rule_edit, name="rule_edit"),
     path("<slug:uid>/move/", rules.rule_move, name="rule_move"),
     path("<slug:uid>/delete/", rules.rule_delete, name="rule_delete"),
+    re_path(r"^(?P<uid>[0-9a-f]+)/fix/(?P<mend>remove|up)/\Z", rules.rule_fix, name="rule_fix"),
     re_path(r"^(?P<uid>[0-9a-f]+)/(?P<do>up|down|on|off)/\Z", rules.rule_change, name="rule_change"),
 ]
 _group = [

@@ -58,6 +58,11 @@ document.addEventListener("htmx:afterSettle", (event) => {
     if (next === region) region.tabIndex = -1;
     next.focus({ preventScroll: true });
   }
+  if (region.id === "dialog" && !region.open) {
+    const back = $(focusedId);
+    region.showModal();
+    region.addEventListener("close", () => (region.replaceChildren(), back?.focus()), { once: true });
+  }
   refreshSelection();
 });
 

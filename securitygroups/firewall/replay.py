@@ -207,13 +207,13 @@ class _Segment:
             places[at] = self._places.take(_bit_index(left))
             return places
         starts = [rank * self._words for rank in ranks]
-        while (keep := np.flatnonzero(left)).size:
+        while (keep := np.flatnonzero(left != 0)).size:
             at, left, starts = at.take(keep), left.take(keep), [start.take(keep) for start in starts]
             # The summaries leave these words possible: look into the first of each row, then into its next.
             word = _bit_index(left).astype(np.intp)
             words = (bits.take(start + word) for (_, bits, _), start in zip(self._axes, starts, strict=True))
             matches = reduce(np.bitwise_and, words)
-            found = np.flatnonzero(matches)
+            found = np.flatnonzero(matches != 0)
             places[at.take(found)] = self._places.take(word.take(found) * 64 + _bit_index(matches.take(found)))
             left &= left - _ONE
             left[found] = 0
@@ -221,11 +221,11 @@ class _Segment:
 
     def _possible(self, batch: Batch, rows: Ranks) -> tuple[Ranks, Words, list[Ranks]]:
         """Indexes into `rows` that some rule may match, the AND of their summaries, and their rank on each axis."""
-        at, left, ranks = np.arange(len(rows)), np.full(len(rows), _ALL, np.uint64), list[Ranks]()
+        at, left, ranks = np.arange(len(rows)), np.full(1, _ALL), list[Ranks]()
         for axis, _, summary in self._axes:
             ranks.append(axis.ranks(batch, rows))
-            left &= summary.take(ranks[-1])
-            keep = np.flatnonzero(left)
+            left = left & summary.take(ranks[-1])
+            keep = np.flatnonzero(left != 0)  # twice as fast as on the numbers themselves
             if len(keep) < _THIN * len(rows):
                 at, rows, left = at.take(keep), rows.take(keep), left.take(keep)
                 ranks = [rank.take(keep) for rank in ranks]

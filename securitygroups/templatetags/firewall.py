@@ -12,6 +12,7 @@ from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
 
 register = template.Library()
+RULES_A_PAGE = 100
 
 
 @register.filter
@@ -72,3 +73,9 @@ def packet_words(packet: Packet) -> str:
 @register.filter
 def verdict_words(decision: Decision, packet: Packet) -> str:
     return words.verdict_sentence(decision, packet)
+
+
+@register.filter
+def rule_page(place: int) -> int:
+    """The page of the group's rules on which this place is."""
+    return (place - 1) // RULES_A_PAGE + 1

@@ -25,10 +25,10 @@ from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import GroupRevision, Rule, SecurityGroup, values
 from securitygroups.preview import Preview, preview_rules
+from securitygroups.templatetags.firewall import RULES_A_PAGE
 from securitygroups.web import CONFLICT, into_dialog
 
 Edit = Callable[[RuleList], RuleList]
-RULES_A_PAGE = 100
 # What the question page puts into its form itself.
 _OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "seen", "sure", "onto", "preview"})
 

@@ -16,10 +16,11 @@ from securitygroups import operations
 from securitygroups.access import Access, enter, find_group
 from securitygroups.filters import matching
 from securitygroups.firewall import lists
+from securitygroups.firewall.findings import fixes, mended
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, preset_values, take_suggestion
 from securitygroups.models import Rule, SecurityGroup, values
-from securitygroups.preview import findings_of
+from securitygroups.preview import FIX_NAMES, findings_of
 from securitygroups.views.changes import (
     RULES_A_PAGE,
     Edit,
@@ -44,7 +45,7 @@ def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
     return {
         "group": group,
         "page": page,
-        "rules": [(row, found.lines.get(row.position, ())) for row in page.object_list],
+        "rules": [(row, found.notes.get(row.position, ())) for row in page.object_list],
         "findings": found,
         "total": len(rows),
         "query": query,
@@ -249,6 +250,28 @@ def rule_delete(request: HttpRequest, slug: str, group_id: str, uid: str) -> Htt
     if request.method == "POST":
         return change_rules(request, access, group, edit, f"Rule {place} was deleted.")
     return ask(request, group, propose(request, group, edit))
+
+
+@page_or_form
+def rule_fix(request: HttpRequest, slug: str, group_id: str, uid: str, mend: str) -> HttpResponse:
+    """Do what a finding offers, after showing what it changes."""
+    access = enter(request, slug, write=True)
+    group = find_group(access, group_id)
+
+    def edit(rules: RuleList) -> RuleList:
+        place = lists.place_of(rules, uid)
+        offers = [fix for fix in fixes(rules) if fix.places == (place,) and FIX_NAMES[fix.mend] == mend]
+        if not offers:
+            raise lists.NoSuchPlace("There is nothing to fix at this rule any more.")
+        return mended(rules, offers[0])
+
+    if request.method == "POST":
+        return change_rules(request, access, group, edit)
+    try:
+        return ask(request, group, propose(request, group, edit))
+    except lists.NoSuchPlace as error:
+        messages.info(request, str(error))
+        return redirect(group)
 
 
 @require_POST

@@ -87,7 +87,7 @@ def network(rng: np.random.Generator, version: int) -> Network:
 
 
 def tight(length: int) -> list[Rule]:
-    """Rules as grown lists have them: a network each, most with ports, one in five IPv6, no final rule."""
+    """Rules as grown lists have them: a network each, most with ports, one in five IPv6 and one in five Out."""
     rng = np.random.default_rng(length)
     rules = []
     for _ in range(length):
@@ -99,13 +99,13 @@ def tight(length: int) -> list[Rule]:
         else:
             start = int(rng.integers(65536))
             end = int(rng.choice([start, min(65535, start + int(rng.integers(2000))), 65535]))
-        action, direction = list(Action)[int(rng.integers(2))], list(Direction)[int(rng.integers(2))]
+        action, direction = list(Action)[int(rng.integers(2))], list(Direction)[int(rng.random() < 0.2)]
         rules.append(Rule(action, direction, protocol, source, destination, start, end))
     return rules
 
 
 def traffic(rules: list[Rule], rows: int) -> Batch:
-    """Distinct packets: 7 of 10 come from a network of the list, the others from anywhere near; 1 in 5 is IPv6."""
+    """Distinct packets: 7 of 10 come from a network of the list, others from anywhere near; 1 in 5 is IPv6, 1 in 5 Out."""
     rng = np.random.default_rng(rows)
     version = np.where(rng.random(rows) < 0.2, 6, 4).astype(np.uint8)
     protocol = rng.choice(np.array([6, 6, 6, 17, 17, 132, 47], np.uint8), rows)
@@ -129,7 +129,7 @@ def traffic(rules: list[Rule], rows: int) -> Batch:
             columns[low][here] = lower
     port = rng.integers(0, 65536, rows).astype(np.int32)
     port[protocol == 47] = NO_PORT
-    direction = rng.integers(0, 2, rows).astype(np.uint8)
+    direction = (rng.random(rows) < 0.2).astype(np.uint8)
     sources, destinations = (columns["sh"], columns["sl"]), (columns["dh"], columns["dl"])
     return Batch(direction, version, protocol, sources[0], sources[1], destinations[0], destinations[1], port)
 

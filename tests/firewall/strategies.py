@@ -193,7 +193,7 @@ def packets(draw: st.DrawFn, near: tuple[Rule, ...] = ()) -> Packet:
     if version is None:
         return Packet(direction)
     top = (1 << BITS[version]) - 1
-    edges = {
+    named = {
         edge + step
         for rule in near
         for network in (rule.source, rule.destination)
@@ -201,7 +201,7 @@ def packets(draw: st.DrawFn, near: tuple[Rule, ...] = ()) -> Packet:
         for edge in (network.first, network.last)
         for step in (-1, 0, 1)
     }
-    addresses = st.sampled_from(sorted(a for a in edges | set(edges(version)) if 0 <= a <= top))
+    addresses = st.sampled_from(sorted(a for a in named | set(edges(version)) if 0 <= a <= top))
     number = draw(st.sampled_from((6, 17, 132, *NUMBERS)))
     port = None
     if number in PORT_NUMBERS:

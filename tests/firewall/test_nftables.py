@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -248,9 +247,3 @@ def test_counters_are_read_by_vm_and_rule() -> None:
 def test_anything_else_is_refused_in_words(text: str) -> None:
     with pytest.raises(BadCounters, match="give its output as it is"):
         read_counters(text)
-
-
-def test_the_files_stay_pure() -> None:
-    folder = Path(nftables.__file__).parent
-    for name in ("nftables.py", "counters.py"):
-        assert "subprocess" not in (folder / name).read_text()

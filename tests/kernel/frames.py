@@ -5,7 +5,7 @@ Sources: RFC 791, 768, 9293, 8200, 792, 4443, 9260 (SCTP, with the CRC-32C of it
 """
 
 import struct
-from functools import partial
+from collections.abc import Callable
 from random import Random
 
 from securitygroups.firewall.values import Packet
@@ -76,6 +76,9 @@ def sctp(both: bytes, sport: int, dport: int, mark: bytes) -> bytes:
     return packet[:8] + struct.pack("<I", crc32c(packet)) + packet[12:]
 
 
+_WITH_PORTS: dict[int, Callable[[bytes, int, int, bytes], bytes]] = {TCP: tcp, UDP: udp, SCTP: sctp}
+
+
 def icmp(kind: int, code: int = 0, rest: bytes = b"\0\0\0\0", payload: bytes = b"") -> bytes:
     body = struct.pack("!BBH", kind, code, 0) + rest + payload
     return body[:2] + struct.pack("!H", checksum(body)) + body[4:]
@@ -117,17 +120,17 @@ def ipv6(both: bytes, protocol: int, body: bytes, *, extension: int | None = Non
 def _segment(packet: Packet, sport: int, both: bytes, random: Random, mark: bytes) -> bytes:
     """What opens a connection of the packet's protocol."""
     number = packet.protocol
-    if number in (TCP, UDP, SCTP):
+    if number in _WITH_PORTS:
         assert packet.port is not None
-        build = {TCP: tcp, UDP: udp, SCTP: sctp}[number]
-        return build(both, sport, packet.port, mark)
+        return _WITH_PORTS[number](both, sport, packet.port, mark)
     rest = struct.pack("!HH", sport, 1)
     if number == ICMP:
         return icmp(random.choice((8, 13, 15, 17)), 0, rest, mark)
     if number == ICMPV6:
         return icmpv6(both, 128, 0, rest, mark)
-    special = {GRE: _gre, DCCP: partial(_dccp, both, sport)}
-    return special.get(number or 0, bytes)(mark)
+    if number == GRE:
+        return _gre(mark)
+    return _dccp(both, sport, mark) if number == DCCP else mark
 
 
 def opening(packet: Packet, sport: int, link: bytes, random: Random, mark: bytes) -> bytes:

@@ -226,6 +226,11 @@ def missing(reasons: Mapping[Target, str]) -> str:
     return ""
 
 
+def say(words: str) -> None:
+    """What a test has measured; pytest shows it with -s, and when the test fails."""
+    sys.stdout.write(f"{words}\n")
+
+
 def skip(reason: str, *, needed: bool = False) -> None:
     """Skip, and say why where it is read even when nobody asks for the list of skipped tests.
 

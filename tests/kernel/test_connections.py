@@ -30,9 +30,10 @@ def ends(version: int, direction: Direction) -> bytes:
     return b"".join(parse_address(text)[1].to_bytes(4 if version == 4 else 16, "big") for text in pair)
 
 
-def packet(both: bytes, protocol: int, body: bytes, **fields: int) -> bytes:
-    build = frames.ipv4 if len(both) == 8 else frames.ipv6
-    return build(both, protocol, body, **fields)  # type: ignore[operator,no-any-return]
+def packet(both: bytes, protocol: int, body: bytes, hops: int = 64) -> bytes:
+    if len(both) == 8:
+        return frames.ipv4(both, protocol, body, ttl=hops)
+    return frames.ipv6(both, protocol, body, hops=hops)
 
 
 def passes(host: Host, target: Target, way: tuple[str, str], ip: bytes, mark: bytes = MARK) -> bool:

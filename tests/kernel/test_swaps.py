@@ -10,7 +10,7 @@ from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule
 from tests.kernel import frames
 from tests.kernel.conftest import KERNEL
-from tests.kernel.host import NETWORK, VM, Host, ether
+from tests.kernel.host import NETWORK, VM, Host, ether, say
 
 pytestmark = KERNEL
 
@@ -39,7 +39,7 @@ def test_swaps_under_traffic_lose_nothing_and_leak_nothing(host: Host, target: T
     there, back = swap(VM, SECOND, target, before=FIRST), swap(VM, FIRST, target, before=SECOND)
     seen = host.order("storm", frames=knocks(target), rulesets=[there, back], seconds=SECONDS)
     (lost, passed), (dropped, leaked) = seen["counts"]
-    print(f"{target}: {seen['loads']} swaps, {passed} passed, {lost} lost, {dropped} dropped, {leaked} leaked")
+    say(f"{target}: {seen['loads']} swaps, {passed} passed, {lost} lost, {dropped} dropped, {leaked} leaked")
     assert seen["words"] == ""
     assert (lost, leaked) == (0, 0)
     assert seen["loads"] > 5
@@ -58,7 +58,7 @@ def test_loading_the_whole_host_or_a_vm_again_leaks_nothing(host: Host, target: 
         rulesets = [remove(VM, FIRST, target), swap(VM, FIRST, target)]
     seen = host.order("storm", frames=knocks(target), rulesets=rulesets, seconds=SECONDS)
     (lost, passed), (_, leaked) = seen["counts"]
-    print(f"{target}, {way}: {seen['loads']} loads, {passed} passed, {lost} lost, {leaked} leaked")
+    say(f"{target}, {way}: {seen['loads']} loads, {passed} passed, {lost} lost, {leaked} leaked")
     assert seen["words"] == ""
     assert leaked == 0
     assert passed > 0

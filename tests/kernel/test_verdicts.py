@@ -11,7 +11,7 @@ from securitygroups.firewall.nftables import Target, swap
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, parse_network
 from tests.kernel.conftest import KERNEL
-from tests.kernel.host import VM, Host
+from tests.kernel.host import VM, Host, say
 from tests.kernel.verdicts import mismatches, random_list
 
 pytestmark = KERNEL
@@ -25,7 +25,7 @@ RANDOM_SEED = SystemRandom().randrange(10**6)
 def test_kernel_and_evaluator_agree_on_verdict_and_rule(host: Host, target: Target, seed: int | None) -> None:
     # Not among the parameters: the names of tests must be the same in every process that collects them.
     seed = RANDOM_SEED if seed is None else seed
-    print(f"seed {seed}")
+    say(f"seed {seed}")
     random = Random(seed)
     before: list[Rule] = []
     host.load(swap(VM, before, target))
@@ -36,7 +36,7 @@ def test_kernel_and_evaluator_agree_on_verdict_and_rule(host: Host, target: Targ
         assert not faults, f"seed {seed}, list {number}: {len(faults)} differences: " + "; ".join(faults[:5])
         before = rules
     seconds = time.monotonic() - started
-    print(f"{target}: {LISTS * PACKETS:,} verdicts, no difference, {LISTS * PACKETS / seconds:,.0f} a second")
+    say(f"{target}: {LISTS * PACKETS:,} verdicts, no difference, {LISTS * PACKETS / seconds:,.0f} a second")
 
 
 def turned(rule: Rule) -> Rule:

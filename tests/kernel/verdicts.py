@@ -52,7 +52,8 @@ def random_rule(random: Random, networks: list[Network], ports: list[int]) -> Ru
         random.choice(list(Action)),
         random.choice(list(Direction)),
         protocol.name,
-        **fields,
+        fields.get("source"),
+        fields.get("destination"),
         enabled=random.random() < 0.9,
         uid=f"{random.getrandbits(48):012x}",
     )

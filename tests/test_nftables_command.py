@@ -1,0 +1,121 @@
+"""`manage.py nftables` as a person runs it: another process, a group document, no database to be had."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from securitygroups.nft import Answer, check
+
+ROOT = Path(__file__).parents[1]
+RULES = [
+    {"action": "accept", "direction": "in", "protocol": "tcp", "port_start": 22, "description": "SSH"},
+    {"action": "drop", "direction": "out", "protocol": "all"},
+]
+GROUP = json.dumps({"format": "karenpanel.group/1", "name": "web", "rules": RULES})
+COUNTERS = {"family": "inet", "table": "karenpanel", "name": "hit.group.place.1", "packets": 1234, "bytes": 99999}
+
+
+def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "manage.py", "nftables", *arguments],
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+        env={**os.environ, "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"},
+    )
+
+
+def has_nft() -> bool:
+    return check("").answer is Answer.OK
+
+
+def test_a_document_becomes_a_ruleset_without_a_database() -> None:
+    done = run("--group", "-", "--target", "inet", "--tap", "tap7", stdin=GROUP)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'tcp dport 22 counter name "hit.group.place.1" accept' in done.stdout
+    assert 'add element inet karenpanel vm_in { "tap7" : jump vm.group.in }' in done.stdout
+
+
+def test_a_swap_leaves_the_skeleton_alone() -> None:
+    done = run("--group", "-", "--target", "inet", "--swap", stdin=GROUP)
+    assert "hook prerouting" not in done.stdout
+    assert "flush chain inet karenpanel vm.group.in" in done.stdout
+
+
+def test_the_check_gives_nfts_answer() -> None:
+    if not has_nft():
+        pytest.skip(f"nft: {check('').words}")
+    done = run("--group", "-", "--target", "inet", "--check", stdin=GROUP)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("nft takes the ruleset (")
+
+
+def test_hits_stand_beside_the_rules(tmp_path: Path) -> None:
+    file = tmp_path / "counters.json"
+    file.write_text(json.dumps({"nftables": [{"counter": COUNTERS}]}))
+    done = run("--group", "-", "--target", "inet", "--hits", str(file), stdin=GROUP)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "VM group web"
+    (ssh,) = [line for line in lines if " 1. " in line]
+    assert ssh.split()[:2] == ["1,234", "99,999"]
+    (rest,) = [line for line in lines if " 2. " in line]
+    assert rest.split()[:2] == ["–", "–"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Give VMs, or --group"),
+        (["--group", "-", "vm-1"], "Give VMs, or --group"),
+        (["--group", "nowhere.json"], "there is no such file"),
+        (["--group", "-", "--tap", "eth0"], "the tap eth0 is not one of tap*"),
+        (["--group", "-", "--taps", "*"], "not a tap pattern"),
+        (["--group", "-", "--hits", "-"], "Standard input is one file"),
+        (["--group", "-", "--hits", __file__], "not what `nft -j list counters` prints"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_words(arguments: list[str], words: str) -> None:
+    if not arguments or "vm-1" in arguments:
+        # Without --group alone, the command asks for the database first.
+        arguments = [*arguments, "--group", "-", "vm-1"] if not arguments else arguments
+    done = run(*arguments, stdin=GROUP)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_document_with_a_fault_is_refused_with_its_place() -> None:
+    done = run("--group", "-", stdin=GROUP.replace('"tcp"', '"gre"'))
+    assert done.returncode == 1
+    assert "rules[0].protocol" in done.stderr
+
+
+def test_nft_is_asked_in_a_namespace_and_its_words_are_kept() -> None:
+    if not has_nft():
+        pytest.skip(f"nft: {check('').words}")
+    assert check("flush ruleset\n").ok
+    refused = check("add table inet x\nadd chain inet x\n")
+    assert refused.answer is Answer.REFUSED
+    assert "Error" in refused.words
+
+
+def test_nft_is_given_only_so_long() -> None:
+    if not has_nft():
+        pytest.skip(f"nft: {check('').words}")
+    answer = check("add table inet x\n" * 1000, limit=0.001)
+    assert answer.answer is Answer.UNAVAILABLE
+    assert "within 0.001 seconds" in answer.words
+
+
+def test_a_machine_without_nft_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("securitygroups.nft._PATH", str(tmp_path))
+    assert shutil.which("nft", path=str(tmp_path)) is None
+    assert check("").words == "nft is not installed here."
