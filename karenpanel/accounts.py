@@ -9,6 +9,8 @@ from django.http import HttpRequest, HttpResponse
 
 from karenpanel import errors
 
+METHODS = ["get", "head", "post"]
+
 
 class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     error_messages = {
@@ -62,6 +64,7 @@ class _InvalidIs422:
     """An invalid form is answered like every other of the panel; attempts beyond the limit get the page that says so."""
 
     request: HttpRequest
+    http_method_names = METHODS
 
     def form_invalid(self, form: Any) -> HttpResponse:
         if form.has_error("__all__", "too_many_login_attempts"):

@@ -1,13 +1,13 @@
 """Every address of the panel: the admin, signing in, and the app's own."""
 
-from allauth.account.views import logout
+from allauth.account.views import LogoutView
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.decorators.http import require_safe
 
-from karenpanel.accounts import AgainView, PasswordView, SignInView
+from karenpanel.accounts import METHODS, AgainView, PasswordView, SignInView
 
 
 @login_not_required
@@ -22,7 +22,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     # Of allauth just what the panel uses: what is not routed cannot be attacked.
     path("sign-in/", SignInView.as_view(), name="account_login"),
-    path("sign-out/", logout, name="account_logout"),
+    path("sign-out/", LogoutView.as_view(http_method_names=METHODS), name="account_logout"),
     path("password/", PasswordView.as_view(), name="account_change_password"),
     path("sign-in/again/", AgainView.as_view(), name="account_reauthenticate"),
     path("", include("securitygroups.urls")),

@@ -52,10 +52,13 @@ class Access:
         return self.role == Role.OWNER
 
 
-def enter(request: HttpRequest, slug: str, *, write: bool = False, own: bool = False) -> Access:
+def enter(
+    request: HttpRequest, slug: str, *, write: bool = False, own: bool = False, support_writes: bool = False
+) -> Access:
     """Let the signed-in person into the project, or 404.
 
     `write` asks for the right to change groups and VMs, `own` for the right to change members; 403 says who has it.
+    Support staff are refused every write here, whatever the view would do, but for their own records (`support_writes`).
     """
     user = request.user
     if not isinstance(user, User):
@@ -63,7 +66,7 @@ def enter(request: HttpRequest, slug: str, *, write: bool = False, own: bool = F
     membership = Membership.objects.select_related("project").filter(user=user, project__slug=slug).first()
     access = Access(user, membership.project, membership.role) if membership else _as_support(user, slug)
     request.access = access  # type: ignore[attr-defined]
-    if access.role == SUPPORT and (write or own or request.method not in SAFE_METHODS):
+    if access.role == SUPPORT and (write or own or (request.method not in SAFE_METHODS and not support_writes)):
         raise PermissionDenied("The support view is read-only. Staff change things in the administration, on record.")
     if own and not access.is_owner:
         raise PermissionDenied("Only owners of the project can change its members and settings. Ask one of them.")

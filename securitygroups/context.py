@@ -10,11 +10,20 @@ from django.http import HttpRequest
 from securitygroups.access import SUPPORT, is_support
 from securitygroups.models import Project, Role, User
 
-_SECTIONS = {"group": "groups", "rule": "groups", "machine": "machines", "member": "members"}
+_SECTIONS = {
+    "group": "groups",
+    "rule": "groups",
+    "machine": "machines",
+    "member": "members",
+    "case": "cases",
+    "template": "groups",
+    "support": "support",
+    "project_rules": "groups",
+}
 
 
 def _section(name: str) -> str:
-    return _SECTIONS.get(name.split("_")[0].rstrip("s"), name)
+    return _SECTIONS.get(name) or _SECTIONS.get(name.split("_")[0].rstrip("s"), name)
 
 
 def page(request: HttpRequest) -> dict[str, Any]:

@@ -1,15 +1,14 @@
 """Data for looking around: two projects with groups, rules and VMs that show what the panel is for.
 
-Imports models, operations and firewall; called by the demo command.
+Imports models, operations and starters; called by the demo command.
 """
 
 from django.contrib.auth.models import Permission
 from django.db import transaction
 
 from securitygroups import operations
-from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.values import Rule, parse_network
 from securitygroups.models import Event, Project, Role, SecurityGroup, User
+from securitygroups.starters import rule
 
 PEOPLE = (
     ("owner", "an owner of both projects"),
@@ -20,56 +19,39 @@ PEOPLE = (
 _MARK = {"demo": True}
 
 
-def _rule(text: str, description: str = "") -> Rule:
-    """ "accept in tcp 22 203.0.113.0/24", "drop out ip - 10.0.0.0/8": action, direction, protocol, ports or -, addresses or -."""
-    action, direction, protocol, *rest = text.split()
-    ports, source, destination = (*rest, "-", "-", "-")[:3]
-    start, _, end = ports.partition("-") if ports != "-" else ("", "", "")
-    return Rule(
-        action=Action(action),
-        direction=Direction(direction),
-        protocol=protocol,
-        source=None if source == "-" else parse_network(source),
-        destination=None if destination == "-" else parse_network(destination),
-        port_start=int(start) if start else None,
-        port_end=int(end or start) if start else None,
-        description=description,
-    )
-
-
 _SSH = (
     "ssh-office",
     "SSH from the office network and from nowhere else",
     (
-        _rule("accept in tcp 22 203.0.113.0/24", "Office SSH"),
-        _rule("accept in tcp 22 2001:db8:113::/48", "Office SSH over IPv6"),
-        _rule("drop in tcp 22", "SSH from everywhere else"),
+        rule("accept in tcp 22 203.0.113.0/24", "Office SSH"),
+        rule("accept in tcp 22 2001:db8:113::/48", "Office SSH over IPv6"),
+        rule("drop in tcp 22", "SSH from everywhere else"),
     ),
 )
 _OUTBOUND = (
     "outbound",
     "HTTPS out and names from our resolver; no other UDP",
     (
-        _rule("accept out tcp 443", "HTTPS out"),
-        _rule("accept out tcp 80", "Package mirrors"),
-        _rule("accept out ip - - 10.0.0.2/32", "Our DNS resolver"),
-        _rule("drop out udp", "No UDP out"),
+        rule("accept out tcp 443", "HTTPS out"),
+        rule("accept out tcp 80", "Package mirrors"),
+        rule("accept out ip - - 10.0.0.2/32", "Our DNS resolver"),
+        rule("drop out udp", "No UDP out"),
     ),
 )
 _PING = (
     "ping",
     "Ping from anywhere: an IP rule takes what is left when TCP, UDP and SCTP are gone",
     (
-        _rule("drop in tcp"),
-        _rule("drop in udp"),
-        _rule("drop in sctp"),
-        _rule("accept in ip", "Ping, and every other IP protocol"),
+        rule("drop in tcp"),
+        rule("drop in udp"),
+        rule("drop in sctp"),
+        rule("accept in ip", "Ping, and every other IP protocol"),
     ),
 )
 _DENY = (
     "deny-all",
     "The last group of every VM: what nothing above accepted is dropped",
-    (_rule("drop in all", "Everything else in"), _rule("drop out all", "Everything else out")),
+    (rule("drop in all", "Everything else in"), rule("drop out all", "Everything else out")),
 )
 
 PROJECTS = (
@@ -81,43 +63,43 @@ PROJECTS = (
                 "web",
                 "Public web servers",
                 (
-                    _rule("drop in ip - 192.0.2.66/32 -", "Abuse"),
-                    _rule("accept in tcp 443", "Public HTTPS"),
-                    _rule("accept in udp 443", "HTTP/3"),
-                    _rule("accept in tcp 80", "Redirects to HTTPS"),
+                    rule("drop in ip - 192.0.2.66/32 -", "Abuse"),
+                    rule("accept in tcp 443", "Public HTTPS"),
+                    rule("accept in udp 443", "HTTP/3"),
+                    rule("accept in tcp 80", "Redirects to HTTPS"),
                 ),
             ),
             (
                 "app",
                 "Application servers behind the web tier",
                 (
-                    _rule("accept in tcp 8000-8010 10.0.1.0/24", "From the web tier"),
-                    _rule("accept in tcp 8000-8010 2001:db8:10:1::/64", "From the web tier over IPv6"),
-                    _rule("accept out ip - - 10.0.3.0/24", "To the databases"),
+                    rule("accept in tcp 8000-8010 10.0.1.0/24", "From the web tier"),
+                    rule("accept in tcp 8000-8010 2001:db8:10:1::/64", "From the web tier over IPv6"),
+                    rule("accept out ip - - 10.0.3.0/24", "To the databases"),
                 ),
             ),
             (
                 "database",
                 "PostgreSQL for the application servers",
                 (
-                    _rule("accept in tcp 5432 10.0.2.0/24", "From the application servers"),
-                    _rule("accept in tcp 5432 10.0.3.0/24", "Replication"),
-                    _rule("accept out ip - - 10.0.3.0/24", "Replication"),
+                    rule("accept in tcp 5432 10.0.2.0/24", "From the application servers"),
+                    rule("accept in tcp 5432 10.0.3.0/24", "Replication"),
+                    rule("accept out ip - - 10.0.3.0/24", "Replication"),
                 ),
             ),
             (
                 "bastion",
                 "The only way in for administrators",
                 (
-                    _rule("accept in tcp 22 203.0.113.0/24", "Office"),
-                    _rule("accept in udp 51820", "WireGuard"),
-                    _rule("accept out ip - - 10.0.0.0/16", "To every VM of the shop"),
+                    rule("accept in tcp 22 203.0.113.0/24", "Office"),
+                    rule("accept in udp 51820", "WireGuard"),
+                    rule("accept out ip - - 10.0.0.0/16", "To every VM of the shop"),
                 ),
             ),
             (
                 "ssh-bastion",
                 "SSH through the bastion",
-                (_rule("accept in tcp 22 10.0.0.10/32", "Bastion"), _rule("drop in tcp 22", "SSH from elsewhere")),
+                (rule("accept in tcp 22 10.0.0.10/32", "Bastion"), rule("drop in tcp 22", "SSH from elsewhere")),
             ),
             _OUTBOUND,
             _PING,
@@ -142,14 +124,14 @@ PROJECTS = (
                 "mail",
                 "Mail exchangers",
                 (
-                    _rule("accept in tcp 25", "SMTP from other servers"),
-                    _rule("accept in tcp 465", "Submission from customers"),
-                    _rule("accept in tcp 587", "Submission from customers"),
-                    _rule("accept out tcp 25", "SMTP to other servers"),
+                    rule("accept in tcp 25", "SMTP from other servers"),
+                    rule("accept in tcp 465", "Submission from customers"),
+                    rule("accept in tcp 587", "Submission from customers"),
+                    rule("accept out tcp 25", "SMTP to other servers"),
                 ),
             ),
-            ("imap", "Mailboxes", (_rule("accept in tcp 993", "IMAP over TLS"),)),
-            ("webmail", "Webmail", (_rule("accept in tcp 443", "Public HTTPS"),)),
+            ("imap", "Mailboxes", (rule("accept in tcp 993", "IMAP over TLS"),)),
+            ("webmail", "Webmail", (rule("accept in tcp 443", "Public HTTPS"),)),
             _SSH,
             _OUTBOUND,
             _PING,

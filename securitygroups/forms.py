@@ -24,7 +24,17 @@ from securitygroups.firewall.values import (
     parse_address,
 )
 from securitygroups.firewall.values import Rule as RuleValue
-from securitygroups.models import Membership, Project, Role, Rule, SecurityGroup, User, VirtualMachine, one_line
+from securitygroups.models import (
+    GroupTemplate,
+    Membership,
+    Project,
+    Role,
+    Rule,
+    SecurityGroup,
+    User,
+    VirtualMachine,
+    one_line,
+)
 
 PORT_FIELDS = ("port_start", "port_end")
 
@@ -431,3 +441,36 @@ class RoleForm(forms.ModelForm[Membership]):
     class Meta:
         model = Membership
         fields = ("role",)
+
+
+class VisitForm(forms.Form):
+    """Why support looks into a customer's project; the customer reads it."""
+
+    reason = forms.CharField(
+        label="Reason",
+        max_length=255,
+        validators=[one_line],
+        help_text="The customer can read it.",
+        error_messages={"required": "Type why you look into this project."},
+    )
+    ticket = forms.CharField(
+        label="Ticket",
+        max_length=100,
+        validators=[one_line],
+        error_messages={"required": "Type the number of the customer's ticket."},
+    )
+
+
+class CaseForm(forms.Form):
+    note = forms.CharField(label="Note", max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class NoteForm(forms.Form):
+    text = forms.CharField(label="Add a note", max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class TemplateForm(forms.ModelForm[GroupTemplate]):
+    class Meta:
+        model = GroupTemplate
+        fields = ("name", "description")
+        error_messages = {"name": {"required": "Type a name for the template."}}

@@ -530,6 +530,10 @@ class GroupTemplate(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def key(self) -> str:
+        return str(self.pk)
+
 
 class SupportVisit(models.Model):
     """A staff member may look into a project, read-only, from `at` to `until`. Append-only."""

@@ -127,6 +127,8 @@ def protocols_text(product: Product) -> str:
         return "frames that are not IP"
     if product.every_protocol:
         return "IP"
+    if product.protocols == (None,):
+        return "ICMP and every other IP protocol without ports"
     names = [protocol_text(number) for number in product.protocols if number is not None]
     if None not in product.protocols:
         return joined(names)

@@ -2,7 +2,18 @@
 
 from django.urls import include, path, re_path
 
-from securitygroups.views import bulk, groups, history, interchange, machines, projects, rules, tester
+from securitygroups.views import (
+    bulk,
+    groups,
+    history,
+    interchange,
+    machines,
+    projects,
+    rules,
+    support,
+    templates,
+    tester,
+)
 
 _rules = [
     path("new/", rules.rule_add, name="rule_add"),
@@ -20,6 +31,7 @@ _group = [
     path("duplicate/", groups.group_duplicate, name="group_duplicate"),
     path("delete/", groups.group_delete, name="group_delete"),
     path("machines/", groups.group_machines, name="group_machines"),
+    path("template/", templates.template_save, name="template_save"),
     path("test/", tester.group_test, name="group_test"),
     path("undo/<int:number>/", rules.group_undo, name="group_undo"),
     path("history/", history.group_history, name="group_history"),
@@ -43,6 +55,11 @@ _project = [
     path("members/<int:pk>/role/", projects.member_role, name="member_role"),
     path("members/<int:pk>/remove/", projects.member_remove, name="member_remove"),
     path("groups/", groups.groups, name="groups"),
+    path("templates/", templates.templates, name="templates"),
+    path("templates/<int:pk>/delete/", templates.template_delete, name="template_delete"),
+    path("cases/", support.cases, name="cases"),
+    path("cases/<slug:case_id>/", support.case, name="case"),
+    path("cases/<slug:case_id>/note/", support.case_note, name="case_note"),
     path("rules/", bulk.project_rules, name="project_rules"),
     path("groups/new/", groups.group_create, name="group_create"),
     path("groups/import/", interchange.group_import_new, name="group_import_new"),
@@ -54,5 +71,8 @@ _project = [
 urlpatterns = [
     path("", projects.home, name="home"),
     path("help/", projects.help_page, name="help"),
+    path("support/", support.support, name="support"),
+    path("support/<slug:slug>/", support.support_enter, name="support_enter"),
+    path("support/<slug:slug>/case/", support.case_open, name="case_open"),
     path("p/<slug:slug>/", include(_project)),
 ]

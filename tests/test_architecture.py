@@ -18,6 +18,8 @@ APP, SITE = "securitygroups", "karenpanel"
 ROOMS: dict[str, set[str]] = {
     "firewall": set(),
     "words": {"firewall"},
+    "reports": {"firewall", "words"},
+    "packets": {"firewall"},
     "nft": set(),
     "web": set(),
     "apps": set(),
@@ -25,18 +27,24 @@ ROOMS: dict[str, set[str]] = {
     "models": {"firewall", "fields"},
     "access": {"firewall", "models"},
     "operations": {"firewall", "models", "access"},
+    "filters": {"firewall", "models"},
+    "preview": {"firewall", "models", "reports", "words"},
+    "support": {"access", "operations"},
     "context": {"models", "access"},
     "forms": {"firewall", "fields", "models"},
-    "templatetags": {"firewall", "models", "words"},
-    "views": {"firewall", "words", "nft", "web", "models", "access", "operations", "forms"},
+    "templatetags": {"firewall", "models", "words", "reports"},
+    "views": {
+        *("firewall", "words", "reports", "packets", "nft", "web", "fields", "models", "access", "operations"),
+        *("filters", "preview", "forms"),
+    },
     "urls": {"views"},
     "admin": {"firewall", "models", "operations", "forms"},
     "demo": {"firewall", "models", "operations"},
-    "management": {"firewall", "words", "nft", "models", "operations", "demo", SITE},
+    "management": {"firewall", "words", "reports", "nft", "models", "operations", "demo", SITE},
     "migrations": {"fields", "models"},
 }
 # What these rooms may import from outside, beside the standard library.
-OUTSIDE = {"firewall": {"numpy"}, "words": set[str](), "nft": set[str]()}
+OUTSIDE = {"firewall": {"numpy"}} | {room: set[str]() for room in ("words", "reports", "packets", "nft")}
 
 
 def files(*folders: str) -> list[Path]:

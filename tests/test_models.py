@@ -20,6 +20,7 @@ from securitygroups.models import (
     Attachment,
     Event,
     GroupRevision,
+    GroupTemplate,
     MachineRevision,
     Membership,
     Project,
@@ -129,7 +130,9 @@ def test_the_form_gives_that_verdict_too_once_it_has_dropped_what_the_protocol_l
 def test_a_number_that_no_column_holds_is_refused_at_its_field_by_all_four(empty: SecurityGroup) -> None:
     for number in (2**31, -(2**31) - 1, 2**63, 10**40):
         row = Rule(group=empty, position=1, protocol="tcp", port_start=0, port_end=number)
-        form = RuleForm({"action": "accept", "direction": "in", "protocol": "tcp", "port_start": 0, "port_end": number})
+        form = RuleForm(
+            {"action": "accept", "direction": "in", "protocol": "tcp", "port_start": "0", "port_end": str(number)}
+        )
 
         assert set(shape_errors("tcp", {"port_start": 0, "port_end": number})) == {"port_end"}
         assert set(refused_by_model(row)) == {"port_end"}
@@ -190,6 +193,7 @@ ROWS: dict[str, Callable[["Cast"], models.Model]] = {
     "rule_sctp_fields": lambda cast: Rule(group=cast.group, position=99, protocol="sctp", destination="::/0"),
     "rule_ip_fields": lambda cast: Rule(group=cast.group, position=99, protocol="ip", port_start=1, port_end=2),
     "rule_all_fields": lambda cast: Rule(group=cast.group, position=99, protocol="all", source="::/0"),
+    "template_name": lambda cast: GroupTemplate(project=None, name="MINE"),
     "machine_name": lambda cast: VirtualMachine(project=cast.project, name="Web-1"),
     "machine_ipv4": lambda cast: VirtualMachine(project=cast.project, name="new", ipv4=cast.machine.ipv4),
     "machine_ipv6": lambda cast: VirtualMachine(project=cast.project, name="new", ipv6=cast.machine.ipv6),
@@ -208,6 +212,7 @@ class Cast:
         self.machine, self.group, self.alice, self.charlie = machine, group, alice, charlie
         self.project = machine.project
         self.spare = make_group(self.project, "spare")
+        GroupTemplate.objects.create(project=None, name="mine")
 
 
 @pytest.fixture

@@ -72,7 +72,6 @@ def test_hits_stand_beside_the_rules(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "Give VMs, or --group"),
         (["--group", "-", "vm-1"], "Give VMs, or --group"),
         (["--group", "nowhere.json"], "there is no such file"),
         (["--group", "-", "--tap", "eth0"], "the tap eth0 is not one of tap*"),
@@ -82,9 +81,6 @@ def test_hits_stand_beside_the_rules(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_refused_in_words(arguments: list[str], words: str) -> None:
-    if not arguments or "vm-1" in arguments:
-        # Without --group alone, the command asks for the database first.
-        arguments = [*arguments, "--group", "-", "vm-1"] if not arguments else arguments
     done = run(*arguments, stdin=GROUP)
     assert done.returncode == 1
     assert done.stdout == ""

@@ -135,8 +135,9 @@ def test_only_rows_that_differ_are_written(project: Project) -> None:
     written = [
         query["sql"] for query in queries if 'securitygroups_rule"' in query["sql"] and "SELECT" not in query["sql"][:6]
     ]
+    rules = rules_of(group)
     with CaptureQueriesContext(connection) as queries:
-        commit(group, tuple(replace(each, enabled=False) for each in rules_of(group)))
+        commit(group, tuple(replace(each, enabled=False) for each in rules))
 
     assert len(written) == 1
     assert len(queries) == few
@@ -302,7 +303,7 @@ def edits(draw: st.DrawFn) -> Edit:
 
 
 @pytest.mark.django_db
-@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(todo=st.lists(edits(), min_size=1, max_size=6))
 def test_any_edits_keep_rows_revisions_and_positions_in_step_and_can_be_undone(
     project: Project, todo: list[Edit]
@@ -380,8 +381,17 @@ def test_a_name_that_is_taken_is_refused_at_its_field(project: Project, group: S
 @pytest.mark.parametrize("name", ["", " ", "x" * 101, "two\nlines", "null\x00", "\u2028"])
 def test_a_name_is_one_line_of_up_to_100_characters(project: Project, group: SecurityGroup, name: str) -> None:
     with nothing_written(), pytest.raises(ValidationError) as refusal:
-        make_group(project, name or "")  # no-op default is not wanted here
+        operations.create_group(project=project, name=name, actor=None)
     assert list(refusal.value.message_dict) == ["name"]
+
+
+def test_spaces_around_a_name_are_not_part_of_it(project: Project, group: SecurityGroup) -> None:
+    with nothing_written(), pytest.raises(ValidationError, match="already has a group of this name"):
+        make_group(project, " web ")
+    with nothing_written():
+        operations.update_group(group=group, name=" web ", description=group.description, actor=None)
+    assert make_machine(project, " vm ").name == "vm"
+    assert make_group(project, "\tnew ").name == "new"
 
 
 def test_a_name_may_be_taken_in_another_project_and_by_its_own_group(group: SecurityGroup, bakery: Project) -> None:

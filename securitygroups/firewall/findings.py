@@ -18,6 +18,9 @@ from securitygroups.firewall.services import SERVICES, Service
 from securitygroups.firewall.traffic import CLASSES, UNITS, Budget, Owners, Piece, Ranks, boxes, pieces
 from securitygroups.firewall.values import Packet, Rule, RuleList
 
+_BLOCK = 1 << 18
+"""Cells that are looked at at once, so that they stay in the processor's cache."""
+
 
 class Dead(Enum):
     """Why no packet reaches a rule: what the rules that take its packets do with them."""
@@ -183,7 +186,8 @@ def _opening(rule: Rule, services: list[Service]) -> Opening | None:
 
 
 def _facts(rules: RuleList, only_dead: bool = False) -> _Facts:
-    budget = Budget()
+    # A cell costs more here than in a difference: two rules are kept for it.
+    budget = Budget(UNITS * 2 // 3)
     accepts = np.array([False] + [rule.action is Action.ACCEPT for rule in rules])
     flags = len(rules) + 1
     facts = _Facts({}, np.zeros(flags, np.bool_), np.zeros(flags, np.bool_), np.zeros(flags, np.bool_))
@@ -219,7 +223,9 @@ def _witness(piece: Piece, first: Owners, facts: _Facts) -> None:
     cells = np.full(len(places) + 1, -1, np.int64)
     flat = first.ravel()
     # Later assignments win, so running backwards leaves the lowest cell of each rule.
-    cells[flat[::-1]] = np.arange(flat.size - 1, -1, -1)
+    for start in range((flat.size - 1) // _BLOCK * _BLOCK, -1, -_BLOCK):
+        block = flat[start : start + _BLOCK]
+        cells[block[::-1]] = np.arange(start + block.size - 1, start - 1, -1)
     for row in np.flatnonzero(cells[1:] >= 0).tolist():
         place = int(places[row])
         if place not in facts.witness:
@@ -253,7 +259,7 @@ def _takers(rules: RuleList, dead: set[int]) -> dict[int, tuple[int, ...] | None
     Without its dead rules a list decides the same, so only the others are painted.
     """
     taken: dict[int, set[int] | None] = {place: set() for place in dead}
-    budget, work = Budget(), Budget(UNITS // 2)
+    budget, work = Budget(UNITS // 2), Budget(UNITS // 2)
     for kind, layer in boxes(rules).items() if dead else ():
         alive, gone = [item for item in layer if item[0] not in dead], [item for item in layer if item[0] in dead]
         for piece in pieces(kind, [alive], budget, followers=gone) if gone else ():

@@ -46,11 +46,12 @@ class _Ports:
     offset = 1
 
     def __init__(self, bounds: Sequence[int]) -> None:
-        ends = [*(bound + 1 for bound in bounds), MAX_PORT + 2]
-        self._table: NDArray[np.uint16] = np.repeat(np.arange(len(ends), dtype=np.uint16), np.diff([0, *ends]))
+        ends = [*bounds, MAX_PORT + 1]
+        table = np.repeat(np.arange(len(ends), dtype=np.uint16), np.diff([0, *ends]))
+        self._table: NDArray[np.uint16] = np.append(table, np.uint16(0))  # index NO_PORT is the last
 
     def ranks(self, batch: Batch, rows: Ranks) -> Ranks:
-        ranks: Ranks = self._table.take(batch.port.take(rows).astype(np.intp) + 1).astype(np.intp)
+        ranks: Ranks = self._table.take(batch.port.take(rows).astype(np.intp)).astype(np.intp)
         return ranks
 
 
@@ -58,10 +59,10 @@ class _Bounds:
     """Where a number stands among sorted numbers, the first of which is 0.
 
     A table of equal slots between the second and the last of them answers at once for all numbers in a slot that none
-    of them cuts, which is most; the others are searched.
+    of them cuts, which is most; in the others it leaves few to look through.
     """
 
-    _CUT = np.uint16(0xFFFF)
+    _CUT = 1 << 15  # a flag in the table; ranks stay below, see _SEGMENT
 
     def __init__(self, bounds: Words) -> None:
         self._bounds = bounds
@@ -70,22 +71,39 @@ class _Bounds:
         # One slot more on either side, so that clipping what lies outside keeps its rank.
         self._base = np.uint64(max(0, low - (1 << int(self._shift))))
         self._last = np.uint64(((top - int(self._base)) >> int(self._shift)) + 1)
-        offsets = bounds - self._base
-        inner = bounds >= self._base
-        slots = (offsets >> self._shift)[inner].astype(np.intp)
-        counts = np.bincount(slots, minlength=int(self._last) + 1)
-        self._table = (np.cumsum(counts) + np.count_nonzero(~inner) - 1).astype(np.uint16)
-        self._table[slots[(offsets & ((_ONE << self._shift) - _ONE))[inner] != 0]] = self._CUT
+        offsets = bounds[bounds >= self._base] - self._base
+        slots, size = (offsets >> self._shift).astype(np.intp), int(self._last) + 1
+        ranks = np.cumsum(np.bincount(slots, minlength=size)) + (len(bounds) - len(offsets) - 1)
+        inside = offsets & ((_ONE << self._shift) - _ONE) != 0
+        self._inside = np.bincount(slots[inside], minlength=size).astype(np.uint16)
+        self._table = (ranks | np.where(self._inside > 0, self._CUT, 0)).astype(np.uint16)
+        self._step = _first_step(int(self._inside.max()))
 
     def ranks(self, numbers: Words) -> Ranks:
         """The index of the last bound that is not above each number."""
         slots = (np.maximum(numbers, self._base) - self._base) >> self._shift
-        ranks = self._table.take(np.minimum(slots, self._last).view(np.int64))
-        cut = np.flatnonzero(ranks == self._CUT)
+        slots = np.minimum(slots, self._last).view(np.int64)
+        ranks: Ranks = self._table.take(slots).astype(np.intp)
+        cut = np.flatnonzero(ranks >= self._CUT)
         if cut.size:
-            ranks[cut] = self._bounds.searchsorted(numbers[cut], "right") - 1
-        found: Ranks = ranks.astype(np.intp)
-        return found
+            last = ranks.take(cut) - self._CUT
+            first = last - self._inside.take(slots.take(cut))
+            ranks[cut] = _bisected(self._bounds, numbers.take(cut), first, last, self._step)
+        return ranks
+
+
+def _first_step(most: int) -> int:
+    """The step to begin with where the answer is up to `most` behind the start: a power of two, 0 for none."""
+    return 1 << most.bit_length() - 1 if most else 0
+
+
+def _bisected(bounds: Words, numbers: Words, at: Ranks, last: Ranks, step: int) -> Ranks:
+    """The index in at … last of the last bound that is not above each number, `at` where all are; all rows together."""
+    while step:
+        ahead = at + step
+        at = at + ((ahead <= last) & (bounds.take(np.minimum(ahead, last)) <= numbers)) * step
+        step >>= 1
+    return at
 
 
 class _Addresses4:
@@ -112,25 +130,19 @@ class _Addresses6:
         high = np.array([bound >> 64 for bound in bounds], np.uint64)
         self._high, self._start = np.unique(high, return_index=True)
         self._bounds = _Bounds(self._high)
-        self._end = np.append(self._start[1:], len(bounds))
-        self._step = 1 << (int((self._end - self._start).max()).bit_length() - 1)
+        self._last = np.append(self._start[1:], len(bounds)) - 1
+        self._step = _first_step(int((self._last - self._start).max()) + 1)
 
     def ranks(self, batch: Batch, rows: Ranks) -> Ranks:
         high = getattr(batch, f"{self._column}_high").take(rows)
         group = self._bounds.ranks(high)
-        ranks: Ranks = self._end.take(group) - 1
+        ranks: Ranks = self._last.take(group)
         tied = np.flatnonzero(self._high.take(group) == high)
         if tied.size:
             low = getattr(batch, f"{self._column}_low").take(rows.take(tied))
-            group, end = group.take(tied), ranks.take(tied)
-            # Bisection of all rows together. It starts one before the group: the address may lie below its first bound.
-            at, step = self._start.take(group) - 1, self._step
-            while step:
-                ahead = at + step
-                below = (ahead <= end) & (self._low.take(np.minimum(ahead, end)) <= low)
-                at += below * step
-                step >>= 1
-            ranks[tied] = at
+            # One before the group: the address may lie below the first bound of it.
+            start = self._start.take(group.take(tied)) - 1
+            ranks[tied] = _bisected(self._low, low, start, ranks.take(tied), self._step)
         return ranks
 
 

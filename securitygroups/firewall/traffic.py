@@ -28,10 +28,10 @@ Box = tuple[int, int, int, int, int, int]
 NO_PORT = MAX_PORT + 1
 """Where a packet without a port lies on the port axis: behind the last port. A rule without ports reaches up to it."""
 
-UNITS = 30_000_000
+UNITS = 24_000_000
 """Work that one question may cost, in about one second. A unit is one cell, painted and looked at."""
-GRID_CELLS = 20_000_000
-"""The largest piece that is painted at once."""
+GRID_CELLS = 8_000_000
+"""The largest piece that is painted at once: about a hundred megabytes for a moment."""
 _NODE_UNITS, _RULE_UNITS, _LEAF_UNITS, _SMALL_CELLS = 6_000, 50, 4_000, 4_096
 
 

@@ -3,13 +3,17 @@
 Imports firewall, models and words. Called by templates (a builtin library).
 """
 
+from typing import Any
+from urllib.parse import urlencode
+
 from django import template
 
 from securitygroups import words
 from securitygroups.firewall.decide import Decision, Step
-from securitygroups.firewall.values import Packet
+from securitygroups.firewall.values import ICMP, ICMPV6, Packet
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
+from securitygroups.packets import packet_json
 
 register = template.Library()
 RULES_A_PAGE = 100
@@ -79,3 +83,41 @@ def verdict_words(decision: Decision, packet: Packet) -> str:
 def rule_page(place: int) -> int:
     """The page of the group's rules on which this place is."""
     return (place - 1) // RULES_A_PAGE + 1
+
+
+@register.filter
+def packet_query(packet: Packet) -> str:
+    """The packet as the query of the packet test's address."""
+    fields = {name: value for name, value in packet_json(packet).items() if value is not None}
+    if isinstance(fields["protocol"], int):
+        fields |= {"number": fields["protocol"], "protocol": "number"}
+        if (packet.version == 6 and packet.protocol == ICMPV6) or (packet.version == 4 and packet.protocol == ICMP):
+            fields = {k: v for k, v in fields.items() if k != "number"} | {"protocol": "icmp"}
+    return urlencode(fields)
+
+
+@register.filter
+def in_the_way(trace: Any) -> str:
+    """Why the nearest accept misses the packet: every condition, in words."""
+    rule = trace.steps[trace.need.nearest - 1][1].rule
+    texts = [words.condition_text(condition, rule, trace.packet) for condition in trace.need.in_the_way]
+    return "; ".join(texts) or "a rule above it decides first"
+
+
+@register.filter
+def add_to(trace: Any, group: Any) -> str:
+    """The group that a rule for the packet would go into: the one of the deciding rule, else the tested or the first."""
+    if trace.deciding:
+        return str(trace.deciding.group_id)
+    if group:
+        return str(group.public_id)
+    return str(trace.steps[0][1].group_id) if trace.steps else ""
+
+
+@register.filter
+def add_query(trace: Any, group: Any) -> str:
+    """Add Rule filled in with the packet, at the place of the rule that drops it."""
+    fields = dict(trace.need.fields)
+    if trace.deciding:
+        fields["place"] = str(trace.deciding.place)
+    return urlencode(fields)

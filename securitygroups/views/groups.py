@@ -5,7 +5,7 @@ Imports access, operations, forms, web; called by urls. The rules of a group are
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,8 +13,11 @@ from django.views.decorators.http import require_safe
 
 from securitygroups import operations
 from securitygroups.access import Access, enter, find_group
+from securitygroups.firewall.documents import rules_from_json
+from securitygroups.firewall.values import RuleList
 from securitygroups.forms import GroupForm
-from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine, values
+from securitygroups.models import Attachment, GroupTemplate, Rule, SecurityGroup, VirtualMachine, values
+from securitygroups.starters import STARTERS
 from securitygroups.web import CONFLICT, FORM_INVALID, answer, numbered, page_or_form, take_refusal
 
 
@@ -52,11 +55,33 @@ def group_duplicate(request: HttpRequest, slug: str, group_id: str) -> HttpRespo
     return _create(request, access, find_group(access, group_id))
 
 
+def _start(access: Access, key: str) -> tuple[RuleList, str]:
+    """The rules that the chosen template begins with, and its name; nothing for one that is not on offer."""
+    for starter in STARTERS:
+        if starter.key == key:
+            return starter.rules, starter.name
+    pk = key.removeprefix("own-")
+    if key.startswith("own-") and pk.isdecimal() and len(pk) < 12:
+        own = _templates(access).filter(pk=int(pk)).first()
+        if own:
+            return rules_from_json(own.rules), own.name
+    return (), ""
+
+
+def _templates(access: Access) -> QuerySet[GroupTemplate]:
+    return GroupTemplate.objects.filter(Q(project=access.project) | Q(project=None))
+
+
 def _create(request: HttpRequest, access: Access, original: SecurityGroup | None) -> HttpResponse:
     initial = {"name": f"{original.name} copy", "description": original.description} if original else {}
     form = GroupForm(request.POST or None, initial=initial, instance=SecurityGroup(project=access.project))
+    chosen = request.POST.get("template", "") or request.GET.get("template", "")
     if request.method == "POST" and form.is_valid():
-        rules = values(list(original.rules.in_order())) if original else ()
+        rules, start = _start(access, chosen)
+        summary = f"Started from the template {start}, {len(rules)} rules." if start else ""
+        if original:
+            rules = values(list(original.rules.in_order()))
+            summary = f"Duplicated from {original.name}, {len(rules)} rules."
         try:
             group = operations.create_group(
                 project=access.project,
@@ -64,13 +89,20 @@ def _create(request: HttpRequest, access: Access, original: SecurityGroup | None
                 description=form.cleaned_data["description"],
                 rules=rules,
                 actor=access.user,
-                summary=f"Duplicated from {original.name}, {len(rules)} rules." if original else "",
+                summary=summary,
             )
             messages.success(request, f"{group.name} was created.")
             return redirect(group)
         except ValidationError as refusal:
             take_refusal(form, refusal)
-    context = {"form": form, "original": original, "group": original}
+    context = {
+        "form": form,
+        "original": original,
+        "group": original,
+        "starters": STARTERS,
+        "templates": [] if original else list(_templates(access)[:100]),
+        "chosen": chosen,
+    }
     return render(
         request, "securitygroups/group_form.html", context, status=FORM_INVALID if request.method == "POST" else 200
     )

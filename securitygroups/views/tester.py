@@ -1,71 +1,186 @@
-"""Test a packet, on a group and on a VM. The evaluator decides; this shows what it says.
+"""Test a packet, on a group, on a VM and between two VMs. The evaluator decides; this shows what it says.
 
-Imports access, forms, web and firewall; called by urls.
+Imports access, operations, packets, forms, web and firewall; called by urls.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
-from securitygroups.access import enter, find_group, find_machine
-from securitygroups.firewall.decide import decide
-from securitygroups.forms import PacketForm
-from securitygroups.models import Rule, VirtualMachine, effective_rules, values
+from securitygroups.access import SUPPORT, Access, enter, find_group, find_machine
+from securitygroups.firewall.decide import Decision, Step, decide
+from securitygroups.firewall.documents import rules_from_stored
+from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.values import Packet, Rule, address_text
+from securitygroups.forms import CaseForm, PacketForm
+from securitygroups.models import GroupRevision, MachineRevision, SecurityGroup, VirtualMachine, effective_rules
+from securitygroups.packets import Need, read_line, what_accept_needs
 from securitygroups.web import FORM_INVALID, answer
 
-TRACE_LIMIT = 1_000
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One rule of a list that is tested: the value, and where it stands."""
+
+    rule: Rule
+    group: str
+    group_id: str
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A decision with where its rules stand, for the page."""
+
+    title: str
+    decision: Decision
+    packet: Packet
+    steps: list[tuple[Step, Line]]
+    deciding: Line | None
+    need: Need | None
+
+
+def lines_of_group(group: SecurityGroup) -> list[Line]:
+    return [Line(row.as_value(), group.name, group.public_id, row.position) for row in group.rules.in_order()]
+
+
+def lines_of_machine(machine: VirtualMachine) -> list[Line]:
+    return [Line(row.as_value(), row.group.name, row.group.public_id, row.position) for row in effective_rules(machine)]
+
+
+def _lines_at(group: SecurityGroup, moment: datetime) -> list[Line]:
+    """The group's list as it was at a moment; empty before it was made."""
+    revision = GroupRevision.objects.filter(group=group, at__lte=moment).order_by("-number").first()
+    rules = rules_from_stored(revision.rules) if revision else ()
+    return [Line(rule, group.name, group.public_id, place) for place, rule in enumerate(rules, 1)]
+
+
+def _machine_lines_at(machine: VirtualMachine, moment: datetime) -> list[Line]:
+    """The VM's effective list as it was at a moment: the groups it had then, each with the rules it had then."""
+    revision = MachineRevision.objects.filter(machine=machine, at__lte=moment).order_by("-number").first()
+    ids = [group["id"] for group in revision.groups] if revision else []
+    groups = {group.public_id: group for group in SecurityGroup.objects.filter(public_id__in=ids)}
+    return [line for public_id in ids for line in _lines_at(groups[public_id], moment)]
+
+
+def _trace(title: str, lines: Sequence[Line], packet: Packet) -> Traced:
+    rules = [line.rule for line in lines]
+    decision = decide(rules, packet)
+    need = what_accept_needs(rules, packet, decision.rule) if decision.action is Action.DROP else None
+    steps = [(step, lines[step.place - 1]) for step in decision.steps]
+    deciding = lines[decision.rule - 1] if decision.rule else None
+    return Traced(title, decision, packet, steps, deciding, need)
 
 
 def _initial(request: HttpRequest, machine: VirtualMachine | None) -> dict[str, Any]:
-    """What the address bar says, and the VM's own address where it says nothing."""
+    """What the address bar or a pasted line says, and the VM's own address where they say nothing."""
     initial: dict[str, Any] = {"direction": "in", "protocol": "tcp"}
     initial |= {name: request.GET[name] for name in PacketForm.base_fields if name in request.GET}
+    pasted = read_line(request.GET.get("line", ""))
+    initial |= pasted
     if machine:
-        own = "destination" if initial["direction"] == "in" else "source"
-        other = initial.get("source" if own == "destination" else "destination", "")
-        initial.setdefault(own, (machine.ipv6 if ":" in other else machine.ipv4) or machine.ipv6 or "")
+        if pasted and pasted.get("source") in machine.addresses:
+            initial["direction"] = "out"
+        own, other = ("destination", "source") if initial["direction"] == "in" else ("source", "destination")
+        if not initial.get(own):
+            family = machine.ipv6 if ":" in initial.get(other, "") else machine.ipv4
+            initial[own] = family or machine.ipv6 or machine.ipv4 or ""
     return initial
 
 
-def _test(
-    request: HttpRequest, rows: list[Rule], context: dict[str, Any], machine: VirtualMachine | None = None
+def _moment(request: HttpRequest) -> datetime | None:
+    """The time of ?at=, UTC; None where there is none or it is no time."""
+    try:
+        moment = parse_datetime(request.GET.get("at", ""))
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if timezone.is_naive(moment) else moment
+
+
+def _answer(
+    request: HttpRequest,
+    access: Access,
+    context: dict[str, Any],
+    trace: Any,
+    machine: VirtualMachine | None = None,
 ) -> HttpResponse:
-    asked = "test" in request.GET
+    """The form, and with ?test the answer. `trace` gives the traces of a packet."""
+    line = request.GET.get("line", "")
+    asked = "test" in request.GET and not ("read" in request.GET and line)
     form = PacketForm(request.GET) if asked else PacketForm(initial=_initial(request, machine))
     status = 200
     if asked and form.is_valid():
-        decision = decide(values(rows), form.packet)
-        steps = [{"step": step, "row": rows[step.place - 1]} for step in decision.steps]
-        context |= {
-            "decision": decision,
-            "packet": form.packet,
-            "steps": steps,
-            "deciding": rows[decision.rule - 1] if decision.rule else None,
-        }
+        context["traces"] = trace(form.packet)
+        context["case_form"] = CaseForm() if access.role == SUPPORT else None
+        context["sent"] = [(name, text) for name, text in request.GET.items() if name in PacketForm.base_fields]
     elif asked:
         status = FORM_INVALID
-    return answer(
-        request, "securitygroups/test.html", "securitygroups/_test.html", context | {"form": form}, status=status
-    )
+    context |= {
+        "form": form,
+        "line": line,
+        "unread": bool(line) and not asked and not read_line(line),
+        "address": request.META.get("REMOTE_ADDR", ""),
+        "at": request.GET.get("at", ""),
+        "moment": _moment(request),
+        "own_place": "source" if form["direction"].value() == "in" else "destination",
+    }
+    return answer(request, "securitygroups/test.html", "securitygroups/_test.html", context, status=status)
 
 
 @require_safe
 def group_test(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """A packet against the group's list, as it is or as it was ?at=."""
     access = enter(request, slug)
     group = find_group(access, group_id)
-    rows = list(group.rules.in_order())
-    for row in rows:
-        row.group = group
-    context = {"group": group, "tab": "test", "total": len(rows), "machine_count": group.attachments.count()}
-    return _test(request, rows, context)
+    moment = _moment(request)
+    lines = _lines_at(group, moment) if moment else lines_of_group(group)
+    context = {"group": group, "tab": "test", "target": group, "machine_count": group.attachments.count()}
+    return _answer(request, access, context, lambda packet: [_trace("", lines, packet)])
+
+
+def _other(machine: VirtualMachine, packet: Packet, access: Access) -> VirtualMachine | None:
+    """The project's VM at the other end of the packet, if there is one."""
+    end = packet.source if packet.direction is Direction.IN else packet.destination
+    if packet.version is None or end is None:
+        return None
+    column = f"ipv{packet.version}"
+    others = VirtualMachine.objects.live().filter(project=access.project, **{column: address_text(packet.version, end)})
+    return others.exclude(pk=machine.pk).first()  # type: ignore[no-any-return]
 
 
 @require_safe
 def machine_test(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
+    """A packet against the VM's effective list. Between two VMs of the project both lists are asked: the sender's Out
+    list, then the receiver's In list."""
     access = enter(request, slug)
     machine = find_machine(access, machine_id)
-    rows = effective_rules(machine)
-    for row in rows:
-        row.group.project = access.project
-    return _test(request, rows, {"machine": machine, "tab": "test", "total": len(rows)}, machine)
+    moment = _moment(request)
+
+    def lines(vm: VirtualMachine) -> list[Line]:
+        return _machine_lines_at(vm, moment) if moment else lines_of_machine(vm)
+
+    def trace(packet: Packet) -> list[Traced]:
+        other = _other(machine, packet, access)
+        if other is None:
+            return [_trace("", lines(machine), packet)]
+        sender, receiver = (other, machine) if packet.direction is Direction.IN else (machine, other)
+        ends = (Direction.OUT, sender), (Direction.IN, receiver)
+        return [
+            _trace(f"{direction.label} of {vm.name}", lines(vm), _turned(packet, direction)) for direction, vm in ends
+        ]
+
+    context = {"machine": machine, "target": machine, "tab": "test"}
+    return _answer(request, access, context, trace, machine)
+
+
+def _turned(packet: Packet, direction: Direction) -> Packet:
+    """The same packet as the VM at its other end sees it."""
+    return replace(packet, direction=direction)

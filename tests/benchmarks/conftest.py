@@ -1,6 +1,6 @@
 """The table of ratios that a benchmark run prints at its end: ours against a peer, same machine, same run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -24,17 +24,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def ratio(request: pytest.FixtureRequest) -> Ratio:
+def ratio(request: pytest.FixtureRequest) -> Iterator[Ratio]:
     """ratio(name, ours, theirs, target): take a row for the table; times are seconds for the same work.
+
+    The test fails at its end where a target was missed.
 
     For a limit instead of a peer, `theirs` is the limit and `target` is 1.
     """
-    rows = request.config.stash[_ROWS]
+    rows: list[Row] = []
 
     def take(name: str, ours: float, theirs: float, target: float) -> None:
         rows.append(Row(name, ours, theirs, target))
 
-    return take
+    yield take
+    request.config.stash[_ROWS] += rows
+    missed = [row.name for row in rows if row.theirs < row.target * row.ours]
+    assert not missed, f"missed: {'; '.join(missed)}"
 
 
 def _time(seconds: float) -> str:

@@ -8,6 +8,7 @@ pairs of terms only.
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -43,6 +44,21 @@ def inbound(random: Random, size: int) -> Rules:
     while len(found) < size:
         found += [r for r in tight(random, size) if r.direction is Direction.IN and r.protocol in {"tcp", "udp"}]
     return tuple(found[:size])
+
+
+def with_unions(rules: Rules) -> Rules:
+    """The list with every 25th rule split in halves of its addresses, and itself at the end: dead by the two together."""
+    split = []
+    for place, one in enumerate(rules):
+        source = one.source
+        assert source is not None
+        if place % 25 or source.first == source.last:
+            split.append(one)
+            continue
+        middle = (source.first + source.last + 1) // 2
+        split += [replace(one, source=Network(source.version, at, source.prefix + 1)) for at in (source.first, middle)]
+        split.append(one)
+    return tuple(split[: len(rules)])
 
 
 def packets(random: Random, rules: Rules, amount: int) -> list[Packet]:
@@ -122,7 +138,7 @@ def test_trace(ratio: Ratio) -> None:
 def test_dead_rules(ratio: Ratio, size: int, target: int) -> None:
     """Exact with unions, against pairs."""
     random = Random(2)
-    rules = inbound(random, size)
+    rules = with_unions(inbound(random, size))
     policy = aerleon_policy(rules)
     terms = policy.filters[0][1]  # type: ignore[attr-defined]
     found = dead_rules(rules)

@@ -32,8 +32,5 @@ class Command(BaseCommand):
     def show(self) -> None:
         """Say what runs, and where."""
         here, status = database.place(), database.status()
-        if status.pid is None:
-            self.stdout.write("The database server is not running.")
-        else:
-            self.stdout.write(f"The database server is running, process {status.pid}.")
-        self.stdout.write(f"Data: {here.data}\nLog: {here.log}\nSocket: {here.socket}")
+        runs = "is not running" if status.pid is None else f"is running, process {status.pid}"
+        self.stdout.write(f"The database server {runs}.\nData: {here.data}\nLog: {here.log}\nSocket: {here.socket}")

@@ -1,5 +1,6 @@
 """`manage.py demo`: the panel with example data on this machine, from nothing to a page that answers."""
 
+import ctypes
 import errno
 import http.client
 import os
@@ -180,12 +181,17 @@ def web_server(listener: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
     """The production web server on the port that is already ours, stopped with all its workers at the end."""
     number = listener.fileno()
     command = [sys.executable, "-m", "gunicorn", "karenpanel.wsgi", "--bind", f"fd://{number}"]
-    command += ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--graceful-timeout", "5"]
+    command += ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--graceful-timeout", "2"]
     command += ["--preload", "--no-control-socket", "--log-level", "warning"]
     environment = {key: value for key, value in os.environ.items() if key != "GUNICORN_CMD_ARGS"}
     # In a session of its own: Ctrl-C reaches every process of the terminal's, and the order of ending is ours to keep.
     server = subprocess.Popen(
-        command, pass_fds=[number], cwd=settings.BASE_DIR, env=environment, start_new_session=True
+        command,
+        pass_fds=[number],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=end_with_parent,
     )
     try:
         # From here on the port is the web server's alone, and free when it ends.
@@ -198,6 +204,12 @@ def web_server(listener: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+
+
+def end_with_parent() -> None:
+    """Even when this command is killed, its web server ends and the port is free again, where the system is Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG in <linux/prctl.h>
 
 
 def wait_until_ready(server: "subprocess.Popen[bytes]", port: int) -> None:

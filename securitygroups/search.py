@@ -1,0 +1,85 @@
+"""The support desk's one search box: decides by the shape of what was typed, and asks indexes only.
+
+Imports models and firewall. Called by the support views.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
+
+from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_network
+from securitygroups.models import Project, Rule, SecurityGroup, SupportCase, User, VirtualMachine
+
+LIMIT = 25
+"""Rows shown of each kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Results of one kind; `more` tells that there are further ones."""
+
+    kind: str
+    rows: list[Any]
+    more: bool
+
+
+def _some(kind: str, rows: QuerySet[Any]) -> Found:
+    found = list(rows[: LIMIT + 1])
+    return Found(kind, found[:LIMIT], len(found) > LIMIT)
+
+
+def _named(rows: QuerySet[Any], text: str, column: str = "name") -> QuerySet[Any]:
+    """Rows whose name begins with the text: what a prefix index can answer over all projects."""
+    return rows.alias(lower_name=Lower(column)).filter(lower_name__startswith=text.lower())
+
+
+def _network(text: str) -> Network | None:
+    try:
+        return parse_network(text)
+    except Refused:
+        return None
+
+
+def _by_address(network: Network) -> list[Found]:
+    machines = VirtualMachine.objects.live().select_related("project")
+    column = f"ipv{network.version}"
+    first, last = address_text(network.version, network.first), address_text(network.version, network.last)
+    if network.prefix == BITS[network.version]:
+        machines = machines.filter(**{column: first})
+    else:
+        machines = machines.filter(**{f"{column}__gte": first, f"{column}__lte": last})
+    rules = Rule.objects.filter(group__deleted_at=None).select_related("group__project")
+    covering = rules.filter(Q(source__covers=network) | Q(destination__covers=network))
+    return [_some("Virtual Machines", machines.order_by(column)), _some("Rules that cover it", covering)]
+
+
+def search(text: str) -> list[Found]:
+    """An address or network finds VMs and rules; a public id, e-mail, user name, project, VM or group name finds those."""
+    text = text.strip()[:200]
+    if not text or "\x00" in text:
+        return []
+    network = _network(text)
+    if network is not None:
+        return [found for found in _by_address(network) if found.rows]
+    groups = SecurityGroup.objects.live().select_related("project")
+    machines = VirtualMachine.objects.live().select_related("project")
+    lowered = text.lower()
+    if lowered.startswith("sg-") and (rows := list(groups.filter(public_id=lowered))):
+        return [Found("Security Groups", rows, False)]
+    if lowered.startswith("vm-") and (rows := list(machines.filter(public_id=lowered))):
+        return [Found("Virtual Machines", rows, False)]
+    if lowered.startswith("case-"):
+        cases = list(SupportCase.objects.select_related("project").filter(public_id=lowered))
+        return [Found("Cases", cases, False)] if cases else []
+    people = User.objects.alias(lower_email=Lower("email")).filter(
+        Q(lower_email=lowered) | Q(username=text) | Q(username=lowered)
+    )
+    found = [
+        _some("People", people.prefetch_related("memberships__project")),
+        _some("Projects", Project.objects.filter(Q(slug__startswith=lowered) | Q(name__istartswith=text))),
+        _some("Virtual Machines", _named(machines, text).order_by("name")),
+        _some("Security Groups", _named(groups, text).order_by("name")),
+    ]
+    return [kind for kind in found if kind.rows]

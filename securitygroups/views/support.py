@@ -1,0 +1,158 @@
+"""The support desk: search, the door with its reason, cases. Cases are read by customers too.
+
+Imports access, operations, search, forms, web; called by urls.
+"""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from securitygroups import operations
+from securitygroups.access import SUPPORT, enter, find_case, find_group, find_machine, is_support
+from securitygroups.firewall.decide import decide
+from securitygroups.firewall.documents import packet_from_json, rule_from_json
+from securitygroups.firewall.values import Rule as RuleValue
+from securitygroups.forms import CaseForm, NoteForm, PacketForm, VisitForm
+from securitygroups.models import Project, SupportCase, SupportVisit, User, effective_rules, values
+from securitygroups.packets import packet_json
+from securitygroups.search import search
+from securitygroups.web import FORM_INVALID, answer, numbered, page_or_form, take_refusal
+
+
+def _staff(request: HttpRequest) -> User:
+    """The support member who asks, or 404: the desk does not exist for anybody else."""
+    if not is_support(request.user) or not isinstance(request.user, User):
+        raise Http404
+    return request.user
+
+
+@require_safe
+def support(request: HttpRequest) -> HttpResponse:
+    staff = _staff(request)
+    query = request.GET.get("q", "").strip()
+    visits = SupportVisit.objects.filter(staff=staff).select_related("project")[:10]
+    context = {"query": query, "found": search(query) if query else [], "visits": visits}
+    return answer(request, "securitygroups/support.html", "securitygroups/_found.html", context)
+
+
+@page_or_form
+def support_enter(request: HttpRequest, slug: str) -> HttpResponse:
+    """Name a reason and a ticket, and the project's pages open read-only for half an hour."""
+    staff = _staff(request)
+    project = Project.objects.filter(slug=slug).first()
+    if project is None:
+        raise Http404
+    form = VisitForm(request.POST or None)
+    target = request.POST.get("next") or request.GET.get("next", "")
+    if request.method == "POST" and form.is_valid():
+        try:
+            operations.open_visit(project=project, staff=staff, **form.cleaned_data)
+            safe = target.startswith("/p/") and url_has_allowed_host_and_scheme(target, None)
+            return redirect(target if safe else project.get_absolute_url())
+        except ValidationError as refusal:
+            take_refusal(form, refusal)
+    context = {"form": form, "door": project, "next": target, "minutes": operations.VISIT_MINUTES}
+    status = FORM_INVALID if request.method == "POST" else 200
+    return render(request, "securitygroups/support_enter.html", context, status=status)
+
+
+@require_POST
+def case_open(request: HttpRequest, slug: str) -> HttpResponse:
+    """Freeze a packet test. Support's own record, so not one of the writes that its read-only view refuses."""
+    staff = _staff(request)
+    access = enter(request, slug, support_writes=True)
+    if access.visit is None:
+        raise PermissionDenied("Only support staff open cases.")
+    packet, target = PacketForm(request.POST), request.POST.get("target", "")
+    machine = find_machine(access, target) if target.startswith("vm-") else None
+    group = None if machine else find_group(access, target)
+    form = CaseForm(request.POST)
+    if not packet.is_valid() or not form.is_valid():
+        messages.error(request, "No case was opened: test a packet first, and keep the note under 4,000 characters.")
+        return redirect(machine or group or access.project)
+    rows = (
+        effective_rules(machine) if machine else list(group.rules.in_order().select_related("group")) if group else []
+    )
+    decision = decide(values(rows), packet.packet)
+    case = operations.open_case(
+        project=access.project,
+        packet=packet_json(packet.packet),
+        rows=rows,
+        verdict=decision.action.value,
+        rule=decision.rule,
+        staff=staff,
+        ticket=access.visit.ticket,
+        note=form.cleaned_data["note"],
+        machine=machine,
+        group=group,
+    )
+    messages.success(request, f"{case.public_id} was opened. Its address is good for the customer too.")
+    return redirect(case)
+
+
+@require_safe
+def cases(request: HttpRequest, slug: str) -> HttpResponse:
+    access = enter(request, slug)
+    rows = SupportCase.objects.filter(project=access.project).select_related("machine", "group").defer("rules")
+    return render(request, "securitygroups/cases.html", {"page": numbered(request, rows)})
+
+
+def _frozen(case: SupportCase) -> tuple[list[RuleValue], list[dict[str, object]]]:
+    """The case's list as values, and where each rule stood."""
+    origins = [stored["group"] for stored in case.rules]
+    rules = [rule_from_json({key: value for key, value in stored.items() if key != "group"}) for stored in case.rules]
+    return rules, origins
+
+
+@require_safe
+def case(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
+    """The frozen answer, and beside it the same packet against the list as it is now."""
+    access = enter(request, slug)
+    frozen = find_case(access, case_id)
+    rules, origins = _frozen(frozen)
+    packet = packet_from_json(frozen.packet)
+    decision = decide(rules, packet)
+    gone = frozen.machine.deleted_at if frozen.machine else frozen.group.deleted_at if frozen.group else None
+    rows = []
+    if not gone:
+        rows = (
+            effective_rules(frozen.machine)
+            if frozen.machine
+            else list(frozen.group.rules.in_order())
+            if frozen.group
+            else []
+        )
+    now = None if gone else decide(values(rows), packet)
+    context = {
+        "case": frozen,
+        "packet": packet,
+        "decision": decision,
+        "steps": list(zip(decision.steps, origins, strict=True)),
+        "now": now,
+        "now_rule": rows[now.rule - 1] if now and now.rule else None,
+        "notes": frozen.notes.all(),
+        "form": NoteForm(),
+        "can_note": access.role == SUPPORT or access.can_edit,
+    }
+    return render(request, "securitygroups/case.html", context)
+
+
+@require_POST
+def case_note(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
+    """Staff and the customer's editors write to a case."""
+    access = enter(request, slug, support_writes=True)
+    if access.role != SUPPORT and not access.can_edit:
+        raise PermissionDenied("You can read this case, but not write to it. Ask an owner for the editor role.")
+    frozen = find_case(access, case_id)
+    form = NoteForm(request.POST)
+    if form.is_valid():
+        operations.add_note(
+            case=frozen, author=access.user, text=form.cleaned_data["text"], by_staff=access.role == SUPPORT
+        )
+        messages.success(request, "The note was added.")
+    else:
+        messages.error(request, "The note was not added: type up to 4,000 characters.")
+    return redirect(frozen)

@@ -1,0 +1,372 @@
+"""Who may do what, for every address of the panel.
+
+The addresses are read from the URL configuration, so that a new one fails here until RIGHTS says who may open it.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from securitygroups import operations
+from securitygroups.models import Membership, Project, Role, SecurityGroup, User, VirtualMachine
+from tests.conftest import SignIn
+from tests.factories import make_group, make_machine, make_project, make_user
+
+OWNERS = frozenset({"alice"})
+EDITORS = OWNERS | {"erin"}
+MEMBERS = EDITORS | {"bob"}
+OUTSIDERS = frozenset({"charlie", "staff", "admin"})
+EVERYBODY = MEMBERS | OUTSIDERS
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Who gets an answer to GET and to POST; None where the method is wrong. `public`: also without signing in."""
+
+    get: frozenset[str] | None = None
+    post: frozenset[str] | None = None
+    public: bool = False
+
+
+LOOK = Rights(get=MEMBERS)
+WRITE = Rights(get=EDITORS, post=EDITORS)
+SEND = Rights(post=EDITORS)
+ACCOUNT = Rights(get=EVERYBODY, post=EVERYBODY)
+
+RIGHTS = {
+    "healthz": Rights(get=EVERYBODY, public=True),
+    "account_login": Rights(get=EVERYBODY, post=EVERYBODY, public=True),
+    "account_logout": ACCOUNT,
+    "account_change_password": ACCOUNT,
+    "account_reauthenticate": ACCOUNT,
+    "home": Rights(get=EVERYBODY),
+    "help": Rights(get=EVERYBODY),
+    "overview": LOOK,
+    "activity": LOOK,
+    "members": Rights(get=MEMBERS, post=OWNERS),
+    "member_role": Rights(post=OWNERS),
+    "member_remove": Rights(get=OWNERS, post=OWNERS),
+    "groups": LOOK,
+    "project_rules": LOOK,
+    "group_create": WRITE,
+    "group_import_new": WRITE,
+    "group": LOOK,
+    "group_edit": WRITE,
+    "group_duplicate": WRITE,
+    "group_delete": WRITE,
+    "group_machines": LOOK,
+    "group_test": LOOK,
+    "group_undo": SEND,
+    "group_history": LOOK,
+    "group_revision": LOOK,
+    "group_restore": WRITE,
+    "group_import": WRITE,
+    "group_export": LOOK,
+    "rule_add": WRITE,
+    "rule_drop": SEND,
+    "rules_bulk": SEND,
+    "rule_edit": WRITE,
+    "rule_move": WRITE,
+    "rule_delete": WRITE,
+    "rule_fix": WRITE,
+    "rule_change": SEND,
+    "machines": LOOK,
+    "machine_create": WRITE,
+    "machine": LOOK,
+    "machine_settings": WRITE,
+    "machine_delete": WRITE,
+    "machine_test": LOOK,
+    "machine_history": LOOK,
+}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# What a person who is let in may be told: shown, done, to be corrected, or changed by somebody else meanwhile.
+LET_IN = {200, 302, 409, 422}
+
+
+def patterns(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, set[str]]]:
+    """(name, names of its parameters) of every address below the resolver, the admin's apart."""
+    for entry in resolver.url_patterns:
+        route = before + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            if entry.namespace != "admin":
+                yield from patterns(entry, route)
+        elif isinstance(entry, URLPattern):
+            assert entry.name, f"{route} has no name"
+            yield entry.name, set(re.findall(r"<(?:\w+:)?(\w+)>", route))
+
+
+ADDRESSES = dict(patterns(get_resolver()))
+
+
+def test_every_address_says_here_who_may_open_it() -> None:
+    assert set(ADDRESSES) == set(RIGHTS)
+
+
+@dataclass
+class Stage:
+    """The cast in their browsers, and the parameters that lead to alice's things."""
+
+    browsers: dict[str, Client]
+    parameters: dict[str, str | int]
+
+    def url(self, name: str, **instead: str | int) -> str:
+        kwargs = {parameter: (self.parameters | instead)[parameter] for parameter in ADDRESSES[name]}
+        return reverse(name, kwargs=kwargs)
+
+
+@pytest.fixture
+def stage(
+    sign_in: SignIn,
+    alice: User,
+    erin: User,
+    bob: User,
+    charlie: User,
+    staff: User,
+    admin: User,
+    project: Project,
+    group: SecurityGroup,
+    machine: VirtualMachine,
+) -> Stage:
+    other = operations.add_member(project=project, user=make_user("dora"), role=Role.VIEWER, actor=alice)
+    return Stage(
+        {user.username: sign_in(user) for user in (alice, erin, bob, charlie, staff, admin)},
+        {
+            "slug": project.slug,
+            "group_id": group.public_id,
+            "machine_id": machine.public_id,
+            "uid": group.rules.in_order()[1].uid,
+            "do": "down",
+            "mend": "remove",
+            "kind": "json",
+            "number": 1,
+            "pk": other.pk,
+        },
+    )
+
+
+@contextmanager
+def taken_back() -> Iterator[None]:
+    """What is written inside is taken back, so that the next request finds everything as it was."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def expected(rights: Rights, who: str, method: str) -> set[int]:
+    may = rights.get if method in ("GET", "HEAD") else rights.post if method == "POST" else None
+    if may is None:
+        return {405}
+    if who in may:
+        return LET_IN
+    return {403} if who in MEMBERS else {404}
+
+
+@pytest.mark.parametrize("name", RIGHTS)
+def test_each_address_answers_each_person_and_method_as_it_should(name: str, stage: Stage) -> None:
+    url = stage.url(name)
+    for who, browser in stage.browsers.items():
+        for method in METHODS:
+            with taken_back():
+                response = browser.generic(method, url)
+            assert response.status_code in expected(RIGHTS[name], who, method), f"{who}: {method} {url}"
+            if response.status_code == 405:
+                assert method not in response["Allow"]
+
+
+@pytest.mark.parametrize("name", RIGHTS)
+def test_nobody_gets_anywhere_without_signing_in(name: str, stage: Stage, client: Client) -> None:
+    url = stage.url(name)
+    if RIGHTS[name].public:
+        assert client.get(url).status_code == 200
+        return
+    for method in METHODS:
+        response = client.generic(method, url)
+        assert response.status_code == 302, f"{method} {url}"
+        assert response["Location"] == f"/sign-in/?next={url}"
+        # A part of a page would swap the sign-in page into a table, so htmx is told to go there.
+        part = client.generic(method, url, headers={"HX-Request": "true"})
+        assert part.status_code == 204
+        assert part["HX-Redirect"] == f"/sign-in/?next={url}"
+        assert "no-store" in part["Cache-Control"]
+
+
+# ── Never a hint ──────────────────────────────────────────────────────────────
+
+IN_A_PROJECT = [name for name, parameters in ADDRESSES.items() if "slug" in parameters]
+
+
+def without_request_id(body: bytes) -> str:
+    return re.sub(r"<code>[0-9a-f]{12}</code>", "", body.decode())
+
+
+@pytest.mark.parametrize("name", IN_A_PROJECT)
+def test_a_stranger_cannot_tell_what_exists_from_what_does_not(name: str, stage: Stage) -> None:
+    method = "GET" if RIGHTS[name].get else "POST"
+    nothing = {"slug": "no-such-project", "group_id": "sg-0000000000", "machine_id": "vm-0000000000", "uid": "0" * 12}
+    for who in OUTSIDERS:
+        real = stage.browsers[who].generic(method, stage.url(name))
+        made_up = stage.browsers[who].generic(method, stage.url(name, **nothing, pk=2**62))
+        assert real.status_code == made_up.status_code == 404
+        assert without_request_id(real.content) == without_request_id(made_up.content)
+        assert "Shop" not in real.content.decode()
+        assert set(real.headers) == set(made_up.headers)
+
+
+@pytest.mark.parametrize("name", IN_A_PROJECT)
+def test_things_of_another_project_are_not_found_in_this_one(name: str, stage: Stage, bakery: Project) -> None:
+    """alice's project, where she may do everything, with the group, VM or membership of charlie's project."""
+    oven = make_group(bakery, "oven", ["accept in tcp 99"])
+    theirs = {
+        "group_id": oven.public_id,
+        "machine_id": make_machine(bakery, "oven-1", [oven]).public_id,
+        "pk": bakery.memberships.get().pk,
+    }
+    for parameter in ADDRESSES[name] & theirs.keys():
+        for method, may in (("GET", RIGHTS[name].get), ("POST", RIGHTS[name].post)):
+            if may is not None:
+                response = stage.browsers["alice"].generic(method, stage.url(name, **{parameter: theirs[parameter]}))
+                assert response.status_code == 404, f"{method} with charlie's {parameter}"
+                assert "oven" not in response.content.decode()
+    oven.refresh_from_db()
+    assert (oven.revision, oven.deleted_at) == (1, None)
+
+
+def test_being_a_member_of_both_projects_does_not_mix_them_up(stage: Stage, alice: User) -> None:
+    cafe = make_project(alice, "Cafe")
+    menu = make_group(cafe, "menu", ["accept in tcp 99"])
+    for name in ADDRESSES:
+        if "group_id" in ADDRESSES[name]:
+            method = "GET" if RIGHTS[name].get else "POST"
+            assert stage.browsers["alice"].generic(method, stage.url(name, group_id=menu.public_id)).status_code == 404
+    menu.refresh_from_db()
+    assert (menu.revision, menu.deleted_at) == (1, None)
+
+
+@pytest.mark.parametrize("name", [name for name in IN_A_PROJECT if {"group_id", "machine_id"} & ADDRESSES[name]])
+def test_what_was_deleted_is_found_by_nobody(
+    name: str, stage: Stage, alice: User, group: SecurityGroup, machine: VirtualMachine
+) -> None:
+    operations.delete_machine(machine=machine, actor=alice)
+    operations.delete_group(group=group, base=1, actor=alice)
+    for method, may in (("GET", RIGHTS[name].get), ("POST", RIGHTS[name].post)):
+        if may is not None:
+            assert stage.browsers["alice"].generic(method, stage.url(name)).status_code == 404
+
+
+@pytest.mark.parametrize("name", [name for name in IN_A_PROJECT if "uid" in ADDRESSES[name]])
+def test_a_rule_of_another_group_is_not_found_in_this_one(name: str, stage: Stage, project: Project) -> None:
+    other = make_group(project, "other", ["accept in tcp 99"])
+    url = stage.url(name, uid=other.rules.get().uid)
+    browser = stage.browsers["alice"]
+    if RIGHTS[name].get:
+        # A repair that is not offered any more leads back to the list, which says so.
+        response = browser.get(url)
+        assert response.status_code == (302 if name == "rule_fix" else 404)
+    # What somebody sends about a rule that is gone is a conflict: they had it before their eyes.
+    assert browser.post(url, {"base": 1, "position": 1}).status_code == 409
+    other.refresh_from_db()
+    assert other.revision == 1
+
+
+# ── Membership ────────────────────────────────────────────────────────────────
+
+
+def test_a_viewer_is_told_who_can_give_more_rights(stage: Stage) -> None:
+    page = stage.browsers["bob"].get(stage.url("rule_add")).content.decode()
+    assert "You can look at this project and test packets, but not change it." in page
+    assert "Ask an owner for the editor role." in page
+    page = stage.browsers["erin"].post(stage.url("members"), {"person": "charlie", "role": "viewer"}).content.decode()
+    assert "Only owners of the project can change its members" in page
+
+
+def test_a_viewer_changes_nothing_however_complete_the_form_is(stage: Stage, group: SecurityGroup) -> None:
+    complete = {
+        "base": 1, "action": "accept", "direction": "in", "protocol": "tcp", "place": 1, "enabled": "on", "name": "x",
+        "role": "owner", "person": "bob", "position": 1, "rule": stage.parameters["uid"], "do": "off",
+    }  # fmt: skip
+    for name in IN_A_PROJECT:
+        if RIGHTS[name].post:
+            assert stage.browsers["bob"].post(stage.url(name), complete).status_code == 403, name
+    group.refresh_from_db()
+    assert (group.revision, group.name, group.deleted_at) == (1, "web", None)
+    assert Membership.objects.get(user__username="bob").role == Role.VIEWER
+
+
+def test_everybody_may_leave_and_is_out_at_once(stage: Stage, project: Project) -> None:
+    for who in ("bob", "erin"):
+        mine = project.memberships.get(user__username=who).pk
+        assert stage.browsers[who].get(stage.url("member_remove", pk=mine)).status_code == 200
+        assert stage.browsers[who].post(stage.url("member_remove", pk=mine)).status_code == 302
+        assert stage.browsers[who].get(stage.url("overview")).status_code == 404
+
+
+def test_who_is_removed_or_given_less_feels_it_with_the_next_request(stage: Stage, project: Project) -> None:
+    erin = project.memberships.get(user__username="erin")
+    assert stage.browsers["erin"].get(stage.url("group_edit")).status_code == 200
+    assert stage.browsers["alice"].post(stage.url("member_role", pk=erin.pk), {"role": "viewer"}).status_code == 302
+    assert stage.browsers["erin"].get(stage.url("group_edit")).status_code == 403
+    assert stage.browsers["alice"].post(stage.url("member_remove", pk=erin.pk)).status_code == 302
+    assert stage.browsers["erin"].get(stage.url("group")).status_code == 404
+
+
+def test_who_is_switched_off_is_signed_out_everywhere(stage: Stage, erin: User) -> None:
+    erin.is_active = False
+    erin.save()
+    response = stage.browsers["erin"].get(stage.url("group"))
+    assert response.status_code == 302
+    assert response["Location"].startswith("/sign-in/")
+
+
+# ── The admin ─────────────────────────────────────────────────────────────────
+
+
+def admin_addresses() -> list[str]:
+    """Every address of the admin, with numbers and words that fit its parameters."""
+    urls = []
+    for prefix, (route, resolver) in get_resolver().namespace_dict.items():
+        assert prefix == "admin"
+        for key in resolver.reverse_dict:
+            for options in resolver.reverse_dict.getlist(key):
+                for template, parameters in options[0]:
+                    values = {parameter: "securitygroups" if parameter == "app_label" else "1" for parameter in parameters}
+                    urls.append(f"/{route}{template % values}")
+    return sorted(set(urls) - {"/admin/login/", "/admin/logout/"})
+
+
+def test_the_admin_is_closed_to_everybody_who_is_not_of_the_staff(stage: Stage, client: Client) -> None:
+    urls = admin_addresses()
+    assert len(urls) > 40
+    for url in urls:
+        response = client.get(url)
+        assert (response.status_code, response["Location"].split("?")[0]) == (302, "/sign-in/"), url
+        for who in MEMBERS | {"charlie"}:
+            # The catch-all at the end only adds slashes.
+            response = stage.browsers[who].get(url)
+            assert response.status_code == 302, f"{who} {url}"
+            assert response["Location"].startswith("/admin/login/?next="), f"{who} {url}"
+    page = stage.browsers["alice"].get("/admin/", follow=True)
+    assert page.status_code == 403
+
+
+def test_staff_without_permissions_see_nothing_in_the_admin(stage: Stage, group: SecurityGroup) -> None:
+    for url in ("/admin/securitygroups/project/", f"/admin/securitygroups/securitygroup/{group.pk}/change/"):
+        assert stage.browsers["staff"].get(url).status_code == 403
+    assert "Shop" not in stage.browsers["staff"].get("/admin/").content.decode()
+
+
+def test_a_support_permission_gives_no_right_to_change(stage: Stage, staff: User, group: SecurityGroup) -> None:
+    assert staff.has_perm("securitygroups.support")
+    assert not staff.has_perm("securitygroups.change_securitygroup")
+    assert Permission.objects.filter(user=staff).count() == 1
+    for name in IN_A_PROJECT:
+        if RIGHTS[name].post:
+            assert stage.browsers["staff"].post(stage.url(name), {"base": 1}).status_code in (403, 404), name
+    group.refresh_from_db()
+    assert group.revision == 1
