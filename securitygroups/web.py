@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 FORM_INVALID, CONFLICT = 422, 409
+RULES_A_PAGE = 100
 
 page_or_form = require_http_methods(["GET", "HEAD", "POST"])
 

@@ -20,6 +20,7 @@ ROOMS: dict[str, set[str]] = {
     "words": {"firewall"},
     "reports": {"firewall", "words"},
     "packets": {"firewall"},
+    "starters": {"firewall"},
     "nft": set(),
     "web": set(),
     "apps": set(),
@@ -28,23 +29,25 @@ ROOMS: dict[str, set[str]] = {
     "access": {"firewall", "models"},
     "operations": {"firewall", "models", "access"},
     "filters": {"firewall", "models"},
+    "search": {"firewall", "models"},
     "preview": {"firewall", "models", "reports", "words"},
+    "exposures": {"firewall", "models", "reports", "words"},
     "support": {"access", "operations"},
     "context": {"models", "access"},
     "forms": {"firewall", "fields", "models"},
-    "templatetags": {"firewall", "models", "words", "reports"},
+    "templatetags": {"firewall", "models", "words", "reports", "packets", "web"},
     "views": {
         *("firewall", "words", "reports", "packets", "nft", "web", "fields", "models", "access", "operations"),
-        *("filters", "preview", "forms"),
+        *("filters", "preview", "forms", "starters", "search", "exposures"),
     },
     "urls": {"views"},
     "admin": {"firewall", "models", "operations", "forms"},
-    "demo": {"firewall", "models", "operations"},
+    "demo": {"models", "operations", "starters"},
     "management": {"firewall", "words", "reports", "nft", "models", "operations", "demo", SITE},
     "migrations": {"fields", "models"},
 }
 # What these rooms may import from outside, beside the standard library.
-OUTSIDE = {"firewall": {"numpy"}} | {room: set[str]() for room in ("words", "reports", "packets", "nft")}
+OUTSIDE = {"firewall": {"numpy"}} | {room: set[str]() for room in ("words", "reports", "packets", "starters", "nft")}
 
 
 def files(*folders: str) -> list[Path]:

@@ -14,9 +14,9 @@ from securitygroups.firewall.values import ICMP, ICMPV6, Packet
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
 from securitygroups.packets import packet_json
+from securitygroups.web import RULES_A_PAGE
 
 register = template.Library()
-RULES_A_PAGE = 100
 
 
 @register.filter

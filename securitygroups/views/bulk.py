@@ -20,7 +20,8 @@ from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.forms import BulkForm
 from securitygroups.models import Rule as RuleRow
 from securitygroups.models import SecurityGroup
-from securitygroups.views.changes import Edit, change_rules, rows_of
+from securitygroups.views.changes import Edit, change_rules
+from securitygroups.views.rulepage import rows_of
 from securitygroups.web import FORM_INVALID, answer, numbered
 
 

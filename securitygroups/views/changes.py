@@ -23,10 +23,10 @@ from securitygroups.firewall.changes import Rebased, list_change, rebase
 from securitygroups.firewall.documents import stored_rules
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList
-from securitygroups.models import GroupRevision, Rule, SecurityGroup, values
+from securitygroups.models import GroupRevision, SecurityGroup, values
 from securitygroups.preview import Preview, preview_rules
-from securitygroups.templatetags.firewall import RULES_A_PAGE
-from securitygroups.web import CONFLICT, into_dialog
+from securitygroups.views.rulepage import group_context, rows_of
+from securitygroups.web import CONFLICT, RULES_A_PAGE, into_dialog
 
 Edit = Callable[[RuleList], RuleList]
 # What the question page puts into its form itself.
@@ -55,14 +55,6 @@ def number_in(request: HttpRequest, name: str) -> int:
     """A revision number of the form; -1, which no revision has, for anything else."""
     text = request.POST.get(name, "")
     return int(text) if text.isdecimal() and len(text) < 10 else -1
-
-
-def rows_of(group: SecurityGroup) -> list[Rule]:
-    """The group's rows in order, each knowing its group."""
-    rows = list(group.rules.in_order())
-    for row in rows:
-        row.group = group
-    return rows
 
 
 def propose(request: HttpRequest, group: SecurityGroup, edit: Edit) -> Proposal:
@@ -134,7 +126,7 @@ def _commit(
         undo = reverse("group_undo", args=[access.project.slug, group.public_id, group.revision])
         messages.success(request, done or change.summary, extra_tags=f"undo:{undo}")
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "securitygroups/_rules.html", {**page_context(request, group), "is_part": True})
+        return render(request, "securitygroups/_rules.html", {**group_context(request, group), "is_part": True})
     lines = change.added or change.changed or change.moved
     uid = at or (lines[0].new.uid if lines and lines[0].new else "")
     return redirect(page_url(group, uid))
@@ -151,13 +143,6 @@ def page_url(group: SecurityGroup, uid: str = "") -> str:
         return group.get_absolute_url()
     page = (row.position - 1) // RULES_A_PAGE + 1
     return group.get_absolute_url() + (f"?page={page}" if page > 1 else "") + f"#rule-{uid}"
-
-
-def page_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
-    """What the group's page shows; kept in rules.py, which imports this module."""
-    from securitygroups.views.rules import group_context
-
-    return group_context(request, group)
 
 
 def _hidden(request: HttpRequest) -> list[tuple[str, str]]:

@@ -17,7 +17,8 @@ from securitygroups.firewall.values import RuleList
 from securitygroups.forms import ImportForm
 from securitygroups.models import SecurityGroup, values
 from securitygroups.preview import preview_lists
-from securitygroups.views.changes import change_rules, rows_of
+from securitygroups.views.changes import change_rules
+from securitygroups.views.rulepage import rows_of
 from securitygroups.web import FORM_INVALID, page_or_form, take_refusal
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "txt": "text/plain; charset=utf-8"}

@@ -14,15 +14,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
 from securitygroups.access import Access, enter, find_group
-from securitygroups.filters import matching
 from securitygroups.firewall import lists
 from securitygroups.firewall.findings import fixes, mended
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, preset_values, take_suggestion
-from securitygroups.models import Rule, SecurityGroup, values
-from securitygroups.preview import FIX_NAMES, findings_of
+from securitygroups.models import Rule, SecurityGroup
+from securitygroups.preview import FIX_NAMES
 from securitygroups.views.changes import (
-    RULES_A_PAGE,
     Edit,
     ask,
     change_rules,
@@ -30,30 +28,9 @@ from securitygroups.views.changes import (
     number_in,
     preview_part,
     propose,
-    rows_of,
 )
-from securitygroups.web import FORM_INVALID, answer, numbered, page_or_form, take_refusal
-
-
-def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
-    """What the group's page shows: the rules that the filter leaves, each with its findings."""
-    rows = rows_of(group)
-    query = request.GET.get("q", "").strip()[:200]
-    shown = matching(rows, query) if query else rows
-    page = numbered(request, shown, RULES_A_PAGE)
-    found = findings_of(values(rows))
-    return {
-        "group": group,
-        "page": page,
-        "rules": [(row, found.notes.get(row.position, ())) for row in page.object_list],
-        "findings": found,
-        "total": len(rows),
-        "query": query,
-        "quota": group.project.rule_quota,
-        "machine_count": group.attachments.count(),
-        "newest": group.revisions.filter(number=group.revision).defer("rules").first(),
-        "tab": "rules",
-    }
+from securitygroups.views.rulepage import group_context, rows_of
+from securitygroups.web import FORM_INVALID, answer, page_or_form, take_refusal
 
 
 @require_safe

@@ -177,7 +177,7 @@ def machine_test(request: HttpRequest, slug: str, machine_id: str) -> HttpRespon
             _trace(f"{direction.label} of {vm.name}", lines(vm), _turned(packet, direction)) for direction, vm in ends
         ]
 
-    context = {"machine": machine, "target": machine, "tab": "test"}
+    context = {"machine": machine, "group": None, "target": machine, "tab": "test"}
     return _answer(request, access, context, trace, machine)
 
 
