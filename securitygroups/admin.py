@@ -18,15 +18,19 @@ from django.utils.safestring import SafeString
 
 from securitygroups import operations
 from securitygroups.firewall import lists
+from securitygroups.firewall.documents import BadDocument, rule_to_json, rules_from_json
 from securitygroups.forms import GroupForm, MachineForm, RuleForm
 from securitygroups.models import (
     Event,
     GroupRevision,
+    GroupTemplate,
     MachineRevision,
     Membership,
     Project,
     Rule,
     SecurityGroup,
+    SupportCase,
+    SupportVisit,
     User,
     VirtualMachine,
     values,
@@ -306,6 +310,20 @@ class RuleAdmin(ThroughOperations):
             operations.commit_rules(group=group, rules=rules, base=group.revision, **_staff(request))
 
 
+class AdminTemplateForm(forms.ModelForm[GroupTemplate]):
+    """The rules as the JSON list of a group document, checked as an import is."""
+
+    class Meta:
+        model = GroupTemplate
+        fields = ("project", "name", "description", "rules")
+
+    def clean_rules(self) -> Any:
+        try:
+            return [rule_to_json(rule) for rule in rules_from_json(self.cleaned_data["rules"])]
+        except BadDocument as error:
+            raise ValidationError([str(fault) for fault in error.faults]) from None
+
+
 class AdminMachineForm(MachineForm):
     ordered_groups = forms.CharField(
         label="Security groups, in order",
@@ -388,6 +406,33 @@ class MachineRevisionAdmin(ReadOnly):
     list_display = ("machine", "number", "at", "actor_name", "by_staff", "summary", "reason")
     list_select_related = ("machine",)
     search_fields = ("machine__public_id", "machine__name", "actor_name")
+    ordering = ("-pk",)
+
+
+@admin.register(GroupTemplate)
+class GroupTemplateAdmin(ThroughOperations):
+    """The platform's templates are those without a project; they are on offer in every project."""
+
+    form = AdminTemplateForm
+    list_display = ("name", "project", "description", "created_at")
+    list_select_related = ("project",)
+    search_fields = ("name", "project__slug")
+    autocomplete_fields = ("project",)
+
+
+@admin.register(SupportVisit)
+class SupportVisitAdmin(ReadOnly):
+    list_display = ("at", "staff", "project", "ticket", "reason", "until")
+    list_select_related = ("staff", "project")
+    search_fields = ("staff__username", "project__slug", "ticket")
+    ordering = ("-pk",)
+
+
+@admin.register(SupportCase)
+class SupportCaseAdmin(ReadOnly):
+    list_display = ("public_id", "project", "machine", "group", "verdict", "ticket", "opened_by", "at")
+    list_select_related = ("project", "machine", "group", "opened_by")
+    search_fields = ("public_id", "project__slug", "ticket")
     ordering = ("-pk",)
 
 

@@ -43,3 +43,9 @@ def into_dialog(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     if request.htmx:  # type: ignore[attr-defined]
         response["HX-Retarget"], response["HX-Reswap"], response["HX-Reselect"] = "#dialog", "innerHTML", "#confirm"
     return response
+
+
+def number_in(request: HttpRequest, name: str) -> int:
+    """A revision number of the form; -1, which no revision has, for anything else."""
+    text = request.POST.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else -1

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -49,7 +50,7 @@ def checkout() -> Iterator[Path]:
 
 
 @pytest.fixture
-def empty_database() -> Iterator[tuple[str, dict[str, str]]]:
+def empty_database() -> Iterator[tuple[str, dict[str, Any]]]:
     """The URL and the connection parameters of a new database on the server of the tests."""
     name = f"test_{os.getpid()}_{time.monotonic_ns()}"
     server = database.parameters(settings.DATABASES["default"])
@@ -219,7 +220,7 @@ def test_arguments_out_of_range_are_refused_in_words(checkout: Path, arguments: 
 
 
 def test_a_database_elsewhere_that_holds_other_tables_is_not_touched(
-    checkout: Path, port: int, empty_database: tuple[str, dict[str, str]]
+    checkout: Path, port: int, empty_database: tuple[str, dict[str, Any]]
 ) -> None:
     url, parameters = empty_database
     with psycopg.connect(**parameters) as direct:
@@ -235,7 +236,7 @@ def test_a_database_elsewhere_that_holds_other_tables_is_not_touched(
 
 
 def test_an_empty_database_elsewhere_is_filled_and_the_password_can_be_chosen(
-    checkout: Path, port: int, empty_database: tuple[str, dict[str, str]]
+    checkout: Path, port: int, empty_database: tuple[str, dict[str, Any]]
 ) -> None:
     url, _ = empty_database
     with Demo(checkout, {"DATABASE_URL": url}, "--port", str(port), "--password", "chosen by me") as running:

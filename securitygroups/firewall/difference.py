@@ -17,7 +17,7 @@ from securitygroups.firewall.values import Packet, Rule, RuleList
 
 MAX_CHANGES = 500
 """Products that are listed on either side; what lies beyond is counted as omitted."""
-_MAX_FOUND = 4000
+_MAX_FOUND = 2000
 """Products that are looked for on either side before they are folded over classes and pieces."""
 
 

@@ -313,7 +313,7 @@ class CompiledList:
     def judge(self, batch: Batch) -> tuple[NDArray[np.bool_], Places]:
         """(accepted, place) of each row: whether it passes, and the deciding rule from 1, NO_RULE where none matched.
 
-        Work memory is some 100 bytes a row: hand in blocks of 64 to 256 thousand rows.
+        Work memory is some 100 bytes a row: hand in blocks of 100 to 300 thousand rows.
         """
         kind = np.where(batch.version == 0, np.uint8(_OTHER), _CLASS_OF.take(batch.protocol))
         codes = ((batch.direction << 2) | (batch.version >> 1)) * np.uint8(_OTHER + 1) + kind

@@ -26,7 +26,7 @@ from securitygroups.firewall.values import RuleList
 from securitygroups.models import GroupRevision, SecurityGroup, values
 from securitygroups.preview import Preview, preview_rules
 from securitygroups.views.rulepage import group_context, rows_of
-from securitygroups.web import CONFLICT, RULES_A_PAGE, into_dialog
+from securitygroups.web import CONFLICT, RULES_A_PAGE, into_dialog, number_in
 
 Edit = Callable[[RuleList], RuleList]
 # What the question page puts into its form itself.
@@ -49,12 +49,6 @@ class Stale(Exception):
     def __init__(self, base: RuleList | None, mine: RuleList | None) -> None:
         super().__init__("The rules have been changed in the meantime.")
         self.base, self.mine = base, mine
-
-
-def number_in(request: HttpRequest, name: str) -> int:
-    """A revision number of the form; -1, which no revision has, for anything else."""
-    text = request.POST.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 10 else -1
 
 
 def propose(request: HttpRequest, group: SecurityGroup, edit: Edit) -> Proposal:

@@ -18,7 +18,7 @@ from securitygroups.firewall.values import RuleList
 from securitygroups.forms import GroupForm
 from securitygroups.models import Attachment, GroupTemplate, Rule, SecurityGroup, VirtualMachine, values
 from securitygroups.starters import STARTERS
-from securitygroups.web import CONFLICT, FORM_INVALID, answer, numbered, page_or_form, take_refusal
+from securitygroups.web import CONFLICT, FORM_INVALID, answer, number_in, numbered, page_or_form, take_refusal
 
 
 def _counted(groups: QuerySet[SecurityGroup]) -> QuerySet[SecurityGroup]:
@@ -136,10 +136,7 @@ def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
     changed = False
     if request.method == "POST":
         try:
-            base = request.POST.get("base", "")
-            count = operations.delete_group(
-                group=group, base=int(base) if base.isdecimal() and len(base) < 10 else -1, actor=access.user
-            )
+            count = operations.delete_group(group=group, base=number_in(request, "base"), actor=access.user)
             words = f" and taken off {count} VM{'' if count == 1 else 's'}" if count else ""
             messages.success(request, f"{group.name} was deleted{words}.")
             return redirect("groups", slug)

@@ -3,6 +3,8 @@
 Imports access, operations, forms, web; called by urls.
 """
 
+from hashlib import sha256
+from json import dumps
 from typing import Any
 
 from django.contrib import messages
@@ -16,7 +18,8 @@ from securitygroups import operations
 from securitygroups.access import enter, find_machine
 from securitygroups.forms import MachineForm, OrderedGroupsForm
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine, effective_rules
-from securitygroups.web import CONFLICT, FORM_INVALID, answer, numbered, page_or_form, take_refusal
+from securitygroups.preview import Preview, preview_groups
+from securitygroups.web import CONFLICT, FORM_INVALID, answer, number_in, numbered, page_or_form, take_refusal
 
 MACHINE_FIELDS = MachineForm.Meta.fields
 
@@ -97,48 +100,90 @@ def machine(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
     return render(request, "securitygroups/machine.html", context)
 
 
+def _attached(vm: VirtualMachine) -> list[SecurityGroup]:
+    return [a.group for a in vm.attachments.select_related("group").order_by("position")]
+
+
+def _token(vm: VirtualMachine, groups: list[SecurityGroup]) -> str:
+    """Names one change of one revision, so that an answer to the question is good for that alone."""
+    text = dumps([vm.public_id, vm.revision, [(group.public_id, group.revision) for group in groups]])
+    return sha256(text.encode()).hexdigest()[:32]
+
+
 @page_or_form
 def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
-    """Instance settings: the VM's own fields and its ordered groups, saved together."""
+    """Instance settings: the VM's own fields and its ordered groups, saved together, after a look at what changes."""
     access = enter(request, slug, write=True)
     vm = find_machine(access, machine_id)
-    attached = [a.group for a in vm.attachments.select_related("group").order_by("position")]
+    attached = _attached(vm)
     post = _moved(request.POST) if request.method == "POST" else None
     redraw = _only_redraw(request)
-    base = vm.revision
     form = MachineForm(
         None if redraw else post,
         initial=post.dict() if redraw and post is not None else None,
         instance=find_machine(access, machine_id),
     )
     order = OrderedGroupsForm(post, project=access.project, chosen=attached, spare=2 if redraw else 1)
-    status = 200
-    if post is not None:
-        text = post.get("base", "")
-        base = int(text) if text.isdecimal() and len(text) < 10 else -1
-    if request.method == "POST" and not redraw:
-        status = FORM_INVALID
-        if form.is_valid() & order.is_valid():
-            try:
-                operations.save_machine(
-                    machine=vm,
-                    fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
-                    groups=order.groups(),
-                    base=base,
-                    actor=access.user,
-                )
-                messages.success(request, f"The settings of {form.cleaned_data['name']} were saved.")
-                return redirect(vm)
-            except ValidationError as refusal:
-                take_refusal(form, refusal)
-            except operations.Conflict:
-                vm = find_machine(access, machine_id)
-                base, status = vm.revision, CONFLICT
-    now: list[SecurityGroup] = []
-    if status == CONFLICT:
-        now = [a.group for a in vm.attachments.select_related("group").order_by("position")]
-    context = {"form": form, "order": order, "machine": vm, "base": base, "conflict": status == CONFLICT, "now": now}
-    return _form_answer(request, "securitygroups/machine_form.html", context, status)
+    base = vm.revision if post is None else number_in(request, "base")
+    context: dict[str, Any] = {"form": form, "order": order, "machine": vm, "base": base}
+    if "preview" in request.POST:
+        return _settings_preview(request, vm, attached, order)
+    if post is None or redraw:
+        return _form_answer(request, "securitygroups/machine_form.html", context, 200)
+    if form.is_valid() & order.is_valid():
+        groups = order.groups()
+        if base == vm.revision and request.POST.get("sure") != _token(vm, groups):
+            preview = preview_groups(vm, attached, groups, address=request.META.get("REMOTE_ADDR", ""))
+            if preview.alarms or (preview.changes_traffic and request.POST.get("seen") != _token(vm, groups)):
+                return _settings_question(request, vm, groups, preview)
+        try:
+            operations.save_machine(
+                machine=vm,
+                fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
+                groups=groups,
+                base=base,
+                actor=access.user,
+                reason=" ".join(request.POST.get("reason", "").split())[:255],
+            )
+            messages.success(request, f"The settings of {form.cleaned_data['name']} were saved.")
+            return redirect(vm)
+        except ValidationError as refusal:
+            take_refusal(form, refusal)
+        except operations.Conflict:
+            now = find_machine(access, machine_id)
+            context |= {"machine": now, "base": now.revision, "conflict": True, "now": _attached(now)}
+            return _form_answer(request, "securitygroups/machine_form.html", context, CONFLICT)
+    return _form_answer(request, "securitygroups/machine_form.html", context, FORM_INVALID)
+
+
+def _settings_preview(
+    request: HttpRequest, vm: VirtualMachine, attached: list[SecurityGroup], order: OrderedGroupsForm
+) -> HttpResponse:
+    context: dict[str, Any] = {"machine": vm}
+    if order.is_valid():
+        address = request.META.get("REMOTE_ADDR", "")
+        context |= {
+            "preview": preview_groups(vm, attached, order.groups(), address=address),
+            "token": _token(vm, order.groups()),
+        }
+    return render(request, "securitygroups/_form_preview.html", context)
+
+
+def _settings_question(
+    request: HttpRequest, vm: VirtualMachine, groups: list[SecurityGroup], preview: Preview
+) -> HttpResponse:
+    """What other groups, or another order, would change, before it is made."""
+    own = {"csrfmiddlewaretoken", "sure", "seen", "reason"}
+    context = {
+        "machine": vm,
+        "groups": groups,
+        "preview": preview,
+        "token": _token(vm, groups),
+        "hidden": [(name, text) for name, texts in request.POST.lists() for text in texts if name not in own],
+        "reason": request.POST.get("reason", ""),
+        "action": request.path,
+    }
+    return render(request, "securitygroups/machine_question.html", context)
 
 
 @page_or_form
@@ -152,5 +197,4 @@ def machine_delete(request: HttpRequest, slug: str, machine_id: str) -> HttpResp
         except operations.Conflict:
             messages.info(request, f"{vm.name} was deleted already.")
         return redirect("machines", slug)
-    groups = [a.group for a in vm.attachments.select_related("group").order_by("position")]
-    return render(request, "securitygroups/machine_delete.html", {"machine": vm, "groups": groups})
+    return render(request, "securitygroups/machine_delete.html", {"machine": vm, "groups": _attached(vm)})

@@ -25,12 +25,11 @@ from securitygroups.views.changes import (
     ask,
     change_rules,
     conflict,
-    number_in,
     preview_part,
     propose,
 )
 from securitygroups.views.rulepage import group_context, rows_of
-from securitygroups.web import FORM_INVALID, answer, page_or_form, take_refusal
+from securitygroups.web import FORM_INVALID, answer, number_in, page_or_form, take_refusal
 
 
 @require_safe
@@ -191,7 +190,13 @@ def _rule_form(
             except ValidationError as refusal:
                 take_refusal(form, refusal)
         status = FORM_INVALID
-    context |= {"form": form, "group": group, "base": base, "address": request.META.get("REMOTE_ADDR", "")}
+    context |= {
+        "form": form,
+        "group": group,
+        "base": base,
+        "reason": request.POST.get("reason", ""),
+        "address": request.META.get("REMOTE_ADDR", ""),
+    }
     return answer(request, "securitygroups/rule_form.html", "securitygroups/_rule_fields.html", context, status=status)
 
 

@@ -22,7 +22,7 @@ from securitygroups.firewall.whatif import what_if
 from tests.benchmarks.conftest import Ratio
 
 ROWS = 1 << 20
-BLOCK = 1 << 17
+BLOCK = 1 << 18
 NAMES = {6: "tcp", 17: "udp", 132: "sctp", 47: "47"}
 
 

@@ -61,7 +61,7 @@ def test_findings_hold_on_random_lists() -> None:
     """Dead, removable, witnesses and the rules that cover: exact on hundreds of crowded lists of both families."""
     kinds: Counter[Dead] = Counter()
     unions = 0
-    for rules, _, _ in pairs_of_lists(7, 70):
+    for rules, _, _ in pairs_of_lists(7, 45):
         kinds += check(rules)
         unions += sum(len(one.covered_by) > 1 for one in findings(rules).dead)
     assert all(kinds[kind] > 10 for kind in (Dead.REDUNDANT, Dead.SHADOWED, Dead.PARTLY_SHADOWED))
@@ -176,7 +176,7 @@ def test_correlation_and_generalisation_are_counted() -> None:
 
 def test_overlap_counts_agree_with_the_difference() -> None:
     """Two rules of opposite action overlap where their order matters; contains() says what a difference says."""
-    for rules, _, _ in pairs_of_lists(12, 60):
+    for rules, _, _ in pairs_of_lists(12, 40):
         live = [one for one in rules if one.enabled]
         for early, late in pairwise(live):
             dead = dead_rules((early, late)) == (2,)
@@ -194,7 +194,7 @@ def test_overlap_counts_agree_with_the_difference() -> None:
 def test_fixes_keep_their_promise() -> None:
     """A removal decides the same; a move gives the shadowed rule packets of its own."""
     moved = removed = 0
-    for rules, _, _ in pairs_of_lists(99, 80):
+    for rules, _, _ in pairs_of_lists(99, 60):
         for fix in fixes(rules):
             new = mended(rules, fix)
             if fix.decides_same:

@@ -1,0 +1,229 @@
+"""The settings fail closed, and every system check of the panel speaks."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as current
+from django.core.checks import run_checks
+from django.test import Client
+
+from securitygroups.apps import check_limits, check_transport
+
+ROOT = Path(__file__).parents[1]
+KEY = "production-" + "Zb4" * 20
+PRODUCTION = {"SECRET_KEY": KEY, "ALLOWED_HOSTS": "panel.example.com"}
+OURS = (
+    "DEBUG SECRET_KEY ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS INSECURE_HTTP PROXY_COUNT DATABASE_URL HSTS_SECONDS STATIC_ROOT "
+    "MAX_GROUPS_PER_PROJECT MAX_RULES_PER_GROUP MAX_MACHINES_PER_PROJECT MAX_GROUPS_PER_MACHINE PAGE_SIZE LOG_LEVEL"
+)
+
+
+def run(*command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """The command in an environment that has these variables of ours and no other."""
+    clean = {name: value for name, value in os.environ.items() if name not in OURS.split()}
+    return subprocess.run(
+        [sys.executable, *command],
+        env=clean | environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def shown(*names: str, **environment: str) -> Any:
+    """Settings as a process has them that starts with this environment."""
+    script = (
+        "import json, os, sys; os.environ['DJANGO_SETTINGS_MODULE'] = 'karenpanel.settings';"
+        "from django.conf import settings;"
+        "print(json.dumps({name: getattr(settings, name, None) for name in sys.argv[1:]}, default=str))"
+    )
+    done = run("-c", script, *names, **environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(autouse=True)
+def no_file() -> None:
+    if (ROOT / ".env").exists():
+        pytest.skip("a .env file says what is to be tried without one")
+
+
+def test_in_production_everything_that_protects_is_on() -> None:
+    found = shown(
+        "DEBUG", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY", "CSRF_COOKIE_HTTPONLY",
+        "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SESSION_COOKIE_SAMESITE", "CSRF_COOKIE_SAMESITE",
+        "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_CONTENT_TYPE_NOSNIFF",
+        "X_FRAME_OPTIONS", "SECURE_PROXY_SSL_HEADER", "SESSION_COOKIE_DOMAIN",
+        **PRODUCTION,
+    )  # fmt: skip
+
+    assert found == {
+        "DEBUG": False,
+        "SESSION_COOKIE_SECURE": True,
+        "CSRF_COOKIE_SECURE": True,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "CSRF_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_NAME": "__Host-session",
+        "CSRF_COOKIE_NAME": "__Host-csrftoken",
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "CSRF_COOKIE_SAMESITE": "Lax",
+        "SECURE_SSL_REDIRECT": True,
+        "SECURE_HSTS_SECONDS": 31_536_000,
+        "SECURE_HSTS_INCLUDE_SUBDOMAINS": True,
+        "SECURE_CONTENT_TYPE_NOSNIFF": True,
+        "X_FRAME_OPTIONS": "DENY",
+        # Nobody stands in front unless it is said: a client could write this header itself.
+        "SECURE_PROXY_SSL_HEADER": None,
+        "SESSION_COOKIE_DOMAIN": None,
+    }
+
+
+def test_a_proxy_is_believed_only_when_there_is_one() -> None:
+    found = shown("SECURE_PROXY_SSL_HEADER", "ALLAUTH_TRUSTED_PROXY_COUNT", **PRODUCTION, PROXY_COUNT="2")
+
+    assert found == {"SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"], "ALLAUTH_TRUSTED_PROXY_COUNT": 2}
+
+
+def test_plain_http_takes_the_flags_off_that_would_lock_everybody_out() -> None:
+    found = shown(
+        "SESSION_COOKIE_SECURE", "SESSION_COOKIE_NAME", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "DEBUG",
+        SECRET_KEY=KEY, INSECURE_HTTP="1",
+    )  # fmt: skip
+
+    assert list(found.values()) == [False, "session", False, 0, False]
+
+
+def test_an_empty_environment_allows_nobody_in() -> None:
+    script = "from karenpanel import settings; print([settings.SECRET_KEY, settings.ALLOWED_HOSTS, settings.DEBUG])"
+
+    assert run("-c", script).stdout == "['', [], False]\n"
+
+
+@pytest.mark.parametrize("command", ["check", "migrate", "shell"])
+def test_without_a_secret_key_nothing_starts(command: str) -> None:
+    done = run("manage.py", command)
+
+    assert done.returncode != 0
+    assert "SECRET_KEY setting must not be empty" in done.stderr
+
+
+def test_without_a_secret_key_the_web_server_does_not_start_either() -> None:
+    done = run("-c", "import karenpanel.wsgi")
+
+    assert done.returncode != 0
+    assert "SECRET_KEY setting must not be empty" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "testserver", ""])
+def test_a_host_that_is_not_allowed_is_refused(db: None, settings: Any, host: str) -> None:
+    settings.ALLOWED_HOSTS = ["panel.example.com"]
+
+    assert Client().get("/sign-in/", headers={"host": host or "a b"}).status_code == 400
+    assert Client().get("/sign-in/", headers={"host": "panel.example.com"}).status_code == 200
+
+
+def test_without_allowed_hosts_the_deployment_check_fails() -> None:
+    done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", SECRET_KEY=KEY)
+
+    assert done.returncode != 0
+    assert "security.W020" in done.stderr
+
+
+def test_the_deployment_check_is_clean_with_the_settings_of_production() -> None:
+    done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no issues" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("wrong", "identity"),
+    [
+        ({"SECRET_KEY": "short"}, "security.W009"),
+        ({"DEBUG": "1"}, "security.W018"),
+        ({"HSTS_SECONDS": "0"}, "security.W004"),
+        ({"INSECURE_HTTP": "1"}, "karenpanel.E002"),
+        ({"INSECURE_HTTP": "1", "ALLOWED_HOSTS": "*"}, "karenpanel.E002"),
+        ({"MAX_RULES_PER_GROUP": "0"}, "karenpanel.E001"),
+        ({"PAGE_SIZE": "-1"}, "karenpanel.E001"),
+    ],
+)
+def test_each_wrong_setting_is_named_by_the_deployment_check(wrong: dict[str, str], identity: str) -> None:
+    done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION | wrong)
+
+    assert done.returncode != 0
+    assert identity in done.stderr
+    assert "HINT" in done.stderr or identity.startswith("security.")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MAX_GROUPS_PER_PROJECT", "MAX_RULES_PER_GROUP", "MAX_MACHINES_PER_PROJECT", "MAX_GROUPS_PER_MACHINE", "PAGE_SIZE",
+    ],
+)  # fmt: skip
+def test_e001_a_limit_below_one_is_an_error_with_a_hint(settings: Any, name: str) -> None:
+    setattr(settings, name, 0)
+    [problem] = check_limits(None)
+
+    assert (problem.id, problem.is_serious(), problem.msg) == ("karenpanel.E001", True, f"{name} is 0.")
+    assert problem.hint == f"Set {name} to a whole number from 1."
+    assert problem in run_checks()
+
+
+@pytest.mark.parametrize(
+    "hosts", [["panel.example.com"], ["*"], [".example.com"], ["localhost", "10.0.0.1"], ["0.0.0.0"]]
+)
+def test_e002_plain_http_is_for_this_machine_alone(settings: Any, hosts: list[str]) -> None:
+    settings.INSECURE_HTTP, settings.ALLOWED_HOSTS = True, hosts
+    [problem] = check_transport(None)
+
+    assert (problem.id, problem.is_serious()) == ("karenpanel.E002", True)
+    assert "Remove INSECURE_HTTP" in str(problem.hint)
+    assert problem in run_checks(tags=["security"])
+    settings.INSECURE_HTTP = False
+    assert check_transport(None) == []
+
+
+def test_plain_http_on_loopback_names_is_no_problem(settings: Any) -> None:
+    settings.INSECURE_HTTP, settings.ALLOWED_HOSTS = True, ["localhost", "127.0.0.1", "[::1]"]
+
+    assert check_transport(None) == []
+    assert check_limits(None) == []
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "mysql://u:p@h/db", "garbage", "postgres://", "postgresql://host"])
+def test_a_database_that_is_not_postgresql_is_refused_in_words(url: str) -> None:
+    done = run("manage.py", "check", **PRODUCTION, DATABASE_URL=url)
+
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert "ImproperlyConfigured" in last or "DATABASE_URL" in last
+    assert "DATABASE_URL" in done.stderr
+    assert "postgres" in last.lower()
+
+
+def test_a_password_in_a_database_url_is_not_repeated_in_the_refusal() -> None:
+    done = run("manage.py", "check", **PRODUCTION, DATABASE_URL="mysql://user:hunter2secret@host/db")
+
+    assert "hunter2secret" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("wrong", [{"DEBUG": "maybe"}, {"PROXY_COUNT": "one"}, {"MAX_RULES_PER_GROUP": "many"}])
+def test_a_setting_that_cannot_be_read_stops_the_start_by_its_name(wrong: dict[str, str]) -> None:
+    done = run("manage.py", "check", **PRODUCTION | wrong)
+
+    assert done.returncode != 0
+    assert next(iter(wrong)) in done.stderr
+
+
+def test_the_tests_themselves_do_not_run_in_debug_mode() -> None:
+    assert current.DEBUG is False
+    assert current.PASSWORD_HASHERS == ["django.contrib.auth.hashers.MD5PasswordHasher"]
