@@ -19,8 +19,8 @@ env.read_env(BASE_DIR / ".env", recurse=False)
 DEBUG = env.bool("DEBUG", False)
 # No default key: an empty one makes Django refuse to start anything that signs. `manage.py demo` and the tests set their own.
 SECRET_KEY = env.str("SECRET_KEY", "")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 # Plain HTTP is for one machine talking to itself; everything else is refused by a system check (see apps.py).
 INSECURE_HTTP = env.bool("INSECURE_HTTP", False)
 # How many reverse proxies append to X-Forwarded-For. 0 = the peer's address is the client's.

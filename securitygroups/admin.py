@@ -236,7 +236,8 @@ class AdminRuleForm(RuleForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk:
-            self.initial |= {"place": self.instance.position, "base": self.instance.group.revision}
+            self.initial["place"] = self.instance.position
+            self.initial["base"] = self.instance.group.revision
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()

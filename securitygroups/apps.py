@@ -5,6 +5,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
 
 
 class SecurityGroupsConfig(AppConfig):
@@ -14,6 +15,7 @@ class SecurityGroupsConfig(AppConfig):
     def ready(self) -> None:
         register(check_limits)
         register(check_transport, Tags.security)
+        register(check_secret_key, Tags.security)
 
 
 def check_limits(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -46,3 +48,17 @@ def check_transport(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def check_secret_key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Without a key nobody could sign in: better not to start than to answer every request with an error."""
+    try:
+        empty = not settings.SECRET_KEY
+    except ImproperlyConfigured:
+        empty = True
+    if not empty:
+        return []
+    command = 'python -c "import secrets; print(secrets.token_urlsafe(50))"'
+    return [
+        Error("SECRET_KEY is empty.", hint=f"Set SECRET_KEY to a long random text: {command}", id="karenpanel.E003")
+    ]

@@ -52,7 +52,7 @@ def one_line(text: str) -> None:
 class User(AbstractUser):
     """A person. Signs in with the name or the e-mail address; is switched off rather than deleted once on record."""
 
-    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]
+    class Meta(AbstractUser.Meta):
         constraints = [
             models.UniqueConstraint(
                 Lower("email"),
@@ -255,7 +255,7 @@ class Rule(models.Model):
                 name="rule_ports",
             ),
             models.CheckConstraint(
-                condition=Q(source__isnull=True)
+                condition=Q(source__isnull=True)  # type: ignore[arg-type]
                 | Q(destination__isnull=True)
                 | Exact(Family(F("source")), Family(F("destination"))),
                 name="rule_one_family",

@@ -253,11 +253,7 @@ def _newly_dead(old: RuleList, new: RuleList) -> tuple[str, ...]:
     if not dead:
         return ()
     found = findings(new).rules
-    return tuple(
-        f"Rule {place}: {line.text}"
-        for place in dead[:MAX_LINES]
-        for line in reports.finding_lines(found[place - 1])[:1]
-    )
+    return tuple(f"Rule {place}: {reports.dead_sentence(found[place - 1])}" for place in dead[:MAX_LINES])
 
 
 def _world(change: Change) -> bool:

@@ -32,7 +32,8 @@ def _some(kind: str, rows: QuerySet[Any]) -> Found:
 
 def _named(rows: QuerySet[Any], text: str, column: str = "name") -> QuerySet[Any]:
     """Rows whose name begins with the text: what a prefix index can answer over all projects."""
-    return rows.alias(lower_name=Lower(column)).filter(lower_name__startswith=text.lower())
+    named: QuerySet[Any] = rows.alias(lower_name=Lower(column)).filter(lower_name__startswith=text.lower())
+    return named
 
 
 def _network(text: str) -> Network | None:

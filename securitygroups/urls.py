@@ -1,6 +1,6 @@
 """Every address of the app. A new one fails the role matrix test until it says there who may do what."""
 
-from django.urls import include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from securitygroups.views import (
     bulk,
@@ -15,7 +15,8 @@ from securitygroups.views import (
     tester,
 )
 
-_rules = [
+Patterns = list[URLPattern | URLResolver]
+_rules: Patterns = [
     path("new/", rules.rule_add, name="rule_add"),
     path("drop/", rules.rule_drop, name="rule_drop"),
     path("bulk/", bulk.rules_bulk, name="rules_bulk"),
@@ -25,7 +26,7 @@ _rules = [
     re_path(r"^(?P<uid>[0-9a-f]+)/fix/(?P<mend>remove|up)/\Z", rules.rule_fix, name="rule_fix"),
     re_path(r"^(?P<uid>[0-9a-f]+)/(?P<do>up|down|on|off)/\Z", rules.rule_change, name="rule_change"),
 ]
-_group = [
+_group: Patterns = [
     path("", rules.group, name="group"),
     path("edit/", groups.group_edit, name="group_edit"),
     path("duplicate/", groups.group_duplicate, name="group_duplicate"),
@@ -41,14 +42,14 @@ _group = [
     re_path(r"^export\.(?P<kind>json|csv|txt)\Z", interchange.group_export, name="group_export"),
     path("rules/", include(_rules)),
 ]
-_machine = [
+_machine: Patterns = [
     path("", machines.machine, name="machine"),
     path("settings/", machines.machine_settings, name="machine_settings"),
     path("delete/", machines.machine_delete, name="machine_delete"),
     path("test/", tester.machine_test, name="machine_test"),
     path("history/", history.machine_history, name="machine_history"),
 ]
-_project = [
+_project: Patterns = [
     path("", projects.overview, name="overview"),
     path("activity/", projects.activity, name="activity"),
     path("members/", projects.members, name="members"),

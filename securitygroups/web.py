@@ -1,5 +1,6 @@
 """Answers: a page or its part, page numbers. Imports nothing of ours; called by views."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -23,7 +24,7 @@ def answer(request: HttpRequest, page: str, part: str, context: dict[str, Any], 
     return render(request, part if is_part else page, {**context, "is_part": is_part}, status=status)
 
 
-def numbered(request: HttpRequest, rows: QuerySet[Any], size: int | None = None) -> Page[Any]:
+def numbered(request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], size: int | None = None) -> Page[Any]:
     """The page that ?page= names; a number that is none or too large gives the nearest."""
     return Paginator(rows, size or settings.PAGE_SIZE).get_page(request.GET.get("page"))
 
@@ -49,3 +50,11 @@ def number_in(request: HttpRequest, name: str) -> int:
     """A revision number of the form; -1, which no revision has, for anything else."""
     text = request.POST.get(name, "")
     return int(text) if text.isdecimal() and len(text) < 10 else -1
+
+
+def resend(request: HttpRequest, **fields: str) -> None:
+    """Go on as if these fields had been sent too: what a question page repeats must be what was looked at."""
+    data = request.POST.copy()
+    for name, text in fields.items():
+        data[name] = text
+    request.POST = data  # type: ignore[assignment]

@@ -166,6 +166,13 @@ function fill(event, button) {
   announce(`${button.dataset.value} filled in`);
 }
 
+// ---- narrow screens: the current place in a strip that scrolls sideways ----
+
+for (const strip of document.querySelectorAll(".sidebar, .tabs")) {
+  const current = strip.querySelector("[aria-current]");
+  if (current) strip.scrollLeft = current.offsetLeft - strip.offsetLeft - 48;
+}
+
 // ---- theme ----
 
 function markTheme() {

@@ -237,8 +237,9 @@ def test_processes_killed_in_the_middle_of_commits_lose_nothing_and_leave_nothin
         time.sleep(random.uniform(0, 0.05))
         victim.send_signal(signal.SIGKILL)
     for victim in victims:
+        victim.wait(PATIENCE)
         # The last line may have been cut short.
-        lines = victim.communicate(timeout=PATIENCE)[0].splitlines()
+        lines = victim.stdout.read().splitlines() if victim.stdout else []
         acknowledged += [tuple(json.loads(line)) for line in lines if line.endswith("]")]
     # The server finishes or forgets what the dead had begun, and then their connections.
     wait_until(lambda: others_connected() <= others)

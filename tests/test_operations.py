@@ -336,7 +336,8 @@ def test_any_edits_keep_rows_revisions_and_positions_in_step_and_can_be_undone(
 @given(st.lists(any_rule(), max_size=5))
 def test_a_revisions_list_is_read_back_as_it_was_stored(rules: list[RuleValue]) -> None:
     named = tuple(replace(each, uid=f"u{place}") for place, each in enumerate(rules))
-    again = rules_from_stored(stored_rules(named))
+    stored: Any = stored_rules(named)
+    again = rules_from_stored(stored)
 
     assert [(each, each.uid) for each in again] == [(each, each.uid) for each in named]
 
@@ -634,13 +635,14 @@ def test_a_deleted_vm_leaves_its_groups(machine: VirtualMachine, group: Security
 
     assert not group.attachments.exists()
     assert (newest().verb, newest().summary, newest().machine) == ("machine.deleted", "Deleted web-1.", machine)
-    for again in (
+    again: list[Callable[[], object]] = [
         lambda: operations.delete_machine(machine=machine, actor=erin),
         lambda: operations.update_machine(machine=machine, fields={"name": "x"}, actor=erin),
         lambda: operations.attach_groups(machine=machine, groups=[], base=1, actor=erin),
-    ):
+    ]
+    for do in again:
         with nothing_written(), pytest.raises(Conflict):
-            again()
+            do()
 
 
 # Projects and people.
@@ -701,10 +703,11 @@ def test_members_come_change_and_go_on_record(project: Project, alice: User, cha
 def test_the_last_owner_stays(project: Project, alice: User, bob: User) -> None:
     owner = project.memberships.get(user=alice)
 
-    for leave in (
+    leaving: list[Callable[[], object]] = [
         lambda: operations.remove_member(member=owner, actor=alice),
         lambda: operations.change_role(member=owner, role="viewer", actor=alice),
-    ):
+    ]
+    for leave in leaving:
         with nothing_written(), pytest.raises(ValidationError, match="last owner"):
             leave()
 

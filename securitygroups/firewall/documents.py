@@ -6,7 +6,7 @@ Imports protocols and values. Called by commands, import and export, revisions a
 import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -340,7 +340,7 @@ def stored_rules(rules: RuleList) -> list[dict[str, Any]]:
     return [{**rule_to_json(rule), "uid": rule.uid} for rule in rules]
 
 
-def rules_from_stored(values: list[Mapping[str, Any]]) -> tuple[Rule, ...]:
+def rules_from_stored(values: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:
     """The inverse of stored_rules."""
     return tuple(
         replace(rule_from_json({k: v for k, v in value.items() if k != "uid"}), uid=value["uid"]) for value in values

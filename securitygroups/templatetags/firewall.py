@@ -10,6 +10,7 @@ from django import template
 
 from securitygroups import words
 from securitygroups.firewall.decide import Decision, Step
+from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.firewall.values import ICMP, ICMPV6, Packet
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
@@ -22,7 +23,7 @@ register = template.Library()
 @register.filter
 def ports(rule: Rule) -> str:
     """The rule's ports as the table shows them: "22", "80–443", "" where the protocol has none."""
-    if "port_start" not in words.PROTOCOLS[rule.protocol].columns:
+    if "port_start" not in PROTOCOLS[rule.protocol].columns:
         return ""
     return "any" if rule.port_start is None else words.range_text(rule.port_start, rule.port_end or 0)
 
@@ -37,12 +38,12 @@ def service(rule: Rule) -> str:
 
 @register.filter
 def has_source(rule: Rule) -> bool:
-    return "source" in words.PROTOCOLS[rule.protocol].columns
+    return "source" in PROTOCOLS[rule.protocol].columns
 
 
 @register.filter
 def has_destination(rule: Rule) -> bool:
-    return "destination" in words.PROTOCOLS[rule.protocol].columns
+    return "destination" in PROTOCOLS[rule.protocol].columns
 
 
 @register.filter

@@ -22,7 +22,7 @@ from securitygroups.models import Rule as RuleRow
 from securitygroups.models import SecurityGroup
 from securitygroups.views.changes import Edit, change_rules
 from securitygroups.views.rulepage import rows_of
-from securitygroups.web import FORM_INVALID, answer, numbered
+from securitygroups.web import FORM_INVALID, answer, numbered, resend
 
 
 def _places(rules: RuleList, uids: set[str]) -> list[int]:
@@ -90,8 +90,7 @@ def _copy(
     target.project = access.project
     if request.POST.get("base_of") != target.public_id:
         # The page was made from the source group's revision; the target's newest is what the copy goes on top of.
-        request.POST = request.POST.copy()
-        request.POST["base"], request.POST["base_of"] = str(target.revision), target.public_id
+        resend(request, base=str(target.revision), base_of=target.public_id)
     words = f"{len(copies)} rule{'s were' if len(copies) > 1 else ' was'} copied from {source.name}."
     return change_rules(request, access, target, lambda rules: (*rules, *copies), words)
 

@@ -37,7 +37,7 @@ def groups(request: HttpRequest, slug: str) -> HttpResponse:
     query = request.GET.get("q", "").strip()
     rows = SecurityGroup.objects.live().filter(project=access.project).named_like(query)
     page = numbered(request, rows)
-    page.object_list = list(_counted(page.object_list))
+    page.object_list = list(_counted(rows.filter(pk__in=[row.pk for row in page.object_list])))
     context = {"page": page, "query": query, "quota": access.project.group_quota}
     return answer(request, "securitygroups/groups.html", "securitygroups/_groups.html", context)
 

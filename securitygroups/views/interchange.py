@@ -3,6 +3,8 @@
 Imports access, changes, forms, web and firewall; called by urls.
 """
 
+from typing import Any
+
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +21,7 @@ from securitygroups.models import SecurityGroup, values
 from securitygroups.preview import preview_lists
 from securitygroups.views.changes import change_rules
 from securitygroups.views.rulepage import rows_of
-from securitygroups.web import FORM_INVALID, page_or_form, take_refusal
+from securitygroups.web import FORM_INVALID, page_or_form, resend, take_refusal
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "txt": "text/plain; charset=utf-8"}
 
@@ -55,7 +57,7 @@ def _document(request: HttpRequest) -> bytes:
     """What was uploaded or pasted; the file wins."""
     upload = request.FILES.get("file")
     if upload is not None:
-        return upload.read(MAX_DOCUMENT_BYTES + 1)
+        return bytes(upload.read(MAX_DOCUMENT_BYTES + 1))
     return request.POST.get("text", "").replace("\r\n", "\n").encode(errors="surrogatepass")
 
 
@@ -76,7 +78,7 @@ def group_import_new(request: HttpRequest, slug: str) -> HttpResponse:
 def _import(request: HttpRequest, slug: str, group: SecurityGroup | None) -> HttpResponse:
     access = enter(request, slug, write=True)
     form = ImportForm(request.POST or None, new=group is None)
-    context = {"form": form, "group": group, "quota": access.project.rule_quota}
+    context: dict[str, Any] = {"form": form, "group": group, "quota": access.project.rule_quota}
     if request.method != "POST":
         return render(request, "securitygroups/import.html", context)
     try:
@@ -91,8 +93,7 @@ def _import(request: HttpRequest, slug: str, group: SecurityGroup | None) -> Htt
         return render(request, "securitygroups/import.html", context, status=FORM_INVALID)
     if group is not None:
         # The question page sends the document along as text, so that what was looked at is what is committed.
-        request.POST = request.POST.copy()
-        request.POST["text"] = write_group(document.name or group.name, "", document.rules)
+        resend(request, text=write_group(document.name or group.name, "", document.rules))
         return change_rules(request, access, group, lambda _: document.rules, f"Imported {len(document.rules)} rules.")
     if form.is_valid():
         name = form.cleaned_data["name"] or document.name

@@ -206,9 +206,7 @@ def _unchecked(make: Callable[[Any], RuleForm], data: Any) -> RuleForm:
         data.update(preset_values(data.get("service", "")))
     typed_form = make(data)
     fresh = make(None)
-    fresh.initial |= {name: data.get(name, "") for name in fresh.fields if name in data} | {
-        "enabled": "enabled" in data
-    }
+    fresh.initial.update({name: data.get(name, "") for name in fresh.fields if name in data}, enabled="enabled" in data)
     for name, field in fresh.fields.items():
         field.disabled = typed_form.fields[name].disabled
         if field.disabled:

@@ -153,7 +153,7 @@ def _other(machine: VirtualMachine, packet: Packet, access: Access) -> VirtualMa
         return None
     column = f"ipv{packet.version}"
     others = VirtualMachine.objects.live().filter(project=access.project, **{column: address_text(packet.version, end)})
-    return others.exclude(pk=machine.pk).first()  # type: ignore[no-any-return]
+    return others.exclude(pk=machine.pk).first()
 
 
 @require_safe
