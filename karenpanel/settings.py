@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "karenpanel.middleware.htmx_answers",
     "allauth.account.middleware.AccountMiddleware",
+    "securitygroups.support.SupportGate",
     "karenpanel.middleware.plain_text",
 ]
 

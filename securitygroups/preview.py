@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from securitygroups import reports
 from securitygroups.firewall.difference import Change, Difference, difference
 from securitygroups.firewall.findings import Mend, RuleFindings, dead_rules, findings, fixes
-from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import Packet, Refused, Rule, RuleList, parse_address
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine, values
@@ -103,9 +103,19 @@ def _notes(
     return tuple(notes)
 
 
+def _closes_group(one: RuleFindings) -> bool:
+    """A drop that only repeats the default is not spare in a group: on a VM, another group may come after it."""
+    return one.removable and one.dead is None and one.rule.action is Action.DROP
+
+
 def findings_of(rules: RuleList, name: reports.Name | None = None) -> Shown:
-    """Findings of each rule in words. `name` says a place in other words, on a VM group and rule."""
+    """Findings of each rule in words. `name` says a place of a VM's effective list as group and rule; without it the
+    list is a group's, which other groups may follow."""
     found = findings(rules)
+    if name is None:
+        found = replace(
+            found, rules=tuple(replace(one, removable=False) if _closes_group(one) else one for one in found.rules)
+        )
     offers: dict[int, list[tuple[str, str]]] = {}
     for fix in fixes(rules, found):
         if len(fix.places) == 1:

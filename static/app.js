@@ -265,7 +265,10 @@ document.addEventListener("pointerdown", (event) => {
   if (!list || event.button !== 0) return;
   event.preventDefault();
   const row = handle.closest("[data-row]");
-  const before = [...list.querySelectorAll(":scope > [data-row]")];
+  const before = [...list.children];
+  // What is said about a rule stands in a row of its own below it and moves with it.
+  const withNotes = (one) => [one, one.nextElementSibling].filter((part) => part === one || part?.matches(".notes-row"));
+  const moving = withNotes(row);
   const stop = new AbortController();
   const on = (name, act) => document.addEventListener(name, act, { signal: stop.signal });
   row.classList.add("dragging");
@@ -282,17 +285,16 @@ document.addEventListener("pointerdown", (event) => {
     const box = over.getBoundingClientRect();
     const down = rows.indexOf(over) > rows.indexOf(row);
     // Only past the middle: rows of different height would otherwise swap back and forth under a still pointer.
-    if (down && clientY > box.top + box.height / 2) over.after(row);
-    else if (!down && clientY < box.top + box.height / 2) over.before(row);
+    if (down && clientY > box.top + box.height / 2) withNotes(over).at(-1).after(...moving);
+    else if (!down && clientY < box.top + box.height / 2) over.before(...moving);
   });
 
   const end = (keep) => {
     stop.abort();
     row.classList.remove("dragging");
-    const after = [...list.querySelectorAll(":scope > [data-row]")];
-    const place = after.indexOf(row);
-    if (place === before.indexOf(row)) return;
-    if (!keep) return before[0].parentNode.prepend(...before);
+    const place = [...list.querySelectorAll(":scope > [data-row]")].indexOf(row);
+    if (place === before.filter((other) => other.matches("[data-row]")).indexOf(row)) return;
+    if (!keep) return list.append(...before);
     const form = $(list.dataset.sortable);
     form.elements.rule.value = row.dataset.row;
     form.elements.position.value = place + Number(list.dataset.first ?? 1);

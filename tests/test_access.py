@@ -7,23 +7,40 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from securitygroups import operations
-from securitygroups.models import Membership, Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.values import Packet
+from securitygroups.models import (
+    Event,
+    Membership,
+    Project,
+    Role,
+    SecurityGroup,
+    SupportVisit,
+    User,
+    VirtualMachine,
+)
+from securitygroups.packets import packet_json
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, make_project, make_user
 
 OWNERS = frozenset({"alice"})
 EDITORS = OWNERS | {"erin"}
 MEMBERS = EDITORS | {"bob"}
-OUTSIDERS = frozenset({"charlie", "staff", "admin"})
-EVERYBODY = MEMBERS | OUTSIDERS
+# Support staff before they named a reason, and one of them after; a superuser is nothing more here.
+AT_THE_DOOR = frozenset({"staff", "admin"})
+VISITORS = frozenset({"visitor"})
+SUPPORT = AT_THE_DOOR | VISITORS
+EVERYBODY = MEMBERS | SUPPORT | {"charlie"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +52,7 @@ class Rights:
     public: bool = False
 
 
-LOOK = Rights(get=MEMBERS)
+LOOK = Rights(get=MEMBERS | VISITORS)
 WRITE = Rights(get=EDITORS, post=EDITORS)
 SEND = Rights(post=EDITORS)
 ACCOUNT = Rights(get=EVERYBODY, post=EVERYBODY)
@@ -48,9 +65,18 @@ RIGHTS = {
     "account_reauthenticate": ACCOUNT,
     "home": Rights(get=EVERYBODY),
     "help": Rights(get=EVERYBODY),
+    "support": Rights(get=SUPPORT),
+    "support_enter": Rights(get=SUPPORT, post=SUPPORT),
+    "case_open": Rights(post=VISITORS),
+    "cases": LOOK,
+    "case": LOOK,
+    "case_note": Rights(post=EDITORS | VISITORS),
+    "templates": LOOK,
+    "template_save": WRITE,
+    "template_delete": SEND,
     "overview": LOOK,
     "activity": LOOK,
-    "members": Rights(get=MEMBERS, post=OWNERS),
+    "members": Rights(get=MEMBERS | VISITORS, post=OWNERS),
     "member_role": Rights(post=OWNERS),
     "member_remove": Rights(get=OWNERS, post=OWNERS),
     "groups": LOOK,
@@ -85,9 +111,11 @@ RIGHTS = {
     "machine_test": LOOK,
     "machine_history": LOOK,
 }
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+OTHER_METHODS = ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 # What a person who is let in may be told: shown, done, to be corrected, or changed by somebody else meanwhile.
 LET_IN = {200, 302, 409, 422}
+# Signing out reads the session and then deletes it, which looks like asking for the same thing twice.
+SESSION = [{"model": "sessions.Session"}]
 
 
 def patterns(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, set[str]]]:
@@ -115,9 +143,12 @@ class Stage:
 
     browsers: dict[str, Client]
     parameters: dict[str, str | int]
+    member: int
+    template: int
 
     def url(self, name: str, **instead: str | int) -> str:
-        kwargs = {parameter: (self.parameters | instead)[parameter] for parameter in ADDRESSES[name]}
+        parameters = self.parameters | {"pk": self.template if name == "template_delete" else self.member} | instead
+        kwargs = {parameter: parameters[parameter] for parameter in ADDRESSES[name]}
         return reverse(name, kwargs=kwargs)
 
 
@@ -135,8 +166,16 @@ def stage(
     machine: VirtualMachine,
 ) -> Stage:
     other = operations.add_member(project=project, user=make_user("dora"), role=Role.VIEWER, actor=alice)
+    template = operations.save_template(group=group, name="Web", description="", actor=alice)
+    visitor = make_user("visitor", "support", is_staff=True)
+    operations.open_visit(project=project, staff=visitor, reason="They asked", ticket="T-1")
+    rows = list(group.rules.select_related("group").in_order())
+    packet = packet_json(Packet(Direction.IN, 4, 6, 1, 2, 443))
+    case = operations.open_case(
+        project=project, packet=packet, rows=rows, verdict="accept", rule=2, staff=visitor, group=group
+    )
     return Stage(
-        {user.username: sign_in(user) for user in (alice, erin, bob, charlie, staff, admin)},
+        {user.username: sign_in(user) for user in (alice, erin, bob, charlie, staff, admin, visitor)},
         {
             "slug": project.slug,
             "group_id": group.public_id,
@@ -146,8 +185,10 @@ def stage(
             "mend": "remove",
             "kind": "json",
             "number": 1,
-            "pk": other.pk,
+            "case_id": case.public_id,
         },
+        member=other.pk,
+        template=template.pk,
     )
 
 
@@ -159,25 +200,36 @@ def taken_back() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def expected(rights: Rights, who: str, method: str) -> set[int]:
+def expected(name: str, who: str, method: str) -> set[int]:
+    rights = RIGHTS[name]
     may = rights.get if method in ("GET", "HEAD") else rights.post if method == "POST" else None
     if may is None:
         return {405}
     if who in may:
         return LET_IN
-    return {403} if who in MEMBERS else {404}
+    if name in SUPPORT_DESK:
+        return {302} if who in AT_THE_DOOR else {404}
+    if who in AT_THE_DOOR:
+        return {302}
+    return {404} if who == "charlie" else {403}
+
+
+SUPPORT_DESK = frozenset({"support", "support_enter", "case_open"})
 
 
 @pytest.mark.parametrize("name", RIGHTS)
-def test_each_address_answers_each_person_and_method_as_it_should(name: str, stage: Stage) -> None:
+def test_each_address_answers_each_person_and_method_as_it_should(name: str, stage: Stage, settings: Any) -> None:
+    settings.ZEAL_ALLOWLIST = SESSION
     url = stage.url(name)
     for who, browser in stage.browsers.items():
-        for method in METHODS:
+        for method in ("GET", "POST", *(OTHER_METHODS if who == "alice" and name != "account_login" else ())):
             with taken_back():
                 response = browser.generic(method, url)
-            assert response.status_code in expected(RIGHTS[name], who, method), f"{who}: {method} {url}"
+            assert response.status_code in expected(name, who, method), f"{who}: {method} {url}"
             if response.status_code == 405:
                 assert method not in response["Allow"]
+            elif who in AT_THE_DOOR and "slug" in ADDRESSES[name] and name != "support_enter":
+                assert response["Location"].startswith("/support/shop/"), "without a reason nobody comes in"
 
 
 @pytest.mark.parametrize("name", RIGHTS)
@@ -186,7 +238,7 @@ def test_nobody_gets_anywhere_without_signing_in(name: str, stage: Stage, client
     if RIGHTS[name].public:
         assert client.get(url).status_code == 200
         return
-    for method in METHODS:
+    for method in ("GET", "POST", "DELETE"):
         response = client.generic(method, url)
         assert response.status_code == 302, f"{method} {url}"
         assert response["Location"] == f"/sign-in/?next={url}"
@@ -199,7 +251,7 @@ def test_nobody_gets_anywhere_without_signing_in(name: str, stage: Stage, client
 
 # ── Never a hint ──────────────────────────────────────────────────────────────
 
-IN_A_PROJECT = [name for name, parameters in ADDRESSES.items() if "slug" in parameters]
+IN_A_PROJECT = [name for name, parameters in ADDRESSES.items() if "slug" in parameters and name not in SUPPORT_DESK]
 
 
 def without_request_id(body: bytes) -> str:
@@ -210,24 +262,36 @@ def without_request_id(body: bytes) -> str:
 def test_a_stranger_cannot_tell_what_exists_from_what_does_not(name: str, stage: Stage) -> None:
     method = "GET" if RIGHTS[name].get else "POST"
     nothing = {"slug": "no-such-project", "group_id": "sg-0000000000", "machine_id": "vm-0000000000", "uid": "0" * 12}
-    for who in OUTSIDERS:
-        real = stage.browsers[who].generic(method, stage.url(name))
-        made_up = stage.browsers[who].generic(method, stage.url(name, **nothing, pk=2**62))
-        assert real.status_code == made_up.status_code == 404
-        assert without_request_id(real.content) == without_request_id(made_up.content)
-        assert "Shop" not in real.content.decode()
-        assert set(real.headers) == set(made_up.headers)
+    real = stage.browsers["charlie"].generic(method, stage.url(name))
+    made_up = stage.browsers["charlie"].generic(method, stage.url(name, **nothing, pk=2**62, case_id="case-0"))
+    assert real.status_code == made_up.status_code == 404
+    assert without_request_id(real.content) == without_request_id(made_up.content)
+    assert "Shop" not in real.content.decode()
+    assert set(real.headers) == set(made_up.headers)
 
 
 @pytest.mark.parametrize("name", IN_A_PROJECT)
-def test_things_of_another_project_are_not_found_in_this_one(name: str, stage: Stage, bakery: Project) -> None:
+def test_things_of_another_project_are_not_found_in_this_one(
+    name: str, stage: Stage, bakery: Project, charlie: User, staff: User
+) -> None:
     """alice's project, where she may do everything, with the group, VM or membership of charlie's project."""
     oven = make_group(bakery, "oven", ["accept in tcp 99"])
     theirs = {
         "group_id": oven.public_id,
         "machine_id": make_machine(bakery, "oven-1", [oven]).public_id,
         "pk": bakery.memberships.get().pk,
+        "case_id": operations.open_case(
+            project=bakery,
+            packet=packet_json(Packet(Direction.IN, 4, 6, 1, 2, 99)),
+            rows=[],
+            verdict="drop",
+            rule=None,
+            staff=staff,
+            group=oven,
+        ).public_id,
     }
+    if name == "template_delete":
+        theirs["pk"] = operations.save_template(group=oven, name="Oven", description="", actor=charlie).pk
     for parameter in ADDRESSES[name] & theirs.keys():
         for method, may in (("GET", RIGHTS[name].get), ("POST", RIGHTS[name].post)):
             if may is not None:
@@ -335,7 +399,9 @@ def admin_addresses() -> list[str]:
         for key in resolver.reverse_dict:
             for options in resolver.reverse_dict.getlist(key):
                 for template, parameters in options[0]:
-                    values = {parameter: "securitygroups" if parameter == "app_label" else "1" for parameter in parameters}
+                    values = {
+                        parameter: "securitygroups" if parameter == "app_label" else "1" for parameter in parameters
+                    }
                     urls.append(f"/{route}{template % values}")
     return sorted(set(urls) - {"/admin/login/", "/admin/logout/"})
 
@@ -361,12 +427,59 @@ def test_staff_without_permissions_see_nothing_in_the_admin(stage: Stage, group:
     assert "Shop" not in stage.browsers["staff"].get("/admin/").content.decode()
 
 
-def test_a_support_permission_gives_no_right_to_change(stage: Stage, staff: User, group: SecurityGroup) -> None:
+# ── Support ───────────────────────────────────────────────────────────────────
+
+
+def test_every_page_that_support_sees_is_in_the_customers_record(stage: Stage, project: Project) -> None:
+    def looks() -> int:
+        return project.events.filter(verb=Event.Verb.SUPPORT_LOOK, actor__username="visitor").count()
+
+    before = looks()
+    shown = [stage.url(name) for name in IN_A_PROJECT if "visitor" in (RIGHTS[name].get or ())]
+    # A form that is sent back shows the group around it.
+    shown.append(stage.url("group_test") + "?test=1&source=nonsense")
+    for url in shown:
+        assert stage.browsers["visitor"].get(url).status_code in (200, 422), url
+    assert looks() - before == len(shown)
+    assert "Support looked at" in stage.browsers["bob"].get(stage.url("activity")).content.decode()
+
+
+def test_support_at_the_door_sees_nothing_and_leaves_no_record(stage: Stage, project: Project) -> None:
+    before = project.events.count()
+    response = stage.browsers["staff"].get(stage.url("group"))
+    assert (response.status_code, response["Location"]) == (302, f"/support/shop/?next={stage.url('group')}")
+    part = stage.browsers["staff"].get(stage.url("group"), headers={"HX-Request": "true"})
+    assert (part.status_code, part.content) == (204, b"")
+    assert project.events.count() == before
+
+
+def test_a_visit_ends_and_opens_one_project_only(stage: Stage, project: Project, bakery: Project) -> None:
+    assert stage.browsers["visitor"].get("/p/shop/").status_code == 200
+    assert stage.browsers["visitor"].get("/p/bakery/")["Location"] == "/support/bakery/?next=/p/bakery/"
+    SupportVisit.objects.update(until=timezone.now())
+    assert stage.browsers["visitor"].get("/p/shop/")["Location"] == "/support/shop/?next=/p/shop/"
+
+
+def test_support_without_the_permission_any_more_is_a_stranger_at_once(stage: Stage) -> None:
+    User.objects.get(username="visitor").user_permissions.clear()
+    assert stage.browsers["visitor"].get("/p/shop/").status_code == 404
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/admin/", "/p/\\\\evil", "javascript:x"])
+def test_the_door_leads_only_into_projects(target: str, stage: Stage) -> None:
+    entry = {"reason": "They asked", "ticket": "T-2", "next": target}
+    response = stage.browsers["staff"].post(stage.url("support_enter"), entry)
+    assert response.status_code == 302
+    assert response["Location"].startswith("/p/")
+    assert "evil" not in response["Location"].replace("/p/%5Cevil", "")
+
+
+def test_a_support_visit_changes_nothing_but_its_own_record(stage: Stage, staff: User, group: SecurityGroup) -> None:
     assert staff.has_perm("securitygroups.support")
     assert not staff.has_perm("securitygroups.change_securitygroup")
     assert Permission.objects.filter(user=staff).count() == 1
     for name in IN_A_PROJECT:
         if RIGHTS[name].post:
-            assert stage.browsers["staff"].post(stage.url(name), {"base": 1}).status_code in (403, 404), name
+            assert stage.browsers["visitor"].post(stage.url(name), {"base": 1}).status_code in (302, 403), name
     group.refresh_from_db()
     assert group.revision == 1

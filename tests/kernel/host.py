@@ -53,7 +53,10 @@ class Host:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._worker.communicate(timeout=10)
+        try:
+            self._worker.communicate(timeout=10)
+        finally:
+            self._worker.kill()
 
     def order(self, do: str, *, guest: str = "", **arguments: Any) -> dict[str, Any]:
         """Carry out one order, in a guest when one is named. Raises Failed with the worker's words."""
