@@ -175,6 +175,9 @@ MAX_RULES_PER_GROUP = env.int("MAX_RULES_PER_GROUP", 1_000)
 MAX_MACHINES_PER_PROJECT = env.int("MAX_MACHINES_PER_PROJECT", 10_000)
 MAX_GROUPS_PER_MACHINE = env.int("MAX_GROUPS_PER_MACHINE", 16)
 PAGE_SIZE = env.int("PAGE_SIZE", 50)
+# A flow log that is replayed inside a request: how large it may be, and how long it is read.
+REPLAY_MAX_MB = env.int("REPLAY_MAX_MB", 20)
+REPLAY_SECONDS = env.float("REPLAY_SECONDS", 10)
 
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"

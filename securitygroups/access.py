@@ -4,6 +4,7 @@ Imports models. Called by views.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
@@ -132,6 +133,15 @@ def find_machine(access: Access, public_id: str) -> VirtualMachine:
         raise Http404
     machine.project = access.project
     return machine  # type: ignore[no-any-return]
+
+
+def find_deleted(access: Access, rows: type[SecurityGroup] | type[VirtualMachine], public_id: str) -> Any:
+    """A group or VM of the project that was deleted, or 404."""
+    found = rows.objects.filter(project=access.project, public_id=public_id, deleted_at__isnull=False).first()
+    if found is None:
+        raise Http404
+    found.project = access.project
+    return found
 
 
 def find_member(access: Access, pk: int) -> Membership:

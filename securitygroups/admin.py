@@ -6,10 +6,13 @@ Imports models, forms and operations. Nothing imports this.
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import ValidationError
+from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -21,12 +24,15 @@ from securitygroups.firewall import lists
 from securitygroups.firewall.documents import BadDocument, rule_to_json, rules_from_json
 from securitygroups.forms import GroupForm, MachineForm, RuleForm
 from securitygroups.models import (
+    Attachment,
+    CaseNote,
     Event,
     GroupRevision,
     GroupTemplate,
     MachineRevision,
     Membership,
     Project,
+    Role,
     Rule,
     SecurityGroup,
     SupportCase,
@@ -36,7 +42,7 @@ from securitygroups.models import (
     values,
 )
 
-admin.site.register(User, UserAdmin)
+logger = structlog.get_logger()
 
 
 def _staff(request: HttpRequest) -> dict[str, Any]:
@@ -48,11 +54,50 @@ def _link(instance: Model, text: str = "") -> SafeString:
     return format_html('<a href="{}">{}</a>', reverse(name, args=[instance.pk]), text or str(instance))
 
 
-class ThroughOperations(admin.ModelAdmin[Any]):
-    """What an operation refuses while saving is shown as a message, and nothing of it is written."""
+class Panel(admin.ModelAdmin[Any]):
+    """What all lists have. A filter or choice in the address that the database cannot read is told, not crashed on."""
 
     show_full_result_count = False
     list_per_page = 50
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changelist_view(request, *args, **kwargs)
+        except ValidationError:
+            raise
+        except (DataError, ValueError) as error:
+            logger.warning("unreadable list", address=request.get_full_path()[:500], error=str(error)[:500])
+            messages.error(request, "A filter or choice in the address cannot be read. This is the whole list.")
+            return HttpResponseRedirect(request.path)
+
+
+@admin.register(User)
+class PersonAdmin(Panel, UserAdmin):
+    """People who are members somewhere are switched off or removed there first: a project must keep its owner."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and obj.memberships.exists())
+
+
+class KeySelect(AutocompleteSelect):
+    """Django's own fails on a key that is no number."""
+
+    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+        keys = [key for key in value if str(key).isdecimal() and len(str(key)) < 19]
+        return super().optgroups(name, keys, attr)
+
+
+class Chooses(admin.options.BaseModelAdmin[Any]):
+    """Foreign keys are chosen by typing a part of the name."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", KeySelect(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class ThroughOperations(Chooses, Panel):
+    """What an operation refuses while saving is shown as a message, and nothing of it is written."""
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return self._told(request, lambda: super(ThroughOperations, self).changeform_view(request, *args, **kwargs))
@@ -62,6 +107,12 @@ class ThroughOperations(admin.ModelAdmin[Any]):
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return self._told(request, lambda: super(ThroughOperations, self).changelist_view(request, *args, **kwargs))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes along is the operations' matter, and what is on record stays: nothing of that protects a row."""
+        rows = list(objs)
+        names = {str(self.opts.verbose_name) for row in rows if not self.has_delete_permission(request, row)}
+        return [str(row) for row in rows], {str(self.opts.verbose_name_plural): len(rows)}, names, []
 
     def _told(self, request: HttpRequest, view: Callable[[], Any]) -> HttpResponse:
         try:
@@ -76,10 +127,7 @@ class ThroughOperations(admin.ModelAdmin[Any]):
         return HttpResponseRedirect(request.get_full_path())
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
-    show_full_result_count = False
-    list_per_page = 50
-
+class ReadOnly(Panel):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -90,7 +138,7 @@ class ReadOnly(admin.ModelAdmin[Any]):
         return False
 
 
-class MembershipInline(admin.TabularInline[Membership, Project]):
+class MembershipInline(Chooses, admin.TabularInline[Membership, Project]):
     model = Membership
     extra = 0
     autocomplete_fields = ("user",)
@@ -126,7 +174,10 @@ class ProjectAdmin(ThroughOperations):
         obj._state.adding = False
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        for member in formset.save(commit=False):
+        if any("user" in each.changed_data for each in formset.initial_forms):
+            raise ValidationError("A membership stays its person's: remove it, and add the other person.")
+        # Owners first, so that one form can hand a project over.
+        for member in sorted(formset.save(commit=False), key=lambda member: member.role != Role.OWNER):
             if member.pk:
                 operations.change_role(member=member, role=member.role, **_staff(request))
             else:
@@ -303,11 +354,12 @@ class RuleAdmin(ThroughOperations):
         self.delete_queryset(request, Rule.objects.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Rule]) -> None:
-        chosen: dict[int, list[int]] = {}
-        for group_id, position in queryset.values_list("group_id", "position"):
-            chosen.setdefault(group_id, []).append(position)
+        chosen: dict[int, set[str]] = {}
+        for group_id, uid in queryset.values_list("group_id", "uid"):
+            chosen.setdefault(group_id, set()).add(uid)
         for group in SecurityGroup.objects.filter(pk__in=chosen).select_related("project").order_by("pk"):
-            rules = lists.remove(values(list(group.rules.in_order())), chosen[group.pk])
+            # By identity: places may have changed since they were chosen.
+            rules = [rule for rule in values(list(group.rules.in_order())) if rule.uid not in chosen[group.pk]]
             operations.commit_rules(group=group, rules=rules, base=group.revision, **_staff(request))
 
 
@@ -332,6 +384,7 @@ class AdminMachineForm(MachineForm):
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text="IDs such as sg-1a2b3c4d5e, one a line; the first is tried first.",
     )
+    base = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     class Meta(MachineForm.Meta):
         fields = ("project", *MachineForm.Meta.fields)  # type: ignore[assignment]
@@ -341,9 +394,12 @@ class AdminMachineForm(MachineForm):
         if self.instance.pk:
             attached = self.instance.attachments.select_related("group").order_by("position")
             self.initial["ordered_groups"] = "\n".join(a.group.public_id for a in attached)
+            self.initial["base"] = self.instance.revision
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.instance.pk and cleaned.get("base") != self.instance.revision:
+            raise ValidationError("The VM's groups were changed in the meantime: load the page again.")
         ids = str(cleaned.get("ordered_groups", "")).split()
         project = self.instance.project_id or getattr(cleaned.get("project"), "pk", None)
         found = {g.public_id: g for g in SecurityGroup.objects.live().filter(public_id__in=ids, project=project)}
@@ -379,7 +435,7 @@ class VirtualMachineAdmin(ThroughOperations):
         if change:
             before = VirtualMachine.objects.select_related("project").get(pk=obj.pk)
             operations.save_machine(
-                machine=before, fields=fields, groups=groups, base=before.revision, **_staff(request)
+                machine=before, fields=fields, groups=groups, base=form.cleaned_data["base"], **_staff(request)
             )
             return
         made = operations.create_machine(project=obj.project, fields=fields, groups=groups, **_staff(request))
@@ -392,6 +448,26 @@ class VirtualMachineAdmin(ThroughOperations):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[VirtualMachine]) -> None:
         for machine in queryset.filter(deleted_at=None).select_related("project").order_by("pk"):
             self.delete_model(request, machine)
+
+
+@admin.register(Membership)
+class MembershipAdmin(ReadOnly):
+    """To look up; changed on the project's page."""
+
+    list_display = ("user", "project", "role", "created_at")
+    list_filter = ("role",)
+    list_select_related = ("user", "project")
+    search_fields = ("user__username", "user__email", "project__slug")
+
+
+@admin.register(Attachment)
+class AttachmentAdmin(ReadOnly):
+    """To look up; changed on the VM's page."""
+
+    list_display = ("machine", "position", "group")
+    list_display_links = ("position",)
+    list_select_related = ("machine", "group")
+    search_fields = ("machine__public_id", "machine__name", "group__public_id", "group__name")
 
 
 @admin.register(GroupRevision)
@@ -434,6 +510,14 @@ class SupportCaseAdmin(ReadOnly):
     list_display = ("public_id", "project", "machine", "group", "verdict", "ticket", "opened_by", "at")
     list_select_related = ("project", "machine", "group", "opened_by")
     search_fields = ("public_id", "project__slug", "ticket")
+    ordering = ("-pk",)
+
+
+@admin.register(CaseNote)
+class CaseNoteAdmin(ReadOnly):
+    list_display = ("case", "at", "author_name", "by_staff", "text")
+    list_select_related = ("case",)
+    search_fields = ("case__public_id", "author_name", "text")
     ordering = ("-pk",)
 
 

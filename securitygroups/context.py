@@ -19,6 +19,7 @@ _SECTIONS = {
     "template": "groups",
     "support": "support",
     "project_rules": "groups",
+    "help_enforcement": "help",
 }
 
 

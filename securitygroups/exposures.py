@@ -34,7 +34,7 @@ MAX_MATRIX = 2_000
 """VMs that are compared with each other at once: four million pairs."""
 SECONDS = 5.0
 """How long one page goes on with new lists."""
-SERVICES_NAMED = 3
+SERVICES_NAMED, MACHINES_NAMED = 3, 50
 
 Clock = Callable[[], float]
 
@@ -178,6 +178,14 @@ class Opening:
     machines: tuple[VirtualMachine, ...]
     through: tuple[Through, ...]
     sample: Packet
+
+    @property
+    def named(self) -> tuple[VirtualMachine, ...]:
+        return self.machines[:MACHINES_NAMED]
+
+    @property
+    def unnamed(self) -> int:
+        return len(self.machines) - len(self.named)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,8 @@ class CidrField(models.Field[Any, Any]):
         return to_network(value)
 
     def get_prep_value(self, value: Any) -> Any:
-        value = super().get_prep_value(value)
-        return None if value is None else str(to_network(value))
+        network = to_network(super().get_prep_value(value))
+        return None if network is None else str(network)
 
     def value_to_string(self, obj: models.Model) -> str:
         value = self.value_from_object(obj)

@@ -117,7 +117,9 @@ class RuleForm(forms.ModelForm[Rule]):
 
     def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
         super().__init__(data, *args, **kwargs)
-        chosen = (data.get(self.add_prefix("protocol")) if data else None) or self["protocol"].value()
+        chosen = data.get(self.add_prefix("protocol")) if data else None
+        if not chosen and "protocol" in self.fields:  # staff who may only look have a form without fields
+            chosen = self["protocol"].value()
         self.shape = PROTOCOLS.get(str(chosen))
         for name in ("source", "destination", *PORT_FIELDS):
             if self.follows_protocol and self.shape and name not in self.shape.columns:
@@ -266,7 +268,7 @@ class MachineForm(forms.ModelForm[VirtualMachine]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("ipv4", "ipv6", "tap"):
+        for name in {"ipv4", "ipv6", "tap"} & self.fields.keys():
             self.fields[name].widget.attrs |= {"class": "mono", "autocomplete": "off", "spellcheck": "false"}
 
     def _address(self, name: str, version: int) -> str | None:

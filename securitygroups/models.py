@@ -474,6 +474,7 @@ class Event(models.Model):
         MACHINE_CREATED = "machine.created", "VM created"
         MACHINE_CHANGED = "machine.changed", "VM details changed"
         MACHINE_DELETED = "machine.deleted", "VM deleted"
+        MACHINE_RESTORED = "machine.restored", "VM brought back"
         GROUPS_ATTACHED = "machine.groups", "Attached groups changed"
         MEMBER_ADDED = "member.added", "Member added"
         MEMBER_CHANGED = "member.changed", "Member's role changed"

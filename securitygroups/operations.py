@@ -323,7 +323,7 @@ def delete_group(*, group: SecurityGroup, base: int, actor: User | None, by_staf
         actor=actor,
         by_staff=by_staff,
         group=locked,
-        detail={"machines": [machine.public_id for machine in held]},
+        detail={"machines": {machine.public_id: machine.revision for machine in held}},
     )
     return len(held)
 
@@ -534,6 +534,100 @@ def delete_machine(*, machine: VirtualMachine, actor: User | None, by_staff: boo
     record(
         locked.project, Verb.MACHINE_DELETED, f"Deleted {locked.name}.", actor=actor, by_staff=by_staff, machine=locked
     )
+
+
+def _groups_at(machine: VirtualMachine, number: int) -> list[SecurityGroup] | None:
+    """The VM's groups as revision `number` left them; None where one of them is gone or there is no such revision."""
+    revision = machine.revisions.filter(number=number).first()
+    if revision is None:
+        return None
+    ids = [group["id"] for group in revision.groups]
+    found = {group.public_id: group for group in SecurityGroup.objects.live().filter(public_id__in=ids)}
+    return [found[public_id] for public_id in ids] if len(found) == len(ids) else None
+
+
+@transaction.atomic
+def undo_groups(*, machine: VirtualMachine, number: int, actor: User | None) -> None:
+    """Take revision `number` of the VM's groups back, while it is the newest. Raises Conflict, ValidationError."""
+    groups = _groups_at(machine, number - 1) if number == machine.revision else None
+    if number != machine.revision:
+        raise Conflict(machine.revision)
+    if groups is None:
+        raise ValidationError(
+            "One of the groups that the VM had before is gone: choose its groups in Instance settings."
+        )
+    attach_groups(machine=machine, groups=groups, base=number, actor=actor, reason=f"Undid revision {number}.")
+
+
+@transaction.atomic
+def restore_group(*, group: SecurityGroup, actor: User | None) -> int:
+    """Bring a deleted group back, onto the VMs whose groups nobody has changed since. Returns how many VMs.
+
+    Raises ValidationError where its name has been taken since, or the quota is full; Conflict when it is not deleted.
+    """
+    project = _lock_project(group.project)
+    locked = SecurityGroup.objects.select_for_update(no_key=True).get(pk=group.pk)
+    if locked.deleted_at is None:
+        raise Conflict(locked.revision)
+    if project.groups.filter(deleted_at=None).count() >= project.group_quota:
+        raise ValidationError(f"The project has its {_count(project.group_quota, 'group')} already.", code="quota")
+    locked.project, locked.deleted_at = project, None
+    _save_checked(locked)
+    event = Event.objects.filter(group=locked, verb=Verb.GROUP_DELETED).order_by("-pk").first()
+    revisions = dict(event.detail.get("machines", {})) if event else {}
+    machines = VirtualMachine.objects.live().filter(public_id__in=revisions, project=project).order_by("pk")
+    back = 0
+    for machine in machines.select_for_update(no_key=True, of=("self",)):
+        machine.project = project
+        groups = _groups_at(machine, machine.revision - 1)
+        if machine.revision == revisions[machine.public_id] and groups is not None:
+            _write_attachments(machine, groups, actor, f"{locked.name} was brought back.", by_staff=False)
+            back += 1
+    words = f"Brought {locked.name} back" + (f", onto {_count(back, 'VM')}." if back else ".")
+    record(project, Verb.GROUP_RESTORED, words, actor=actor, group=locked)
+    return back
+
+
+@transaction.atomic
+def restore_machine(*, machine: VirtualMachine, actor: User | None) -> None:
+    """Bring a deleted VM back, with the groups it had where all of them are still there.
+
+    Raises ValidationError where its name or an address has been taken since; Conflict when it is not deleted.
+    """
+    project = _lock_project(machine.project)
+    groups = _groups_at(machine, machine.revision) or []
+    held = _lock_groups(project, groups)
+    locked = VirtualMachine.objects.select_for_update(no_key=True).get(pk=machine.pk)
+    if locked.deleted_at is None:
+        raise Conflict(locked.revision)
+    if project.machines.filter(deleted_at=None).count() >= project.machine_quota:
+        raise ValidationError(f"The project has its {_count(project.machine_quota, 'VM')} already.", code="quota")
+    locked.project, locked.deleted_at = project, None
+    _save_checked(locked)
+    _write_attachments(locked, held, actor, "The VM was brought back.", by_staff=False)
+    record(project, Verb.MACHINE_RESTORED, f"Brought {locked.name} back.", actor=actor, machine=locked)
+
+
+@transaction.atomic
+def move_machine(*, machine: VirtualMachine, target: Project, actor: User | None) -> None:
+    """Staff move a VM to another project. Its groups stay behind, so everything to and from it is denied until the
+    new project attaches its own. Raises ValidationError where a name or address is taken there; Conflict."""
+    for project in sorted((machine.project, target), key=lambda each: each.pk):
+        _lock_project(project)
+    locked = _lock_machine(machine)
+    source = locked.project
+    if source.pk == target.pk:
+        raise ValidationError("The VM is in this project already.")
+    if target.machines.filter(deleted_at=None).count() >= target.machine_quota:
+        raise ValidationError(f"{target} has its {_count(target.machine_quota, 'VM')} already.", code="quota")
+    _write_attachments(locked, [], actor, f"Moved to {target}.", by_staff=True)
+    locked.project = target
+    _save_checked(locked)
+    for project, words in (
+        (source, f"Moved {locked.name} to {target}."),
+        (target, f"Moved {locked.name} here from {source}."),
+    ):
+        record(project, Verb.MACHINE_CHANGED, words, actor=actor, by_staff=True, machine=locked)
 
 
 @transaction.atomic

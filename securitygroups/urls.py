@@ -4,11 +4,14 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from securitygroups.views import (
     bulk,
+    enforcement,
+    exposure,
     groups,
     history,
     interchange,
     machines,
     projects,
+    replay,
     rules,
     support,
     templates,
@@ -34,12 +37,14 @@ _group: Patterns = [
     path("machines/", groups.group_machines, name="group_machines"),
     path("template/", templates.template_save, name="template_save"),
     path("test/", tester.group_test, name="group_test"),
+    path("replay/", replay.group_replay, name="group_replay"),
     path("undo/<int:number>/", rules.group_undo, name="group_undo"),
     path("history/", history.group_history, name="group_history"),
     path("history/<int:number>/", history.group_revision, name="group_revision"),
     path("history/<int:number>/restore/", history.group_restore, name="group_restore"),
     path("import/", interchange.group_import, name="group_import"),
     re_path(r"^export\.(?P<kind>json|csv|txt)\Z", interchange.group_export, name="group_export"),
+    path("bring-back/", groups.group_bring_back, name="group_bring_back"),
     path("rules/", include(_rules)),
 ]
 _machine: Patterns = [
@@ -48,6 +53,9 @@ _machine: Patterns = [
     path("delete/", machines.machine_delete, name="machine_delete"),
     path("test/", tester.machine_test, name="machine_test"),
     path("history/", history.machine_history, name="machine_history"),
+    path("undo/<int:number>/", machines.machine_undo, name="machine_undo"),
+    path("bring-back/", machines.machine_bring_back, name="machine_bring_back"),
+    path("ruleset/", enforcement.machine_ruleset, name="machine_ruleset"),
 ]
 _project: Patterns = [
     path("", projects.overview, name="overview"),
@@ -65,6 +73,7 @@ _project: Patterns = [
     path("groups/new/", groups.group_create, name="group_create"),
     path("groups/import/", interchange.group_import_new, name="group_import_new"),
     path("groups/<slug:group_id>/", include(_group)),
+    path("exposure/", exposure.exposure, name="exposure"),
     path("machines/", machines.machines, name="machines"),
     path("machines/new/", machines.machine_create, name="machine_create"),
     path("machines/<slug:machine_id>/", include(_machine)),
@@ -72,6 +81,7 @@ _project: Patterns = [
 urlpatterns = [
     path("", projects.home, name="home"),
     path("help/", projects.help_page, name="help"),
+    path("help/enforcement/", enforcement.help_enforcement, name="help_enforcement"),
     path("support/", support.support, name="support"),
     path("support/<slug:slug>/", support.support_enter, name="support_enter"),
     path("support/<slug:slug>/case/", support.case_open, name="case_open"),

@@ -7,9 +7,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.test import Client
@@ -25,7 +28,6 @@ from securitygroups.models import (
     Project,
     Role,
     SecurityGroup,
-    SupportVisit,
     User,
     VirtualMachine,
 )
@@ -221,10 +223,12 @@ SUPPORT_DESK = frozenset({"support", "support_enter", "case_open"})
 def test_each_address_answers_each_person_and_method_as_it_should(name: str, stage: Stage, settings: Any) -> None:
     settings.ZEAL_ALLOWLIST = SESSION
     url = stage.url(name)
+    # What is looked for by what is sent has to be there; all else may be missing.
+    sent = {"target": stage.parameters["group_id"]} if name == "case_open" else {}
     for who, browser in stage.browsers.items():
         for method in ("GET", "POST", *(OTHER_METHODS if who == "alice" and name != "account_login" else ())):
             with taken_back():
-                response = browser.generic(method, url)
+                response = browser.post(url, sent) if method == "POST" else browser.generic(method, url)
             assert response.status_code in expected(name, who, method), f"{who}: {method} {url}"
             if response.status_code == 405:
                 assert method not in response["Allow"]
@@ -232,21 +236,21 @@ def test_each_address_answers_each_person_and_method_as_it_should(name: str, sta
                 assert response["Location"].startswith("/support/shop/"), "without a reason nobody comes in"
 
 
-@pytest.mark.parametrize("name", RIGHTS)
-def test_nobody_gets_anywhere_without_signing_in(name: str, stage: Stage, client: Client) -> None:
-    url = stage.url(name)
-    if RIGHTS[name].public:
-        assert client.get(url).status_code == 200
-        return
-    for method in ("GET", "POST", "DELETE"):
-        response = client.generic(method, url)
-        assert response.status_code == 302, f"{method} {url}"
-        assert response["Location"] == f"/sign-in/?next={url}"
-        # A part of a page would swap the sign-in page into a table, so htmx is told to go there.
-        part = client.generic(method, url, headers={"HX-Request": "true"})
-        assert part.status_code == 204
-        assert part["HX-Redirect"] == f"/sign-in/?next={url}"
-        assert "no-store" in part["Cache-Control"]
+def test_nobody_gets_anywhere_without_signing_in(stage: Stage, client: Client) -> None:
+    for name in RIGHTS:
+        url = stage.url(name)
+        if RIGHTS[name].public:
+            assert client.get(url).status_code == 200, name
+            continue
+        # Signing out again does no harm and leads to the sign-in page by itself.
+        to = "/sign-in/" if name == "account_logout" else f"/sign-in/?next={url}"
+        for method in ("GET", "POST"):
+            response = client.generic(method, url)
+            assert (response.status_code, response["Location"]) == (302, to), f"{method} {url}"
+            # A part of a page would swap the sign-in page into a table, so htmx is told to go there.
+            part = client.generic(method, url, headers={"HX-Request": "true"})
+            assert (part.status_code, part["HX-Redirect"]) == (204, to), f"{method} {url}"
+            assert "no-store" in part["Cache-Control"]
 
 
 # ── Never a hint ──────────────────────────────────────────────────────────────
@@ -258,21 +262,20 @@ def without_request_id(body: bytes) -> str:
     return re.sub(r"<code>[0-9a-f]{12}</code>", "", body.decode())
 
 
-@pytest.mark.parametrize("name", IN_A_PROJECT)
-def test_a_stranger_cannot_tell_what_exists_from_what_does_not(name: str, stage: Stage) -> None:
-    method = "GET" if RIGHTS[name].get else "POST"
+def test_a_stranger_cannot_tell_what_exists_from_what_does_not(stage: Stage) -> None:
     nothing = {"slug": "no-such-project", "group_id": "sg-0000000000", "machine_id": "vm-0000000000", "uid": "0" * 12}
-    real = stage.browsers["charlie"].generic(method, stage.url(name))
-    made_up = stage.browsers["charlie"].generic(method, stage.url(name, **nothing, pk=2**62, case_id="case-0"))
-    assert real.status_code == made_up.status_code == 404
-    assert without_request_id(real.content) == without_request_id(made_up.content)
-    assert "Shop" not in real.content.decode()
-    assert set(real.headers) == set(made_up.headers)
+    for name in IN_A_PROJECT:
+        method = "GET" if RIGHTS[name].get else "POST"
+        real = stage.browsers["charlie"].generic(method, stage.url(name))
+        made_up = stage.browsers["charlie"].generic(method, stage.url(name, **nothing, pk=2**62, case_id="case-0"))
+        assert real.status_code == made_up.status_code == 404
+        assert without_request_id(real.content) == without_request_id(made_up.content)
+        assert "Shop" not in real.content.decode()
+        assert set(real.headers) == set(made_up.headers)
 
 
-@pytest.mark.parametrize("name", IN_A_PROJECT)
 def test_things_of_another_project_are_not_found_in_this_one(
-    name: str, stage: Stage, bakery: Project, charlie: User, staff: User
+    stage: Stage, bakery: Project, charlie: User, staff: User
 ) -> None:
     """alice's project, where she may do everything, with the group, VM or membership of charlie's project."""
     oven = make_group(bakery, "oven", ["accept in tcp 99"])
@@ -290,14 +293,15 @@ def test_things_of_another_project_are_not_found_in_this_one(
             group=oven,
         ).public_id,
     }
-    if name == "template_delete":
-        theirs["pk"] = operations.save_template(group=oven, name="Oven", description="", actor=charlie).pk
-    for parameter in ADDRESSES[name] & theirs.keys():
-        for method, may in (("GET", RIGHTS[name].get), ("POST", RIGHTS[name].post)):
-            if may is not None:
-                response = stage.browsers["alice"].generic(method, stage.url(name, **{parameter: theirs[parameter]}))
-                assert response.status_code == 404, f"{method} with charlie's {parameter}"
-                assert "oven" not in response.content.decode()
+    template = operations.save_template(group=oven, name="Oven", description="", actor=charlie).pk
+    for name in IN_A_PROJECT:
+        for parameter in ADDRESSES[name] & theirs.keys():
+            value = template if name == "template_delete" else theirs[parameter]
+            for method, may in (("GET", RIGHTS[name].get), ("POST", RIGHTS[name].post)):
+                if may is not None:
+                    response = stage.browsers["alice"].generic(method, stage.url(name, **{parameter: value}))
+                    assert response.status_code == 404, f"{method} {name} with charlie's {parameter}"
+                    assert "oven" not in response.content.decode()
     oven.refresh_from_db()
     assert (oven.revision, oven.deleted_at) == (1, None)
 
@@ -313,28 +317,28 @@ def test_being_a_member_of_both_projects_does_not_mix_them_up(stage: Stage, alic
     assert (menu.revision, menu.deleted_at) == (1, None)
 
 
-@pytest.mark.parametrize("name", [name for name in IN_A_PROJECT if {"group_id", "machine_id"} & ADDRESSES[name]])
 def test_what_was_deleted_is_found_by_nobody(
-    name: str, stage: Stage, alice: User, group: SecurityGroup, machine: VirtualMachine
+    stage: Stage, alice: User, group: SecurityGroup, machine: VirtualMachine
 ) -> None:
     operations.delete_machine(machine=machine, actor=alice)
     operations.delete_group(group=group, base=1, actor=alice)
-    for method, may in (("GET", RIGHTS[name].get), ("POST", RIGHTS[name].post)):
-        if may is not None:
-            assert stage.browsers["alice"].generic(method, stage.url(name)).status_code == 404
+    for name in IN_A_PROJECT:
+        for method, may in (("GET", RIGHTS[name].get), ("POST", RIGHTS[name].post)):
+            if may is not None and {"group_id", "machine_id"} & ADDRESSES[name]:
+                assert stage.browsers["alice"].generic(method, stage.url(name)).status_code == 404, f"{method} {name}"
 
 
-@pytest.mark.parametrize("name", [name for name in IN_A_PROJECT if "uid" in ADDRESSES[name]])
-def test_a_rule_of_another_group_is_not_found_in_this_one(name: str, stage: Stage, project: Project) -> None:
+def test_a_rule_of_another_group_is_not_found_in_this_one(stage: Stage, project: Project) -> None:
     other = make_group(project, "other", ["accept in tcp 99"])
-    url = stage.url(name, uid=other.rules.get().uid)
     browser = stage.browsers["alice"]
-    if RIGHTS[name].get:
-        # A repair that is not offered any more leads back to the list, which says so.
-        response = browser.get(url)
-        assert response.status_code == (302 if name == "rule_fix" else 404)
-    # What somebody sends about a rule that is gone is a conflict: they had it before their eyes.
-    assert browser.post(url, {"base": 1, "position": 1}).status_code == 409
+    for name in IN_A_PROJECT:
+        if "uid" in ADDRESSES[name]:
+            url = stage.url(name, uid=other.rules.get().uid)
+            if RIGHTS[name].get:
+                # A repair that is not offered any more leads back to the list, which says so.
+                assert browser.get(url).status_code == (302 if name == "rule_fix" else 404), name
+            # What somebody sends about a rule that is gone is a conflict: they had it before their eyes.
+            assert browser.post(url, {"base": 1, "position": 1}).status_code == 409, name
     other.refresh_from_db()
     assert other.revision == 1
 
@@ -410,15 +414,12 @@ def test_the_admin_is_closed_to_everybody_who_is_not_of_the_staff(stage: Stage, 
     urls = admin_addresses()
     assert len(urls) > 40
     for url in urls:
-        response = client.get(url)
-        assert (response.status_code, response["Location"].split("?")[0]) == (302, "/sign-in/"), url
-        for who in MEMBERS | {"charlie"}:
-            # The catch-all at the end only adds slashes.
-            response = stage.browsers[who].get(url)
-            assert response.status_code == 302, f"{who} {url}"
-            assert response["Location"].startswith("/admin/login/?next="), f"{who} {url}"
-    page = stage.browsers["alice"].get("/admin/", follow=True)
-    assert page.status_code == 403
+        for browser in (client, stage.browsers["alice"]):
+            response = browser.get(url)
+            assert response.status_code == 302, url
+            assert response["Location"].startswith("/admin/login/?next="), url
+    assert client.get("/admin/", follow=True).redirect_chain[-1][0].startswith("/sign-in/?")
+    assert stage.browsers["alice"].get("/admin/", follow=True).status_code == 403
 
 
 def test_staff_without_permissions_see_nothing_in_the_admin(stage: Stage, group: SecurityGroup) -> None:
@@ -456,8 +457,8 @@ def test_support_at_the_door_sees_nothing_and_leaves_no_record(stage: Stage, pro
 def test_a_visit_ends_and_opens_one_project_only(stage: Stage, project: Project, bakery: Project) -> None:
     assert stage.browsers["visitor"].get("/p/shop/").status_code == 200
     assert stage.browsers["visitor"].get("/p/bakery/")["Location"] == "/support/bakery/?next=/p/bakery/"
-    SupportVisit.objects.update(until=timezone.now())
-    assert stage.browsers["visitor"].get("/p/shop/")["Location"] == "/support/shop/?next=/p/shop/"
+    with time_machine.travel(timezone.now() + timedelta(minutes=operations.VISIT_MINUTES + 1)):
+        assert stage.browsers["visitor"].get("/p/shop/")["Location"] == "/support/shop/?next=/p/shop/"
 
 
 def test_support_without_the_permission_any_more_is_a_stranger_at_once(stage: Stage) -> None:
@@ -471,7 +472,7 @@ def test_the_door_leads_only_into_projects(target: str, stage: Stage) -> None:
     response = stage.browsers["staff"].post(stage.url("support_enter"), entry)
     assert response.status_code == 302
     assert response["Location"].startswith("/p/")
-    assert "evil" not in response["Location"].replace("/p/%5Cevil", "")
+    assert not urlsplit(response["Location"]).netloc
 
 
 def test_a_support_visit_changes_nothing_but_its_own_record(stage: Stage, staff: User, group: SecurityGroup) -> None:

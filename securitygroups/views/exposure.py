@@ -30,8 +30,6 @@ SIDE = 60
 """Lines and columns of one picture."""
 EACH = 24
 """Up to so many VMs each have a line of their own, unless asked otherwise."""
-LISTED = 50
-"""VMs that are named behind a line of the internet's table."""
 SUGGESTED = 200
 """Names that the VM field proposes."""
 
@@ -89,7 +87,9 @@ class SendersForm(AskForm):
         found = list(self._machines.filter(wanted)[:2])
         if len(found) != 1:
             what = "Two VMs fit this" if found else "The project has no VM of this name, address or ID"
-            raise ValidationError(f"{what}: choose one of the names that are proposed, or copy it from Virtual Machines.")
+            raise ValidationError(
+                f"{what}: choose one of the names that are proposed, or copy it from Virtual Machines."
+            )
         return found[0]  # type: ignore[no-any-return]
 
 
@@ -98,7 +98,8 @@ class BetweenForm(AskForm):
 
     family = forms.ChoiceField(label="Addresses", choices=[("4", "IPv4"), ("6", "IPv6")])
     by = forms.ChoiceField(
-        label="Lines", choices=[("", "Automatic"), ("vm", "One for each VM"), ("groups", "VMs with equal groups together")],
+        label="Lines",
+        choices=[("", "Automatic"), ("vm", "One for each VM"), ("groups", "VMs with equal groups together")],
         required=False,
     )
     q = forms.CharField(
@@ -233,7 +234,7 @@ def _first(machines: Iterable[VirtualMachine], project: Any) -> list[VirtualMach
 
 def _internet(request: HttpRequest, access: Access) -> dict[str, Any]:
     query = request.GET.get("q", "").strip()[:100]
-    context: dict[str, Any] = {"query": query, "listed": LISTED}
+    context: dict[str, Any] = {"query": query}
     try:
         context["found"] = exposures.internet(exposures.load(exposures.chosen(access.project, query)))
     except exposures.TooLarge as large:

@@ -9,10 +9,11 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
-from securitygroups.access import Access, enter, find_group
+from securitygroups.access import Access, enter, find_deleted, find_group
 from securitygroups.firewall.documents import rules_from_json
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import GroupForm
@@ -138,7 +139,8 @@ def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
         try:
             count = operations.delete_group(group=group, base=number_in(request, "base"), actor=access.user)
             words = f" and taken off {count} VM{'' if count == 1 else 's'}" if count else ""
-            messages.success(request, f"{group.name} was deleted{words}.")
+            undo = reverse("group_bring_back", args=[slug, group.public_id])
+            messages.success(request, f"{group.name} was deleted{words}.", extra_tags=f"undo:{undo}")
             return redirect("groups", slug)
         except operations.Conflict:
             group = find_group(access, group_id)
@@ -160,6 +162,24 @@ def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
         "changed": changed,
     }
     return render(request, "securitygroups/group_delete.html", context, status=CONFLICT if changed else 200)
+
+
+@require_POST
+def group_bring_back(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """Undo a deletion."""
+    access = enter(request, slug, write=True)
+    group = find_deleted(access, SecurityGroup, group_id)
+    try:
+        count = operations.restore_group(group=group, actor=access.user)
+    except ValidationError as refusal:
+        messages.error(request, refusal.messages[0])
+        return redirect("groups", slug)
+    except operations.Conflict:
+        return redirect(group)
+    messages.success(
+        request, f"{group.name} is back" + (f", on {count} VM{'' if count == 1 else 's'}." if count else ".")
+    )
+    return redirect(group)
 
 
 def _other_groups() -> Subquery:

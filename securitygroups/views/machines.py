@@ -12,10 +12,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
-from securitygroups.access import enter, find_machine
+from securitygroups.access import enter, find_deleted, find_machine
 from securitygroups.forms import MachineForm, OrderedGroupsForm
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine, effective_rules
 from securitygroups.preview import Preview, preview_groups
@@ -145,7 +146,9 @@ def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpRe
                 actor=access.user,
                 reason=" ".join(request.POST.get("reason", "").split())[:255],
             )
-            messages.success(request, f"The settings of {form.cleaned_data['name']} were saved.")
+            undo = reverse("machine_undo", args=[slug, vm.public_id, vm.revision]) if vm.revision != base else ""
+            words = f"The settings of {form.cleaned_data['name']} were saved."
+            messages.success(request, words, extra_tags=f"undo:{undo}" if undo else "")
             return redirect(vm)
         except ValidationError as refusal:
             take_refusal(form, refusal)
@@ -193,8 +196,40 @@ def machine_delete(request: HttpRequest, slug: str, machine_id: str) -> HttpResp
     if request.method == "POST":
         try:
             operations.delete_machine(machine=vm, actor=access.user)
-            messages.success(request, f"{vm.name} was deleted.")
+            undo = reverse("machine_bring_back", args=[slug, vm.public_id])
+            messages.success(request, f"{vm.name} was deleted.", extra_tags=f"undo:{undo}")
         except operations.Conflict:
             messages.info(request, f"{vm.name} was deleted already.")
         return redirect("machines", slug)
     return render(request, "securitygroups/machine_delete.html", {"machine": vm, "groups": _attached(vm)})
+
+
+@require_POST
+def machine_undo(request: HttpRequest, slug: str, machine_id: str, number: int) -> HttpResponse:
+    """Take the newest change of the VM's groups back."""
+    access = enter(request, slug, write=True)
+    vm = find_machine(access, machine_id)
+    try:
+        operations.undo_groups(machine=vm, number=number, actor=access.user)
+        messages.success(request, "Undone: the VM has the groups it had before.")
+    except operations.Conflict:
+        messages.error(request, "Nothing was undone: the groups have been changed again in the meantime.")
+    except ValidationError as refusal:
+        messages.error(request, refusal.messages[0])
+    return redirect(vm)
+
+
+@require_POST
+def machine_bring_back(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
+    """Undo a deletion."""
+    access = enter(request, slug, write=True)
+    vm = find_deleted(access, VirtualMachine, machine_id)
+    try:
+        operations.restore_machine(machine=vm, actor=access.user)
+        messages.success(request, f"{vm.name} is back.")
+    except ValidationError as refusal:
+        messages.error(request, refusal.messages[0])
+        return redirect("machines", slug)
+    except operations.Conflict:
+        pass  # brought back already, by somebody else or a second click
+    return redirect(vm)

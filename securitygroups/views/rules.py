@@ -125,7 +125,9 @@ def rule_add(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     initial: dict[str, Any] = {"enabled": True, **preset_values(request.GET.get("service", ""))}
     initial |= {name: request.GET[name] for name in RuleForm.Meta.fields if name in request.GET}
     wanted = request.GET.get("place", "")
-    initial["place"] = int(wanted) if wanted.isdecimal() and len(wanted) < 7 and 1 <= int(wanted) <= len(rows) + 1 else proposed
+    initial["place"] = (
+        int(wanted) if wanted.isdecimal() and len(wanted) < 7 and 1 <= int(wanted) <= len(rows) + 1 else proposed
+    )
 
     def make(data: Any) -> AddRuleForm:
         return AddRuleForm(data, places=len(rows) + 1, initial=initial, instance=Rule(group=group))

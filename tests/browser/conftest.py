@@ -1,0 +1,167 @@
+"""Chromium at a live server on PostgreSQL: what people see, hear and press.
+
+Every page that a test opens is listened to. Whatever the browser complains about (the content security policy, errors
+of scripts, answers of 500 and more) fails the test, unless the test said that it would come.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, ViewportSize, expect
+from pytest_django.live_server_helper import LiveServer
+
+from securitygroups.models import User
+from tests.factories import PASSWORD
+
+PATIENCE = 30_000
+DESKTOP, PHONE, NARROWEST = 1280, 360, 320
+FLAGS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Chromium writes every answer of 400 and more to the console; these belong to refusals that the panel explains.
+EXPECTED = tuple(f"the server responded with a status of {status}" for status in (400, 403, 404, 409, 422, 429))
+# Told through the console, which a page without script has too.
+TELL_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) => console.error(
+  `CSP ${event.violatedDirective}: ${event.blockedURI} ${event.sourceFile}:${event.lineNumber} ${event.sample}`
+))
+"""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """The system's chromium. Without one the tests are skipped, or fail where BROWSER_TESTS=require."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        reason = "no chromium on the PATH: install it (apt install chromium) to run the browser tests"
+        if os.environ.get("BROWSER_TESTS") == "require":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    # Playwright's event loop stays in this thread, and Django would take the tests themselves for asynchronous code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    expect.set_options(timeout=PATIENCE)
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return {**browser_type_launch_args, "executable_path": chromium, "args": FLAGS + root}
+
+
+class Browse(Protocol):
+    """Opens a new window, with cookies of its own, for somebody who is signed in already, or for nobody."""
+
+    def __call__(
+        self, who: User | None = None, *, script: bool = True, width: int = DESKTOP, touch: bool = False
+    ) -> Page: ...
+
+
+@pytest.fixture
+def trouble() -> Iterator[list[str]]:
+    """What the browsers complained about. A test that provokes it takes it out."""
+    found: list[str] = []
+    yield found
+    assert not found, "\n".join(found)
+
+
+@pytest.fixture
+def browse(browser: Browser, live_server: LiveServer, trouble: list[str]) -> Iterator[Browse]:
+    contexts: list[BrowserContext] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not any(words in message.text for words in EXPECTED):
+            where = message.page.url if message.page else ""
+            trouble.append(f"{where}: {message.text}")
+
+    def answered(response: Response) -> None:
+        if response.status >= 500:
+            trouble.append(f"{response.status} {response.request.method} {response.url}")
+
+    def window(who: User | None = None, *, script: bool = True, width: int = DESKTOP, touch: bool = False) -> Page:
+        context = browser.new_context(
+            base_url=live_server.url,
+            viewport=ViewportSize(width=width, height=900),
+            java_script_enabled=script,
+            has_touch=touch,
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        context.add_init_script(TELL_VIOLATIONS)
+        context.on("console", heard)
+        context.on("weberror", lambda error: trouble.append(f"{error.page and error.page.url}: {error.error}"))
+        context.on("response", answered)
+        if who is not None:
+            client = Client()
+            client.force_login(who)
+            name = settings.SESSION_COOKIE_NAME
+            context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": live_server.url}])
+        return context.new_page()
+
+    yield window
+    for context in contexts:
+        context.close()
+
+
+def sign_in(page: Page, who: User) -> None:
+    """As people do it, with name and password."""
+    page.goto("/sign-in/")
+    page.get_by_label("User name or e-mail address").fill(who.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Projects", level=1)).to_be_visible()
+
+
+def said(page: Page, words: str) -> None:
+    """A message appears, where screen readers hear it."""
+    expect(page.get_by_role("status", name="Messages")).to_contain_text(words)
+
+
+Look = Callable[[Page, str], None]
+axe = Axe()
+AXE = {
+    "resultTypes": ["violations"],
+    "preload": False,
+    "rules": {"target-size": {"enabled": True}},
+}
+
+
+@pytest.fixture
+def look(trouble: list[str]) -> Look:
+    """Look at a page as it is now: nothing sticks out sideways, wide or narrow, and axe finds nothing, light or dark."""
+
+    def at(page: Page, name: str) -> None:
+        found: set[str] = set()
+        before = len(trouble)
+        for width in (NARROWEST, PHONE, DESKTOP):
+            page.set_viewport_size({"width": width, "height": 900})
+            if (wide := page.evaluate("document.scrollingElement.scrollWidth")) > width:
+                found.add(f"is {wide} px wide at {width} px: {page.evaluate(WIDEST)}")
+            if width == NARROWEST:
+                continue
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                for violation in axe.run(page, options=AXE).response["violations"]:
+                    nodes = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
+                    summary = violation["nodes"][0].get("failureSummary", "").splitlines()[1:2]
+                    found.add(f"{violation['id']} at {width} px, {scheme}: {nodes} {summary}")
+        page.emulate_media(color_scheme="light")
+        # What axe itself sets off; the page's own complaints came before.
+        del trouble[before:]
+        trouble.extend(f"{name} ({page.url}) {problem}" for problem in sorted(found))
+
+    return at
+
+
+# The elements that reach furthest to the right, for the message.
+WIDEST = """
+[...document.body.querySelectorAll("*")]
+  .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
+  .slice(-3).map((e) => e.outerHTML.slice(0, 120)).join(" … ")
+"""
