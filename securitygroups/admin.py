@@ -3,25 +3,28 @@
 Imports models, forms and operations. Nothing imports this.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from securitygroups import operations
 from securitygroups.firewall import lists
-from securitygroups.firewall.documents import BadDocument, rule_to_json, rules_from_json
+from securitygroups.firewall.documents import BadDocument, rule_to_json, rules_from_json, write_group
+from securitygroups.firewall.findings import findings
 from securitygroups.forms import GroupForm, MachineForm, RuleForm
 from securitygroups.models import (
     Attachment,
@@ -41,6 +44,7 @@ from securitygroups.models import (
     VirtualMachine,
     values,
 )
+from securitygroups.reports import findings_summary
 
 logger = structlog.get_logger()
 
@@ -82,7 +86,7 @@ class PersonAdmin(Panel, UserAdmin):
 class KeySelect(AutocompleteSelect):
     """Django's own fails on a key that is no number."""
 
-    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
         keys = [key for key in value if str(key).isdecimal() and len(str(key)) < 19]
         return super().optgroups(name, keys, attr)
 
@@ -220,6 +224,7 @@ class SecurityGroupAdmin(ThroughOperations):
         "changed_at",
         "deleted_at",
         "rules_in_order",
+        "in_panel",
         "on_machines",
     )
 
@@ -231,6 +236,35 @@ class SecurityGroupAdmin(ThroughOperations):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj and obj.deleted_at)
+
+    actions = ("export", "recheck")
+
+    @admin.action(description="Export as JSON", permissions=["view"])
+    def export(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> HttpResponse:
+        """One group gives its document; several a JSON list of documents' texts, one a line."""
+        texts = [
+            write_group(group.name, group.description, values(list(group.rules.in_order())))
+            for group in queryset.order_by("pk")[:100]
+        ]
+        name = "group.json" if len(texts) == 1 else "groups.jsonl"
+        body = texts[0] if len(texts) == 1 else "".join(" ".join(text.split("\n")) + "\n" for text in texts)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return HttpResponse(body, content_type="application/json", headers=headers)
+
+    @admin.action(description="Check rules for findings", permissions=["view"])
+    def recheck(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> None:
+        for group in queryset.order_by("pk")[:50]:
+            found = findings(values(list(group.rules.in_order())))
+            messages.info(request, f"{group.name} ({group.public_id}): {findings_summary(found)}")
+
+    @admin.display(description="In the panel")
+    def in_panel(self, group: SecurityGroup) -> SafeString:
+        """Asks support staff for a reason first."""
+        if not group.pk or group.deleted_at:
+            return SafeString("–")
+        at = [group.project.slug, group.public_id]
+        links = (("Open", "group"), ("Test a packet", "group_test"), ("History", "group_history"))
+        return format_html_join(" · ", '<a href="{}">{}</a>', ((reverse(name, args=at), text) for text, name in links))
 
     @admin.display(description="Rules in order")
     def rules_in_order(self, group: SecurityGroup) -> SafeString:
@@ -377,6 +411,16 @@ class AdminTemplateForm(forms.ModelForm[GroupTemplate]):
             raise ValidationError([str(fault) for fault in error.faults]) from None
 
 
+class MoveMachineForm(forms.Form):
+    target = forms.ModelChoiceField(
+        label="Slug of the other project",
+        queryset=Project.objects.all(),
+        to_field_name="slug",
+        widget=forms.TextInput,
+        error_messages={"invalid_choice": "There is no project of this slug: look it up under Projects."},
+    )
+
+
 class AdminMachineForm(MachineForm):
     ordered_groups = forms.CharField(
         label="Security groups, in order",
@@ -418,7 +462,39 @@ class VirtualMachineAdmin(ThroughOperations):
     list_select_related = ("project",)
     search_fields = ("public_id", "name", "ipv4", "ipv6", "project__slug")
     autocomplete_fields = ("project",)
-    readonly_fields = ("public_id", "revision", "created_at", "deleted_at")
+    readonly_fields = ("public_id", "revision", "created_at", "deleted_at", "in_panel")
+    actions = ("move_to_project",)
+
+    @admin.display(description="In the panel")
+    def in_panel(self, machine: VirtualMachine) -> SafeString:
+        """Asks support staff for a reason first."""
+        if not machine.pk or machine.deleted_at:
+            return SafeString("–")
+        at = [machine.project.slug, machine.public_id]
+        links = (("Open", "machine"), ("Test a packet", "machine_test"), ("History", "machine_history"))
+        return format_html_join(" · ", '<a href="{}">{}</a>', ((reverse(name, args=at), text) for text, name in links))
+
+    @admin.action(description="Move to another project…", permissions=["change"])
+    def move_to_project(self, request: HttpRequest, queryset: QuerySet[VirtualMachine]) -> HttpResponse | None:
+        """Names the consequences first: the groups stay behind."""
+        machines = list(queryset.filter(deleted_at=None).select_related("project").order_by("pk")[:100])
+        form = MoveMachineForm(request.POST if "target" in request.POST else None)
+        if form.is_valid():
+            for machine in machines:
+                operations.move_machine(
+                    machine=machine, target=form.cleaned_data["target"], actor=_staff(request)["actor"]
+                )
+            messages.success(request, f"{len(machines)} VM(s) moved to {form.cleaned_data['target']}.")
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Move to another project",
+            "machines": machines,
+            "form": form,
+            "opts": self.opts,
+            "action_checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/move_machines.html", context)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*self.readonly_fields, "project") if obj else self.readonly_fields

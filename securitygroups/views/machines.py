@@ -18,8 +18,9 @@ from django.views.decorators.http import require_POST, require_safe
 from securitygroups import operations
 from securitygroups.access import enter, find_deleted, find_machine
 from securitygroups.forms import MachineForm, OrderedGroupsForm
-from securitygroups.models import Attachment, SecurityGroup, VirtualMachine, effective_rules
-from securitygroups.preview import Preview, preview_groups
+from securitygroups.models import Attachment, SecurityGroup, VirtualMachine, effective_rules, values
+from securitygroups.preview import Preview, findings_of, preview_groups
+from securitygroups.views.enforcement import platform
 from securitygroups.web import CONFLICT, FORM_INVALID, answer, number_in, numbered, page_or_form, take_refusal
 
 MACHINE_FIELDS = MachineForm.Meta.fields
@@ -97,7 +98,15 @@ def machine(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
     rules = effective_rules(vm)
     for rule in rules:
         rule.group.project = access.project
-    context = {"machine": vm, "attachments": attachments, "rules": rules, "tab": "rules"}
+    found = findings_of(values(rules), lambda place: f"{rules[place - 1].group.name} rule {rules[place - 1].position}")
+    context = {
+        "machine": vm,
+        "attachments": attachments,
+        "rules": [(rule, found.notes.get(place, ())) for place, rule in enumerate(rules, 1)],
+        "findings": found,
+        "platform": platform(),
+        "tab": "rules",
+    }
     return render(request, "securitygroups/machine.html", context)
 
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from securitygroups import operations
+from securitygroups import exposures, operations
 from securitygroups.access import enter, find_member
 from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.forms import MemberForm, RoleForm
@@ -49,7 +49,8 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         "closed": machines.filter(attachments=None).count(),
     }
     events = Event.objects.filter(project=access.project).select_related("group", "machine")[:8]
-    return render(request, "securitygroups/overview.html", {"counts": counts, "events": events})
+    context = {"counts": counts, "events": events, "internet": exposures.glance(access.project, counts["machines"])}
+    return render(request, "securitygroups/overview.html", context)
 
 
 @require_safe

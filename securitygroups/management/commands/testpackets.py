@@ -6,33 +6,13 @@ Imports documents and decide. Called from the command line only.
 import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.documents import BadDocument, read_group, read_packets
-
-
-def _bytes(name: str) -> bytes:
-    """The file's bytes, standard input's for "-"."""
-    try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except IsADirectoryError:
-        raise CommandError(f"{name}: this is a directory; give a file.") from None
-    except FileNotFoundError:
-        raise CommandError(f"{name}: there is no such file.") from None
-    except (OSError, ValueError) as error:
-        raise CommandError(f"{name}: this file cannot be read ({getattr(error, 'strerror', None) or error}).") from None
-
-
-def _refusal(name: str, error: BadDocument) -> CommandError:
-    name = "standard input" if name == "-" else name
-    lines = [f"{name}: {fault}" for fault in error.faults]
-    if error.total > len(error.faults):
-        lines.append(f"{name}: {error.total - len(error.faults)} more")
-    return CommandError("\n".join(lines))
+from securitygroups.management.files import read_bytes, refusal
 
 
 class Command(BaseCommand):
@@ -55,13 +35,13 @@ class Command(BaseCommand):
             raise CommandError("Standard input is one file: give a name for the group or for the packets.")
         # Both files are read before the first line is written: a bad one leaves nothing on standard output.
         try:
-            rules = read_group(_bytes(group_name)).rules
+            rules = read_group(read_bytes(group_name)).rules
         except BadDocument as error:
-            raise _refusal(group_name, error) from None
+            raise refusal(group_name, error) from None
         try:
-            packets = read_packets(_bytes(packets_name))
+            packets = read_packets(read_bytes(packets_name))
         except BadDocument as error:
-            raise _refusal(packets_name, error) from None
+            raise refusal(packets_name, error) from None
         try:
             for packet in packets:
                 decision = decide(rules, packet)

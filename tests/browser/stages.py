@@ -1,0 +1,113 @@
+"""What the pages are looked at with: everything as long as it may be, and everything empty."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from securitygroups import operations
+from securitygroups.firewall.values import Rule
+from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.packets import packet_json
+from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.values import make_packet, parse_address
+from tests.factories import make_group, make_machine, make_user, rule
+
+LONG = "abcdefghij" * 10
+"""A name of the greatest length, without a place to break it."""
+FULL = "x" * 255
+LONG_ADDRESS = "2001:db8:1111:2222:3333:4444:5555:6666"
+RULES = 120
+"""More than a page of the list shows."""
+
+
+@dataclass
+class Stage:
+    """The cast, and the parameters that lead to their things; `special` where a page needs another thing."""
+
+    cast: dict[str, User]
+    project: Project
+    group: SecurityGroup
+    machine: VirtualMachine
+    parameters: dict[str, Any]
+    special: dict[str, dict[str, Any]]
+
+
+def long_rules() -> list[Rule]:
+    return [
+        rule(f"accept in tcp 60000-65535 from {LONG_ADDRESS}", FULL),
+        rule("accept in tcp 443", "Public HTTPS"),
+        # Removable, so that the page of its fix has something to show.
+        rule("accept in tcp 443 from 10.0.0.0/8", FULL),
+        rule(f"accept out ip from {LONG_ADDRESS} to 2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff", LONG),
+        rule("accept in tcp 22", "SSH from anywhere"),
+        rule("drop in udp 5000-5010 from 255.255.255.255", "Off", enabled=False),
+        rule("drop in all", FULL),
+        rule("drop in tcp 8080 from 192.0.2.0/24", "Never reached"),
+    ]
+
+
+def crowded() -> Stage:
+    """A project in which every text has its greatest length."""
+    owner, staff = make_user("o" * 150), make_user("s" * 150, "support", is_staff=True)
+    project = operations.create_project(name=LONG, slug="s" * 60, actor=owner, owner=owner)
+    member = operations.add_member(project=project, user=make_user("m" * 150), role=Role.VIEWER, actor=owner)
+    group = make_group(project, LONG, long_rules(), description=FULL)
+    operations.commit_rules(group=group, rules=operations.rules_at(group, 1)[1:], base=1, actor=owner, reason=FULL)
+    operations.commit_rules(group=group, rules=operations.rules_at(group, 1), base=2, actor=owner, reason=FULL)
+    other = make_group(project, LONG[::-1], ["accept out tcp 443"], description=FULL)
+    ends = {"ipv4": "255.255.255.254", "ipv6": LONG_ADDRESS}
+    machine = make_machine(project, LONG, [group, other], description=FULL, **ends)
+    template = operations.save_template(group=group, name=LONG, description=FULL, actor=owner)
+    operations.open_visit(project=project, staff=staff, reason=FULL, ticket=LONG)
+    packet = make_packet(Direction.IN, "tcp", parse_address(LONG_ADDRESS), parse_address(LONG_ADDRESS), 8080)
+    case = operations.open_case(
+        project=project,
+        packet=packet_json(packet),
+        rows=list(group.rules.in_order().select_related("group")),
+        verdict=Action.DROP.value,
+        rule=7,
+        staff=staff,
+        ticket=LONG,
+        note=LONG * 20,
+        machine=machine,
+    )
+    uids = [row.uid for row in group.rules.in_order()]
+    return Stage(
+        cast={"owner": owner, "staff": staff},
+        project=project,
+        group=group,
+        machine=machine,
+        parameters={
+            "slug": project.slug,
+            "group_id": group.public_id,
+            "machine_id": machine.public_id,
+            "case_id": case.public_id,
+            "uid": uids[1],
+            "do": "down",
+            "mend": "remove",
+            "kind": "json",
+            "number": 2,
+            "pk": member.pk,
+        },
+        special={"rule_fix": {"uid": uids[2]}, "template_delete": {"pk": template.pk}},
+    )
+
+
+def empty() -> Stage:
+    """A project in which there is nothing yet, but for a group without rules and a VM without groups."""
+    owner, staff = make_user("olga"), make_user("sam", "support", is_staff=True)
+    project = operations.create_project(name="Empty", slug="empty", actor=owner, owner=owner)
+    group, machine = make_group(project, "web"), make_machine(project, "web-1")
+    return Stage(
+        cast={"owner": owner, "staff": staff},
+        project=project,
+        group=group,
+        machine=machine,
+        parameters={
+            "slug": project.slug,
+            "group_id": group.public_id,
+            "machine_id": machine.public_id,
+            "number": 1,
+            "pk": project.memberships.get().pk,
+        },
+        special={},
+    )
