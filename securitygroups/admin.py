@@ -76,7 +76,7 @@ class Panel(admin.ModelAdmin[Any]):
 
 
 @admin.register(User)
-class PersonAdmin(Panel, UserAdmin):
+class PersonAdmin(Panel, UserAdmin):  # type: ignore[type-arg]
     """People who are members somewhere are switched off or removed there first: a project must keep its owner."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
