@@ -13,7 +13,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import ValidationError
-from django.db import DataError
+from django.db import DataError, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -66,7 +66,8 @@ class Panel(admin.ModelAdmin[Any]):
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().changelist_view(request, *args, **kwargs)
+            with transaction.atomic():  # what is done to chosen rows is done to all of them or to none
+                return super().changelist_view(request, *args, **kwargs)
         except ValidationError:
             raise
         except (DataError, ValueError) as error:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate
 from time import monotonic
+from typing import Any
 
 import numpy as np
 from django.db.models import Q, QuerySet
@@ -139,7 +140,10 @@ def load(rows: QuerySet[VirtualMachine], limit: int | None = None, most_rules: i
     """The VMs (the first `limit`) with their lists, in five queries however many there are. Raises TooLarge."""
     machines = list(rows.only("public_id", "name", "ipv4", "ipv6")[:limit])
     attached = Attachment.objects.order_by("machine", "position")
-    attached = attached.filter(machine__in=[vm.pk for vm in machines] if limit else rows.order_by().values("pk"))
+    if limit:
+        attached = attached.filter(machine__in=[vm.pk for vm in machines])
+    else:
+        attached = attached.filter(machine__in=rows.order_by().values("pk"))
     order: dict[int, list[int]] = {}
     for machine_id, group_id in attached.values_list("machine_id", "group_id"):
         order.setdefault(machine_id, []).append(group_id)
@@ -156,10 +160,10 @@ def load(rows: QuerySet[VirtualMachine], limit: int | None = None, most_rules: i
     return Landscape(machines, {pk: tuple(pks) for pk, pks in order.items()}, groups)
 
 
-def _rule(uid: str, fields: list[object]) -> Rule:
+def _rule(uid: str, fields: list[Any]) -> Rule:
     values = dict(zip(VALUE_FIELDS, fields, strict=True))
     values["action"], values["direction"] = Action(values["action"]), Direction(values["direction"])
-    return Rule(uid=uid, **values)  # type: ignore[arg-type]
+    return Rule(uid=uid, **values)
 
 
 # ── From the internet ─────────────────────────────────────────────────────────

@@ -20,7 +20,7 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.urls import reverse
 
-from securitygroups.fields import CidrField, refusal
+from securitygroups.fields import CidrField, refusal, to_network
 from securitygroups.firewall.protocols import COLUMNS, MAX_PORT, PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import MAX_DESCRIPTION, description_problem
 from securitygroups.firewall.values import Rule as RuleValue
@@ -297,6 +297,10 @@ class Rule(models.Model):
             self.port_end = self.port_start
         if self.protocol not in PROTOCOLS:
             return
+        try:
+            self.source, self.destination = to_network(self.source), to_network(self.destination)
+        except ValidationError:
+            return  # told at its field
         problems = self.as_value().problems()
         if problems:
             raise ValidationError({name: refusal(problem) for name, problem in problems.items()})

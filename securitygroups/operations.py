@@ -99,9 +99,12 @@ def _lock_machine(machine: VirtualMachine) -> VirtualMachine:
     return locked  # type: ignore[no-any-return]
 
 
-def check_rules(project: Project, rules: RuleList) -> None:
-    """Whether the list could be stored. Raises RefusedRules, ValidationError over the quota."""
-    if len(rules) > project.rule_quota:
+def check_rules(project: Project, rules: RuleList, *, had: int = 0) -> None:
+    """Whether the list could be stored. Raises RefusedRules, ValidationError over the quota.
+
+    A list that `had` more rules than a quota that was lowered since may be edited and shortened, not lengthened.
+    """
+    if len(rules) > max(project.rule_quota, had):
         raise ValidationError(
             f"A group of this project can have {project.rule_quota} rules, this would be {len(rules)}: "
             "remove some first, or split them over two groups.",
@@ -169,9 +172,9 @@ def commit_rules(
     locked = _lock_group(group)
     if locked.revision != base:
         raise Conflict(locked.revision)
-    check_rules(locked.project, rules)
-    _check_reason(reason)
     rows = {row.uid: row for row in locked.rules.order_by("position")}
+    check_rules(locked.project, rules, had=len(rows))
+    _check_reason(reason)
     named = tuple(rule if rule.uid else replace(rule, uid=new_rule_id()) for rule in rules)
     if len({rule.uid for rule in named}) != len(named):
         raise ValueError("Two rules of the list have the same identity.")

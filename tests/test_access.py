@@ -67,6 +67,7 @@ RIGHTS = {
     "account_reauthenticate": ACCOUNT,
     "home": Rights(get=EVERYBODY),
     "help": Rights(get=EVERYBODY),
+    "help_enforcement": Rights(get=EVERYBODY),
     "support": Rights(get=SUPPORT),
     "support_enter": Rights(get=SUPPORT, post=SUPPORT),
     "case_open": Rights(post=VISITORS),
@@ -160,18 +161,18 @@ class Stage:
 
 
 @pytest.fixture
-def stage(
-    sign_in: SignIn,
-    alice: User,
-    erin: User,
-    bob: User,
-    charlie: User,
-    staff: User,
-    admin: User,
-    project: Project,
-    group: SecurityGroup,
-    machine: VirtualMachine,
-) -> Stage:
+def stage(request: pytest.FixtureRequest) -> Stage:
+    return make_stage(request)
+
+
+def make_stage(request: pytest.FixtureRequest) -> Stage:
+    """The whole cast on alice's project, with one of each thing that an address can lead to."""
+    sign_in: SignIn = request.getfixturevalue("sign_in")
+    cast: list[User] = [request.getfixturevalue(n) for n in ("alice", "erin", "bob", "charlie", "staff", "admin")]
+    alice = cast[0]
+    project: Project = request.getfixturevalue("project")
+    group: SecurityGroup = request.getfixturevalue("group")
+    machine: VirtualMachine = request.getfixturevalue("machine")
     other = operations.add_member(project=project, user=make_user("dora"), role=Role.VIEWER, actor=alice)
     template = operations.save_template(group=group, name="Web", description="", actor=alice)
     gone, gone_machine = make_group(project, "gone"), make_machine(project, "gone")
@@ -185,7 +186,7 @@ def stage(
         project=project, packet=packet, rows=rows, verdict="accept", rule=2, staff=visitor, group=group
     )
     return Stage(
-        {user.username: sign_in(user) for user in (alice, erin, bob, charlie, staff, admin, visitor)},
+        {user.username: sign_in(user) for user in (*cast, visitor)},
         {
             "slug": project.slug,
             "group_id": group.public_id,

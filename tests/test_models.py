@@ -13,6 +13,7 @@ from django.db.models import F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from securitygroups import operations
 from securitygroups.fields import NetworkFormField
 from securitygroups.firewall.protocols import COLUMNS, PROTOCOLS, shape_errors
 from securitygroups.firewall.values import BITS, Network, parse_network
@@ -416,6 +417,12 @@ def test_text_becomes_a_network_when_the_row_is_cleaned(empty: SecurityGroup) ->
     assert row.source == Network(4, 0xCB007107, 32)
     assert str(row.source) == "203.0.113.7/32"
     assert row.destination is None
+
+
+def test_a_row_with_no_network_in_it_is_refused_at_that_field(empty: SecurityGroup) -> None:
+    row = Rule(group=empty, position=1, protocol="ip", source="garbage", destination="10.0.0.0/8")
+
+    assert list(refused_by_model(row)) == ["source"]
 
 
 @pytest.mark.parametrize(

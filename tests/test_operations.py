@@ -219,6 +219,18 @@ def test_the_quota_of_rules_is_the_projects_own_or_the_installations(project: Pr
     assert ports_of(group) == [1, 2, 3, 4]
 
 
+def test_a_list_over_a_quota_that_was_lowered_can_be_edited_and_shortened(project: Project) -> None:
+    group = make_group(project, rules=ports(1, 2, 3, 4))
+    Project.objects.update(max_rules=2)
+    group = SecurityGroup.objects.select_related("project").get(pk=group.pk)
+
+    commit(group, lists.remove(rules_of(group), [1]))
+    commit(group, lists.switch(rules_of(group), [1], enabled=False))
+    with nothing_written(), pytest.raises(ValidationError, match="can have 2 rules, this would be 4"):
+        commit(group, (*rules_of(group), *ports(5)))
+    assert ports_of(group) == [2, 3, 4]
+
+
 def test_two_rules_of_one_identity_are_a_mistake_of_the_program(group: SecurityGroup) -> None:
     first = rules_of(group)[0]
 

@@ -110,6 +110,8 @@ def rebase(base: RuleList, mine: RuleList, theirs: RuleList) -> Rebased:
     they_changed = {line.new.uid for line in their_change.changed if line.new}
     they_removed = {line.old.uid for line in their_change.removed if line.old}
     gone = {line.old.uid for line in change.removed if line.old}
+    # Both may have brought the same rule back from an earlier revision: it stands there once, as mine has it.
+    gone |= {line.new.uid for line in change.added if line.new and line.new.uid}
     edited = {line.new.uid: line.new for line in change.changed if line.new}
     result = [edited.get(rule.uid, rule) for rule in theirs if rule.uid not in gone]
     notes = [

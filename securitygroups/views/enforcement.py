@@ -3,7 +3,7 @@
 Imports access, firewall, models, nft and web; called by urls. The VM's page shows the platform's lines from here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -24,29 +24,15 @@ SHOWN_LINES = 1_500
 CHECK_SECONDS = 4.0
 # libvirt names the taps that it makes so: as safe to assume as tap*, and no other interface begins like this.
 _KNOWN_PATTERNS = ("vnet*",)
-_TITLES = {
-    "vlan": "VLAN tags",
-    "arp": "ARP",
-    "nd": "IPv6 neighbour discovery",
-    "dhcp": "DHCP",
-    "reply": "Replies",
-    "invalid": "Invalid packets",
-}
-_TARGET_NAMES = {
-    Target.BRIDGE: "Linux bridge",
-    Target.BRIDGE_MARK: "Linux bridge, older kernel",
-    Target.INET: "Routed tap",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One thing that the platform does before every VM's rules, in one or both directions."""
+    """One thing that the platform does before every VM's rules, in one or both directions; `why` is its first sentence."""
 
-    title: str
     action: Action
     directions: tuple[Direction, ...]
-    why: tuple[str, ...]
+    why: str
 
 
 def platform(target: Target = Target.BRIDGE) -> list[Platform]:
@@ -54,13 +40,8 @@ def platform(target: Target = Target.BRIDGE) -> list[Platform]:
     found: dict[str, Platform] = {}
     for line in platform_lines(target):
         what = line.what.rstrip("46")
-        one = found.get(what) or Platform(_TITLES.get(what, what), line.action, (), ())
-        found[what] = Platform(
-            one.title,
-            one.action,
-            tuple(dict.fromkeys((*one.directions, line.direction))),
-            tuple(dict.fromkeys((*one.why, line.why))),
-        )
+        one = found.get(what) or Platform(line.action, (), line.why.partition(". ")[0].removesuffix("."))
+        found[what] = replace(one, directions=tuple(dict.fromkeys((*one.directions, line.direction))))
     return list(found.values())
 
 
@@ -88,7 +69,7 @@ def machine_ruleset(request: HttpRequest, slug: str, machine_id: str) -> HttpRes
     context: dict[str, Any] = {
         "machine": vm,
         "tab": "ruleset",
-        "targets": [(one.value, _TARGET_NAMES[one], one.label) for one in Target],
+        "targets": [(one.value, one.label) for one in Target],
         "target": target.value,
         "taps": taps,
         "placeholder": "" if vm.tap else PLACEHOLDER,

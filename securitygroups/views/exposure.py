@@ -38,15 +38,20 @@ class AskForm(forms.Form):
     """A protocol and a port, sent by GET so that the answer's address can be passed on."""
 
     protocol = forms.ChoiceField(label="Protocol", choices=PROTOCOLS)
-    port = PortField(label="Port", help_text="ICMP has none.")
+    port = PortField(label="Port", required=True)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["port"].error_messages["required"] = "Type the port, such as 443."
+        if self["protocol"].value() == "icmp":
+            self.fields["port"].required = False
+            self.fields["port"].help_text = "ICMP has none."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         port = cleaned.get("port")
         if cleaned.get("protocol") == "icmp":
             cleaned["port"] = None
-        elif port is None and "port" not in self.errors:
-            self.add_error("port", "Type the port, such as 443.")
         elif port is not None and not 0 <= port <= MAX_PORT:
             self.add_error("port", f"Type a port from 0 to {MAX_PORT}.")
         return cleaned
@@ -99,8 +104,7 @@ class BetweenForm(AskForm):
     family = forms.ChoiceField(label="Addresses", choices=[("4", "IPv4"), ("6", "IPv6")])
     by = forms.ChoiceField(
         label="Lines",
-        choices=[("", "Automatic"), ("vm", "One for each VM"), ("groups", "VMs with equal groups together")],
-        required=False,
+        choices=[("auto", "Automatic"), ("vm", "One for each VM"), ("groups", "VMs with equal groups together")],
     )
     q = forms.CharField(
         label="Only VMs with",
@@ -151,7 +155,7 @@ class Picture:
 def _shape(state: State, x: int, y: int, cell: int) -> str:
     """A shape of its own for every state: nothing is told by colour alone."""
     one, far = 2, cell - 2
-    middle, small = cell / 2, 1.5
+    middle, small = cell / 2, 2
     shapes = {
         State.ALL: f"M{x + one} {y + one}h{far - one}v{far - one}h-{far - one}z",
         State.SOME: f"M{x + one} {y + one}v{far - one}h{far - one}z",
@@ -168,17 +172,17 @@ def _short(text: str, longest: int = 22) -> str:
 
 def draw(rows: Sequence[Bundle], columns: Sequence[Bundle], cells: Sequence[Sequence[Cell]]) -> Picture:
     """The picture of a part of the matrix. Sizes are in CSS pixels."""
-    cell = 22 if max(len(rows), len(columns)) <= EACH else 16
+    longest = max(len(rows), len(columns))
+    cell = 28 if longest <= EACH / 2 else 22 if longest <= EACH else 16
     names = [_short(bundle.label) for bundle in rows], [_short(bundle.label) for bundle in columns]
     left, top = (12 + 7 * max((len(name) for name in side), default=0) for side in names)
     paths: dict[State, list[str]] = {}
     tips = []
-    few = max(len(rows), len(columns)) <= EACH
     for row, line in enumerate(cells):
         for column, one in enumerate(line):
             x, y = left + column * cell, top + row * cell
             paths.setdefault(one.state, []).append(_shape(one.state, x, y, cell))
-            if few:
+            if longest <= EACH:
                 tips.append(Tip(x, y, f"{rows[row].label} → {columns[column].label}: {one.why}"))
     return Picture(
         width=left + cell * len(columns) + 12,
@@ -266,9 +270,7 @@ def _senders(request: HttpRequest, access: Access) -> tuple[dict[str, Any], int]
 
 
 def _between(request: HttpRequest, access: Access) -> tuple[dict[str, Any], int]:
-    asked = "protocol" in request.GET
-    defaults = {"protocol": "tcp", "port": "22", "family": "4"}
-    form = BetweenForm(request.GET if asked else defaults)
+    form = BetweenForm({"protocol": "tcp", "port": "22", "family": "4", "by": "auto"} | request.GET.dict())
     context: dict[str, Any] = {"form": form, "most": exposures.MAX_MATRIX, "each": EACH}
     if not form.is_valid():
         return context, FORM_INVALID
@@ -279,7 +281,7 @@ def _between(request: HttpRequest, access: Access) -> tuple[dict[str, Any], int]
         land = exposures.load(rows, limit=exposures.MAX_MATRIX)
     except exposures.TooLarge as large:
         return context | {"too_large": large.rules}, 200
-    each = data["by"] == "vm" or (not data["by"] and len(land.machines) <= EACH)
+    each = data["by"] == "vm" or (data["by"] == "auto" and len(land.machines) <= EACH)
     reach = exposures.reach(land, data["protocol"], data["port"], int(data["family"]), each=each)
     senders, receivers = _side(request, "senders", reach), _side(request, "receivers", reach)
     cells = [[reach.cell(row, column) for column in receivers.page.object_list] for row in senders.page.object_list]

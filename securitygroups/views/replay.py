@@ -14,7 +14,6 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -70,19 +69,19 @@ class ReplayForm(forms.Form):
         label="The VMs' own addresses",
         required=False,
         max_length=60_000,
-        widget=forms.Textarea(attrs={"rows": 2, "class": "mono", "spellcheck": "false"}),
+        widget=forms.Textarea(attrs={"rows": 2, "class": "mono short", "spellcheck": "false"}),
         help_text="Where the log does not tell the direction, packets to these addresses are In, packets from them Out.",
     )
-    revision = forms.TypedChoiceField(label="Compare with", coerce=int, empty_value=None, required=False)
+    revision = forms.TypedChoiceField(label="An earlier revision", coerce=int, empty_value=None, required=False)
     file = forms.FileField(
-        label="Proposed list", required=False, allow_empty_file=True, help_text="JSON or CSV, as exported here."
+        label="Or a proposed list", required=False, allow_empty_file=True, help_text="JSON or CSV, as exported here."
     )
     text = forms.CharField(
         label="Or paste it",
         required=False,
         strip=False,
         max_length=MAX_DOCUMENT_BYTES,
-        widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false"}),
+        widget=forms.Textarea(attrs={"rows": 5, "class": "mono short", "spellcheck": "false"}),
     )
 
     def __init__(self, group: SecurityGroup, *args: Any, **kwargs: Any) -> None:
@@ -96,13 +95,13 @@ class ReplayForm(forms.Form):
         )
         earlier = group.revisions.filter(number__lt=group.revision).values_list("number", "at", "summary")[:REVISIONS]
         self.fields["revision"].choices = [  # type: ignore[attr-defined]
-            ("", "The proposed list below, or nothing"),
+            ("", "None"),
             *((number, f"Revision {number}, {at:%-d %b %Y}: {summary}"[:90]) for number, at, summary in earlier),
         ]
 
-    def clean_log(self) -> UploadedFile:
+    def clean_log(self) -> Any:
         """Refuses what is too large before it is read."""
-        log: UploadedFile = self.cleaned_data["log"]
+        log = self.cleaned_data["log"]
         if (log.size or 0) > settings.REPLAY_MAX_MB * 10**6:
             raise ValidationError(
                 f"The file has {(log.size or 0) / 10**6:.1f} MB, up to {settings.REPLAY_MAX_MB} MB are replayed here: "

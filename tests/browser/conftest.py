@@ -90,6 +90,7 @@ def browse(browser: Browser, live_server: LiveServer, trouble: list[str]) -> Ite
             viewport=ViewportSize(width=width, height=900),
             java_script_enabled=script,
             has_touch=touch,
+            reduced_motion="reduce",
         )
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -162,6 +163,6 @@ def look(trouble: list[str]) -> Look:
 # The elements that reach furthest to the right, for the message.
 WIDEST = """
 [...document.body.querySelectorAll("*")]
-  .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
+  .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5 && !e.closest(".sidebar, .tabs"))
   .slice(-3).map((e) => e.outerHTML.slice(0, 120)).join(" … ")
 """
