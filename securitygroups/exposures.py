@@ -35,7 +35,7 @@ MAX_MATRIX = 2_000
 """VMs that are compared with each other at once: four million pairs."""
 SECONDS = 5.0
 """How long one page goes on with new lists."""
-SERVICES_NAMED, MACHINES_NAMED = 3, 50
+SERVICES_NAMED, MACHINES_NAMED = 3, 20
 
 Clock = Callable[[], float]
 

@@ -92,7 +92,9 @@ def _lock_group(group: SecurityGroup) -> SecurityGroup:
 
 
 def _lock_machine(machine: VirtualMachine) -> VirtualMachine:
-    locked = VirtualMachine.objects.live().select_for_update(no_key=True).filter(pk=machine.pk).first()
+    # In that project: one that was moved away in the meantime is gone from there.
+    live = VirtualMachine.objects.live().filter(pk=machine.pk, project=machine.project_id)
+    locked = live.select_for_update(no_key=True).first()
     if locked is None:
         raise Conflict(None)
     locked.project = machine.project
@@ -396,12 +398,21 @@ def _regrouped(
 
 
 def _write_attachments(
-    machine: VirtualMachine, groups: Sequence[SecurityGroup], actor: User | None, reason: str, by_staff: bool
+    machine: VirtualMachine,
+    groups: Sequence[SecurityGroup],
+    actor: User | None,
+    reason: str,
+    by_staff: bool,
+    *,
+    always: bool = False,
 ) -> None:
-    """Replace a locked VM's ordered groups and append the revision; the first revision is written even when empty."""
+    """Replace a locked VM's ordered groups and append the revision.
+
+    Equal groups write nothing, but for the first revision and where `always` is asked for.
+    """
     now = {row.group_id: row for row in machine.attachments.select_related("group").order_by("position")}
     before = [row.group for row in now.values()]
-    if before == list(groups) and machine.revision:
+    if before == list(groups) and machine.revision and not always:
         return
     _check_reason(reason)
     machine.attachments.exclude(group__in=groups).delete()
@@ -607,7 +618,8 @@ def restore_machine(*, machine: VirtualMachine, actor: User | None) -> None:
         raise ValidationError(f"The project has its {_count(project.machine_quota, 'VM')} already.", code="quota")
     locked.project, locked.deleted_at = project, None
     _save_checked(locked)
-    _write_attachments(locked, held, actor, "The VM was brought back.", by_staff=False)
+    # Always: the newest revision tells the groups it had, and some may be gone.
+    _write_attachments(locked, held, actor, "The VM was brought back.", by_staff=False, always=True)
     record(project, Verb.MACHINE_RESTORED, f"Brought {locked.name} back.", actor=actor, machine=locked)
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from securitygroups.firewall.decide import Field, differences
-from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.protocols import Action
 from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet, Refused, RuleList, address_text, parse_address
 
 _ENDS = re.compile(
@@ -18,9 +18,11 @@ _KERNEL = re.compile(r"\b(SRC|DST|PROTO|DPT|IN|OUT)=(\S*)")
 
 def _end(text: str, *, tcpdump: bool) -> tuple[str, str] | None:
     """(address, port or "") of "10.0.0.5:22", "[2001:db8::5]:22", or tcpdump's "10.0.0.5.22"; None if it is neither."""
-    text = text.strip(":,")
-    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?", text)
+    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?:?", text)
     tries = [bracketed.groups("")] if bracketed else [(text, "")]
+    # tcpdump ends the destination with a colon; of an address such as fe80::, two more are its own.
+    text = text.removesuffix(":")
+    tries.append((text, ""))
     for mark in (":", ".") if not tcpdump else (".", ":"):
         head, _, tail = text.rpartition(mark)
         if head and tail.isdigit() and len(tail) < 6:
@@ -35,18 +37,19 @@ def _end(text: str, *, tcpdump: bool) -> tuple[str, str] | None:
 
 
 def _protocol(words: str, port: str) -> str:
-    lowered = words.lower()
-    for name in (*PACKET_PROTOCOLS, "icmp"):
-        if re.search(rf"\b{name}", lowered):
-            return name
-    return "tcp" if port else "icmp"
+    if "Flags [" in words:
+        return "tcp"  # tcpdump prints the flags of every TCP segment
+    named = re.search(rf"\b({'|'.join((*PACKET_PROTOCOLS, 'icmp'))})", words.lower())
+    return named[1] if named else "tcp" if port else "icmp"
 
 
 def read_line(line: str) -> dict[str, str]:
     """The form's fields from a pasted line: "tcp 203.0.113.9 > 10.0.0.5:22", a tcpdump line, or a kernel log line with
     SRC= DST= PROTO= DPT=. Empty when nothing of the kind is in it."""
     line = line.strip()[:2000]
-    pairs = dict(_KERNEL.findall(line))
+    pairs: dict[str, str] = {}
+    for name, text in _KERNEL.findall(line):
+        pairs.setdefault(name, text)  # an ICMP error quotes the packet that it is about behind its own
     if pairs.get("SRC") and pairs.get("DST"):
         name = pairs.get("PROTO", "").lower()
         fields = {"source": pairs["SRC"], "destination": pairs["DST"]}
@@ -67,7 +70,7 @@ def read_line(line: str) -> dict[str, str]:
     rest = line[: match.start("source")] + " " + line[match.end("destination") :]
     protocol = _protocol(rest, destination[1])
     if dump and protocol == "tcp" and "Flags [" not in rest:
-        protocol = "udp"  # tcpdump prints the flags of every TCP segment
+        protocol = "udp"
     fields = {"source": source[0], "destination": destination[0], "protocol": protocol}
     if protocol in PACKET_PROTOCOLS:
         fields["port"] = destination[1]
@@ -111,13 +114,19 @@ def _rule_fields(packet: Packet) -> dict[str, str]:
         return fields | {"protocol": "all"}
     names = {number: name for name, number in PACKET_PROTOCOLS.items()}
     protocol = names.get(packet.protocol or 0)
-    one = f"/{32 if packet.version == 4 else 128}"
-    source = address_text(packet.version, packet.source or 0) + one
-    destination = address_text(packet.version, packet.destination or 0) + one
+    source, destination = (_one(packet.version, address or 0) for address in (packet.source, packet.destination))
     if protocol is None:
         return fields | {"protocol": "ip", "source": source, "destination": destination}
-    fields |= {"protocol": protocol, "port_start": str(packet.port), "port_end": str(packet.port)}
-    return fields | ({"source": source} if packet.direction is Direction.IN else {})
+    ports = {} if packet.port is None else {"port_start": str(packet.port), "port_end": str(packet.port)}
+    return fields | {"protocol": protocol, "source": source} | ports
+
+
+def _one(version: int, address: int) -> str:
+    """The smallest network with the address that a rule can have: IPv4 written as IPv6 has but one."""
+    text = address_text(version, address)
+    if version == 6 and text.startswith("::ffff:") and "." in text:
+        return "::ffff:0:0/96"
+    return f"{text}/{32 if version == 4 else 128}"
 
 
 def packet_json(packet: Packet) -> dict[str, object]:

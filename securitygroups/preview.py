@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from securitygroups import reports
-from securitygroups.firewall.difference import Change, Difference, difference
+from securitygroups.firewall.difference import Change, Difference, changed_places, difference
 from securitygroups.firewall.findings import Mend, RuleFindings, dead_rules, findings, fixes
 from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.services import SERVICES
-from securitygroups.firewall.values import Packet, Refused, Rule, RuleList, parse_address
+from securitygroups.firewall.services import SERVICES, Service
+from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet, Refused, Rule, RuleList, parse_address
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine, values
 from securitygroups.models import Rule as RuleRow
 
@@ -180,7 +180,6 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
 
     `address` is where the person asking is connected from, for the lockout warning.
     """
-    own = difference(old, new)
     sequences = _sequences(group)
     others = rules_of_groups({pk for sequence in sequences for pk in sequence.group_ids} - {group.pk})
     compared: list[tuple[Difference, list[VirtualMachine]]] = []
@@ -196,23 +195,30 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
                 (_effect(change, *(_namer(sequence.group_ids, rules, names) for rules in lists)), sequence.machines)
             )
         alarms += _lockout(change, sequence.machines, address)
+    if not sequences:
+        # On no VM: what it would mean on one that has this group alone.
+        own = difference(old, new)
+        alarms = _alarms([own], [])
+        return replace(_alone(own), newly_dead=_newly_dead(old, new), alarms=tuple(alarms), attached=False)
     total = sum(len(sequence.machines) for sequence in sequences)
     touched = sum(len(machines) for _, machines in effects)
-    alarms += _alarms([change for change, _ in compared] or [own], compared)
+    alarms += _alarms([change for change, _ in compared], compared)
     return Preview(
-        effects=_merged(effects) if sequences or own.decides_same else (_effect(own),),
+        effects=_merged(effects),
         machine_count=total,
         unaffected=total - touched,
         newly_dead=_newly_dead(old, new),
         alarms=tuple(dict.fromkeys(alarms)),
-        decides_same=own.decides_same and all(change.decides_same for change, _ in compared),
-        attached=bool(sequences),
+        decides_same=not effects,
     )
 
 
 def preview_lists(old: RuleList, new: RuleList) -> Preview:
     """Two lists compared by themselves, whatever VMs they are on."""
-    change = difference(old, new)
+    return _alone(difference(old, new))
+
+
+def _alone(change: Difference) -> Preview:
     effects = () if change.decides_same else (_effect(change),)
     return Preview(effects=effects, machine_count=0, unaffected=0, decides_same=change.decides_same)
 
@@ -241,10 +247,17 @@ def _effective(group_ids: Iterable[int], lists: Mapping[int, RuleList]) -> tuple
     return tuple(rule for pk in group_ids for rule in lists[pk])
 
 
-def _namer(group_ids: Iterable[int], lists: Mapping[int, RuleList], names: Mapping[int, str]) -> reports.Name:
+def _namer(group_ids: Sequence[int], lists: Mapping[int, RuleList], names: Mapping[int, str]) -> reports.Name:
     """Names the places of an effective list: "web rule 2"."""
-    texts = [f"{names[pk]} rule {place}" for pk in group_ids for place in range(1, len(lists[pk]) + 1)]
-    return lambda place: texts[place - 1]
+
+    def name(place: int) -> str:
+        for pk in group_ids:
+            if place <= len(lists[pk]):
+                return f"{names[pk]} rule {place}"
+            place -= len(lists[pk])
+        raise LookupError("The effective list is shorter than that.")
+
+    return name
 
 
 def _merged(effects: list[tuple[Effect, list[VirtualMachine]]]) -> tuple[Effect, ...]:
@@ -258,41 +271,66 @@ def _merged(effects: list[tuple[Effect, list[VirtualMachine]]]) -> tuple[Effect,
 
 def _newly_dead(old: RuleList, new: RuleList) -> tuple[str, ...]:
     """Sentences on the rules of the new list that no packet reaches and that acted before, or are new."""
-    before = {old[place - 1].uid for place in dead_rules(old)}
-    dead = [place for place in dead_rules(new) if not new[place - 1].uid or new[place - 1].uid not in before]
+    dead = [] if changed_places(old, new) == (frozenset(), frozenset()) else list(dead_rules(new))
+    if dead:
+        before = {old[place - 1].uid for place in dead_rules(old)}
+        dead = [place for place in dead if not new[place - 1].uid or new[place - 1].uid not in before][:MAX_LINES]
     if not dead:
         return ()
-    found = findings(new).rules
-    return tuple(f"Rule {place}: {reports.dead_sentence(found[place - 1])}" for place in dead[:MAX_LINES])
+    # Rules further down take no packet from these.
+    found = findings(new[: dead[-1]]).rules
+    return tuple(f"Rule {place}: {reports.dead_sentence(found[place - 1])}" for place in dead)
 
 
-def _world(change: Change) -> bool:
-    """Whether the change lets in every address of a family."""
-    return change.product.direction is Direction.IN and any(
-        span.first == 0 and span.last >= (1 << (32 if span.version == 4 else 128)) - 1
-        for span in change.product.sources
-    )
+_INTERNET = {4: (0, (1 << 32) - 1), 6: (0x2 << 124, (0x4 << 124) - 1)}
+"""Where addresses of the internet are: 0.0.0.0/0 and 2000::/3."""
 
 
-_PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17}
+def _openness(changes: Iterable[Change]) -> str:
+    """How much of the internet the changes let in: "every address on", "most of", or "" where it is less than half.
+
+    Their sources are put together: an earlier rule for one host cuts the world into two ranges.
+    """
+    best = ""
+    for version, (first, last) in _INTERNET.items():
+        spans = sorted(
+            (max(span.first, first), min(span.last, last))
+            for change in changes
+            for span in change.product.sources
+            if span.version == version and span.first <= last and span.last >= first
+        )
+        covered, reached = 0, first - 1
+        for start, end in spans:
+            covered += max(0, end - max(start, reached + 1) + 1)
+            reached = max(reached, end)
+        if covered == last - first + 1:
+            return "every address on"
+        if covered * 2 > last - first:
+            best = "most of"
+    return best
+
+
+def _with_service(changes: Iterable[Change], service: Service) -> list[Change]:
+    """The changes that have packets to the service."""
+    return [
+        change
+        for change in changes
+        if PACKET_PROTOCOLS[service.protocol] in change.product.protocols
+        and any(first <= service.port <= last for first, last in change.product.ports)
+    ]
 
 
 def _alarms(changes: Iterable[Difference], compared: list[tuple[Difference, list[VirtualMachine]]]) -> list[str]:
     alarms = []
     for change in changes:
-        for line in change.newly_allowed:
-            if not _world(line):
-                continue
-            opened = [
-                f"{service.name} ({service.protocol.upper()} {service.port})"
-                for service in SERVICES
-                if service.sensitive
-                and _PROTOCOL_NUMBERS[service.protocol] in line.product.protocols
-                and any(first <= service.port <= last for first, last in line.product.ports)
-            ]
-            if opened:
-                names = ", ".join(opened[:4]) + (f" and {len(opened) - 4} more" if len(opened) > 4 else "")
-                alarms.append(f"This opens {names} to every address on the internet.")
+        opened: dict[str, list[str]] = {}
+        inbound = [line for line in change.newly_allowed if line.product.direction is Direction.IN]
+        for service in SERVICES if inbound else ():
+            if service.sensitive and (much := _openness(_with_service(inbound, service))):
+                opened.setdefault(much, []).append(f"{service.name} ({service.protocol.upper()} {service.port})")
+        for much, names in opened.items():
+            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+            alarms.append(f"This opens {', '.join(names[:4])}{more} to {much} the internet.")
     denied = sum(len(machines) for change, machines in compared if change.newly_denied)
     if denied >= MANY_MACHINES:
         alarms.append(f"This denies what {denied} virtual machines accept now.")
@@ -305,14 +343,22 @@ def _lockout(change: Difference, machines: Sequence[VirtualMachine], address: st
         version, number = parse_address(address)
     except Refused:
         return []
+    if version == 6 and number >> 32 == 0xFFFF:
+        version, number = 4, number & 0xFFFFFFFF  # how a server that listens on IPv6 names its IPv4 clients
+    denied = [
+        line.product
+        for line in change.newly_denied
+        if 6 in line.product.protocols
+        and any(span.version == version and span.first <= number <= span.last for span in line.product.sources)
+    ]
     cut: dict[str, list[str]] = {}
-    for machine in machines:
+    for machine in machines if denied else ():
         own = machine.ipv4 if version == 4 else machine.ipv6
         if not own:
             continue
         for port, name in REMOTE_PORTS.items():
             packet = Packet(Direction.IN, version, 6, number, parse_address(own)[1], port)
-            if any(packet in line.product for line in change.newly_denied):
+            if any(packet in product for product in denied):
                 cut.setdefault(name, []).append(machine.name)
     return [
         f"You are connected from {address}. This would cut {name} from there to {', '.join(names[:5])}"

@@ -476,7 +476,7 @@ def test_a_deleted_group_leaves_its_vms_which_are_numbered_again(project: Projec
     assert untouched.revisions.count() == 1
     event = newest()
     assert (event.verb, event.summary) == ("group.deleted", "Deleted b, which was on 2 VMs.")
-    assert event.detail == {"machines": [first.public_id, second.public_id]}
+    assert event.detail == {"machines": {first.public_id: 2, second.public_id: 2}}
     b.refresh_from_db()
     assert b.deleted_at
     assert b.revisions.count() == 1
@@ -657,6 +657,59 @@ def test_a_deleted_vm_leaves_its_groups(machine: VirtualMachine, group: Security
             do()
 
 
+def test_a_vm_that_was_moved_away_is_not_written_by_who_still_sees_it_in_the_old_project(
+    project: Project, bakery: Project, admin: User
+) -> None:
+    vm, group = make_machine(project, "vm"), make_group(project, "web")
+    seen = VirtualMachine.objects.select_related("project").get(pk=vm.pk)
+    operations.move_machine(machine=vm, target=bakery, actor=admin)
+
+    late: list[Callable[[], object]] = [
+        lambda: operations.attach_groups(machine=seen, groups=[group], base=1, actor=None),
+        lambda: operations.update_machine(machine=seen, fields={"name": "mine"}, actor=None),
+        lambda: operations.save_machine(machine=seen, fields={"name": "x"}, groups=[group], base=1, actor=None),
+        lambda: operations.delete_machine(machine=seen, actor=None),
+        lambda: operations.move_machine(machine=seen, target=make_project(None), actor=None),
+    ]
+    for do in late[:-1]:
+        with nothing_written(), pytest.raises(Conflict):
+            do()
+    with pytest.raises(Conflict):
+        late[-1]()
+    assert VirtualMachine.objects.get(pk=vm.pk).project == bakery
+
+
+def test_a_moved_vm_leaves_its_groups_and_is_told_of_in_both_projects(
+    machine: VirtualMachine, bakery: Project, admin: User
+) -> None:
+    old = machine.project
+    operations.move_machine(machine=machine, target=bakery, actor=admin)
+
+    moved = VirtualMachine.objects.get(pk=machine.pk)
+    assert (moved.project, attached(moved), moved.revision) == (bakery, [], 2)
+    told = Event.objects.filter(machine=machine, verb="machine.changed")
+    assert {(e.project, e.summary, e.by_staff) for e in told} == {
+        (old, "Moved web-1 to Bakery.", True), (bakery, "Moved web-1 here from Shop.", True),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_vm_that_is_brought_back_says_truly_what_it_has(
+    machine: VirtualMachine, group: SecurityGroup, gone: bool
+) -> None:
+    operations.delete_machine(machine=machine, actor=None)
+    if gone:
+        operations.delete_group(group=group, base=1, actor=None)
+
+    operations.restore_machine(machine=machine, actor=None)
+
+    expected = [] if gone else ["web", "outbound"]
+    newest_revision = machine.revisions.order_by("-number")[0]
+    assert [name for _, name in attached(machine)] == expected
+    assert [line["name"] for line in newest_revision.groups] == expected
+    assert newest_revision.number == VirtualMachine.objects.get(pk=machine.pk).revision == 2
+
+
 # Projects and people.
 
 
@@ -826,6 +879,9 @@ def test_locks_are_taken_in_one_order(
         ),
         locks(lambda: operations.delete_group(group=group, base=2, actor=None)),
         locks(lambda: operations.delete_machine(machine=machine, actor=None)),
+        locks(lambda: operations.restore_group(group=group, actor=None)),
+        locks(lambda: operations.restore_machine(machine=machine, actor=None)),
+        locks(lambda: operations.move_machine(machine=machine, target=Project.objects.get(slug="bakery"), actor=None)),
         locks(lambda: operations.add_member(project=project, user=charlie, role="viewer", actor=None)),
     ]
 

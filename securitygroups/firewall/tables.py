@@ -8,6 +8,7 @@ import io
 from typing import Any
 
 from securitygroups.firewall.documents import (
+    MAX_COUNTED,
     MAX_DOCUMENT_BYTES,
     RULE_KEYS,
     BadDocument,
@@ -66,6 +67,8 @@ def read_csv(data: bytes) -> tuple[Rule, ...]:
         line = reader.line_num + 1
         for row in reader:
             where, line = f"line {line}", reader.line_num + 1
+            if len(faults) >= MAX_COUNTED:
+                break
             if not row:
                 continue
             if len(row) != len(RULE_KEYS):

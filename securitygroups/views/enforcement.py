@@ -40,7 +40,7 @@ def platform(target: Target = Target.BRIDGE) -> list[Platform]:
     found: dict[str, Platform] = {}
     for line in platform_lines(target):
         what = line.what.rstrip("46")
-        one = found.get(what) or Platform(line.action, (), line.why.partition(". ")[0].removesuffix("."))
+        one = found.get(what) or Platform(line.action, (), line.why.partition(". ")[0].removesuffix(".") + ".")
         found[what] = replace(one, directions=tuple(dict.fromkeys((*one.directions, line.direction))))
     return list(found.values())
 

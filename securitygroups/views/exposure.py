@@ -30,6 +30,8 @@ SIDE = 60
 """Lines and columns of one picture."""
 EACH = 24
 """Up to so many VMs each have a line of their own, unless asked otherwise."""
+LINES = 50
+"""Lines of the internet's table on a page."""
 SUGGESTED = 200
 """Names that the VM field proposes."""
 
@@ -240,7 +242,8 @@ def _internet(request: HttpRequest, access: Access) -> dict[str, Any]:
     query = request.GET.get("q", "").strip()[:100]
     context: dict[str, Any] = {"query": query}
     try:
-        context["found"] = exposures.internet(exposures.load(exposures.chosen(access.project, query)))
+        found = exposures.internet(exposures.load(exposures.chosen(access.project, query)))
+        context |= {"found": found, "page": Paginator(found.openings, LINES).get_page(request.GET.get("page"))}
     except exposures.TooLarge as large:
         context["too_large"] = large.rules
     return context

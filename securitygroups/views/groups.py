@@ -75,7 +75,11 @@ def _templates(access: Access) -> QuerySet[GroupTemplate]:
 
 def _create(request: HttpRequest, access: Access, original: SecurityGroup | None) -> HttpResponse:
     initial = {"name": f"{original.name} copy", "description": original.description} if original else {}
-    form = GroupForm(request.POST or None, initial=initial, instance=SecurityGroup(project=access.project))
+    form = GroupForm(
+        request.POST if request.method == "POST" else None,
+        initial=initial,
+        instance=SecurityGroup(project=access.project),
+    )
     chosen = request.POST.get("template", "") or request.GET.get("template", "")
     if request.method == "POST" and form.is_valid():
         rules, start = _start(access, chosen)
@@ -113,7 +117,7 @@ def _create(request: HttpRequest, access: Access, original: SecurityGroup | None
 def group_edit(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     access = enter(request, slug, write=True)
     group = find_group(access, group_id)
-    form = GroupForm(request.POST or None, instance=find_group(access, group_id))
+    form = GroupForm(request.POST if request.method == "POST" else None, instance=find_group(access, group_id))
     if request.method == "POST" and form.is_valid():
         try:
             operations.update_group(group=group, **form.cleaned_data, actor=access.user)

@@ -77,7 +77,7 @@ def group_import_new(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _import(request: HttpRequest, slug: str, group: SecurityGroup | None) -> HttpResponse:
     access = enter(request, slug, write=True)
-    form = ImportForm(request.POST or None, new=group is None)
+    form = ImportForm(request.POST if request.method == "POST" else None, new=group is None)
     context: dict[str, Any] = {"form": form, "group": group, "quota": access.project.rule_quota}
     if request.method != "POST":
         return render(request, "securitygroups/import.html", context)

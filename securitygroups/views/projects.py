@@ -70,7 +70,7 @@ def activity(request: HttpRequest, slug: str) -> HttpResponse:
 def members(request: HttpRequest, slug: str) -> HttpResponse:
     """The members, and for owners the form that adds one."""
     access = enter(request, slug, own=request.method == "POST")
-    form = MemberForm(request.POST or None)
+    form = MemberForm(request.POST if request.method == "POST" else None)
     status = 200
     if request.method == "POST":
         form = MemberForm(request.POST)

@@ -82,7 +82,7 @@ def rule_move(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
     place = _place(rows, uid)
     if place is None:
         return _gone(request, access, group)
-    form = MoveForm(request.POST or None, places=len(rows), initial={"position": place})
+    form = MoveForm(request.POST if request.method == "POST" else None, places=len(rows), initial={"position": place})
     if request.method == "POST" and form.is_valid():
         to = form.cleaned_data["position"]
         words = f"Rule {place} moved to {to} of {len(rows)}."

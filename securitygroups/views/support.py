@@ -45,7 +45,7 @@ def support_enter(request: HttpRequest, slug: str) -> HttpResponse:
     project = Project.objects.filter(slug=slug).first()
     if project is None:
         raise Http404
-    form = VisitForm(request.POST or None)
+    form = VisitForm(request.POST if request.method == "POST" else None)
     target = request.POST.get("next") or request.GET.get("next", "")
     if request.method == "POST" and form.is_valid():
         try:

@@ -28,7 +28,10 @@ def template_save(request: HttpRequest, slug: str, group_id: str) -> HttpRespons
     """Keep the group's rules as a template of the project."""
     access = enter(request, slug, write=True)
     group = find_group(access, group_id)
-    form = TemplateForm(request.POST or None, initial={"name": group.name, "description": group.description})
+    form = TemplateForm(
+        request.POST if request.method == "POST" else None,
+        initial={"name": group.name, "description": group.description},
+    )
     if request.method == "POST" and form.is_valid():
         try:
             template = operations.save_template(group=group, **form.cleaned_data, actor=access.user)

@@ -19,7 +19,7 @@ from pytest_django.live_server_helper import LiveServer
 from securitygroups.models import User
 from tests.factories import PASSWORD
 
-PATIENCE = 30_000
+PATIENCE = 20_000
 DESKTOP, PHONE, NARROWEST = 1280, 360, 320
 FLAGS = [
     "--disable-gpu",
@@ -29,8 +29,13 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# Chromium writes every answer of 400 and more to the console; these belong to refusals that the panel explains.
-EXPECTED = tuple(f"the server responded with a status of {status}" for status in (400, 403, 404, 409, 422, 429))
+# Chromium writes every answer of 400 and more to the console; these belong to refusals that the panel explains. htmx
+# writes there when it gives up a request for a newer one, as it is told to.
+EXPECTED = (
+    *(f"the server responded with a status of {status}" for status in (400, 403, 404, 409, 422, 429)),
+    "htmx:sendAbort",
+    "htmx:afterRequest",
+)
 # Told through the console, which a page without script has too.
 TELL_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) => console.error(
@@ -116,7 +121,7 @@ def sign_in(page: Page, who: User) -> None:
     page.get_by_label("User name or e-mail address").fill(who.username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Projects", level=1)).to_be_visible()
+    expect(page.get_by_label(f"Account of {who.username}")).to_be_visible()
 
 
 def said(page: Page, words: str) -> None:
@@ -148,6 +153,7 @@ def look(trouble: list[str]) -> Look:
                 continue
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                page.evaluate(SETTLED)
                 for violation in axe.run(page, options=AXE).response["violations"]:
                     nodes = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
                     summary = violation["nodes"][0].get("failureSummary", "").splitlines()[1:2]
@@ -160,6 +166,12 @@ def look(trouble: list[str]) -> Look:
     return at
 
 
+# Colours fade, if only for a millisecond.
+SETTLED = """
+new Promise(requestAnimationFrame)
+  .then(() => Promise.all(document.getAnimations().map((each) => each.finished.catch(() => null))))
+  .then(() => null)
+"""
 # The elements that reach furthest to the right, for the message.
 WIDEST = """
 [...document.body.querySelectorAll("*")]

@@ -1,0 +1,51 @@
+"""Pages of what went wrong, for people with and without an account, and in parts of pages."""
+
+from django.test import Client
+
+from securitygroups.models import Project, SecurityGroup
+from tests.views.pages import HTMX, Page
+
+
+def test_what_is_not_there_says_what_may_be_the_reason(as_alice: Client, client: Client) -> None:
+    for browser in (as_alice, client):
+        response = browser.get("/nowhere/")
+        assert response.status_code == 404
+        page = Page(response)
+        assert page.title == "There is nothing here – karenpanel"
+        assert "mistyped" in page.text
+        assert "Go to your projects" in page.text
+
+
+def test_a_viewer_is_told_what_to_do_next(as_bob: Client, group: SecurityGroup) -> None:
+    response = as_bob.get(f"{group.get_absolute_url()}rules/new/")
+    assert response.status_code == 403
+    assert "Ask an owner for the editor role." in Page(response).text
+
+
+def test_a_request_that_cannot_be_understood_is_a_400_in_words(as_alice: Client) -> None:
+    response = as_alice.get("/help/?q=%00")
+    assert response.status_code == 400
+    assert "Nothing was changed" in Page(response).text
+
+
+def test_too_many_fields_are_refused_and_nothing_is_kept(as_alice: Client, project: Project) -> None:
+    response = as_alice.post("/p/shop/groups/new/", {"name": "web", "x": ["1"] * 6_000})
+    assert response.status_code == 400
+    assert not project.groups.exists()
+
+
+def test_an_error_for_htmx_is_no_part_that_could_be_swapped(as_alice: Client, project: Project) -> None:
+    response = as_alice.get("/p/shop/groups/sg-none/", headers=HTMX)
+    assert response.status_code == 404
+    config = as_alice.get("/p/shop/").content.decode()
+    assert '{"code": "[45]..", "swap": false, "error": true}' in config
+
+
+def test_an_address_without_its_slash_leads_to_the_page(as_alice: Client, project: Project) -> None:
+    response = as_alice.get("/p/shop/groups?q=a")
+    assert (response.status_code, response["Location"]) == (301, "/p/shop/groups/?q=a")
+
+
+def test_the_health_page_needs_nobody_and_says_nothing(client: Client) -> None:
+    response = client.get("/healthz")
+    assert (response.status_code, response.content) == (200, b"ok\n")

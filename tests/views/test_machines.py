@@ -1,0 +1,307 @@
+"""Virtual Machines: the list, create with ordered groups, the effective rules, Instance settings, delete."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from securitygroups import operations
+from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
+from tests.factories import make_group, make_machine, ports
+from tests.views.pages import HTMX, Page, messages, part_and_page, say_yes
+
+LIST = "/p/shop/machines/"
+
+
+def groups_of(machine: VirtualMachine) -> list[str]:
+    return [a.group.name for a in machine.attachments.select_related("group").order_by("position")]
+
+
+@pytest.fixture
+def abc(project: Project) -> list[SecurityGroup]:
+    return [make_group(project, name, ports(port)) for port, name in enumerate("abc", 1)]
+
+
+def ids(groups: list[SecurityGroup]) -> list[str]:
+    return [group.public_id for group in groups]
+
+
+# ── The list ──────────────────────────────────────────────────────────────────
+
+
+def test_the_list_shows_each_vm_with_its_groups_in_order(as_bob: Client, machine: VirtualMachine) -> None:
+    make_machine(machine.project, "closed")
+    for shown in part_and_page(as_bob, LIST):
+        assert "web-1 10.0.1.11 2001:db8:10:1::11 web then outbound" in shown.text
+        assert "closed none None: everything denied" in shown.text
+        assert "2 of at most 10000 virtual machines" in shown.text
+
+
+@pytest.mark.parametrize("query", ["WEB-1", "10.0.1.11", "2001:db8:10:1::11", "2001:DB8:10:1:0::11", "vm-"])
+def test_a_search_finds_names_addresses_and_ids(query: str, as_bob: Client, machine: VirtualMachine) -> None:
+    make_machine(machine.project, "other", ipv4="10.0.1.12")
+    query = machine.public_id if query == "vm-" else query
+    text = Page(as_bob.get(LIST, {"q": query})).text
+    assert "web-1" in text
+    assert "other" not in text
+
+
+# ── Create ────────────────────────────────────────────────────────────────────
+
+
+def test_creating_a_vm_with_groups_in_order(as_erin: Client, project: Project, abc: list[SecurityGroup]) -> None:
+    form = Page(as_erin.get(f"{LIST}new/")).form_with("ipv4")
+    a, b, c = ids(abc)
+    response = form.send(as_erin, name="db", ipv4="10.0.0.5", ipv6="2001:db8::5", group=[c, "", a, b])
+    vm = project.machines.get()
+    assert response["Location"] == vm.get_absolute_url()
+    assert (vm.name, vm.ipv4, vm.ipv6, vm.revision) == ("db", "10.0.0.5", "2001:db8::5", 1)
+    assert groups_of(vm) == ["c", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"name": "two\nlines"}, "name"),
+        ({"ipv4": "10.0.0.999"}, "ipv4"),
+        ({"ipv4": "010.0.0.1"}, "ipv4"),
+        ({"ipv4": "2001:db8::1"}, "ipv4"),
+        ({"ipv4": "x" * 10_000}, "ipv4"),
+        ({"ipv6": "10.0.0.5"}, "ipv6"),
+        ({"ipv6": "fe80::1%eth0"}, "ipv6"),
+        ({"tap": "no spaces"}, "tap"),
+        ({"tap": "x" * 16}, "tap"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_bad_fields_are_told_where_they_are(
+    sent: dict[str, str], field: str, as_alice: Client, abc: list[SecurityGroup]
+) -> None:
+    good = {"name": "db", "description": "Kept", "ipv4": "", "ipv6": "", "tap": "", "group": ids(abc)[:2]}
+    response = as_alice.post(f"{LIST}new/", good | sent)
+    page = Page(response)
+    assert response.status_code == 422
+    assert list(page.errors) == [field]
+    assert page.form_with("ipv4").fields["description"] == ["Kept"]
+    assert page.form_with("ipv4").fields["group"][:2] == ids(abc)[:2], "the groups stay chosen"
+    assert not VirtualMachine.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [({"name": "WEB-1"}, "name"), ({"ipv4": "10.0.1.11"}, "ipv4"), ({"ipv6": "2001:db8:10:1:0::11"}, "ipv6")],
+)
+def test_what_another_vm_has_is_told_at_its_field(
+    sent: dict[str, str], field: str, as_alice: Client, machine: VirtualMachine
+) -> None:
+    response = as_alice.post(f"{LIST}new/", {"name": "second"} | sent)
+    assert response.status_code == 422
+    assert list(Page(response).errors) == [field]
+    assert machine.project.machines.count() == 1
+
+
+def test_no_more_vms_than_the_quota(as_alice: Client, machine: VirtualMachine) -> None:
+    Project.objects.update(max_machines=1)
+    response = as_alice.post(f"{LIST}new/", {"name": "second"})
+    assert response.status_code == 422
+    assert "The project has its 1 VM already: delete one first." in Page(response).text
+
+
+def test_no_more_groups_than_a_vm_can_have(as_alice: Client, abc: list[SecurityGroup], settings: Any) -> None:
+    settings.MAX_GROUPS_PER_MACHINE = 2
+    response = as_alice.post(f"{LIST}new/", {"name": "db", "group": ids(abc)})
+    assert response.status_code == 422
+    assert "A VM can have 2 groups, these are 3: choose fewer." in Page(response).text
+    assert not VirtualMachine.objects.exists()
+
+
+def test_a_group_twice_is_told(as_alice: Client, abc: list[SecurityGroup]) -> None:
+    response = as_alice.post(f"{LIST}new/", {"name": "db", "group": ids(abc)[:1] * 2})
+    assert response.status_code == 422
+    assert "a stands twice in the list: choose each group once." in Page(response).text
+
+
+@pytest.mark.parametrize("kind", ["theirs", "deleted", "made up", "markup", "many"])
+def test_a_forged_group_is_not_attached(
+    kind: str, as_alice: Client, alice: User, abc: list[SecurityGroup], bakery: Project
+) -> None:
+    oven = make_group(bakery, "oven")
+    operations.delete_group(group=abc[2], base=1, actor=alice)
+    forged = {
+        "theirs": [oven.public_id],
+        "deleted": [abc[2].public_id],
+        "made up": ["sg-0000000000"],
+        "markup": ["<script>alert(1)</script>"],
+        "many": ["x"] * 4_000,
+    }[kind]
+    response = as_alice.post(f"{LIST}new/", {"name": "db", "group": [abc[0].public_id, *forged]})
+    assert response.status_code == 422
+    assert "One of the groups has been deleted in the meantime" in Page(response).text
+    assert b"oven" not in response.content
+    assert b"<script>alert" not in response.content
+    assert not VirtualMachine.objects.exists()
+    assert not oven.attachments.exists()
+
+
+# ── The ordered groups without script ─────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("button", "order"),
+    [
+        ("up 2", "acb"),
+        ("up 0", "abc"),
+        ("down 0", "bac"),
+        ("down 2", "abc"),
+        ("remove 1", "ac"),
+        ("remove 9", "abc"),
+        ("up -1", "abc"),
+        ("up ²", "abc"),
+        ("remove " + "9" * 5000, "abc"),
+        ("nonsense", "abc"),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "part"])
+def test_the_order_buttons(
+    button: str, order: str, headers: dict[str, str], as_alice: Client, abc: list[SecurityGroup]
+) -> None:
+    sent = {"name": "Typed", "ipv4": "10.0.0.5", "group": ids(abc), "order": button}
+    response = as_alice.post(f"{LIST}new/", sent, headers=headers)
+    content = response.content.decode()
+    names = {group.public_id: group.name for group in abc}
+    if headers:
+        assert Page(response).ids[0] == "ordered-groups"
+        chosen = [
+            part.split('"')[0] for part in content.split('" selected')[:-1] for part in [part.rsplit('value="', 1)[1]]
+        ]
+    else:
+        form = Page(response).form_with("ipv4")
+        assert (form.fields["name"], form.fields["ipv4"]) == (["Typed"], ["10.0.0.5"])
+        chosen = [value for value in form.fields["group"] if value]
+    assert response.status_code == 200
+    assert "".join(names[value] for value in chosen) == order
+    assert not VirtualMachine.objects.exists()
+
+
+def test_more_groups_gives_more_places_up_to_the_limit(
+    as_alice: Client, abc: list[SecurityGroup], settings: Any
+) -> None:
+    places = Page(as_alice.post(f"{LIST}new/", {"group": ids(abc)[:1], "more": "1"})).form_with("ipv4").fields["group"]
+    assert len(places) > 2
+    settings.MAX_GROUPS_PER_MACHINE = 2
+    places = Page(as_alice.post(f"{LIST}new/", {"group": ids(abc)[:1], "more": "1"})).form_with("ipv4").fields["group"]
+    assert len(places) == 2
+
+
+# ── The VM's page ─────────────────────────────────────────────────────────────
+
+
+def test_the_effective_rules_are_the_groups_lists_one_after_the_other(as_bob: Client, machine: VirtualMachine) -> None:
+    # Another VM with the same groups in another order must not show through.
+    make_machine(machine.project, "web-2", list(SecurityGroup.objects.order_by("name")))
+    text = Page(as_bob.get(machine.get_absolute_url())).text
+    assert "Effective rules 7" in text
+    places = [
+        text.index(f"{name}, rule {place}") for name, n in (("web", 5), ("outbound", 2)) for place in range(1, n + 1)
+    ]
+    assert places == sorted(places)
+
+
+def test_a_vm_without_a_group_says_that_everything_is_denied(as_alice: Client, project: Project) -> None:
+    assert "No group: everything is denied" in Page(as_alice.get(make_machine(project).get_absolute_url())).text
+
+
+# ── Instance settings ─────────────────────────────────────────────────────────
+
+
+def test_other_groups_are_asked_about_and_then_attached(as_erin: Client, machine: VirtualMachine) -> None:
+    url = f"{machine.get_absolute_url()}settings/"
+    form = Page(as_erin.get(url)).form_with("ipv4")
+    assert len([value for value in form.fields["group"] if value]) == 2
+    asked = form.send(as_erin, group=form.fields["group"][:1])
+    assert asked.status_code == 200
+    assert groups_of(machine) == ["web", "outbound"]
+    assert say_yes(as_erin, asked)["Location"] == machine.get_absolute_url()
+    assert groups_of(machine) == ["web"]
+    assert f"{machine.get_absolute_url()}undo/2/" in messages(as_erin)
+    as_erin.post(f"{machine.get_absolute_url()}undo/2/")
+    assert groups_of(machine) == ["web", "outbound"]
+
+
+def test_a_new_name_alone_needs_no_question(as_alice: Client, machine: VirtualMachine) -> None:
+    form = Page(as_alice.get(f"{machine.get_absolute_url()}settings/")).form_with("ipv4")
+    assert form.send(as_alice, name="front-1", ipv6="").status_code == 302
+    machine.refresh_from_db()
+    assert (machine.name, machine.ipv4, machine.ipv6, machine.revision) == ("front-1", "10.0.1.11", None, 1)
+
+
+@pytest.mark.parametrize("base", ["", "0", "2", "x", "-1", "²", "9" * 5000])
+def test_stale_settings_write_nothing_and_keep_what_was_chosen(
+    base: str, as_alice: Client, machine: VirtualMachine
+) -> None:
+    web = SecurityGroup.objects.get(name="web")
+    sent = {"base": base, "name": "mine", "ipv4": "10.0.1.99", "group": [web.public_id]}
+    response = as_alice.post(f"{machine.get_absolute_url()}settings/", sent)
+    page = Page(response)
+    assert response.status_code == 409
+    assert "Nothing was saved." in page.text
+    assert "They are now: web, then outbound." in page.text
+    form = page.form_with("ipv4")
+    assert (form.fields["base"], form.fields["name"]) == (["1"], ["mine"])
+    machine.refresh_from_db()
+    assert (machine.name, machine.ipv4, groups_of(machine)) == ("web-1", "10.0.1.11", ["web", "outbound"])
+    # Saving again is the way to make it so all the same.
+    say_yes(as_alice, form.send(as_alice))
+    assert groups_of(machine) == ["web"]
+
+
+def test_bad_settings_are_told_and_nothing_is_saved(as_alice: Client, machine: VirtualMachine) -> None:
+    make_machine(machine.project, "other")
+    response = as_alice.post(
+        f"{machine.get_absolute_url()}settings/", {"base": 1, "name": "OTHER", "ipv4": "10.0.1.11"}
+    )
+    if response.status_code == 200:
+        response = say_yes(as_alice, response)
+    assert response.status_code == 422
+    assert list(Page(response).errors) == ["name"]
+    assert groups_of(machine) == ["web", "outbound"], "both or neither"
+
+
+def test_sending_the_settings_twice_is_one_change(as_alice: Client, machine: VirtualMachine) -> None:
+    web = SecurityGroup.objects.get(name="web")
+    sent = {"base": 1, "name": "web-1", "ipv4": "10.0.1.11", "ipv6": "2001:db8:10:1::11", "group": [web.public_id]}
+    asked = as_alice.post(f"{machine.get_absolute_url()}settings/", sent)
+    assert [say_yes(as_alice, asked).status_code for _ in range(2)] == [302, 409]
+    machine.refresh_from_db()
+    assert machine.revision == 2
+
+
+def test_a_forged_group_in_the_settings_is_not_attached(
+    as_alice: Client, machine: VirtualMachine, bakery: Project
+) -> None:
+    oven = make_group(bakery, "oven", ["accept in all"])
+    for extra in ({}, {"preview": "1"}, {"order": "up 0"}, {"more": "1"}):
+        sent = {"base": 1, "name": "web-1", "group": [oven.public_id], **extra}
+        response = as_alice.post(f"{machine.get_absolute_url()}settings/", sent)
+        assert response.status_code in (200, 422)
+        assert b"oven" not in response.content
+    assert not oven.attachments.exists()
+    assert groups_of(machine) == ["web", "outbound"]
+
+
+# ── Delete ────────────────────────────────────────────────────────────────────
+
+
+def test_deleting_and_bringing_back(as_alice: Client, machine: VirtualMachine) -> None:
+    url = machine.get_absolute_url()
+    page = Page(as_alice.get(f"{url}delete/"))
+    assert "Its groups stay: web, outbound." in page.text
+    assert [as_alice.post(f"{url}delete/").status_code for _ in range(2)] == [302, 404]
+    assert f"{url}bring-back/" in messages(as_alice)
+    assert SecurityGroup.objects.live().count() == 2
+    assert as_alice.post(f"{url}bring-back/").status_code == 302
+    assert as_alice.get(url).status_code == 200
+    assert groups_of(machine) == ["web", "outbound"]

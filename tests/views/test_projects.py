@@ -1,0 +1,164 @@
+"""Projects: home, overview, activity, members, help."""
+
+import pytest
+from django.test import Client
+
+from securitygroups import operations
+from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
+from tests.conftest import SignIn
+from tests.factories import make_machine, make_project, make_user
+from tests.views.pages import Page, messages, part_and_page
+
+MEMBERS = "/p/shop/members/"
+
+
+def role_of(project: Project, name: str) -> str | None:
+    return project.memberships.filter(user__username=name).values_list("role", flat=True).first()
+
+
+# ── Home and overview ─────────────────────────────────────────────────────────
+
+
+def test_with_one_project_home_is_that_project(as_alice: Client, project: Project) -> None:
+    assert as_alice.get("/")["Location"] == "/p/shop/"
+
+
+def test_with_several_home_lists_them_with_what_is_in_them(
+    as_alice: Client, alice: User, machine: VirtualMachine
+) -> None:
+    make_project(alice, "Cafe")
+    operations.delete_group(group=SecurityGroup.objects.get(name="web"), base=1, actor=alice)
+    text = Page(as_alice.get("/")).text
+    assert "Shop 1 1" in text
+    assert "Cafe 0 0" in text
+
+
+def test_without_a_project_home_says_whom_to_ask(sign_in: SignIn, db: None) -> None:
+    text = Page(sign_in(make_user("new")).get("/")).text
+    assert "You are in no project yet" in text
+    assert "they need your user name, new ." in text
+
+
+def test_home_shows_nobody_elses_project(as_charlie: Client, project: Project) -> None:
+    assert b"Shop" not in as_charlie.get("/", follow=True).content
+
+
+def test_the_overview_counts_and_names_what_is_without_effect(as_bob: Client, machine: VirtualMachine) -> None:
+    make_machine(machine.project, "closed")
+    text = Page(as_bob.get("/p/shop/")).text
+    assert "2 Security Groups" in text
+    assert "2 Virtual Machines" in text
+    assert "1 VMs without a group" in text or "1 VM without a group" in text
+
+
+# ── Activity ──────────────────────────────────────────────────────────────────
+
+
+def test_activity_tells_who_did_what_and_can_be_narrowed(as_bob: Client, machine: VirtualMachine) -> None:
+    part, page = part_and_page(as_bob, "/p/shop/activity/")
+    for shown in (part, page):
+        assert "alice web Created web." in shown.text
+        assert "Added bob as viewer." in shown.text
+    assert part.ids[0] == "activity"
+    members = Page(as_bob.get("/p/shop/activity/", {"what": "member.added", "who": "ALI"})).text
+    assert "Added bob as viewer." in members
+    assert "Created web." not in members
+    assert "Nothing of this kind." in Page(as_bob.get("/p/shop/activity/", {"who": "<b>nobody</b>"})).text
+
+
+@pytest.mark.parametrize(
+    "query", [{"what": "nonsense"}, {"page": "-1"}, {"page": "9" * 5000}, {"who": "%"}, {"who": "x" * 9999}]
+)
+def test_odd_filters_of_the_activity_do_no_harm(query: dict[str, str], as_bob: Client, group: SecurityGroup) -> None:
+    assert as_bob.get("/p/shop/activity/", query).status_code == 200
+
+
+def test_a_deleted_group_stays_in_the_record_without_a_link(
+    as_alice: Client, alice: User, group: SecurityGroup
+) -> None:
+    operations.delete_group(group=group, base=1, actor=alice)
+    page = as_alice.get("/p/shop/activity/")
+    assert "web (deleted)" in Page(page).text
+    assert group.get_absolute_url() not in page.content.decode()
+
+
+# ── Members ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("person", ["charlie", "CHARLIE", "charlie@example.com", " charlie "])
+def test_adding_a_member_by_name_or_address(person: str, as_alice: Client, project: Project, charlie: User) -> None:
+    form = Page(as_alice.get(MEMBERS)).form_with("person")
+    assert form.fields["role"] == ["viewer"]
+    assert form.send(as_alice, person=person, role="editor").status_code == 302
+    assert role_of(project, "charlie") == Role.EDITOR
+    assert "charlie is a member now." in messages(as_alice)
+
+
+@pytest.mark.parametrize("person", ["", "nobody", "x" * 255, "alice", "%", "charlie'--", "\u202e"])
+def test_who_cannot_be_added_is_told_in_words(person: str, as_alice: Client, project: Project, charlie: User) -> None:
+    response = as_alice.post(MEMBERS, {"person": person, "role": "viewer"})
+    page = Page(response)
+    assert response.status_code == 422
+    assert "There is a problem" in page.text
+    assert page.form_with("person").fields["person"] == [person]
+    assert project.memberships.count() == 1
+
+
+def test_an_account_that_is_switched_off_cannot_be_added(as_alice: Client, project: Project, charlie: User) -> None:
+    charlie.is_active = False
+    charlie.save()
+    assert as_alice.post(MEMBERS, {"person": "charlie", "role": "viewer"}).status_code == 422
+
+
+@pytest.mark.parametrize("role", ["", "admin", "OWNER", "superuser", "<script>"])
+def test_a_role_that_is_none_is_not_given(
+    role: str, as_alice: Client, project: Project, bob: User, charlie: User
+) -> None:
+    assert as_alice.post(MEMBERS, {"person": "charlie", "role": role}).status_code == 422
+    pk = project.memberships.get(user=bob).pk
+    as_alice.post(f"{MEMBERS}{pk}/role/", {"role": role})
+    assert "Choose owner, editor or viewer." in messages(as_alice)
+    assert (role_of(project, "bob"), role_of(project, "charlie")) == (Role.VIEWER, None)
+
+
+def test_changing_a_role(as_alice: Client, project: Project, bob: User) -> None:
+    pk = project.memberships.get(user=bob).pk
+    form = next(form for form in Page(as_alice.get(MEMBERS)).forms if form.action == f"{MEMBERS}{pk}/role/")
+    assert form.fields["role"] == ["viewer"]
+    form.send(as_alice, role="owner")
+    assert role_of(project, "bob") == Role.OWNER
+
+
+def test_the_last_owner_stays(as_alice: Client, alice: User, project: Project, bob: User) -> None:
+    pk = project.memberships.get(user=alice).pk
+    for url, sent in ((f"{MEMBERS}{pk}/role/", {"role": "viewer"}), (f"{MEMBERS}{pk}/remove/", {})):
+        as_alice.post(url, sent)
+        assert "This is the last owner" in messages(as_alice)
+    assert role_of(project, "alice") == Role.OWNER
+
+
+def test_removing_a_member(as_alice: Client, project: Project, bob: User) -> None:
+    pk = project.memberships.get(user=bob).pk
+    assert "bob will not see Shop any more" in Page(as_alice.get(f"{MEMBERS}{pk}/remove/")).text
+    assert [as_alice.post(f"{MEMBERS}{pk}/remove/").status_code for _ in range(2)] == [302, 404]
+    assert role_of(project, "bob") is None
+
+
+def test_leaving(as_bob: Client, project: Project, bob: User) -> None:
+    pk = project.memberships.get(user=bob).pk
+    assert "Leave Shop?" in Page(as_bob.get(f"{MEMBERS}{pk}/remove/")).text
+    assert as_bob.post(f"{MEMBERS}{pk}/remove/")["Location"] == "/"
+    assert "You left Shop." in messages(as_bob)
+
+
+def test_a_viewer_sees_the_members_and_cannot_change_them(as_bob: Client, project: Project) -> None:
+    page = as_bob.get(MEMBERS)
+    assert "alice" in Page(page).text
+    assert b"Add a member" not in page.content
+    assert f"{MEMBERS}{project.memberships.get(user__username='alice').pk}/" not in page.content.decode()
+
+
+def test_help_names_every_protocol(as_bob: Client) -> None:
+    text = Page(as_bob.get("/help/")).text
+    for name in ("TCP", "UDP", "SCTP", "IP", "All"):
+        assert name in text
