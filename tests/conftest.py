@@ -11,20 +11,27 @@ import pgtrigger
 import pytest
 from django.db import connection
 from django.test import Client
+from hypothesis import HealthCheck, settings
 from zeal import zeal_context  # type: ignore[import-untyped]
 
 from securitygroups import operations
 from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
 from tests.factories import make_group, make_machine, make_project, make_user, rule
 
+# What a machine does beside the tests must not fail them: no deadlines for single examples.
+settings.register_profile(
+    "panel", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("panel")
+
 
 def pytest_configure() -> None:
-    from django.conf import settings
+    from django.conf import settings as django_settings
     from zeal.constants import initialize_app_registry  # type: ignore[import-untyped]
     from zeal.patch import patch  # type: ignore[import-untyped]
 
     # A lock and a second look are two get() of the same line; rows that are fetched one by one come otherwise.
-    settings.ZEAL_ALLOWLIST = [{"model": "*", "field": "get()"}]
+    django_settings.ZEAL_ALLOWLIST = [{"model": "*", "field": "get()"}]
     initialize_app_registry()
     patch()
 

@@ -5,7 +5,7 @@ Imports values. Called by operations (which rows to write, the revision's summar
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from securitygroups.firewall.values import Rule, RuleList
 
@@ -50,7 +50,7 @@ class ListChange:
 
 def _word(word: str, line: Line) -> str:
     """A change of nothing but the switch says so."""
-    if line.old and line.new and line.old.enabled != line.new.enabled:
+    if line.old and line.new and replace(line.old, enabled=not line.old.enabled) == line.new:
         return "Switched on" if line.new.enabled else "Switched off"
     return word
 
@@ -78,7 +78,7 @@ def _kept_in_order(places: Sequence[int]) -> set[int]:
 
 def list_change(old: RuleList, new: RuleList) -> ListChange:
     """Compare by identity; a rule without one is new."""
-    old_places = {rule.uid: place for place, rule in enumerate(old, 1)}
+    old_places = {rule.uid: place for place, rule in enumerate(old, 1) if rule.uid}
     new_uids = {rule.uid for rule in new if rule.uid}
     both = [(place, rule, old_places[rule.uid]) for place, rule in enumerate(new, 1) if rule.uid in old_places]
     kept = _kept_in_order([old_place for _, _, old_place in both])

@@ -175,7 +175,7 @@ def _short(text: str, longest: int = 22) -> str:
 def draw(rows: Sequence[Bundle], columns: Sequence[Bundle], cells: Sequence[Sequence[Cell]]) -> Picture:
     """The picture of a part of the matrix. Sizes are in CSS pixels."""
     longest = max(len(rows), len(columns))
-    cell = 28 if longest <= EACH / 2 else 22 if longest <= EACH else 16
+    cell = next((size for most, size in ((EACH / 2, 28), (EACH, 22), (45, 16)) if longest <= most), 13)
     names = [_short(bundle.label) for bundle in rows], [_short(bundle.label) for bundle in columns]
     left, top = (12 + 7 * max((len(name) for name in side), default=0) for side in names)
     paths: dict[State, list[str]] = {}
