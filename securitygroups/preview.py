@@ -103,19 +103,17 @@ def _notes(
     return tuple(notes)
 
 
-def _closes_group(one: RuleFindings) -> bool:
-    """A drop that only repeats the default is not spare in a group: on a VM, another group may come after it."""
-    return one.removable and one.dead is None and one.rule.action is Action.DROP
+def _worth_saying(one: RuleFindings) -> RuleFindings:
+    """A drop that only repeats the default is meant: it says so in writing, and another group may come after it."""
+    if one.removable and one.dead is None and one.rule.action is Action.DROP:
+        return replace(one, removable=False)
+    return one
 
 
 def findings_of(rules: RuleList, name: reports.Name | None = None) -> Shown:
-    """Findings of each rule in words. `name` says a place of a VM's effective list as group and rule; without it the
-    list is a group's, which other groups may follow."""
+    """Findings of each rule in words. `name` says a place of a VM's effective list as group and rule."""
     found = findings(rules)
-    if name is None:
-        found = replace(
-            found, rules=tuple(replace(one, removable=False) if _closes_group(one) else one for one in found.rules)
-        )
+    found = replace(found, rules=tuple(_worth_saying(one) for one in found.rules))
     offers: dict[int, list[tuple[str, str]]] = {}
     for fix in fixes(rules, found):
         if len(fix.places) == 1:
