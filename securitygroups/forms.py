@@ -275,7 +275,11 @@ class MachineForm(forms.ModelForm[VirtualMachine]):
         text = self.cleaned_data.get(name)
         if not text:
             return None
-        if parse_address(text)[0] != version:
+        try:
+            found = parse_address(str(text))[0]
+        except Refused as error:
+            raise refusal(error.problem) from None
+        if found != version:
             raise ValidationError(f"This is not an IPv{version} address.")
         return str(text)
 
@@ -294,7 +298,9 @@ class OrderedGroupsForm(forms.Form):
 
     def __init__(self, data: Any = None, *, project: Project, chosen: list[SecurityGroup], spare: int = 1) -> None:
         super().__init__(data)
-        groups = list(SecurityGroup.objects.live().filter(project=project).only("public_id", "name", "project_id"))
+        groups = list(
+            SecurityGroup.objects.live().filter(project=project).only("public_id", "name", "project_id", "revision")
+        )
         self.by_id = {group.public_id: group for group in groups}
         if data is not None:
             picked = [value for value in data.getlist("group") if value]

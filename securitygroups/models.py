@@ -22,7 +22,13 @@ from django.urls import reverse
 
 from securitygroups.fields import CidrField, refusal, to_network
 from securitygroups.firewall.protocols import COLUMNS, MAX_PORT, PROTOCOLS, Action, Direction
-from securitygroups.firewall.values import MAX_DESCRIPTION, description_problem
+from securitygroups.firewall.values import (
+    MAX_DESCRIPTION,
+    Refused,
+    address_text,
+    description_problem,
+    parse_address,
+)
 from securitygroups.firewall.values import Rule as RuleValue
 
 ACTIONS = [(action.value, action.label) for action in Action]
@@ -130,6 +136,14 @@ class Membership(models.Model):
         return f"{self.user} ({self.get_role_display()})"
 
 
+def _address(text: str) -> str | None:
+    """The text as the database writes an address, None where it is none."""
+    try:
+        return address_text(*parse_address(text))
+    except Refused:
+        return None
+
+
 class LiveQuerySet(models.QuerySet[Any]):
     """Groups and VMs: a deleted one keeps its row, for its history and its cases, and leaves every list."""
 
@@ -140,10 +154,14 @@ class LiveQuerySet(models.QuerySet[Any]):
         return self.live().filter(project__memberships__user=user)
 
     def named_like(self, text: str) -> Self:
-        """Name, description or public id has the text; all when it is empty."""
+        """Name, description, public id or (of VMs) an address has the text; all when it is empty."""
         if not text:
             return self
-        return self.filter(Q(name__icontains=text) | Q(description__icontains=text) | Q(public_id__iexact=text.strip()))
+        found = Q(name__icontains=text) | Q(description__icontains=text) | Q(public_id__iexact=text.strip())
+        address = _address(text)
+        if address and hasattr(self.model, "ipv4"):
+            found |= Q(**{"ipv6" if ":" in address else "ipv4": address})
+        return self.filter(found)
 
 
 class SecurityGroup(models.Model):

@@ -102,7 +102,10 @@ def _moment(request: HttpRequest) -> datetime | None:
         return None
     if moment is None:
         return None
-    return moment.replace(tzinfo=UTC) if timezone.is_naive(moment) else moment
+    try:
+        return moment.replace(tzinfo=UTC) if timezone.is_naive(moment) else moment.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _answer(
