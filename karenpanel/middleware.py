@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import structlog
 from django.core.exceptions import BadRequest
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 
@@ -23,6 +24,19 @@ def request_id(get_response: Next) -> Next:
             "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
         )
         return response
+
+    return middleware
+
+
+def bounded_bodies(get_response: Next) -> Next:
+    """Nothing that is longer than the largest upload is read at all: Django would keep it in a file first."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdecimal() or int(length[:18]) > (settings.REPLAY_MAX_MB + 1) * 2**20:
+            words = f"This is too much at once: {settings.REPLAY_MAX_MB} MiB is the most. Nothing was changed.\n"
+            return HttpResponse(words, status=413, content_type="text/plain; charset=utf-8")
+        return get_response(request)
 
     return middleware
 

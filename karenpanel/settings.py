@@ -48,6 +48,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "karenpanel.middleware.request_id",
+    "karenpanel.middleware.bounded_bodies",
     # Before whatever may refuse a request by itself, so that refusals carry these headers too.
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

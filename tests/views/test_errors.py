@@ -49,3 +49,10 @@ def test_an_address_without_its_slash_leads_to_the_page(as_alice: Client, projec
 def test_the_health_page_needs_nobody_and_says_nothing(client: Client) -> None:
     response = client.get("/healthz")
     assert (response.status_code, response.content) == (200, b"ok\n")
+
+
+def test_a_body_beyond_the_largest_upload_is_refused_unread(client: Client) -> None:
+    response = client.post("/sign-in/", b"", content_type="text/plain", CONTENT_LENGTH=str(10**9))
+
+    assert response.status_code == 413
+    assert "20 MiB is the most" in response.content.decode()
