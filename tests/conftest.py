@@ -9,7 +9,7 @@ from typing import Any
 
 import pgtrigger
 import pytest
-from django.db import connection
+from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 from hypothesis import HealthCheck, settings
 from zeal import zeal_context  # type: ignore[import-untyped]
@@ -50,15 +50,16 @@ SignIn = Callable[[User], Client]
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """Tests with transaction=True empty all tables, which the append-only ones refuse: no triggers for that one statement."""
-    flush = connection.ops.execute_sql_flush
+    flush = DatabaseOperations.execute_sql_flush
 
-    def without_triggers(statements: Iterable[str]) -> None:
+    def without_triggers(self: DatabaseOperations, statements: Iterable[str]) -> None:
         with pgtrigger.ignore():
-            flush(statements)
+            flush(self, statements)
 
-    connection.ops.execute_sql_flush = without_triggers  # type: ignore[method-assign,assignment]
+    # On the class, for a browser's event loop gives the tests after it connection objects of their own.
+    DatabaseOperations.execute_sql_flush = without_triggers  # type: ignore[method-assign,assignment]
     yield
-    connection.ops.execute_sql_flush = flush  # type: ignore[method-assign]
+    DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
 
 
 @pytest.fixture
