@@ -24,6 +24,7 @@ from securitygroups.fields import CidrField, refusal, to_network
 from securitygroups.firewall.protocols import COLUMNS, MAX_PORT, PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import (
     MAX_DESCRIPTION,
+    RULE_FIELDS,
     Refused,
     address_text,
     description_problem,
@@ -305,7 +306,7 @@ class Rule(models.Model):
 
     def set_value(self, value: RuleValue) -> None:
         """Take over every field of the value but its identity."""
-        for name in VALUE_FIELDS:
+        for name in RULE_FIELDS:
             setattr(self, name, getattr(value, name))
         self.action, self.direction = value.action.value, value.direction.value
 
@@ -324,17 +325,6 @@ class Rule(models.Model):
             raise ValidationError({name: refusal(problem) for name, problem in problems.items()})
 
 
-VALUE_FIELDS = (
-    "action",
-    "direction",
-    "protocol",
-    "source",
-    "destination",
-    "port_start",
-    "port_end",
-    "description",
-    "enabled",
-)
 TAP_NAME = RegexValidator(
     r"^[A-Za-z][A-Za-z0-9_.-]{0,14}\Z",
     "Type a network interface name: a letter first, then letters, digits, “.”, “_” or “-”, 15 characters at most.",

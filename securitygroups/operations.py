@@ -18,10 +18,9 @@ from django.utils import timezone
 from securitygroups.firewall.changes import ListChange, list_change
 from securitygroups.firewall.documents import rule_to_json, rules_from_stored, stored_rules
 from securitygroups.firewall.protocols import Problem
+from securitygroups.firewall.values import RULE_FIELDS, RuleList, description_problem
 from securitygroups.firewall.values import Rule as RuleValue
-from securitygroups.firewall.values import RuleList, description_problem
 from securitygroups.models import (
-    VALUE_FIELDS,
     Attachment,
     CaseNote,
     Event,
@@ -131,7 +130,7 @@ def _write_rules(group: SecurityGroup, rows: dict[str, Rule], rules: RuleList, n
             row.changed_in = number
             edited.append(row)
     if edited:
-        Rule.objects.bulk_update(edited, [*VALUE_FIELDS, "changed_in"], batch_size=200)
+        Rule.objects.bulk_update(edited, [*RULE_FIELDS, "changed_in"], batch_size=200)
     moved = [
         (rows[rule.uid].pk, place)
         for place, rule in enumerate(rules, 1)

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from securitygroups.firewall.values import Rule, RuleList
+from securitygroups.firewall.values import RULE_FIELDS, Rule, RuleList
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,17 @@ class Rebased:
     notes: tuple[str, ...]
 
 
+def merged(base: Rule, mine: Rule, theirs: Rule) -> Rule:
+    """What mine changed of a rule, done to theirs, field by field; mine as it is where the two do not make a rule."""
+    changed = {name: getattr(mine, name) for name in RULE_FIELDS if getattr(mine, name) != getattr(base, name)}
+    both = replace(theirs, **changed)
+    return mine if both.problems() else both
+
+
 def rebase(base: RuleList, mine: RuleList, theirs: RuleList) -> Rebased:
     """`mine` was made from `base` while somebody else made `theirs`: what `mine` did, done to `theirs`.
 
-    Rules are known by identity. A rule that mine removed goes; one that mine changed is as mine says, and comes back
+    Rules are known by identity. A rule that mine removed goes; one that mine changed is as `merged` says, and comes back
     if theirs removed it; one that mine added or moved stands behind the rule it stands behind in mine. All else is as
     theirs has it.
     """
@@ -112,7 +119,12 @@ def rebase(base: RuleList, mine: RuleList, theirs: RuleList) -> Rebased:
     gone = {line.old.uid for line in change.removed if line.old}
     # Both may have brought the same rule back from an earlier revision: it stands there once, as mine has it.
     gone |= {line.new.uid for line in change.added if line.new and line.new.uid}
-    edited = {line.new.uid: line.new for line in change.changed if line.new}
+    their_rules = {rule.uid: rule for rule in theirs}
+    edited = {
+        line.new.uid: merged(line.old, line.new, their_rules.get(line.new.uid, line.new))
+        for line in change.changed
+        if line.old and line.new
+    }
     result = [edited.get(rule.uid, rule) for rule in theirs if rule.uid not in gone]
     notes = [
         f"Rule {line.old_place} was changed in the meantime; yours removes it."
@@ -123,7 +135,9 @@ def rebase(base: RuleList, mine: RuleList, theirs: RuleList) -> Rebased:
         if line.new and line.new.uid in they_removed:
             notes.append(f"Rule {line.old_place} was removed in the meantime; yours brings it back.")
         elif line.new and line.new.uid in they_changed:
-            notes.append(f"Rule {line.old_place} was changed in the meantime too; yours replaces that.")
+            kept = edited[line.new.uid] != line.new
+            ends = "what only they changed is kept" if kept else "yours replaces that"
+            notes.append(f"Rule {line.old_place} was changed in the meantime too; {ends}.")
     back = {line.new.uid for line in change.changed if line.new and line.new.uid in they_removed}
     placed = {line.new.uid for line in change.moved if line.new} | back
     fresh = {id(line.new) for line in change.added}

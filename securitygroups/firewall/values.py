@@ -5,7 +5,7 @@ Imports protocols only. Called by every room that handles a rule or a packet.
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 
 from securitygroups.firewall.protocols import (
@@ -214,6 +214,10 @@ class Rule:
         return errors | {"description": problem} if problem else errors
 
 
+RULE_FIELDS = tuple(each.name for each in fields(Rule) if each.compare)
+"""What a rule says: everything but its identity."""
+
+
 @dataclass(frozen=True, slots=True)
 class Packet:
     """The packet that opens a connection, or a frame that is not IP.
@@ -299,6 +303,7 @@ __all__ = [
     "NON_IP",
     "PACKET_PROTOCOLS",
     "PROTOCOLS",
+    "RULE_FIELDS",
     "Action",
     "Direction",
     "Network",

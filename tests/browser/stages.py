@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from securitygroups import operations
-from securitygroups.firewall.values import Rule
+from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.values import Rule, make_packet, parse_address
 from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
 from securitygroups.packets import packet_json
-from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.values import make_packet, parse_address
 from tests.factories import make_group, make_machine, make_user, rule
 
 LONG = "abcdefghij" * 10

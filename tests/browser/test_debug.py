@@ -1,5 +1,5 @@
 import pytest
-from playwright.sync_api import expect
+
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.django_db(transaction=True)]
 def test_debug(browse, alice, group):
     page = browse(alice)

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from securitygroups import operations
-from tests.browser.conftest import Browse, Look, said
-from tests.browser.stages import LONG, LONG_ADDRESS, RULES, Stage, crowded, empty
-from tests.factories import make_group, make_machine, make_user, ports
+from tests.browser.conftest import Browse, Look
+from tests.browser.stages import Stage, crowded
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.django_db(transaction=True)]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from securitygroups.firewall import lists
-from securitygroups.firewall.changes import list_change, rebase
+from securitygroups.firewall.changes import list_change, merged, rebase
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule
 from tests.firewall.strategies import rules
@@ -26,7 +26,7 @@ def edits(draw: st.DrawFn, base: Rules, name: str) -> Rules:
     revision have one that `base` lacks and both sides share."""
     now = list(base)
     for number in range(draw(st.integers(0, 5))):
-        kind = draw(st.sampled_from("add back change move remove switch".split())) if now else "add"
+        kind = draw(st.sampled_from(["add", "back", "change", "move", "remove", "switch"])) if now else "add"
         at = draw(st.integers(0, len(now) - 1)) if now else 0
         if kind == "add":
             now.insert(draw(st.integers(0, len(now))), replace(draw(rules()), description=f"{name} {number}"))
@@ -90,8 +90,13 @@ def test_every_rule_ends_as_the_side_that_touched_it_says_and_mine_has_the_last_
     before = {rule.uid: rule for rule in base}
 
     for uid, rule in before.items():
-        untouched = of_mine.get(uid) == rule
-        assert result.get(uid) == (of_theirs.get(uid) if untouched else of_mine.get(uid))
+        mine_now, theirs_now = of_mine.get(uid), of_theirs.get(uid)
+        if mine_now == rule:
+            assert result.get(uid) == theirs_now
+        elif mine_now is None or theirs_now is None:
+            assert result.get(uid) == mine_now
+        else:
+            assert result[uid] == merged(rule, mine_now, theirs_now)
     for uid in {*of_mine, *of_theirs} - {*before}:
         assert result[uid] == of_mine.get(uid, of_theirs.get(uid))
 
@@ -182,9 +187,18 @@ def test_where_things_end_up(mine: Rules, theirs: Rules, result: str) -> None:
         (
             lists.change(ABC, 2, OTHER_B),
             lists.switch(ABC, [2], False),
+            ("Rule 2 was changed in the meantime too; what only they changed is kept.",),
+        ),
+        (
+            lists.change(ABC, 2, OTHER_B),
+            lists.change(ABC, 2, replace(ABC[1], protocol="sctp")),
             ("Rule 2 was changed in the meantime too; yours replaces that.",),
         ),
-        (lists.remove(ABC, [2]), lists.change(ABC, 2, OTHER_B), ("Rule 2 was changed in the meantime; yours removes it.",)),
+        (
+            lists.remove(ABC, [2]),
+            lists.change(ABC, 2, OTHER_B),
+            ("Rule 2 was changed in the meantime; yours removes it.",),
+        ),
         (lists.remove(ABC, [2]), lists.remove(ABC, [2]), ()),
         (lists.move(ABC, [2], 1), lists.change(ABC, 2, OTHER_B), ()),
     ],
@@ -203,3 +217,17 @@ def test_a_rule_that_both_brought_back_stands_there_once_as_mine_has_it() -> Non
     result = rebase(ABC, (*ABC, replace(OTHER_B, uid="d")), letters("dabc"))
 
     assert told(result.rules) == told((*ABC, replace(OTHER_B, uid="d")))
+
+
+def test_both_edits_of_one_rule_are_kept_field_by_field() -> None:
+    worded = lists.change(ABC, 2, replace(ABC[1], description="SSH from the office"))
+    widened = lists.change(ABC, 2, replace(ABC[1], port_end=999))
+
+    assert rebase(ABC, widened, worded).rules[1] == replace(ABC[1], description="SSH from the office", port_end=999)
+
+
+def test_two_edits_that_do_not_make_a_rule_together_end_as_mine() -> None:
+    ports = lists.change(ABC, 2, replace(ABC[1], port_end=999))
+    no_ports = lists.change(ABC, 2, replace(ABC[1], protocol="all", port_start=None, port_end=None))
+
+    assert rebase(ABC, ports, no_ports).rules[1] == ports[1]

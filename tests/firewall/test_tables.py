@@ -1,6 +1,5 @@
 """What is exported comes back as it was, and a file that is not good is refused whole, with a place, whatever it is."""
 
-import json
 from dataclasses import replace
 from random import Random
 
