@@ -23,8 +23,8 @@ from securitygroups.firewall.exposure import Exposed
 from securitygroups.firewall.products import AddressRange, Product
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.services import SERVICES
-from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, Packet, Rule, parse_address
-from securitygroups.models import VALUE_FIELDS, Attachment, Project, SecurityGroup, VirtualMachine
+from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, RULE_FIELDS, Packet, Rule, parse_address
+from securitygroups.models import Attachment, Project, SecurityGroup, VirtualMachine
 from securitygroups.models import Rule as RuleRow
 
 MAX_RULES = 100_000
@@ -153,7 +153,7 @@ def load(rows: QuerySet[VirtualMachine], limit: int | None = None, most_rules: i
     if count > most_rules:
         raise TooLarge(count)
     rules: dict[int, list[Rule]] = {pk: [] for pk in used}
-    for group_id, uid, *fields in stored.order_by("group", "position").values_list("group_id", "uid", *VALUE_FIELDS):
+    for group_id, uid, *fields in stored.order_by("group", "position").values_list("group_id", "uid", *RULE_FIELDS):
         rules[group_id].append(_rule(uid, fields))
     named = SecurityGroup.objects.filter(pk__in=used).values_list("pk", "public_id", "name")
     groups = {pk: _Group(public_id, name, tuple(rules[pk])) for pk, public_id, name in named}
@@ -161,7 +161,7 @@ def load(rows: QuerySet[VirtualMachine], limit: int | None = None, most_rules: i
 
 
 def _rule(uid: str, fields: list[Any]) -> Rule:
-    values = dict(zip(VALUE_FIELDS, fields, strict=True))
+    values = dict(zip(RULE_FIELDS, fields, strict=True))
     values["action"], values["direction"] = Action(values["action"]), Direction(values["direction"])
     return Rule(uid=uid, **values)
 
