@@ -119,7 +119,8 @@ class RuleForm(forms.ModelForm[Rule]):
         super().__init__(data, *args, **kwargs)
         chosen = data.get(self.add_prefix("protocol")) if data else None
         if not chosen and "protocol" in self.fields:  # staff who may only look have a form without fields
-            chosen = self["protocol"].value()
+            # Not self["protocol"], which would remember this initial value when a view sets another.
+            chosen = self.get_initial_for_field(self.fields["protocol"], "protocol")
         self.shape = PROTOCOLS.get(str(chosen))
         for name in ("source", "destination", *PORT_FIELDS):
             if self.follows_protocol and self.shape and name not in self.shape.columns:
@@ -276,7 +277,8 @@ class MachineForm(forms.ModelForm[VirtualMachine]):
         if not text:
             return None
         try:
-            found = parse_address(str(text))[0]
+            # As it was typed: Django's field takes a zone id away without a word.
+            found = parse_address(str(self.data.get(self.add_prefix(name), "")))[0]
         except Refused as error:
             raise refusal(error.problem) from None
         if found != version:

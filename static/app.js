@@ -61,7 +61,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (region.id === "dialog" && !region.open) {
     const back = $(focusedId);
     region.showModal();
-    region.addEventListener("close", () => (region.replaceChildren(), back?.focus()), { once: true });
+    region.addEventListener("close", () => (region.replaceChildren(), undoDrag(), (undoDrag = () => {}), back?.focus()), { once: true });
   }
   refreshSelection();
 });
@@ -285,6 +285,9 @@ refreshSelection(); // A reload or the back button may bring ticked boxes with i
 
 // ---- drag a row: an extra for pointers; the buttons do the same for everyone ----
 
+// Puts the rows back where they were when the question that a drop leads to is cancelled.
+let undoDrag = () => {};
+
 document.addEventListener("pointerdown", (event) => {
   const handle = event.target.closest("[data-drag-handle]");
   const list = handle?.closest("[data-sortable]");
@@ -321,6 +324,7 @@ document.addEventListener("pointerdown", (event) => {
     const place = [...list.querySelectorAll(":scope > [data-row]")].indexOf(row);
     if (place === before.filter((other) => other.matches("[data-row]")).indexOf(row)) return;
     if (!keep) return list.append(...before);
+    undoDrag = () => list.append(...before);
     const form = $(list.dataset.sortable);
     form.elements.rule.value = row.dataset.row;
     form.elements.position.value = place + Number(list.dataset.first ?? 1);

@@ -94,7 +94,34 @@ def test_a_line_without_a_packet_gives_nothing(line: str) -> None:
     assert read_line(line) == {}
 
 
-WORDS = ["10.0.0.5", "2001:db8::5", ">", "->", "→", "[", "]", ":", ".", ",", "IP", "IP6", "tcp", "udp", "SRC=", "DST=", "PROTO=", "DPT=", "22", ":22", "[::1]:22", ":::", "1.2.3.4.5", "\x00", "\n", "é"]
+WORDS = [
+    "10.0.0.5",
+    "2001:db8::5",
+    ">",
+    "->",
+    "→",
+    "[",
+    "]",
+    ":",
+    ".",
+    ",",
+    "IP",
+    "IP6",
+    "tcp",
+    "udp",
+    "SRC=",
+    "DST=",
+    "PROTO=",
+    "DPT=",
+    "22",
+    ":22",
+    "[::1]:22",
+    ":::",
+    "1.2.3.4.5",
+    "\x00",
+    "\n",
+    "é",
+]
 
 
 @settings(max_examples=150, deadline=None)
@@ -132,7 +159,9 @@ def proposed(some: Rules, packet: Packet) -> tuple[Rule, int]:
 
 @settings(max_examples=250, deadline=None)
 @given(rule_lists(), st.data())
-def test_the_proposed_rule_at_the_proposed_place_always_lets_the_packet_through(some: Rules, data: st.DataObject) -> None:
+def test_the_proposed_rule_at_the_proposed_place_always_lets_the_packet_through(
+    some: Rules, data: st.DataObject
+) -> None:
     packet = data.draw(packets(some).filter(lambda packet: denied(some, packet)))
     new, place = proposed(some, packet)
     after = decide(lists.insert(some, place, new), packet)
@@ -157,7 +186,8 @@ def test_the_proposed_rule_is_the_narrowest_that_its_protocol_can_say(packet: Pa
 
 
 def test_an_ipv4_address_written_as_ipv6_gets_the_only_network_that_a_rule_can_have() -> None:
-    packet = Packet(Direction.IN, 6, 6, *(parse_address(text)[1] for text in ("::ffff:10.0.0.1", "2001:db8::5")), 22)
+    source, destination = (parse_address(text)[1] for text in ("::ffff:10.0.0.1", "2001:db8::5"))
+    packet = Packet(Direction.IN, 6, 6, source, destination, 22)
     new, place = proposed((), packet)
 
     assert str(new.source) == "::ffff:0.0.0.0/96"

@@ -55,7 +55,9 @@ def _only_redraw(request: HttpRequest) -> bool:
 
 
 def _form_answer(request: HttpRequest, page: str, context: dict[str, Any], status: int) -> HttpResponse:
-    return answer(request, page, "securitygroups/_ordered_groups.html", context, status=status)
+    response = answer(request, page, "securitygroups/_ordered_groups.html", context, status=status)
+    response["HX-Trigger"] = "fields-changed"  # the preview follows
+    return response
 
 
 @page_or_form

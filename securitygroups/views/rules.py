@@ -199,7 +199,11 @@ def _rule_form(
         "reason": request.POST.get("reason", ""),
         "address": request.META.get("REMOTE_ADDR", ""),
     }
-    return answer(request, "securitygroups/rule_form.html", "securitygroups/_rule_fields.html", context, status=status)
+    response = answer(
+        request, "securitygroups/rule_form.html", "securitygroups/_rule_fields.html", context, status=status
+    )
+    response["HX-Trigger"] = "fields-changed"  # the preview follows
+    return response
 
 
 def _unchecked(make: Callable[[Any], RuleForm], data: Any) -> RuleForm:

@@ -126,7 +126,10 @@ def test_what_is_typed_while_an_answer_is_on_its_way_stays(browse: Browse, alice
     page = browse(alice)
     page.goto(f"{group.get_absolute_url()}rules/new/")
     held: list[Route] = []
-    page.route("**/rules/new/", lambda route: held.append(route) if "update=1" in (route.request.post_data or "") else route.continue_())
+    page.route(
+        "**/rules/new/",
+        lambda route: held.append(route) if "update=1" in (route.request.post_data or "") else route.continue_(),
+    )
     with page.expect_request(lambda request: "update=1" in (request.post_data or "")):
         page.get_by_label("Protocol", exact=True).select_option(label="UDP")
     page.get_by_label("Description").fill("Typed meanwhile")
@@ -138,7 +141,9 @@ def test_what_is_typed_while_an_answer_is_on_its_way_stays(browse: Browse, alice
 
     # Letters that are typed into the filter while its list is fetched.
     page.goto(group.get_absolute_url())
-    page.route("**/*?q=*", lambda route: held.append(route) if route.request.url.endswith("q=of") else route.continue_())
+    page.route(
+        "**/*?q=*", lambda route: held.append(route) if route.request.url.endswith("q=of") else route.continue_()
+    )
     search = page.get_by_label("Filter rules")
     with page.expect_request("**/*?q=of"):
         search.press_sequentially("of")
@@ -211,9 +216,7 @@ def test_a_rule_is_dragged_with_a_finger_on_a_phone(browse: Browse, alice: User,
     finger = page.context.new_cdp_session(page)
 
     def touch(kind: str, *points: tuple[float, float]) -> None:
-        finger.send(
-            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]}
-        )
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
 
     end = bottom["y"] + bottom["height"] - 4
     touch("touchStart", (x, y))

@@ -196,7 +196,7 @@ def a_machine_with_two_groups(page: Page, script: bool) -> None:
     page.get_by_label("Security Group 2").select_option(label="web")
     press(page, "Create Virtual Machine")
     said(page, "web-1 was created.")
-    expect(page.locator("table.rules .description").first).to_contain_text("closed, rule 1")
+    expect(page.locator("table.rules .description").filter(has_text="rule 1").first).to_contain_text("closed, rule 1")
 
     # Nothing reaches web below the drop of everything: the other order lets its traffic in.
     follow(page, "Instance settings")

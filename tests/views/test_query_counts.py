@@ -1,0 +1,135 @@
+"""What a page asks of the database is the same for 2 rows and for 200; the numbers are pinned."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from securitygroups import operations
+from securitygroups.models import Event, Membership, Project, Role, SecurityGroup, User, VirtualMachine
+from tests.factories import make_group, make_machine, make_project, make_user, ports
+
+Fill = Callable[[str, int], str]
+
+
+@pytest.fixture
+def fill(project: Project, alice: User) -> Fill:
+    """Makes so many rows for a page, and gives the page's address."""
+
+    def groups(number: int) -> list[SecurityGroup]:
+        return [make_group(project, f"g{n}", ports(n + 1)) for n in range(number)]
+
+    def machines(number: int) -> VirtualMachine:
+        shared = groups(3)
+        made = [make_machine(project, f"vm{n}", shared, ipv4=f"10.0.0.{n + 1}") for n in range(number)]
+        return made[0]
+
+    def many_rules(number: int) -> SecurityGroup:
+        return make_group(project, "many", ports(*range(1, number + 1)))
+
+    def on_one(number: int) -> VirtualMachine:
+        return make_machine(project, "one", [make_group(project, n, ports(*range(1, number // 2 + 1))) for n in "ab"])
+
+    def page(name: str, number: int) -> str:
+        if name == "home":
+            for n in range(number):
+                make_project(alice, f"Project {n}")
+            return "/"
+        if name in ("overview", "activity", "activity of bob"):
+            for n in range(number // 2):
+                group = make_group(project, f"g{n}")
+                operations.update_group(group=group, name=f"h{n}", description="", actor=alice)
+            return {"overview": "/p/shop/", "activity": "/p/shop/activity/"}.get(name, "/p/shop/activity/?who=bob")
+        if name == "members":
+            for n in range(number):
+                Membership.objects.create(project=project, user=make_user(f"user{n}"), role=Role.VIEWER)
+            return "/p/shop/members/"
+        if name in ("groups", "groups found"):
+            groups(number)
+            return "/p/shop/groups/" + ("?q=g" if name == "groups found" else "")
+        if name in ("machines", "group machines", "group delete"):
+            group_url = machines(number).groups.all()[0].get_absolute_url()
+            return {"machines": "/p/shop/machines/", "group machines": f"{group_url}machines/"}.get(
+                name, f"{group_url}delete/"
+            )
+        if name in ("machine", "machine test", "machine ruleset"):
+            test = "test/?test=1&direction=in&protocol=tcp&source=203.0.113.9&destination=10.0.0.5&port=22"
+            rest = {"machine": "", "machine test": test}.get(name, "ruleset/")
+            return on_one(number).get_absolute_url() + rest
+        if name in ("machine new", "machine settings"):
+            one = make_machine(project, "one", groups(number)[:2])
+            return "/p/shop/machines/new/" if name == "machine new" else f"{one.get_absolute_url()}settings/"
+        url = many_rules(number).get_absolute_url()
+        if name == "group test":
+            return f"{url}test/?test=1&direction=in&protocol=tcp&source=203.0.113.9&destination=10.0.0.5&port=22"
+        if name in ("rule edit", "rule delete", "rule move"):
+            uid = SecurityGroup.objects.get(name="many").rules.get(position=2).uid
+            return f"{url}rules/{uid}/{name.replace('rule edit', '').replace('rule ', '')}" + (
+                "/" if name != "rule edit" else ""
+            )
+        return url + {"group": "", "rule new": "rules/new/", "export": "export.json", "history": "history/"}[name]
+
+    return page
+
+
+# Four each are for the session, the person, the membership and the menu of projects.
+QUERIES = {
+    "home": 4,
+    "overview": 11,
+    "activity": 6,
+    "activity of bob": 5,
+    "members": 6,
+    "groups": 7,
+    "groups found": 7,
+    "group": 8,
+    "group test": 7,
+    "group machines": 7,
+    "group delete": 8,
+    "history": 8,
+    "export": 5,
+    "rule new": 6,
+    "rule edit": 8,
+    "rule move": 6,
+    "rule delete": 9,
+    "machines": 7,
+    "machine": 7,
+    "machine test": 7,
+    "machine ruleset": 6,
+    "machine new": 5,
+    "machine settings": 8,
+}
+
+
+@pytest.mark.parametrize("rows", [2, 200])
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_page_asks_as_much_for_2_rows_as_for_200(
+    name: str, rows: int, fill: Fill, as_alice: Client, django_assert_num_queries: Any
+) -> None:
+    url = fill(name, rows)
+    with django_assert_num_queries(QUERIES[name]):
+        assert as_alice.get(url).status_code == 200
+
+
+def test_a_group_of_a_thousand_rules_asks_as_much_as_a_small_one(
+    fill: Fill, as_alice: Client, django_assert_num_queries: Any
+) -> None:
+    url = fill("group", 1_000)
+    for asked in (url, f"{url}?page=10", f"{url}?q=99"):
+        with django_assert_num_queries(QUERIES["group"]):
+            assert as_alice.get(asked).status_code == 200
+
+
+def test_a_small_edit_of_a_long_list_writes_little(
+    fill: Fill, as_alice: Client, django_assert_max_num_queries: Any
+) -> None:
+    counts = []
+    for rows in (3, 300):
+        SecurityGroup.objects.filter(name="many").update(name=f"old {rows}")
+        url = fill("group", rows)
+        uid = SecurityGroup.objects.get(name="many").rules.get(position=1).uid
+        with django_assert_max_num_queries(40) as queries:
+            assert as_alice.post(f"{url}rules/{uid}/move/", {"base": 1, "position": rows}).status_code == 302
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+    assert Event.objects.filter(verb=Event.Verb.RULES_CHANGED).count() == 2
