@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Callable
 
 import structlog
-from django.core.exceptions import BadRequest
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 

@@ -152,7 +152,7 @@ def look(trouble: list[str]) -> Look:
             if width == NARROWEST:
                 continue
             for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                page.emulate_media(color_scheme=scheme)
                 page.evaluate(SETTLED)
                 for violation in axe.run(page, options=AXE).response["violations"]:
                     nodes = "; ".join(node["html"][:160] for node in violation["nodes"][:3])

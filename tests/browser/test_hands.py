@@ -68,7 +68,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(browse: Browse, alice: U
     keys.type("53")
     tab_to(page, page.get_by_label("Description"))
     keys.type("DNS")
-    expect(page.locator("#preview")).to_contain_text("Newly allowed: inbound UDP 53 (DNS) from anywhere")
+    expect(page.locator("#preview")).to_contain_text("Newly allowed: inbound UDP 53 (DNS) from any IPv6 address")
     keys.press("Enter")
     expect(page.locator("[data-row] .description").last).to_have_text("DNS")
     said(page, "rule")

@@ -204,7 +204,7 @@ def a_machine_with_two_groups(page: Page, script: bool) -> None:
     expect(page.get_by_label("Security Group 1").locator("option:checked")).to_have_text("web")
     commit(page, script, "Save", "Newly allowed: inbound TCP 443 (HTTPS)", "Save")
     said(page, "The settings of web-1 were saved.")
-    expect(page.locator("table.rules .description").first).to_contain_text("web, rule 1")
+    expect(page.locator("table.rules .description").filter(has_text="rule 1").first).to_contain_text("web, rule 1")
 
 
 def packets(page: Page, script: bool) -> None:
