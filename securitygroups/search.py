@@ -4,10 +4,11 @@ Imports models and firewall. Called by the support views.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Lower
+from django.db import models
+from django.db.models import F, Func, Q, QuerySet
+from django.db.models.functions import Greatest, Lower
 
 from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_network
 from securitygroups.models import Project, Rule, SecurityGroup, SupportCase, User, VirtualMachine
@@ -51,9 +52,27 @@ def _by_address(network: Network) -> list[Found]:
         machines = machines.filter(**{column: first})
     else:
         machines = machines.filter(**{f"{column}__gte": first, f"{column}__lte": last})
-    rules = Rule.objects.filter(group__deleted_at=None).select_related("group__project")
-    covering = rules.filter(Q(source__covers=network) | Q(destination__covers=network))
-    return [_some("Virtual Machines", machines.order_by(column)), _some("Rules that cover it", covering)]
+    return [_some("Virtual Machines", machines.order_by(column)), _some("Rules that cover it", _covering(network))]
+
+
+class _Prefix(Func):
+    """PostgreSQL masklen(): how long a network's prefix is."""
+
+    function = "masklen"
+    output_field: ClassVar[models.Field[Any, Any]] = models.IntegerField()
+
+
+def _covering(network: Network) -> QuerySet[Rule]:
+    """Rules that name the address or a network around it, the narrowest first. A network of everything says as little
+    about an address as none at all, and there are very many of them."""
+    ends = [Q(source__covers=network), Q(destination__covers=network)]
+    if network.prefix:
+        top = BITS[network.version] - 1
+        half = Network(network.version, network.first >> top << top, 1)
+        ends = [ends[0] & Q(source__within=half), ends[1] & Q(destination__within=half)]
+    rows = Rule.objects.filter(ends[0] | ends[1], group__deleted_at=None).select_related("group__project")
+    narrowest = Greatest(_Prefix(F("source")), _Prefix(F("destination")))
+    return rows.order_by(narrowest.desc(), "group_id", "position")
 
 
 def search(text: str) -> list[Found]:

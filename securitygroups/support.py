@@ -4,6 +4,7 @@ Imports access and operations; called by Django through settings.MIDDLEWARE.
 """
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -30,5 +31,6 @@ class SupportGate:
             return None
         response = redirect("support_enter", exception.project.slug)
         if request.method == "GET":
-            response["Location"] += f"?next={request.path}"
+            # With the query: a customer's link to a packet test is of no use without it.
+            response["Location"] += "?" + urlencode({"next": request.get_full_path()})
         return response

@@ -90,6 +90,14 @@ def list_change(old: RuleList, new: RuleList) -> ListChange:
     )
 
 
+def recognised(old: RuleList, new: RuleList) -> tuple[Rule, ...]:
+    """`new` from a file, which has no identities: a rule that equals one of `old` is that rule, each one once."""
+    uids: dict[Rule, list[str]] = {}
+    for rule in reversed(old):
+        uids.setdefault(rule, []).append(rule.uid)
+    return tuple(replace(rule, uid=uids[rule].pop()) if uids.get(rule) else rule for rule in new)
+
+
 @dataclass(frozen=True, slots=True)
 class Rebased:
     """One person's edits applied on top of another's. `notes` say where both touched the same rule."""

@@ -92,9 +92,7 @@ def change_rules(
     except (Stale, lists.NoSuchPlace) as stale:
         return conflict(request, access, group, stale if isinstance(stale, Stale) else None)
     except ValidationError as refusal:
-        for message in refusal.messages[:5]:
-            messages.error(request, message)
-        return redirect(group)
+        return _refused(request, group, refusal)
     if request.POST.get("sure") != proposal.token:
         preview = preview_rules(group, proposal.old, proposal.new, address=request.META.get("REMOTE_ADDR", ""))
         seen = request.POST.get("seen") == proposal.token
@@ -146,8 +144,18 @@ def _hidden(request: HttpRequest) -> list[tuple[str, str]]:
     return [(name, text) for name, texts in request.POST.lists() for text in texts if name not in _OWN_FIELDS]
 
 
-def ask(request: HttpRequest, group: SecurityGroup, proposal: Proposal) -> HttpResponse:
-    """A GET that leads to an edit (delete, restore): its question at once."""
+def _refused(request: HttpRequest, group: SecurityGroup, refusal: ValidationError) -> HttpResponse:
+    for message in refusal.messages[:5]:
+        messages.error(request, message)
+    return redirect(group)
+
+
+def ask(request: HttpRequest, group: SecurityGroup, edit: Edit) -> HttpResponse:
+    """A GET that leads to an edit (delete, restore): its question at once. Raises lists.NoSuchPlace."""
+    try:
+        proposal = propose(request, group, edit)
+    except ValidationError as refusal:
+        return _refused(request, group, refusal)
     preview = preview_rules(group, proposal.old, proposal.new, address=request.META.get("REMOTE_ADDR", ""))
     return question(request, group, proposal, preview)
 

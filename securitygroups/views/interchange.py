@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from securitygroups import operations, words
 from securitygroups.access import enter, find_group
+from securitygroups.firewall.changes import recognised
 from securitygroups.firewall.documents import MAX_DOCUMENT_BYTES, BadDocument, write_group
 from securitygroups.firewall.tables import read_any, write_csv
 from securitygroups.firewall.values import RuleList
@@ -94,7 +95,8 @@ def _import(request: HttpRequest, slug: str, group: SecurityGroup | None) -> Htt
     if group is not None:
         # The question page sends the document along as text, so that what was looked at is what is committed.
         resend(request, text=write_group(document.name or group.name, "", document.rules))
-        return change_rules(request, access, group, lambda _: document.rules, f"Imported {len(document.rules)} rules.")
+        words = f"Imported {len(document.rules)} rules."
+        return change_rules(request, access, group, lambda rules: recognised(rules, document.rules), words)
     if form.is_valid():
         name = form.cleaned_data["name"] or document.name
         context |= {"document": document, "name": name, "preview": preview_lists((), document.rules)}

@@ -103,6 +103,8 @@ def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         messages.success(request, f"{member.user} is {Role(form.cleaned_data['role']).label.lower()} now.")
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
+    except operations.Conflict:
+        messages.error(request, f"{member.user} was removed in the meantime.")
     return redirect("members", slug)
 
 
@@ -121,6 +123,8 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
         return redirect("members", slug)
+    except operations.Conflict:
+        pass  # somebody else was quicker; the person is out either way
     messages.success(request, f"You left {access.project}." if leaving else f"{member.user} was removed.")
     return redirect("home") if leaving else redirect("members", slug)
 

@@ -4,6 +4,7 @@ Imports access, changes, forms, web; called by urls. Edits of many rules at once
 """
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from django.contrib import messages
@@ -26,7 +27,6 @@ from securitygroups.views.changes import (
     change_rules,
     conflict,
     preview_part,
-    propose,
 )
 from securitygroups.views.rulepage import group_context, rows_of
 from securitygroups.web import FORM_INVALID, answer, number_in, page_or_form, take_refusal
@@ -148,7 +148,7 @@ def rule_edit(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
         return _gone(request, access, group)
 
     def make(data: Any) -> RuleForm:
-        return RuleForm(data, instance=group.rules.get(uid=uid))
+        return RuleForm(data, instance=copy(row))
 
     def edit(form: RuleForm) -> Edit:
         return lambda rules: lists.change(rules, lists.place_of(rules, uid), form.as_value())
@@ -235,7 +235,7 @@ def rule_delete(request: HttpRequest, slug: str, group_id: str, uid: str) -> Htt
 
     if request.method == "POST":
         return change_rules(request, access, group, edit, f"Rule {place} was deleted.")
-    return ask(request, group, propose(request, group, edit))
+    return ask(request, group, edit)
 
 
 @page_or_form
@@ -254,7 +254,7 @@ def rule_fix(request: HttpRequest, slug: str, group_id: str, uid: str, mend: str
     if request.method == "POST":
         return change_rules(request, access, group, edit)
     try:
-        return ask(request, group, propose(request, group, edit))
+        return ask(request, group, edit)
     except lists.NoSuchPlace as error:
         messages.info(request, str(error))
         return redirect(group)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from securitygroups.firewall import lists
-from securitygroups.firewall.changes import list_change, merged, rebase
+from securitygroups.firewall.changes import list_change, merged, rebase, recognised
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule
 from tests.firewall.strategies import rules
@@ -105,9 +105,9 @@ def test_every_rule_ends_as_the_side_that_touched_it_says_and_mine_has_the_last_
 def test_every_new_rule_of_both_sides_is_there_once_and_nothing_else(three: tuple[Rules, Rules, Rules]) -> None:
     base, mine, theirs = three
     result = rebase(base, mine, theirs).rules
-    without = [rule for rule in result if not rule.uid]
+    without = sorted(rule.description for rule in result if not rule.uid)
 
-    assert without == [rule for rule in mine if not rule.uid]
+    assert without == sorted(rule.description for rule in mine if not rule.uid)
     assert {rule.uid for rule in result} <= {rule.uid for rule in (*mine, *theirs)}
 
 
@@ -231,3 +231,17 @@ def test_two_edits_that_do_not_make_a_rule_together_end_as_mine() -> None:
     no_ports = lists.change(ABC, 2, replace(ABC[1], protocol="all", port_start=None, port_end=None))
 
     assert rebase(ABC, ports, no_ports).rules[1] == ports[1]
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=6), st.lists(st.sampled_from("abcd"), max_size=6))
+def test_rules_of_a_file_that_are_there_already_are_recognised_each_once(there: list[str], read: list[str]) -> None:
+    old = tuple(replace(letters(one)[0], uid=f"{one}{at}") for at, one in enumerate(there))
+    new = recognised(old, tuple(replace(letters(one)[0], uid="") for one in read))
+    uids = [rule.uid for rule in new if rule.uid]
+
+    assert "".join(chr(rule.port_start or 0) for rule in new) == "".join(read)
+    assert len(set(uids)) == len(uids)
+    assert set(uids) <= {rule.uid for rule in old}
+    for one in "abcd":
+        assert sum(uid[0] == one for uid in uids) == min(there.count(one), read.count(one))
+    assert told(recognised(old, tuple(replace(rule, uid="") for rule in old))) == told(old)

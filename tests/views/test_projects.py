@@ -1,10 +1,13 @@
 """Projects: home, overview, activity, members, help."""
 
+from typing import Any
+
 import pytest
+from django.db import connection
 from django.test import Client
 
 from securitygroups import operations
-from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.models import Membership, Project, Role, SecurityGroup, User, VirtualMachine
 from tests.conftest import SignIn
 from tests.factories import make_machine, make_project, make_user
 from tests.views.pages import Page, messages, part_and_page
@@ -142,6 +145,26 @@ def test_removing_a_member(as_alice: Client, project: Project, bob: User) -> Non
     assert "bob will not see Shop any more" in Page(as_alice.get(f"{MEMBERS}{pk}/remove/")).text
     assert [as_alice.post(f"{MEMBERS}{pk}/remove/").status_code for _ in range(2)] == [302, 404]
     assert role_of(project, "bob") is None
+
+
+def test_two_owners_at_the_same_member_at_once(as_alice: Client, project: Project, bob: User) -> None:
+    """bob is removed after the page has found him and before the operation has locked the project.
+
+    Both happen on one connection here, so that what is taken back takes bob's removal back with it.
+    """
+    pk = project.memberships.get(user=bob).pk
+
+    def quicker(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "FOR NO KEY UPDATE" in sql:
+            Membership.objects.filter(pk=pk).delete()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(quicker):
+        assert as_alice.post(f"{MEMBERS}{pk}/role/", {"role": "owner"}).status_code == 302
+    assert "bob was removed in the meantime." in messages(as_alice)
+    with connection.execute_wrapper(quicker):
+        assert as_alice.post(f"{MEMBERS}{pk}/remove/").status_code == 302
+    assert "bob was removed." in messages(as_alice)
 
 
 def test_leaving(as_bob: Client, project: Project, bob: User) -> None:

@@ -107,7 +107,7 @@ QUERIES = {
     "history": 8,
     "export": 5,
     "rule new": 6,
-    "rule edit": 8,
+    "rule edit": 7,
     "rule move": 6,
     "rule delete": 9,
     "machines": 7,

@@ -1,0 +1,175 @@
+"""The support desk's search box: each shape finds what it should, and nothing that is gone."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from securitygroups import operations
+from securitygroups.models import Project, SecurityGroup, SupportCase, User, VirtualMachine
+from securitygroups.search import LIMIT, search
+from tests.factories import make_group, make_machine, make_project, make_user, ports, rule
+
+pytestmark = pytest.mark.django_db
+
+
+def kinds(text: str) -> dict[str, list[str]]:
+    """What is found, by kind, as text."""
+    return {found.kind: [str(row) for row in found.rows] for found in search(text)}
+
+
+@pytest.fixture
+def case(project: Project, group: SecurityGroup, staff: User) -> SupportCase:
+    packet = {"direction": "in", "protocol": "tcp", "source": "203.0.113.9", "destination": "10.0.0.5", "port": 22}
+    return operations.open_case(
+        project=project, packet=packet, rows=[], verdict="drop", rule=None, staff=staff, group=group
+    )
+
+
+VMS, GROUPS, RULES = "Virtual Machines", "Security Groups", "Rules that cover it"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("10.0.1.11", {VMS: ["web-1"]}),
+        (" 10.0.1.11/32 ", {VMS: ["web-1"]}),
+        ("10.0.0.0/8", {VMS: ["web-1"]}),
+        ("0.0.0.0/0", {VMS: ["web-1"]}),
+        ("10.0.2.0/24", {}),
+        ("2001:db8:10:1::11", {VMS: ["web-1"], RULES: ["Rule 4 of web"]}),
+        ("2001:DB8:0010:1:0::11", {VMS: ["web-1"], RULES: ["Rule 4 of web"]}),
+        ("2001:db8:10::/48", {VMS: ["web-1"], RULES: ["Rule 4 of web"]}),
+        ("2001:db8::/31", {VMS: ["web-1"]}),
+        ("203.0.113.9", {RULES: ["Rule 3 of web"]}),
+        ("203.0.113.0/24", {RULES: ["Rule 3 of web"]}),
+        ("203.0.112.0/23", {}),
+        ("192.0.2.66", {RULES: ["Rule 1 of web"]}),
+        ("web", {VMS: ["web-1"], GROUPS: ["web"]}),
+        ("WEB", {VMS: ["web-1"], GROUPS: ["web"]}),
+        ("web-", {VMS: ["web-1"]}),
+        ("eb", {}),
+        ("outb", {GROUPS: ["outbound"]}),
+        ("sho", {"Projects": ["Shop"]}),
+        ("SHOP", {"Projects": ["Shop"]}),
+        ("alice", {"People": ["alice"]}),
+        ("Alice", {"People": ["alice"]}),
+        ("alice@example.com", {"People": ["alice"]}),
+        ("ALICE@Example.COM", {"People": ["alice"]}),
+        ("alice@", {}),
+        ("nothing of the kind", {}),
+        ("%", {}),
+        ("_", {}),
+        ("we%", {}),
+        ("10.0.1.11/24", {}),
+        ("10.0.1.999", {}),
+        ("sg-", {}),
+        ("vm-", {}),
+        ("case-", {}),
+        ("case-0000000000", {}),
+    ],
+)
+def test_each_shape_finds_its_kind(text: str, found: dict[str, list[str]], machine: VirtualMachine) -> None:
+    assert kinds(text) == found
+
+
+def test_public_ids_find_exactly_what_has_them(
+    machine: VirtualMachine, group: SecurityGroup, case: SupportCase
+) -> None:
+    assert kinds(group.public_id) == {GROUPS: ["web"]}
+    assert kinds(group.public_id.upper()) == {GROUPS: ["web"]}
+    assert kinds(f" {machine.public_id} ") == {VMS: ["web-1"]}
+    assert kinds(case.public_id.upper()) == {"Cases": [case.public_id]}
+    assert kinds(group.public_id[:-1]) == {}
+
+
+def test_a_name_that_looks_like_an_id_is_found_too(project: Project) -> None:
+    make_machine(project, "vm-database")
+    make_group(project, "SG-legacy")
+
+    assert kinds("vm-data") == {VMS: ["vm-database"]}
+    assert kinds("sg-") == {GROUPS: ["SG-legacy"]}
+
+
+def test_all_projects_are_searched_and_each_row_tells_its_own(project: Project, bakery: Project) -> None:
+    for each in (project, bakery):
+        make_machine(each, "db-1", ipv4="10.9.9.9")
+        make_group(each, "db", [rule("accept in tcp 5432 from 10.9.0.0/16")])
+
+    by_name, by_address = search("db"), search("10.9.9.9")
+    assert {found.kind: {row.project for row in found.rows} for found in by_name} == {
+        VMS: {project, bakery},
+        GROUPS: {project, bakery},
+    }
+    assert [found.kind for found in by_address] == [VMS, RULES]
+    assert {row.group.project for row in by_address[1].rows} == {project, bakery}
+
+
+def test_what_was_deleted_is_not_found(machine: VirtualMachine, group: SecurityGroup) -> None:
+    ids = [machine.public_id, group.public_id]
+    operations.delete_machine(machine=machine, actor=None)
+    operations.delete_group(group=group, base=group.revision, actor=None)
+
+    for text in ("10.0.1.11", "10.0.0.0/8", "203.0.113.9", "web", *ids):
+        assert kinds(text) == {}
+
+
+def test_a_rule_is_found_by_either_end(project: Project) -> None:
+    make_group(project, "ip", [rule("accept out ip from 10.0.0.0/8 to 192.0.2.0/24")])
+
+    assert kinds("192.0.2.7") == {RULES: ["Rule 1 of ip"]}
+    assert kinds("10.1.1.1") == {RULES: ["Rule 1 of ip"]}
+
+
+def test_rules_for_any_address_are_not_listed_for_each(project: Project) -> None:
+    make_group(project, "open", [*ports(80, 443), rule("accept in tcp 22 from 0.0.0.0/0"), rule("drop in ip to ::/0")])
+
+    assert kinds("203.0.113.9") == kinds("2001:db8::1") == {}
+    assert kinds("0.0.0.0/0") == {RULES: ["Rule 3 of open"]}
+    assert kinds("::/0") == {RULES: ["Rule 4 of open"]}
+
+
+def test_the_narrowest_networks_come_first(project: Project) -> None:
+    networks = ("10.0.0.0/8", "10.1.2.3", "10.1.0.0/16", "10.0.0.0/7", "10.1.2.0/24", "128.0.0.0/1", "0.0.0.0/1")
+    make_group(project, "web", [rule(f"accept in tcp 22 from {network}") for network in networks])
+
+    assert kinds("10.1.2.3") == {RULES: [f"Rule {place} of web" for place in (2, 5, 3, 1, 4, 7)]}
+    assert kinds("200.1.2.3") == {RULES: ["Rule 6 of web"]}
+
+
+def test_the_first_are_shown_and_it_is_said_that_there_are_more(project: Project) -> None:
+    for number in range(LIMIT + 1):
+        make_machine(project, f"node-{number:02}", ipv4=f"10.0.0.{number}")
+    for text, count, more in (("node", LIMIT, True), ("node-0", 10, False), ("10.0.0.0/24", LIMIT, True)):
+        (found,) = search(text)
+        assert (len(found.rows), found.more) == (count, more)
+    assert [row.name for row in search("node")[0].rows[:3]] == ["node-00", "node-01", "node-02"]
+    assert [row.name for row in search("10.0.0.0/24")[0].rows[:3]] == ["node-00", "node-01", "node-02"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "\0", "web\0", "\n", "'", "';--", "\\", "\\x00", "x" * 10_000, "1" * 10_000, "::", "::/0", ":", "/", "/24",
+        "10.0.0.1/", "10.0.0.1/99", "010.0.0.1", "fe80::1%eth0", "::ffff:10.0.0.1", "İ", "ß", "\U0001f600", "\u202e", "sg-\U0001f600",
+        "vm-'", "case-%", "None", "null", "@", "a@b@c",
+    ],
+)  # fmt: skip
+def test_no_text_does_harm(text: str, machine: VirtualMachine) -> None:
+    assert all(found.rows for found in search(text))
+
+
+def test_more_rows_take_no_more_queries(project: Project, django_assert_max_num_queries: Any) -> None:
+    spent = []
+    for count in (2, 12):
+        for number in range(count):
+            each = make_project(make_user(f"node{count}{number}"), f"Node {count} {number}")
+            make_machine(each, f"node-{count}-{number}", ipv4=f"10.0.{count}.{number}")
+            make_group(each, f"node {count} {number}", [rule("accept in tcp 22 from 10.0.0.0/8")])
+        with CaptureQueriesContext(connection) as queries:
+            for text in ("node", "10.0.0.0/16", f"10.0.{count}.1"):
+                for found in search(text):
+                    assert [str(getattr(row, "project", row)) for row in found.rows]
+        spent.append(len(queries))
+    assert spent[0] == spent[1]
