@@ -31,7 +31,7 @@ def _as_text(group: SecurityGroup, rules: RuleList) -> str:
     """For a ticket: one line a rule, in words."""
     head = f"{group.name} ({group.public_id}), revision {group.revision}\n"
     lines = "".join(
-        f"{place:4}. {words.rule_sentence(rule)}{'' if rule.enabled else ' [off]'}"
+        f"{place:4}. {words.rule_sentence(rule)}"
         f"{f'  # {rule.description}' if rule.description else ''}\n"
         for place, rule in enumerate(rules, 1)
     )
@@ -98,7 +98,8 @@ def _import(request: HttpRequest, slug: str, group: SecurityGroup | None) -> Htt
         words = f"Imported {len(document.rules)} rules."
         return change_rules(request, access, group, lambda rules: recognised(rules, document.rules), words)
     if form.is_valid():
-        name = form.cleaned_data["name"] or document.name
+        # The second time the name stands in its field: empty, it was taken out.
+        name = form.cleaned_data["name"] or ("" if "sure" in request.POST else document.name)
         context |= {"document": document, "name": name, "preview": preview_lists((), document.rules)}
         if "sure" not in request.POST:
             context["text"] = write_group(name or "imported", document.description, document.rules)

@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from securitygroups.models import SecurityGroup, User
 from tests.browser.conftest import Browse, said
+from tests.factories import PASSWORD
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.django_db(transaction=True)]
 
@@ -26,6 +27,97 @@ def tab_to(page: Page, target: Locator, *, limit: int = 80) -> None:
 def press(page: Page, name: str) -> None:
     tab_to(page, page.get_by_role("button", name=name, exact=True))
     page.keyboard.press("Enter")
+
+
+def test_everything_can_be_done_with_the_keyboard_alone(browse: Browse, alice: User, group: SecurityGroup) -> None:
+    page = browse()
+    keys = page.keyboard
+    page.goto("/")
+    tab_to(page, page.get_by_label("User name or e-mail address"))
+    keys.type(alice.username)
+    tab_to(page, page.get_by_label("Password"))
+    keys.type(PASSWORD)
+    keys.press("Enter")
+    tab_to(page, page.get_by_role("link", name="Skip to content"))
+    tab_to(page, page.get_by_role("link", name="Security Groups").first)
+    keys.press("Enter")
+    expect(page.get_by_role("heading", name="Security Groups", level=1)).to_be_visible()
+
+    # "/" goes to the search, whose letters are letters and no shortcuts.
+    keys.press("/")
+    search = page.get_by_label("Search Security Groups")
+    expect(search).to_be_focused()
+    keys.type("none of that name?")
+    expect(page.get_by_role("heading", name="No group has “none of that name?”")).to_be_visible()
+    expect(search).to_be_focused()
+    keys.press("Control+a")
+    keys.type("web")
+    tab_to(page, page.get_by_role("link", name="web", exact=True))
+    keys.press("Enter")
+    expect(page.get_by_role("heading", name="web", level=1)).to_be_visible()
+
+    # "n" is the page's main action.
+    keys.press("n")
+    expect(page.get_by_role("heading", name="Add Rule", level=1)).to_be_visible()
+    tab_to(page, page.get_by_label("Protocol", exact=True))
+    keys.press("u")
+    expect(page.get_by_label("Protocol", exact=True)).to_have_value("udp")
+    expect(page.locator("#protocol-help")).to_contain_text("UDP")
+    expect(page.get_by_label("Protocol", exact=True)).to_be_focused()
+    tab_to(page, page.get_by_label("Start port"))
+    keys.type("53")
+    tab_to(page, page.get_by_label("Description"))
+    keys.type("DNS")
+    expect(page.locator("#preview")).to_contain_text("Newly allowed: inbound UDP 53 (DNS) from any IPv6 address")
+    keys.press("Enter")  # In a field, it adds the rule: above the All rule at the end, which would hide it.
+    expect(page.locator("[data-row] .description").nth(4)).to_have_text("DNS")
+
+    # Reorder: the button keeps the focus, so that it can be pressed again.
+    tab_to(page, page.get_by_role("button", name="Move rule 5 up", exact=True))
+    keys.press("Enter")
+    said(page, "Rule 5 moved to 4 of 6.")
+    expect(page.get_by_role("button", name="Move rule 4 up", exact=True)).to_be_focused()
+    keys.press("Enter")
+    said(page, "Rule 4 moved to 3 of 6.")
+    expect(page.get_by_role("button", name="Move rule 3 up", exact=True)).to_be_focused()
+
+    # Esc closes what was opened and gives the focus back.
+    more = page.locator("summary").and_(page.get_by_label("More for rule 3", exact=True))
+    tab_to(page, more)
+    keys.press("Enter")
+    delete = page.locator("details[open]").get_by_role("link", name="Delete…")
+    expect(delete).to_be_visible()
+    keys.press("Escape")
+    expect(delete).to_be_hidden()
+    expect(more).to_be_focused()
+    keys.press("Enter")
+    tab_to(page, delete)
+    keys.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Newly denied: inbound UDP 53 (DNS)")
+    keys.press("n")  # No shortcut reaches behind a dialog.
+    expect(dialog).to_be_visible()
+    keys.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(more).to_be_focused()
+
+    # "?" shows the list of shortcuts, where they can be switched off.
+    keys.press("?")
+    expect(dialog).to_contain_text("Keyboard shortcuts")
+    off = page.get_by_label("Use single-key shortcuts in this browser")
+    tab_to(page, off)
+    keys.press("Space")
+    expect(off).not_to_be_checked()
+    keys.press("Escape")
+    expect(dialog).to_be_hidden()
+    keys.press("n")
+    keys.press("?")
+    expect(dialog).to_be_hidden()
+    page.reload()
+    keys.press("?")
+    keys.press("n")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("heading", name="web", level=1)).to_be_visible()
 
 
 def test_what_is_typed_while_an_answer_is_on_its_way_stays(browse: Browse, alice: User, group: SecurityGroup) -> None:

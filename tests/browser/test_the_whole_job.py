@@ -1,12 +1,15 @@
 """A customer's whole job, once with script and once without: the same people, pages and words."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from securitygroups.models import Project, User
 from tests.browser.conftest import Browse, said, sign_in
+from tests.factories import make_user
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.django_db(transaction=True)]
 
@@ -57,7 +60,10 @@ def choose_protocol(page: Page, script: bool, name: str) -> None:
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
-def test_a_customer_does_the_whole_job(browse: Browse, alice: User, project: Project, script: bool) -> None:
+def test_a_customer_does_the_whole_job(
+    browse: Browse, alice: User, project: Project, script: bool, tmp_path: Path
+) -> None:
+    make_user("dora")
     page = browse(script=script)
     sign_in(page, alice)
     a_group_and_its_first_rules(page, script)
@@ -66,6 +72,10 @@ def test_a_customer_does_the_whole_job(browse: Browse, alice: User, project: Pro
     a_machine_with_two_groups(page, script)
     packets(page, script)
     history(page)
+    files(page, tmp_path)
+    many_rules_at_once(page)
+    duplicate_and_delete_a_group(page)
+    members(page)
     page.get_by_label("Account of alice").click()
     press(page, "Sign out")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -246,3 +256,69 @@ def history(page: Page) -> None:
     page.get_by_role("link", name="Restore… revision 4", exact=True).click()
     answer(page, "Rule ")
     rules(page, "Office SSH", "HTTPS", "Staging")
+
+
+def files(page: Page, folder: Path) -> None:
+    page.get_by_text("More", exact=True).click()
+    with page.expect_download() as download:
+        follow(page, "JSON")
+    exported = folder / "web.json"
+    download.value.save_as(exported)
+    assert [rule["description"] for rule in json.loads(exported.read_text())["rules"]] == [
+        "Office SSH",
+        "HTTPS",
+        "Staging",
+    ]
+    follow(page, "Security Groups")
+    follow(page, "Import")
+    page.get_by_label("Name").fill("imported")
+    page.get_by_label("File").set_input_files(exported)
+    press(page, "Check the file")
+    expect(page.locator("#confirm")).to_contain_text("inbound TCP 443 (HTTPS) and 8000–8010 from anywhere")
+    press(page, "Import")
+    said(page, "imported was imported.")
+    rules(page, "Office SSH", "HTTPS", "Staging")
+
+
+def many_rules_at_once(page: Page) -> None:
+    page.get_by_label("Select rule 1", exact=True).check()
+    page.get_by_label("Select rule 3", exact=True).check()
+    press(page, "Change the selected…")
+    page.get_by_label("Set the source").check()
+    page.get_by_label("Source IP Address").fill("198.51.100.0/24")
+    press(page, "Go on")
+    answer(page, "Newly denied: inbound TCP")
+    expect(page.locator("[data-row] .source")).to_contain_text(["198.51.100.0/24", "any", "198.51.100.0/24"])
+
+
+def duplicate_and_delete_a_group(page: Page) -> None:
+    page.get_by_text("More", exact=True).click()
+    follow(page, "Duplicate")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("imported copy")
+    press(page, "Duplicate")
+    said(page, "imported copy was created.")
+    follow(page, "Security Groups")
+    follow(page, "web")
+    page.get_by_text("More", exact=True).click()
+    follow(page, "Delete…")
+    expect(page.locator("#confirm")).to_contain_text("1 virtual machine uses this group and would lose its rules")
+    expect(page.locator("#confirm")).to_contain_text("web-1")
+    press(page, "Delete Security Group")
+    said(page, "web was deleted and taken off 1 VM.")
+    expect(page.get_by_role("link", name="web", exact=True)).to_have_count(0)
+
+
+def members(page: Page) -> None:
+    follow(page, "Members")
+    page.get_by_label("User name or e-mail address").fill("dora")
+    page.get_by_label("Role", exact=True).select_option(label="Editor")
+    press(page, "Add member")
+    row = page.get_by_role("row", name=re.compile("dora"))
+    page.get_by_label("Role of dora", exact=True).select_option(label="Viewer")
+    press(page, "Save the role of dora")
+    expect(page.get_by_label("Role of dora", exact=True)).to_have_value("viewer")
+    page.get_by_role("link", name="Remove dora").click()
+    press(page, "Remove member")
+    expect(row).to_have_count(0)
+    follow(page, "Activity")
+    expect(page.get_by_role("region", name="Activity")).to_contain_text("dora")

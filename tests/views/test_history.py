@@ -1,0 +1,182 @@
+"""History: every revision is there, any two can be compared, and any can be brought back after a look."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from securitygroups import operations
+from securitygroups.firewall import lists
+from securitygroups.firewall.values import RuleList
+from securitygroups.models import Project, SecurityGroup, User, VirtualMachine, values
+from tests.factories import make_group, make_machine, ports
+from tests.views.pages import Page, messages, say_yes
+
+
+@pytest.fixture
+def storied(project: Project, erin: User) -> SecurityGroup:
+    """1: TCP 1, 2, 3. 2: 3 before the others. 3: without 2. 4: 4 at the end, 1 off."""
+    group = make_group(project, "storied", ports(1, 2, 3))
+    make_machine(project, "vm", [group])
+
+    def commit(rules: RuleList, reason: str) -> None:
+        operations.commit_rules(group=group, rules=rules, base=group.revision, actor=erin, reason=reason)
+
+    now = lists.move(operations.rules_at(group, 1), [3], 1)
+    commit(now, "Order")
+    commit(lists.remove(now, [3]), "")
+    commit((*lists.switch(lists.remove(now, [3]), [2], False), *ports(4)), "<b>Bold</b>")
+    return group
+
+
+def url(group: SecurityGroup, rest: str = "") -> str:
+    return f"{group.get_absolute_url()}{rest}"
+
+
+def list_of(group: SecurityGroup) -> list[tuple[int | None, bool]]:
+    return list(group.rules.in_order().values_list("port_start", "enabled"))
+
+
+def stored(group: SecurityGroup, number: int) -> list[tuple[int | None, bool]]:
+    return [(rule.port_start, rule.enabled) for rule in operations.rules_at(group, number)]
+
+
+def test_the_revisions_stand_there_newest_first_with_who_and_why(as_bob: Client, storied: SecurityGroup) -> None:
+    page = Page(as_bob.get(url(storied, "history/")))
+    for words in ("Created with 3 rules. alice", "Moved rule 3 to 1. Order erin", "Removed rule 3. erin"):
+        assert words in page.text
+    assert page.text.index("Added rule 3.") < page.text.index("Removed rule 3.") < page.text.index("Created with")
+    assert "<b>Bold</b>" in page.text
+    assert "Restore…" not in page.text
+
+
+def test_who_may_edit_is_offered_every_revision_but_the_newest(as_erin: Client, storied: SecurityGroup) -> None:
+    content = as_erin.get(url(storied, "history/")).content.decode()
+    assert [f"history/{number}/restore/" in content for number in (1, 2, 3, 4)] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("number", "since", "texts"),
+    [
+        (1, None, ["Rule 1: Accept inbound TCP to port 1", "Rule 3: Accept inbound TCP to port 3", "Newly allowed: inbound TCP 1–3"]),
+        (2, None, ["Rule 3 to place 1", "No traffic changes"]),
+        (3, None, ["Rule 3: Accept inbound TCP to port 2", "Newly denied: inbound TCP 2 "]),
+        (4, None, ["Accept inbound TCP to port 1 from anywhere (switched off) Traffic", "Newly allowed: inbound TCP 4", "Newly denied: inbound TCP 1 "]),
+        (4, 1, ["Newly denied: inbound TCP 1–2", "Newly allowed: inbound TCP 4"]),
+        (1, 4, ["Newly allowed: inbound TCP 1–2", "Newly denied: inbound TCP 4"]),
+        (2, 2, ["No rule differs.", "No traffic changes"]),
+        (4, 0, ["Newly allowed: inbound TCP 3–4"]),
+    ],
+)  # fmt: skip
+def test_any_two_revisions_can_be_compared(
+    number: int, since: int | None, texts: list[str], as_bob: Client, storied: SecurityGroup
+) -> None:
+    response = as_bob.get(url(storied, f"history/{number}/") + ("" if since is None else f"?from={since}"))
+    page = Page(response)
+    for text in texts:
+        assert text in page.text
+    assert page.form_with("from").fields["from"] == [str(number - 1 if since is None else since)]
+
+
+@pytest.mark.parametrize("since", ["", "x", "-1", "99", "9" * 30, "1.5", "٢"])
+def test_a_revision_to_compare_with_that_is_none_does_no_harm(
+    since: str, as_bob: Client, storied: SecurityGroup
+) -> None:
+    assert as_bob.get(url(storied, "history/2/"), {"from": since}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "rest", ["history/99/", "history/99/restore/", f"history/{'9' * 30}/", f"history/{'9' * 30}/restore/", "history/0/"]
+)
+def test_a_revision_that_never_was_is_not_found(rest: str, as_alice: Client, storied: SecurityGroup) -> None:
+    assert as_alice.get(url(storied, rest)).status_code == 404
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_restoring_shows_what_it_changes_and_then_is_a_revision_of_its_own(
+    number: int, as_erin: Client, storied: SecurityGroup
+) -> None:
+    question = as_erin.get(url(storied, f"history/{number}/restore/"))
+    assert Page(question).title.startswith("Change storied?")
+    assert "Newly denied: inbound TCP 4" in Page(question).text
+    assert SecurityGroup.objects.get(pk=storied.pk).revision == 4
+    assert say_yes(as_erin, question).status_code == 302
+    assert f"Restored the rules of revision {number}." in messages(as_erin)
+    assert list_of(storied) == stored(storied, number) == stored(storied, 5)
+    before, after = operations.rules_at(storied, number), operations.rules_at(storied, 5)
+    assert [rule.uid for rule in before] == [rule.uid for rule in after], "they are the same rules as then"
+
+
+def test_a_restore_by_post_alone_is_asked_about_as_well(as_erin: Client, storied: SecurityGroup) -> None:
+    response = as_erin.post(url(storied, "history/1/restore/"), {"base": 4})
+    assert Page(response).title.startswith("Change storied?")
+    assert as_erin.post(url(storied, "history/1/restore/")).status_code == 409
+    assert SecurityGroup.objects.get(pk=storied.pk).revision == 4
+
+
+def test_restoring_what_is_there_already_writes_nothing(as_erin: Client, storied: SecurityGroup) -> None:
+    assert as_erin.post(url(storied, "history/4/restore/"), {"base": 4}).status_code == 302
+    assert "Nothing was changed." in messages(as_erin)
+    assert SecurityGroup.objects.get(pk=storied.pk).revision == 4
+
+
+def test_undo_goes_back_step_by_step_and_can_be_undone(as_erin: Client, storied: SecurityGroup) -> None:
+    """Each undo is a new revision; undoing that brings back what was undone."""
+    assert as_erin.post(url(storied, "undo/4/")).status_code == 302
+    assert list_of(storied) == stored(storied, 3)
+    assert as_erin.post(url(storied, "undo/5/")).status_code == 302
+    assert list_of(storied) == stored(storied, 4)
+    assert storied.revisions.latest("number").summary == "Undid revision 5."
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 99, 10**20])
+def test_only_the_newest_revision_can_be_undone(number: int, as_erin: Client, storied: SecurityGroup) -> None:
+    assert as_erin.post(url(storied, f"undo/{number}/")).status_code == 409
+    assert SecurityGroup.objects.get(pk=storied.pk).revision == 4
+
+
+def test_the_first_revision_has_nothing_to_go_back_to(as_erin: Client, project: Project) -> None:
+    group = make_group(project, "new", ports(1))
+    assert as_erin.post(url(group, "undo/1/")).status_code == 302
+    assert "The first revision has nothing before it." in messages(as_erin)
+    assert list_of(group) == [(1, True)]
+
+
+def test_who_may_only_look_restores_and_undoes_nothing(
+    as_bob: Client, as_charlie: Client, client: Client, storied: SecurityGroup
+) -> None:
+    for rest in ("history/1/restore/", "undo/4/"):
+        assert as_bob.post(url(storied, rest), {"base": 4}).status_code == 403
+        assert as_charlie.post(url(storied, rest), {"base": 4}).status_code == 404
+        assert client.post(url(storied, rest), {"base": 4}).status_code == 302
+    assert as_bob.get(url(storied, "history/1/restore/")).status_code == 403
+    for rest in ("history/", "history/1/"):
+        assert as_charlie.get(url(storied, rest)).status_code == 404
+    assert SecurityGroup.objects.get(pk=storied.pk).revision == 4
+
+
+def test_a_long_history_is_paged_and_costs_no_more(
+    as_bob: Client, storied: SecurityGroup, erin: User, settings: Any, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(5, 13):
+        now = values(list(storied.rules.in_order()))
+        operations.commit_rules(group=storied, rules=(*now, *ports(number)), base=storied.revision, actor=erin)
+    settings.PAGE_SIZE = 5
+    with django_assert_max_num_queries(15):
+        page = Page(as_bob.get(url(storied, "history/")))
+    last = Page(as_bob.get(url(storied, "history/?page=3")))
+    assert "Added rule 11." in page.text
+    assert "Created with 3 rules." not in page.text
+    assert "Created with 3 rules." in last.text
+
+
+def test_a_vm_s_history_tells_its_groups_then(
+    as_bob: Client, as_charlie: Client, machine: VirtualMachine, erin: User
+) -> None:
+    groups = [attachment.group for attachment in machine.attachments.select_related("group")]
+    operations.attach_groups(machine=machine, groups=groups[::-1], base=1, actor=erin, reason="Order")
+    operations.attach_groups(machine=machine, groups=[], base=2, actor=erin)
+    page = Page(as_bob.get(f"{machine.get_absolute_url()}history/"))
+    for words in ("web, then outbound", "outbound, then web", "No group: everything is denied", "Order"):
+        assert words in page.text
+    assert as_charlie.get(f"{machine.get_absolute_url()}history/").status_code == 404

@@ -1,0 +1,313 @@
+"""Files out and in: what is exported comes back as it was, after a look; a bad file changes nothing."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from securitygroups import operations
+from securitygroups.firewall.tables import write_csv
+from securitygroups.firewall.values import RuleList
+from securitygroups.models import Project, SecurityGroup, values
+from tests.factories import make_group, make_machine, ports, rule
+from tests.views.pages import Page, messages, say_yes
+
+NASTY = [
+    rule("accept in tcp 22 from 203.0.113.0/24", '=HYPERLINK("http://x","y")'),
+    rule("accept in udp 53 from 2001:db8::/32", 'quotes "and", commas; tabs', enabled=False),
+    rule("drop in ip to 192.0.2.0/24", "日本語 – <script>alert(1)</script>"),
+    rule("accept out all", "+1 -1 @x"),
+]
+
+
+@pytest.fixture
+def nasty(project: Project) -> SecurityGroup:
+    return make_group(project, "nasty", NASTY, description="All of it")
+
+
+def rules_of(group: SecurityGroup) -> RuleList:
+    return values(list(group.rules.in_order()))
+
+
+def revision(group: SecurityGroup) -> int:
+    return SecurityGroup.objects.get(pk=group.pk).revision
+
+
+def export(client: Client, group: SecurityGroup, kind: str) -> Any:
+    return client.get(f"{group.get_absolute_url()}export.{kind}")
+
+
+def over(group: SecurityGroup) -> str:
+    return f"{group.get_absolute_url()}import/"
+
+
+def new(project: Project) -> str:
+    return f"/p/{project.slug}/groups/import/"
+
+
+def upload(content: bytes, name: str = "rules.json") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, content)
+
+
+# ── Export ────────────────────────────────────────────────────────────────────
+
+
+def test_json_is_the_document_that_stays_stable(as_bob: Client, nasty: SecurityGroup) -> None:
+    response = export(as_bob, nasty, "json")
+    document = json.loads(response.content)
+    assert response["Content-Type"] == "application/json"
+    assert list(document) == ["format", "name", "description", "rules"]
+    assert (document["format"], document["name"], document["description"]) == (
+        "karenpanel.group/1",
+        "nasty",
+        "All of it",
+    )
+    assert [found["description"] for found in document["rules"]] == [one.description for one in NASTY]
+    assert export(as_bob, nasty, "json").content == response.content
+
+
+def test_csv_is_read_by_others(as_bob: Client, nasty: SecurityGroup) -> None:
+    response = export(as_bob, nasty, "csv")
+    rows = list(csv.DictReader(io.StringIO(response.content.decode())))
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert [row["description"] for row in rows] == [one.description for one in NASTY]
+    assert [row["enabled"] for row in rows] == ["true", "false", "true", "true"]
+
+
+def test_text_is_for_a_ticket(as_bob: Client, nasty: SecurityGroup) -> None:
+    response = export(as_bob, nasty, "txt")
+    lines = response.content.decode().splitlines()
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
+    assert lines[0] == f"nasty ({nasty.public_id}), revision 1"
+    assert lines[1] == '   1. Accept inbound TCP to port 22 (SSH) from 203.0.113.0/24  # =HYPERLINK("http://x","y")'
+    assert "(switched off)  # quotes" in lines[2]
+    assert lines[-1].strip() == "What no rule matches is denied."
+    assert len(lines) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("web", "web"),
+        ("Web servers (EU)", "Web-servers--EU-"),
+        ('a"; filename="evil.exe', "a---filename--evil.exe"),
+        ("../../etc/passwd", "..-..-etc-passwd"),
+        ("日本", "--"),
+        ("<b>é\\", "-b---"),
+        ("%00%0d%0aX-Evil: 1", "-00-0d-0aX-Evil--1"),
+        ("x" * 100, "x" * 60),
+    ],
+)
+def test_a_hostile_name_makes_a_harmless_file_name(name: str, file: str, as_bob: Client, project: Project) -> None:
+    group = make_group(project, name, ports(1))
+    for kind in ("json", "csv", "txt"):
+        response = export(as_bob, group, kind)
+        assert response["Content-Disposition"] == f'attachment; filename="{file}.{kind}"'
+        assert response["X-Content-Type-Options"] == "nosniff"
+        assert "X-Evil" not in response
+
+
+def test_a_group_without_rules_is_exported_and_comes_back(as_alice: Client, project: Project) -> None:
+    empty = make_group(project, "empty")
+    for kind in ("json", "csv"):
+        content = export(as_alice, empty, kind).content
+        question = as_alice.post(new(project), {"file": upload(content), "name": f"from {kind}"})
+        Page(question).form_with("sure").send(as_alice)
+        assert rules_of(SecurityGroup.objects.get(name=f"from {kind}")) == ()
+
+
+@pytest.mark.parametrize("kind", ["xml", "jsonx", "JSON", "json/", "exe"])
+def test_other_kinds_are_not_offered(kind: str, as_bob: Client, nasty: SecurityGroup) -> None:
+    assert export(as_bob, nasty, kind).status_code == 404
+
+
+# ── Import into a new group ───────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+@pytest.mark.parametrize("pasted", [True, False])
+def test_what_was_exported_comes_back_as_a_new_group(
+    kind: str, pasted: bool, as_erin: Client, nasty: SecurityGroup, project: Project
+) -> None:
+    content = export(as_erin, nasty, kind).content
+    sent = {"text": content.decode().replace("\n", "\r\n")} if pasted else {"file": upload(content)}
+    question = as_erin.post(new(project), sent | {"name": "copy"})
+    page = Page(question)
+    assert question.status_code == 200
+    assert "4 rules for copy" in page.text
+    assert "Newly allowed: inbound TCP 22 (SSH) from 203.0.113.0/24" in page.text
+    assert not SecurityGroup.objects.filter(name="copy").exists()
+    assert page.form_with("sure").send(as_erin).status_code == 302
+    made = SecurityGroup.objects.get(name="copy")
+    assert rules_of(made) == rules_of(nasty)
+    assert made.description == ("All of it" if kind == "json" else "")
+    assert made.revisions.get().summary == "Imported with 4 rules."
+
+
+def test_the_name_in_the_document_is_taken_where_none_is_typed(
+    as_erin: Client, nasty: SecurityGroup, project: Project
+) -> None:
+    content = export(as_erin, nasty, "json").content.replace(b'"nasty"', b'"from the file"')
+    Page(as_erin.post(new(project), {"file": upload(content)})).form_with("sure").send(as_erin)
+    assert SecurityGroup.objects.filter(name="from the file").exists()
+
+
+def test_a_name_that_is_taken_is_told_and_nothing_typed_is_lost(
+    as_erin: Client, nasty: SecurityGroup, project: Project
+) -> None:
+    page = Page(as_erin.post(new(project), {"text": export(as_erin, nasty, "json").content.decode()}))
+    response = page.form_with("sure").send(as_erin)
+    again = Page(response)
+    assert response.status_code == 422
+    assert "already has a group of this name" in again.errors["name"]
+    Page(again.form_with("text").send(as_erin, name="free")).form_with("sure").send(as_erin)
+    assert rules_of(SecurityGroup.objects.get(name="free")) == rules_of(nasty)
+
+
+def test_a_group_needs_a_name_in_the_end(as_erin: Client, nasty: SecurityGroup, project: Project) -> None:
+    page = Page(as_erin.post(new(project), {"text": write_csv(NASTY)}))
+    assert "a group without a name" in page.text
+    response = page.form_with("sure").send(as_erin)
+    assert response.status_code == 422
+    assert "name" in Page(response).errors
+    assert project.groups.count() == 1
+
+
+def test_sending_the_import_twice_makes_one_group(as_erin: Client, project: Project) -> None:
+    form = Page(as_erin.post(new(project), {"text": write_csv(NASTY), "name": "once"})).form_with("sure")
+    assert [form.send(as_erin).status_code for _ in range(2)] == [302, 422]
+    assert project.groups.count() == 1
+
+
+def test_over_the_quota_of_groups_nothing_is_imported(as_erin: Client, nasty: SecurityGroup, project: Project) -> None:
+    project.max_groups = 1
+    operations.update_project(project=project, actor=None)
+    form = Page(as_erin.post(new(project), {"text": write_csv(NASTY), "name": "more"})).form_with("sure")
+    response = form.send(as_erin)
+    assert response.status_code == 422
+    assert "has its 1 group already" in Page(response).text
+    assert project.groups.count() == 1
+
+
+BAD: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", "There is nothing in it"),
+    "not JSON": (b'{"format": ', "This is not JSON"),
+    "not CSV": (b"action;direction", "The header must be exactly"),
+    "a bad rule": (write_csv([rule("accept in tcp 90-80")]).encode(), "line 2, port_end"),
+    "Latin-1": (b"\xe9", "not UTF-8"),
+    "UTF-16": ("{}".encode("utf-16"), "UTF-16"),
+    "deep": (b"[" * 100_000, "nested too deeply"),
+    "NUL": (b'{"a": "\0"}', "This is not JSON"),
+    "markup": (b"<script>alert(1)</script>", "The header must be exactly"),
+    "markup in a key": (b'{"<script>alert(1)</script>": 1}', "is not a key here"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_file_is_refused_whole_with_its_place(
+    what: str, as_erin: Client, nasty: SecurityGroup, project: Project
+) -> None:
+    content, words = BAD[what]
+    for address in (new(project), over(nasty)):
+        response = as_erin.post(address, {"file": upload(content or b" "), "name": "bad", "base": 1, "sure": "1"})
+        assert response.status_code == 422
+        assert words in Page(response).text
+        assert b"<script>alert" not in response.content
+    assert (project.groups.count(), revision(nasty)) == (1, 1)
+
+
+def test_many_faults_are_counted_and_the_first_shown(as_erin: Client, project: Project) -> None:
+    text = write_csv([rule("accept in tcp 90-80")] * 30)
+    page = Page(as_erin.post(new(project), {"text": text, "name": "x"}))
+    assert "Nothing was imported: the file has 30 faults" in page.text
+    assert "line 21, port_end" in page.text
+    assert "line 22, port_end" not in page.text
+    assert "and more" in page.text
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_more_rules_than_the_quota_are_refused(
+    as_file: bool, as_erin: Client, nasty: SecurityGroup, project: Project
+) -> None:
+    text = write_csv(ports(*range(1, 1002)))
+    for address in (new(project), over(nasty)):
+        sent: dict[str, Any] = {"file": upload(text.encode())} if as_file else {"text": text}
+        response = as_erin.post(address, sent | {"name": "much", "base": 1})
+        assert response.status_code == 422
+        assert "A group of this project can have 1000 rules, this would be 1001" in Page(response).text
+    assert (project.groups.count(), revision(nasty)) == (1, 1)
+
+
+def test_eighty_thousand_rules_are_refused_in_words(as_erin: Client, project: Project) -> None:
+    text = write_csv(ports(*range(1, 1001)))
+    header, _, rows = text.partition("\n")
+    response = as_erin.post(new(project), {"file": upload(f"{header}\n{rows * 80}".encode()), "name": "much"})
+    assert response.status_code == 422
+    assert "this would be 80000" in Page(response).text
+
+
+def test_a_file_over_the_limit_is_refused_in_words(as_erin: Client, project: Project) -> None:
+    response = as_erin.post(new(project), {"file": upload(b" " * (8 * 2**20 + 1)), "name": "much"})
+    assert response.status_code == 422
+    assert "larger than 8 MiB" in Page(response).text
+
+
+# ── Import over a group ───────────────────────────────────────────────────────
+
+
+def test_the_file_s_rules_take_the_place_of_the_group_s_after_a_look(
+    as_erin: Client, nasty: SecurityGroup, project: Project
+) -> None:
+    make_machine(project, "vm", [nasty])
+    document = export(as_erin, make_group(project, "other", [*NASTY[:2], *ports(7)]), "json").content
+    question = as_erin.post(over(nasty), {"file": upload(document), "base": 1, "reason": "Ticket 9"})
+    page = Page(question)
+    assert page.title.startswith("Change nasty?")
+    for words in ("Rule 3: Accept inbound TCP to port 7", "Rule 3: Drop inbound IP", "Newly allowed: inbound TCP 7"):
+        assert words in page.text
+    assert "Rule 1:" not in page.text, "what is in both is no difference"
+    assert revision(nasty) == 1
+    kept = list(nasty.rules.in_order().values_list("uid", flat=True))[:2]
+    assert say_yes(as_erin, question).status_code == 302
+    assert "Imported 3 rules." in messages(as_erin)
+    assert rules_of(nasty) == (*NASTY[:2], *ports(7))
+    assert list(nasty.rules.in_order().values_list("uid", flat=True))[:2] == kept
+    assert nasty.revisions.latest("number").reason == "Ticket 9"
+    assert SecurityGroup.objects.get(pk=nasty.pk).name == "nasty"
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_a_group_s_own_export_changes_nothing(kind: str, as_erin: Client, nasty: SecurityGroup) -> None:
+    content = export(as_erin, nasty, kind).content
+    assert as_erin.post(over(nasty), {"file": upload(content), "base": 1}).status_code == 302
+    assert "Nothing was changed." in messages(as_erin)
+    assert revision(nasty) == 1
+
+
+def test_the_file_wins_over_the_text(as_erin: Client, nasty: SecurityGroup) -> None:
+    sent = {"file": upload(write_csv(ports(1)).encode()), "text": write_csv(ports(2)), "base": 1}
+    say_yes(as_erin, as_erin.post(over(nasty), sent))
+    assert rules_of(nasty) == ports(1)
+
+
+def test_another_file_than_the_one_looked_at_is_asked_about_again(as_erin: Client, nasty: SecurityGroup) -> None:
+    form = Page(as_erin.post(over(nasty), {"text": write_csv(ports(1)), "base": 1})).form_with("sure")
+    other = form.send(as_erin, text=write_csv(ports(22)))
+    assert Page(other).title.startswith("Change nasty?")
+    assert revision(nasty) == 1
+
+
+def test_who_may_only_look_exports_and_does_not_import(
+    as_bob: Client, as_charlie: Client, nasty: SecurityGroup, project: Project
+) -> None:
+    for address in (new(project), over(nasty)):
+        assert as_bob.get(address).status_code == 403
+        assert as_bob.post(address, {"text": write_csv(NASTY), "name": "x", "base": 1, "sure": "1"}).status_code == 403
+        assert as_charlie.post(address, {"text": write_csv(NASTY), "name": "x", "base": 1}).status_code == 404
+    for kind in ("json", "csv", "txt"):
+        assert export(as_charlie, nasty, kind).status_code == 404
+    assert (project.groups.count(), revision(nasty)) == (1, 1)

@@ -1,0 +1,383 @@
+"""From an edit to its commit: the question, its answer, the conflict; nothing but what was looked at is ever written."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from securitygroups import operations
+from securitygroups.firewall import lists
+from securitygroups.models import Project, SecurityGroup, User, VirtualMachine, values
+from tests.factories import make_group, make_machine, ports, rule
+from tests.views.pages import HTMX, Form, Page, messages, say_yes
+
+
+@pytest.fixture
+def four(project: Project) -> SecurityGroup:
+    """TCP 1, 2, 3, 4, on a VM."""
+    group = make_group(project, "four", ports(1, 2, 3, 4))
+    make_machine(project, "vm", [group], ipv4="10.0.0.5")
+    return group
+
+
+def list_of(group: SecurityGroup) -> list[int | None]:
+    """The first port of each rule, in order."""
+    return list(group.rules.in_order().values_list("port_start", flat=True))
+
+
+def url(group: SecurityGroup, rest: str = "") -> str:
+    return f"{group.get_absolute_url()}{rest}"
+
+
+def uid(group: SecurityGroup, place: int) -> str:
+    return str(group.rules.get(position=place).uid)
+
+
+def revision(group: SecurityGroup) -> int:
+    return SecurityGroup.objects.get(pk=group.pk).revision
+
+
+def erin_makes(group: SecurityGroup, erin: User, edit: Callable[[Any], Any]) -> None:
+    now = SecurityGroup.objects.select_related("project").get(pk=group.pk)
+    operations.commit_rules(
+        group=now, rules=edit(values(list(group.rules.in_order()))), base=now.revision, actor=erin, reason="Ticket 7"
+    )
+
+
+def add_nine(group: SecurityGroup, **more: Any) -> dict[str, Any]:
+    fields = {
+        "action": "accept",
+        "direction": "in",
+        "protocol": "tcp",
+        "port_start": "9",
+        "enabled": "on",
+        "place": "1",
+    }
+    return fields | {"base": revision(group)} | more
+
+
+# ── The question ──────────────────────────────────────────────────────────────
+
+
+def test_the_question_shows_rules_and_traffic_and_keeps_the_reason(as_alice: Client, four: SecurityGroup) -> None:
+    page = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, reason="  Ticket \t 8 ")))
+    assert page.title.startswith("Change four?")
+    assert "Rule 1: Accept inbound TCP to port 9" in page.text
+    assert "On 1 virtual machine vm" in page.text
+    assert "Newly allowed: inbound TCP 9" in page.text
+    assert revision(four) == 1
+    form = page.form_with("sure")
+    assert form.fields["reason"] == ["Ticket 8"]
+    assert form.send(as_alice).status_code == 302
+    assert (revision(four), four.revisions.latest("number").reason) == (2, "Ticket 8")
+
+
+def test_a_reason_may_be_added_to_the_answer(as_alice: Client, four: SecurityGroup) -> None:
+    page = Page(as_alice.post(url(four, "rules/new/"), add_nine(four)))
+    page.form_with("sure").send(as_alice, reason="x" * 400 + "\n")
+    assert four.revisions.latest("number").reason == "x" * 255
+
+
+def test_by_htmx_the_question_goes_into_the_dialog_and_the_answer_gives_the_list(
+    as_alice: Client, four: SecurityGroup
+) -> None:
+    question = as_alice.post(url(four, f"rules/{uid(four, 1)}/off/"), {"base": 1}, headers=HTMX)
+    assert (question["HX-Retarget"], question["HX-Reswap"], question["HX-Reselect"]) == (
+        "#dialog",
+        "innerHTML",
+        "#confirm",
+    )
+    form = Page(question).form_with("sure")
+    done = as_alice.post(form.action, form.fields, headers=HTMX)
+    assert "HX-Retarget" not in done
+    page = Page(done)
+    assert page.ids[0] == "rules"
+    assert "Rule 1 is off now." in page.text
+    assert "Undo" in page.text
+
+
+def forgeries(form: Form) -> list[list[str]]:
+    (token,) = form.fields["sure"]
+    return [[], [""], ["1"], ["sure"], [token[:-1]], [token + "0"], [token.upper()], ["x" * 5000], ["é"], [token, "no"]]
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_a_forged_answer_is_no_answer(number: int, as_alice: Client, four: SecurityGroup) -> None:
+    form = Page(as_alice.post(url(four, "rules/new/"), add_nine(four))).form_with("sure")
+    forged = forgeries(form)[number]
+    response = as_alice.post(form.action, form.fields | {"sure": forged})
+    assert response.status_code == 200
+    assert Page(response).title.startswith("Change four?")
+    assert revision(four) == 1
+
+
+def test_an_answer_about_one_group_is_none_about_another(
+    as_alice: Client, four: SecurityGroup, project: Project
+) -> None:
+    twin = make_group(project, "twin", ports(1, 2, 3, 4))
+    form = Page(as_alice.post(url(four, "rules/new/"), add_nine(four))).form_with("sure")
+    response = as_alice.post(form.action.replace(four.public_id, twin.public_id), form.fields)
+    assert response.status_code == 200
+    assert (revision(four), revision(twin)) == (1, 1)
+
+
+def test_an_answer_about_one_revision_is_none_about_the_next(as_alice: Client, four: SecurityGroup, erin: User) -> None:
+    """Even when the list is the same again by then."""
+    form = Page(as_alice.post(url(four, "rules/new/"), add_nine(four))).form_with("sure")
+    erin_makes(four, erin, lambda rules: lists.remove(rules, [4]))
+    erin_makes(four, erin, lambda rules: (*rules, *ports(4)))
+    assert list_of(four) == [1, 2, 3, 4]
+    assert as_alice.post(form.action, form.fields).status_code == 409
+    assert as_alice.post(form.action, form.fields | {"base": ["3"]}).status_code == 200
+    assert revision(four) == 3
+
+
+def test_what_the_form_s_own_preview_showed_need_not_be_asked_again(as_alice: Client, four: SecurityGroup) -> None:
+    shown = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1"), headers=HTMX))
+    assert shown.ids == ["preview"]
+    seen = _token(as_alice, four)
+    assert as_alice.post(url(four, "rules/new/"), add_nine(four, seen=seen)).status_code == 302
+    assert list_of(four) == [9, 1, 2, 3, 4]
+
+
+def _token(client: Client, four: SecurityGroup, **more: Any) -> str:
+    """What the preview below the form puts into it."""
+    content = client.post(url(four, "rules/new/"), add_nine(four, preview="1", **more), headers=HTMX).content.decode()
+    return content.split('name="seen" value="')[1].split('"')[0]
+
+
+def test_what_was_seen_of_another_rule_does_not_count(as_alice: Client, four: SecurityGroup) -> None:
+    seen = _token(as_alice, four)
+    for more in (
+        {"port_start": "10"},
+        {"direction": "out"},
+        {"place": "2"},
+        {"source": "10.0.0.0/8"},
+        {"action": "drop"},
+    ):
+        response = as_alice.post(url(four, "rules/new/"), add_nine(four, seen=seen, **more))
+        changes = more != {"action": "drop"}
+        assert response.status_code == (200 if changes else 302), more
+    assert revision(four) == 2, "only the drop of what nobody accepted went through, for it changes no traffic"
+
+
+def test_an_alarm_is_asked_about_whatever_was_seen(as_alice: Client, four: SecurityGroup) -> None:
+    seen = _token(as_alice, four, port_start="22")
+    question = as_alice.post(url(four, "rules/new/"), add_nine(four, port_start="22", seen=seen))
+    page = Page(question)
+    assert "This opens SSH (TCP 22) to every address on the internet." in page.text
+    assert "Change it all the same" in page.text
+    assert revision(four) == 1
+    assert say_yes(as_alice, question).status_code == 302
+    assert list_of(four)[0] == 22
+
+
+def test_a_preview_of_what_cannot_be_stored_says_why(as_alice: Client, four: SecurityGroup, project: Project) -> None:
+    project.max_rules = 4
+    operations.update_project(project=project, actor=None)
+    part = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1"), headers=HTMX))
+    assert "A group of this project can have 4 rules" in part.text
+    part = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1", port_start="x"), headers=HTMX))
+    assert "as soon as the fields make a rule" in part.text
+    part = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1") | {"base": "7"}, headers=HTMX))
+    assert "changed by somebody else in the meantime" in part.text
+
+
+def test_under_a_quota_that_was_lowered_rules_can_still_be_deleted(
+    as_alice: Client, four: SecurityGroup, project: Project
+) -> None:
+    project.max_rules = 2
+    operations.update_project(project=project, actor=None)
+    question = as_alice.get(url(four, f"rules/{uid(four, 4)}/delete/"))
+    assert say_yes(as_alice, question).status_code == 302
+    assert list_of(four) == [1, 2, 3]
+    # The longer list of the first revision cannot come back, which is said instead of asked about.
+    assert as_alice.get(url(four, "history/1/restore/")).status_code == 302
+    assert "A group of this project can have 2 rules" in messages(as_alice)
+
+
+def test_sending_twice_what_changes_no_traffic_is_one_revision(as_alice: Client, four: SecurityGroup) -> None:
+    edit = url(four, f"rules/{uid(four, 2)}/")
+    form = Page(as_alice.get(edit)).form_with("protocol")
+    answers = [form.send(as_alice, description="Two").status_code for _ in range(2)]
+    assert answers == [302, 409]
+    assert revision(four) == 2
+
+
+# ── The conflict ──────────────────────────────────────────────────────────────
+
+
+def actions(group: SecurityGroup) -> dict[str, tuple[str, dict[str, Any], list[int]]]:
+    """Every way to change a list, and what it leads to on top of erin's [1, 2, 3, 5]."""
+    document = '{"format": "karenpanel.group/1", "name": "x", "rules": %s}'
+    rules = '[{"action": "accept", "direction": "in", "protocol": "tcp", "port_start": 7}]'
+    edited = {
+        "action": "accept",
+        "direction": "in",
+        "protocol": "tcp",
+        "port_start": "22",
+        "enabled": "on",
+        "source": "10.0.0.0/8",
+    }
+    two = uid(group, 2)
+    return {
+        "add": ("rules/new/", add_nine(group), [9, 1, 2, 3, 5]),
+        "edit": (f"rules/{two}/", edited, [1, 22, 3, 5]),
+        "off": (f"rules/{two}/off/", {}, [1, 2, 3, 5]),
+        "down": (f"rules/{uid(group, 1)}/down/", {}, [2, 1, 3, 5]),
+        "move": (f"rules/{uid(group, 3)}/move/", {"position": "1"}, [3, 1, 2, 5]),
+        "drop": ("rules/drop/", {"rule": uid(group, 3), "position": "1"}, [3, 1, 2, 5]),
+        "delete": (f"rules/{two}/delete/", {}, [1, 3, 5]),
+        "bulk off": ("rules/bulk/", {"rule": [two, uid(group, 3)], "do": "off"}, [1, 2, 3, 5]),
+        "bulk delete": ("rules/bulk/", {"rule": [two, uid(group, 3)], "do": "delete"}, [1, 5]),
+        "bulk source": ("rules/bulk/", {"rule": [two], "do": "source", "source": "10.0.0.0/8"}, [1, 2, 3, 5]),
+        "bulk move": ("rules/bulk/", {"rule": [two, uid(group, 3)], "do": "move", "position": "1"}, [2, 3, 1, 5]),
+        "import": ("import/", {"text": document % rules}, [7, 5]),
+        "restore": ("history/1/restore/", {}, [1, 2, 3, 5]),
+    }  # fmt: skip
+
+
+ACTIONS = (
+    "add",
+    "edit",
+    "off",
+    "down",
+    "move",
+    "drop",
+    "delete",
+    "bulk off",
+    "bulk delete",
+    "bulk source",
+    "bulk move",
+    "import",
+)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_edit_of_a_stale_page_is_shown_beside_theirs_and_can_be_applied_on_top(
+    name: str, as_alice: Client, four: SecurityGroup, erin: User
+) -> None:
+    rest, fields, result = actions(four)[name]
+    erin_makes(four, erin, lambda rules: (*lists.remove(rules, [4]), *ports(5)))
+    response = as_alice.post(url(four, rest), fields | {"base": 1})
+    page = Page(response)
+    assert response.status_code == 409
+    assert page.title.startswith("four was changed in the meantime")
+    assert "Nothing was written. erin made revision 2" in page.text
+    assert "Reason: Ticket 7" in page.text
+    for heading in ("Theirs, since revision 1", "Yours, to revision 1", "Revision 1", "Theirs, now"):
+        assert heading in page.text
+    assert list_of(four) == [1, 2, 3, 5]
+    response = page.form_with("onto").send(as_alice)
+    if response.status_code == 200:
+        response = say_yes(as_alice, response)
+    assert response.status_code == 302
+    assert list_of(four) == result
+    assert revision(four) == 3
+    if name in ("off", "bulk off"):
+        assert not four.rules.get(position=2).enabled
+    if name in ("edit", "bulk source"):
+        assert str(four.rules.get(position=2).source) == "10.0.0.0/8"
+
+
+def test_applied_on_top_it_is_asked_about_where_both_touched_a_rule(
+    as_alice: Client, four: SecurityGroup, erin: User
+) -> None:
+    rest, fields, _ = actions(four)["delete"]
+    erin_makes(four, erin, lambda rules: lists.change(rules, 2, rule("accept in tcp 2 from 10.0.0.0/8")))
+    page = Page(as_alice.post(url(four, rest), fields | {"base": 1}))
+    question = page.form_with("onto").send(as_alice)
+    assert "Rule 2 was changed in the meantime; yours removes it." in Page(question).text
+    assert revision(four) == 2
+    say_yes(as_alice, question)
+    assert list_of(four) == [1, 3, 4]
+
+
+def test_on_top_of_a_third_change_it_is_a_conflict_again(as_alice: Client, four: SecurityGroup, erin: User) -> None:
+    rest, fields, _ = actions(four)["delete"]
+    erin_makes(four, erin, lambda rules: lists.remove(rules, [4]))
+    on_top = Page(as_alice.post(url(four, rest), fields | {"base": 1})).form_with("onto")
+    erin_makes(four, erin, lambda rules: lists.remove(rules, [3]))
+    again = on_top.send(as_alice)
+    assert again.status_code == 409
+    assert list_of(four) == [1, 2]
+    say_yes(as_alice, Page(again).form_with("onto").send(as_alice))
+    assert list_of(four) == [1]
+
+
+def test_a_change_between_the_question_on_top_and_its_answer_is_a_conflict(
+    as_alice: Client, four: SecurityGroup, erin: User
+) -> None:
+    rest, fields, _ = actions(four)["delete"]
+    erin_makes(four, erin, lambda rules: lists.remove(rules, [4]))
+    question = Page(as_alice.post(url(four, rest), fields | {"base": 1})).form_with("onto").send(as_alice)
+    erin_makes(four, erin, lambda rules: lists.remove(rules, [3]))
+    assert Page(question).form_with("sure").send(as_alice).status_code == 409
+    assert list_of(four) == [1, 2]
+
+
+def test_what_both_brought_back_stands_there_once(as_alice: Client, four: SecurityGroup, erin: User) -> None:
+    erin_makes(four, erin, lambda rules: lists.remove(rules, [2]))
+    form = Page(as_alice.get(url(four, "history/1/restore/"))).form_with("sure")
+    erin_makes(four, erin, lambda rules: operations.rules_at(four, 1)[:3])
+    page = Page(form.send(as_alice))
+    response = page.form_with("onto").send(as_alice)
+    response = say_yes(as_alice, response) if response.status_code == 200 else response
+    assert response.status_code == 302
+    assert list_of(four).count(2) == 1
+
+
+def test_a_group_that_was_deleted_meanwhile_is_gone(as_alice: Client, four: SecurityGroup, erin: User) -> None:
+    form = Page(as_alice.post(url(four, "rules/new/"), add_nine(four))).form_with("sure")
+    operations.delete_group(group=four, base=1, actor=erin)
+    assert form.send(as_alice).status_code == 404
+
+
+@pytest.mark.parametrize("base", ["", "0", "-1", "99", "x", "1.0", "٩", "9" * 40])
+def test_a_base_that_never_was_is_a_conflict_without_sides(base: str, as_alice: Client, four: SecurityGroup) -> None:
+    response = as_alice.post(url(four, f"rules/{uid(four, 1)}/delete/"), {"base": base, "onto": "1"})
+    page = Page(response)
+    assert response.status_code == 409
+    assert "Apply mine on top" not in page.text
+    assert revision(four) == 1
+
+
+def test_who_may_only_look_is_asked_nothing(as_bob: Client, as_charlie: Client, four: SecurityGroup) -> None:
+    for name, (rest, fields, _) in actions(four).items():
+        assert as_bob.post(url(four, rest), fields | {"base": 1}).status_code == 403, name
+        assert as_charlie.post(url(four, rest), fields | {"base": 1}).status_code == 404, name
+    assert revision(four) == 1
+
+
+def test_the_lockout_warning_is_about_where_the_request_came_from(as_alice: Client, project: Project) -> None:
+    group = make_group(project, "ssh", ["accept in tcp 22"])
+    make_machine(project, "bastion", [group], ipv4="10.0.0.9")
+    delete = url(group, f"rules/{uid(group, 1)}/delete/")
+    near = Page(as_alice.get(delete, REMOTE_ADDR="203.0.113.9")).text
+    assert "You are connected from 203.0.113.9. This would cut SSH from there to bastion" in near
+    assert "You are connected" not in Page(as_alice.get(delete, REMOTE_ADDR="2001:db8::1")).text
+
+
+def test_names_in_questions_and_conflicts_are_text(as_alice: Client, project: Project, erin: User) -> None:
+    evil = "<script>alert(1)</script>"
+    group = make_group(project, evil, [rule("accept in tcp 1", evil), rule("accept in tcp 2", evil)])
+    make_machine(project, f"{evil}1", [group])
+    delete = url(group, f"rules/{uid(group, 1)}/delete/")
+    pages = [as_alice.get(delete)]
+    erin_makes(group, erin, lambda rules: lists.remove(rules, [2]))
+    pages.append(as_alice.post(delete, {"base": 1, "reason": evil, evil: evil}))
+    for response in pages:
+        assert evil not in response.content.decode()
+    assert [page.status_code for page in pages] == [200, 409]
+
+
+def test_a_vm_s_groups_are_asked_about_in_the_same_way(as_alice: Client, machine: VirtualMachine) -> None:
+    settings = f"{machine.get_absolute_url()}settings/"
+    form = Page(as_alice.get(settings)).form_with("base")
+    question = as_alice.post(settings, form.fields | {"group": []})
+    answer = Page(question).form_with("sure")
+    assert as_alice.post(settings, answer.fields | {"sure": ["forged"]}).status_code == 200
+    assert machine.attachments.count() == 2
+    assert answer.send(as_alice).status_code == 302
+    assert machine.attachments.count() == 0
