@@ -31,8 +31,7 @@ def _as_text(group: SecurityGroup, rules: RuleList) -> str:
     """For a ticket: one line a rule, in words."""
     head = f"{group.name} ({group.public_id}), revision {group.revision}\n"
     lines = "".join(
-        f"{place:4}. {words.rule_sentence(rule)}"
-        f"{f'  # {rule.description}' if rule.description else ''}\n"
+        f"{place:4}. {words.rule_sentence(rule)}{f'  # {rule.description}' if rule.description else ''}\n"
         for place, rule in enumerate(rules, 1)
     )
     return f"{head}{lines}      What no rule matches is denied.\n"
