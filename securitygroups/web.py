@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.forms import BaseForm
@@ -50,6 +51,17 @@ def number_in(request: HttpRequest, name: str) -> int:
     """A revision number of the form; -1, which no revision has, for anything else."""
     text = request.POST.get(name, "")
     return int(text) if text.isdecimal() and len(text) < 10 else -1
+
+
+def address_of(request: HttpRequest) -> str:
+    """The address that this person is connected from, behind as many proxies as PROXY_COUNT says.
+
+    The same that sign-in attempts are counted by. Empty where nothing tells it, as for who came around the proxies.
+    """
+    try:
+        return str(get_adapter(request).get_client_ip(request))
+    except (PermissionDenied, ImproperlyConfigured):
+        return ""
 
 
 def resend(request: HttpRequest, **fields: str) -> None:

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -15,6 +17,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
+from karenpanel.wsgi import application
 from securitygroups.models import Project, SecurityGroup, User
 from tests.conftest import SignIn
 from tests.factories import PASSWORD, make_user
@@ -407,6 +410,32 @@ def test_another_encoding_than_utf_8_is_refused(charset: str, as_alice: Client, 
         assert response.status_code == 400
     assert as_alice.get("/p/shop/groups/?q=%2B2AA-", CONTENT_TYPE=f"text/plain; charset={charset}").status_code == 400
     assert not project.groups.exists()
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *(f"application/x-www-form-urlencoded; charset={name}" for name in ("hex", "rot13", "idna", "punycode", "x")),
+        "text/plain; charset*=utf-8''hex",
+        "text/plain; name*=nonsense''x",
+    ],
+)
+def test_an_encoding_that_is_none_is_refused_by_a_web_server_too(content_type: str, db: None) -> None:
+    """Django's test client builds its requests by itself: this one comes the way of a web server."""
+    started: list[str] = []
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/sign-in/",
+        "QUERY_STRING": "a=%ff",
+        "CONTENT_TYPE": content_type,
+        "CONTENT_LENGTH": "5",
+        "HTTP_HOST": "testserver",
+        "wsgi.input": BytesIO(b"a=%ff"),
+    }
+    setup_testing_defaults(environ)
+    body = b"".join(application(environ, lambda status, headers, exc_info=None: started.append(status)))  # type: ignore[arg-type, return-value]
+    assert started == ["400 Bad Request"]
+    assert b"</html>" in body
 
 
 def test_nul_is_refused_wherever_it_is_sent(stage: Stage, group: SecurityGroup) -> None:

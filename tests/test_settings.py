@@ -114,12 +114,19 @@ def test_e003_without_a_secret_key_the_check_fails() -> None:
     assert "HINT: Set SECRET_KEY" in done.stderr
 
 
-def test_without_a_secret_key_nothing_can_be_signed() -> None:
-    script = "import karenpanel.wsgi; from django.core import signing; signing.dumps(1)"
-    done = run("-W", "ignore", "-c", script, ALLOWED_HOSTS="panel.example.com")
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"ALLOWED_HOSTS": "panel.example.com"}, "SECRET_KEY is empty."),
+        ({"ALLOWED_HOSTS": "panel.example.com", "SECRET_KEY": KEY, "INSECURE_HTTP": "1"}, "INSECURE_HTTP is on"),
+    ],
+)
+def test_a_web_server_does_not_start_where_the_checks_fail(named: dict[str, str], words: str) -> None:
+    done = run("-W", "ignore", "-c", "import karenpanel.wsgi", **named)
 
     assert done.returncode != 0
-    assert "SECRET_KEY setting must not be empty" in done.stderr
+    assert words in done.stderr
+    assert "HINT: " in done.stderr
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "testserver", ""])

@@ -26,7 +26,7 @@ from securitygroups.firewall.values import RuleList
 from securitygroups.models import GroupRevision, SecurityGroup, values
 from securitygroups.preview import Preview, preview_rules
 from securitygroups.views.rulepage import group_context, rows_of
-from securitygroups.web import CONFLICT, RULES_A_PAGE, into_dialog, number_in
+from securitygroups.web import CONFLICT, RULES_A_PAGE, address_of, into_dialog, number_in
 
 Edit = Callable[[RuleList], RuleList]
 # What the question page puts into its form itself.
@@ -94,7 +94,7 @@ def change_rules(
     except ValidationError as refusal:
         return _refused(request, group, refusal)
     if request.POST.get("sure") != proposal.token:
-        preview = preview_rules(group, proposal.old, proposal.new, address=request.META.get("REMOTE_ADDR", ""))
+        preview = preview_rules(group, proposal.old, proposal.new, address=address_of(request))
         seen = request.POST.get("seen") == proposal.token
         if preview.alarms or proposal.notes or (preview.changes_traffic and not seen):
             return question(request, group, proposal, preview)
@@ -156,7 +156,7 @@ def ask(request: HttpRequest, group: SecurityGroup, edit: Edit) -> HttpResponse:
         proposal = propose(request, group, edit)
     except ValidationError as refusal:
         return _refused(request, group, refusal)
-    preview = preview_rules(group, proposal.old, proposal.new, address=request.META.get("REMOTE_ADDR", ""))
+    preview = preview_rules(group, proposal.old, proposal.new, address=address_of(request))
     return question(request, group, proposal, preview)
 
 
@@ -186,9 +186,7 @@ def preview_part(request: HttpRequest, group: SecurityGroup, edit: Edit) -> Http
     except ValidationError as refusal:
         context["refusal"] = refusal.messages[0]
     else:
-        context["preview"] = preview_rules(
-            group, proposal.old, proposal.new, address=request.META.get("REMOTE_ADDR", "")
-        )
+        context["preview"] = preview_rules(group, proposal.old, proposal.new, address=address_of(request))
         context["token"] = proposal.token
     return render(request, "securitygroups/_form_preview.html", context)
 

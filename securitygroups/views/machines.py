@@ -21,7 +21,16 @@ from securitygroups.forms import MachineForm, OrderedGroupsForm
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine, effective_rules, values
 from securitygroups.preview import Preview, findings_of, preview_groups
 from securitygroups.views.enforcement import platform
-from securitygroups.web import CONFLICT, FORM_INVALID, answer, number_in, numbered, page_or_form, take_refusal
+from securitygroups.web import (
+    CONFLICT,
+    FORM_INVALID,
+    address_of,
+    answer,
+    number_in,
+    numbered,
+    page_or_form,
+    take_refusal,
+)
 
 MACHINE_FIELDS = MachineForm.Meta.fields
 
@@ -145,7 +154,7 @@ def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpRe
     if form.is_valid() & order.is_valid():
         groups = order.groups()
         if base == vm.revision and request.POST.get("sure") != _token(vm, groups):
-            preview = preview_groups(vm, attached, groups, address=request.META.get("REMOTE_ADDR", ""))
+            preview = preview_groups(vm, attached, groups, address=address_of(request))
             if preview.alarms or (preview.changes_traffic and request.POST.get("seen") != _token(vm, groups)):
                 return _settings_question(request, vm, groups, preview)
         try:
@@ -175,7 +184,7 @@ def _settings_preview(
 ) -> HttpResponse:
     context: dict[str, Any] = {"machine": vm}
     if order.is_valid():
-        address = request.META.get("REMOTE_ADDR", "")
+        address = address_of(request)
         context |= {
             "preview": preview_groups(vm, attached, order.groups(), address=address),
             "token": _token(vm, order.groups()),

@@ -29,7 +29,7 @@ from securitygroups.views.changes import (
     preview_part,
 )
 from securitygroups.views.rulepage import group_context, rows_of
-from securitygroups.web import FORM_INVALID, answer, number_in, page_or_form, take_refusal
+from securitygroups.web import FORM_INVALID, address_of, answer, number_in, page_or_form, take_refusal
 
 
 @require_safe
@@ -197,7 +197,7 @@ def _rule_form(
         "group": group,
         "base": base,
         "reason": request.POST.get("reason", ""),
-        "address": request.META.get("REMOTE_ADDR", ""),
+        "address": address_of(request),
     }
     response = answer(
         request, "securitygroups/rule_form.html", "securitygroups/_rule_fields.html", context, status=status

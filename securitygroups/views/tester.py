@@ -21,7 +21,7 @@ from securitygroups.firewall.values import Packet, Rule, address_text
 from securitygroups.forms import CaseForm, PacketForm
 from securitygroups.models import GroupRevision, MachineRevision, SecurityGroup, VirtualMachine, effective_rules
 from securitygroups.packets import Need, read_line, what_accept_needs
-from securitygroups.web import FORM_INVALID, answer
+from securitygroups.web import FORM_INVALID, address_of, answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _answer(
         "form": form,
         "line": line,
         "unread": bool(line) and not asked and not read_line(line),
-        "address": request.META.get("REMOTE_ADDR", ""),
+        "address": address_of(request),
         "at": request.GET.get("at", ""),
         "moment": _moment(request),
         "own_place": "source" if form["direction"].value() == "in" else "destination",

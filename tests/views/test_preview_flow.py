@@ -359,6 +359,28 @@ def test_the_lockout_warning_is_about_where_the_request_came_from(as_alice: Clie
     assert "You are connected" not in Page(as_alice.get(delete, REMOTE_ADDR="2001:db8::1")).text
 
 
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, "198.51.100.7", "203.0.113.9"),
+        (1, "198.51.100.7", "198.51.100.7"),
+        (1, "192.0.2.1, 198.51.100.7", "198.51.100.7"),
+        (2, "192.0.2.1, 198.51.100.7, 203.0.113.1", "198.51.100.7"),
+        (2, "198.51.100.7", ""),
+        (1, "nonsense", ""),
+    ],
+)
+def test_where_a_request_came_from_is_told_by_the_trusted_proxies_alone(
+    as_alice: Client, project: Project, settings: Any, proxies: int, forwarded: str, address: str
+) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+    group = make_group(project, "ssh", ["accept in tcp 22"])
+    make_machine(project, "bastion", [group], ipv4="10.0.0.9")
+    delete = url(group, f"rules/{uid(group, 1)}/delete/")
+    page = Page(as_alice.get(delete, REMOTE_ADDR="203.0.113.9", headers={"X-Forwarded-For": forwarded})).text
+    assert (f"You are connected from {address}." in page) if address else ("You are connected" not in page)
+
+
 def test_names_in_questions_and_conflicts_are_text(as_alice: Client, project: Project, erin: User) -> None:
     evil = "<script>alert(1)</script>"
     group = make_group(project, evil, [rule("accept in tcp 1", evil), rule("accept in tcp 2", evil)])
