@@ -1,0 +1,62 @@
+"""Every write: locks, checks, writes only what differs and records it, in one transaction.
+
+Imports models and firewall. Called by views, admin and commands. Locks are taken in one order – project, groups by
+key, machines by key – so that two operations never wait for each other.
+"""
+
+from securitygroups.operations.groups import (
+    create_group,
+    delete_group,
+    delete_template,
+    restore_group,
+    save_template,
+    update_group,
+)
+from securitygroups.operations.machines import (
+    attach_groups,
+    create_machine,
+    delete_machine,
+    move_machine,
+    restore_machine,
+    save_machine,
+    undo_groups,
+    update_machine,
+)
+from securitygroups.operations.projects import add_member, change_role, create_project, remove_member, update_project
+from securitygroups.operations.records import Conflict, record
+from securitygroups.operations.rules import RefusedRules, check_rules, commit_rules, rules_at, undo
+from securitygroups.operations.support import VISIT_MINUTES, add_note, open_case, open_visit, record_look
+
+__all__ = [
+    "VISIT_MINUTES",
+    "Conflict",
+    "RefusedRules",
+    "add_member",
+    "add_note",
+    "attach_groups",
+    "change_role",
+    "check_rules",
+    "commit_rules",
+    "create_group",
+    "create_machine",
+    "create_project",
+    "delete_group",
+    "delete_machine",
+    "delete_template",
+    "move_machine",
+    "open_case",
+    "open_visit",
+    "record",
+    "record_look",
+    "remove_member",
+    "restore_group",
+    "restore_machine",
+    "rules_at",
+    "save_machine",
+    "save_template",
+    "undo",
+    "undo_groups",
+    "update_group",
+    "update_machine",
+    "update_project",
+]

@@ -1,0 +1,178 @@
+"""Security groups and templates made of them. Imports models and firewall."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import F, OuterRef, Subquery
+from django.utils import timezone
+
+from securitygroups.firewall.documents import rule_to_json
+from securitygroups.firewall.values import RuleList
+from securitygroups.models import (
+    Attachment,
+    Event,
+    GroupTemplate,
+    MachineRevision,
+    Project,
+    SecurityGroup,
+    User,
+    VirtualMachine,
+    values,
+)
+from securitygroups.operations.machines import groups_at, regrouped, write_attachments
+from securitygroups.operations.records import Conflict, Verb, count, lock_group, lock_project, record, save_checked
+from securitygroups.operations.rules import commit_rules
+
+
+@transaction.atomic
+def create_group(
+    *,
+    project: Project,
+    name: str,
+    description: str = "",
+    rules: RuleList = (),
+    actor: User | None,
+    summary: str = "",
+    by_staff: bool = False,
+) -> SecurityGroup:
+    """A new group with its first revision. Identities of `rules` are not taken over. Raises ValidationError."""
+    locked = lock_project(project)
+    if locked.groups.filter(deleted_at=None).count() >= locked.group_quota:
+        raise ValidationError(
+            f"The project has its {count(locked.group_quota, 'group')} already: delete one that is not used first.",
+            code="quota",
+        )
+    group = SecurityGroup(project=locked, name=name, description=description)
+    save_checked(group)
+    commit_rules(
+        group=group,
+        rules=[replace(rule, uid="") for rule in rules],
+        base=0,
+        actor=actor,
+        summary=summary,
+        by_staff=by_staff,
+    )
+    record(locked, Verb.GROUP_CREATED, f"Created {group.name}.", actor=actor, by_staff=by_staff, group=group)
+    return group
+
+
+@transaction.atomic
+def update_group(
+    *, group: SecurityGroup, name: str, description: str, actor: User | None, by_staff: bool = False
+) -> None:
+    """New name and description. Raises ValidationError, Conflict when the group is gone."""
+    lock_project(group.project)
+    locked = lock_group(group)
+    before, name = (locked.name, locked.description), name.strip()
+    if before == (name, description):
+        return
+    locked.name, locked.description = name, description
+    save_checked(locked)
+    group.name, group.description = name, description
+    words = f"Renamed {before[0]} to {name}." if before[0] != name else f"Changed the description of {name}."
+    record(locked.project, Verb.GROUP_CHANGED, words, actor=actor, by_staff=by_staff, group=locked)
+
+
+@transaction.atomic
+def delete_group(*, group: SecurityGroup, base: int, actor: User | None, by_staff: bool = False) -> int:
+    """Detach the group from its VMs and take it out of every list; its history stays. Returns the number of VMs.
+
+    Raises Conflict when its rules are not those of revision `base` any more.
+    """
+    locked = lock_group(group)
+    if locked.revision != base:
+        raise Conflict(locked.revision)
+    machines = VirtualMachine.objects.live().filter(attachments__group=locked).order_by("pk")
+    held = _detach(locked, list(machines.select_for_update(no_key=True, of=("self",))), actor, by_staff)
+    SecurityGroup.objects.filter(pk=locked.pk).update(deleted_at=timezone.now())
+    words = f"Deleted {locked.name}" + (f", which was on {count(len(held), 'VM')}." if held else ".")
+    record(
+        locked.project,
+        Verb.GROUP_DELETED,
+        words,
+        actor=actor,
+        by_staff=by_staff,
+        group=locked,
+        detail={"machines": {machine.public_id: machine.revision for machine in held}},
+    )
+    return len(held)
+
+
+def _detach(
+    group: SecurityGroup, machines: Sequence[VirtualMachine], actor: User | None, by_staff: bool
+) -> list[VirtualMachine]:
+    """Take the group off locked VMs and number what is left; as few statements for thousands as for one.
+
+    Returns the VMs that had it: others may have lost it while their locks were waited for.
+    """
+    attached: dict[int, list[SecurityGroup]] = {}
+    rows = Attachment.objects.filter(machine__in=machines)
+    for row in rows.select_related("group").order_by("machine", "position"):
+        attached.setdefault(row.machine_id, []).append(row.group)
+    held = [machine for machine in machines if group in attached.get(machine.pk, [])]
+    mine = group.attachments.filter(machine=OuterRef("machine")).values("position")
+    rows.filter(position__gt=Subquery(mine)).update(position=F("position") - 1)
+    rows.filter(group=group).delete()
+    VirtualMachine.objects.filter(pk__in=[machine.pk for machine in held]).update(revision=F("revision") + 1)
+    revisions, events = [], []
+    for machine in held:
+        machine.project, machine.revision = group.project, machine.revision + 1
+        before = attached[machine.pk]
+        after = [each for each in before if each != group]
+        revision, event = regrouped(machine, before, after, actor, f"{group.name} was deleted.", by_staff)
+        revisions.append(revision)
+        events.append(event)
+    MachineRevision.objects.bulk_create(revisions, batch_size=1000)
+    Event.objects.bulk_create(events, batch_size=1000)
+    return held
+
+
+@transaction.atomic
+def restore_group(*, group: SecurityGroup, actor: User | None) -> int:
+    """Bring a deleted group back, onto the VMs whose groups nobody has changed since. Returns how many VMs.
+
+    Raises ValidationError where its name has been taken since, or the quota is full; Conflict when it is not deleted.
+    """
+    project = lock_project(group.project)
+    locked = SecurityGroup.objects.select_for_update(no_key=True).get(pk=group.pk)
+    if locked.deleted_at is None:
+        raise Conflict(locked.revision)
+    if project.groups.filter(deleted_at=None).count() >= project.group_quota:
+        raise ValidationError(f"The project has its {count(project.group_quota, 'group')} already.", code="quota")
+    locked.project, locked.deleted_at = project, None
+    save_checked(locked)
+    event = Event.objects.filter(group=locked, verb=Verb.GROUP_DELETED).order_by("-pk").first()
+    revisions = dict(event.detail.get("machines", {})) if event else {}
+    machines = VirtualMachine.objects.live().filter(public_id__in=revisions, project=project).order_by("pk")
+    back = 0
+    for machine in machines.select_for_update(no_key=True, of=("self",)):
+        machine.project = project
+        groups = groups_at(machine, machine.revision - 1)
+        if machine.revision == revisions[machine.public_id] and groups is not None:
+            write_attachments(machine, groups, actor, f"{locked.name} was brought back.", by_staff=False)
+            back += 1
+    words = f"Brought {locked.name} back" + (f", onto {count(back, 'VM')}." if back else ".")
+    record(project, Verb.GROUP_RESTORED, words, actor=actor, group=locked)
+    return back
+
+
+@transaction.atomic
+def save_template(*, group: SecurityGroup, name: str, description: str, actor: User | None) -> GroupTemplate:
+    """Keep the group's rules as a template of its project. Raises ValidationError."""
+    locked = lock_project(group.project)
+    rules = [rule_to_json(rule) for rule in values(list(group.rules.in_order()))]
+    template = GroupTemplate(project=locked, name=name, description=description, rules=rules)
+    template.full_clean()
+    template.save()
+    record(locked, Verb.TEMPLATE_SAVED, f"Saved {group.name} as the template {name}.", actor=actor, group=group)
+    return template
+
+
+@transaction.atomic
+def delete_template(*, template: GroupTemplate, actor: User | None) -> None:
+    """Groups made from it stay as they are."""
+    if template.project:
+        record(template.project, Verb.TEMPLATE_DELETED, f"Deleted the template {template.name}.", actor=actor)
+    template.delete()

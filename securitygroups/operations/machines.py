@@ -1,0 +1,284 @@
+"""VMs and their ordered groups. Imports models."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from securitygroups.models import (
+    Attachment,
+    Event,
+    MachineRevision,
+    Project,
+    SecurityGroup,
+    User,
+    VirtualMachine,
+)
+from securitygroups.operations.records import (
+    Conflict,
+    Verb,
+    check_reason,
+    count,
+    lock_machine,
+    lock_project,
+    record,
+    save_checked,
+    who,
+)
+
+
+def regrouped(
+    machine: VirtualMachine,
+    before: Sequence[SecurityGroup],
+    after: Sequence[SecurityGroup],
+    actor: User | None,
+    reason: str,
+    by_staff: bool,
+) -> tuple[MachineRevision, Event]:
+    """The records, not saved yet, of a VM whose `revision` is the new one already."""
+    names = ", then ".join(group.name for group in after) or "no group: everything is denied"
+    summary = f"Groups of {machine.name}: {names}."
+    revision = MachineRevision(
+        machine=machine,
+        number=machine.revision,
+        groups=[{"id": group.public_id, "name": group.name} for group in after],
+        summary=summary[:300],
+        reason=reason,
+        **who(actor, by_staff),
+    )
+    event = Event(
+        project=machine.project,
+        verb=Verb.GROUPS_ATTACHED,
+        summary=summary[:400],
+        machine=machine,
+        detail={
+            "revision": machine.revision,
+            "reason": reason,
+            "before": [group.name for group in before],
+            "after": [group.name for group in after],
+        },
+        **who(actor, by_staff),
+    )
+    return revision, event
+
+
+def write_attachments(
+    machine: VirtualMachine,
+    groups: Sequence[SecurityGroup],
+    actor: User | None,
+    reason: str,
+    by_staff: bool,
+    *,
+    always: bool = False,
+) -> None:
+    """Replace a locked VM's ordered groups and append the revision.
+
+    Equal groups write nothing, but for the first revision and where `always` is asked for.
+    """
+    now = {row.group_id: row for row in machine.attachments.select_related("group").order_by("position")}
+    before = [row.group for row in now.values()]
+    if before == list(groups) and machine.revision and not always:
+        return
+    check_reason(reason)
+    machine.attachments.exclude(group__in=groups).delete()
+    fresh, moved = [], []
+    for position, group in enumerate(groups, 1):
+        row = now.get(group.pk)
+        if row is None:
+            fresh.append(Attachment(machine=machine, group=group, position=position))
+        elif row.position != position:
+            row.position = position
+            moved.append(row)
+    Attachment.objects.bulk_create(fresh)
+    Attachment.objects.bulk_update(moved, ["position"])
+    machine.revision += 1
+    VirtualMachine.objects.filter(pk=machine.pk).update(revision=machine.revision)
+    revision, event = regrouped(machine, before, groups, actor, reason, by_staff)
+    revision.save()
+    if machine.revision > 1:
+        event.save()
+
+
+def lock_groups(project: Project, groups: Sequence[SecurityGroup]) -> list[SecurityGroup]:
+    """The groups, locked, live and of the project, in the order given. Raises ValidationError."""
+    if len({group.pk for group in groups}) != len(groups):
+        raise ValidationError("A group stands twice in the list: choose each once.", code="twice")
+    if len(groups) > settings.MAX_GROUPS_PER_MACHINE:
+        raise ValidationError(
+            f"A VM can have {settings.MAX_GROUPS_PER_MACHINE} groups, these are {len(groups)}: choose fewer.",
+            code="quota",
+        )
+    held = {
+        group.pk: group
+        for group in SecurityGroup.objects.live()
+        .filter(pk__in=[group.pk for group in groups], project=project)
+        .order_by("pk")
+        .select_for_update(no_key=True)
+    }
+    if len(held) != len(groups):
+        raise ValidationError("One of the groups has been deleted in the meantime: choose again.", code="gone")
+    return [held[group.pk] for group in groups]
+
+
+@transaction.atomic
+def create_machine(
+    *,
+    project: Project,
+    fields: dict[str, Any],
+    groups: Sequence[SecurityGroup] = (),
+    actor: User | None,
+    by_staff: bool = False,
+) -> VirtualMachine:
+    """A new VM with its ordered groups. `fields` maps VirtualMachine's editable names. Raises ValidationError."""
+    locked = lock_project(project)
+    if locked.machines.filter(deleted_at=None).count() >= locked.machine_quota:
+        raise ValidationError(
+            f"The project has its {count(locked.machine_quota, 'VM')} already: delete one first.", code="quota"
+        )
+    held = lock_groups(locked, groups)
+    machine = VirtualMachine(project=locked, **fields)
+    save_checked(machine)
+    write_attachments(machine, held, actor, "", by_staff)
+    record(locked, Verb.MACHINE_CREATED, f"Created {machine.name}.", actor=actor, by_staff=by_staff, machine=machine)
+    return machine
+
+
+@transaction.atomic
+def update_machine(
+    *, machine: VirtualMachine, fields: dict[str, Any], actor: User | None, by_staff: bool = False
+) -> None:
+    """New values of the VM's own fields. Raises ValidationError, Conflict when the VM is gone."""
+    lock_project(machine.project)
+    locked = lock_machine(machine)
+    changed = [name for name, value in fields.items() if getattr(locked, name) != value]
+    if not changed:
+        return
+    for name in changed:
+        setattr(locked, name, fields[name])
+    save_checked(locked)
+    labels = ", ".join(str(VirtualMachine._meta.get_field(name).verbose_name) for name in changed)  # type: ignore[union-attr]
+    record(
+        locked.project,
+        Verb.MACHINE_CHANGED,
+        f"Changed {labels} of {locked.name}.",
+        actor=actor,
+        by_staff=by_staff,
+        machine=locked,
+    )
+
+
+@transaction.atomic
+def attach_groups(
+    *,
+    machine: VirtualMachine,
+    groups: Sequence[SecurityGroup],
+    base: int,
+    actor: User | None,
+    reason: str = "",
+    by_staff: bool = False,
+) -> None:
+    """Make `groups` the VM's ordered groups. Raises Conflict when `base` is not its newest revision, ValidationError."""
+    held = lock_groups(machine.project, groups)
+    locked = lock_machine(machine)
+    if locked.revision != base:
+        raise Conflict(locked.revision)
+    write_attachments(locked, held, actor, reason, by_staff)
+    machine.revision = locked.revision
+
+
+@transaction.atomic
+def save_machine(
+    *,
+    machine: VirtualMachine,
+    fields: dict[str, Any],
+    groups: Sequence[SecurityGroup],
+    base: int,
+    actor: User | None,
+    reason: str = "",
+    by_staff: bool = False,
+) -> None:
+    """Instance settings: the VM's own fields and its ordered groups, both or neither."""
+    lock_project(machine.project)
+    lock_groups(machine.project, groups)
+    update_machine(machine=machine, fields=fields, actor=actor, by_staff=by_staff)
+    attach_groups(machine=machine, groups=groups, base=base, actor=actor, reason=reason, by_staff=by_staff)
+
+
+@transaction.atomic
+def delete_machine(*, machine: VirtualMachine, actor: User | None, by_staff: bool = False) -> None:
+    """Take the VM out of every list; its groups stay. Raises Conflict when it is gone already."""
+    locked = lock_machine(machine)
+    locked.attachments.all().delete()
+    VirtualMachine.objects.filter(pk=locked.pk).update(deleted_at=timezone.now())
+    record(
+        locked.project, Verb.MACHINE_DELETED, f"Deleted {locked.name}.", actor=actor, by_staff=by_staff, machine=locked
+    )
+
+
+def groups_at(machine: VirtualMachine, number: int) -> list[SecurityGroup] | None:
+    """The VM's groups as revision `number` left them; None where one of them is gone or there is no such revision."""
+    revision = machine.revisions.filter(number=number).first()
+    if revision is None:
+        return None
+    ids = [group["id"] for group in revision.groups]
+    found = {group.public_id: group for group in SecurityGroup.objects.live().filter(public_id__in=ids)}
+    return [found[public_id] for public_id in ids] if len(found) == len(ids) else None
+
+
+@transaction.atomic
+def undo_groups(*, machine: VirtualMachine, number: int, actor: User | None) -> None:
+    """Take revision `number` of the VM's groups back, while it is the newest. Raises Conflict, ValidationError."""
+    groups = groups_at(machine, number - 1) if number == machine.revision else None
+    if number != machine.revision:
+        raise Conflict(machine.revision)
+    if groups is None:
+        raise ValidationError(
+            "One of the groups that the VM had before is gone: choose its groups in Instance settings."
+        )
+    attach_groups(machine=machine, groups=groups, base=number, actor=actor, reason=f"Undid revision {number}.")
+
+
+@transaction.atomic
+def restore_machine(*, machine: VirtualMachine, actor: User | None) -> None:
+    """Bring a deleted VM back, with the groups it had where all of them are still there.
+
+    Raises ValidationError where its name or an address has been taken since; Conflict when it is not deleted.
+    """
+    project = lock_project(machine.project)
+    groups = groups_at(machine, machine.revision) or []
+    held = lock_groups(project, groups)
+    locked = VirtualMachine.objects.select_for_update(no_key=True).get(pk=machine.pk)
+    if locked.deleted_at is None:
+        raise Conflict(locked.revision)
+    if project.machines.filter(deleted_at=None).count() >= project.machine_quota:
+        raise ValidationError(f"The project has its {count(project.machine_quota, 'VM')} already.", code="quota")
+    locked.project, locked.deleted_at = project, None
+    save_checked(locked)
+    # Always: the newest revision tells the groups it had, and some may be gone.
+    write_attachments(locked, held, actor, "The VM was brought back.", by_staff=False, always=True)
+    record(project, Verb.MACHINE_RESTORED, f"Brought {locked.name} back.", actor=actor, machine=locked)
+
+
+@transaction.atomic
+def move_machine(*, machine: VirtualMachine, target: Project, actor: User | None) -> None:
+    """Staff move a VM to another project. Its groups stay behind, so everything to and from it is denied until the
+    new project attaches its own. Raises ValidationError where a name or address is taken there; Conflict."""
+    for project in sorted((machine.project, target), key=lambda each: each.pk):
+        lock_project(project)
+    locked = lock_machine(machine)
+    source = locked.project
+    if source.pk == target.pk:
+        raise ValidationError("The VM is in this project already.")
+    if target.machines.filter(deleted_at=None).count() >= target.machine_quota:
+        raise ValidationError(f"{target} has its {count(target.machine_quota, 'VM')} already.", code="quota")
+    write_attachments(locked, [], actor, f"Moved to {target}.", by_staff=True)
+    locked.project = target
+    save_checked(locked)
+    for project, words in (
+        (source, f"Moved {locked.name} to {target}."),
+        (target, f"Moved {locked.name} here from {source}."),
+    ):
+        record(project, Verb.MACHINE_CHANGED, words, actor=actor, by_staff=True, machine=locked)

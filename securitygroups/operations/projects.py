@@ -1,0 +1,119 @@
+"""Projects and their members. Imports models."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from securitygroups.models import (
+    Membership,
+    Project,
+    Role,
+    User,
+)
+from securitygroups.operations.records import Conflict, Verb, lock_project, record
+
+
+@transaction.atomic
+def create_project(
+    *,
+    name: str,
+    slug: str,
+    actor: User | None,
+    owner: User | None = None,
+    quotas: dict[str, int | None] | None = None,
+    by_staff: bool = False,
+    detail: dict[str, Any] | None = None,
+) -> Project:
+    """A project, with its first owner where one is named. Raises ValidationError."""
+    project = Project(name=name.strip(), slug=slug, **(quotas or {}))
+    project.full_clean()
+    try:
+        with transaction.atomic():
+            project.save()
+    except IntegrityError:
+        project.full_clean()  # somebody was quicker to take the slug: the refusal says so
+        raise
+    record(
+        project,
+        Verb.PROJECT_CREATED,
+        f"Created the project {project.name}.",
+        actor=actor,
+        by_staff=by_staff,
+        detail=detail or {},
+    )
+    if owner:
+        Membership.objects.create(project=project, user=owner, role=Role.OWNER)
+    return project
+
+
+@transaction.atomic
+def update_project(*, project: Project, actor: User | None, by_staff: bool = False) -> None:
+    """Save the name and quotas that `project` holds; its slug stays, for links to it. Raises ValidationError."""
+    before = lock_project(project)
+    names = [
+        n for n in ("name", "max_groups", "max_rules", "max_machines") if getattr(before, n) != getattr(project, n)
+    ]
+    if not names:
+        return
+    project.full_clean(exclude=["slug"])
+    project.save(update_fields=names)
+    said = {name: getattr(project, name) for name in names}
+    words = ", ".join(f"{n.replace('_', ' ')}: {'as usual' if v is None else v}" for n, v in said.items())
+    record(project, Verb.PROJECT_CHANGED, f"Changed {words}.", actor=actor, by_staff=by_staff)
+
+
+def _keep_an_owner(project: Project, leaving: Membership) -> None:
+    others = project.memberships.filter(role=Role.OWNER, user__is_active=True).exclude(pk=leaving.pk)
+    if leaving.role == Role.OWNER and not others.exists():
+        raise ValidationError(
+            "This is the last owner: make somebody else an owner first, or nobody could manage the project.",
+            code="owner",
+        )
+
+
+@transaction.atomic
+def add_member(*, project: Project, user: User, role: str, actor: User | None, by_staff: bool = False) -> Membership:
+    """Raises ValidationError when the person is a member already."""
+    locked = lock_project(project)
+    member = Membership(project=locked, user=user, role=role)
+    member.full_clean()
+    member.save()
+    words = f"Added {user.get_username()} as {Role(role).label.lower()}."
+    record(locked, Verb.MEMBER_ADDED, words, actor=actor, by_staff=by_staff)
+    return member
+
+
+def _locked_member(project: Project, member: Membership) -> Membership:
+    current = project.memberships.select_related("user").filter(pk=member.pk).first()
+    if current is None:
+        raise Conflict(None)
+    return current
+
+
+@transaction.atomic
+def change_role(*, member: Membership, role: str, actor: User | None, by_staff: bool = False) -> None:
+    """Raises ValidationError when the project would be left without an owner."""
+    locked = lock_project(member.project)
+    current = _locked_member(locked, member)
+    if current.role == role:
+        return
+    if role != Role.OWNER:
+        _keep_an_owner(locked, current)
+    current.role = role
+    current.full_clean()
+    current.save()
+    words = f"Made {current.user.get_username()} {Role(role).label.lower()}."
+    record(locked, Verb.MEMBER_CHANGED, words, actor=actor, by_staff=by_staff)
+
+
+@transaction.atomic
+def remove_member(*, member: Membership, actor: User | None, by_staff: bool = False) -> None:
+    """Raises ValidationError when the project would be left without an owner."""
+    locked = lock_project(member.project)
+    current = _locked_member(locked, member)
+    _keep_an_owner(locked, current)
+    name = current.user.get_username()
+    current.delete()
+    words = f"{name} left." if actor and actor.pk == current.user_id else f"Removed {name}."
+    record(locked, Verb.MEMBER_REMOVED, words, actor=actor, by_staff=by_staff)

@@ -1,0 +1,92 @@
+"""What every operation shares: locks, records, refusals. Imports models. Called by the other modules here."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from securitygroups.firewall.values import description_problem
+from securitygroups.models import (
+    Event,
+    Project,
+    SecurityGroup,
+    User,
+    VirtualMachine,
+)
+
+
+class Conflict(Exception):
+    """The list has changed since it was looked at: nothing was written. `revision` is the newest number, None when deleted."""
+
+    def __init__(self, revision: int | None) -> None:
+        super().__init__("This has been changed by somebody else in the meantime. Nothing was written.")
+        self.revision = revision
+
+
+Verb = Event.Verb
+
+
+def who(actor: User | None, by_staff: bool) -> dict[str, Any]:
+    return {"actor": actor, "actor_name": actor.get_username() if actor else "karenpanel", "by_staff": by_staff}
+
+
+def record(
+    project: Project, verb: Event.Verb, summary: str, *, actor: User | None, by_staff: bool = False, **about: Any
+) -> Event:
+    """Write one line of the project's activity. `about` may name group, machine and detail."""
+    return Event.objects.create(project=project, verb=verb, summary=summary[:400], **who(actor, by_staff), **about)
+
+
+def check_reason(reason: str) -> None:
+    problem = description_problem(reason)
+    if problem:
+        raise ValidationError({"reason": problem.message})
+
+
+def lock_project(project: Project) -> Project:
+    return Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+
+
+def lock_group(group: SecurityGroup) -> SecurityGroup:
+    locked = SecurityGroup.objects.live().select_for_update(no_key=True).filter(pk=group.pk).first()
+    if locked is None:
+        raise Conflict(None)
+    locked.project = group.project
+    return locked  # type: ignore[no-any-return]
+
+
+def lock_machine(machine: VirtualMachine) -> VirtualMachine:
+    # In that project: one that was moved away in the meantime is gone from there.
+    live = VirtualMachine.objects.live().filter(pk=machine.pk, project=machine.project_id)
+    locked = live.select_for_update(no_key=True).first()
+    if locked is None:
+        raise Conflict(None)
+    locked.project = machine.project
+    return locked  # type: ignore[no-any-return]
+
+
+_TAKEN_AT = {"group_name": "name", "machine_name": "name", "machine_ipv4": "ipv4", "machine_ipv6": "ipv6"}
+"""Where a person typed what a constraint finds taken in the project."""
+
+
+def save_checked(instance: SecurityGroup | VirtualMachine) -> None:
+    """Save under the project's lock, so that a name that is taken is found by the check and not by a crash."""
+    instance.name = instance.name.strip()
+    problems: dict[str, list[ValidationError]] = {}
+    try:
+        instance.full_clean(exclude=["project"], validate_constraints=False)
+    except ValidationError as refusal:
+        refusal.update_error_dict(problems)
+    for constraint in instance._meta.constraints:
+        field = _TAKEN_AT.get(constraint.name)
+        if field and field not in problems:
+            try:
+                constraint.validate(type(instance), instance)
+            except ValidationError as refusal:
+                problems[field] = [refusal]
+    if problems:
+        raise ValidationError(problems)
+    instance.save()
+
+
+def count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

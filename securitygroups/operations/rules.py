@@ -1,0 +1,163 @@
+"""The rule list of a group: the only writer of rules. Imports models and firewall."""
+
+from dataclasses import replace
+
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.utils import timezone
+
+from securitygroups.firewall.changes import ListChange, list_change
+from securitygroups.firewall.documents import rules_from_stored, stored_rules
+from securitygroups.firewall.protocols import Problem
+from securitygroups.firewall.values import RULE_FIELDS, RuleList
+from securitygroups.firewall.values import Rule as RuleValue
+from securitygroups.models import (
+    GroupRevision,
+    Project,
+    Rule,
+    SecurityGroup,
+    User,
+    new_rule_id,
+    values,
+)
+from securitygroups.operations.records import Conflict, Verb, check_reason, count, lock_group, record, who
+
+
+class RefusedRules(ValidationError):
+    """Rules that cannot be stored: `problems` maps a place (from 1) to its problems by field."""
+
+    def __init__(self, problems: dict[int, dict[str, Problem]]) -> None:
+        super().__init__(
+            [f"Rule {place}: {problem}" for place, fields in problems.items() for problem in fields.values()]
+        )
+        self.problems = problems
+
+
+def check_rules(project: Project, rules: RuleList, *, had: int = 0) -> None:
+    """Whether the list could be stored. Raises RefusedRules, ValidationError over the quota.
+
+    A list that `had` more rules than a quota that was lowered since may be edited and shortened, not lengthened.
+    """
+    if len(rules) > max(project.rule_quota, had):
+        raise ValidationError(
+            f"A group of this project can have {project.rule_quota} rules, this would be {len(rules)}: "
+            "remove some first, or split them over two groups.",
+            code="quota",
+        )
+    problems = {place: found for place, rule in enumerate(rules, 1) if (found := rule.problems())}
+    if problems:
+        raise RefusedRules(problems)
+
+
+def _write_rules(group: SecurityGroup, rows: dict[str, Rule], rules: RuleList, number: int) -> ListChange:
+    """Bring the rows to the list: delete, update and insert just what differs."""
+    old = values(list(rows.values()))
+    change = list_change(old, rules)
+    if change.removed:
+        group.rules.filter(uid__in=[line.old.uid for line in change.removed if line.old]).delete()
+    edited = []
+    for line in change.changed:
+        if line.new:
+            row = rows[line.new.uid]
+            row.set_value(line.new)
+            row.changed_in = number
+            edited.append(row)
+    if edited:
+        Rule.objects.bulk_update(edited, [*RULE_FIELDS, "changed_in"], batch_size=200)
+    moved = [
+        (rows[rule.uid].pk, place)
+        for place, rule in enumerate(rules, 1)
+        if rule.uid in rows and rows[rule.uid].position != place
+    ]
+    if moved:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {Rule._meta.db_table} AS rule SET position = new.position"  # noqa: S608 – the table's own name
+                " FROM unnest(%s::bigint[], %s::int[]) AS new (id, position) WHERE rule.id = new.id",
+                [[pk for pk, _ in moved], [place for _, place in moved]],
+            )
+    fresh = []
+    for line in change.added:
+        if line.new and line.new_place:
+            row = Rule(group=group, position=line.new_place, uid=line.new.uid, added_in=number, changed_in=number)
+            row.set_value(line.new)
+            fresh.append(row)
+    Rule.objects.bulk_create(fresh, batch_size=1000)
+    return change
+
+
+@transaction.atomic
+def commit_rules(
+    *,
+    group: SecurityGroup,
+    rules: RuleList,
+    base: int,
+    actor: User | None,
+    reason: str = "",
+    summary: str = "",
+    by_staff: bool = False,
+) -> ListChange:
+    """The only writer of rules: make `rules` the group's list.
+
+    `base` is the revision the list was made from. Raises Conflict when it is not the newest, RefusedRules or
+    ValidationError when the list cannot be stored; then nothing is written. An equal list writes nothing.
+    `group` gets the new revision number.
+    """
+    locked = lock_group(group)
+    if locked.revision != base:
+        raise Conflict(locked.revision)
+    rows = {row.uid: row for row in locked.rules.order_by("position")}
+    check_rules(locked.project, rules, had=len(rows))
+    check_reason(reason)
+    named = tuple(rule if rule.uid else replace(rule, uid=new_rule_id()) for rule in rules)
+    if len({rule.uid for rule in named}) != len(named):
+        raise ValueError("Two rules of the list have the same identity.")
+    number = locked.revision + 1
+    change = _write_rules(locked, rows, named, number)
+    if not change and locked.revision:
+        group.revision = locked.revision
+        return change
+    summary = summary or (change.summary if locked.revision else f"Created with {count(len(named), 'rule')}.")
+    GroupRevision.objects.create(
+        group=locked,
+        number=number,
+        rules=stored_rules(named),
+        summary=summary[:300],
+        reason=reason,
+        **who(actor, by_staff),
+    )
+    changed_at = timezone.now()
+    SecurityGroup.objects.filter(pk=locked.pk).update(revision=number, changed_at=changed_at)
+    group.revision, group.changed_at = number, changed_at
+    if number > 1:
+        record(
+            locked.project,
+            Verb.RULES_CHANGED,
+            summary,
+            actor=actor,
+            by_staff=by_staff,
+            group=locked,
+            detail={"revision": number, "reason": reason},
+        )
+    return change
+
+
+def rules_at(group: SecurityGroup, number: int) -> tuple[RuleValue, ...]:
+    """The group's list as revision `number` left it. Raises GroupRevision.DoesNotExist."""
+    return rules_from_stored(group.revisions.get(number=number).rules)
+
+
+def undo(*, group: SecurityGroup, number: int, actor: User | None, by_staff: bool = False) -> ListChange:
+    """Take revision `number` back, while it is the newest: commit the list before it. Raises Conflict."""
+    if number != group.revision:
+        raise Conflict(group.revision)
+    if number < 2:
+        raise ValidationError("The first revision has nothing before it.")
+    return commit_rules(
+        group=group,
+        rules=rules_at(group, number - 1),
+        base=number,
+        actor=actor,
+        summary=f"Undid revision {number}.",
+        by_staff=by_staff,
+    )
