@@ -12,6 +12,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.core.exceptions import ValidationError
 from django.db import DataError, transaction
 from django.db.models import Model, QuerySet
@@ -45,6 +46,7 @@ from securitygroups.models import (
     values,
 )
 from securitygroups.reports import findings_summary
+from securitygroups.web import take_refusal
 
 logger = structlog.get_logger()
 
@@ -76,9 +78,21 @@ class Panel(admin.ModelAdmin[Any]):
             return HttpResponseRedirect(request.path)
 
 
+class PersonForm(UserChangeForm):  # type: ignore[type-arg]
+    def clean_is_active(self) -> bool:
+        active = bool(self.cleaned_data["is_active"])
+        alone = [] if active else operations.owned_alone(self.instance)
+        if alone:
+            names = ", ".join(project.name for project in alone[:5])
+            raise ValidationError(f"This is the last owner of {names}: make somebody else an owner there first.")
+        return active
+
+
 @admin.register(User)
 class PersonAdmin(Panel, UserAdmin):  # type: ignore[type-arg]
     """People who are members somewhere are switched off or removed there first: a project must keep its owner."""
+
+    form = PersonForm
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj and obj.memberships.exists())
@@ -102,10 +116,34 @@ class Chooses(admin.options.BaseModelAdmin[Any]):
 
 
 class ThroughOperations(Chooses, Panel):
-    """What an operation refuses while saving is shown as a message, and nothing of it is written."""
+    """What an operation refuses is shown in the form or as a message, and nothing of it is written."""
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._told(request, lambda: super(ThroughOperations, self).changeform_view(request, *args, **kwargs))
+        def view() -> Any:
+            return super(ThroughOperations, self).changeform_view(request, *args, **kwargs)
+
+        try:
+            return view()
+        except ValidationError as refusal:
+            # Once more, with a form that has it among its errors: what was typed stays.
+            request.refusal = refusal  # type: ignore[attr-defined]
+            return view()
+        except (operations.Conflict, lists.NoSuchPlace) as gone:
+            messages.error(request, str(gone))
+            return HttpResponseRedirect(request.get_full_path())
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, *args, **kwargs)
+        refusal = getattr(request, "refusal", None)
+        if not isinstance(refusal, ValidationError):
+            return form
+
+        def clean(self: Any) -> Any:
+            cleaned = form.clean(self)
+            take_refusal(self, refusal)
+            return cleaned
+
+        return type(form.__name__, (form,), {"clean": clean})
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return self._told(request, lambda: super(ThroughOperations, self).delete_view(request, *args, **kwargs))
@@ -572,6 +610,19 @@ class GroupTemplateAdmin(ThroughOperations):
     list_select_related = ("project",)
     search_fields = ("name", "project__slug")
     autocomplete_fields = ("project",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("project",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: GroupTemplate, form: Any, change: bool) -> None:
+        operations.write_template(template=obj, **_staff(request))
+
+    def delete_model(self, request: HttpRequest, obj: GroupTemplate) -> None:
+        operations.delete_template(template=obj, **_staff(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[GroupTemplate]) -> None:
+        for template in queryset.select_related("project").order_by("pk"):
+            self.delete_model(request, template)
 
 
 @admin.register(SupportVisit)

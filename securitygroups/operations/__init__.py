@@ -7,9 +7,7 @@ key, machines by key – so that two operations never wait for each other.
 from securitygroups.operations.groups import (
     create_group,
     delete_group,
-    delete_template,
     restore_group,
-    save_template,
     update_group,
 )
 from securitygroups.operations.machines import (
@@ -22,10 +20,18 @@ from securitygroups.operations.machines import (
     undo_groups,
     update_machine,
 )
-from securitygroups.operations.projects import add_member, change_role, create_project, remove_member, update_project
+from securitygroups.operations.projects import (
+    add_member,
+    change_role,
+    create_project,
+    owned_alone,
+    remove_member,
+    update_project,
+)
 from securitygroups.operations.records import Conflict, record
 from securitygroups.operations.rules import RefusedRules, check_rules, commit_rules, rules_at, undo
 from securitygroups.operations.support import VISIT_MINUTES, add_note, open_case, open_visit, record_look
+from securitygroups.operations.templates import delete_template, save_template, write_template
 
 __all__ = [
     "VISIT_MINUTES",
@@ -46,6 +52,7 @@ __all__ = [
     "move_machine",
     "open_case",
     "open_visit",
+    "owned_alone",
     "record",
     "record_look",
     "remove_member",
@@ -59,4 +66,5 @@ __all__ = [
     "update_group",
     "update_machine",
     "update_project",
+    "write_template",
 ]

@@ -8,18 +8,15 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
-from securitygroups.firewall.documents import rule_to_json
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import (
     Attachment,
     Event,
-    GroupTemplate,
     MachineRevision,
     Project,
     SecurityGroup,
     User,
     VirtualMachine,
-    values,
 )
 from securitygroups.operations.machines import groups_at, regrouped, write_attachments
 from securitygroups.operations.records import Conflict, Verb, count, lock_group, lock_project, record, save_checked
@@ -156,23 +153,3 @@ def restore_group(*, group: SecurityGroup, actor: User | None) -> int:
     words = f"Brought {locked.name} back" + (f", onto {count(back, 'VM')}." if back else ".")
     record(project, Verb.GROUP_RESTORED, words, actor=actor, group=locked)
     return back
-
-
-@transaction.atomic
-def save_template(*, group: SecurityGroup, name: str, description: str, actor: User | None) -> GroupTemplate:
-    """Keep the group's rules as a template of its project. Raises ValidationError."""
-    locked = lock_project(group.project)
-    rules = [rule_to_json(rule) for rule in values(list(group.rules.in_order()))]
-    template = GroupTemplate(project=locked, name=name, description=description, rules=rules)
-    template.full_clean()
-    template.save()
-    record(locked, Verb.TEMPLATE_SAVED, f"Saved {group.name} as the template {name}.", actor=actor, group=group)
-    return template
-
-
-@transaction.atomic
-def delete_template(*, template: GroupTemplate, actor: User | None) -> None:
-    """Groups made from it stay as they are."""
-    if template.project:
-        record(template.project, Verb.TEMPLATE_DELETED, f"Deleted the template {template.name}.", actor=actor)
-    template.delete()

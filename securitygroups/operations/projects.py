@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 
 from securitygroups.models import (
     Membership,
@@ -43,7 +44,7 @@ def create_project(
         detail=detail or {},
     )
     if owner:
-        Membership.objects.create(project=project, user=owner, role=Role.OWNER)
+        add_member(project=project, user=owner, role=Role.OWNER, actor=actor, by_staff=by_staff)
     return project
 
 
@@ -117,3 +118,10 @@ def remove_member(*, member: Membership, actor: User | None, by_staff: bool = Fa
     current.delete()
     words = f"{name} left." if actor and actor.pk == current.user_id else f"Removed {name}."
     record(locked, Verb.MEMBER_REMOVED, words, actor=actor, by_staff=by_staff)
+
+
+def owned_alone(user: User) -> list[Project]:
+    """The projects that would have no active owner without this person."""
+    others = Membership.objects.filter(project=OuterRef("pk"), role=Role.OWNER, user__is_active=True).exclude(user=user)
+    mine = Project.objects.filter(memberships__user=user, memberships__role=Role.OWNER)
+    return list(mine.exclude(Exists(others)).order_by("name"))

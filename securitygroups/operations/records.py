@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from securitygroups.firewall.values import description_problem
 from securitygroups.models import (
     Event,
+    GroupTemplate,
     Project,
     SecurityGroup,
     User,
@@ -64,11 +65,15 @@ def lock_machine(machine: VirtualMachine) -> VirtualMachine:
     return locked  # type: ignore[no-any-return]
 
 
-_TAKEN_AT = {"group_name": "name", "machine_name": "name", "machine_ipv4": "ipv4", "machine_ipv6": "ipv6"}
+_TAKEN_AT = {
+    **dict.fromkeys(("group_name", "machine_name", "template_name"), "name"),
+    "machine_ipv4": "ipv4",
+    "machine_ipv6": "ipv6",
+}
 """Where a person typed what a constraint finds taken in the project."""
 
 
-def save_checked(instance: SecurityGroup | VirtualMachine) -> None:
+def save_checked(instance: SecurityGroup | VirtualMachine | GroupTemplate) -> None:
     """Save under the project's lock, so that a name that is taken is found by the check and not by a crash."""
     instance.name = instance.name.strip()
     problems: dict[str, list[ValidationError]] = {}

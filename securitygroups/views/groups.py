@@ -57,7 +57,9 @@ def group_duplicate(request: HttpRequest, slug: str, group_id: str) -> HttpRespo
 
 
 def _start(access: Access, key: str) -> tuple[RuleList, str]:
-    """The rules that the chosen template begins with, and its name; nothing for one that is not on offer."""
+    """The rules that the chosen template begins with, and its name. Raises ValidationError for one that is gone."""
+    if not key:
+        return (), ""
     for starter in STARTERS:
         if starter.key == key:
             return starter.rules, starter.name
@@ -66,7 +68,7 @@ def _start(access: Access, key: str) -> tuple[RuleList, str]:
         own = _templates(access).filter(pk=int(pk)).first()
         if own:
             return rules_from_json(own.rules), own.name
-    return (), ""
+    raise ValidationError("This template has been deleted in the meantime: choose another, or none.")
 
 
 def _templates(access: Access) -> QuerySet[GroupTemplate]:
@@ -82,12 +84,12 @@ def _create(request: HttpRequest, access: Access, original: SecurityGroup | None
     )
     chosen = request.POST.get("template", "") or request.GET.get("template", "")
     if request.method == "POST" and form.is_valid():
-        rules, start = _start(access, chosen)
-        summary = f"Started from the template {start}, {len(rules)} rules." if start else ""
-        if original:
-            rules = values(list(original.rules.in_order()))
-            summary = f"Duplicated from {original.name}, {len(rules)} rules."
         try:
+            rules, start = _start(access, chosen)
+            summary = f"Started from the template {start}, {len(rules)} rules." if start else ""
+            if original:
+                rules = values(list(original.rules.in_order()))
+                summary = f"Duplicated from {original.name}, {len(rules)} rules."
             group = operations.create_group(
                 project=access.project,
                 name=form.cleaned_data["name"],

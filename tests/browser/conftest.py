@@ -6,7 +6,7 @@ of scripts, answers of 500 and more) fails the test, unless the test said that i
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import pytest
@@ -129,7 +129,15 @@ def said(page: Page, words: str) -> None:
     expect(page.get_by_role("status", name="Messages")).to_contain_text(words)
 
 
-Look = Callable[[Page, str], None]
+class Look(Protocol):
+    """Looks at a page as it is now: nothing sticks out sideways, wide or narrow, and axe finds nothing, light or dark.
+
+    `within`: a selector of the part that axe looks at, where something lies over the rest.
+    """
+
+    def __call__(self, page: Page, name: str, *, within: str | None = None) -> None: ...
+
+
 axe = Axe()
 AXE = {
     "resultTypes": ["violations"],
@@ -140,13 +148,12 @@ AXE = {
 
 @pytest.fixture
 def look(trouble: list[str]) -> Look:
-    """Look at a page as it is now: nothing sticks out sideways, wide or narrow, and axe finds nothing, light or dark."""
-
-    def at(page: Page, name: str) -> None:
+    def at(page: Page, name: str, *, within: str | None = None) -> None:
         found: set[str] = set()
         before = len(trouble)
         for width in (NARROWEST, PHONE, DESKTOP):
             page.set_viewport_size({"width": width, "height": 900})
+            page.evaluate(SETTLED)
             if (wide := page.evaluate("document.scrollingElement.scrollWidth")) > width:
                 found.add(f"is {wide} px wide at {width} px: {page.evaluate(WIDEST)}")
             if width == NARROWEST:
@@ -154,7 +161,7 @@ def look(trouble: list[str]) -> Look:
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)
                 page.evaluate(SETTLED)
-                for violation in axe.run(page, options=AXE).response["violations"]:
+                for violation in axe.run(page, within, options=AXE).response["violations"]:
                     nodes = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
                     summary = violation["nodes"][0].get("failureSummary", "").splitlines()[1:2]
                     found.add(f"{violation['id']} at {width} px, {scheme}: {nodes} {summary}")
@@ -172,9 +179,10 @@ new Promise(requestAnimationFrame)
   .then(() => Promise.all(document.getAnimations().map((each) => each.finished.catch(() => null))))
   .then(() => null)
 """
-# The elements that reach furthest to the right, for the message.
+# Elements that reach too far to the right, but for what is scrolled, for the message.
 WIDEST = """
 [...document.body.querySelectorAll("*")]
-  .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5 && !e.closest(".sidebar, .tabs"))
-  .slice(-3).map((e) => e.outerHTML.slice(0, 120)).join(" … ")
+  .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
+  .filter((e) => !e.closest(".sidebar ul, .tabs > *, pre > *"))
+  .slice(0, 5).map((e) => e.outerHTML.slice(0, 120)).join(" … ")
 """

@@ -174,7 +174,7 @@ def test_every_state_is_sound_too(browse: Browse, look: Look) -> None:
     look(page, "the shortcuts")
     page.keyboard.press("Escape")
     page.get_by_text("Project:").locator("..").click()
-    look(page, "the projects")
+    look(page, "the projects", within=".header")
 
     # Packets.
     ends = f"source={LONG_ADDRESS}&destination={LONG_ADDRESS}&test=1"

@@ -1,0 +1,42 @@
+"""Templates of groups: a project's own, and the platform's, which belong to no project. Imports models and firewall."""
+
+from django.db import IntegrityError, transaction
+
+from securitygroups.firewall.documents import rule_to_json
+from securitygroups.models import GroupTemplate, SecurityGroup, User, values
+from securitygroups.operations.records import Verb, lock_project, record, save_checked
+
+
+def save_template(*, group: SecurityGroup, name: str, description: str, actor: User | None) -> GroupTemplate:
+    """Keep the group's rules as a template of its project. Raises ValidationError."""
+    rules = [rule_to_json(rule) for rule in values(list(group.rules.in_order()))]
+    template = GroupTemplate(project=group.project, name=name, description=description, rules=rules)
+    write_template(template=template, actor=actor, group=group)
+    return template
+
+
+@transaction.atomic
+def write_template(
+    *, template: GroupTemplate, actor: User | None, by_staff: bool = False, group: SecurityGroup | None = None
+) -> None:
+    """Store a new or changed template, made from `group`, on record where it is a project's. Raises ValidationError."""
+    if template.project:
+        lock_project(template.project)
+    start = "Changed" if template.pk else f"Saved {group.name} as" if group else "Saved"
+    try:
+        with transaction.atomic():
+            save_checked(template)
+    except IntegrityError:
+        save_checked(template)  # the platform's have no project to lock: who was slower is told so
+    if template.project:
+        words = f"{start} the template {template.name}."
+        record(template.project, Verb.TEMPLATE_SAVED, words, actor=actor, by_staff=by_staff, group=group)
+
+
+@transaction.atomic
+def delete_template(*, template: GroupTemplate, actor: User | None, by_staff: bool = False) -> None:
+    """Groups made from it stay as they are."""
+    if template.project:
+        words = f"Deleted the template {template.name}."
+        record(template.project, Verb.TEMPLATE_DELETED, words, actor=actor, by_staff=by_staff)
+    template.delete()
