@@ -5,6 +5,7 @@ Imports protocols, values and documents. Called by import and export.
 
 import csv
 import io
+import re
 from typing import Any
 
 from securitygroups.firewall.documents import (
@@ -23,6 +24,8 @@ from securitygroups.firewall.protocols import Problem
 from securitygroups.firewall.values import Rule, RuleList
 
 _SWITCH = {"true": True, "false": False}
+# Spreadsheets take such text for a formula unless an apostrophe stands before it; one more is put there, one taken off.
+_FORMULA, _QUOTED = re.compile("'*[=+@-]"), re.compile("'+[=+@-]")
 
 
 def write_csv(rules: RuleList) -> str:
@@ -33,6 +36,8 @@ def write_csv(rules: RuleList) -> str:
     for rule in rules:
         fields = rule_to_json(rule)
         fields["enabled"] = str(rule.enabled).lower()
+        if _FORMULA.match(rule.description):
+            fields["description"] = f"'{rule.description}"
         writer.writerow(["" if fields[key] is None else fields[key] for key in RULE_KEYS])
     return text.getvalue()
 
@@ -40,7 +45,7 @@ def write_csv(rules: RuleList) -> str:
 def _value(key: str, text: str) -> Any:
     """A field as JSON would have it; what is none stays text, for the document's own refusal."""
     if key == "description":
-        return text
+        return text[1:] if _QUOTED.match(text) else text
     text = text.strip()
     if key == "enabled":
         return _SWITCH.get(text.lower(), text)

@@ -1,5 +1,7 @@
 """What is exported comes back as it was, and a file that is not good is refused whole, with a place, whatever it is."""
 
+import csv
+import io
 from dataclasses import replace
 from random import Random
 
@@ -79,6 +81,14 @@ def refusal(data: bytes) -> BadDocument:
     assert caught.value.faults
     assert caught.value.total >= len(caught.value.faults)
     return caught.value
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "'=", "''@", "'"])
+def test_no_description_is_a_formula_to_a_spreadsheet(start: str) -> None:
+    some = (Rule(Action.ACCEPT, Direction.IN, "all", description=f"{start}1+1"),)
+    cell = next(csv.DictReader(io.StringIO(write_csv(some))))["description"]
+    assert cell[0] not in "=+-@"
+    assert read_csv(write_csv(some).encode()) == some
 
 
 PLAIN = write_group("web", "", read_csv(f"{HEADER}\n{GOOD}\n".encode()))
