@@ -24,6 +24,7 @@ from securitygroups.views.enforcement import platform
 from securitygroups.web import (
     CONFLICT,
     FORM_INVALID,
+    RULES_A_PAGE,
     address_of,
     answer,
     number_in,
@@ -110,10 +111,12 @@ def machine(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
     for rule in rules:
         rule.group.project = access.project
     found = findings_of(values(rules), lambda place: f"{rules[place - 1].group.name} rule {rules[place - 1].position}")
+    page = numbered(request, list(enumerate(rules, 1)), RULES_A_PAGE)
     context = {
         "machine": vm,
         "attachments": attachments,
-        "rules": [(rule, found.notes.get(place, ())) for place, rule in enumerate(rules, 1)],
+        "page": page,
+        "rules": [(place, rule, found.notes.get(place, ())) for place, rule in page.object_list],
         "findings": found,
         "platform": platform(),
         "tab": "rules",

@@ -14,11 +14,11 @@ from securitygroups import operations
 from securitygroups.access import SUPPORT, enter, find_case, find_group, find_machine, is_support
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.documents import packet_from_json, rule_from_json
-from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.forms import CaseForm, NoteForm, PacketForm, VisitForm
 from securitygroups.models import Project, SupportCase, SupportVisit, User, effective_rules, values
 from securitygroups.packets import packet_json
 from securitygroups.search import search
+from securitygroups.views.way import Line, way
 from securitygroups.web import FORM_INVALID, answer, numbered, page_or_form, take_refusal
 
 
@@ -100,11 +100,14 @@ def cases(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "securitygroups/cases.html", {"page": numbered(request, rows)})
 
 
-def _frozen(case: SupportCase) -> tuple[list[RuleValue], list[dict[str, object]]]:
-    """The case's list as values, and where each rule stood."""
-    origins = [stored["group"] for stored in case.rules]
-    rules = [rule_from_json({key: value for key, value in stored.items() if key != "group"}) for stored in case.rules]
-    return rules, origins
+def _frozen(case: SupportCase) -> list[Line]:
+    """The case's list, and where each rule stood."""
+    lines = []
+    for stored in case.rules:
+        rule = rule_from_json({key: value for key, value in stored.items() if key != "group"})
+        group = stored["group"]
+        lines.append(Line(rule, group["name"], group["id"], group["place"]))
+    return lines
 
 
 @require_safe
@@ -112,9 +115,9 @@ def case(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
     """The frozen answer, and beside it the same packet against the list as it is now."""
     access = enter(request, slug)
     frozen = find_case(access, case_id)
-    rules, origins = _frozen(frozen)
+    lines = _frozen(frozen)
     packet = packet_from_json(frozen.packet)
-    decision = decide(rules, packet)
+    decision = decide([line.rule for line in lines], packet)
     gone = frozen.machine.deleted_at if frozen.machine else frozen.group.deleted_at if frozen.group else None
     rows = []
     if not gone:
@@ -130,7 +133,7 @@ def case(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
         "case": frozen,
         "packet": packet,
         "decision": decision,
-        "steps": list(zip(decision.steps, origins, strict=True)),
+        "way": list(way(decision, lines)),
         "now": now,
         "now_rule": rows[now.rule - 1] if now and now.rule else None,
         "notes": frozen.notes.all(),

@@ -17,21 +17,12 @@ from securitygroups.access import SUPPORT, Access, enter, find_group, find_machi
 from securitygroups.firewall.decide import Decision, Step, decide
 from securitygroups.firewall.documents import rules_from_stored
 from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.values import Packet, Rule, address_text
+from securitygroups.firewall.values import Packet, address_text
 from securitygroups.forms import CaseForm, PacketForm
 from securitygroups.models import GroupRevision, MachineRevision, SecurityGroup, VirtualMachine, effective_rules
 from securitygroups.packets import Need, read_line, what_accept_needs
+from securitygroups.views.way import Line, Stop, way
 from securitygroups.web import FORM_INVALID, address_of, answer
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One rule of a list that is tested: the value, and where it stands."""
-
-    rule: Rule
-    group: str
-    group_id: str
-    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +33,7 @@ class Traced:
     decision: Decision
     packet: Packet
     steps: list[tuple[Step, Line]]
+    way: list[Stop]
     deciding: Line | None
     need: Need | None
 
@@ -75,7 +67,7 @@ def _trace(title: str, lines: Sequence[Line], packet: Packet) -> Traced:
     need = what_accept_needs(rules, packet, decision.rule) if decision.action is Action.DROP else None
     steps = [(step, lines[step.place - 1]) for step in decision.steps]
     deciding = lines[decision.rule - 1] if decision.rule else None
-    return Traced(title, decision, packet, steps, deciding, need)
+    return Traced(title, decision, packet, steps, list(way(decision, lines)), deciding, need)
 
 
 def _initial(request: HttpRequest, machine: VirtualMachine | None) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from securitygroups.models import SecurityGroup, VirtualMachine
+from securitygroups.models import Project, SecurityGroup, VirtualMachine
+from tests.factories import make_group, make_machine, ports
 from tests.views.pages import HTMX, Page, part_and_page
 
 PACKET = {
@@ -39,7 +40,7 @@ def test_what_no_rule_matches_is_denied(as_bob: Client, group: SecurityGroup) ->
     ).text
     assert "Denied : no rule matches" in text.replace("Denied:", "Denied :")
     assert "what no rule matches is denied" in text
-    assert "Passed by: switched off" in text
+    assert "Passed by: the rule is switched off" in text
 
 
 def test_the_address_is_the_permalink_of_page_and_part(as_bob: Client, group: SecurityGroup) -> None:
@@ -196,3 +197,35 @@ def test_testing_writes_nothing(as_bob: Client, group: SecurityGroup, django_ass
     as_bob.get(f"{group.get_absolute_url()}test/", PACKET)
     assert group.project.events.count() == events
     assert as_bob.post(f"{group.get_absolute_url()}test/", PACKET).status_code == 405
+
+
+@pytest.mark.parametrize("port", [300, 1500, 2999, 9999])
+def test_of_thousands_of_rules_those_that_matter_are_shown_and_none_is_kept_quiet(
+    port: int, as_bob: Client, project: Project
+) -> None:
+    groups = [make_group(project, f"g{first}", ports(*range(first, first + 1000))) for first in (1, 1001, 2001)]
+    machine = make_machine(project, "vm", groups, ipv4="10.0.0.5")
+    asked = PACKET | {"destination": "10.0.0.5", "port": str(port)}
+    response = as_bob.get(f"{machine.get_absolute_url()}test/", asked)
+    way = response.context["traces"][0].way
+    places = [place for step, _, gap in way for place in ([step.place] if step else range(gap.first, gap.last + 1))]
+    assert places == list(range(1, 3001))
+    assert len(way) < 420
+    for step, line, gap in way:
+        if gap:
+            assert gap.last < port if gap.passed else port < gap.first
+        else:
+            assert (line.group, line.place) == (f"g{(step.place - 1) // 1000 * 1000 + 1}", (step.place - 1) % 1000 + 1)
+    assert "Rules 101 to " in Page(response).text
+
+
+def test_the_effective_list_comes_in_pages(as_bob: Client, project: Project) -> None:
+    groups = [make_group(project, f"g{first}", ports(*range(first, first + 80))) for first in (1, 41)]
+    machine = make_machine(project, "vm", groups)
+    first, second = (as_bob.get(machine.get_absolute_url(), {"page": number}) for number in (1, 2))
+    assert "Effective rules 160" in Page(first).text
+    assert {"place-1", "place-100"} <= set(Page(first).ids)
+    assert "place-101" not in Page(first).ids
+    assert {"place-101", "place-160"} <= set(Page(second).ids)
+    # What makes a rule dead stands on another page.
+    assert 'href="?page=1#place-61"' in second.content.decode()
