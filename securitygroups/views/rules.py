@@ -29,7 +29,7 @@ from securitygroups.views.changes import (
     preview_part,
 )
 from securitygroups.views.rulepage import group_context, rows_of
-from securitygroups.web import FORM_INVALID, address_of, answer, number_in, page_or_form, take_refusal
+from securitygroups.web import FORM_INVALID, address_of, answer, into_dialog, number_in, page_or_form, take_refusal
 
 
 @require_safe
@@ -91,7 +91,7 @@ def rule_move(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
         )
     context = {"form": form, "group": group, "rule": rows[place - 1], "total": len(rows)}
     status = FORM_INVALID if request.method == "POST" else 200
-    return render(request, "securitygroups/rule_move.html", context, status=status)
+    return into_dialog(request, render(request, "securitygroups/rule_move.html", context, status=status))
 
 
 def _gone(request: HttpRequest, access: Access, group: SecurityGroup) -> HttpResponse:

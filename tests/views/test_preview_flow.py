@@ -403,3 +403,14 @@ def test_a_vm_s_groups_are_asked_about_in_the_same_way(as_alice: Client, machine
     assert machine.attachments.count() == 2
     assert answer.send(as_alice).status_code == 302
     assert machine.attachments.count() == 0
+
+
+def test_a_rule_dropped_where_the_list_has_no_place_any_more_asks_for_one(as_erin: Client, four: SecurityGroup) -> None:
+    response = as_erin.post(url(four, "rules/drop/"), {"rule": uid(four, 2), "position": "5", "base": 1}, headers=HTMX)
+    assert (response.status_code, response["HX-Retarget"], response["HX-Reselect"]) == (422, "#dialog", "#confirm")
+    form = Page(response).form_with("position")
+    assert Page(form.send(as_erin, position="9")).errors == {
+        "position": "The list has 4 rules: type a number from 1 to 4."
+    }
+    assert form.send(as_erin, position="4").status_code == 302
+    assert list_of(four) == [1, 3, 4, 2]
