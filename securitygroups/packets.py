@@ -79,29 +79,39 @@ def read_line(line: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What an accept would need: the nearest accept rule and the conditions in its way, and the rule that would do.
+    """What an accept would need: the nearest accept rule and what stands in its way, and the rule that would do.
 
-    `stop` is the place of the rule that drops the packet now, None where none matches: the new rule belongs above it.
+    In its way: conditions that the packet does not meet; being switched `off`; standing `below` the rule that drops the
+    packet. `stop` is the place of that one, None where none matches: the new rule belongs above it.
     """
 
     nearest: int | None
     in_the_way: tuple[Field, ...]
+    off: bool
+    below: bool
     fields: dict[str, str]
     stop: int | None
 
 
 def what_accept_needs(rules: RuleList, packet: Packet, stop: int | None) -> Need:
-    """For a packet that is not accepted. The nearest accept rule misses it by the fewest conditions; the first of those."""
+    """For a packet that is not accepted. The nearest accept rule has the fewest things in its way; the first of those."""
+
+    def off_and_below(place: int) -> tuple[bool, bool]:
+        return not rules[place - 1].enabled, stop is not None and place > stop
+
     best: tuple[int, int] | None = None
     for place, rule in enumerate(rules, 1):
-        if rule.enabled and rule.action is Action.ACCEPT:
-            missed = len(differences(rule, packet))
-            if missed and (best is None or missed < best[0]):
+        if rule.action is Action.ACCEPT:
+            missed = len(differences(rule, packet)) + sum(off_and_below(place))
+            if best is None or missed < best[0]:
                 best = (missed, place)
     nearest = best[1] if best else None
+    off, below = off_and_below(nearest) if nearest else (False, False)
     return Need(
         nearest=nearest,
         in_the_way=differences(rules[nearest - 1], packet) if nearest else (),
+        off=off,
+        below=below,
         fields=_rule_fields(packet),
         stop=stop,
     )

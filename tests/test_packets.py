@@ -1,5 +1,7 @@
 """Packets out of pasted lines, and the rule that would let a denied packet through."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -206,29 +208,44 @@ SSH = Packet(Direction.IN, 4, 6, parse_address("203.0.113.9")[1], parse_address(
         (["accept in tcp 80"], 1, ["port"], None),
         (["accept out udp 80 from 10.0.0.0/8", "accept in tcp 80"], 2, ["port"], None),
         (["accept in tcp 80", "accept in tcp 22 from 198.51.100.0/24"], 1, ["port"], None),
-        (["drop in tcp 22", "accept in tcp 22", "accept in tcp 23"], 3, ["port"], 1),
+        (["drop in tcp 22", "accept in tcp 22", "accept in tcp 23"], 2, ["below"], 1),
+        (["accept in tcp 23", "drop in tcp 22", "accept in tcp 22"], 1, ["port"], 2),
+        (["accept in udp 23", "off accept in tcp 22", "drop in tcp 22"], 2, ["off"], 3),
+        (["drop in all", "off accept in udp 22"], 2, ["protocol", "off", "below"], 1),
         (["accept in udp 22 from 198.51.100.0/24", "drop in ip"], 1, ["protocol", "source"], 2),
     ],
 )
 def test_the_nearest_accept_and_what_is_in_its_way(
     some: list[str], nearest: int | None, in_the_way: list[str], stop: int | None
 ) -> None:
-    list_of_rules = tuple(map(rule, some))
+    list_of_rules = tuple(rule(text.removeprefix("off "), enabled=not text.startswith("off ")) for text in some)
     need = what_accept_needs(list_of_rules, SSH, decide(list_of_rules, SSH).rule)
+    obstacles = [condition.value for condition in need.in_the_way] + ["off"] * need.off + ["below"] * need.below
 
-    assert (need.nearest, [condition.value for condition in need.in_the_way], need.stop) == (nearest, in_the_way, stop)
+    assert (need.nearest, obstacles, need.stop) == (nearest, in_the_way, stop)
 
 
 @given(rule_lists(), st.data())
-def test_the_nearest_accept_misses_the_packet_by_no_more_than_any_other(some: Rules, data: st.DataObject) -> None:
+def test_without_what_is_in_its_way_the_nearest_accept_decides(some: Rules, data: st.DataObject) -> None:
     packet = data.draw(packets(some).filter(lambda packet: denied(some, packet)))
     need = what_accept_needs(some, packet, decide(some, packet).rule)
-    misses = [len(differences(r, packet)) for r in some if r.enabled and r.action is Action.ACCEPT]
+    stop = need.stop or len(some)
+    obstacles = [
+        len(differences(r, packet)) + (not r.enabled) + (place > stop)
+        for place, r in enumerate(some, 1)
+        if r.action is Action.ACCEPT
+    ]
 
-    assert (need.nearest is None) == (not any(misses))
+    assert (need.nearest is None) == (not obstacles)
     if need.nearest:
-        assert need.in_the_way == differences(some[need.nearest - 1], packet)
-        assert len(need.in_the_way) == min(number for number in misses if number)
+        nearest = some[need.nearest - 1]
+        assert need.in_the_way == differences(nearest, packet)
+        assert len(need.in_the_way) + need.off + need.below == min(obstacles) > 0
+        if not need.in_the_way:
+            others = [*some[: need.nearest - 1], *some[need.nearest :]]
+            at = (stop if need.below else need.nearest) - 1
+            mended = [*others[:at], replace(nearest, enabled=True), *others[at:]]
+            assert decide(mended, packet).action is Action.ACCEPT
 
 
 @settings(max_examples=100)

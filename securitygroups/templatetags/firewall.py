@@ -99,10 +99,15 @@ def packet_query(packet: Packet) -> str:
 
 @register.filter
 def in_the_way(trace: Any) -> str:
-    """Why the nearest accept misses the packet: every condition, in words."""
-    rule = trace.steps[trace.need.nearest - 1][1].rule
-    texts = [words.condition_text(condition, rule, trace.packet) for condition in trace.need.in_the_way]
-    return "; ".join(texts) or "a rule above it decides first"
+    """Why the nearest accept does not accept the packet: everything, in words."""
+    need = trace.need
+    rule = trace.steps[need.nearest - 1][1].rule
+    texts = [words.condition_text(condition, rule, trace.packet) for condition in need.in_the_way]
+    if need.off:
+        texts.insert(0, "it is switched off")
+    if need.below:
+        texts.append(f"rule {need.stop} above it drops the packet first")
+    return "; ".join(texts)
 
 
 @register.filter

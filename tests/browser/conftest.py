@@ -153,8 +153,14 @@ def look(trouble: list[str]) -> Look:
         before = len(trouble)
         for width in (NARROWEST, PHONE, DESKTOP):
             page.set_viewport_size({"width": width, "height": 900})
-            page.evaluate(SETTLED)
-            if (wide := page.evaluate("document.scrollingElement.scrollWidth")) > width:
+            # A page that is resized takes a moment; one that is too wide stays so.
+            for _ in range(10):
+                page.evaluate(SETTLED)
+                wide = page.evaluate("document.scrollingElement.scrollWidth")
+                if wide <= width:
+                    break
+                page.wait_for_timeout(200)
+            else:
                 found.add(f"is {wide} px wide at {width} px: {page.evaluate(WIDEST)}")
             if width == NARROWEST:
                 continue
