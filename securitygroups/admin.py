@@ -5,6 +5,7 @@ Imports models, forms and operations. Nothing imports this.
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from django import forms
@@ -47,8 +48,14 @@ from securitygroups.models import (
 )
 from securitygroups.reports import findings_summary
 from securitygroups.web import take_refusal
+from securitygroups.words import rule_sentence
 
 logger = structlog.get_logger()
+
+RULES_SHOWN, MACHINES_SHOWN = 200, 100
+"""On a group's page; the rest is a list of its own."""
+EXPORTED, CHECKED, MOVED = 100, 50, 100
+"""Rows that one action takes: each costs time, and a part done in silence would pass for the whole."""
 
 
 def _staff(request: HttpRequest) -> dict[str, Any]:
@@ -58,6 +65,52 @@ def _staff(request: HttpRequest) -> dict[str, Any]:
 def _link(instance: Model, text: str = "") -> SafeString:
     name = f"admin:{instance._meta.app_label}_{instance._meta.model_name}_change"
     return format_html('<a href="{}">{}</a>', reverse(name, args=[instance.pk]), text or str(instance))
+
+
+def _into_panel(pages: Sequence[tuple[str, str, Sequence[object]]]) -> SafeString:
+    """Links to pages of the panel, each by its text, its name and its parameters. Support staff are asked for a reason
+    there first."""
+    links = ((reverse(name, args=at), text) for text, name, at in pages)
+    return format_html_join(" · ", '<a href="{}">{}</a>', links) or SafeString("–")
+
+
+def _group_pages(group: SecurityGroup | None, first: str = "Open") -> list[tuple[str, str, Sequence[object]]]:
+    """A group's pages in the panel; a deleted one has none."""
+    if group is None or not group.pk or group.deleted_at:
+        return []
+    at = [group.project.slug, group.public_id]
+    return [(first, "group", at), ("Test a packet", "group_test", at), ("History", "group_history", at)]
+
+
+def _machine_pages(machine: VirtualMachine | None, first: str = "Open") -> list[tuple[str, str, Sequence[object]]]:
+    """A VM's pages in the panel; a deleted one has none."""
+    if machine is None or not machine.pk or machine.deleted_at:
+        return []
+    at = [machine.project.slug, machine.public_id]
+    return [(first, "machine", at), ("Test a packet", "machine_test", at), ("History", "machine_history", at)]
+
+
+def _case_pages(case: SupportCase) -> list[tuple[str, str, Sequence[object]]]:
+    """The case, and a packet test on what it is about."""
+    here: list[tuple[str, str, Sequence[object]]] = [("Open", "case", [case.project.slug, case.public_id])]
+    about = _machine_pages(case.machine, "Its VM") if case.machine else _group_pages(case.group, "Its group")
+    return here + about
+
+
+def _and_more(number: int, model: type[Model], query: str) -> SafeString:
+    """What a page that shows the first rows says of the others, with the list that has them; nothing without any."""
+    if number < 1:
+        return SafeString("")
+    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return format_html('<a href="{}?{}">and {} more</a>', address, urlencode({"q": query}), number)
+
+
+def _too_many(request: HttpRequest, rows: QuerySet[Any], limit: int, what: str) -> bool:
+    """Refuse an action on more rows than it takes, in words."""
+    number = rows.count()
+    if number > limit:
+        messages.error(request, f"{what} at once, and these are {number:,}: choose fewer. Nothing was done.")
+    return number > limit
 
 
 class Panel(admin.ModelAdmin[Any]):
@@ -201,7 +254,13 @@ class ProjectAdmin(ThroughOperations):
         return False  # its record must stay
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("slug", "created_at") if obj else ()
+        return ("slug", "created_at", "in_panel") if obj else ()
+
+    @admin.display(description="In the panel")
+    def in_panel(self, project: Project) -> SafeString:
+        names = [("Open", "overview"), ("Security Groups", "groups"), ("Virtual Machines", "machines")]
+        names += [("Support cases", "cases"), ("Activity", "activity")]
+        return _into_panel([(text, name, [project.slug]) for text, name in names])
 
     def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
         if change:
@@ -242,6 +301,11 @@ class LiveFilter(admin.SimpleListFilter):
         return queryset.filter(deleted_at__isnull=self.value() == "live")
 
 
+def _rule_line(rule: Rule) -> tuple[Rule, str, str]:
+    """A row, the rule in the words of the panel, and what its people wrote about it."""
+    return rule, rule_sentence(rule.as_value()), f" – {rule.description}" if rule.description else ""
+
+
 class AdminGroupForm(GroupForm):
     class Meta(GroupForm.Meta):
         fields = ("project", "name", "description")  # type: ignore[assignment]
@@ -279,11 +343,13 @@ class SecurityGroupAdmin(ThroughOperations):
     actions = ("export", "recheck")
 
     @admin.action(description="Export as JSON", permissions=["view"])
-    def export(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> HttpResponse:
+    def export(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> HttpResponse | None:
         """One group gives its document; several a JSON list of documents' texts, one a line."""
+        if _too_many(request, queryset, EXPORTED, f"Up to {EXPORTED} groups can be exported"):
+            return None
         texts = [
             write_group(group.name, group.description, values(list(group.rules.in_order())))
-            for group in queryset.order_by("pk")[:100]
+            for group in queryset.order_by("pk")
         ]
         name = "group.json" if len(texts) == 1 else "groups.jsonl"
         body = texts[0] if len(texts) == 1 else "".join(" ".join(text.split("\n")) + "\n" for text in texts)
@@ -292,41 +358,37 @@ class SecurityGroupAdmin(ThroughOperations):
 
     @admin.action(description="Check rules for findings", permissions=["view"])
     def recheck(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> None:
-        for group in queryset.order_by("pk")[:50]:
+        if _too_many(request, queryset, CHECKED, f"The rules of up to {CHECKED} groups can be checked"):
+            return
+        for group in queryset.order_by("pk"):
             found = findings(values(list(group.rules.in_order())))
             messages.info(request, f"{group.name} ({group.public_id}): {findings_summary(found)}")
 
     @admin.display(description="In the panel")
     def in_panel(self, group: SecurityGroup) -> SafeString:
-        """Asks support staff for a reason first."""
-        if not group.pk or group.deleted_at:
-            return SafeString("–")
-        at = [group.project.slug, group.public_id]
-        links = (("Open", "group"), ("Test a packet", "group_test"), ("History", "group_history"))
-        return format_html_join(" · ", '<a href="{}">{}</a>', ((reverse(name, args=at), text) for text, name in links))
+        return _into_panel(_group_pages(group))
 
     @admin.display(description="Rules in order")
     def rules_in_order(self, group: SecurityGroup) -> SafeString:
-        rows = list(group.rules.in_order()[:200]) if group.pk else []
+        rows = list(group.rules.in_order()[: RULES_SHOWN + 1]) if group.pk else []
+        if not rows:
+            return SafeString("No rules: everything is denied.")
+        more = group.rules.count() - RULES_SHOWN if len(rows) > RULES_SHOWN else 0
         lines = format_html_join(
-            "",
-            "<li>{}</li>",
-            (
-                (
-                    _link(
-                        rule,
-                        f"{rule.get_action_display()} {rule.get_direction_display()} {rule.get_protocol_display()} {rule.source or ''} {'' if rule.port_start is None else rule.port_start} {rule.description}",
-                    ),
-                )
-                for rule in rows
-            ),
+            "", "<li>{}{}</li>", ((_link(row, words), note) for row, words, note in map(_rule_line, rows[:RULES_SHOWN]))
         )
-        return format_html("<ol>{}</ol>", lines) if rows else SafeString("No rules: everything is denied.")
+        return format_html("<ol>{}</ol>{}", lines, _and_more(more, Rule, group.public_id))
 
     @admin.display(description="Virtual machines")
     def on_machines(self, group: SecurityGroup) -> SafeString:
-        rows = list(VirtualMachine.objects.live().filter(attachments__group=group)[:100]) if group.pk else []
-        return format_html_join(", ", "{}", ((_link(machine),) for machine in rows)) or SafeString("None")
+        found = VirtualMachine.objects.live().filter(attachments__group=group) if group.pk else None
+        rows = list(found[: MACHINES_SHOWN + 1]) if found is not None else []
+        if found is None or not rows:
+            return SafeString("None")
+        more = found.count() - MACHINES_SHOWN if len(rows) > MACHINES_SHOWN else 0
+        links = [_link(machine) for machine in rows[:MACHINES_SHOWN]]
+        rest = _and_more(more, Attachment, group.public_id)
+        return format_html_join(", ", "{}", ((link,) for link in (*links, *([rest] if rest else []))))
 
     def save_model(self, request: HttpRequest, obj: SecurityGroup, form: Any, change: bool) -> None:
         if change:
@@ -397,8 +459,12 @@ class RuleAdmin(ThroughOperations):
     list_select_related = ("group",)
     search_fields = ("group__public_id", "group__name", "description")
     autocomplete_fields = ("group",)
-    readonly_fields = ("uid", "added_in", "changed_in")
+    readonly_fields = ("uid", "added_in", "changed_in", "in_panel")
     ordering = ("group", "position")
+
+    @admin.display(description="In the panel")
+    def in_panel(self, rule: Rule) -> SafeString:
+        return _into_panel(_group_pages(rule.group, "Its group") if rule.pk else [])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).filter(group__deleted_at=None).select_related("group__project")
@@ -506,17 +572,15 @@ class VirtualMachineAdmin(ThroughOperations):
 
     @admin.display(description="In the panel")
     def in_panel(self, machine: VirtualMachine) -> SafeString:
-        """Asks support staff for a reason first."""
-        if not machine.pk or machine.deleted_at:
-            return SafeString("–")
-        at = [machine.project.slug, machine.public_id]
-        links = (("Open", "machine"), ("Test a packet", "machine_test"), ("History", "machine_history"))
-        return format_html_join(" · ", '<a href="{}">{}</a>', ((reverse(name, args=at), text) for text, name in links))
+        return _into_panel(_machine_pages(machine))
 
     @admin.action(description="Move to another project…", permissions=["change"])
     def move_to_project(self, request: HttpRequest, queryset: QuerySet[VirtualMachine]) -> HttpResponse | None:
         """Names the consequences first: the groups stay behind."""
-        machines = list(queryset.filter(deleted_at=None).select_related("project").order_by("pk")[:100])
+        live = queryset.filter(deleted_at=None)
+        if _too_many(request, live, MOVED, f"Up to {MOVED} VMs can be moved"):
+            return None
+        machines = list(live.select_related("project").order_by("pk"))
         form = MoveMachineForm(request.POST if "target" in request.POST else None)
         if form.is_valid():
             for machine in machines:
@@ -591,6 +655,13 @@ class GroupRevisionAdmin(ReadOnly):
     list_select_related = ("group",)
     search_fields = ("group__public_id", "group__name", "actor_name")
     ordering = ("-pk",)
+    readonly_fields = ("in_panel",)
+
+    @admin.display(description="In the panel")
+    def in_panel(self, revision: GroupRevision) -> SafeString:
+        pages = _group_pages(revision.group, "Its group")
+        at = [revision.group.project.slug, revision.group.public_id, revision.number]
+        return _into_panel([("Open", "group_revision", at), *pages] if pages else [])
 
 
 @admin.register(MachineRevision)
@@ -599,6 +670,11 @@ class MachineRevisionAdmin(ReadOnly):
     list_select_related = ("machine",)
     search_fields = ("machine__public_id", "machine__name", "actor_name")
     ordering = ("-pk",)
+    readonly_fields = ("in_panel",)
+
+    @admin.display(description="In the panel")
+    def in_panel(self, revision: MachineRevision) -> SafeString:
+        return _into_panel(_machine_pages(revision.machine, "Its VM"))
 
 
 @admin.register(GroupTemplate)
@@ -639,6 +715,11 @@ class SupportCaseAdmin(ReadOnly):
     list_select_related = ("project", "machine", "group", "opened_by")
     search_fields = ("public_id", "project__slug", "ticket")
     ordering = ("-pk",)
+    readonly_fields = ("in_panel",)
+
+    @admin.display(description="In the panel")
+    def in_panel(self, case: SupportCase) -> SafeString:
+        return _into_panel(_case_pages(case))
 
 
 @admin.register(CaseNote)
@@ -647,6 +728,11 @@ class CaseNoteAdmin(ReadOnly):
     list_select_related = ("case",)
     search_fields = ("case__public_id", "author_name", "text")
     ordering = ("-pk",)
+    readonly_fields = ("in_panel",)
+
+    @admin.display(description="In the panel")
+    def in_panel(self, note: CaseNote) -> SafeString:
+        return _into_panel(_case_pages(note.case))
 
 
 @admin.register(Event)

@@ -1,7 +1,9 @@
 """The Django admin: every model is there, every page renders, and every change goes through operations."""
 
 import json
+import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -105,8 +107,9 @@ def everything(machine: VirtualMachine, staff: User, alice: User, bob: User) -> 
     project = machine.project
     operations.open_visit(project=project, staff=staff, reason="Asked", ticket="T-1")
     rows = list(project.groups.get(name="web").rules.select_related("group").in_order())
+    packet = {"direction": "in", "protocol": "non-ip"}
     operations.open_case(
-        project=project, packet={}, rows=rows, verdict="accept", rule=1, staff=staff, note="Look", machine=machine
+        project=project, packet=packet, rows=rows, verdict="accept", rule=1, staff=staff, note="Look", machine=machine
     )
     operations.save_template(group=project.groups.get(name="web"), name="Web", description="", actor=alice)
     return {model: model._default_manager.order_by("pk")[0] for model in MODELS}
@@ -572,6 +575,112 @@ def test_a_template_in_the_admin_is_checked_like_any_list(as_admin: Client) -> N
         assert list(response.context["adminform"].form.errors) == ["rules"]
     assert as_admin.post(url(GroupTemplate, "add"), data).status_code == 302
     assert GroupTemplate.objects.get().name == "SSH"
+
+
+# What pages show, and where they lead.
+
+
+def text_of(response: Any) -> str:
+    """The page without its tags."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", response.content.decode())).split())
+
+
+def test_a_groups_page_says_its_rules_as_the_panel_does(as_admin: Client, project: Project) -> None:
+    group = make_group(
+        project,
+        "app",
+        [
+            rule("drop in tcp 8000-8010 from 10.0.0.0/8", "Later", enabled=False),
+            rule("accept out ip to 10.9.0.0/16"),
+            rule("accept in all"),
+        ],
+    )
+
+    page = text_of(as_admin.get(url(SecurityGroup, "change", group.pk)))
+
+    for words in (
+        "Drop inbound TCP to ports 8000–8010 from 10.0.0.0/8 (switched off) – Later",
+        "Accept outbound IP from anywhere to 10.9.0.0/16",
+        "Accept everything inbound",
+    ):
+        assert words in page
+
+
+def test_a_groups_page_tells_how_many_rules_and_vms_it_does_not_show(
+    as_admin: Client, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = make_group(project, "app", ["accept in tcp 22"] * 5)
+    for number in range(4):
+        make_machine(project, f"vm {number}", [group])
+    whole = as_admin.get(url(SecurityGroup, "change", group.pk)).content.decode()
+    monkeypatch.setattr("securitygroups.admin.RULES_SHOWN", 3)
+    monkeypatch.setattr("securitygroups.admin.MACHINES_SHOWN", 3)
+
+    page = as_admin.get(url(SecurityGroup, "change", group.pk)).content.decode()
+
+    assert " more</a>" not in whole
+    assert page.count("Accept inbound TCP") == 3
+    for model, number in ((Rule, 2), (Attachment, 1)):
+        rest = f"{url(model)}?q={group.public_id}"
+        assert f'<a href="{rest}">and {number} more</a>' in page
+        assert as_admin.get(rest).context["cl"].result_count == group.rules.count() - (model is Attachment)
+
+
+def test_each_object_leads_to_its_pages_and_packet_test_in_the_panel(
+    everything: dict[type[Model], Model], as_admin: Client, sign_in: Callable[[User], Client], alice: User
+) -> None:
+    customer = sign_in(alice)
+    expected = {
+        Project: "/p/shop/",
+        SecurityGroup: "/test/",
+        Rule: "/test/",
+        VirtualMachine: "/test/",
+        GroupRevision: "/test/",
+        MachineRevision: "/test/",
+        SupportCase: "/test/",
+        CaseNote: "/test/",
+    }
+    for model, ending in expected.items():
+        page = as_admin.get(url(model, "change", everything[model].pk)).content.decode()
+        links = re.findall(r'<a href="(/p/[^"]+)"', page)
+        assert any(link.endswith(ending) for link in links), model
+        for link in links:
+            assert customer.get(link).status_code == 200, link
+
+
+def test_of_what_was_deleted_no_link_leads_into_the_panel(
+    everything: dict[type[Model], Model], as_admin: Client, machine: VirtualMachine, group: SecurityGroup
+) -> None:
+    operations.delete_machine(machine=machine, actor=None)
+    operations.delete_group(group=group, base=1, actor=None)
+
+    for row in (group.revisions.get(), machine.revisions.get()):
+        assert 'href="/p/' not in as_admin.get(url(type(row), "change", row.pk)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("action", "limit", "words"),
+    [
+        ("export", "EXPORTED", "Up to 2 groups can be exported at once, and these are 3"),
+        ("recheck", "CHECKED", "The rules of up to 2 groups can be checked at once, and these are 3"),
+        ("move_to_project", "MOVED", "Up to 2 VMs can be moved at once, and these are 3"),
+    ],
+)
+def test_an_action_on_more_than_it_takes_is_refused_and_says_how_many_it_takes(
+    as_admin: Client, project: Project, monkeypatch: pytest.MonkeyPatch, action: str, limit: str, words: str
+) -> None:
+    monkeypatch.setattr(f"securitygroups.admin.{limit}", 2)
+    model = VirtualMachine if action == "move_to_project" else SecurityGroup
+    rows = [(make_machine if model is VirtualMachine else make_group)(project) for _ in range(3)]
+    other = make_project(None, "Other")
+    data = {"action": action, "target": other.slug}
+
+    refused = as_admin.post(url(model), data | {"_selected_action": [row.pk for row in rows]}, follow=True)
+    taken = as_admin.post(url(model), data | {"_selected_action": [row.pk for row in rows[:2]]})
+
+    assert said(refused) == [f"{words}: choose fewer. Nothing was done."]
+    assert taken.status_code == (200 if action == "export" else 302)
+    assert other.machines.count() == (2 if action == "move_to_project" else 0)
 
 
 # Who gets in, and bad input.

@@ -41,7 +41,7 @@ ROOMS: dict[str, set[str]] = {
         *("filters", "preview", "forms", "starters", "search", "exposures"),
     },
     "urls": {"views"},
-    "admin": {"firewall", "models", "operations", "forms", "reports", "web"},
+    "admin": {"firewall", "models", "operations", "forms", "reports", "web", "words"},
     "demo": {"models", "operations", "starters"},
     "management": {"firewall", "words", "reports", "nft", "models", "operations", "demo", SITE},
     "migrations": {"fields", "models"},
