@@ -150,11 +150,11 @@ def test_exposure_agrees_with_the_evaluator() -> None:
     random = Random(41)
     public = {4: [address("8.8.8.8"), address("199.7.83.42")], 6: [address("2620:fe::9"), address("3fff:ffff::1")]}
     told = 0
-    for _ in range(150):
+    for _ in range(200):
         rules = random_list(random)
         machine = Machine("m", 0, random.choice(edges(4)), random.choice(edges(6)))
         exposed = internet_exposure([rules], [machine], least=0.0).exposed
-        for _ in range(25):
+        for _ in range(250):
             version, protocol = random.choice((4, 6)), random.choice((6, 6, 17, 47))
             port = random.choice(PORTS) if protocol != 47 else None
             source = random.choice(public[version])
@@ -164,7 +164,7 @@ def test_exposure_agrees_with_the_evaluator() -> None:
             assert len(hits) == (decision.action is Action.ACCEPT)
             assert all(decision.rule in e.rules for e in hits)
             told += len(hits)
-    assert told > 300
+    assert told > 3000
 
 
 def test_shares() -> None:

@@ -77,9 +77,9 @@ def test_findings_hold_near_the_edges(rules: Rules) -> None:
 
 def test_no_packet_of_thousands_is_decided_by_a_dead_rule() -> None:
     """And a packet of a dead rule is taken by one of the rules that it names."""
-    for rules, _, random in pairs_of_lists(31, 120):
+    for rules, _, random in pairs_of_lists(31, 200):
         found = {one.place: one for one in findings(rules).dead}
-        for _ in range(40):
+        for _ in range(250):
             packet = random_packet(random)
             taken = decide(rules, packet).rule
             assert taken not in found
