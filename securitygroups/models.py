@@ -392,6 +392,10 @@ class VirtualMachine(models.Model):
     def addresses(self) -> list[str]:
         return [address for address in (self.ipv4, self.ipv6) if address]
 
+    def own_revisions(self) -> models.QuerySet["MachineRevision"]:
+        """Its revisions in the project that it is in; those from before staff moved it here belong to another customer."""
+        return self.revisions.filter(project=self.project_id)
+
 
 class Attachment(models.Model):
     """A group on a VM; `position` counts from 1 without a gap and orders the effective list."""
@@ -458,8 +462,12 @@ class GroupRevision(Revision):
 
 
 class MachineRevision(Revision):
-    """The ordered groups of a VM after a change; `groups` lists {"id": public id, "name": name at that time}."""
+    """The ordered groups of a VM after a change; `groups` lists {"id": public id, "name": name at that time}.
 
+    `project` is the one that the VM was in: what it had in another one is that customer's business.
+    """
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="+")
     machine = models.ForeignKey(VirtualMachine, models.PROTECT, related_name="revisions")
     groups = models.JSONField()
 

@@ -686,7 +686,7 @@ def test_a_moved_vm_leaves_its_groups_and_is_told_of_in_both_projects(
     operations.move_machine(machine=machine, target=bakery, actor=admin)
 
     moved = VirtualMachine.objects.get(pk=machine.pk)
-    assert (moved.project, attached(moved), moved.revision) == (bakery, [], 2)
+    assert (moved.project, attached(moved), moved.revision) == (bakery, [], 3)
     told = Event.objects.filter(machine=machine, verb="machine.changed")
     assert {(e.project, e.summary, e.by_staff) for e in told} == {
         (old, "Moved web-1 to Bakery.", True), (bakery, "Moved web-1 here from Shop.", True),

@@ -42,6 +42,7 @@ def regrouped(
     names = ", then ".join(group.name for group in after) or "no group: everything is denied"
     summary = f"Groups of {machine.name}: {names}."
     revision = MachineRevision(
+        project=machine.project,
         machine=machine,
         number=machine.revision,
         groups=[{"id": group.public_id, "name": group.name} for group in after],
@@ -219,12 +220,16 @@ def delete_machine(*, machine: VirtualMachine, actor: User | None, by_staff: boo
 
 
 def groups_at(machine: VirtualMachine, number: int) -> list[SecurityGroup] | None:
-    """The VM's groups as revision `number` left them; None where one of them is gone or there is no such revision."""
-    revision = machine.revisions.filter(number=number).first()
+    """The VM's groups as revision `number` left them; None where one of them is gone or there is no such revision.
+
+    A revision from before the VM was moved into its project is none: it is another customer's.
+    """
+    revision = machine.own_revisions().filter(number=number).first()
     if revision is None:
         return None
     ids = [group["id"] for group in revision.groups]
-    found = {group.public_id: group for group in SecurityGroup.objects.live().filter(public_id__in=ids)}
+    live = SecurityGroup.objects.live().filter(project=machine.project_id, public_id__in=ids)
+    found = {group.public_id: group for group in live}
     return [found[public_id] for public_id in ids] if len(found) == len(ids) else None
 
 
@@ -236,7 +241,7 @@ def undo_groups(*, machine: VirtualMachine, number: int, actor: User | None) -> 
         raise Conflict(machine.revision)
     if groups is None:
         raise ValidationError(
-            "One of the groups that the VM had before is gone: choose its groups in Instance settings."
+            "What the VM had before is gone, or another project's: choose its groups in Instance settings."
         )
     attach_groups(machine=machine, groups=groups, base=number, actor=actor, reason=f"Undid revision {number}.")
 
@@ -277,6 +282,8 @@ def move_machine(*, machine: VirtualMachine, target: Project, actor: User | None
     write_attachments(locked, [], actor, f"Moved to {target}.", by_staff=True)
     locked.project = target
     save_checked(locked)
+    # Its first revision there: what it had before stays the old project's.
+    write_attachments(locked, [], actor, "Moved here from another project.", by_staff=True, always=True)
     for project, words in (
         (source, f"Moved {locked.name} to {target}."),
         (target, f"Moved {locked.name} here from {source}."),

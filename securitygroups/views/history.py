@@ -79,5 +79,5 @@ def group_restore(request: HttpRequest, slug: str, group_id: str, number: int) -
 def machine_history(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
     access = enter(request, slug)
     machine = find_machine(access, machine_id)
-    page = numbered(request, machine.revisions.order_by("-number"))
+    page = numbered(request, machine.own_revisions().order_by("-number"))
     return render(request, "securitygroups/machine_history.html", {"machine": machine, "page": page, "tab": "history"})

@@ -118,7 +118,10 @@ def case(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
     lines = _frozen(frozen)
     packet = packet_from_json(frozen.packet)
     decision = decide([line.rule for line in lines], packet)
-    gone = frozen.machine.deleted_at if frozen.machine else frozen.group.deleted_at if frozen.group else None
+    vm = frozen.machine
+    # A VM that was moved to another project since is another customer's: neither its name nor its rules are told.
+    moved = bool(vm and vm.project_id != access.project.pk)
+    gone = moved or bool(vm.deleted_at if vm else frozen.group and frozen.group.deleted_at)
     rows = []
     if not gone:
         rows = (
@@ -135,6 +138,8 @@ def case(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
         "decision": decision,
         "way": list(way(decision, lines)),
         "now": now,
+        "gone": gone,
+        "moved": moved,
         "now_rule": rows[now.rule - 1] if now and now.rule else None,
         "notes": frozen.notes.all(),
         "form": NoteForm(),

@@ -54,11 +54,22 @@ def _lines_at(group: SecurityGroup, moment: datetime) -> list[Line]:
 
 
 def _machine_lines_at(machine: VirtualMachine, moment: datetime) -> list[Line]:
-    """The VM's effective list as it was at a moment: the groups it had then, each with the rules it had then."""
-    revision = MachineRevision.objects.filter(machine=machine, at__lte=moment).order_by("-number").first()
+    """The VM's effective list as it was at a moment: the groups it had then, each with the rules it had then.
+
+    Empty where it was in another project then: what held there is that customer's business.
+    """
+    revision = revision_at(machine, moment)
     ids = [group["id"] for group in revision.groups] if revision else []
-    groups = {group.public_id: group for group in SecurityGroup.objects.filter(public_id__in=ids)}
+    groups = {
+        group.public_id: group for group in SecurityGroup.objects.filter(project=machine.project_id, public_id__in=ids)
+    }
     return [line for public_id in ids for line in _lines_at(groups[public_id], moment)]
+
+
+def revision_at(machine: VirtualMachine, moment: datetime) -> MachineRevision | None:
+    """The VM's groups at a moment; None where it was not there yet, or in another project."""
+    revision = machine.revisions.filter(at__lte=moment).order_by("-number").first()
+    return revision if revision and revision.project_id == machine.project_id else None
 
 
 def _trace(title: str, lines: Sequence[Line], packet: Packet) -> Traced:
@@ -172,7 +183,8 @@ def machine_test(request: HttpRequest, slug: str, machine_id: str) -> HttpRespon
             _trace(f"{direction.label} of {vm.name}", lines(vm), _turned(packet, direction)) for direction, vm in ends
         ]
 
-    context = {"machine": machine, "group": None, "target": machine, "tab": "test"}
+    absent = moment is not None and revision_at(machine, moment) is None
+    context = {"machine": machine, "group": None, "target": machine, "tab": "test", "absent": absent}
     return _answer(request, access, context, trace, machine)
 
 
