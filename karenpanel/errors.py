@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -15,7 +17,17 @@ def page(request: HttpRequest, status: int, **context: Any) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return page(request, 400)
+    return too_large(request) if isinstance(exception, RequestDataTooBig) else page(request, 400)
+
+
+def too_large(request: HttpRequest) -> HttpResponse:
+    # Without request context, which would read the form that is not to be read.
+    context = {
+        "request_id": getattr(request, "request_id", ""),
+        "log_mib": settings.REPLAY_MAX_MB,
+        "document_mib": settings.DOCUMENT_MAX_MB,
+    }
+    return HttpResponse(render_to_string("413.html", context), status=413)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What every request and answer gets. Imports nothing of ours; called by Django through settings.MIDDLEWARE."""
+"""What every request and answer gets. Imports errors; called by Django through settings.MIDDLEWARE."""
 
 import secrets
 from collections.abc import Callable
@@ -8,6 +8,8 @@ from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
+
+from karenpanel import errors
 
 Next = Callable[[HttpRequest], HttpResponse]
 
@@ -27,13 +29,15 @@ def request_id(get_response: Next) -> Next:
 
 
 def bounded_bodies(get_response: Next) -> Next:
-    """Nothing that is longer than the largest upload is read at all: Django would keep it in a file first."""
+    """Nothing is read that is longer than the largest log and the largest form together: Django would keep it in a
+    file first. What is only a log beyond its limit is told by its form, with all that was typed."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal() or int(length[:18]) > (settings.REPLAY_MAX_MB + 1) * 2**20:
-            words = f"This is too much at once: {settings.REPLAY_MAX_MB} MiB is the most. Nothing was changed.\n"
-            return HttpResponse(words, status=413, content_type="text/plain; charset=utf-8")
+        if not length.isdecimal():
+            raise BadRequest("The length of what was sent is not a number.")
+        if int(length[:18]) > settings.REPLAY_MAX_MB * 2**20 + settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return errors.too_large(request)
         return get_response(request)
 
     return middleware

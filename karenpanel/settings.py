@@ -48,13 +48,14 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "karenpanel.middleware.request_id",
-    "karenpanel.middleware.bounded_bodies",
     # Before whatever may refuse a request by itself, so that refusals carry these headers too.
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "karenpanel.middleware.private_pages",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Before whatever may read a form.
+    "karenpanel.middleware.bounded_bodies",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -176,10 +177,13 @@ MAX_RULES_PER_GROUP = env.int("MAX_RULES_PER_GROUP", 1_000)
 MAX_MACHINES_PER_PROJECT = env.int("MAX_MACHINES_PER_PROJECT", 10_000)
 MAX_GROUPS_PER_MACHINE = env.int("MAX_GROUPS_PER_MACHINE", 16)
 PAGE_SIZE = env.int("PAGE_SIZE", 50)
-# A flow log that is replayed inside a request: how large it may be, and how long it is read.
+# A flow log that is replayed inside a request: how many MiB it may have, and how many seconds it is read.
 REPLAY_MAX_MB = env.int("REPLAY_MAX_MB", 20)
 REPLAY_SECONDS = env.float("REPLAY_SECONDS", 10)
-
+# The limit of a list of rules in MiB, as firewall/documents.py has it (a test compares them). Pasted, each end of a line
+# takes another byte, and other fields come along.
+DOCUMENT_MAX_MB = 8
+DATA_UPLOAD_MAX_MEMORY_SIZE = (DOCUMENT_MAX_MB + 2) * 2**20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 

@@ -80,7 +80,7 @@ class ReplayForm(forms.Form):
         label="Or paste it",
         required=False,
         strip=False,
-        max_length=MAX_DOCUMENT_BYTES,
+        # No max_length: a browser would cut off what is pasted beyond it without a word. The document's own limit tells.
         widget=forms.Textarea(attrs={"rows": 5, "class": "mono short", "spellcheck": "false"}),
     )
 
@@ -91,7 +91,7 @@ class ReplayForm(forms.Form):
         self.proposed_name = ""
         self.fields["log"].help_text = (
             f"CSV with a header (direction, protocol, source, destination, port), AWS VPC flow log version 2, or pcap; "
-            f"plain or gzip, up to {settings.REPLAY_MAX_MB} MB."
+            f"plain or gzip, up to {settings.REPLAY_MAX_MB} MiB."
         )
         earlier = group.revisions.filter(number__lt=group.revision).values_list("number", "at", "summary")[:REVISIONS]
         self.fields["revision"].choices = [  # type: ignore[attr-defined]
@@ -102,9 +102,9 @@ class ReplayForm(forms.Form):
     def clean_log(self) -> Any:
         """Refuses what is too large before it is read."""
         log = self.cleaned_data["log"]
-        if (log.size or 0) > settings.REPLAY_MAX_MB * 10**6:
+        if (log.size or 0) > settings.REPLAY_MAX_MB * 2**20:
             raise ValidationError(
-                f"The file has {(log.size or 0) / 10**6:.1f} MB, up to {settings.REPLAY_MAX_MB} MB are replayed here: "
+                f"The file has {(log.size or 0) / 2**20:.1f} MiB, up to {settings.REPLAY_MAX_MB} MiB are replayed here: "
                 "compress it with gzip, send a part of it, or use manage.py replay where the file is."
             )
         return log

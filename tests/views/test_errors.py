@@ -1,7 +1,10 @@
 """Pages of what went wrong, for people with and without an account, and in parts of pages."""
 
+from typing import Any
+
 from django.test import Client
 
+from securitygroups.firewall.documents import MAX_DOCUMENT_BYTES
 from securitygroups.models import Project, SecurityGroup
 from tests.views.pages import HTMX, Page
 
@@ -55,4 +58,25 @@ def test_a_body_beyond_the_largest_upload_is_refused_unread(client: Client) -> N
     response = client.post("/sign-in/", b"", content_type="text/plain", CONTENT_LENGTH=str(10**9))
 
     assert response.status_code == 413
-    assert "20 MiB is the most" in response.content.decode()
+    page = Page(response)
+    assert page.title == "This is too much at once – karenpanel"
+    for words in ("Nothing was changed", "20 MiB", "compress it with gzip", "manage.py replay", "8 MiB", "several groups"):
+        assert words in page.text
+    assert response["X-Request-ID"] in page.text
+
+
+def test_a_form_beyond_what_a_document_may_have_says_so(as_alice: Client, project: Project, settings: Any) -> None:
+    assert settings.DOCUMENT_MAX_MB * 2**20 == MAX_DOCUMENT_BYTES
+    for text, status, words in (
+        ("x" * (MAX_DOCUMENT_BYTES + 1), 422, "larger than 8 MiB"),
+        ("x" * (MAX_DOCUMENT_BYTES + 2**21), 413, "A list of rules may have 8 MiB"),
+    ):
+        response = as_alice.post("/p/shop/groups/import/", {"text": text})
+        assert (response.status_code, words in response.content.decode()) == (status, True)
+    assert not project.groups.exists()
+
+
+def test_a_length_that_is_no_number_is_a_400(client: Client) -> None:
+    response = client.post("/sign-in/", b"", content_type="text/plain", CONTENT_LENGTH="many")
+    assert response.status_code == 400
+    assert "could not be understood" in response.content.decode()

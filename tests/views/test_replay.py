@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
-from securitygroups.firewall.documents import write_group
+from securitygroups.firewall.documents import MAX_DOCUMENT_BYTES, write_group
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
 from securitygroups.views import replay
 from tests.conftest import SignIn
@@ -157,7 +157,27 @@ def test_what_was_typed_survives(as_bob: Client, group: SecurityGroup) -> None:
 def test_too_large_says_how_large_it_may_be(as_bob: Client, group: SecurityGroup, settings: Any) -> None:
     settings.REPLAY_MAX_MB = 1
     page = post(as_bob, group, LOG + b"in,tcp,198.51.100.7,10.0.1.11,443\n" * 40_000, status=422)
-    assert "The file has 1.4 MB, up to 1 MB are replayed here" in page
+    assert "up to 1 MiB." in page
+    assert "The file has 1.3 MiB, up to 1 MiB are replayed here: compress it with gzip" in page
+    # Between a million and 2**20 bytes: a MiB is one everywhere.
+    post(as_bob, group, LOG + b"in,tcp,198.51.100.7,10.0.1.11,443\n" * 30_000)
+
+
+def test_a_log_beyond_its_limit_is_told_by_the_form_up_to_what_the_panel_reads(
+    as_bob: Client, group: SecurityGroup, settings: Any
+) -> None:
+    settings.REPLAY_MAX_MB = 1
+    page = post(as_bob, group, LOG + b"in,tcp,198.51.100.7,10.0.1.11,443\n" * 300_000, status=422, local="10.77.0.0/16")
+    assert "The file has 9.7 MiB" in page
+    assert "10.77.0.0/16" in page
+    refused = as_bob.post(url(group), {"log": SimpleUploadedFile("flows.csv", b"x" * (11 * 2**20))})
+    assert refused.status_code == 413
+    assert "A flow log may have 1 MiB: compress it with gzip" in refused.content.decode()
+
+
+def test_a_proposed_list_beyond_its_limit_says_how_large_it_may_be(as_bob: Client, group: SecurityGroup) -> None:
+    text = PROPOSED + "#" * MAX_DOCUMENT_BYTES
+    assert "The file is larger than 8 MiB." in post(as_bob, group, text=text, status=422)
 
 
 def test_out_of_time_says_how_far_it_came(as_bob: Client, group: SecurityGroup, settings: Any) -> None:
