@@ -29,6 +29,8 @@ from securitygroups.models import Rule as RuleRow
 
 MAX_RULES = 100_000
 """Stored rules that are read for one page: some two seconds. Beyond, a search has to choose VMs."""
+MAX_EFFECTIVE = 400_000
+"""Rules in all different effective lists together: some two seconds of comparing VMs."""
 MAX_OVERVIEW_RULES, MAX_OVERVIEW_MACHINES = 5_000, 500
 """What the overview looks at by the way; a larger project is looked at on its exposure page alone."""
 MAX_MATRIX = 2_000
@@ -41,10 +43,10 @@ Clock = Callable[[], float]
 
 
 class TooLarge(Exception):
-    """The VMs asked about have more rules than are read at once."""
+    """The VMs asked about have more rules, stored or effective, than are looked at at once."""
 
     def __init__(self, rules: int) -> None:
-        super().__init__(f"{rules} rules are more than {MAX_RULES}")
+        super().__init__(f"{rules} rules are too many")
         self.rules = rules
 
 
@@ -157,6 +159,9 @@ def load(rows: QuerySet[VirtualMachine], limit: int | None = None, most_rules: i
         rules[group_id].append(_rule(uid, fields))
     named = SecurityGroup.objects.filter(pk__in=used).values_list("pk", "public_id", "name")
     groups = {pk: _Group(public_id, name, tuple(rules[pk])) for pk, public_id, name in named}
+    effective = sum(len(rules[pk]) for pks in {tuple(pks) for pks in order.values()} for pk in pks)
+    if effective > MAX_EFFECTIVE:
+        raise TooLarge(effective)
     return Landscape(machines, {pk: tuple(pks) for pk, pks in order.items()}, groups)
 
 
@@ -231,22 +236,13 @@ def _who(shares: tuple[tuple[int, float], ...]) -> str:
 
 
 def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic) -> Internet:
-    """What the internet reaches on these VMs; no new list is begun once the seconds have passed."""
-    members: dict[int, list[analysis.Machine]] = {}
-    for machine in land.values:
-        members.setdefault(machine.sequence, []).append(machine)
+    """What the internet reaches on these VMs; nothing new is begun once the seconds have passed."""
+    end = clock() + seconds
+    found = analysis.internet_exposure(land.lists, land.values, late=lambda: clock() > end)
     same: dict[tuple[Product, tuple[tuple[int, float], ...], tuple[Through, ...]], list[Exposed]] = {}
-    unsettled: list[int] = []
-    unseen, end = 0, clock() + seconds
-    for sequence, its in members.items():
-        if clock() > end:
-            unseen += len(its)
-            continue
-        found = analysis.internet_exposure(land.lists, its)
-        unsettled += [int(key) for key in found.too_fine]
-        for one in found.exposed:
-            through = tuple(land.through(sequence, place) for place in one.rules)
-            same.setdefault((one.product, one.shares, through), []).append(one)
+    for one in found.exposed:
+        through = tuple(land.through(one.sequence, place) for place in one.rules)
+        same.setdefault((one.product, one.shares, through), []).append(one)
     openings, loud = [], set()
     for (product, shares, through), ones in same.items():
         keys = sorted(int(key) for one in ones for key in one.machines)
@@ -274,8 +270,8 @@ def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic
         open=len({vm.pk for one in openings for vm in one.machines}),
         loud=len(loud),
         without_address=tuple(land.without_address),
-        unsettled=tuple(land.machines[key] for key in unsettled),
-        unseen=unseen,
+        unsettled=tuple(land.machines[int(key)] for key in found.too_fine),
+        unseen=len(found.unseen),
     )
 
 

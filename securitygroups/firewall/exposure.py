@@ -7,7 +7,7 @@ The verdicts are those for the packet that opens a connection; replies of an acc
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,10 +88,13 @@ class Exposed:
 
 @dataclass(frozen=True, slots=True)
 class Exposures:
-    """What the internet reaches in a project. `too_fine` are keys of machines of which not all could be looked at."""
+    """What the internet reaches in a project. `too_fine` are keys of machines of which not all could be looked at,
+    `unseen` those that time did not suffice for.
+    """
 
     exposed: tuple[Exposed, ...]
     too_fine: tuple[int | str, ...] = ()
+    unseen: tuple[int | str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,27 +135,40 @@ def share(ranges: Iterable[AddressRange], version: int) -> float:
     return 1.0 if public == total else min(public / total, 1 - 2**-40)
 
 
-def internet_exposure(sequences: Sequence[RuleList], machines: Sequence[Machine], least: float = LARGE) -> Exposures:
+def internet_exposure(
+    sequences: Sequence[RuleList],
+    machines: Sequence[Machine],
+    least: float = LARGE,
+    late: Callable[[], bool] = lambda: False,
+) -> Exposures:
     """What all of the internet, or at least the part `least` of it, reaches on which machines, and through which rules.
 
-    Machines of one sequence that no destination of its rules tells apart are looked at once.
+    Machines of one sequence that no destination of its rules tells apart are looked at once. Once `late` says so, no
+    further ones are begun.
     """
     members: dict[int, list[Machine]] = {}
     for machine in machines:
         members.setdefault(machine.sequence, []).append(machine)
     found: list[Exposed] = []
     too_fine: list[int | str] = []
+    unseen: list[int | str] = []
     for sequence, its in sorted(members.items()):
+        if late():
+            unseen += [machine.key for machine in its]
+            continue
         layers = {kind: layer for kind, layer in boxes(sequences[sequence]).items() if kind.direction is Direction.IN}
         accepting = {p for p, rule in enumerate(sequences[sequence], 1) if rule.action is Action.ACCEPT}
         for alike in _alike(layers, its):
             keys = tuple(machine.key for machine in alike)
+            if late():
+                unseen += keys
+                continue
             one = _exposed(layers, accepting, alike[0], least)
             if one is None:
                 too_fine += keys
             else:
                 found += [replace(e, sequence=sequence, machines=keys) for e in one]
-    return Exposures(tuple(found), tuple(too_fine))
+    return Exposures(tuple(found), tuple(too_fine), tuple(unseen))
 
 
 def _alike(layers: dict[TrafficClass, Layer], machines: Sequence[Machine]) -> list[list[Machine]]:
@@ -184,11 +200,12 @@ def _exposed(
 ) -> list[Exposed] | None:
     """What one machine accepts from so much of the internet; None where its rules are too fine."""
     items: list[tuple[Product, Exposed]] = []
+    budget = Budget()
     for kind, layer in layers.items():
         address = None if kind.version is None else machine.address(kind.version)
         if kind.version is None or address is None:
             continue
-        by_port = _by_port(kind, layer, accepting, address)
+        by_port = _by_port(kind, layer, accepting, address, budget)
         if by_port is None:
             return None
         everywhere = (0, (1 << BITS[kind.version]) - 1)
@@ -213,13 +230,13 @@ _Sources = tuple[list[tuple[int, int]], set[int]]
 
 
 def _by_port(
-    kind: TrafficClass, layer: Layer, accepting: set[int], address: int
+    kind: TrafficClass, layer: Layer, accepting: set[int], address: int, budget: Budget
 ) -> list[tuple[list[tuple[int, int]], _Sources]] | None:
     """Ports with the sources that are accepted there and the accepting rules; ports with equal sources together."""
     low, high = kind.whole[0], kind.whole[1]
     accepted: list[tuple[list[tuple[int, int]], list[tuple[int, int]], set[int]]] = []
     clip: Box = (low, high, address, address, *kind.whole[4:])
-    for piece in pieces(kind, [layer], Budget(), clip=clip):
+    for piece in pieces(kind, [layer], budget, clip=clip):
         if piece.left_out:
             return None
         places = [0, *piece.layers[0][0].tolist()]

@@ -10,7 +10,7 @@ from securitygroups.firewall.decide import decide
 from securitygroups.firewall.exposure import PUBLIC, Machine, internet_exposure, matrix, share, who_can_reach
 from securitygroups.firewall.products import AddressRange, is_whole
 from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.values import Packet, Rule, parse_address
+from securitygroups.firewall.values import Packet, Rule, parse_address, parse_network
 from tests.firewall.strategies import PORTS, crossing_strips, edges, random_list, rule
 
 Rules = tuple[Rule, ...]
@@ -176,3 +176,14 @@ def test_shares() -> None:
     assert share([AddressRange(4, 1, (1 << 32) - 1)], 4) == 1
     all_but_one = [AddressRange(4, 0, address("8.8.8.7")), AddressRange(4, address("8.8.8.9"), (1 << 32) - 1)]
     assert 0.99 < share(all_but_one, 4) < 1
+
+
+def test_time_is_asked_for_between_vms_of_one_list_too() -> None:
+    """Destinations that tell many VMs apart make many questions of one list."""
+    blocked = (rule("drop in ip 8.8.8.8", destination=parse_network(f"10.0.0.{at}")) for at in range(9))
+    rules = (*blocked, rule("accept in tcp - 22"))
+    machines = [Machine(at, 0, address(f"10.0.0.{at}")) for at in range(9)]
+    answers = iter([False] * 4 + [True] * 20)
+    found = internet_exposure([rules], machines, late=lambda: next(answers))
+    assert len(found.unseen) == 9 - 3
+    assert {key for one in found.exposed for key in one.machines} == {0, 1, 2}
