@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -20,7 +21,7 @@ from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.forms import BulkForm
 from securitygroups.models import Rule as RuleRow
 from securitygroups.models import SecurityGroup
-from securitygroups.views.changes import Edit, change_rules
+from securitygroups.views.changes import REFUSALS, Edit, change_rules, preview_part, preview_waits
 from securitygroups.views.rulepage import rows_of
 from securitygroups.web import FORM_INVALID, answer, numbered, resend
 
@@ -70,29 +71,44 @@ def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     if not uids:
         messages.error(request, "Nothing was changed: tick the rules first.")
         return redirect(group)
-    form = BulkForm(request.POST, group=group)
-    if "do" not in request.POST or not form.is_valid():
-        if "do" not in request.POST:
-            form = BulkForm(group=group)
-        context = {"group": group, "form": form, "chosen": chosen, "uids": sorted(uids), "all": "all" in request.POST}
-        status = FORM_INVALID if "do" in request.POST else 200
-        return render(request, "securitygroups/bulk.html", context, status=status)
-    if form.cleaned_data["do"] == "copy":
-        return _copy(request, access, form.cleaned_data["target"], [row.as_value() for row in chosen], group)
-    return change_rules(request, access, group, _edit(form, uids))
+    sent = "do" in request.POST or "preview" in request.POST
+    form = BulkForm(request.POST if sent else None, group=group)
+    context = {
+        "group": group,
+        "form": form,
+        "chosen": chosen,
+        "uids": sorted(uids),
+        "reason": request.POST.get("reason", ""),
+    }
+    if "preview" in request.POST and not form.is_valid():
+        return preview_waits(request, group)
+    if form.is_valid():
+        if form.cleaned_data["do"] == "copy":
+            into, edit, words = _copy(request, access, form.cleaned_data["target"], chosen, group)
+        else:
+            into, edit, words = group, _edit(form, uids), ""
+        if "preview" in request.POST:
+            return preview_part(request, into, edit)
+        try:
+            return change_rules(request, access, into, edit, words)
+        except ValidationError as refusal:
+            # At the field that it comes from: the source that was typed, the group that the copies do not fit into.
+            name = {"source": "source", "copy": "target"}.get(form.cleaned_data["do"])
+            form.add_error(name, refusal.messages[:REFUSALS])
+    return render(request, "securitygroups/bulk.html", context, status=FORM_INVALID if sent else 200)
 
 
 def _copy(
-    request: HttpRequest, access: Access, target: SecurityGroup, chosen: list[Rule], source: SecurityGroup
-) -> HttpResponse:
+    request: HttpRequest, access: Access, target: SecurityGroup, chosen: list[RuleRow], source: SecurityGroup
+) -> tuple[SecurityGroup, Edit, str]:
     """Copies of the chosen rules at the end of another group, which asks with a preview of its own."""
-    copies = [replace(rule, uid="") for rule in chosen]
+    copies = [replace(row.as_value(), uid="") for row in chosen]
     target.project = access.project
     if request.POST.get("base_of") != target.public_id:
         # The page was made from the source group's revision; the target's newest is what the copy goes on top of.
         resend(request, base=str(target.revision), base_of=target.public_id)
     words = f"{len(copies)} rule{'s were' if len(copies) > 1 else ' was'} copied from {source.name}."
-    return change_rules(request, access, target, lambda rules: (*rules, *copies), words)
+    return target, lambda rules: (*rules, *copies), words
 
 
 @require_safe

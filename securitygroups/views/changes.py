@@ -29,6 +29,8 @@ from securitygroups.views.rulepage import group_context, rows_of
 from securitygroups.web import CONFLICT, RULES_A_PAGE, address_of, into_dialog, number_in
 
 Edit = Callable[[RuleList], RuleList]
+REFUSALS = 5
+"""So many reasons why a list cannot be stored are told at once."""
 # What the question page puts into its form itself.
 _OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "seen", "sure", "onto", "preview"})
 
@@ -86,19 +88,28 @@ def change_rules(
     """Commit an edit, after a question where it changes what passes and that has not been looked at yet.
 
     `done` is the message afterwards (the change in words where empty), `at` the identity of the rule to come back to.
+    Raises ValidationError where the new list cannot be stored, for the caller's form to show beside what was typed.
     """
     try:
         proposal = propose(request, group, edit)
     except (Stale, lists.NoSuchPlace) as stale:
         return conflict(request, access, group, stale if isinstance(stale, Stale) else None)
-    except ValidationError as refusal:
-        return _refused(request, group, refusal)
     if request.POST.get("sure") != proposal.token:
         preview = preview_rules(group, proposal.old, proposal.new, address=address_of(request))
         seen = request.POST.get("seen") == proposal.token
         if preview.alarms or proposal.notes or (preview.changes_traffic and not seen):
             return question(request, group, proposal, preview)
     return _commit(request, access, group, proposal, done, at)
+
+
+def change_or_tell(
+    request: HttpRequest, access: Access, group: SecurityGroup, edit: Edit, done: str = "", *, at: str = ""
+) -> HttpResponse:
+    """change_rules for a click, which has no form that a refusal could stand in: it is a message."""
+    try:
+        return change_rules(request, access, group, edit, done, at=at)
+    except ValidationError as refusal:
+        return _refused(request, group, refusal)
 
 
 def _commit(
@@ -145,7 +156,7 @@ def _hidden(request: HttpRequest) -> list[tuple[str, str]]:
 
 
 def _refused(request: HttpRequest, group: SecurityGroup, refusal: ValidationError) -> HttpResponse:
-    for message in refusal.messages[:5]:
+    for message in refusal.messages[:REFUSALS]:
         messages.error(request, message)
     return redirect(group)
 
@@ -176,19 +187,26 @@ def question(request: HttpRequest, group: SecurityGroup, proposal: Proposal, pre
     return into_dialog(request, render(request, "securitygroups/question.html", context))
 
 
-def preview_part(request: HttpRequest, group: SecurityGroup, edit: Edit) -> HttpResponse:
-    """The preview below a form that is being filled in."""
-    context: dict[str, Any] = {"group": group}
+def preview_part(request: HttpRequest, group: SecurityGroup, edit: Edit, *, counts: bool = True) -> HttpResponse:
+    """The preview below a form that is being filled in. Where it `counts`, what it showed is not asked about again."""
     try:
         proposal = propose(request, group, edit)
     except (Stale, lists.NoSuchPlace):
-        context["stale"] = True
+        return render(request, "securitygroups/_form_preview.html", {"group": group, "stale": True})
     except ValidationError as refusal:
-        context["refusal"] = refusal.messages[0]
-    else:
-        context["preview"] = preview_rules(group, proposal.old, proposal.new, address=address_of(request))
-        context["token"] = proposal.token
+        return preview_waits(request, group, refusal.messages[0])
+    preview = preview_rules(group, proposal.old, proposal.new, address=address_of(request))
+    return preview_shown(request, group, preview, proposal.token if counts else "")
+
+
+def preview_shown(request: HttpRequest, group: SecurityGroup | None, preview: Preview, token: str = "") -> HttpResponse:
+    context = {"group": group, "preview": preview, "token": token}
     return render(request, "securitygroups/_form_preview.html", context)
+
+
+def preview_waits(request: HttpRequest, group: SecurityGroup | None, refusal: str = "") -> HttpResponse:
+    """The place of the preview while what is filled in makes no list yet."""
+    return render(request, "securitygroups/_form_preview.html", {"group": group, "refusal": refusal})
 
 
 def conflict(request: HttpRequest, access: Access, group: SecurityGroup, stale: Stale | None = None) -> HttpResponse:

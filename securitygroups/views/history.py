@@ -13,7 +13,7 @@ from securitygroups.firewall.changes import list_change
 from securitygroups.firewall.values import Rule
 from securitygroups.models import GroupRevision, SecurityGroup
 from securitygroups.preview import preview_lists
-from securitygroups.views.changes import ask, change_rules
+from securitygroups.views.changes import ask, change_or_tell
 from securitygroups.web import numbered, page_or_form
 
 
@@ -71,7 +71,7 @@ def group_restore(request: HttpRequest, slug: str, group_id: str, number: int) -
     group = find_group(access, group_id)
     rules = _rules(group, number)
     if request.method == "POST":
-        return change_rules(request, access, group, lambda _: rules, f"Restored the rules of revision {number}.")
+        return change_or_tell(request, access, group, lambda _: rules, f"Restored the rules of revision {number}.")
     return ask(request, group, lambda _: rules)
 
 

@@ -7,23 +7,25 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from securitygroups import operations, words
-from securitygroups.access import enter, find_group
+from securitygroups.access import Access, enter, find_group
 from securitygroups.firewall.changes import recognised
 from securitygroups.firewall.documents import MAX_DOCUMENT_BYTES, BadDocument, write_group
 from securitygroups.firewall.tables import read_any, write_csv
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import ImportForm
 from securitygroups.models import SecurityGroup, values
-from securitygroups.preview import preview_lists
-from securitygroups.views.changes import change_rules
+from securitygroups.preview import Preview, preview_rules
+from securitygroups.views.changes import REFUSALS, change_rules, preview_part, preview_shown, preview_waits
 from securitygroups.views.rulepage import rows_of
-from securitygroups.web import FORM_INVALID, page_or_form, resend, take_refusal
+from securitygroups.web import FORM_INVALID, address_of, number_in, page_or_form, resend, take_refusal
 
+LONGEST_TEXT = 100_000
+"""Bytes of a refused file that come back as text, to be mended in the form."""
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "txt": "text/plain; charset=utf-8"}
 
 
@@ -75,31 +77,66 @@ def group_import_new(request: HttpRequest, slug: str) -> HttpResponse:
     return _import(request, slug, None)
 
 
+def _with_text(data: QueryDict, document: bytes) -> QueryDict:
+    """What was sent, an upload as text: a browser forgets the chosen file when its form comes back."""
+    if not document or len(document) > LONGEST_TEXT:
+        return data
+    data = data.copy()
+    data["text"] = document.decode(errors="replace")
+    return data
+
+
+def _let_through(request: HttpRequest, access: Access, rules: RuleList) -> Preview:
+    """What the rules of a group that is not there yet, and so on no VM, would let through; with the alarms."""
+    return preview_rules(SecurityGroup(pk=0, project=access.project), (), rules, address=address_of(request))
+
+
+def _peek(request: HttpRequest, access: Access, group: SecurityGroup | None) -> HttpResponse:
+    """The preview below the form while a document is pasted. It is never a yes: the next page shows the rules too."""
+    sent = _document(request)
+    try:
+        rules = read_any(sent).rules
+        if group is None:
+            operations.check_rules(access.project, rules)
+            return preview_shown(request, group, _let_through(request, access, rules))
+        return preview_part(request, group, lambda now: recognised(now, rules), counts=False)
+    except BadDocument as error:
+        return preview_waits(request, group, str(error.faults[0]) if sent.strip() else "")
+    except ValidationError as refusal:
+        return preview_waits(request, group, refusal.messages[0])
+
+
 def _import(request: HttpRequest, slug: str, group: SecurityGroup | None) -> HttpResponse:
     access = enter(request, slug, write=True)
-    form = ImportForm(request.POST if request.method == "POST" else None, new=group is None)
-    context: dict[str, Any] = {"form": form, "group": group, "quota": access.project.rule_quota}
-    if request.method != "POST":
+    posted = request.method == "POST"
+    if posted and "preview" in request.POST:
+        return _peek(request, access, group)
+    sent = _document(request)
+    form = ImportForm(_with_text(request.POST, sent) if posted else None, new=group is None)
+    context: dict[str, Any] = {"form": form, "group": group, "reason": request.POST.get("reason", "")}
+    if group is not None:
+        context["base"] = number_in(request, "base") if posted else group.revision
+    if not posted:
         return render(request, "securitygroups/import.html", context)
     try:
-        document = read_any(_document(request))
+        document = read_any(sent)
+        if group is not None:
+            # The question page sends the document along as text, so that what was looked at is what is committed.
+            resend(request, text=write_group(document.name or group.name, "", document.rules))
+            words = f"Imported {len(document.rules)} rules."
+            return change_rules(request, access, group, lambda rules: recognised(rules, document.rules), words)
         operations.check_rules(access.project, document.rules)
     except BadDocument as error:
         context |= {"faults": error.faults, "fault_count": error.total}
         return render(request, "securitygroups/import.html", context, status=FORM_INVALID)
     except ValidationError as refusal:
         form.is_valid()
-        take_refusal(form, refusal)
+        form.add_error(None, refusal.messages[:REFUSALS])
         return render(request, "securitygroups/import.html", context, status=FORM_INVALID)
-    if group is not None:
-        # The question page sends the document along as text, so that what was looked at is what is committed.
-        resend(request, text=write_group(document.name or group.name, "", document.rules))
-        words = f"Imported {len(document.rules)} rules."
-        return change_rules(request, access, group, lambda rules: recognised(rules, document.rules), words)
     if form.is_valid():
         # The second time the name stands in its field: empty, it was taken out.
         name = form.cleaned_data["name"] or ("" if "sure" in request.POST else document.name)
-        context |= {"document": document, "name": name, "preview": preview_lists((), document.rules)}
+        context |= {"document": document, "name": name, "preview": _let_through(request, access, document.rules)}
         if "sure" not in request.POST:
             context["text"] = write_group(name or "imported", document.description, document.rules)
             return render(request, "securitygroups/import.html", context)

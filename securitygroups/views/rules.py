@@ -19,14 +19,16 @@ from securitygroups.firewall import lists
 from securitygroups.firewall.findings import fixes, mended
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, preset_values, take_suggestion
-from securitygroups.models import Rule, SecurityGroup
+from securitygroups.models import GroupRevision, Rule, SecurityGroup
 from securitygroups.preview import FIX_NAMES
 from securitygroups.views.changes import (
     Edit,
     ask,
+    change_or_tell,
     change_rules,
     conflict,
     preview_part,
+    preview_waits,
 )
 from securitygroups.views.rulepage import group_context, rows_of
 from securitygroups.web import FORM_INVALID, address_of, answer, into_dialog, number_in, page_or_form, take_refusal
@@ -54,7 +56,7 @@ def rule_change(request: HttpRequest, slug: str, group_id: str, do: str, uid: st
         return conflict(request, access, group)
     if do in ("on", "off"):
         words = f"Rule {place} is {do} now."
-        return change_rules(
+        return change_or_tell(
             request,
             access,
             group,
@@ -68,7 +70,7 @@ def rule_change(request: HttpRequest, slug: str, group_id: str, do: str, uid: st
         now = lists.place_of(rules, uid)
         return lists.move(rules, [now], min(max(now + step, 1), len(rules)))
 
-    return change_rules(
+    return change_or_tell(
         request, access, group, shift, f"Rule {place} moved to {min(max(place + step, 1), last)} of {last}.", at=uid
     )
 
@@ -86,10 +88,25 @@ def rule_move(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
     if request.method == "POST" and form.is_valid():
         to = form.cleaned_data["position"]
         words = f"Rule {place} moved to {to} of {len(rows)}."
-        return change_rules(
-            request, access, group, lambda rules: lists.move(rules, [lists.place_of(rules, uid)], to), words, at=uid
-        )
-    context = {"form": form, "group": group, "rule": rows[place - 1], "total": len(rows)}
+
+        def edit(rules: RuleList) -> RuleList:
+            return lists.move(rules, [lists.place_of(rules, uid)], to)
+
+        if "preview" in request.POST:
+            return preview_part(request, group, edit)
+        try:
+            return change_rules(request, access, group, edit, words, at=uid)
+        except ValidationError as refusal:
+            take_refusal(form, refusal)
+    if "preview" in request.POST:
+        return preview_waits(request, group)
+    context = {
+        "form": form,
+        "group": group,
+        "rule": rows[place - 1],
+        "total": len(rows),
+        "reason": request.POST.get("reason", ""),
+    }
     status = FORM_INVALID if request.method == "POST" else 200
     return into_dialog(request, render(request, "securitygroups/rule_move.html", context, status=status))
 
@@ -99,6 +116,20 @@ def _gone(request: HttpRequest, access: Access, group: SecurityGroup) -> HttpRes
     if request.method == "POST":
         return conflict(request, access, group)
     raise Http404
+
+
+def _removed(request: HttpRequest, group: SecurityGroup, uid: str) -> Rule | None:
+    """A rule that somebody removed while it was being edited, as it was then, so that what was typed is not lost."""
+    if request.method != "POST":
+        return None
+    try:
+        base = operations.rules_at(group, number_in(request, "base"))
+        place = lists.place_of(base, uid)
+    except (GroupRevision.DoesNotExist, lists.NoSuchPlace):
+        return None
+    row = Rule(group=group, uid=uid, position=place)
+    row.set_value(base[place - 1])
+    return row
 
 
 @require_POST
@@ -143,7 +174,7 @@ def rule_add(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
 def rule_edit(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpResponse:
     access = enter(request, slug, write=True)
     group = find_group(access, group_id)
-    row = next((row for row in rows_of(group) if row.uid == uid), None)
+    row = next((row for row in rows_of(group) if row.uid == uid), None) or _removed(request, group, uid)
     if row is None:
         return _gone(request, access, group)
 
@@ -182,10 +213,9 @@ def _rule_form(
         if "preview" in request.POST:
             if form.is_valid():
                 return preview_part(request, group, edit(form))
-            return render(request, "securitygroups/_form_preview.html", {"group": group, "unfinished": True})
+            return preview_waits(request, group)
         if form.is_valid():
             try:
-                operations.check_rules(group.project, [form.as_value()])
                 return change_rules(
                     request, access, group, edit(form), at=context["rule"].uid if context["rule"] else ""
                 )
@@ -234,7 +264,7 @@ def rule_delete(request: HttpRequest, slug: str, group_id: str, uid: str) -> Htt
         return lists.remove(rules, [lists.place_of(rules, uid)])
 
     if request.method == "POST":
-        return change_rules(request, access, group, edit, f"Rule {place} was deleted.")
+        return change_or_tell(request, access, group, edit, f"Rule {place} was deleted.")
     return ask(request, group, edit)
 
 
@@ -252,7 +282,7 @@ def rule_fix(request: HttpRequest, slug: str, group_id: str, uid: str, mend: str
         return mended(rules, offers[0])
 
     if request.method == "POST":
-        return change_rules(request, access, group, edit)
+        return change_or_tell(request, access, group, edit)
     try:
         return ask(request, group, edit)
     except lists.NoSuchPlace as error:

@@ -9,7 +9,7 @@ from securitygroups import operations
 from securitygroups.firewall import lists
 from securitygroups.models import Project, SecurityGroup, User, values
 from tests.factories import make_group, make_machine, ports, rule
-from tests.views.pages import Page, messages, part_and_page, say_yes
+from tests.views.pages import HTMX, Page, messages, part_and_page, say_yes
 
 
 @pytest.fixture
@@ -98,8 +98,13 @@ def test_setting_the_source_passes_over_rules_that_have_none(as_alice: Client, m
 
 
 def test_a_source_that_one_of_them_cannot_have_changes_none(as_alice: Client, mixed: SecurityGroup) -> None:
-    assert send(as_alice, mixed, [1, 4], do="source", source="2001:db8::/32").status_code == 302
-    assert "Rule 4:" in messages(as_alice)
+    response = send(as_alice, mixed, [1, 4], do="source", source="2001:db8::/32", reason="Ticket 9")
+    page = Page(response)
+    assert response.status_code == 422
+    assert "Rule 4:" in page.errors["source"]
+    fields = page.form_with("position").fields
+    assert (fields["rule"], fields["do"]) == (sorted(uids(mixed, 1, 4)), ["source"]), "still chosen"
+    assert (fields["source"], fields["reason"]) == (["2001:db8::/32"], ["Ticket 9"]), "still typed"
     assert revision(mixed) == 1
 
 
@@ -232,8 +237,48 @@ def test_copies_that_do_not_fit_are_refused(
 ) -> None:
     project.max_rules = 5
     operations.update_project(project=project, actor=None)
-    assert send(as_alice, mixed, [1, 2, 3, 4, 5], do="copy", target=target.public_id).status_code == 302
-    assert "can have 5 rules, this would be 6" in messages(as_alice)
+    response = send(as_alice, mixed, [1, 2, 3, 4, 5], do="copy", target=target.public_id)
+    page = Page(response)
+    assert response.status_code == 422
+    assert "can have 5 rules, this would be 6" in page.errors["target"]
+    assert page.form_with("position").fields["target"] == [target.public_id]
+    assert revision(target) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "as soon as the form is filled in"),
+        ({"do": "move"}, "as soon as the form is filled in"),
+        ({"do": "delete"}, "Newly denied: inbound TCP 1"),
+        ({"do": "off"}, "Newly denied: inbound TCP 1"),
+        ({"do": "source", "source": "10.0.0.0/8"}, "Newly denied: inbound TCP 1"),
+        ({"do": "on"}, "No traffic changes"),
+    ],
+)
+def test_what_it_changes_is_shown_while_it_is_filled_in(
+    fields: dict[str, str], words: str, as_alice: Client, mixed: SecurityGroup
+) -> None:
+    response = as_alice.post(bulk(mixed), {"base": 1, "rule": uids(mixed, 1), "preview": "1"} | fields, headers=HTMX)
+    page = Page(response)
+    assert (response.status_code, page.ids) == (200, ["preview"])
+    assert words in page.text
+    assert revision(mixed) == 1
+
+
+def test_what_was_shown_is_not_asked_about_again_and_keeps_its_reason(as_alice: Client, mixed: SecurityGroup) -> None:
+    data: dict[str, Any] = {"base": 1, "rule": uids(mixed, 1), "do": "delete", "reason": "Ticket 9"}
+    shown = as_alice.post(bulk(mixed), data | {"preview": "1"}, headers=HTMX).content.decode()
+    seen = shown.split('name="seen" value="')[1].split('"')[0]
+    assert as_alice.post(bulk(mixed), data | {"seen": seen}).status_code == 302
+    assert (revision(mixed), mixed.revisions.latest("number").reason) == (2, "Ticket 9")
+
+
+def test_copies_are_previewed_in_the_group_that_they_go_to(
+    as_alice: Client, mixed: SecurityGroup, target: SecurityGroup
+) -> None:
+    data = {"base": 1, "rule": uids(mixed, 1), "do": "copy", "target": target.public_id, "preview": "1"}
+    assert "Newly allowed: inbound TCP 1" in Page(as_alice.post(bulk(mixed), data, headers=HTMX)).text
     assert revision(target) == 1
 
 

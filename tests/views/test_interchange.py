@@ -14,7 +14,7 @@ from securitygroups.firewall.tables import write_csv
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, SecurityGroup, values
 from tests.factories import make_group, make_machine, ports, rule
-from tests.views.pages import Page, messages, say_yes
+from tests.views.pages import HTMX, Page, messages, say_yes
 
 NASTY = [
     rule("accept in tcp 22 from 203.0.113.0/24", '=HYPERLINK("http://x","y")'),
@@ -240,7 +240,9 @@ def test_more_rules_than_the_quota_are_refused(
         sent: dict[str, Any] = {"file": upload(text.encode())} if as_file else {"text": text}
         response = as_erin.post(address, sent | {"name": "much", "base": 1})
         assert response.status_code == 422
-        assert "A group of this project can have 1000 rules, this would be 1001" in Page(response).text
+        page = Page(response)
+        assert "A group of this project can have 1000 rules, this would be 1001" in page.text
+        assert page.form_with("file").fields["text"][0].split() == text.split(), "to be mended here"
     assert (project.groups.count(), revision(nasty)) == (1, 1)
 
 
@@ -256,6 +258,31 @@ def test_a_file_over_the_limit_is_refused_in_words(as_erin: Client, project: Pro
     response = as_erin.post(new(project), {"file": upload(b" " * (8 * 2**20 + 1)), "name": "much"})
     assert response.status_code == 422
     assert "larger than 8 MiB" in Page(response).text
+
+
+def test_a_management_port_that_a_file_opens_is_asked_about_in_red(as_erin: Client, project: Project) -> None:
+    page = Page(as_erin.post(new(project), {"text": write_csv([rule("accept in tcp 22")]), "name": "door"}))
+    assert "This opens SSH (TCP 22) to every address on the internet." in page.text
+    assert "Import it all the same" in page.text
+    assert page.form_with("sure").send(as_erin).status_code == 302
+
+
+def test_a_document_is_previewed_while_it_is_pasted(as_erin: Client, nasty: SecurityGroup, project: Project) -> None:
+    def peek(address: str, text: str) -> str:
+        response = as_erin.post(address, {"text": text, "base": "1", "preview": "1"}, headers=HTMX)
+        page = Page(response)
+        assert (response.status_code, page.ids) == (200, ["preview"])
+        assert 'name="seen"' not in response.content.decode(), "the rules themselves come on the next page"
+        return page.text
+
+    ssh = write_csv([rule("accept in tcp 22")])
+    for address in (new(project), over(nasty)):
+        assert "as soon as the form is filled in" in peek(address, " ")
+        assert "line 1" in peek(address, "nonsense")
+        assert "This opens SSH" in peek(address, ssh)
+        assert "can have 1000 rules" in peek(address, write_csv(ports(*range(1, 1002))))
+    assert "No traffic changes" in peek(over(nasty), export(as_erin, nasty, "csv").content.decode("utf-8-sig"))
+    assert (project.groups.count(), revision(nasty)) == (1, 1)
 
 
 # ── Import over a group ───────────────────────────────────────────────────────

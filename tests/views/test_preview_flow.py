@@ -179,9 +179,74 @@ def test_a_preview_of_what_cannot_be_stored_says_why(as_alice: Client, four: Sec
     part = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1"), headers=HTMX))
     assert "A group of this project can have 4 rules" in part.text
     part = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1", port_start="x"), headers=HTMX))
-    assert "as soon as the fields make a rule" in part.text
+    assert "as soon as the form is filled in" in part.text
     part = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1") | {"base": "7"}, headers=HTMX))
     assert "changed by somebody else in the meantime" in part.text
+
+
+def test_what_the_quota_refuses_stays_in_the_form(as_alice: Client, four: SecurityGroup, project: Project) -> None:
+    project.max_rules = 4
+    operations.update_project(project=project, actor=None)
+    response = as_alice.post(url(four, "rules/new/"), add_nine(four, description="Metrics", reason="Ticket 8"))
+    page = Page(response)
+    assert response.status_code == 422
+    assert "There is a problem A group of this project can have 4 rules, this would be 5" in page.text
+    fields = page.form_with("port_start").fields
+    assert [fields[name] for name in ("port_start", "description", "reason", "place")] == [
+        ["9"],
+        ["Metrics"],
+        ["Ticket 8"],
+        ["1"],
+    ]
+    assert revision(four) == 1
+
+
+def test_an_edit_of_what_somebody_removed_is_kept_and_can_come_back(
+    as_alice: Client, four: SecurityGroup, erin: User
+) -> None:
+    """Nobody's typing is lost, whatever happened to the rule."""
+    edit = url(four, f"rules/{uid(four, 2)}/")
+    form = Page(as_alice.get(edit)).form_with("port_start")
+    erin_makes(four, erin, lambda rules: lists.remove(rules, [2]))
+
+    bad = form.send(as_alice, port_start="80", port_end="70", description="Typed")
+    assert bad.status_code == 422, "a mistake in it is told as ever"
+    assert Page(bad).form_with("port_start").fields["description"] == ["Typed"]
+    part = as_alice.post(edit, form.fields | {"preview": "1"}, headers=HTMX)
+    assert "changed by somebody else in the meantime" in Page(part).text
+
+    response = form.send(as_alice, port_start="80", port_end="80", description="Typed", reason="Ticket 8")
+    page = Page(response)
+    assert response.status_code == 409
+    assert "not there any more" not in page.text
+    assert "Theirs, since revision 1 Rule 2: Accept inbound TCP to port 2" in page.text
+    assert "Yours, to revision 1 Rule 2: Accept inbound TCP to port 2" in page.text
+    assert "“Typed”" in page.text
+
+    question = page.form_with("onto").send(as_alice)
+    assert "Rule 2 was removed in the meantime; yours brings it back." in Page(question).text
+    assert say_yes(as_alice, question).status_code == 302
+    assert list_of(four) == [1, 80, 3, 4]
+    assert four.revisions.latest("number").reason == "Ticket 8"
+
+
+def test_a_rule_that_never_was_is_a_conflict_without_mine(as_alice: Client, four: SecurityGroup) -> None:
+    for base in ("1", "0", "99", "x"):
+        response = as_alice.post(url(four, "rules/abcdef123456/"), add_nine(four) | {"base": base})
+        assert response.status_code == 409
+    assert as_alice.get(url(four, "rules/abcdef123456/")).status_code == 404
+
+
+def test_the_move_is_previewed_and_keeps_its_reason(as_alice: Client, four: SecurityGroup) -> None:
+    move = url(four, f"rules/{uid(four, 1)}/move/")
+    shown = as_alice.post(move, {"base": 1, "position": 4, "preview": "1"}, headers=HTMX)
+    assert Page(shown).ids == ["preview"]
+    assert "No traffic changes" in Page(shown).text
+    waits = as_alice.post(move, {"base": 1, "position": 9, "preview": "1"}, headers=HTMX)
+    assert "as soon as the form is filled in" in Page(waits).text
+    assert as_alice.post(move, {"base": 1, "position": 4, "reason": "Ticket 8"}).status_code == 302
+    assert list_of(four) == [2, 3, 4, 1]
+    assert four.revisions.latest("number").reason == "Ticket 8"
 
 
 def test_under_a_quota_that_was_lowered_rules_can_still_be_deleted(

@@ -475,7 +475,7 @@ def test_a_preview_writes_nothing(as_alice: Client, four: SecurityGroup) -> None
     assert page.ids[0] == "preview"
     assert "What this changes" in page.text
     unfinished = as_alice.post(url(four, "new/"), TCP | {"source": "10.", "preview": "1"}, headers=HTMX)
-    assert "as soon as the fields make a rule" in Page(unfinished).text
+    assert "as soon as the form is filled in" in Page(unfinished).text
     assert revision(four) == 1
 
 
