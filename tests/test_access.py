@@ -38,8 +38,9 @@ from tests.factories import make_group, make_machine, make_project, make_user
 OWNERS = frozenset({"alice"})
 EDITORS = OWNERS | {"erin"}
 MEMBERS = EDITORS | {"bob"}
-# Support staff before they named a reason, and one of them after; a superuser is nothing more here.
-AT_THE_DOOR = frozenset({"staff", "admin"})
+# Support staff before they named a reason, one of them after, and one whose visit has ended; a superuser is nothing
+# more here.
+AT_THE_DOOR = frozenset({"staff", "admin", "expired"})
 VISITORS = frozenset({"visitor"})
 SUPPORT = AT_THE_DOOR | VISITORS
 EVERYBODY = MEMBERS | SUPPORT | {"charlie"}
@@ -60,7 +61,6 @@ SEND = Rights(post=EDITORS)
 ACCOUNT = Rights(get=EVERYBODY, post=EVERYBODY)
 
 RIGHTS = {
-    "healthz": Rights(get=EVERYBODY, public=True),
     "account_login": Rights(get=EVERYBODY, post=EVERYBODY, public=True),
     "account_logout": ACCOUNT,
     "account_change_password": ACCOUNT,
@@ -180,13 +180,16 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
     operations.delete_group(group=gone, base=1, actor=alice)
     visitor = make_user("visitor", "support", is_staff=True)
     operations.open_visit(project=project, staff=visitor, reason="They asked", ticket="T-1")
+    expired = make_user("expired", "support", is_staff=True)
+    with time_machine.travel(timezone.now() - timedelta(minutes=operations.VISIT_MINUTES + 1)):
+        operations.open_visit(project=project, staff=expired, reason="They asked", ticket="T-1")
     rows = list(group.rules.select_related("group").in_order())
     packet = packet_json(Packet(Direction.IN, 4, 6, 1, 2, 443))
     case = operations.open_case(
         project=project, packet=packet, rows=rows, verdict="accept", rule=2, staff=visitor, group=group
     )
     return Stage(
-        {user.username: sign_in(user) for user in (*cast, visitor)},
+        {user.username: sign_in(user) for user in (*cast, visitor, expired)},
         {
             "slug": project.slug,
             "group_id": group.public_id,
