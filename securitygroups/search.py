@@ -26,6 +26,15 @@ class Found:
     more: bool
 
 
+def projects_of(row: Any) -> set[int]:
+    """The keys of the projects that a row of the results is of."""
+    if isinstance(row, User):
+        return {member.project_id for member in row.memberships.all()}
+    if isinstance(row, Project):
+        return {row.pk}
+    return {row.group.project_id if isinstance(row, Rule) else row.project_id}
+
+
 def _some(kind: str, rows: QuerySet[Any]) -> Found:
     found = list(rows[: LIMIT + 1])
     return Found(kind, found[:LIMIT], len(found) > LIMIT)

@@ -3,10 +3,12 @@
 Imports access, operations, search, forms, web; called by urls.
 """
 
+import structlog
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
@@ -17,9 +19,11 @@ from securitygroups.firewall.documents import packet_from_json, rule_from_json
 from securitygroups.forms import CaseForm, NoteForm, PacketForm, VisitForm
 from securitygroups.models import Project, SupportCase, SupportVisit, User, effective_rules, values
 from securitygroups.packets import packet_json
-from securitygroups.search import search
+from securitygroups.search import Found, projects_of, search
 from securitygroups.views.way import Line, way
 from securitygroups.web import FORM_INVALID, answer, numbered, page_or_form, take_refusal
+
+logger = structlog.get_logger()
 
 
 def _staff(request: HttpRequest) -> User:
@@ -29,12 +33,33 @@ def _staff(request: HttpRequest) -> User:
     return request.user
 
 
+def _search(request: HttpRequest, staff: User, query: str) -> tuple[list[Found], set[int]]:
+    """What is found, and the projects of it that a running visit has opened: of these alone the page shows more than
+    names. For those it is a look like any other, and each search is in the log."""
+    found = search(query)
+    there = {project for kind in found for row in kind.rows for project in projects_of(row)}
+    running = SupportVisit.objects.filter(staff=staff, project__in=there, until__gt=timezone.now())
+    visits = {visit.project_id: visit for visit in running.select_related("project").order_by("until")}
+    logger.info(
+        "support search",
+        staff=staff.get_username(),
+        query=query[:200],
+        found={kind.kind: len(kind.rows) for kind in found},
+        projects=sorted(there),
+    )
+    for visit in visits.values():
+        visit.staff = staff
+        operations.record_look(visit=visit, page=request.get_full_path()[:300])
+    return found, set(visits)
+
+
 @require_safe
 def support(request: HttpRequest) -> HttpResponse:
     staff = _staff(request)
     query = request.GET.get("q", "").strip()
+    found, opened = _search(request, staff, query) if query else ([], set())
     visits = SupportVisit.objects.filter(staff=staff).select_related("project")[:10]
-    context = {"query": query, "found": search(query) if query else [], "visits": visits}
+    context = {"query": query, "found": found, "opened": opened, "visits": visits}
     return answer(request, "securitygroups/support.html", "securitygroups/_found.html", context)
 
 

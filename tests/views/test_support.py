@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from securitygroups import operations
 from securitygroups.models import Event, Project, SecurityGroup, SupportCase, SupportVisit, User, VirtualMachine
+from securitygroups.views import support
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, make_user, ports, rule
 from tests.views.pages import Page, messages, part_and_page
@@ -58,6 +59,73 @@ def test_the_search_box_finds_across_projects_and_is_a_part_for_htmx(as_staff: C
         assert f"web-1 {machine.public_id}" in shown.text
     assert "What did the customer name?" in Page(as_staff.get("/support/")).text
     assert "Nothing found for “zzz”" in Page(as_staff.get("/support/?q=zzz")).text
+
+
+def test_the_desk_finds_whose_it_is_and_shows_what_it_says_only_of_a_project_with_a_reason(
+    as_staff: Client, machine: VirtualMachine, project: Project, bakery: Project, alice: User
+) -> None:
+    make_machine(bakery, "web-2", ipv4="10.0.1.12", ipv6="2001:db8::7")
+    make_group(bakery, "oven", [rule("accept in tcp 8080 from 203.0.113.0/28")])
+    make_group(project, "vpn", [rule("accept in ip from 10.0.1.11")])
+    operations.add_member(project=bakery, user=alice, role="viewer", actor=None)
+
+    def found(query: str) -> str:
+        return Page(as_staff.get("/support/", {"q": query})).text.split("Support desk")[-1]
+
+    for query, names, told in (
+        ("203.0.113.9", ("web, rule 3", "oven, rule 1", "Shop", "Bakery"), "Accept inbound TCP to port 22"),
+        ("web-", ("web-1", machine.public_id, "web-2", "Shop", "Bakery"), "10.0.1.11"),
+        ("10.0.1.11", ("web-1", "vpn, rule 1"), "2001:db8:10:1::11"),
+        ("alice@example.com", ("alice", "Shop", "Bakery"), "Owner"),
+    ):
+        text = found(query)
+        assert all(name in text for name in names)
+        assert told not in text
+    assert "example.com" not in found("alice")
+    assert Event.objects.filter(verb="support.look").count() == 0
+
+    as_staff.post(door(project), ASKED)
+    start = len(looks(project))
+    text = found("203.0.113.9")
+    assert "Accept inbound TCP to port 22 (SSH) from 203.0.113.0/24" in text
+    assert "oven, rule 1" in text
+    assert "8080" not in text
+    text = found("web-")
+    assert "10.0.1.11" in text
+    assert "2001:db8:10:1::11" in text
+    assert "10.0.1.12" not in text
+    text = found("alice")
+    assert "Shop (Owner)" in text
+    assert "Viewer" not in text
+    found("oven")
+    assert looks(project)[start:] == [f"Support looked at /support/?q={q}" for q in ("203.0.113.9", "web-", "alice")]
+    assert looks(bakery) == []
+
+
+def test_after_the_visit_the_desk_shows_names_alone_again(
+    inside: Client, project: Project, group: SecurityGroup
+) -> None:
+    start = len(looks(project))
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=31)):
+        inside.force_login(User.objects.get(username="staff"))
+        page = Page(inside.get("/support/?q=203.0.113.9"))
+    assert "web, rule 3" in page.text
+    assert "Accept inbound" not in page.text
+    assert len(looks(project)) == start
+
+
+def test_each_search_is_in_the_log(
+    as_staff: Client, machine: VirtualMachine, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr(support.logger, "info", lambda event, **fields: lines.append({"event": event} | fields))
+    for query in ("web-1", "zzz", ""):
+        as_staff.get("/support/", {"q": query})
+    about = {"event": "support search", "staff": "staff"}
+    assert lines == [
+        about | {"query": "web-1", "found": {"Virtual Machines": 1}, "projects": [project.pk]},
+        about | {"query": "zzz", "found": {}, "projects": []},
+    ]
 
 
 @pytest.mark.parametrize("query", ["<script>alert(1)</script>", "x" * 5000, "10.0.0.5/24", "'", "é", "sg-x", "case-x"])
