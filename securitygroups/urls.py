@@ -53,7 +53,10 @@ _machine: Patterns = [
     path("delete/", machines.machine_delete, name="machine_delete"),
     path("test/", tester.machine_test, name="machine_test"),
     path("history/", history.machine_history, name="machine_history"),
+    path("order/", machines.machine_order, name="machine_order"),
     path("undo/<int:number>/", machines.machine_undo, name="machine_undo"),
+    path("history/<int:number>/", history.machine_revision, name="machine_revision"),
+    path("history/<int:number>/restore/", history.machine_restore, name="machine_restore"),
     path("bring-back/", machines.machine_bring_back, name="machine_bring_back"),
     path("ruleset/", enforcement.machine_ruleset, name="machine_ruleset"),
 ]

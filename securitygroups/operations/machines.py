@@ -131,6 +131,7 @@ def create_machine(
     fields: dict[str, Any],
     groups: Sequence[SecurityGroup] = (),
     actor: User | None,
+    reason: str = "",
     by_staff: bool = False,
 ) -> VirtualMachine:
     """A new VM with its ordered groups. `fields` maps VirtualMachine's editable names. Raises ValidationError."""
@@ -142,7 +143,7 @@ def create_machine(
     held = lock_groups(locked, groups)
     machine = VirtualMachine(project=locked, **fields)
     save_checked(machine)
-    write_attachments(machine, held, actor, "", by_staff)
+    write_attachments(machine, held, actor, reason, by_staff)
     record(locked, Verb.MACHINE_CREATED, f"Created {machine.name}.", actor=actor, by_staff=by_staff, machine=machine)
     return machine
 

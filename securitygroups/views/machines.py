@@ -3,9 +3,7 @@
 Imports access, operations, forms, web; called by urls.
 """
 
-from hashlib import sha256
-from json import dumps
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -18,14 +16,14 @@ from django.views.decorators.http import require_POST, require_safe
 from securitygroups import operations
 from securitygroups.access import enter, find_deleted, find_machine
 from securitygroups.forms import MachineForm, OrderedGroupsForm
-from securitygroups.models import Attachment, SecurityGroup, VirtualMachine, effective_rules, values
-from securitygroups.preview import Preview, findings_of, preview_groups
+from securitygroups.models import Attachment, VirtualMachine, effective_rules, values
+from securitygroups.preview import findings_of
+from securitygroups.views.attaching import attach, attached_groups, preview_part, question, reason_of, to_ask
 from securitygroups.views.enforcement import platform
 from securitygroups.web import (
     CONFLICT,
     FORM_INVALID,
     RULES_A_PAGE,
-    address_of,
     answer,
     number_in,
     numbered,
@@ -34,6 +32,7 @@ from securitygroups.web import (
 )
 
 MACHINE_FIELDS = MachineForm.Meta.fields
+T = TypeVar("T")
 
 
 @require_safe
@@ -46,22 +45,27 @@ def machines(request: HttpRequest, slug: str) -> HttpResponse:
     return answer(request, "securitygroups/machines.html", "securitygroups/_machines.html", context)
 
 
-def _moved(data: QueryDict) -> QueryDict:
-    """The form's data with the groups in the order that a button without script asked for ("up 2", "down 1", "remove 3")."""
-    do, _, index_text = data.get("order", "").partition(" ")
-    chosen = data.getlist("group")
+def _reordered(chosen: list[T], order: str) -> list[T]:
+    """The groups in the order that a button asked for: "up 2", "down 1", "remove 3", places counted from 0."""
+    do, _, index_text = order.partition(" ")
+    chosen = list(chosen)
     if index_text.isdecimal() and int(index_text[:4]) < len(chosen):
         index = int(index_text[:4])
         group = chosen.pop(index)
         if do != "remove":
             chosen.insert(max(0, index + (1 if do == "down" else -1)), group)
-    data = data.copy()
-    data.setlist("group", chosen)
-    return data
+    return chosen
+
+
+def _moved(data: QueryDict) -> QueryDict:
+    """The form's data with the groups in the order that a button without script asked for."""
+    moved = data.copy()
+    moved.setlist("group", _reordered([str(one) for one in data.getlist("group")], data.get("order", "")))
+    return moved
 
 
 def _only_redraw(request: HttpRequest) -> bool:
-    return "order" in request.POST or "more" in request.POST
+    return bool({"order", "more", "back"} & request.POST.keys())
 
 
 def _form_answer(request: HttpRequest, page: str, context: dict[str, Any], status: int) -> HttpResponse:
@@ -82,21 +86,31 @@ def machine_create(request: HttpRequest, slug: str) -> HttpResponse:
     )
     order = OrderedGroupsForm(post, project=access.project, chosen=[], spare=3 if redraw else 2)
     status = 200
+    name = " ".join(request.POST.get("name", "").split())[:100]
+    planned = VirtualMachine(project=access.project, name=name or "the new VM")
+    if "preview" in request.POST:
+        return preview_part(request, planned, [], order.groups() if order.is_valid() else None)
     if request.method == "POST" and not redraw:
         if form.is_valid() & order.is_valid():
+            groups = order.groups()
+            if preview := to_ask(request, planned, [], groups):
+                words = "Create Virtual Machine"
+                return question(request, planned, [], groups, preview, title=f"Create {name}?", button=words)
             try:
                 machine = operations.create_machine(
                     project=access.project,
                     fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
-                    groups=order.groups(),
+                    groups=groups,
                     actor=access.user,
+                    reason=reason_of(request),
                 )
                 messages.success(request, f"{machine.name} was created.")
                 return redirect(machine)
             except ValidationError as refusal:
                 take_refusal(form, refusal)
         status = FORM_INVALID
-    return _form_answer(request, "securitygroups/machine_form.html", {"form": form, "order": order}, status)
+    context = {"form": form, "order": order, "reason": reason_of(request)}
+    return _form_answer(request, "securitygroups/machine_form.html", context, status)
 
 
 @require_safe
@@ -124,14 +138,16 @@ def machine(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
     return render(request, "securitygroups/machine.html", context)
 
 
-def _attached(vm: VirtualMachine) -> list[SecurityGroup]:
-    return [a.group for a in vm.attachments.select_related("group").order_by("position")]
-
-
-def _token(vm: VirtualMachine, groups: list[SecurityGroup]) -> str:
-    """Names one change of one revision, so that an answer to the question is good for that alone."""
-    text = dumps([vm.public_id, vm.revision, [(group.public_id, group.revision) for group in groups]])
-    return sha256(text.encode()).hexdigest()[:32]
+@require_POST
+def machine_order(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
+    """Move one of the VM's groups up or down, from the VM's page."""
+    access = enter(request, slug, write=True)
+    vm = find_machine(access, machine_id)
+    order = request.POST.get("order", "")
+    groups = attached_groups(vm)
+    if order.startswith(("up ", "down ")):
+        groups = _reordered(groups, order)
+    return attach(request, access, vm, groups, f"The groups of {vm.name} are in another order now.")
 
 
 @page_or_form
@@ -139,7 +155,7 @@ def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpRe
     """Instance settings: the VM's own fields and its ordered groups, saved together, after a look at what changes."""
     access = enter(request, slug, write=True)
     vm = find_machine(access, machine_id)
-    attached = _attached(vm)
+    attached = attached_groups(vm)
     post = _moved(request.POST) if request.method == "POST" else None
     redraw = _only_redraw(request)
     form = MachineForm(
@@ -149,17 +165,21 @@ def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpRe
     )
     order = OrderedGroupsForm(post, project=access.project, chosen=attached, spare=2 if redraw else 1)
     base = vm.revision if post is None else number_in(request, "base")
-    context: dict[str, Any] = {"form": form, "order": order, "machine": vm, "base": base}
+    context: dict[str, Any] = {
+        "form": form,
+        "order": order,
+        "machine": vm,
+        "base": base,
+        "reason": reason_of(request),
+    }
     if "preview" in request.POST:
-        return _settings_preview(request, vm, attached, order)
+        return preview_part(request, vm, attached, order.groups() if order.is_valid() else None)
     if post is None or redraw:
         return _form_answer(request, "securitygroups/machine_form.html", context, 200)
     if form.is_valid() & order.is_valid():
         groups = order.groups()
-        if base == vm.revision and request.POST.get("sure") != _token(vm, groups):
-            preview = preview_groups(vm, attached, groups, address=address_of(request))
-            if preview.alarms or (preview.changes_traffic and request.POST.get("seen") != _token(vm, groups)):
-                return _settings_question(request, vm, groups, preview)
+        if base == vm.revision and (preview := to_ask(request, vm, attached, groups)):
+            return question(request, vm, attached, groups, preview)
         try:
             operations.save_machine(
                 machine=vm,
@@ -167,7 +187,7 @@ def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpRe
                 groups=groups,
                 base=base,
                 actor=access.user,
-                reason=" ".join(request.POST.get("reason", "").split())[:255],
+                reason=reason_of(request),
             )
             undo = reverse("machine_undo", args=[slug, vm.public_id, vm.revision]) if vm.revision != base else ""
             words = f"The settings of {form.cleaned_data['name']} were saved."
@@ -177,39 +197,9 @@ def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpRe
             take_refusal(form, refusal)
         except operations.Conflict:
             now = find_machine(access, machine_id)
-            context |= {"machine": now, "base": now.revision, "conflict": True, "now": _attached(now)}
+            context |= {"machine": now, "base": now.revision, "conflict": True, "now": attached_groups(now)}
             return _form_answer(request, "securitygroups/machine_form.html", context, CONFLICT)
     return _form_answer(request, "securitygroups/machine_form.html", context, FORM_INVALID)
-
-
-def _settings_preview(
-    request: HttpRequest, vm: VirtualMachine, attached: list[SecurityGroup], order: OrderedGroupsForm
-) -> HttpResponse:
-    context: dict[str, Any] = {"machine": vm}
-    if order.is_valid():
-        address = address_of(request)
-        context |= {
-            "preview": preview_groups(vm, attached, order.groups(), address=address),
-            "token": _token(vm, order.groups()),
-        }
-    return render(request, "securitygroups/_form_preview.html", context)
-
-
-def _settings_question(
-    request: HttpRequest, vm: VirtualMachine, groups: list[SecurityGroup], preview: Preview
-) -> HttpResponse:
-    """What other groups, or another order, would change, before it is made."""
-    own = {"csrfmiddlewaretoken", "sure", "seen", "reason"}
-    context = {
-        "machine": vm,
-        "groups": groups,
-        "preview": preview,
-        "token": _token(vm, groups),
-        "hidden": [(name, text) for name, texts in request.POST.lists() for text in texts if name not in own],
-        "reason": request.POST.get("reason", ""),
-        "action": request.path,
-    }
-    return render(request, "securitygroups/machine_question.html", context)
 
 
 @page_or_form
@@ -224,7 +214,7 @@ def machine_delete(request: HttpRequest, slug: str, machine_id: str) -> HttpResp
         except operations.Conflict:
             messages.info(request, f"{vm.name} was deleted already.")
         return redirect("machines", slug)
-    return render(request, "securitygroups/machine_delete.html", {"machine": vm, "groups": _attached(vm)})
+    return render(request, "securitygroups/machine_delete.html", {"machine": vm, "groups": attached_groups(vm)})
 
 
 @require_POST

@@ -180,3 +180,124 @@ def test_a_vm_s_history_tells_its_groups_then(
     for words in ("web, then outbound", "outbound, then web", "No group: everything is denied", "Order"):
         assert words in page.text
     assert as_charlie.get(f"{machine.get_absolute_url()}history/").status_code == 404
+
+
+# ── A VM's groups ─────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def grouped(project: Project, erin: User) -> VirtualMachine:
+    """1: a, b. 2: b, a. 3: a, c. 4: none."""
+    a, b, c = (make_group(project, name, rules) for name, rules in {"a": ["accept in tcp 1"], "b": ["drop in tcp 1", "accept in tcp 2"], "c": ["accept in tcp 3"]}.items())  # fmt: skip
+    machine = make_machine(project, "vm", [a, b], ipv4="10.0.0.5")
+    for base, groups in enumerate(([b, a], [a, c], []), 1):
+        operations.attach_groups(machine=machine, groups=groups, base=base, actor=erin, reason=f"Reason {base}")
+    return machine
+
+
+def groups_of(machine: VirtualMachine) -> list[str]:
+    return [a.group.name for a in machine.attachments.select_related("group").order_by("position")]
+
+
+def of_vm(machine: VirtualMachine, rest: str = "") -> str:
+    return f"{machine.get_absolute_url()}history/{rest}"
+
+
+def delete(name: str) -> None:
+    group = SecurityGroup.objects.select_related("project").get(name=name)
+    operations.delete_group(group=group, base=group.revision, actor=None)
+
+
+@pytest.mark.parametrize(
+    ("number", "since", "texts"),
+    [
+        (1, None, ["a, at place 1", "b, at place 2", "Newly allowed: inbound TCP 1–2 "]),
+        (2, None, ["b from place 2 to 1", "a from place 1 to 2", "Newly denied: inbound TCP 1 ", "decided by b rule 1, was accepted by a rule 1"]),
+        (3, None, ["c, at place 2", "b, from place 1", "Newly allowed: inbound TCP 1", "Newly denied: inbound TCP 2 "]),
+        (4, None, ["No group: everything is denied", "a, from place 1", "Newly denied: inbound TCP 1"]),
+        (3, 1, ["c, at place 2", "b, from place 2", "Newly allowed: inbound TCP 3"]),
+        (1, 4, ["a, at place 1", "Newly allowed: inbound TCP 1–2"]),
+        (2, 2, ["The same groups in the same order.", "No traffic changes"]),
+        (3, 0, ["a, at place 1", "c, at place 2", "Newly allowed: inbound TCP 1 and 3"]),
+    ],
+)  # fmt: skip
+def test_any_two_revisions_of_a_vm_s_groups_can_be_compared(
+    number: int, since: int | None, texts: list[str], as_bob: Client, grouped: VirtualMachine
+) -> None:
+    page = Page(as_bob.get(of_vm(grouped, f"{number}/") + ("" if since is None else f"?with={since}")))
+    for text in texts:
+        assert text in page.text
+    assert "With the rules that these groups have now." in page.text
+    assert page.form_with("with").fields["with"] == [str(number - 1 if since is None else since)]
+    assert "Restore…" not in page.text
+
+
+@pytest.mark.parametrize("since", ["", "x", "-1", "99", "9" * 30, "1.5", "٢"])
+def test_a_revision_of_a_vm_to_compare_with_that_is_none_does_no_harm(
+    since: str, as_bob: Client, grouped: VirtualMachine
+) -> None:
+    response = as_bob.get(of_vm(grouped, "2/"), {"with": since})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("rest", ["99/", "99/restore/", f"{'9' * 30}/", f"{'9' * 30}/restore/", "0/", "0/restore/"])
+def test_a_revision_of_a_vm_that_never_was_is_not_found(rest: str, as_alice: Client, grouped: VirtualMachine) -> None:
+    assert as_alice.get(of_vm(grouped, rest)).status_code == 404
+
+
+def test_the_groups_of_a_revision_are_restored_after_a_look(as_erin: Client, grouped: VirtualMachine) -> None:
+    content = as_erin.get(of_vm(grouped)).content.decode()
+    assert [f"history/{number}/restore/" in content for number in (1, 2, 3, 4)] == [True, True, True, False]
+    assert f'href="{of_vm(grouped, "2/restore/")}"' in as_erin.get(of_vm(grouped, "2/")).content.decode()
+    asked = as_erin.get(of_vm(grouped, "2/restore/"))
+    page = Page(asked)
+    assert page.title.startswith("Change the groups of vm?")
+    for words in ("b, at place 1", "a, at place 2", "Newly allowed: inbound TCP 2 "):
+        assert words in page.text
+    assert groups_of(grouped) == []
+    assert say_yes(as_erin, asked)["Location"] == grouped.get_absolute_url()
+    assert groups_of(grouped) == ["b", "a"]
+    assert grouped.revisions.get(number=5).reason == "Restored revision 2."
+    said = messages(as_erin)
+    assert "vm has the groups of revision 2 again." in said
+    assert as_erin.post(f"{grouped.get_absolute_url()}undo/5/").status_code == 302
+    assert groups_of(grouped) == []
+
+
+def test_a_restore_by_post_alone_or_of_what_is_there_writes_nothing(as_erin: Client, grouped: VirtualMachine) -> None:
+    assert Page(as_erin.post(of_vm(grouped, "1/restore/"), {"base": 4})).title.startswith("Change the groups of vm?")
+    for base in ("3", "", "x", "9" * 30):
+        assert as_erin.post(of_vm(grouped, "1/restore/"), {"base": base}).status_code == 302
+        assert "Nothing was changed: the groups of vm were changed by somebody else" in messages(as_erin)
+    assert as_erin.post(of_vm(grouped, "4/restore/"), {"base": 4}).status_code == 302
+    assert "Nothing was changed." in messages(as_erin)
+    grouped.refresh_from_db()
+    assert (grouped.revision, groups_of(grouped)) == (4, [])
+
+
+def test_a_revision_with_a_deleted_group_says_so_and_is_not_restored(as_erin: Client, grouped: VirtualMachine) -> None:
+    delete("b")
+    listed = as_erin.get(of_vm(grouped)).content.decode()
+    assert [f"history/{number}/restore/" in listed for number in (1, 2, 3)] == [False, False, True]
+    assert "b deleted" in listed
+    page = as_erin.get(of_vm(grouped, "1/"))
+    assert "b has been deleted since, so this revision cannot be restored." in Page(page).text
+    assert "/restore/" not in page.content.decode()
+    assert "Newly allowed: inbound TCP 1–2" in Page(page).text
+    for send in (as_erin.get, as_erin.post):
+        assert send(of_vm(grouped, "1/restore/"), {"base": 4})["Location"] == of_vm(grouped, "1/")
+        assert "Revision 1 cannot be restored: one of its groups has been deleted." in messages(as_erin)
+    assert groups_of(grouped) == []
+
+
+def test_who_may_only_look_restores_no_groups(as_bob: Client, as_charlie: Client, grouped: VirtualMachine) -> None:
+    assert as_bob.get(of_vm(grouped, "1/restore/")).status_code == 403
+    assert as_bob.post(of_vm(grouped, "1/restore/"), {"base": 4}).status_code == 403
+    for rest in ("", "1/", "1/restore/"):
+        assert as_charlie.get(of_vm(grouped, rest)).status_code == 404
+
+
+def test_then_leads_to_a_packet_test_as_of_that_time(as_bob: Client, grouped: VirtualMachine) -> None:
+    response = as_bob.get(of_vm(grouped, "4/"))
+    (address,) = [part.split('"')[0] for part in response.content.decode().split('href="') if part.startswith(f"{grouped.get_absolute_url()}test/?at=")]  # fmt: skip
+    assert as_bob.get(address).context["moment"] > grouped.revisions.get(number=4).at

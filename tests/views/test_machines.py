@@ -52,8 +52,15 @@ def test_a_search_finds_names_addresses_and_ids(query: str, as_bob: Client, mach
 def test_creating_a_vm_with_groups_in_order(as_erin: Client, project: Project, abc: list[SecurityGroup]) -> None:
     form = Page(as_erin.get(f"{LIST}new/")).form_with("ipv4")
     a, b, c = ids(abc)
-    response = form.send(as_erin, name="db", ipv4="10.0.0.5", ipv6="2001:db8::5", group=[c, "", a, b])
+    asked = form.send(as_erin, name="db", ipv4="10.0.0.5", ipv6="2001:db8::5", group=[c, "", a, b])
+    page = Page(asked)
+    assert page.title.startswith("Create db?")
+    assert "Groups in this order: c, then a, then b" in page.text
+    assert "On 1 virtual machine db Newly allowed: inbound TCP 1–3" in page.text
+    assert not project.machines.exists()
+    response = page.form_with("sure").send(as_erin, reason="Ticket 9")
     vm = project.machines.get()
+    assert vm.revisions.get().reason == "Ticket 9"
     assert response["Location"] == vm.get_absolute_url()
     assert (vm.name, vm.ipv4, vm.ipv6, vm.revision) == ("db", "10.0.0.5", "2001:db8::5", 1)
     assert groups_of(vm) == ["c", "a", "b"]
@@ -143,6 +150,54 @@ def test_a_forged_group_is_not_attached(
     assert b"<script>alert" not in response.content
     assert not VirtualMachine.objects.exists()
     assert not oven.attachments.exists()
+
+
+def test_what_the_groups_of_a_new_vm_let_through_is_shown_while_the_form_is_filled(
+    as_alice: Client, project: Project, abc: list[SecurityGroup]
+) -> None:
+    sent = {"name": "db", "group": ids(abc)[:1]}
+    shown = as_alice.post(f"{LIST}new/", sent | {"preview": "1"}, headers=HTMX)
+    page = Page(shown)
+    assert page.ids == ["preview"]
+    assert "On 1 virtual machine db Newly allowed: inbound TCP 1 " in page.text
+    seen = shown.content.decode().split('name="seen" value="')[1].split('"')[0]
+    assert not project.machines.exists()
+    # What was looked at is not asked about again, other groups are.
+    assert as_alice.post(f"{LIST}new/", {"name": "db", "group": ids(abc)[:2], "seen": seen}).status_code == 200
+    assert as_alice.post(f"{LIST}new/", sent | {"seen": seen}).status_code == 302
+    # Groups that make no list, and a form with no name yet.
+    for some, words in ((["sg-0000000000"], "is shown here as soon as"), (ids(abc)[:1], "the new VM")):
+        page = Page(as_alice.post(f"{LIST}new/", {"group": some, "preview": "1"}, headers=HTMX))
+        assert words in page.text
+
+
+def test_a_new_vm_that_opens_ssh_to_the_world_is_asked_about_once_more(as_alice: Client, project: Project) -> None:
+    ssh = make_group(project, "ssh", ["accept in tcp 22"])
+    sent = {"name": "db", "group": [ssh.public_id], "description": "Kept"}
+    shown = as_alice.post(f"{LIST}new/", sent | {"preview": "1"}, headers=HTMX).content.decode()
+    seen = shown.split('name="seen" value="')[1].split('"')[0]
+    asked = as_alice.post(f"{LIST}new/", sent | {"seen": seen})
+    page = Page(asked)
+    assert "This opens SSH (TCP 22) to every address on the internet." in page.text
+    assert "Create Virtual Machine all the same" in page.text
+    # Back leads to the form, with all that was typed.
+    form = page.form_with("sure").send(as_alice, back="1")
+    assert Page(form).form_with("ipv4").fields["description"] == ["Kept"]
+    assert not project.machines.exists()
+    for forged in ("", "1", seen[:-1], "x" * 5000):
+        assert as_alice.post(f"{LIST}new/", sent | {"sure": forged}).status_code == 200
+    assert say_yes(as_alice, asked).status_code == 302
+    assert groups_of(project.machines.get()) == ["ssh"]
+
+
+def test_an_answer_about_a_new_vm_is_good_for_the_rules_that_were_looked_at(
+    as_alice: Client, alice: User, project: Project, abc: list[SecurityGroup]
+) -> None:
+    asked = as_alice.post(f"{LIST}new/", {"name": "db", "group": ids(abc)[:1]})
+    operations.commit_rules(group=abc[0], rules=ports(7), base=1, actor=alice)
+    again = say_yes(as_alice, asked)
+    assert "inbound TCP 7" in Page(again).text
+    assert not project.machines.exists()
 
 
 # ── The ordered groups without script ─────────────────────────────────────────

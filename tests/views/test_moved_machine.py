@@ -32,7 +32,8 @@ def moved_to(machine: VirtualMachine, target: Project, admin: User) -> VirtualMa
     operations.move_machine(
         machine=VirtualMachine.objects.select_related("project").get(pk=machine.pk), target=target, actor=admin
     )
-    return VirtualMachine.objects.select_related("project").get(pk=machine.pk)
+    found: VirtualMachine = VirtualMachine.objects.select_related("project").get(pk=machine.pk)
+    return found
 
 
 @pytest.fixture
@@ -70,7 +71,8 @@ def moved(early: datetime, request: pytest.FixtureRequest, bakery: Project, admi
         oven = make_group(bakery, "oven", ["drop in tcp 22", "accept in tcp 99"])
         operations.update_machine(machine=vm, fields={"name": "oven-1"}, actor=None)
         operations.attach_groups(machine=vm, groups=[oven], base=vm.revision, actor=None, reason="Bread")
-    return VirtualMachine.objects.select_related("project").get(pk=vm.pk)
+    found: VirtualMachine = VirtualMachine.objects.select_related("project").get(pk=vm.pk)
+    return found
 
 
 def test_the_new_members_see_its_history_from_the_move_on(as_charlie: Client, moved: VirtualMachine) -> None:
