@@ -4,28 +4,76 @@ Imports firewall. Called by the packet test.
 """
 
 import re
+import socket
 from dataclasses import dataclass
 
 from securitygroups.firewall.decide import Field, differences
 from securitygroups.firewall.protocols import Action
-from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet, Refused, RuleList, address_text, parse_address
-
-_ENDS = re.compile(
-    r"(?:^|\s)(?:IP6?\s+)?(?P<source>\[?[0-9A-Fa-f:.]+\]?(?:[.:]\d+)?)\s*(?:>|->|→)\s*(?P<destination>\[?[0-9A-Fa-f:.]+\]?(?:[.:]\d+)?)"
+from securitygroups.firewall.services import SERVICES
+from securitygroups.firewall.values import (
+    ICMP,
+    ICMPV6,
+    PACKET_PROTOCOLS,
+    Packet,
+    Refused,
+    RuleList,
+    address_text,
+    parse_address,
 )
+
+_ENDS = re.compile(r"(?:^|\s)(?P<source>[\w\[\]:.-]+?)\s*(?:>|->|→)\s*(?P<destination>[\w\[\]:.-]+)")
 _KERNEL = re.compile(r"\b(SRC|DST|PROTO|DPT|IN|OUT)=(\S*)")
+_DUMP = re.compile(r"\bIP6?\b|\bethertype IPv[46]\b")
+# "proto TCP (6)" and "next-header UDP (17)" of tcpdump -v, "ip-proto-89" of what it does not know, "proto 50" by hand.
+_SAID = re.compile(r"\b(?:proto|next-header) [^()]*\((\d{1,3})\)|\b(?:ip-proto-|proto(?:col)?[ =])(\d{1,3})\b")
+_EXTENSIONS = {0, 43, 44, 60}
+"""IPv6 headers that stand before the protocol's."""
+
+_NUMBERS = {
+    "icmp": ICMP, "icmp6": ICMPV6, "icmpv6": ICMPV6, "igmp": 2, "ipip": 4, "ip": 4, "tcp": 6, "udp": 17,
+    "dccp": 33, "ip6": 41, "ipv6": 41, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "eigrp": 88, "ospf": 89,
+    "pim": 103, "vrrp": 112, "carp": 112, "sctp": 132, "udplite": 136,
+}  # fmt: skip
+"""IP protocol numbers by the names that tcpdump and the kernel's log print (IANA registry of protocol numbers)."""
+_WITH_PORTS = {6, 17, 33, 132, 136}
+_WORDS = {"ah", "ip", "ip6", "ipv6", "pim", "carp"}
+"""Names of protocols that are words of other sentences too."""
+
+_PORTS = {
+    "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68, "tftp": 69,
+    "http": 80, "www": 80, "kerberos": 88, "pop3": 110, "sunrpc": 111, "ntp": 123, "netbios-ns": 137,
+    "netbios-dgm": 138, "netbios-ssn": 139, "imap": 143, "imap2": 143, "snmp": 161, "snmp-trap": 162, "bgp": 179,
+    "ldap": 389, "https": 443, "microsoft-ds": 445, "submissions": 465, "isakmp": 500, "syslog": 514,
+    "submission": 587, "ldaps": 636, "domain-s": 853, "rsync": 873, "imaps": 993, "pop3s": 995, "openvpn": 1194,
+    "ms-sql-s": 1433, "radius": 1812, "nfs": 2049, "mysql": 3306, "ms-wbt-server": 3389, "ipsec-nat-t": 4500,
+    "sip": 5060, "mdns": 5353, "postgresql": 5432, "amqp": 5672, "x11": 6000, "redis": 6379, "http-alt": 8080,
+} | {service.name.lower(): service.port for service in SERVICES}  # fmt: skip
+"""Ports by the names that tcpdump prints for them where it is not told -n, and by our own."""
+
+
+def _port(text: str, protocol: str) -> str:
+    """The port's number, of a name too; empty where nobody knows the name."""
+    if not text or text.isdigit():
+        return text
+    if text in _PORTS:
+        return str(_PORTS[text])
+    try:
+        return str(socket.getservbyname(text, protocol or "tcp"))
+    except OSError:
+        return ""
 
 
 def _end(text: str, *, tcpdump: bool) -> tuple[str, str] | None:
-    """(address, port or "") of "10.0.0.5:22", "[2001:db8::5]:22", or tcpdump's "10.0.0.5.22"; None if it is neither."""
-    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?:?", text)
+    """(address, port or "") of "10.0.0.5:22", "[2001:db8::5]:22", or tcpdump's "10.0.0.5.22" and "10.0.0.5.ssh"; None
+    if it is neither."""
+    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}|[a-z][\w-]*))?:?", text)
     tries = [bracketed.groups("")] if bracketed else [(text, "")]
     # tcpdump ends the destination with a colon; of an address such as fe80::, two more are its own.
     text = text.removesuffix(":")
     tries.append((text, ""))
     for mark in (":", ".") if not tcpdump else (".", ":"):
         head, _, tail = text.rpartition(mark)
-        if head and tail.isdigit() and len(tail) < 6:
+        if head and re.fullmatch(r"[0-9]{1,5}|[a-z][\w-]{0,40}", tail):
             tries.append((head, tail))
     for address, port in tries:
         try:
@@ -36,44 +84,65 @@ def _end(text: str, *, tcpdump: bool) -> tuple[str, str] | None:
     return None
 
 
-def _protocol(words: str, port: str) -> str:
-    if "Flags [" in words:
-        return "tcp"  # tcpdump prints the flags of every TCP segment
-    named = re.search(rf"\b({'|'.join((*PACKET_PROTOCOLS, 'icmp'))})", words.lower())
-    return named[1] if named else "tcp" if port else "icmp"
+def _named(word: str) -> int | None:
+    """The protocol that a word names: "UDP", "ICMP6", "GREv0"."""
+    word = word.lower()
+    return _NUMBERS.get(word, _NUMBERS.get(re.sub(r"v\d+\Z", "", word)))
+
+
+def _number(before: str, after: str, *, ports: bool, tcpdump: bool) -> int | None:
+    """The IP protocol number that the text around the addresses tells; None where it tells none."""
+    # tcpdump prints the flags of every TCP segment, and ports of few protocols but TCP and UDP, which it names.
+    if tcpdump and re.match(r"[\s:]*Flags \[", after):
+        return 6
+    # What comes later in a line of tcpdump is what the packet carries.
+    said = _SAID.search(before) or _SAID.search(after[:16] if tcpdump else after)
+    if said and int(said[1] or said[2]) not in _EXTENSIONS:
+        return int(said[1] or said[2])
+    first, last = re.match(r"[\s:,]*([A-Za-z]\w*)", after), re.search(r"(\w+)[\s:]*\Z", before)
+    number = _named(first[1]) if first else None
+    if tcpdump:
+        return 17 if ports and number not in _WITH_PORTS else number
+    if number is None and last:
+        number = _named(last[1])
+    words = (_named(word) for word in re.findall(r"\w+", f"{before} {after}") if word.lower() not in _WORDS)
+    return number if number is not None else next((found for found in words if found is not None), None)
+
+
+def _protocol_fields(number: int | None, address: str) -> dict[str, str]:
+    """The form's protocol: one of its names, else the number; nothing where none was read."""
+    if number is None or number > 255:
+        return {}
+    names = {known: name for name, known in PACKET_PROTOCOLS.items()}
+    names[ICMPV6 if ":" in address else ICMP] = "icmp"
+    return {"protocol": names[number]} if number in names else {"protocol": "number", "number": str(number)}
 
 
 def read_line(line: str) -> dict[str, str]:
     """The form's fields from a pasted line: "tcp 203.0.113.9 > 10.0.0.5:22", a tcpdump line, or a kernel log line with
-    SRC= DST= PROTO= DPT=. Empty when nothing of the kind is in it."""
+    SRC= DST= PROTO= DPT=. Empty when nothing of the kind is in it; what the line does not tell is not in it either."""
     line = line.strip()[:2000]
     pairs: dict[str, str] = {}
     for name, text in _KERNEL.findall(line):
         pairs.setdefault(name, text)  # an ICMP error quotes the packet that it is about behind its own
     if pairs.get("SRC") and pairs.get("DST"):
-        name = pairs.get("PROTO", "").lower()
-        fields = {"source": pairs["SRC"], "destination": pairs["DST"]}
-        if name in PACKET_PROTOCOLS:
-            return fields | {"protocol": name, "port": pairs.get("DPT", "")}
-        if name.startswith("icmp"):
-            return fields | {"protocol": "icmp"}
-        if name.isdecimal():
-            return fields | {"protocol": "number", "number": name}
-        return fields | {"protocol": "tcp"}
-    match = _ENDS.search(line)
-    if not match:
+        name = pairs.get("PROTO", "")
+        number = int(name) if re.fullmatch(r"[0-9]{1,3}", name) else _named(name)
+        fields = {"source": pairs["SRC"], "destination": pairs["DST"]} | _protocol_fields(number, pairs["SRC"])
+        return fields | ({"port": pairs.get("DPT", "")} if fields.get("protocol") in PACKET_PROTOCOLS else {})
+    dump = bool(_DUMP.search(line))
+    for match in _ENDS.finditer(line):
+        source, destination = _end(match["source"], tcpdump=dump), _end(match["destination"], tcpdump=dump)
+        if source and destination:
+            break
+    else:
         return {}
-    dump = bool(re.search(r"\bIP6?\b", line))
-    source, destination = _end(match["source"], tcpdump=dump), _end(match["destination"], tcpdump=dump)
-    if not source or not destination:
-        return {}
-    rest = line[: match.start("source")] + " " + line[match.end("destination") :]
-    protocol = _protocol(rest, destination[1])
-    if dump and protocol == "tcp" and "Flags [" not in rest:
-        protocol = "udp"
-    fields = {"source": source[0], "destination": destination[0], "protocol": protocol}
-    if protocol in PACKET_PROTOCOLS:
-        fields["port"] = destination[1]
+    before, after = line[: match.start("source")], line[match.end("destination") :]
+    number = _number(before, after, ports=bool(source[1] or destination[1]), tcpdump=dump)
+    fields = {"source": source[0], "destination": destination[0]} | _protocol_fields(number, source[0])
+    protocol = fields.get("protocol", "")
+    if protocol in PACKET_PROTOCOLS or (not protocol and destination[1]):
+        fields["port"] = _port(destination[1], protocol)
     return fields
 
 

@@ -27,21 +27,29 @@ TCP6 = {"source": "2001:db8::9", "destination": "2001:db8:1::5", "protocol": "tc
 UDP4 = TCP4 | {"protocol": "udp", "port": "53"}
 ICMP4 = {"source": "203.0.113.9", "destination": "10.0.0.5", "protocol": "icmp"}
 ICMP6 = {"source": "2001:db8::9", "destination": "2001:db8:1::5", "protocol": "icmp"}
+UNSAID4 = {"source": "203.0.113.9", "destination": "10.0.0.5"}
+UNSAID6 = {"source": "2001:db8::9", "destination": "2001:db8:1::5"}
+ESP = {"protocol": "number", "number": "50"}
+GRE = {"protocol": "number", "number": "47"}
 
 LINES = {
     "tcp 203.0.113.9 > 10.0.0.5:22": TCP4,
     "tcp 203.0.113.9:51000 > 10.0.0.5:22": TCP4,
     "  TCP 203.0.113.9:51000 -> 10.0.0.5:22  ": TCP4,
-    "203.0.113.9:51000 → 10.0.0.5:22": TCP4,
-    "203.0.113.9->10.0.0.5:22": TCP4,
+    "203.0.113.9:51000 → 10.0.0.5:22": UNSAID4 | {"port": "22"},
+    "203.0.113.9->10.0.0.5:22": UNSAID4 | {"port": "22"},
+    "203.0.113.9 > 10.0.0.5:ssh tcp": TCP4,
+    "DROP: proto 50 203.0.113.9 -> 10.0.0.5": UNSAID4 | ESP,
+    "esp 203.0.113.9 -> 10.0.0.5": UNSAID4 | ESP,
     "udp 203.0.113.9 > 10.0.0.5:53": UDP4,
     "203.0.113.9 > 10.0.0.5:53 udp": UDP4,
     "sctp 203.0.113.9 > 10.0.0.5:3868": TCP4 | {"protocol": "sctp", "port": "3868"},
     "icmp 203.0.113.9 > 10.0.0.5": ICMP4,
-    "203.0.113.9 > 10.0.0.5": ICMP4,
-    "[2001:db8::9]:51000 > [2001:db8:1::5]:22": TCP6,
+    "203.0.113.9 > 10.0.0.5": UNSAID4,
+    "[2001:db8::9]:51000 > [2001:db8:1::5]:22": UNSAID6 | {"port": "22"},
     "tcp [2001:db8::9] -> [2001:db8:1::5]:22": TCP6,
-    "2001:db8::9 > 2001:db8:1::5": ICMP6,
+    "2001:db8::9 > 2001:db8:1::5": UNSAID6,
+    "tcp [2001:db8::9] -> [2001:db8:1::5]:https": TCP6 | {"port": "443"},
     # tcpdump, with and without time, host and link layer
     "IP 203.0.113.9.51000 > 10.0.0.5.22: Flags [S], seq 1234, win 64240, options [mss 1460], length 0": TCP4,
     "12:34:56.789012 IP 203.0.113.9.51000 > 10.0.0.5.22: Flags [S], seq 1234, win 64240, length 0": TCP4,
@@ -59,6 +67,36 @@ LINES = {
     "IP6 ::1.51000 > ::1.22: Flags [S], seq 1, length 0": TCP6 | {"source": "::1", "destination": "::1"},
     "IP6 2001:db8:: > ::: ICMP6, echo request": ICMP6 | {"source": "2001:db8::", "destination": "::"},
     "IP6 fe80::1 > ff02::1: ICMP6, router advertisement, length 56": ICMP6 | {"source": "fe80::1", "destination": "ff02::1"},
+    # tcpdump with the names of services, as it prints them without -n
+    "12:34:56.789012 IP 203.0.113.9.51000 > 10.0.0.5.ssh: Flags [S], seq 1234, win 64240, length 0": TCP4,
+    "12:34:56.789012 IP 203.0.113.9.51000 > 10.0.0.5.domain: 12345+ A? www.example.com. (33)": UDP4,
+    "12:34:56.789012 IP 203.0.113.9.51000 > 10.0.0.5.https: Flags [S], seq 1, win 1, length 0": TCP4 | {"port": "443"},
+    "IP 203.0.113.9.51000 > 10.0.0.5.ms-wbt-server: Flags [S], seq 1, win 64240, length 0": TCP4 | {"port": "3389"},
+    "IP 203.0.113.9.51000 > 10.0.0.5.postgresql: Flags [S], seq 1, length 0": TCP4 | {"port": "5432"},
+    "IP 203.0.113.9.ntp > 10.0.0.5.ntp: NTPv4, Client, length 48": UDP4 | {"port": "123"},
+    "IP 203.0.113.9.isakmp > 10.0.0.5.isakmp: isakmp: phase 1 I ident": UDP4 | {"port": "500"},
+    "IP 203.0.113.9.ipsec-nat-t > 10.0.0.5.ipsec-nat-t: UDP-encap: ESP(spi=0x1,seq=0x1), length 132": UDP4 | {"port": "4500"},
+    "IP 203.0.113.9.1701 > 10.0.0.5.1701:  l2tp:[TLS](0/0)Ns=0,Nr=0 *MSGTYPE(SCCRQ)": UDP4 | {"port": "1701"},
+    "IP6 2001:db8::9.51000 > 2001:db8:1::5.ssh: Flags [S], seq 1, win 64800, length 0": TCP6,
+    "IP 203.0.113.9.51000 > 10.0.0.5.no-such-name: Flags [S], seq 1, length 0": TCP4 | {"port": ""},
+    # tcpdump -q, -v and -e
+    "IP 203.0.113.9.51000 > 10.0.0.5.22: tcp 0": TCP4,
+    "IP 203.0.113.9.51000 > 10.0.0.5.53: UDP, length 30 ": UDP4,
+    "12:34:56.789012 IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto TCP (6), length 60)    203.0.113.9.51000 > 10.0.0.5.22: Flags [S], cksum 0x1 (correct), seq 1, length 0": TCP4,
+    "IP (tos 0x0, ttl 64, id 1, offset 0, flags [none], proto ESP (50), length 152)    203.0.113.9 > 10.0.0.5: ESP(spi=0x1,seq=0x1), length 132": UNSAID4 | ESP,
+    "IP6 (flowlabel 0x12345, hlim 64, next-header TCP (6) payload length: 40) 2001:db8::9.51000 > 2001:db8:1::5.22: Flags [S], cksum 0x1 (correct), seq 1": TCP6,
+    "12:34:56.789012 52:54:00:12:34:56 > fe:54:00:aa:bb:cc, ethertype IPv4 (0x0800), length 74: 203.0.113.9.51000 > 10.0.0.5.22: Flags [S], seq 1, length 0": TCP4,
+    # tcpdump of protocols without ports
+    "IP 203.0.113.9 > 10.0.0.5: ESP(spi=0xc1234567,seq=0x1), length 132": UNSAID4 | ESP,
+    "IP 203.0.113.9 > 10.0.0.5: AH(spi=0x00000001,sumlen=16,seq=0x1): ICMP echo request": UNSAID4 | {"protocol": "number", "number": "51"},
+    "IP 203.0.113.9 > 10.0.0.5: GREv0, length 88: IP 10.9.0.1 > 10.9.0.2: ICMP echo request, id 1, seq 1": UNSAID4 | GRE,
+    "IP 203.0.113.9 > 10.0.0.5: GREv1, call 1, seq 1, length 32: LCP, Conf-Request (0x01)": UNSAID4 | GRE,
+    "IP 203.0.113.9 > 10.0.0.5: IP 10.9.0.1 > 10.9.0.2: ICMP echo request, id 1, seq 1": UNSAID4 | {"protocol": "number", "number": "4"},
+    "IP 203.0.113.9 > 10.0.0.5: OSPFv2, Hello, length 44": UNSAID4 | {"protocol": "number", "number": "89"},
+    "IP 203.0.113.9 > 10.0.0.5: VRRPv2, Advertisement, vrid 1, prio 100": UNSAID4 | {"protocol": "number", "number": "112"},
+    "IP 203.0.113.9 > 10.0.0.5: igmp v2 report 239.1.1.1": UNSAID4 | {"protocol": "number", "number": "2"},
+    "IP 203.0.113.9 > 10.0.0.5:  ip-proto-253 20": UNSAID4 | {"protocol": "number", "number": "253"},
+    "IP 203.0.113.9 > 10.0.0.5: something new, length 20": UNSAID4,
     # The kernel's log
     KERNEL.format("203.0.113.9", "10.0.0.5", "TCP SPT=51000 DPT=22 WINDOW=64240 RES=0x00 SYN URGP=0"): TCP4,
     KERNEL.format("203.0.113.9", "10.0.0.5", "UDP SPT=51000 DPT=53 LEN=40"): UDP4,
@@ -66,6 +104,14 @@ LINES = {
     KERNEL.format("2001:db8::9", "2001:db8:1::5", "ICMPv6 TYPE=128 CODE=0 ID=1 SEQ=1"): ICMP6,
     KERNEL.format("2001:db8::9", "2001:db8:1::5", "TCP SPT=51000 DPT=22 WINDOW=64240 SYN"): TCP6,
     KERNEL.format("203.0.113.9", "10.0.0.5", "47"): ICMP4 | {"protocol": "number", "number": "47"},
+    KERNEL.format("203.0.113.9", "10.0.0.5", "ESP SPI=0xc1234567"): UNSAID4 | ESP,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "AH SPI=0x1"): UNSAID4 | {"protocol": "number", "number": "51"},
+    KERNEL.format("203.0.113.9", "10.0.0.5", "UDPLITE SPT=1 DPT=2"): UNSAID4 | {"protocol": "number", "number": "136"},
+    KERNEL.format("203.0.113.9", "10.0.0.5", "132 SPT=1 DPT=3868"): TCP4 | {"protocol": "sctp", "port": "3868"},
+    KERNEL.format("203.0.113.9", "10.0.0.5", "6 SPT=51000 DPT=22"): TCP4,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "58"): UNSAID4 | {"protocol": "number", "number": "58"},
+    KERNEL.format("203.0.113.9", "10.0.0.5", "NEW DPT=22"): UNSAID4,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "999"): UNSAID4,
     KERNEL.format(
         "203.0.113.9", "10.0.0.5", "ICMP TYPE=3 CODE=3 [SRC=10.0.0.5 DST=203.0.113.9 LEN=60 PROTO=UDP SPT=1 DPT=2 ]"
     ): ICMP4,
@@ -78,8 +124,11 @@ def test_a_line_is_read(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_what_was_read_is_a_packet_as_soon_as_a_direction_is_chosen(line: str) -> None:
-    form = PacketForm(read_line(line) | {"direction": "in"})
+def test_what_was_read_is_a_packet_as_soon_as_a_direction_and_what_the_line_left_out_are_chosen(line: str) -> None:
+    read = read_line(line)
+    left_out = {} if read.get("protocol") else {"protocol": "tcp"}
+    left_out |= {} if read.get("port") else {"port": "22"}
+    form = PacketForm(read | left_out | {"direction": "in"})
 
     assert form.is_valid(), form.errors
 
@@ -132,7 +181,7 @@ def test_any_text_gives_fields_of_the_form_or_nothing(text: str) -> None:
     fields = read_line(text)
 
     assert fields.keys() <= {"source", "destination", "protocol", "port", "number"}
-    assert not fields or {"source", "destination", "protocol"} <= fields.keys()
+    assert not fields or {"source", "destination"} <= fields.keys()
     if fields and "=" not in text:
         assert {parse_address(fields["source"])[0], parse_address(fields["destination"])[0]} <= {4, 6}
     PacketForm(fields | {"direction": "in"}).is_valid()
