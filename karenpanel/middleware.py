@@ -2,16 +2,35 @@
 
 import secrets
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from karenpanel import errors
 
 Next = Callable[[HttpRequest], HttpResponse]
+
+
+def health(get_response: Next) -> Next:
+    """/healthz for load balancers, which name a machine's address as the host and speak plain HTTP: this process answers.
+
+    Says nothing of the database, or one outage would take every process out.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.path_info == "/healthz" and request.method in ("GET", "HEAD"):
+            return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
+        return get_response(request)
+
+    return middleware
 
 
 def request_id(get_response: Next) -> Next:
@@ -73,6 +92,33 @@ def plain_text(get_response: Next) -> Next:
             if any("\0" in value for _, values in sent.lists() for value in values):
                 raise BadRequest("Text cannot contain NUL.")
         return get_response(request)
+
+    return middleware
+
+
+class SignInFirst(LoginRequiredMiddleware):
+    """Who is not signed in is sent to do so, and comes back to the page that the request was sent from, not to an
+    address that only takes forms."""
+
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
+        page = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
+        known = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+        if request.method in ("GET", "HEAD") or not known:
+            return super().handle_no_permission(request, view_func)
+        parts = urlsplit(page)
+        return redirect_to_login(urlunsplit(("", "", parts.path, parts.query, "")))
+
+
+def not_allowed(get_response: Next) -> Next:
+    """An address that only takes forms, opened by hand, gets a page in words."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.status_code == 405 and not response.content:
+            words = errors.page(request, 405)
+            words["Allow"] = response["Allow"]
+            return words
+        return response
 
     return middleware
 

@@ -47,6 +47,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "karenpanel.middleware.health",
     "karenpanel.middleware.request_id",
     # Before whatever may refuse a request by itself, so that refusals carry these headers too.
     "csp.middleware.CSPMiddleware",
@@ -56,11 +57,12 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Before whatever may read a form.
     "karenpanel.middleware.bounded_bodies",
+    "karenpanel.middleware.not_allowed",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "karenpanel.middleware.SignInFirst",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "karenpanel.middleware.htmx_answers",
@@ -131,7 +133,6 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 CSRF_FAILURE_VIEW = "karenpanel.errors.csrf_failure"
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else env.int("HSTS_SECONDS", 365 * 24 * 60 * 60)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE_HTTP
 if PROXY_COUNT:
@@ -171,7 +172,7 @@ STORAGES = {
 # A hashed name never changes its content.
 WHITENOISE_MAX_AGE = 60 if DEBUG else 24 * 60 * 60
 
-# The product's own limits (see securitygroups/quotas in README).
+# The product's own limits (README says which of them each project can have for itself).
 MAX_GROUPS_PER_PROJECT = env.int("MAX_GROUPS_PER_PROJECT", 1_000)
 MAX_RULES_PER_GROUP = env.int("MAX_RULES_PER_GROUP", 1_000)
 MAX_MACHINES_PER_PROJECT = env.int("MAX_MACHINES_PER_PROJECT", 10_000)

@@ -2,23 +2,11 @@
 
 from allauth.account.views import LogoutView
 from django.contrib import admin
-from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
-from django.views.decorators.http import require_safe
 
 from karenpanel.accounts import METHODS, AgainView, PasswordView, SignInView
 
-
-@login_not_required
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """For load balancers: this process answers. Says nothing of the database, or one outage would take every process out."""
-    return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
-
-
 urlpatterns = [
-    path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
     # Of allauth just what the panel uses: what is not routed cannot be attacked.
     path("sign-in/", SignInView.as_view(), name="account_login"),

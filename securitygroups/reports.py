@@ -294,7 +294,8 @@ def findings_summary(findings: Findings) -> str:
     ]
     texts = [count_text(number, one, many) for number, one, many in parts if number]
     if not texts:
-        return "Nothing found that could not be settled." if findings.too_fine else "Nothing to remark."
+        unsettled = "Nothing to remark in what could be settled. Some rules are too fine to settle."
+        return unsettled if findings.too_fine else "Nothing to remark."
     rest = " Some rules are too fine to settle." if findings.too_fine else ""
     return f"{joined(texts)}.{rest}"
 

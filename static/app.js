@@ -50,6 +50,11 @@ document.addEventListener("htmx:afterRequest", (event) => event.detail.target?.r
 document.addEventListener("htmx:beforeSwap", () => (focusedId = document.activeElement?.id ?? ""));
 document.addEventListener("htmx:afterSettle", (event) => {
   const region = event.detail.elt;
+  if (region.id === "dialog" && !region.open) {
+    const back = $(focusedId);
+    region.showModal();
+    region.addEventListener("close", () => (region.replaceChildren(), takeDragBack(), back?.focus()), { once: true });
+  }
   const summary = region.querySelector?.(".error-summary");
   if (summary) focusErrors(summary);
   else if (document.activeElement === document.body && focusedId && !messages?.contains(region)) {
@@ -58,11 +63,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
     if (next === region) region.tabIndex = -1;
     next.focus({ preventScroll: true });
   }
-  if (region.id === "dialog" && !region.open) {
-    const back = $(focusedId);
-    region.showModal();
-    region.addEventListener("close", () => (region.replaceChildren(), undoDrag(), (undoDrag = () => {}), back?.focus()), { once: true });
-  }
+  if (!document.querySelector(".error-summary")) document.title = document.title.replace(/^Error: /, "");
   refreshSelection();
 });
 
@@ -104,11 +105,15 @@ const REFUSALS = {
 };
 document.addEventListener("htmx:responseError", (event) => {
   const { status } = event.detail.xhr;
+  takeDragBack();
   showError(REFUSALS[status] ?? "The panel could not answer. Nothing was changed. Try again; if it happens again, tell support.");
 });
 // A request without an answer may still have arrived, so this one must not promise anything.
 for (const name of ["htmx:sendError", "htmx:timeout"])
-  document.addEventListener(name, () => showError("No connection to the panel. Reload the page to see what is stored, then try again."));
+  document.addEventListener(name, () => {
+    takeDragBack();
+    showError("No connection to the panel. Reload the page to see what is stored, then try again.");
+  });
 
 const firstErrors = document.querySelector(".error-summary");
 if (firstErrors) focusErrors(firstErrors);
@@ -138,8 +143,11 @@ document.addEventListener("click", (event) => {
   } else if (plain && (found = closest("a[data-dialog]"))) {
     event.preventDefault();
     openDialog(found);
-  } else if (event.target instanceof HTMLDialogElement) event.target.close(); // The backdrop.
+  } else if (event.target instanceof HTMLDialogElement && event.target === pressed) event.target.close(); // The backdrop.
 });
+// Who selects text and lets go outside of the dialog has not pressed its backdrop.
+let pressed = null;
+document.addEventListener("pointerdown", ({ target }) => (pressed = target), { capture: true });
 // htmx listens on the element itself, so an inactive button must be stopped before the click reaches it.
 document.addEventListener("click", (event) => {
   if (event.target.closest('[aria-disabled="true"]')) {
@@ -287,6 +295,11 @@ refreshSelection(); // A reload or the back button may bring ticked boxes with i
 
 // Puts the rows back where they were when the question that a drop leads to is cancelled.
 let undoDrag = () => {};
+
+function takeDragBack() {
+  undoDrag();
+  undoDrag = () => {};
+}
 
 document.addEventListener("pointerdown", (event) => {
   const handle = event.target.closest("[data-drag-handle]");

@@ -1,6 +1,6 @@
 """Well-known services and their ports: names for pages, presets for rules, and which of them are rarely meant for all.
 
-Imports nothing of ours. Called by findings, exposure and words.
+Imports nothing of ours. Called by findings and words, and by the rule form's presets.
 """
 
 from dataclasses import dataclass

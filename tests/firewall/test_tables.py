@@ -125,7 +125,7 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "NUL in a field": (f"{HEADER}\n{GOOD}".replace(",tcp,", ",t\0p,").encode(), "line 2, protocol", ""),
     "a description over two lines": (f"{HEADER}\n{GOOD}".replace("Office", '"a\nb"').encode(), "line 2, description", "line break"),
     "an endless description": (f"{HEADER}\n{GOOD}".replace("Office", "x" * 256).encode(), "line 2, description", "255"),
-    "an endless field": (f"{HEADER}\n{GOOD}".replace("Office", "x" * 20_000).encode(), "line 2", "not CSV"),
+    "an endless field": (f"{HEADER}\n{GOOD}".replace("Office", "x" * 20_000).encode(), "line 2", "20000 characters long"),
     "a stray quote": (f'{HEADER}\n{GOOD}\n"{GOOD}\n{GOOD}\n'.encode(), "line", "not CSV"),
     "a quote in a field": (f"{HEADER}\n{GOOD}".replace("Office", '"Of"fice').encode(), "line 2", "not CSV"),
     "semicolons": (f"{HEADER}\n{GOOD}".replace(",", ";").encode(), "line 1", f"The header must be exactly: {HEADER}"),

@@ -1,7 +1,9 @@
 """Pages of what went wrong, for people with and without an account, and in parts of pages."""
 
 from typing import Any
+from urllib.parse import quote
 
+import pytest
 from django.test import Client
 
 from securitygroups.firewall.documents import MAX_DOCUMENT_BYTES
@@ -51,7 +53,11 @@ def test_an_address_without_its_slash_leads_to_the_page(as_alice: Client, projec
 
 def test_the_health_page_needs_nobody_and_says_nothing(client: Client) -> None:
     # By the machine's address, as load balancers ask.
-    for response in (client.get("/healthz"), client.head("/healthz"), client.get("/healthz", HTTP_HOST="10.0.0.7:8000")):
+    for response in (
+        client.get("/healthz"),
+        client.head("/healthz"),
+        client.get("/healthz", HTTP_HOST="10.0.0.7:8000"),
+    ):
         assert response.status_code == 200
     assert response.content == b"ok\n"
     assert client.post("/healthz").status_code == 404
@@ -90,3 +96,28 @@ def test_a_length_that_is_no_number_is_a_400(client: Client) -> None:
     response = client.post("/sign-in/", b"", content_type="text/plain", CONTENT_LENGTH="many")
     assert response.status_code == 400
     assert "could not be understood" in response.content.decode()
+
+
+def test_an_address_that_only_takes_forms_says_so(as_alice: Client, group: SecurityGroup) -> None:
+    response = as_alice.get(f"{group.get_absolute_url()}rules/drop/")
+    assert (response.status_code, response["Allow"]) == (405, "POST")
+    assert Page(response).title.startswith("This address only takes a form")
+
+
+@pytest.mark.parametrize(
+    ("headers", "back"),
+    [
+        ({"HX-Request": "true", "HX-Current-URL": "http://testserver/p/shop/groups/?q=a"}, "/p/shop/groups/?q=a"),
+        ({"Referer": "http://testserver/p/shop/groups/#x"}, "/p/shop/groups/"),
+        ({"Referer": "https://evil.example/p/shop/"}, ""),
+        ({"HX-Current-URL": "//evil.example/"}, ""),
+        ({}, ""),
+    ],
+)
+def test_after_the_session_has_ended_a_form_leads_back_to_its_page(
+    headers: dict[str, str], back: str, client: Client, group: SecurityGroup
+) -> None:
+    form = f"{group.get_absolute_url()}rules/drop/"
+    response = client.post(form, headers=headers)
+    target = response.get("HX-Redirect") or response["Location"]
+    assert target == f"/sign-in/?next={quote(back or form)}"

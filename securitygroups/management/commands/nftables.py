@@ -75,8 +75,7 @@ def hit_lines(listed: Listed, counters: Mapping[Counted, Hits], target: Target) 
             )
         for place, rule in enumerate(rules, 1):
             counted = Counted(machine.uid, "rule", rule.uid) if rule.uid else Counted(machine.uid, "place", str(place))
-            off = "" if rule.enabled else " (switched off)"
-            yield line(counted, f"{place}. {rule_sentence(rule)}{off}")
+            yield line(counted, f"{place}. {rule_sentence(rule)}")
         for direction in Direction:
             yield line(Counted(machine.uid, direction, "none"), f"{direction.label}, denied: no rule matched")
 
