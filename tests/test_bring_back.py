@@ -138,7 +138,8 @@ def test_the_buttons_do_it_and_viewers_are_refused(
 ) -> None:
     group = trio[0]
     page = f"/p/{project.slug}/groups/{group.public_id}/"
-    deleted = sign_in(alice).post(f"{page}delete/", {"base": group.revision}, follow=True)
+    seen = operations.attached_mark(group)
+    deleted = sign_in(alice).post(f"{page}delete/", {"base": group.revision, "seen": seen}, follow=True)
     assert f"{page}bring-back/" in deleted.content.decode()
 
     assert sign_in(bob).post(f"{page}bring-back/").status_code == 403

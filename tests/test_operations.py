@@ -476,7 +476,7 @@ def test_a_deleted_group_leaves_its_vms_which_are_numbered_again(project: Projec
     assert untouched.revisions.count() == 1
     event = newest()
     assert (event.verb, event.summary) == ("group.deleted", "Deleted b, which was on 2 VMs.")
-    assert event.detail == {"machines": {first.public_id: 2, second.public_id: 2}}
+    assert event.detail == {"machines": {first.public_id: 2, second.public_id: 2}, "reason": ""}
     b.refresh_from_db()
     assert b.deleted_at
     assert b.revisions.count() == 1

@@ -1,7 +1,8 @@
-"""Security groups and templates made of them. Imports models and firewall."""
+"""Security groups: made, renamed, deleted, brought back. Imports models and firewall."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -19,7 +20,16 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations.machines import groups_at, regrouped, write_attachments
-from securitygroups.operations.records import Conflict, Verb, count, lock_group, lock_project, record, save_checked
+from securitygroups.operations.records import (
+    Conflict,
+    Verb,
+    check_reason,
+    count,
+    lock_group,
+    lock_project,
+    record,
+    save_checked,
+)
 from securitygroups.operations.rules import commit_rules
 
 
@@ -57,32 +67,70 @@ def create_group(
 
 @transaction.atomic
 def update_group(
-    *, group: SecurityGroup, name: str, description: str, actor: User | None, by_staff: bool = False
-) -> None:
-    """New name and description. Raises ValidationError, Conflict when the group is gone."""
+    *, group: SecurityGroup, name: str, description: str, actor: User | None, reason: str = "", by_staff: bool = False
+) -> Event | None:
+    """New name and description. Raises ValidationError, Conflict when the group is gone.
+
+    Returns its record, which undo_update takes; None where nothing is new.
+    """
+    check_reason(reason)
     lock_project(group.project)
     locked = lock_group(group)
     before, name = (locked.name, locked.description), name.strip()
     if before == (name, description):
-        return
+        return None
     locked.name, locked.description = name, description
     save_checked(locked)
     group.name, group.description = name, description
     words = f"Renamed {before[0]} to {name}." if before[0] != name else f"Changed the description of {name}."
-    record(locked.project, Verb.GROUP_CHANGED, words, actor=actor, by_staff=by_staff, group=locked)
+    detail = {"name": before[0], "description": before[1], "reason": reason}
+    return record(
+        locked.project, Verb.GROUP_CHANGED, words, actor=actor, by_staff=by_staff, group=locked, detail=detail
+    )
 
 
 @transaction.atomic
-def delete_group(*, group: SecurityGroup, base: int, actor: User | None, by_staff: bool = False) -> int:
+def undo_update(*, group: SecurityGroup, event: int, actor: User | None) -> None:
+    """Take the newest change of name and description back. Raises ValidationError, Conflict when it is not the newest."""
+    lock_project(group.project)
+    locked = lock_group(group)
+    newest = Event.objects.filter(group=locked, verb=Verb.GROUP_CHANGED).order_by("-pk").first()
+    if newest is None or newest.pk != event or "name" not in newest.detail:
+        raise Conflict(locked.revision)
+    update_group(group=group, name=newest.detail["name"], description=newest.detail["description"], actor=actor)
+
+
+def attached_mark(group: SecurityGroup) -> str:
+    """Stands for the VMs that have the group and the groups of each, as they are now; "" where it is on none."""
+    machines = VirtualMachine.objects.live().filter(attachments__group=group).order_by("pk")
+    text = " ".join(f"{pk}:{revision}" for pk, revision in machines.values_list("pk", "revision"))
+    return sha256(text.encode()).hexdigest()[:32] if text else ""
+
+
+@transaction.atomic
+def delete_group(
+    *,
+    group: SecurityGroup,
+    base: int,
+    actor: User | None,
+    seen: str | None = None,
+    reason: str = "",
+    by_staff: bool = False,
+) -> int:
     """Detach the group from its VMs and take it out of every list; its history stays. Returns the number of VMs.
 
-    Raises Conflict when its rules are not those of revision `base` any more.
+    Raises Conflict when its rules are not those of revision `base` any more or, where it is given, when `seen` is not
+    its attached_mark: nobody's VM loses rules that the person who deletes has not been told of.
     """
+    check_reason(reason)
     locked = lock_group(group)
     if locked.revision != base:
         raise Conflict(locked.revision)
-    machines = VirtualMachine.objects.live().filter(attachments__group=locked).order_by("pk")
-    held = _detach(locked, list(machines.select_for_update(no_key=True, of=("self",))), actor, by_staff)
+    rows = VirtualMachine.objects.live().filter(attachments__group=locked).order_by("pk")
+    machines = list(rows.select_for_update(no_key=True, of=("self",)))
+    if seen is not None and seen != attached_mark(locked):
+        raise Conflict(locked.revision)
+    held = _detach(locked, machines, actor, by_staff)
     SecurityGroup.objects.filter(pk=locked.pk).update(deleted_at=timezone.now())
     words = f"Deleted {locked.name}" + (f", which was on {count(len(held), 'VM')}." if held else ".")
     record(
@@ -92,7 +140,7 @@ def delete_group(*, group: SecurityGroup, base: int, actor: User | None, by_staf
         actor=actor,
         by_staff=by_staff,
         group=locked,
-        detail={"machines": {machine.public_id: machine.revision for machine in held}},
+        detail={"machines": {machine.public_id: machine.revision for machine in held}, "reason": reason},
     )
     return len(held)
 

@@ -97,7 +97,7 @@ def change_rules(
     if request.POST.get("sure") != proposal.token:
         preview = preview_rules(group, proposal.old, proposal.new, address=address_of(request))
         seen = request.POST.get("seen") == proposal.token
-        if preview.alarms or proposal.notes or (preview.changes_traffic and not seen):
+        if preview.alarms or proposal.notes or (preview.worth_a_look and not seen):
             return question(request, group, proposal, preview)
     return _commit(request, access, group, proposal, done, at)
 
@@ -121,7 +121,7 @@ def _commit(
             rules=proposal.new,
             base=group.revision,
             actor=access.user,
-            reason=_reason(request),
+            reason=reason_of(request),
         )
     except operations.Conflict:
         return conflict(request, access, group, Stale(proposal.old, proposal.new))
@@ -137,7 +137,7 @@ def _commit(
     return redirect(page_url(group, uid))
 
 
-def _reason(request: HttpRequest) -> str:
+def reason_of(request: HttpRequest) -> str:
     return " ".join(request.POST.get("reason", "").split())[:255]
 
 
@@ -180,7 +180,7 @@ def question(request: HttpRequest, group: SecurityGroup, proposal: Proposal, pre
         "notes": proposal.notes,
         "change": list_change(proposal.old, proposal.new),
         "hidden": [pair for pair in _hidden(request) if pair[0] != "reason"] or [("base", str(group.revision))],
-        "reason": _reason(request),
+        "reason": reason_of(request),
         "onto": request.POST.get("onto", ""),
         "action": request.path,
     }

@@ -1,6 +1,6 @@
 """Security groups: list, create, edit, duplicate, delete, and where one is attached.
 
-Imports access, operations, forms, web; called by urls. The rules of a group are in rules.py.
+Imports access, operations, changes, forms, preview, web; called by urls. The rules of a group are in rules.py.
 """
 
 from django.contrib import messages
@@ -18,8 +18,20 @@ from securitygroups.firewall.documents import rules_from_json
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import GroupForm
 from securitygroups.models import Attachment, GroupTemplate, Rule, SecurityGroup, VirtualMachine, values
+from securitygroups.preview import preview_rules
 from securitygroups.starters import STARTERS
-from securitygroups.web import CONFLICT, FORM_INVALID, answer, number_in, numbered, page_or_form, take_refusal
+from securitygroups.views.changes import reason_of
+from securitygroups.views.rulepage import rows_of
+from securitygroups.web import (
+    CONFLICT,
+    FORM_INVALID,
+    address_of,
+    answer,
+    number_in,
+    numbered,
+    page_or_form,
+    take_refusal,
+)
 
 
 def _counted(groups: QuerySet[SecurityGroup]) -> QuerySet[SecurityGroup]:
@@ -122,28 +134,52 @@ def group_edit(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     form = GroupForm(request.POST if request.method == "POST" else None, instance=find_group(access, group_id))
     if request.method == "POST" and form.is_valid():
         try:
-            operations.update_group(group=group, **form.cleaned_data, actor=access.user)
-            messages.success(request, "Name and description were saved.")
+            done = operations.update_group(
+                group=group, **form.cleaned_data, actor=access.user, reason=reason_of(request)
+            )
+            undo = f"undo:{reverse('group_edit_undo', args=[slug, group.public_id, done.pk])}" if done else ""
+            messages.success(request, "Name and description were saved.", extra_tags=undo)
             return redirect(group)
         except ValidationError as refusal:
             take_refusal(form, refusal)
         except operations.Conflict:
             return redirect("groups", slug)
-    context = {"form": form, "group": group, "editing": True}
+    context = {"form": form, "group": group, "editing": True, "reason": reason_of(request)}
     return render(
         request, "securitygroups/group_form.html", context, status=FORM_INVALID if request.method == "POST" else 200
     )
 
 
-@page_or_form
-def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
-    """Names the VMs that use the group and what each would lose, and asks."""
+@require_POST
+def group_edit_undo(request: HttpRequest, slug: str, group_id: str, event: int) -> HttpResponse:
+    """Take the newest change of name and description back; `event` is its record."""
     access = enter(request, slug, write=True)
     group = find_group(access, group_id)
-    changed = False
+    try:
+        operations.undo_update(group=group, event=event, actor=access.user)
+        messages.success(request, "Undone: name and description are as they were before.")
+    except operations.Conflict:
+        messages.error(request, "Not undone: name or description have been changed again since.")
+    except ValidationError as refusal:
+        messages.error(request, f"Not undone: {refusal.messages[0]}")
+    return redirect(group)
+
+
+@page_or_form
+def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """Shows what passes on each VM without the group, and asks. The answer is good for what was shown alone."""
+    access = enter(request, slug, write=True)
+    group = find_group(access, group_id)
+    refused, changed = "", False
     if request.method == "POST":
         try:
-            count = operations.delete_group(group=group, base=number_in(request, "base"), actor=access.user)
+            count = operations.delete_group(
+                group=group,
+                base=number_in(request, "base"),
+                seen=request.POST.get("seen", ""),
+                actor=access.user,
+                reason=reason_of(request),
+            )
             words = f" and taken off {count} VM{'' if count == 1 else 's'}" if count else ""
             undo = reverse("group_bring_back", args=[slug, group.public_id])
             messages.success(request, f"{group.name} was deleted{words}.", extra_tags=f"undo:{undo}")
@@ -151,8 +187,10 @@ def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
         except operations.Conflict:
             group = find_group(access, group_id)
             changed = True
-    rules = list(group.rules.in_order())
-    accepts = [rule for rule in rules if rule.enabled and rule.action == "accept"]
+        except ValidationError as refusal:
+            refused = refusal.messages[0]
+    # Before the preview: what is attached between the two is asked about again.
+    seen = operations.attached_mark(group)
     machines = (
         VirtualMachine.objects.live()
         .filter(attachments__group=group)
@@ -162,12 +200,14 @@ def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
     context = {
         "group": group,
         "page": numbered(request, machines),
-        "accepts": accepts[:10],
-        "accept_count": len(accepts),
-        "drop_count": sum(rule.enabled and rule.action == "drop" for rule in rules),
+        "seen": seen,
+        "preview": preview_rules(group, values(rows_of(group)), (), address=address_of(request)) if seen else None,
         "changed": changed,
+        "refused": refused,
+        "reason": reason_of(request),
     }
-    return render(request, "securitygroups/group_delete.html", context, status=CONFLICT if changed else 200)
+    status = CONFLICT if changed else FORM_INVALID if refused else 200
+    return render(request, "securitygroups/group_delete.html", context, status=status)
 
 
 @require_POST

@@ -3,7 +3,8 @@
 import pytest
 from django.test import Client
 
-from securitygroups.models import Project, SecurityGroup, VirtualMachine
+from securitygroups import operations
+from securitygroups.models import Event, Project, SecurityGroup, VirtualMachine
 from tests.factories import make_group, make_machine
 from tests.views.pages import Page, messages, part_and_page
 
@@ -136,11 +137,89 @@ def test_deleting_names_the_vms_and_what_each_would_lose(as_alice: Client, machi
     web = SecurityGroup.objects.get(name="web")
     make_machine(web.project, "lonely", [web])
     text = Page(as_alice.get(f"{web.get_absolute_url()}delete/")).text
-    assert "2 virtual machines use this group and would lose its rules:" in text
-    assert "3 accept rules and 1 drop rule" in text
-    assert "Accept inbound TCP to port 443 (HTTPS) from anywhere" in text
+    assert "2 virtual machines use this group and would lose its rules." in text
+    assert "On 1 virtual machine web-1" in text
+    assert "On 1 virtual machine lonely" in text
+    assert "Newly denied: inbound TCP 443" in text
     assert "web-1 10.0.1.11 2001:db8:10:1::11 1 other group" in text
     assert "lonely none no group: everything would be denied" in text
+
+
+def test_deleting_what_drops_ahead_of_an_accept_says_what_it_opens(as_alice: Client, project: Project) -> None:
+    shield = make_group(project, "shield", ["drop in tcp 22"])
+    opened = make_group(project, "opened", ["accept in tcp 1-100"])
+    make_machine(project, "vm", [shield, opened])
+    text = Page(as_alice.get(f"{shield.get_absolute_url()}delete/")).text
+    assert "This opens SSH (TCP 22) to every address on the internet." in text
+    assert "On 1 virtual machine vm" in text
+    assert "Newly allowed: inbound TCP 22" in text
+
+
+def test_deleting_the_group_one_came_in_by_warns(as_alice: Client, project: Project) -> None:
+    door = make_group(project, "door", ["accept in tcp 22"])
+    make_machine(project, "vm", [door], ipv4="10.0.0.5")
+    text = Page(as_alice.get(f"{door.get_absolute_url()}delete/")).text
+    assert "This would cut SSH from there to vm" in text
+
+
+def test_a_deletion_is_good_for_the_vms_that_were_shown_alone(as_alice: Client, project: Project) -> None:
+    web, other = make_group(project, "web", ["accept in tcp 443"]), make_group(project, "other")
+    first = make_machine(project, "first", [web])
+    form = Page(as_alice.get(f"{web.get_absolute_url()}delete/")).form_with("base")
+    second = make_machine(project, "second", [web])
+    response = form.send(as_alice)
+    page = Page(response)
+    assert response.status_code == 409
+    assert "Not deleted." in page.text
+    assert "On 2 virtual machines first, second" in page.text
+    # Another group ahead of it changes what its loss means.
+    operations.attach_groups(machine=first, groups=[other, web], base=1, actor=None)
+    assert page.form_with("base").send(as_alice).status_code == 409
+    for seen in ("", "x", "0" * 32):
+        assert form.send(as_alice, seen=seen).status_code == 409
+    assert second.attachments.count() == 1
+    fresh = Page(as_alice.get(f"{web.get_absolute_url()}delete/")).form_with("base")
+    assert fresh.send(as_alice, reason=" Ticket \t 9").status_code == 302
+    assert second.attachments.count() == 0
+    event = project.events.filter(verb=Event.Verb.GROUP_DELETED).latest("pk")
+    assert event.detail["reason"] == "Ticket 9"
+    assert "Reason: Ticket 9" in Page(as_alice.get("/p/shop/activity/")).text
+
+
+def test_a_group_on_no_vm_goes_without_a_difference(as_alice: Client, group: SecurityGroup) -> None:
+    text = Page(as_alice.get(f"{group.get_absolute_url()}delete/")).text
+    assert "No virtual machine uses this group, so no traffic changes." in text
+    assert "Newly denied" not in text
+
+
+def test_a_new_name_can_be_taken_back(as_alice: Client, group: SecurityGroup) -> None:
+    edit = f"{group.get_absolute_url()}edit/"
+    as_alice.post(edit, {"name": "www", "description": "All", "reason": "Ticket 9"})
+    shown = as_alice.get(group.get_absolute_url())
+    assert "Reason: Ticket 9" in Page(as_alice.get("/p/shop/activity/")).text
+    (undo,) = [form for form in Page(shown).forms if "/edit/undo/" in form.action]
+    assert undo.send(as_alice).status_code == 302
+    group.refresh_from_db()
+    assert (group.name, group.description) == ("web", "Public web servers")
+    assert undo.send(as_alice).status_code == 302
+    assert "Not undone: name or description have been changed again since." in messages(as_alice)
+    group.refresh_from_db()
+    assert group.name == "web"
+
+
+def test_a_name_that_is_taken_by_now_does_not_come_back(as_alice: Client, group: SecurityGroup) -> None:
+    as_alice.post(f"{group.get_absolute_url()}edit/", {"name": "www", "description": ""})
+    make_group(group.project, "web")
+    event = group.project.events.filter(verb=Event.Verb.GROUP_CHANGED).get()
+    as_alice.post(f"{group.get_absolute_url()}edit/undo/{event.pk}/")
+    assert "Not undone:" in messages(as_alice)
+    group.refresh_from_db()
+    assert group.name == "www"
+
+
+def test_saving_the_same_name_offers_no_undo(as_alice: Client, group: SecurityGroup) -> None:
+    as_alice.post(f"{group.get_absolute_url()}edit/", {"name": "web", "description": "Public web servers"})
+    assert "Undo" not in messages(as_alice)
 
 
 def test_deleting_and_bringing_back(as_alice: Client, machine: VirtualMachine) -> None:

@@ -103,7 +103,7 @@ QUERIES = {
     "group": 8,
     "group test": 7,
     "group machines": 7,
-    "group delete": 8,
+    "group delete": 13,
     "history": 8,
     "export": 5,
     "rule new": 6,
