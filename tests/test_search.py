@@ -1,5 +1,6 @@
 """The support desk's search box: each shape finds what it should, and nothing that is gone."""
 
+import re
 from typing import Any
 
 import pytest
@@ -173,3 +174,64 @@ def test_more_rows_take_no_more_queries(project: Project, django_assert_max_num_
                     assert [str(getattr(row, "project", row)) for row in found.rows]
         spent.append(len(queries))
     assert spent[0] == spent[1]
+
+
+# ── At the size that the product is for ───────────────────────────────────────
+
+
+@pytest.fixture
+def many(project: Project) -> None:
+    """60,000 rules, as many VMs as a sixth of an installation has, 4,000 people and projects; with statistics."""
+    project_of, when = project.pk, "now()"
+    statements = (
+        f"INSERT INTO securitygroups_project (name, slug, created_at) SELECT 'Firm ' || n, 'firm-' || n, {when}"
+        " FROM generate_series(1, 4000) n",
+        "INSERT INTO securitygroups_user (username, email, password, is_superuser, is_staff, is_active, first_name,"
+        f" last_name, date_joined) SELECT 'person' || n, 'person' || n || '@firm.example', '', false, false, true, '', '', {when}"
+        " FROM generate_series(1, 4000) n",
+        "INSERT INTO securitygroups_membership (project_id, user_id, role, created_at) SELECT p.id, u.id, 'owner', now()"
+        " FROM securitygroups_project p JOIN securitygroups_user u ON p.slug = 'firm-' || substr(u.username, 7)",
+        "INSERT INTO securitygroups_securitygroup (project_id, public_id, name, description, revision, created_at, changed_at)"
+        f" SELECT {project_of}, 'sg-' || lpad(to_hex(n), 10, '0'), 'group ' || n, '', 1, {when}, {when}"
+        " FROM generate_series(1, 6000) n",
+        "INSERT INTO securitygroups_virtualmachine (project_id, public_id, name, description, ipv4, ipv6, tap, revision,"
+        f" created_at) SELECT {project_of}, 'vm-' || lpad(to_hex(n), 10, '0'), 'node-' || n, '',"
+        f" '10.0.0.0'::inet + n, '2001:db8::'::inet + n, '', 1, {when} FROM generate_series(1, 30000) n",
+        "INSERT INTO securitygroups_rule (group_id, position, uid, action, direction, protocol, source, port_start,"
+        " port_end, description, enabled, added_in, changed_in) SELECT g.id, n, lpad(to_hex(n), 12, '0'), 'accept', 'in',"
+        " 'tcp', CASE n % 5 WHEN 0 THEN NULL WHEN 1 THEN '0.0.0.0/0' WHEN 2 THEN set_masklen(('10.0.0.0'::inet + g.id * 16"
+        "  + n)::cidr, 24 + n % 9) ELSE set_masklen(('100.64.0.0'::inet + g.id * 99 + n)::cidr, 32) END,"
+        " 22, 22, '', true, 1, 1 FROM securitygroups_securitygroup g, generate_series(1, 10) n",
+    )
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        for table in ("project", "user", "securitygroup", "virtualmachine", "rule", "membership"):
+            cursor.execute(f"ANALYZE securitygroups_{table}")
+
+
+def test_what_the_desk_asks_is_answered_by_indexes(many: None) -> None:
+    asked = (
+        "10.0.12.7", "10.0.12.0/24", "2001:db8::7", "2001:db8::/120", "0.0.0.0/0", "node-17", "group 17", "person17",
+        "person17@firm.example", "firm-17", "sg-000000000f", "vm-000000000f", "case-000000000f",
+    )  # fmt: skip
+    plans = {}
+    with connection.cursor() as cursor:
+        for text in asked:
+            with CaptureQueriesContext(connection) as queries:
+                search(text)
+            for query in queries:
+                cursor.execute(f"EXPLAIN {query['sql']}")
+                plans[text, query["sql"]] = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert len(plans) > 20
+    for (text, sql), plan in plans.items():
+        # Projects are few. Groups are what found rules are joined with, which may be done by a hash of them.
+        joined = {"project", "securitygroup"} if 'FROM "securitygroups_rule"' in sql else {"project"}
+        assert set(re.findall(r"Seq Scan on securitygroups_(\w+)", plan)) <= joined, (text, plan)
+        if "rule_source" in plan:
+            assert "rule_destination" in plan
+    found = " ".join(plans.values())
+    for index in ("machine_by_ipv4", "machine_by_ipv6", "machine_lower_name", "group_lower_name", "user_email"):
+        assert f"Index Scan using {index}" in found or f"Bitmap Index Scan on {index}" in found, index
+    assert "Bitmap Index Scan on rule_source" in found
