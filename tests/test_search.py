@@ -179,35 +179,42 @@ def test_more_rows_take_no_more_queries(project: Project, django_assert_max_num_
 # ── At the size that the product is for ───────────────────────────────────────
 
 
+MANY = """
+INSERT INTO securitygroups_project (name, slug, created_at)
+    SELECT 'Firm ' || n, 'firm-' || n, now() FROM generate_series(1, 4000) n;
+INSERT INTO securitygroups_user
+    (username, email, password, is_superuser, is_staff, is_active, first_name, last_name, date_joined)
+    SELECT 'person' || n, 'person' || n || '@firm.example', '', false, false, true, '', '', now()
+    FROM generate_series(1, 4000) n;
+INSERT INTO securitygroups_membership (project_id, user_id, role, created_at)
+    SELECT p.id, u.id, 'owner', now()
+    FROM securitygroups_project p JOIN securitygroups_user u ON p.slug = 'firm-' || substr(u.username, 7);
+INSERT INTO securitygroups_securitygroup
+    (project_id, public_id, name, description, revision, created_at, changed_at)
+    SELECT p.id, 'sg-' || lpad(to_hex(n), 10, '0'), 'group ' || n, '', 1, now(), now()
+    FROM securitygroups_project p, generate_series(1, 6000) n WHERE p.slug = 'firm-1';
+INSERT INTO securitygroups_virtualmachine
+    (project_id, public_id, name, description, ipv4, ipv6, tap, revision, created_at)
+    SELECT p.id, 'vm-' || lpad(to_hex(n), 10, '0'), 'node-' || n, '', '10.0.0.0'::inet + n, '2001:db8::'::inet + n, '', 1, now()
+    FROM securitygroups_project p, generate_series(1, 30000) n WHERE p.slug = 'firm-1';
+INSERT INTO securitygroups_rule
+    (group_id, position, uid, action, direction, protocol, source, port_start, port_end, description, enabled, added_in, changed_in)
+    SELECT g.id, n, lpad(to_hex(n), 12, '0'), 'accept', 'in', 'tcp',
+        CASE n % 5 WHEN 0 THEN NULL WHEN 1 THEN '0.0.0.0/0'
+            WHEN 2 THEN set_masklen(('10.0.0.0'::inet + g.id * 16 + n)::cidr, 24 + n % 9)
+            ELSE set_masklen(('100.64.0.0'::inet + g.id * 99 + n)::cidr, 32) END,
+        22, 22, '', true, 1, 1
+    FROM securitygroups_securitygroup g, generate_series(1, 10) n;
+ANALYZE securitygroups_project, securitygroups_user, securitygroups_membership, securitygroups_securitygroup,
+    securitygroups_virtualmachine, securitygroups_rule;
+"""
+"""60,000 rules, 30,000 VMs, 6,000 groups, 4,000 people and projects, and what the planner knows of them."""
+
+
 @pytest.fixture
-def many(project: Project) -> None:
-    """60,000 rules, as many VMs as a sixth of an installation has, 4,000 people and projects; with statistics."""
-    project_of, when = project.pk, "now()"
-    statements = (
-        f"INSERT INTO securitygroups_project (name, slug, created_at) SELECT 'Firm ' || n, 'firm-' || n, {when}"
-        " FROM generate_series(1, 4000) n",
-        "INSERT INTO securitygroups_user (username, email, password, is_superuser, is_staff, is_active, first_name,"
-        f" last_name, date_joined) SELECT 'person' || n, 'person' || n || '@firm.example', '', false, false, true, '', '', {when}"
-        " FROM generate_series(1, 4000) n",
-        "INSERT INTO securitygroups_membership (project_id, user_id, role, created_at) SELECT p.id, u.id, 'owner', now()"
-        " FROM securitygroups_project p JOIN securitygroups_user u ON p.slug = 'firm-' || substr(u.username, 7)",
-        "INSERT INTO securitygroups_securitygroup (project_id, public_id, name, description, revision, created_at, changed_at)"
-        f" SELECT {project_of}, 'sg-' || lpad(to_hex(n), 10, '0'), 'group ' || n, '', 1, {when}, {when}"
-        " FROM generate_series(1, 6000) n",
-        "INSERT INTO securitygroups_virtualmachine (project_id, public_id, name, description, ipv4, ipv6, tap, revision,"
-        f" created_at) SELECT {project_of}, 'vm-' || lpad(to_hex(n), 10, '0'), 'node-' || n, '',"
-        f" '10.0.0.0'::inet + n, '2001:db8::'::inet + n, '', 1, {when} FROM generate_series(1, 30000) n",
-        "INSERT INTO securitygroups_rule (group_id, position, uid, action, direction, protocol, source, port_start,"
-        " port_end, description, enabled, added_in, changed_in) SELECT g.id, n, lpad(to_hex(n), 12, '0'), 'accept', 'in',"
-        " 'tcp', CASE n % 5 WHEN 0 THEN NULL WHEN 1 THEN '0.0.0.0/0' WHEN 2 THEN set_masklen(('10.0.0.0'::inet + g.id * 16"
-        "  + n)::cidr, 24 + n % 9) ELSE set_masklen(('100.64.0.0'::inet + g.id * 99 + n)::cidr, 32) END,"
-        " 22, 22, '', true, 1, 1 FROM securitygroups_securitygroup g, generate_series(1, 10) n",
-    )
+def many(db: None) -> None:
     with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-        for table in ("project", "user", "securitygroup", "virtualmachine", "rule", "membership"):
-            cursor.execute(f"ANALYZE securitygroups_{table}")
+        cursor.execute(MANY)
 
 
 def test_what_the_desk_asks_is_answered_by_indexes(many: None) -> None:
