@@ -22,7 +22,7 @@ from securitygroups.forms import BulkForm
 from securitygroups.models import Rule as RuleRow
 from securitygroups.models import SecurityGroup
 from securitygroups.views.changes import REFUSALS, Edit, change_rules, preview_part, preview_waits
-from securitygroups.views.rulepage import rows_of
+from securitygroups.views.rulepage import page_url, rows_of
 from securitygroups.web import FORM_INVALID, answer, numbered, resend
 
 
@@ -70,7 +70,7 @@ def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     chosen = [row for row in rows if row.uid in uids]
     if not uids:
         messages.error(request, "Nothing was changed: tick the rules first.")
-        return redirect(group)
+        return redirect(page_url(request, group))
     sent = "do" in request.POST or "preview" in request.POST
     form = BulkForm(request.POST if sent else None, group=group)
     context = {
@@ -79,6 +79,7 @@ def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
         "chosen": chosen,
         "uids": sorted(uids),
         "reason": request.POST.get("reason", ""),
+        "back": page_url(request, group),
     }
     if "preview" in request.POST and not form.is_valid():
         return preview_waits(request, group)

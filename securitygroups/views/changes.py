@@ -25,8 +25,8 @@ from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import GroupRevision, SecurityGroup, values
 from securitygroups.preview import Preview, preview_rules
-from securitygroups.views.rulepage import group_context, rows_of
-from securitygroups.web import CONFLICT, RULES_A_PAGE, address_of, into_dialog, number_in
+from securitygroups.views.rulepage import group_context, kept, page_url, rows_of
+from securitygroups.web import CONFLICT, address_of, into_dialog, number_in
 
 Edit = Callable[[RuleList], RuleList]
 REFUSALS = 5
@@ -129,25 +129,17 @@ def _commit(
         messages.info(request, "Nothing was changed.")
     else:
         undo = reverse("group_undo", args=[access.project.slug, group.public_id, group.revision])
+        undo += kept(request)
         messages.success(request, done or change.summary, extra_tags=f"undo:{undo}")
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "securitygroups/_rules.html", {**group_context(request, group), "is_part": True})
     lines = change.added or change.changed or change.moved
     uid = at or (lines[0].new.uid if lines and lines[0].new else "")
-    return redirect(page_url(group, uid))
+    return redirect(page_url(request, group, uid))
 
 
 def reason_of(request: HttpRequest) -> str:
     return " ".join(request.POST.get("reason", "").split())[:255]
-
-
-def page_url(group: SecurityGroup, uid: str = "") -> str:
-    """The group's page where the rule stands on it."""
-    row = group.rules.filter(uid=uid).only("position").first() if uid else None
-    if row is None:
-        return group.get_absolute_url()
-    page = (row.position - 1) // RULES_A_PAGE + 1
-    return group.get_absolute_url() + (f"?page={page}" if page > 1 else "") + f"#rule-{uid}"
 
 
 def _hidden(request: HttpRequest) -> list[tuple[str, str]]:
@@ -158,7 +150,7 @@ def _hidden(request: HttpRequest) -> list[tuple[str, str]]:
 def _refused(request: HttpRequest, group: SecurityGroup, refusal: ValidationError) -> HttpResponse:
     for message in refusal.messages[:REFUSALS]:
         messages.error(request, message)
-    return redirect(group)
+    return redirect(page_url(request, group))
 
 
 def ask(request: HttpRequest, group: SecurityGroup, edit: Edit) -> HttpResponse:
@@ -182,7 +174,8 @@ def question(request: HttpRequest, group: SecurityGroup, proposal: Proposal, pre
         "hidden": [pair for pair in _hidden(request) if pair[0] != "reason"] or [("base", str(group.revision))],
         "reason": reason_of(request),
         "onto": request.POST.get("onto", ""),
-        "action": request.path,
+        "action": request.get_full_path(),
+        "back": page_url(request, group),
     }
     return into_dialog(request, render(request, "securitygroups/question.html", context))
 
@@ -209,16 +202,28 @@ def preview_waits(request: HttpRequest, group: SecurityGroup | None, refusal: st
     return render(request, "securitygroups/_form_preview.html", {"group": group, "refusal": refusal})
 
 
-def conflict(request: HttpRequest, access: Access, group: SecurityGroup, stale: Stale | None = None) -> HttpResponse:
-    """Nothing was written: theirs, mine and the base side by side, and the ways on."""
+def conflict(
+    request: HttpRequest,
+    access: Access,
+    group: SecurityGroup,
+    stale: Stale | None = None,
+    *,
+    undoing: int | None = None,
+) -> HttpResponse:
+    """Nothing was written: theirs, mine and the base side by side, and the ways on.
+
+    `undoing` is the revision that could not be taken back, because it is not the newest.
+    """
     group = find_group(access, group.public_id)
     now = values(rows_of(group))
     context: dict[str, Any] = {
         "group": group,
         "newest": group.revisions.filter(number=group.revision).first(),
         "hidden": _hidden(request),
-        "action": request.path,
+        "action": request.get_full_path(),
+        "back": page_url(request, group),
         "machine_count": group.attachments.count(),
+        "undoing": undoing,
     }
     if stale and stale.base is not None and stale.mine is not None:
         context |= {

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
@@ -30,7 +31,7 @@ from securitygroups.views.changes import (
     preview_part,
     preview_waits,
 )
-from securitygroups.views.rulepage import group_context, rows_of
+from securitygroups.views.rulepage import group_context, kept, page_url, rows_of
 from securitygroups.web import FORM_INVALID, address_of, answer, into_dialog, number_in, page_or_form, take_refusal
 
 
@@ -106,6 +107,9 @@ def rule_move(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
         "rule": rows[place - 1],
         "total": len(rows),
         "reason": request.POST.get("reason", ""),
+        "back": page_url(request, group),
+        # A row that was dropped comes here too, by another address.
+        "to": reverse("rule_move", args=[slug, group.public_id, uid]) + kept(request),
     }
     status = FORM_INVALID if request.method == "POST" else 200
     return into_dialog(request, render(request, "securitygroups/rule_move.html", context, status=status))
@@ -228,6 +232,7 @@ def _rule_form(
         "base": base,
         "reason": request.POST.get("reason", ""),
         "address": address_of(request),
+        "back": page_url(request, group),
     }
     response = answer(
         request, "securitygroups/rule_form.html", "securitygroups/_rule_fields.html", context, status=status
@@ -287,7 +292,7 @@ def rule_fix(request: HttpRequest, slug: str, group_id: str, uid: str, mend: str
         return ask(request, group, edit)
     except lists.NoSuchPlace as error:
         messages.info(request, str(error))
-        return redirect(group)
+        return redirect(page_url(request, group))
 
 
 @require_POST
@@ -298,9 +303,9 @@ def group_undo(request: HttpRequest, slug: str, group_id: str, number: int) -> H
     try:
         operations.undo(group=group, number=number, actor=access.user)
     except operations.Conflict:
-        return conflict(request, access, group)
+        return conflict(request, access, group, undoing=number)
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
     else:
         messages.success(request, "Undone: the rules are as they were before.")
-    return redirect(group)
+    return redirect(page_url(request, group))

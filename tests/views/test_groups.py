@@ -34,6 +34,14 @@ def test_a_search_finds_names_descriptions_and_ids(query: str, as_alice: Client,
     assert "database" not in text
 
 
+def test_a_search_counts_what_it_found(as_alice: Client, group: SecurityGroup) -> None:
+    make_group(group.project, "webs")
+    make_group(group.project, "db")
+    assert "2 groups match “web”." in Page(as_alice.get(f"{LIST}?q=web")).text
+    assert "1 group matches “db”." in Page(as_alice.get(f"{LIST}?q=db")).text
+    assert "3 of at most 1000 groups." in Page(as_alice.get(LIST)).text
+
+
 def test_a_search_without_success_says_what_was_searched(as_alice: Client, group: SecurityGroup) -> None:
     page = as_alice.get(LIST, {"q": "<b>nothing</b>"})
     assert "No group has “<b>nothing</b>”" in Page(page).text

@@ -1,6 +1,7 @@
 """A group's rules: the list, add, edit, move, switch, delete, undo; refused rules, previews, conflicts, double clicks."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -414,6 +415,12 @@ def test_undo_of_what_is_not_the_newest_change_writes_nothing(
     response = as_alice.post(f"{four.get_absolute_url()}undo/{number}/")
     assert response.status_code == (302 if number == 1 else 409)
     assert revision(four) == 1
+    if number != 1:
+        page = Page(response)
+        assert f"Revision {number} is not the newest any more" in page.text
+        assert f'href="{four.get_absolute_url()}history/"' in response.content.decode()
+        assert "not there any more" not in page.text
+        assert "Discard mine" not in page.text
 
 
 # ── Two people, two clicks ────────────────────────────────────────────────────
@@ -490,3 +497,56 @@ def test_closing_the_door_behind_oneself_is_asked_about_in_red(as_alice: Client,
     operations.attach_groups(machine=machine, groups=[own, group], base=1, actor=None)
     page = Page(as_alice.get(url(own, f"{uid(own, 1)}/delete/")))
     assert "Change it all the same" in page.text
+
+
+# ── The filter stays ──────────────────────────────────────────────────────────
+
+
+def test_a_row_s_buttons_keep_the_filter(as_alice: Client, four: SecurityGroup) -> None:
+    page = as_alice.get(f"{four.get_absolute_url()}?q=3").content.decode()
+    one = uid(four, 3)
+    for rest in (f"{one}/off/", f"{one}/up/", f"{one}/down/", f"{one}/", f"{one}/move/", f"{one}/delete/", "bulk/"):
+        assert f"{url(four, rest)}?q=3" in page, rest
+        assert f'{url(four, rest)}"' not in page, rest
+    assert f"{url(four, 'new/')}?place=3&amp;q=3" in page
+
+
+def test_after_a_change_the_list_is_filtered_as_before(as_alice: Client, four: SecurityGroup) -> None:
+    """By htmx and without script, through a question and after Undo."""
+    one = uid(four, 3)
+    off = f"{url(four, f'{one}/off/')}?q=3"
+    asked = as_alice.post(off, {"base": 1}, headers=HTMX)
+    form = Page(asked).form_with("sure")
+    assert form.action == off
+    part = Page(as_alice.post(form.action, form.fields, headers=HTMX))
+    assert "TCP 3" in part.text
+    assert "TCP 4" not in part.text
+    (undo,) = [form for form in part.forms if "/undo/" in form.action]
+    assert undo.send(as_alice)["Location"] == f"{four.get_absolute_url()}?q=3"
+    done = say_yes(as_alice, as_alice.post(off, {"base": 3}))
+    assert done["Location"] == f"{four.get_absolute_url()}?q=3#rule-{one}"
+    gone = say_yes(as_alice, as_alice.get(f"{url(four, f'{uid(four, 4)}/delete/')}?q=tcp+%26&page=2"))
+    assert gone["Location"] == f"{four.get_absolute_url()}?q=tcp+%26&page=2"
+
+
+def test_cancel_leads_back_to_the_filtered_list(as_alice: Client, four: SecurityGroup) -> None:
+    one = uid(four, 3)
+    for rest in (f"{one}/", f"{one}/move/", f"{one}/delete/", "new/"):
+        assert f'href="{four.get_absolute_url()}?q=3"' in as_alice.get(f"{url(four, rest)}?q=3").content.decode(), rest
+    chosen = as_alice.post(f"{url(four, 'bulk/')}?q=3", {"base": 1, "rule": one})
+    assert f'href="{four.get_absolute_url()}?q=3"' in chosen.content.decode()
+    assert Page(chosen).form_with("position").action == f"{url(four, 'bulk/')}?q=3"
+
+
+# ── Who and when ──────────────────────────────────────────────────────────────
+
+
+def test_everybody_sees_who_added_and_who_changed_a_rule(
+    as_bob: Client, four: SecurityGroup, alice: User, erin: User
+) -> None:
+    now = values(list(four.rules.in_order()))
+    changed = (replace(now[0], description="New"), *now[1:])
+    operations.commit_rules(group=four, rules=changed, base=1, actor=erin)
+    text = Page(as_bob.get(four.get_absolute_url())).text
+    assert text.count("Added just now by alice") == 4
+    assert text.count("Last changed just now by erin") == 1
