@@ -3,8 +3,12 @@
 Imports models, operations and starters; called by the demo command.
 """
 
+from typing import Any
+
+from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth.models import Permission
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from securitygroups import operations
 from securitygroups.models import Event, Project, Role, SecurityGroup, User
@@ -16,7 +20,6 @@ PEOPLE = (
     ("support", "support staff of the platform: no project of their own"),
     ("admin", "an administrator: the Django admin at /admin/"),
 )
-_MARK = {"demo": True}
 
 
 _SSH = (
@@ -147,29 +150,73 @@ PROJECTS = (
 )
 
 
-def _is_ours() -> bool:
-    return Event.objects.filter(verb=Event.Verb.PROJECT_CREATED, detail=_MARK).exists()
+class NameTaken(Exception):
+    """Somebody else has the user name of one of the demo's people."""
+
+
+def _marks() -> QuerySet[Event]:
+    """What says that a project is the demo's, and who its people were. The record cannot be changed afterwards."""
+    return Event.objects.filter(verb=Event.Verb.PROJECT_CREATED, detail__demo=True)
+
+
+def _own_people() -> dict[str, User]:
+    """The people that the demo made, by the name they were given then; nobody where it never was."""
+    recorded = {name: key for mark in _marks() for name, key in mark.detail.get("people", {}).items()}
+    found = {name: user for name, key in recorded.items() if (user := User.objects.filter(pk=key).first())}
+    if not _marks().exists():
+        return {}
+    for name, _ in PEOPLE:
+        # Databases of earlier versions did not write down who the people are. Nobody's mail goes to .example.
+        user = None if name in found else User.objects.filter(username=name, email=_email(name)).first()
+        found |= {name: user} if user else {}
+    return found
+
+
+def _email(name: str) -> str:
+    return f"{name}@demo.example"
+
+
+def _made_here(people: set[int]) -> set[int]:
+    """These people, whom they made in the administration, whom those made, and so on."""
+    added = LogEntry.objects.filter(action_flag=ADDITION, content_type__app_label="securitygroups")
+    added = added.filter(content_type__model="user")
+    while True:
+        keys = added.filter(user__in=people).values_list("object_id", flat=True)
+        more = {int(key) for key in keys if key} - people
+        if not more:
+            return people
+        people |= more
 
 
 def foreign_data() -> str | None:
-    """What stands in the database that the demo did not bring, in words; None where it may go ahead."""
-    if _is_ours():
-        return None
-    users, projects = User.objects.count(), Project.objects.count()
-    if users or projects:
-        return f"{users} user{'' if users == 1 else 's'} and {projects} project{'' if projects == 1 else 's'}"
-    return None
+    """What stands in the database that neither the demo brought nor its people made, in words; None where it may go
+    ahead."""
+    ours = _made_here({user.pk for user in _own_people().values()})
+    made = Event.objects.filter(verb=Event.Verb.PROJECT_CREATED).filter(Q(detail__demo=True) | Q(actor__in=ours))
+    users = User.objects.exclude(pk__in=ours).order_by("pk")
+    projects = Project.objects.exclude(pk__in=made.values("project")).order_by("pk")
+    found = [_counted("user", users, "username"), _counted("project", projects, "name")]
+    return " and ".join(words for words in found if words) or None
+
+
+def _counted(noun: str, rows: QuerySet[Any], name: str) -> str:
+    """ "3 users (ann, bob, …)"; empty for none."""
+    number = rows.count()
+    names = [str(getattr(row, name)) for row in rows[:2]] + (["…"] if number > 2 else [])
+    return f"{number} {noun}{'' if number == 1 else 's'} ({', '.join(names)})" if number else ""
 
 
 @transaction.atomic
 def create(password: str) -> list[tuple[str, str]]:
     """Bring the people and projects, where they are not there yet, and set the people's password.
 
-    Returns (user name, what they are) of each person.
+    Returns (user name, what they are) of each person. Raises NameTaken rather than give anybody else that password.
     """
-    people = {}
+    people = _own_people()
     for name, _ in PEOPLE:
-        user = User.objects.filter(username=name).first() or User(username=name, email=f"{name}@demo.example")
+        if name not in people and User.objects.filter(username=name).exists():
+            raise NameTaken(f"There is a user {name} whom the demo did not make.")
+        user = people.get(name) or User(username=name, email=_email(name))
         user.is_staff = name in ("support", "admin")
         user.is_superuser = name == "admin"
         user.set_password(password)
@@ -178,15 +225,16 @@ def create(password: str) -> list[tuple[str, str]]:
     people["support"].user_permissions.add(
         Permission.objects.get(content_type__app_label="securitygroups", codename="support")
     )
-    if not _is_ours():
+    if not _marks().exists():
         for project in PROJECTS:
             _create_project(people, *project)
-    return list(PEOPLE)
+    return [(people[name].get_username(), words) for name, words in PEOPLE]
 
 
 def _create_project(people: dict[str, User], name: str, slug: str, groups: tuple, machines: tuple) -> None:  # type: ignore[type-arg]
     owner = people["owner"]
-    project = operations.create_project(name=name, slug=slug, actor=owner, owner=owner, detail=_MARK)
+    mark = {"demo": True, "people": {name: user.pk for name, user in people.items()}}
+    project = operations.create_project(name=name, slug=slug, actor=owner, owner=owner, detail=mark)
     operations.add_member(project=project, user=people["viewer"], role=Role.VIEWER, actor=owner)
     made: dict[str, SecurityGroup] = {}
     for group_name, description, rules in groups:

@@ -17,16 +17,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pgtrigger
 import psutil
 import psycopg
 import pytest
 from django.conf import settings
 from django.core.management import CommandError
+from django.test import Client
 from psycopg.sql import SQL, Identifier
 
 from karenpanel import database
-from securitygroups import demo
+from securitygroups import demo, operations
 from securitygroups.management.commands.demo import refuse_foreign_data
+from securitygroups.models import Event, Project, User
+from tests.factories import PASSWORD, make_project, make_user
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED = {"DATABASE_URL": ""}
@@ -253,3 +257,66 @@ def test_data_of_real_people_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(demo, "foreign_data", lambda: "the project Acme")
     with pytest.raises(CommandError, match="holds more than the demo: the project Acme"):
         refuse_foreign_data()
+
+
+def passwords() -> dict[str, str]:
+    return dict(User.objects.values_list("username", "password"))
+
+
+@pytest.mark.django_db
+def test_the_demo_goes_ahead_with_its_own_data_and_with_what_its_people_made(client: Client) -> None:
+    demo.create("first password")
+    assert demo.foreign_data() is None
+    administrator = User.objects.get(username="admin")
+    client.force_login(administrator)
+    new = {"username": "made", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    assert client.post("/admin/securitygroups/user/add/", new).status_code == 302
+    made = User.objects.get(username="made")
+    assert demo.foreign_data() is None
+    operations.create_project(name="Theirs", slug="theirs", actor=administrator, owner=made)
+    operations.create_project(name="Made's", slug="mades", actor=made, owner=made)
+    User.objects.filter(username="viewer").update(username="looker", email="looker@here.example")
+
+    refuse_foreign_data()
+    before = passwords()
+    assert [name for name, _ in demo.create("second password")] == ["owner", "looker", "support", "admin"]
+
+    assert User.objects.get(username="looker").check_password("second password")
+    assert passwords()["made"] == before["made"]
+    assert (User.objects.count(), Project.objects.count()) == (5, 4)
+
+
+@pytest.mark.django_db
+def test_the_demo_knows_its_people_in_a_database_of_before_they_were_written_down() -> None:
+    demo.create("first password")
+    with pgtrigger.ignore():
+        Event.objects.filter(detail__demo=True).update(detail={"demo": True})
+
+    assert demo.foreign_data() is None
+    demo.create("second password")
+    assert User.objects.count() == 4
+    assert User.objects.get(username="owner").check_password("second password")
+
+
+@pytest.mark.django_db
+def test_once_it_has_run_the_demo_still_refuses_what_others_made() -> None:
+    demo.create("first password")
+    real = make_user("real")
+    make_project(real, "Acme")
+    assert demo.foreign_data() == "1 user (real) and 1 project (Acme)"
+    with pytest.raises(CommandError, match=r"holds more than the demo: 1 user \(real\) and 1 project \(Acme\)"):
+        refuse_foreign_data()
+    for name in ("ann", "bob"):
+        make_user(name)
+    assert demo.foreign_data() == "3 users (real, ann, …) and 1 project (Acme)"
+
+
+@pytest.mark.django_db
+def test_nobody_else_gets_the_password_of_the_demo() -> None:
+    make_user("owner")
+    before = passwords()
+    assert demo.foreign_data() == "1 user (owner)"
+    with pytest.raises(demo.NameTaken, match="owner whom the demo did not make"):
+        demo.create("the demo's password")
+    assert passwords() == before
+    assert not Project.objects.exists()

@@ -74,7 +74,10 @@ class Command(BaseCommand):
             from securitygroups import demo
 
             known = password or local.password()
-            people = demo.create(known)
+            try:
+                people = demo.create(known)
+            except demo.NameTaken as taken:
+                raise CommandError(f"{taken} The demo needs a database of its own.") from None
             if password:
                 local.password(password)
             self.say("Preparing the static files")
