@@ -37,6 +37,7 @@ _group: Patterns = [
     path("delete/", groups.group_delete, name="group_delete"),
     path("machines/", groups.group_machines, name="group_machines"),
     path("template/", templates.template_save, name="template_save"),
+    path("start/", templates.group_start, name="group_start"),
     path("test/", tester.group_test, name="group_test"),
     path("replay/", replay.group_replay, name="group_replay"),
     path("undo/<int:number>/", rules.group_undo, name="group_undo"),

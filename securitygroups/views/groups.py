@@ -5,7 +5,7 @@ Imports access, operations, changes, forms, preview, web; called by urls. The ru
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -14,14 +14,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
 from securitygroups.access import Access, enter, find_deleted, find_group
-from securitygroups.firewall.documents import rules_from_json
-from securitygroups.firewall.values import RuleList
 from securitygroups.forms import GroupForm
-from securitygroups.models import Attachment, GroupTemplate, Rule, SecurityGroup, VirtualMachine, values
+from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine, values
 from securitygroups.preview import preview_rules
-from securitygroups.starters import STARTERS
 from securitygroups.views.changes import reason_of
 from securitygroups.views.rulepage import rows_of
+from securitygroups.views.templates import start_choices, start_rules
 from securitygroups.web import (
     CONFLICT,
     FORM_INVALID,
@@ -68,25 +66,6 @@ def group_duplicate(request: HttpRequest, slug: str, group_id: str) -> HttpRespo
     return _create(request, access, find_group(access, group_id))
 
 
-def _start(access: Access, key: str) -> tuple[RuleList, str]:
-    """The rules that the chosen template begins with, and its name. Raises ValidationError for one that is gone."""
-    if not key:
-        return (), ""
-    for starter in STARTERS:
-        if starter.key == key:
-            return starter.rules, starter.name
-    pk = key.removeprefix("own-")
-    if key.startswith("own-") and pk.isdecimal() and len(pk) < 12:
-        own = _templates(access).filter(pk=int(pk)).first()
-        if own:
-            return rules_from_json(own.rules), own.name
-    raise ValidationError("This template has been deleted in the meantime: choose another, or none.")
-
-
-def _templates(access: Access) -> QuerySet[GroupTemplate]:
-    return GroupTemplate.objects.filter(Q(project=access.project) | Q(project=None))
-
-
 def _create(request: HttpRequest, access: Access, original: SecurityGroup | None) -> HttpResponse:
     initial = {"name": f"{original.name} copy", "description": original.description} if original else {}
     form = GroupForm(
@@ -97,7 +76,7 @@ def _create(request: HttpRequest, access: Access, original: SecurityGroup | None
     chosen = request.POST.get("template", "") or request.GET.get("template", "")
     if request.method == "POST" and form.is_valid():
         try:
-            rules, start = _start(access, chosen)
+            rules, start = start_rules(access, chosen)
             summary = f"Started from the template {start}, {len(rules)} rules." if start else ""
             if original:
                 rules = values(list(original.rules.in_order()))
@@ -118,10 +97,10 @@ def _create(request: HttpRequest, access: Access, original: SecurityGroup | None
         "form": form,
         "original": original,
         "group": original,
-        "starters": STARTERS,
-        "templates": [] if original else list(_templates(access)[:100]),
         "chosen": chosen,
     }
+    if not original:
+        context |= start_choices(access, chosen)
     return render(
         request, "securitygroups/group_form.html", context, status=FORM_INVALID if request.method == "POST" else 200
     )

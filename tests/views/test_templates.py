@@ -11,7 +11,7 @@ from securitygroups.firewall.values import Packet, parse_address
 from securitygroups.models import Event, GroupTemplate, Project, SecurityGroup, User, values
 from securitygroups.starters import STARTERS
 from tests.factories import make_group, ports, rule
-from tests.views.pages import Page, messages
+from tests.views.pages import Page, messages, say_yes
 
 
 def save(group: SecurityGroup) -> str:
@@ -185,3 +185,49 @@ def test_names_are_text(as_alice: Client, group: SecurityGroup, project: Project
     operations.save_template(group=group, name=evil, description=evil, actor=None)
     for address in (listing(project), create(project)):
         assert evil not in as_alice.get(address).content.decode()
+
+
+def test_a_deletion_is_asked_about(as_erin: Client, template: GroupTemplate, project: Project) -> None:
+    assert f"{listing(project)}{template.pk}/delete/" in as_erin.get(listing(project)).content.decode()
+    asked = as_erin.get(f"{listing(project)}{template.pk}/delete/")
+    assert "confirm" in Page(asked).ids
+    assert GroupTemplate.objects.filter(pk=template.pk).exists()
+    (form,) = [form for form in Page(asked).forms if form.method == "post" and "/delete/" in form.action]
+    assert form.send(as_erin).status_code == 302
+    assert not GroupTemplate.objects.filter(pk=template.pk).exists()
+
+
+def test_templates_are_found_from_the_list_of_groups(as_bob: Client, project: Project) -> None:
+    assert f'href="{listing(project)}"' in as_bob.get(f"/p/{project.slug}/groups/").content.decode()
+
+
+def test_an_empty_group_starts_from_a_template_after_a_look(
+    as_erin: Client, template: GroupTemplate, project: Project
+) -> None:
+    empty = make_group(project, "empty")
+    start = f"{empty.get_absolute_url()}start/"
+    assert f'href="{start}"' in as_erin.get(empty.get_absolute_url()).content.decode()
+    form = Page(as_erin.get(start)).form_with("base")
+    for key in ("", "nothing", "own-0"):
+        response = form.send(as_erin, template=key, reason="Ticket 9")
+        assert response.status_code == 422
+        assert "There is a problem" in Page(response).text
+        assert Page(response).form_with("base").fields["reason"] == ["Ticket 9"]
+    response = say_yes(as_erin, form.send(as_erin, template=f"own-{template.pk}", reason="Ticket 9"))
+    assert response.status_code == 302
+    assert [rule_to_json(one) for one in values(list(empty.rules.in_order()))] == template.rules
+    assert empty.revisions.latest("number").reason == "Ticket 9"
+    assert "5 rules came from the template Our web." in messages(as_erin)
+    assert form.send(as_erin, template=STARTERS[0].key).status_code == 409, "somebody was quicker"
+
+
+def test_more_templates_than_fit_are_counted_with_the_way_to_them(
+    as_erin: Client, template: GroupTemplate, project: Project
+) -> None:
+    GroupTemplate.objects.bulk_create(GroupTemplate(project=project, name=f"A {n:03}") for n in range(101))
+    page = as_erin.get(create(project))
+    assert "And 2 more: all templates of this project" in Page(page).text
+    assert "Our web" not in Page(page).text
+    chosen = Page(as_erin.get(f"{create(project)}?template=own-{template.pk}"))
+    assert "And 1 more:" in chosen.text
+    assert chosen.form_with("template").fields["template"] == [f"own-{template.pk}"]
