@@ -98,9 +98,26 @@ function focusErrors(summary) {
   summary.focus();
 }
 
+// Long work that a plain form starts: its button says so until the answer is there.
+const underWay = new Map();
+
+document.addEventListener("submit", ({ submitter, defaultPrevented }) => {
+  if (defaultPrevented || !submitter?.dataset.busy || underWay.has(submitter)) return;
+  underWay.set(submitter, [...submitter.childNodes]);
+  submitter.setAttribute("aria-busy", "true");
+  submitter.textContent = submitter.dataset.busy;
+  announce(submitter.dataset.busy);
+});
+// The back button may bring the page as it was left.
+addEventListener("pageshow", () => {
+  underWay.forEach((words, button) => (button.removeAttribute("aria-busy"), button.replaceChildren(...words)));
+  underWay.clear();
+});
+
 const REFUSALS = {
   403: "You may not do this. Nothing was changed.",
   404: "This does not exist any more. Nothing was changed. Reload the page to see what does.",
+  413: "This is too much at once. Nothing was changed. Shorten it, or split it.",
   429: "Too many requests. Nothing was changed. Wait a minute, then try again.",
 };
 document.addEventListener("htmx:responseError", (event) => {

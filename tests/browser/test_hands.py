@@ -223,3 +223,25 @@ def test_a_rule_is_dragged_with_a_finger_on_a_phone(browse: Browse, alice: User,
     touch("touchEnd")
     said(page, "Rule 2 moved to 3 of 5.")
     assert order(group)[1:3] == ["Office SSH", "Public HTTPS"]
+
+
+def test_long_work_says_that_it_is_under_way(browse: Browse, alice: User, group: SecurityGroup) -> None:
+    page = browse(alice)
+    page.goto(f"{group.get_absolute_url()}replay/")
+    button = page.get_by_role("button", name="Replay", exact=True)
+    # Playwright looks at no page that is on its way to another: this one stays where it is.
+    page.evaluate("addEventListener('submit', (event) => event.preventDefault(), { once: true })")
+    button.click()
+
+    busy = page.get_by_role("button", name="Replaying…")
+    expect(busy).to_have_attribute("aria-busy", "true")
+    expect(page.locator("#live")).to_have_text("Replaying…")
+    # As it is when the back button brings the page again.
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(button).not_to_have_attribute("aria-busy", "true")
+    expect(button.locator("svg")).to_have_count(1)
+
+    log = b"direction,protocol,source,destination,port\nin,tcp,203.0.113.9,10.0.0.5,443\n"
+    page.get_by_label("Flow log").set_input_files({"name": "flows.csv", "mimeType": "text/csv", "buffer": log})
+    button.click()
+    expect(page.get_by_text("flow judged of 1 record")).to_be_visible()
