@@ -24,7 +24,7 @@ from securitygroups.views.changes import ask, change_or_tell
 from securitygroups.web import address_of, numbered, page_or_form
 
 REVISIONS = 200
-"""So many can be chosen to compare with; the others by their number in the address."""
+"""So many can be chosen to compare with; the others by their number."""
 
 
 @require_safe
@@ -67,7 +67,8 @@ def group_revision(request: HttpRequest, slug: str, group_id: str, number: int) 
         "change": list_change(old, new),
         "preview": preview_lists(old, new),
         "rules": new,
-        "numbers": range(group.revision, -1, -1)[:REVISIONS],
+        # Of more, the number of one is typed.
+        "numbers": range(group.revision, -1, -1) if group.revision < REVISIONS else None,
         "tab": "history",
         "machine_count": group.attachments.count(),
     }

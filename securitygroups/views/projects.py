@@ -27,14 +27,13 @@ def _live_count(rows: Any) -> Coalesce:
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The person's projects; straight into the only one."""
-    projects = list(
-        Project.objects.visible_to(request.user).annotate(
-            group_count=_live_count(SecurityGroup.objects), machine_count=_live_count(VirtualMachine.objects)
-        )[:200]
+    projects = Project.objects.visible_to(request.user).annotate(
+        group_count=_live_count(SecurityGroup.objects), machine_count=_live_count(VirtualMachine.objects)
     )
-    if len(projects) == 1:
-        return redirect("overview", projects[0].slug)
-    return render(request, "securitygroups/home.html", {"listed": projects})
+    page = numbered(request, projects)
+    if page.paginator.count == 1:
+        return redirect("overview", page.object_list[0].slug)
+    return render(request, "securitygroups/home.html", {"page": page})
 
 
 @require_safe

@@ -9,6 +9,7 @@ from securitygroups import operations
 from securitygroups.firewall import lists
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine, values
+from securitygroups.views import history
 from tests.factories import make_group, make_machine, ports
 from tests.views.pages import Page, messages, say_yes
 
@@ -76,6 +77,16 @@ def test_any_two_revisions_can_be_compared(
     for text in texts:
         assert text in page.text
     assert page.form_with("from").fields["from"] == [str(number - 1 if since is None else since)]
+
+
+def test_of_very_many_revisions_the_number_is_typed(
+    as_bob: Client, storied: SecurityGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "REVISIONS", 3)
+    page = Page(as_bob.get(url(storied, "history/4/"), {"from": 1}))
+    assert page.form_with("from").fields["from"] == ["1"]
+    assert "revision 1 to 4; 0 is an empty list" in page.text
+    assert "Newly allowed: inbound TCP 4" in page.text
 
 
 @pytest.mark.parametrize("since", ["", "x", "-1", "99", "9" * 30, "1.5", "٢"])

@@ -36,6 +36,18 @@ def test_with_several_home_lists_them_with_what_is_in_them(
     assert "Cafe 0 0" in text
 
 
+def test_many_projects_come_in_pages_and_the_menu_leads_there(as_alice: Client, alice: User, project: Project) -> None:
+    Project.objects.bulk_create(Project(name=f"A {n:03}", slug=f"a-{n:03}") for n in range(60))
+    Membership.objects.bulk_create(
+        Membership(project=each, user=alice, role=Role.OWNER) for each in Project.objects.filter(slug__startswith="a-")
+    )
+    first, second = (as_alice.get(f"/?page={number}").content.decode() for number in (1, 2))
+    assert "1–50 of 61" in first
+    assert "All projects" in first
+    assert '<th scope="row" class="main"><a href="/p/shop/">' not in first
+    assert '<th scope="row" class="main"><a href="/p/shop/">' in second
+
+
 def test_without_a_project_home_says_whom_to_ask(sign_in: SignIn, db: None) -> None:
     text = Page(sign_in(make_user("new")).get("/")).text
     assert "You are in no project yet" in text

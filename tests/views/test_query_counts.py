@@ -93,7 +93,7 @@ def fill(project: Project, alice: User) -> Fill:
 
 # Four each are for the session, the person, the membership and the menu of projects.
 QUERIES = {
-    "home": 4,
+    "home": 5,
     "overview": 11,
     "activity": 6,
     "activity of bob": 5,
