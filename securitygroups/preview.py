@@ -3,12 +3,13 @@
 Imports models, firewall, reports and words. Called by views before anything is written.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from securitygroups import reports
 from securitygroups.firewall.difference import Change, Difference, changed_places, difference
 from securitygroups.firewall.findings import Mend, RuleFindings, dead_rules, findings, fixes
+from securitygroups.firewall.overlaps import Area, area
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.services import SERVICES, Service
 from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet, Refused, Rule, RuleList, parse_address
@@ -20,6 +21,10 @@ MAX_LINES = 12
 MANY_MACHINES = 10
 """Denying what so many VMs accept now is asked about once more."""
 REMOTE_PORTS = {22: "SSH", 3389: "RDP"}
+DEAD_WORK = 4_000
+"""Rules of VMs' lists that are looked through, one combination of groups after the other, for those that become dead."""
+MET_ONE_BY_ONE = 40
+"""With so many rules all others are compared one by one; with more the whole list is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,16 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Everything a person is told before a change. `alarms` are asked about once more, in words."""
+    """Everything a person is told before a change. `alarms` are asked about once more, in words.
+
+    `newly_dead` is about the list itself and about the VMs' effective lists; on `dead_unseen` VMs nobody looked.
+    """
 
     effects: tuple[Effect, ...]
     machine_count: int
     unaffected: int
     newly_dead: tuple[str, ...] = ()
+    dead_unseen: int = 0
     alarms: tuple[str, ...] = ()
     decides_same: bool = False
     attached: bool = True
@@ -52,6 +61,11 @@ class Preview:
     @property
     def changes_traffic(self) -> bool:
         return not self.decides_same
+
+    @property
+    def worth_a_look(self) -> bool:
+        """Whether to show it before the change is made: what passes changes, or a rule never acts."""
+        return self.changes_traffic or bool(self.newly_dead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,19 +207,32 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
                 (_effect(change, *(_namer(sequence.group_ids, rules, names) for rules in lists)), sequence.machines)
             )
         alarms += _lockout(change, sequence.machines, address)
+    dying, changed = _Dying(), changed_places(old, new) != (frozenset(), frozenset())
     if not sequences:
         # On no VM: what it would mean on one that has this group alone.
         own = difference(old, new)
         alarms = _alarms([own], [])
-        return replace(_alone(own), newly_dead=_newly_dead(old, new), alarms=tuple(alarms), attached=False)
+        if changed:
+            dying.look(_Listed.own(group, old), _Listed.own(group, new), [])
+        return replace(_alone(own), newly_dead=dying.sentences(), alarms=tuple(alarms), attached=False)
     total = sum(len(sequence.machines) for sequence in sequences)
     touched = sum(len(machines) for _, machines in effects)
     alarms += _alarms([change for change, _ in compared], compared)
+    if changed:
+        dying.look(_Listed.own(group, old), _Listed.own(group, new), [])
+        # The combinations that most VMs have come first. On a VM with this group alone the list itself is the answer.
+        for sequence in sorted(sequences, key=lambda one: -len(one.machines)):
+            if len(sequence.group_ids) > 1:
+                was, now = (
+                    _Listed.of(sequence.group_ids, others | {group.pk: tuple(rules)}, names) for rules in (old, new)
+                )
+                dying.look(was, now, sequence.machines)
     return Preview(
         effects=_merged(effects),
         machine_count=total,
         unaffected=total - touched,
-        newly_dead=_newly_dead(old, new),
+        newly_dead=dying.sentences(),
+        dead_unseen=dying.unseen,
         alarms=tuple(dict.fromkeys(alarms)),
         decides_same=not effects,
     )
@@ -230,12 +257,18 @@ def preview_groups(
     ids = [[group.pk for group in groups] for groups in (before, after)]
     change = difference(*(_effective(group_ids, lists) for group_ids in ids))
     alarms = _lockout(change, [machine], address) + _alarms([change], [(change, [machine])])
+    dying = _Dying()
+    if ids[0] != ids[1]:
+        was, now = (_Listed.of(group_ids, lists, names) for group_ids in ids)
+        dying.look(was, now, [machine], only=True)
     return Preview(
         effects=()
         if change.decides_same
         else (replace(_effect(change, *(_namer(group_ids, lists, names) for group_ids in ids)), machines=(machine,)),),
         machine_count=1,
         unaffected=int(change.decides_same),
+        newly_dead=dying.sentences(),
+        dead_unseen=dying.unseen,
         alarms=tuple(dict.fromkeys(alarms)),
         decides_same=change.decides_same,
     )
@@ -267,17 +300,150 @@ def _merged(effects: list[tuple[Effect, list[VirtualMachine]]]) -> tuple[Effect,
     return tuple(sorted(merged, key=lambda effect: -effect.count))
 
 
-def _newly_dead(old: RuleList, new: RuleList) -> tuple[str, ...]:
-    """Sentences on the rules of the new list that no packet reaches and that acted before, or are new."""
-    dead = [] if changed_places(old, new) == (frozenset(), frozenset()) else list(dead_rules(new))
-    if dead:
-        before = {old[place - 1].uid for place in dead_rules(old)}
-        dead = [place for place in dead if not new[place - 1].uid or new[place - 1].uid not in before][:MAX_LINES]
-    if not dead:
-        return ()
-    # Rules further down take no packet from these.
-    found = findings(new[: dead[-1]]).rules
-    return tuple(f"Rule {place}: {reports.dead_sentence(found[place - 1])}" for place in dead)
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A list with each rule's group and place in it, and what the list's places are called."""
+
+    rules: tuple[Rule, ...]
+    owners: tuple[tuple[int, int], ...]
+    name: reports.Name | None
+
+    @classmethod
+    def own(cls, group: SecurityGroup, rules: RuleList) -> "_Listed":
+        """A group's own list: its rules are called by their place."""
+        return cls(tuple(rules), tuple((group.pk, place) for place in range(1, len(rules) + 1)), None)
+
+    @classmethod
+    def of(cls, group_ids: Sequence[int], lists: Mapping[int, RuleList], names: Mapping[int, str]) -> "_Listed":
+        """A VM's effective list."""
+        owners = tuple((pk, place) for pk in group_ids for place in range(1, len(lists[pk]) + 1))
+        return cls(_effective(group_ids, lists), owners, _namer(group_ids, lists, names))
+
+    def identity(self, place: int) -> tuple[int, str]:
+        """Stays the same from one list to the other. A rule that is new has none yet: its place in its group then."""
+        group, at = self.owners[place - 1]
+        return group, self.rules[place - 1].uid or f"at {at}"
+
+
+def _dead_among(rules: Sequence[Rule], around: Sequence[int], asked: Collection[int]) -> list[int]:
+    """Which of the asked places no packet reaches; `around` are the places that meet them."""
+    dead = {around[at - 1] for at in dead_rules([rules[place - 1] for place in around])}
+    return sorted(dead & set(asked))
+
+
+class _Meeting:
+    """Which rules of a list share packets with others, as far as their fields alone tell: never too few."""
+
+    def __init__(self) -> None:
+        # By identity of the objects: the lists of many VMs are made of the same ones.
+        self._areas: dict[int, tuple[Rule, Area]] = {}
+
+    def _area(self, rule: Rule) -> Area:
+        held = self._areas.get(id(rule))
+        if held is None:
+            held = self._areas[id(rule)] = rule, area(rule)
+        return held[1]
+
+    def those(self, rules: Sequence[Rule], places: Collection[int], start: int = 1) -> list[int]:
+        """The places from `start` on whose rules are on and meet one of these, themselves included."""
+        if len(places) > MET_ONE_BY_ONE:
+            return [place for place, rule in enumerate(rules, 1) if place >= start and rule.enabled]
+        asked = [(rules[place - 1].direction, self._area(rules[place - 1])) for place in places]
+        return [
+            place
+            for place, rule in enumerate(rules[start - 1 :], start)
+            if rule.enabled
+            and any(rule.direction is direction and _meet(self._area(rule), one) for direction, one in asked)
+        ]
+
+
+def _meet(one: Area, other: Area) -> bool:
+    return bool(one[0] & other[0]) and all(
+        one[at] <= other[at + 1] and other[at] <= one[at + 1]
+        for at in (5, 1, 3)  # sources tell most rules apart
+    )
+
+
+@dataclass(slots=True)
+class _Dying:
+    """The rules that no packet reaches after a change and that acted before it, or are new; found list by list.
+
+    What is dead in a group's own list is dead on every VM, so that is said once. Work on the VMs' lists is bounded;
+    `unseen` counts the VMs that it did not suffice for.
+    """
+
+    unseen: int = 0
+    _work: int = 0
+    _lines: dict[tuple[str, str], list[VirtualMachine]] = field(default_factory=dict)
+    _told: set[tuple[int, str]] = field(default_factory=set)
+    _unsaid: set[tuple[int, str]] = field(default_factory=set)
+    _alone: set[tuple[int, str]] = field(default_factory=set)
+    _meeting: _Meeting = field(default_factory=_Meeting)
+
+    def look(self, before: _Listed, after: _Listed, machines: Sequence[VirtualMachine], *, only: bool = False) -> None:
+        """Look at one list. `only`: it is the only one, so it is looked at however long it is, and its VM needs no name."""
+        own = after.name is None
+        _, changed = changed_places(before.rules, after.rules)
+        if not changed:
+            return
+        # A rule that is the same and stands where it stood loses packets to changed ones before it, and to no others.
+        # What is dead in the group's own list was so before, or is told there.
+        asked = [
+            place
+            for place in self._meeting.those(after.rules, changed, min(changed))
+            if after.identity(place) not in self._alone
+        ]
+        around = self._meeting.those(after.rules, asked)
+        if not own and not only:
+            if self._work + len(around) > DEAD_WORK:
+                self.unseen += len(machines)
+                return
+            self._work += len(around)
+        dead = {place: after.identity(place) for place in _dead_among(after.rules, around, asked)}
+        if own:
+            self._alone = set(dead.values())
+        ones = set(dead.values())
+        was = {one: place for place in range(1, len(before.rules) + 1) if (one := before.identity(place)) in ones}
+        if was:
+            around = self._meeting.those(before.rules, set(was.values()))
+            self._work += len(around)
+            gone = {before.identity(place) for place in _dead_among(before.rules, around, set(was.values()))}
+            dead = {place: one for place, one in dead.items() if one not in gone}
+        # Those that have a line already get these VMs added to it.
+        room = MAX_LINES - len(self._lines)
+        new = [place for place, one in dead.items() if one not in self._told][: max(0, room)]
+        shown = sorted([*new, *(place for place, one in dead.items() if one in self._told)])
+        for place, why in self._reasons(after, shown):
+            line = after.name(place) if after.name else f"Rule {place}", why
+            self._lines.setdefault(line, []).extend([] if only else machines)
+            self._told.add(dead[place])
+        self._unsaid |= {one for one in dead.values() if one not in self._told}
+
+    def _reasons(self, listed: _Listed, places: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Why no packet reaches these."""
+        if not places:
+            return
+        # Rules further down take no packet from these, nor do those that share none with them.
+        kept = [place for place in self._meeting.those(listed.rules, places) if place <= places[-1]]
+
+        found = findings([listed.rules[place - 1] for place in kept]).rules
+        for place, one in zip(kept, found, strict=True):
+            if place in places:
+                here = replace(one, covered_by=tuple(kept[by - 1] for by in one.covered_by))
+                yield place, reports.dead_sentence(here, listed.name)
+
+    def sentences(self) -> tuple[str, ...]:
+        """As many as can be read, and how many more there are."""
+        said = []
+        for (name, why), machines in list(self._lines.items())[:MAX_LINES]:
+            where = [machine.name for machine in machines[:3]]
+            if len(machines) > len(where):
+                where.append(f"{len(machines) - len(where)} more")
+            said.append(f"{name}{f' on {reports.joined(where)}' if where else ''}: {why}")
+        more = len(self._lines) - len(said) + len(self._unsaid - self._told)
+        if more:
+            said.append(f"No packet reaches {more} more {'rule' if more == 1 else 'rules'}.")
+        return tuple(said)
 
 
 _INTERNET = {4: (0, (1 << 32) - 1), 6: (0x2 << 124, (0x4 << 124) - 1)}

@@ -87,7 +87,24 @@ def test_on_every_vm_the_sentences_are_the_evaluator_s_own_difference(seed: int,
                 max(0, len(some) - MAX_LINES) for some in (change.newly_allowed, change.newly_denied)
             )
     dead = [place for place in dead_rules(new) if new[place - 1].uid not in {old[at - 1].uid for at in dead_rules(old)}]
-    assert [line.partition(":")[0] for line in preview.newly_dead] == [f"Rule {place}" for place in dead[:MAX_LINES]]
+    on_vms: dict[str, list[str]] = {}
+    for machine, groups in machines.items():
+        (was, names_before), (now, names_after) = effective(groups, before), effective(groups, after)
+        dead_before = {names_before[at - 1].split()[0] + was[at - 1].uid for at in dead_rules(was)}
+        for at in dead_rules(now):
+            one = names_after[at - 1].split()[0] + now[at - 1].uid
+            own = [place for place in dead_rules(new) if names_after[at - 1] == f"web rule {place}"]
+            if one not in dead_before and not own and group in groups:
+                on_vms.setdefault(names_after[at - 1], []).append(machine.name)
+    assert {line.partition(":")[0] for line in preview.newly_dead if line.startswith("Rule")} == {
+        f"Rule {place}" for place in dead
+    }
+    told_on: dict[str, list[str]] = {}
+    for line in preview.newly_dead:
+        if not line.startswith("Rule"):
+            name, _, where = line.partition(":")[0].partition(" on ")
+            told_on.setdefault(name, []).extend(where.replace(" and ", ", ").split(", "))
+    assert {name: sorted(vms) for name, vms in told_on.items()} == {name: sorted(vms) for name, vms in on_vms.items()}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -339,6 +356,85 @@ def test_rules_that_never_act_any_more_are_named(project: Project) -> None:
         "Rule 3: No packet reaches this rule: rule 1 takes all of it, and drops it.",
     ), "rule 4 was dead before"
     assert preview_rules(group, new, old).newly_dead == ()
+    assert preview_rules(group, old, (*old[:2], replace(old[2], uid=""))).newly_dead == (), "the same list"
+
+
+def test_rules_of_other_groups_that_never_act_any_more_are_named_with_their_vms(project: Project) -> None:
+    old = said("accept in tcp 443")
+    group, ssh = make_group(project, "web", old), make_group(project, "ssh", ["accept in tcp 22", "accept out udp"])
+    for number in range(5):
+        make_machine(project, f"vm-{number}", [group, ssh])
+    make_machine(project, "front", [ssh, group])
+    make_machine(project, "alone", [group])
+    preview = preview_rules(group, old, (*old, rule("drop in all")))
+
+    assert preview.newly_dead == (
+        (
+            "ssh rule 1 on vm-0, vm-1, vm-2 and 2 more: "
+            "No packet reaches this rule: web rule 2 takes all of it, and drops it."
+        ),
+    )
+    assert not preview.changes_traffic or preview.effects
+    assert preview.worth_a_look
+
+
+def test_a_rule_that_is_dead_on_arrival_behind_another_group_is_told(project: Project) -> None:
+    front = make_group(project, "front", ["drop in all"])
+    old = said("accept in tcp 443")
+    group = make_group(project, "web", old)
+    make_machine(project, "vm", [front, group])
+    preview = preview_rules(group, old, (*old, rule("accept in tcp 22")))
+
+    assert not preview.changes_traffic
+    assert preview.newly_dead == (
+        "web rule 2 on vm: No packet reaches this rule: front rule 1 takes all of it, and drops it.",
+    ), "rule 1 was dead before"
+    assert preview.worth_a_look
+
+
+def test_a_group_attached_behind_one_that_drops_everything_is_told_to_be_dead(project: Project) -> None:
+    shut = make_group(project, "shut", ["drop in all"])
+    web = make_group(project, "web", ["accept in tcp 443", "accept in tcp 80", "accept out all"])
+    machine = make_machine(project, "vm", [shut])
+
+    preview = preview_groups(machine, [shut], [shut, web])
+    assert preview.newly_dead == tuple(
+        f"web rule {place}: No packet reaches this rule: shut rule 1 takes all of it, and drops it." for place in (1, 2)
+    )
+    assert preview_groups(machine, [shut, web], [shut]).newly_dead == ()
+    assert preview_groups(machine, [shut, web], [shut, web]).newly_dead == ()
+    assert preview_groups(machine, [shut, web], [web, shut]).newly_dead == ()
+    assert len(preview_groups(machine, [web, shut], [shut, web]).newly_dead) == 2
+
+
+def test_of_many_dead_rules_some_are_named_and_the_others_counted(project: Project) -> None:
+    old = tuple(rule(f"accept in tcp {port}", uid=f"u{port}") for port in range(40))
+    group = make_group(project, "web", old)
+    preview = preview_rules(group, old, (rule("drop in all"), *old))
+
+    assert [line.partition(":")[0] for line in preview.newly_dead[:-1]] == [f"Rule {n + 2}" for n in range(MAX_LINES)]
+    assert preview.newly_dead[-1] == f"No packet reaches {40 - MAX_LINES} more rules."
+
+
+def test_work_on_many_long_lists_is_bounded_and_what_is_left_out_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("securitygroups.preview.DEAD_WORK", 12)
+    old = said("accept in tcp 443")
+    group = make_group(project, "web", old)
+    behind = [make_group(project, f"b{n}", ["accept in tcp 22", "accept in tcp 23"]) for n in range(4)]
+    for number, other in enumerate(behind):
+        make_machine(project, f"vm-{number}", [group, other])
+    preview = preview_rules(group, old, (rule("drop in all"), *old))
+    # Two lists of four rules after the change, and the first as it was before.
+    assert preview.newly_dead == (
+        "Rule 2: No packet reaches this rule: rule 1 takes all of it, and drops it.",
+        "b0 rule 1 on vm-0: No packet reaches this rule: web rule 1 takes all of it, and drops it.",
+        "b0 rule 2 on vm-0: No packet reaches this rule: web rule 1 takes all of it, and drops it.",
+        "b1 rule 1 on vm-1: No packet reaches this rule: web rule 1 takes all of it, and drops it.",
+        "b1 rule 2 on vm-1: No packet reaches this rule: web rule 1 takes all of it, and drops it.",
+    )
+    assert preview.dead_unseen == 2
 
 
 # ── What it costs ─────────────────────────────────────────────────────────────

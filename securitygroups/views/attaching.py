@@ -87,7 +87,7 @@ def to_ask(
     if request.POST.get("sure") == token:
         return None
     preview = preview_groups(machine, before, after, address=address_of(request))
-    new_to_them = request.POST.get("seen") != token and (preview.changes_traffic or preview.newly_dead)
+    new_to_them = request.POST.get("seen") != token and preview.worth_a_look
     return preview if preview.alarms or new_to_them else None
 
 

@@ -347,6 +347,26 @@ def test_a_forged_group_in_the_settings_is_not_attached(
     assert groups_of(machine) == ["web", "outbound"]
 
 
+def test_a_group_behind_one_that_drops_everything_is_asked_about(
+    as_alice: Client, project: Project, abc: list[SecurityGroup]
+) -> None:
+    """No traffic changes, but what the group says is never asked."""
+    shut = make_group(project, "shut", ["drop in all"])
+    machine = make_machine(project, "vm", [shut])
+    sent = {"base": 1, "name": "vm", "group": [shut.public_id, abc[0].public_id]}
+    url = f"{machine.get_absolute_url()}settings/"
+    asked = as_alice.post(url, sent)
+    dead = "a rule 1: No packet reaches this rule: shut rule 1 takes all of it, and drops it."
+    assert "No traffic changes" in Page(asked).text
+    assert dead in Page(asked).text
+    assert groups_of(machine) == ["shut"]
+    shown = as_alice.post(url, sent | {"preview": "1"}, headers=HTMX).content.decode()
+    assert dead in shown
+    seen = shown.split('name="seen" value="')[1].split('"')[0]
+    assert as_alice.post(url, sent | {"seen": seen}).status_code == 302
+    assert groups_of(machine) == ["shut", "a"]
+
+
 # ── Delete ────────────────────────────────────────────────────────────────────
 
 

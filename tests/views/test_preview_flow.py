@@ -479,3 +479,22 @@ def test_a_rule_dropped_where_the_list_has_no_place_any_more_asks_for_one(as_eri
     }
     assert form.send(as_erin, position="4").status_code == 302
     assert list_of(four) == [1, 3, 4, 2]
+
+
+def test_a_rule_that_would_never_act_is_asked_about_unless_that_was_seen(
+    as_alice: Client, four: SecurityGroup, project: Project
+) -> None:
+    """On its VM another group drops everything first, so no traffic changes, and that is what has to be known."""
+    front = make_group(project, "front", ["drop in all"])
+    machine = VirtualMachine.objects.select_related("project").get(name="vm")
+    operations.attach_groups(machine=machine, groups=[front, four], base=1, actor=None)
+    asked = as_alice.post(url(four, "rules/new/"), add_nine(four))
+    text = Page(asked).text
+    assert "No traffic changes" in text
+    assert "four rule 1 on vm: No packet reaches this rule: front rule 1 takes all of it, and drops it." in text
+    assert revision(four) == 1
+    shown = as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1"), headers=HTMX).content.decode()
+    seen = shown.split('name="seen" value="')[1].split('"')[0]
+    assert "front rule 1 takes all of it" in shown
+    assert as_alice.post(url(four, "rules/new/"), add_nine(four, seen=seen)).status_code == 302
+    assert revision(four) == 2
