@@ -89,7 +89,8 @@ def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
         else:
             into, edit, words = group, _edit(form, uids), ""
         if "preview" in request.POST:
-            return preview_part(request, into, edit)
+            # Which rule becomes what is on the question's page alone, so that it comes whatever was seen of the traffic.
+            return preview_part(request, into, edit, counts=False)
         try:
             return change_rules(request, access, into, edit, words)
         except ValidationError as refusal:

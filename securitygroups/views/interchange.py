@@ -92,7 +92,7 @@ def _let_through(request: HttpRequest, access: Access, rules: RuleList) -> Previ
 
 
 def _peek(request: HttpRequest, access: Access, group: SecurityGroup | None) -> HttpResponse:
-    """The preview below the form while a document is pasted. It is never a yes: the next page shows the rules too."""
+    """The preview below the form while a document is pasted. It is no yes: the question shows which rules differ."""
     sent = _document(request)
     try:
         rules = read_any(sent).rules
