@@ -6,10 +6,14 @@ Imports models, firewall, reports and words. Called by views before anything is 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from django.db.models import Count
+
 from securitygroups import reports
 from securitygroups.firewall.difference import Change, Difference, changed_places, difference
+from securitygroups.firewall.exposure import LARGE, share
 from securitygroups.firewall.findings import Mend, RuleFindings, dead_rules, findings, fixes
 from securitygroups.firewall.overlaps import Area, area
+from securitygroups.firewall.products import AddressRange
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.services import SERVICES, Service
 from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet, Refused, Rule, RuleList, parse_address
@@ -20,6 +24,8 @@ MAX_LINES = 12
 """Sentences shown on each side; the rest is counted."""
 MANY_MACHINES = 10
 """Denying what so many VMs accept now is asked about once more."""
+MAX_COMPARED = 300_000
+"""Rules in the different lists of VMs that one change is compared on: some two seconds. Most VMs first."""
 REMOTE_PORTS = {22: "SSH", 3389: "RDP"}
 DEAD_WORK = 4_000
 """Rules of VMs' lists that are looked through, one combination of groups after the other, for those that become dead."""
@@ -46,12 +52,14 @@ class Effect:
 class Preview:
     """Everything a person is told before a change. `alarms` are asked about once more, in words.
 
-    `newly_dead` is about the list itself and about the VMs' effective lists; on `dead_unseen` VMs nobody looked.
+    `newly_dead` is about the list itself and about the VMs' effective lists; on `dead_unseen` VMs nobody looked for
+    those, and on `unseen` VMs for nothing.
     """
 
     effects: tuple[Effect, ...]
     machine_count: int
     unaffected: int
+    unseen: int = 0
     newly_dead: tuple[str, ...] = ()
     dead_unseen: int = 0
     alarms: tuple[str, ...] = ()
@@ -60,7 +68,7 @@ class Preview:
 
     @property
     def changes_traffic(self) -> bool:
-        return not self.decides_same
+        return not self.decides_same or bool(self.unseen)
 
     @property
     def worth_a_look(self) -> bool:
@@ -176,7 +184,22 @@ def _sequences(group: SecurityGroup) -> list[_Sequence]:
     found: dict[tuple[int, ...], _Sequence] = {}
     for pk, machine in machines.items():
         found.setdefault(tuple(order[pk]), _Sequence(tuple(order[pk]))).machines.append(machine)
-    return list(found.values())
+    return sorted(found.values(), key=lambda sequence: -len(sequence.machines))
+
+
+def _affordable(sequences: Sequence[_Sequence], group: SecurityGroup) -> list[_Sequence]:
+    """As many of the sequences as are compared for one page, from the first on (one query)."""
+    others = {pk for sequence in sequences for pk in sequence.group_ids} - {group.pk}
+    counted = RuleRow.objects.filter(group__in=others).order_by().values_list("group").annotate(Count("pk"))
+    sizes = dict(counted)
+    chosen: list[_Sequence] = []
+    work = 0
+    for sequence in sequences:
+        work += sum(sizes.get(pk, 0) for pk in sequence.group_ids)
+        if chosen and work > MAX_COMPARED:
+            break
+        chosen.append(sequence)
+    return chosen
 
 
 def rules_of_groups(group_ids: Iterable[int]) -> dict[int, tuple[Rule, ...]]:
@@ -192,7 +215,8 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
 
     `address` is where the person asking is connected from, for the lockout warning.
     """
-    sequences = _sequences(group)
+    all_sequences = _sequences(group)
+    sequences = _affordable(all_sequences, group)
     others = rules_of_groups({pk for sequence in sequences for pk in sequence.group_ids} - {group.pk})
     compared: list[tuple[Difference, list[VirtualMachine]]] = []
     alarms: list[str] = []
@@ -215,13 +239,13 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
         if changed:
             dying.look(_Listed.own(group, old), _Listed.own(group, new), [])
         return replace(_alone(own), newly_dead=dying.sentences(), alarms=tuple(alarms), attached=False)
-    total = sum(len(sequence.machines) for sequence in sequences)
+    total, seen = (sum(len(one.machines) for one in some) for some in (all_sequences, sequences))
     touched = sum(len(machines) for _, machines in effects)
     alarms += _alarms([change for change, _ in compared], compared)
     if changed:
         dying.look(_Listed.own(group, old), _Listed.own(group, new), [])
         # The combinations that most VMs have come first. On a VM with this group alone the list itself is the answer.
-        for sequence in sorted(sequences, key=lambda one: -len(one.machines)):
+        for sequence in sequences:
             if len(sequence.group_ids) > 1:
                 was, now = (
                     _Listed.of(sequence.group_ids, others | {group.pk: tuple(rules)}, names) for rules in (old, new)
@@ -230,7 +254,8 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
     return Preview(
         effects=_merged(effects),
         machine_count=total,
-        unaffected=total - touched,
+        unaffected=seen - touched,
+        unseen=total - seen,
         newly_dead=dying.sentences(),
         dead_unseen=dying.unseen,
         alarms=tuple(dict.fromkeys(alarms)),
@@ -446,32 +471,20 @@ class _Dying:
         return tuple(said)
 
 
-_INTERNET = {4: (0, (1 << 32) - 1), 6: (0x2 << 124, (0x4 << 124) - 1)}
-"""Where addresses of the internet are: 0.0.0.0/0 and 2000::/3."""
-
-
 def _openness(changes: Iterable[Change]) -> str:
-    """How much of the internet the changes let in: "every address on", "most of", or "" where it is less than half.
+    """How much of the internet the changes let in: "every address on", "most of", "a large part of", or "" for less.
 
     Their sources are put together: an earlier rule for one host cuts the world into two ranges.
     """
-    best = ""
-    for version, (first, last) in _INTERNET.items():
-        spans = sorted(
-            (max(span.first, first), min(span.last, last))
-            for change in changes
-            for span in change.product.sources
-            if span.version == version and span.first <= last and span.last >= first
-        )
-        covered, reached = 0, first - 1
-        for start, end in spans:
-            covered += max(0, end - max(start, reached + 1) + 1)
-            reached = max(reached, end)
-        if covered == last - first + 1:
-            return "every address on"
-        if covered * 2 > last - first:
-            best = "most of"
-    return best
+    spans = sorted({(s.version, s.first, s.last) for change in changes for s in change.product.sources})
+    apart: list[AddressRange] = []
+    for version, first, last in spans:
+        if apart and apart[-1].version == version and first <= apart[-1].last:
+            first = apart[-1].last + 1
+        if first <= last:
+            apart.append(AddressRange(version, first, last))
+    part = max(share(apart, version) for version in (4, 6))
+    return "every address on" if part == 1 else "most of" if part > 0.5 else "a large part of" if part >= LARGE else ""
 
 
 def _with_service(changes: Iterable[Change], service: Service) -> list[Change]:
