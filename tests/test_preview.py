@@ -167,7 +167,7 @@ def test_vms_on_which_the_same_holds_are_told_together_most_first(project: Proje
     make_machine(project, "c-1", [shut, group])
     preview = preview_rules(group, old, ())
 
-    assert [effect.count for effect in preview.effects] == [5]
+    assert [effect.count for effect in preview.effects] == [4, 1]
     assert [machine.name for machine in preview.effects[0].machines] == ["a-0", "a-1", "a-2", "b-1"]
 
 
