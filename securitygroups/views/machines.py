@@ -3,6 +3,7 @@
 Imports access, operations, forms, web; called by urls.
 """
 
+from itertools import groupby
 from typing import Any, TypeVar
 
 from django.contrib import messages
@@ -16,8 +17,8 @@ from django.views.decorators.http import require_POST, require_safe
 from securitygroups import operations
 from securitygroups.access import enter, find_deleted, find_machine
 from securitygroups.forms import MachineForm, OrderedGroupsForm
-from securitygroups.models import Attachment, VirtualMachine, effective_rules, values
-from securitygroups.preview import findings_of
+from securitygroups.models import Attachment, Rule, VirtualMachine, effective_rules, values
+from securitygroups.preview import Note, findings_of
 from securitygroups.views.attaching import attach, attached_groups, preview_part, question, reason_of, to_ask
 from securitygroups.views.enforcement import platform
 from securitygroups.web import (
@@ -126,16 +127,43 @@ def machine(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
         rule.group.project = access.project
     found = findings_of(values(rules), lambda place: f"{rules[place - 1].group.name} rule {rules[place - 1].position}")
     page = numbered(request, list(enumerate(rules, 1)), RULES_A_PAGE)
+    shown = [(place, rule, found.notes.get(place, ())) for place, rule in page.object_list]
     context = {
         "machine": vm,
         "attachments": attachments,
         "page": page,
-        "rules": [(place, rule, found.notes.get(place, ())) for place, rule in page.object_list],
+        "rules": _with_own_fixes(shown, rules),
         "findings": found,
         "platform": platform(),
         "tab": "rules",
     }
     return render(request, "securitygroups/machine.html", context)
+
+
+Shown = list[tuple[int, Rule, tuple[Note, ...]]]
+
+
+def _with_own_fixes(shown: Shown, rules: list[Rule]) -> Shown:
+    """The same, with those fixes alone that the rule's own group offers too: there they are made.
+
+    A rule that another group hides is not mended in its own.
+    """
+    groups = {rule.group_id for _, rule, notes in shown if any(note.kind == "fix" for note in notes)}
+    own = {
+        pk: findings_of(values(list(rows))).notes
+        for pk, rows in groupby(rules, key=lambda rule: rule.group_id)
+        if pk in groups
+    }
+
+    def kept(rule: Rule, notes: tuple[Note, ...]) -> tuple[Note, ...]:
+        fixes = {note.fix for note in notes if note.kind == "fix"}
+        offered = own[rule.group_id].get(rule.position, ()) if fixes else ()
+        return (
+            *(note for note in notes if note.kind != "fix"),
+            *(note for note in offered if note.kind == "fix" and note.fix in fixes),
+        )
+
+    return [(place, rule, kept(rule, notes)) for place, rule, notes in shown]
 
 
 @require_POST

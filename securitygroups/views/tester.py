@@ -4,7 +4,7 @@ Imports access, operations, packets, forms, web and firewall; called by urls.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,18 +16,39 @@ from django.views.decorators.http import require_safe
 from securitygroups.access import SUPPORT, Access, enter, find_group, find_machine
 from securitygroups.firewall.decide import Decision, Step, decide
 from securitygroups.firewall.documents import rules_from_stored
+from securitygroups.firewall.nftables import PlatformLine, Target, platform_lines
 from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.values import Packet, address_text
+from securitygroups.firewall.values import ICMPV6, PACKET_PROTOCOLS, Packet, address_text, parse_address
 from securitygroups.forms import CaseForm, PacketForm
 from securitygroups.models import GroupRevision, MachineRevision, SecurityGroup, VirtualMachine, effective_rules
 from securitygroups.packets import Need, read_line, what_accept_needs
 from securitygroups.views.way import Line, Stop, way
 from securitygroups.web import FORM_INVALID, address_of, answer
 
+SUGGESTED = 200
+"""Addresses of the project's VMs that the fields suggest."""
+_LINK_LOCAL = parse_address("fe80::")[1] >> 118
+_BROADCAST, _DHCP6_SERVERS = parse_address("255.255.255.255")[1], parse_address("ff02::1:2")[1]
+# What a tested packet does not say, and the platform's lines ask for.
+_IF = {
+    "arp": dict.fromkeys(Direction, "the frame is ARP"),
+    "vlan": dict.fromkeys(Direction, "the frame has a VLAN tag"),
+    "nd": {
+        Direction.IN: "it is a router's advertisement or asks for or tells a neighbour's address, with hop limit 255",
+        Direction.OUT: "it asks for routers or asks for or tells a neighbour's address, with hop limit 255",
+    },
+    "dhcp4": {Direction.IN: "it comes from port 67", Direction.OUT: "it comes from port 68"},
+    "dhcp6": {Direction.IN: "it comes from port 547", Direction.OUT: "it comes from port 546"},
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A decision with where its rules stand, for the page."""
+    """A decision with where its rules stand, for the page.
+
+    `absent` names a VM that was not in the project at the time asked about; `before` are the platform's lines that may
+    decide the packet before any rule of a VM does, each with its condition.
+    """
 
     title: str
     decision: Decision
@@ -36,6 +57,8 @@ class Traced:
     way: list[Stop]
     deciding: Line | None
     need: Need | None
+    absent: str = ""
+    before: list[tuple[str, PlatformLine]] = field(default_factory=list)
 
 
 def lines_of_group(group: SecurityGroup) -> list[Line]:
@@ -81,6 +104,31 @@ def _trace(title: str, lines: Sequence[Line], packet: Packet) -> Traced:
     return Traced(title, decision, packet, steps, list(way(decision, lines)), deciding, need)
 
 
+def _platform_s(packet: Packet) -> str:
+    """Which of the platform's lines such a packet may meet, by their names."""
+    if packet.version is None:
+        return "vlan arp"
+    if (packet.version, packet.protocol) == (6, ICMPV6):
+        return "nd"
+    if packet.protocol != PACKET_PROTOCOLS["udp"]:
+        return ""
+    inbound = packet.direction is Direction.IN
+    if packet.version == 4:
+        dhcp = packet.port == 68 if inbound else packet.port == 67 and packet.destination == _BROADCAST
+        return "dhcp4" if dhcp else ""
+    near = [(end or 0) >> 118 == _LINK_LOCAL for end in (packet.source, packet.destination)]
+    if inbound:
+        return "dhcp6" if packet.port == 546 and all(near) else ""
+    return "dhcp6" if packet.port == 547 and near[0] and packet.destination == _DHCP6_SERVERS else ""
+
+
+def platform_before(packet: Packet) -> list[tuple[str, PlatformLine]]:
+    """The platform's lines that may decide the packet on a VM before any rule does, each with its condition in words."""
+    names = _platform_s(packet).split()
+    lines = [one for one in platform_lines(Target.BRIDGE) if one.direction is packet.direction and one.what in names]
+    return [(_IF[line.what][line.direction], line) for line in lines]
+
+
 def _initial(request: HttpRequest, machine: VirtualMachine | None) -> dict[str, Any]:
     """What the address bar or a pasted line says, and the VM's own address where they say nothing."""
     initial: dict[str, Any] = {"direction": "in", "protocol": "tcp"}
@@ -123,8 +171,11 @@ def _answer(
     asked = "test" in request.GET and not ("read" in request.GET and line)
     form = PacketForm(request.GET) if asked else PacketForm(initial=_initial(request, machine))
     status = 200
+    if machine:
+        _suggest(form, access, context)
     if asked and form.is_valid():
         context["traces"] = trace(form.packet)
+        context["stranger"] = _stranger(machine, form.packet) if machine else ""
         context["case_form"] = CaseForm() if access.role == SUPPORT else None
         context["sent"] = [(name, text) for name, text in request.GET.items() if name in PacketForm.base_fields]
     elif asked:
@@ -139,6 +190,24 @@ def _answer(
         "own_place": "source" if form["direction"].value() == "in" else "destination",
     }
     return answer(request, "securitygroups/test.html", "securitygroups/_test.html", context, status=status)
+
+
+def _suggest(form: PacketForm, access: Access, context: dict[str, Any]) -> None:
+    """Offer the addresses of the project's VMs in the address fields: between two of them both lists are asked."""
+    for name in ("source", "destination"):
+        form.fields[name].widget.attrs["list"] = "vm-addresses"
+    rows = VirtualMachine.objects.live().filter(project=access.project).order_by("name")
+    known = rows.values_list("name", "ipv4", "ipv6")[:SUGGESTED]
+    context["known"] = [(address, name) for name, *both in known for address in both if address][:SUGGESTED]
+
+
+def _stranger(machine: VirtualMachine, packet: Packet) -> str:
+    """The packet's address on the VM's side where it is none of the VM's."""
+    own = packet.destination if packet.direction is Direction.IN else packet.source
+    if packet.version is None or own is None or not machine.addresses:
+        return ""
+    text = address_text(packet.version, own)
+    return "" if text in machine.addresses else text
 
 
 @require_safe
@@ -173,19 +242,44 @@ def machine_test(request: HttpRequest, slug: str, machine_id: str) -> HttpRespon
     def lines(vm: VirtualMachine) -> list[Line]:
         return _machine_lines_at(vm, moment) if moment else lines_of_machine(vm)
 
+    def traced(title: str, vm: VirtualMachine, packet: Packet) -> Traced:
+        absent = vm.name if moment and revision_at(vm, moment) is None else ""
+        return replace(_trace(title, lines(vm), packet), absent=absent, before=platform_before(packet))
+
     def trace(packet: Packet) -> list[Traced]:
         other = _other(machine, packet, access)
         if other is None:
-            return [_trace("", lines(machine), packet)]
+            return [traced("", machine, packet)]
         sender, receiver = (other, machine) if packet.direction is Direction.IN else (machine, other)
         ends = (Direction.OUT, sender), (Direction.IN, receiver)
-        return [
-            _trace(f"{direction.label} of {vm.name}", lines(vm), _turned(packet, direction)) for direction, vm in ends
-        ]
+        both = [traced(f"{direction.label} of {vm.name}", vm, _turned(packet, direction)) for direction, vm in ends]
+        context["overall"] = overall(sender, receiver, both)
+        return both
 
-    absent = moment is not None and revision_at(machine, moment) is None
-    context = {"machine": machine, "group": None, "target": machine, "tab": "test", "absent": absent}
+    context: dict[str, Any] = {"machine": machine, "group": None, "target": machine, "tab": "test"}
     return _answer(request, access, context, trace, machine)
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """What becomes of a packet between two VMs of the project."""
+
+    passes: bool
+    text: str
+
+
+def overall(sender: VirtualMachine, receiver: VirtualMachine, both: Sequence[Traced]) -> Overall:
+    out, into = (one.decision.action is Action.ACCEPT for one in both)
+    if out and into:
+        text = f"The Out list of {sender.name} lets it out, and the In list of {receiver.name} lets it in."
+    elif out:
+        text = f"It leaves {sender.name}, but the In list of {receiver.name} denies it."
+    else:
+        text = (
+            f"The Out list of {sender.name} denies it, so it never reaches {receiver.name}. "
+            f"What {receiver.name} would answer is shown for information."
+        )
+    return Overall(out and into, text)
 
 
 def _turned(packet: Packet, direction: Direction) -> Packet:

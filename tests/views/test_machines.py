@@ -269,6 +269,74 @@ def test_a_vm_without_a_group_says_that_everything_is_denied(as_alice: Client, p
     assert "No group: everything is denied" in Page(as_alice.get(make_machine(project).get_absolute_url())).text
 
 
+def test_the_platform_s_lines_stand_there_without_a_rule_too(as_bob: Client, project: Project) -> None:
+    for groups in ([], [make_group(project, "empty")], [make_group(project, "one", ports(1))]):
+        text = Page(as_bob.get(make_machine(project, "", groups).get_absolute_url())).text
+        for words in ("ARP: without it", "DHCP servers answer the VM", "Platform"):
+            assert words in text
+        assert ("No rules: what the platform's lines do not accept is denied." in text) == ("one, rule 1" not in text)
+
+
+def test_groups_are_moved_up_and_down_on_the_vm_s_page(as_erin: Client, as_bob: Client, project: Project) -> None:
+    web = make_group(project, "web", ["accept in tcp 443"])
+    shut = make_group(project, "shut", ["drop in all"])
+    machine = make_machine(project, "vm", [shut, web])
+    url = machine.get_absolute_url()
+    assert "Move web up" in as_erin.get(url).content.decode()
+    assert "Move web up" not in as_bob.get(url).content.decode()
+    form = Page(as_erin.get(url)).form_with("base")
+    assert form.action == f"{url}order/"
+    asked = form.send(as_erin, order="up 1")
+    text = Page(asked).text
+    for words in ("Change the groups of vm?", "web from place 2 to 1", "Newly allowed: inbound TCP 443"):
+        assert words in text
+    assert groups_of(machine) == ["shut", "web"]
+    assert say_yes(as_erin, asked)["Location"] == url
+    assert groups_of(machine) == ["web", "shut"]
+    assert f"{url}undo/2/" in messages(as_erin)
+    assert as_bob.post(f"{url}order/", {"base": 2, "order": "up 1"}).status_code == 403
+
+
+def test_an_order_that_changes_nothing_needs_no_question(as_erin: Client, abc: list[SecurityGroup]) -> None:
+    machine = make_machine(abc[0].project, "vm", abc)
+    assert as_erin.post(f"{machine.get_absolute_url()}order/", {"base": 1, "order": "down 0"}).status_code == 302
+    assert groups_of(machine) == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    "order", ["", "up 0", "down 2", "remove 1", "up 9", "up ²", "up -1", "down " + "9" * 5000, "x"]
+)
+def test_an_order_that_is_none_changes_nothing(order: str, as_erin: Client, abc: list[SecurityGroup]) -> None:
+    machine = make_machine(abc[0].project, "vm", abc)
+    for base in (1, 2, "x"):
+        response = as_erin.post(f"{machine.get_absolute_url()}order/", {"base": base, "order": order})
+        assert response.status_code == 302
+        assert "Nothing was changed" in messages(as_erin)
+    machine.refresh_from_db()
+    assert (machine.revision, groups_of(machine)) == (1, ["a", "b", "c"])
+
+
+def test_a_finding_leads_to_the_fix_in_the_rule_s_group_where_there_is_one(
+    as_erin: Client, as_bob: Client, project: Project
+) -> None:
+    front = make_group(project, "front", ["accept in tcp 22"])
+    web = make_group(project, "web", ["accept in tcp 80-90", "accept in tcp 80", "accept in tcp 22"])
+    machine = make_machine(project, "vm", [front, web])
+    content = as_erin.get(machine.get_absolute_url()).content.decode()
+    here, hidden = (rule.uid for rule in web.rules.in_order()[1:])
+    assert f'href="{web.get_absolute_url()}rules/{here}/fix/remove/"' in content
+    assert (
+        "In web: Remove rule 2: every packet is decided as before."
+        in Page(as_erin.get(machine.get_absolute_url())).text
+    )
+    # That one is dead for what stands in another group: its own offers nothing.
+    assert f"{hidden}/fix/" not in content
+    assert "front rule 1 takes all of it" in content
+    assert "/fix/" not in as_bob.get(machine.get_absolute_url()).content.decode()
+    fix = as_erin.get(f"{web.get_absolute_url()}rules/{here}/fix/remove/")
+    assert Page(fix).title.startswith("Change web?")
+
+
 # ── Instance settings ─────────────────────────────────────────────────────────
 
 
@@ -374,6 +442,7 @@ def test_deleting_and_bringing_back(as_alice: Client, machine: VirtualMachine) -
     url = machine.get_absolute_url()
     page = Page(as_alice.get(f"{url}delete/"))
     assert "Its groups stay: web, outbound." in page.text
+    assert "the VM's tap passes nothing at all" in page.text
     assert as_alice.post(f"{url}delete/").status_code == 302
     assert f"{url}bring-back/" in messages(as_alice)
     assert as_alice.post(f"{url}delete/").status_code == 404, "a second click"

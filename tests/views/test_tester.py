@@ -1,13 +1,19 @@
 """Test a packet: the verdict and the trace in words, the address as a permalink, bad packets, earlier times."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 
+from securitygroups import operations
+from securitygroups.firewall.nftables import Target, platform_lines
+from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.values import make_packet, parse_address
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
+from securitygroups.views.tester import platform_before
 from tests.factories import make_group, make_machine, ports
 from tests.views.pages import HTMX, Page, part_and_page
 
@@ -229,3 +235,153 @@ def test_the_effective_list_comes_in_pages(as_bob: Client, project: Project) -> 
     assert {"place-101", "place-160"} <= set(Page(second).ids)
     # What makes a rule dead stands on another page.
     assert 'href="?page=1#place-61"' in second.content.decode()
+
+
+# ── On a VM ───────────────────────────────────────────────────────────────────
+
+
+def ask(client: Client, machine: VirtualMachine, **packet: str) -> Page:
+    return Page(client.get(f"{machine.get_absolute_url()}test/", PACKET | packet))
+
+
+@pytest.fixture
+def pair(project: Project) -> tuple[VirtualMachine, VirtualMachine]:
+    """app-1 (10.0.1.11) may send TCP, db-1 (10.0.1.12) takes TCP 5432."""
+    app = make_machine(project, "app-1", [make_group(project, "app", ["accept out tcp"])], ipv4="10.0.1.11")
+    db = make_machine(project, "db-1", [make_group(project, "db", ["accept in tcp 5432"])], ipv4="10.0.1.12")
+    return app, db
+
+
+def test_between_two_vms_both_lists_are_asked(as_bob: Client, pair: tuple[VirtualMachine, VirtualMachine]) -> None:
+    ends = {"source": "10.0.1.11", "destination": "10.0.1.12"}
+    # From either end it is the same packet.
+    for machine, direction in zip(pair, ("out", "in"), strict=True):
+        text = ask(as_bob, machine, **ends, direction=direction, port="5432").text
+        assert "Between the two VMs: accepted" in text
+        assert "The Out list of app-1 lets it out, and the In list of db-1 lets it in." in text
+        assert text.index("Out of app-1: Accepted by rule 1") < text.index("In of db-1: Accepted by rule 1")
+
+        text = ask(as_bob, machine, **ends, direction=direction, port="22").text
+        assert "Between the two VMs: denied" in text
+        assert "It leaves app-1, but the In list of db-1 denies it." in text
+
+    text = ask(as_bob, pair[0], source="10.0.1.12", destination="10.0.1.11", direction="in").text
+    assert "The Out list of db-1 denies it, so it never reaches app-1." in text
+    assert "What app-1 would answer is shown for information." in text
+    assert "In of app-1: Denied" in text
+    response = as_bob.get(f"{pair[0].get_absolute_url()}test/", PACKET | ends | {"direction": "out"})
+    assert response.content.decode().split('id="test"')[1].count('role="status"') == 1
+
+
+def test_the_addresses_of_the_project_s_vms_are_suggested(
+    as_bob: Client, pair: tuple[VirtualMachine, VirtualMachine], bakery: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_machine(bakery, "oven", ipv4="10.9.9.9")
+    gone = make_machine(pair[0].project, "gone", ipv4="10.8.8.8")
+    operations.delete_machine(machine=gone, actor=None)
+    for headers in ({}, HTMX):
+        content = as_bob.get(f"{pair[0].get_absolute_url()}test/", headers=headers).content.decode()
+        assert '<option value="10.0.1.12">db-1</option>' in content
+        assert content.count('list="vm-addresses"') == 2
+        assert "10.9.9.9" not in content
+        assert "10.8.8.8" not in content
+    monkeypatch.setattr("securitygroups.views.tester.SUGGESTED", 1)
+    assert as_bob.get(f"{pair[0].get_absolute_url()}test/").context["known"] == [("10.0.1.11", "app-1")]
+    group = pair[0].groups.get()
+    assert "vm-addresses" not in as_bob.get(f"{group.get_absolute_url()}test/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("packet", "stranger"),
+    [
+        ({"destination": "10.0.1.99"}, "10.0.1.99"),
+        ({"destination": "10.0.1.11"}, ""),
+        ({"direction": "out", "source": "10.0.1.99"}, "10.0.1.99"),
+        ({"direction": "out", "source": "10.0.1.11", "destination": "10.0.1.99"}, ""),
+        ({"source": "2001:db8::1", "destination": "2001:db8:10:1:0::11"}, ""),
+        ({"source": "2001:db8::1", "destination": "2001:db8::2"}, "2001:db8::2"),
+        ({"protocol": "non-ip"}, ""),
+    ],
+)
+def test_an_address_that_is_none_of_the_vm_s_is_told(
+    packet: dict[str, str], stranger: str, as_bob: Client, machine: VirtualMachine
+) -> None:
+    text = ask(as_bob, machine, **packet).text
+    assert ("is not an address of web-1." in text) == bool(stranger)
+    assert f"{stranger} is not an address of web-1." in text or not stranger
+
+
+def test_of_a_vm_without_an_address_every_address_may_be_its_own(as_bob: Client, project: Project) -> None:
+    assert "is not an address of" not in ask(as_bob, make_machine(project, "bare")).text
+
+
+def test_on_a_vm_as_of_an_earlier_time_its_groups_and_their_rules_are_those_of_then(
+    as_bob: Client, project: Project
+) -> None:
+    start = datetime(2026, 1, 10, 12, tzinfo=UTC)
+    with time_machine.travel(start, tick=True):
+        web, ssh = make_group(project, "web", ports(443)), make_group(project, "ssh", ports(22))
+        machine = make_machine(project, "vm", [web, ssh], ipv4="10.0.1.11")
+    with time_machine.travel(start + timedelta(hours=1), tick=True):
+        operations.commit_rules(group=ssh, rules=ports(2222), base=1, actor=None)
+    with time_machine.travel(start + timedelta(hours=2), tick=True):
+        operations.attach_groups(machine=machine, groups=[web], base=1, actor=None)
+    for hours, port, words in (
+        (0.5, "22", "Accepted by rule 2 (ssh, rule 1)"),
+        (1.5, "22", "Denied: no rule matches"),
+        (1.5, "2222", "Accepted by rule 2 (ssh, rule 1)"),
+        (2.5, "2222", "Denied: no rule matches"),
+        (-1, "443", "vm was not in this project then"),
+    ):
+        text = ask(as_bob, machine, port=port, at=f"{start + timedelta(hours=hours):%Y-%m-%dT%H:%M}").text
+        assert words in text.replace("Denied : ", "Denied: ")
+        assert "What an accept would need" not in text
+
+
+BEFORE: list[tuple[str, str | int, str, str, int | None, str]] = [
+    ("in", "non-ip", "", "", None, "vlan arp"),
+    ("out", "non-ip", "", "", None, "vlan arp"),
+    ("in", 58, "2001:db8::1", "2001:db8::2", None, "nd"),
+    ("out", 58, "fe80::1", "ff02::2", None, "nd"),
+    ("in", 17, "10.0.0.1", "10.0.0.2", 68, "dhcp4"),
+    ("out", 17, "0.0.0.0", "255.255.255.255", 67, "dhcp4"),
+    ("in", 17, "fe80::1", "fe80::2", 546, "dhcp6"),
+    ("out", 17, "fe80::1", "ff02::1:2", 547, "dhcp6"),
+    ("out", 17, "10.0.0.1", "10.0.0.2", 67, ""),
+    ("out", 17, "10.0.0.1", "255.255.255.255", 68, ""),
+    ("in", 17, "10.0.0.1", "10.0.0.2", 67, ""),
+    ("in", 6, "10.0.0.1", "10.0.0.2", 68, ""),
+    ("in", 17, "2001:db8::1", "fe80::2", 546, ""),
+    ("out", 17, "fe80::1", "fe80::2", 547, ""),
+    ("in", 58, "10.0.0.1", "10.0.0.2", None, ""),
+    ("in", 1, "10.0.0.1", "10.0.0.2", None, ""),
+]
+
+
+def test_the_platform_s_lines_that_may_decide_a_packet_first_are_known() -> None:
+    met = set()
+    for way, protocol, source, destination, port, names in BEFORE:
+        ends = [parse_address(end) if end else None for end in (source, destination)]
+        packet = make_packet(Direction(way), protocol, ends[0], ends[1], port)
+        found = [line for _, line in platform_before(packet)]
+        assert [line.what for line in found] == names.split(), (way, protocol, source, destination, port)
+        met |= {(line.direction, line.what) for line in found}
+    judged = {
+        (one.direction, one.what) for one in platform_lines(Target.BRIDGE) if one.what not in ("reply", "invalid")
+    }
+    assert met == judged, "every line that asks for no connection is told"
+
+
+def test_on_a_vm_it_is_told_what_the_platform_decides_before_any_rule(
+    as_bob: Client, machine: VirtualMachine, group: SecurityGroup
+) -> None:
+    arp = {"direction": "in", "protocol": "non-ip"}
+    text = ask(as_bob, machine, **arp).text
+    assert "On a VM the platform's own lines decide before any rule." in text
+    assert "Accept if the frame is ARP." in text
+    assert "Drop if the frame has a VLAN tag." in text
+    text = ask(as_bob, machine, protocol="icmp", source="fe80::1", destination="2001:db8:10:1::11").text
+    assert "Accept if it is a router's advertisement" in text
+    assert "platform's own lines" not in ask(as_bob, machine).text
+    # A group's list is judged by itself.
+    assert "platform's own lines" not in Page(as_bob.get(f"{group.get_absolute_url()}test/", PACKET | arp)).text
