@@ -132,6 +132,21 @@ def test_nobody_reaches_a_closed_port(as_alice: Client, machine: VirtualMachine)
     assert "Nobody reaches UDP port 53" in text(as_alice, "?show=senders&vm=web-1&protocol=udp&port=53")
 
 
+@pytest.mark.parametrize(
+    ("addresses", "words"),
+    [
+        ({"ipv4": "10.0.9.1", "ipv6": "2001:db8::9"}, "accepts it from any IPv4 or IPv6 address."),
+        ({"ipv4": "10.0.9.1"}, "accepts it from any IPv4 address. It has no IPv6 address here, so IPv6 was not looked at."),
+        ({"ipv6": "2001:db8::9"}, "accepts it from any IPv6 address. It has no IPv4 address here, so IPv4 was not looked at."),
+    ],
+)  # fmt: skip
+def test_nobody_is_said_of_the_families_that_were_looked_at_alone(
+    addresses: dict[str, str], words: str, as_alice: Client, project: Project
+) -> None:
+    make_machine(project, "bare", **addresses)
+    assert words in text(as_alice, "?show=senders&vm=bare&protocol=tcp&port=22")
+
+
 def test_icmp_needs_no_port(as_alice: Client, machine: VirtualMachine) -> None:
     assert "Nobody reaches ICMP of web-1" in text(as_alice, "?show=senders&vm=web-1&protocol=icmp&port=")
 
