@@ -143,7 +143,7 @@ def test_nobody_reaches_a_closed_port(as_alice: Client, machine: VirtualMachine)
 def test_nobody_is_said_of_the_families_that_were_looked_at_alone(
     addresses: dict[str, str], words: str, as_alice: Client, project: Project
 ) -> None:
-    make_machine(project, "bare", **addresses)
+    make_machine(project, "bare", (), **addresses)
     assert words in text(as_alice, "?show=senders&vm=bare&protocol=tcp&port=22")
 
 
