@@ -405,8 +405,7 @@ class SecurityGroupAdmin(ThroughOperations):
         operations.delete_group(group=obj, base=obj.revision, **_staff(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> None:
-        for group in queryset.filter(deleted_at=None).select_related("project").order_by("pk"):
-            self.delete_model(request, group)
+        operations.delete_groups(groups=list(queryset), **_staff(request))
 
 
 class AdminRuleForm(RuleForm):
@@ -583,11 +582,9 @@ class VirtualMachineAdmin(ThroughOperations):
         machines = list(live.select_related("project").order_by("pk"))
         form = MoveMachineForm(request.POST if "target" in request.POST else None)
         if form.is_valid():
-            for machine in machines:
-                operations.move_machine(
-                    machine=machine, target=form.cleaned_data["target"], actor=_staff(request)["actor"]
-                )
-            messages.success(request, f"{len(machines)} VM(s) moved to {form.cleaned_data['target']}.")
+            target = form.cleaned_data["target"]
+            operations.move_machines(machines=machines, target=target, actor=_staff(request)["actor"])
+            messages.success(request, f"{len(machines)} VM(s) moved to {target}.")
             return None
         context = {
             **self.admin_site.each_context(request),
@@ -657,6 +654,9 @@ class GroupRevisionAdmin(ReadOnly):
     ordering = ("-pk",)
     readonly_fields = ("in_panel",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("rules")  # long, and in no list
+
     @admin.display(description="In the panel")
     def in_panel(self, revision: GroupRevision) -> SafeString:
         pages = _group_pages(revision.group, "Its group")
@@ -717,6 +717,9 @@ class SupportCaseAdmin(ReadOnly):
     ordering = ("-pk",)
     readonly_fields = ("in_panel",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("rules")
+
     @admin.display(description="In the panel")
     def in_panel(self, case: SupportCase) -> SafeString:
         return _into_panel(_case_pages(case))
@@ -729,6 +732,9 @@ class CaseNoteAdmin(ReadOnly):
     search_fields = ("case__public_id", "author_name", "text")
     ordering = ("-pk",)
     readonly_fields = ("in_panel",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("case__rules")
 
     @admin.display(description="In the panel")
     def in_panel(self, note: CaseNote) -> SafeString:

@@ -2,6 +2,8 @@
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
 from securitygroups.models import Event, Project, SecurityGroup, User, VirtualMachine
@@ -151,3 +153,20 @@ def test_the_buttons_do_it_and_viewers_are_refused(
     assert sign_in(bob).post(f"{vm_page}bring-back/").status_code == 403
     assert "vm is back." in sign_in(alice).post(f"{vm_page}bring-back/", follow=True).content.decode()
     assert names(vm) == ["first", "second", "third"]
+
+
+def test_a_group_comes_back_onto_twelve_vms_with_as_many_queries_as_onto_two(project: Project, alice: User) -> None:
+    spent = []
+    for number in (2, 12):
+        group, other = (make_group(project, f"{name} {number}", ["accept in tcp 22"]) for name in ("a", "b"))
+        machines = [make_machine(project, f"vm-{number}-{at}", [group, other]) for at in range(number)]
+        operations.delete_group(group=group, base=1, actor=alice)
+        with CaptureQueriesContext(connection) as queries:
+            assert operations.restore_group(group=group, actor=alice) == number
+        spent.append(len(queries))
+        for machine in machines:
+            machine.refresh_from_db()
+            assert [row.group for row in machine.attachments.order_by("position")] == [group, other]
+            newest = machine.revisions.get(number=machine.revision)
+            assert (newest.number, newest.reason) == (3, f"a {number} was brought back.")
+    assert spent[0] == spent[1]

@@ -290,3 +290,12 @@ def move_machine(*, machine: VirtualMachine, target: Project, actor: User | None
         (target, f"Moved {locked.name} here from {source}."),
     ):
         record(project, Verb.MACHINE_CHANGED, words, actor=actor, by_staff=True, machine=locked)
+
+
+@transaction.atomic
+def move_machines(*, machines: Sequence[VirtualMachine], target: Project, actor: User | None) -> None:
+    """All of them or none. All projects are locked before the first VM."""
+    for project in sorted({target, *(machine.project for machine in machines)}, key=lambda each: each.pk):
+        lock_project(project)
+    for machine in sorted(machines, key=lambda each: each.pk):
+        move_machine(machine=machine, target=target, actor=actor)

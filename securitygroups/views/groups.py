@@ -73,7 +73,8 @@ def _create(request: HttpRequest, access: Access, original: SecurityGroup | None
         initial=initial,
         instance=SecurityGroup(project=access.project),
     )
-    chosen = request.POST.get("template", "") or request.GET.get("template", "")
+    # The form is sent to its own address: a choice of none there is not for the address to overrule.
+    chosen = (request.POST if request.method == "POST" else request.GET).get("template", "")
     if request.method == "POST" and form.is_valid():
         try:
             rules, start = start_rules(access, chosen)

@@ -498,3 +498,23 @@ def test_a_rule_that_would_never_act_is_asked_about_unless_that_was_seen(
     assert "front rule 1 takes all of it" in shown
     assert as_alice.post(url(four, "rules/new/"), add_nine(four, seen=seen)).status_code == 302
     assert revision(four) == 2
+
+
+def test_a_reason_that_cannot_be_kept_is_told_and_nothing_is_written(as_erin: Client, four: SecurityGroup) -> None:
+    """Chat programs put marks that nobody sees into what is copied from them."""
+    for name, (rest, fields, _) in actions(four).items():
+        response = as_erin.post(url(four, rest), fields | {"base": 1, "reason": "\u202a10.0.0.5"}, follow=True)
+        question = Page(response)
+        if response.status_code == 200 and any("sure" in form.fields for form in question.forms):
+            response = question.form_with("sure").send(as_erin, reason="\u202a10.0.0.5")
+        assert response.status_code in (200, 302, 422), name
+        assert revision(four) == 1, name
+
+
+def test_the_head_of_the_page_follows_a_change(as_erin: Client, four: SecurityGroup) -> None:
+    response = as_erin.post(url(four, f"rules/{uid(four, 2)}/up/"), {"base": 1}, headers=HTMX)
+    text = response.content.decode()
+    assert 'id="group-meta" hx-swap-oob="true"' in text
+    assert "revision 2, " in Page(response).text
+    # Enter in its filter goes to the page, not to where the rule was moved.
+    assert f'method="get" role="search" action="{four.get_absolute_url()}"' in text

@@ -231,3 +231,9 @@ def test_more_templates_than_fit_are_counted_with_the_way_to_them(
     chosen = Page(as_erin.get(f"{create(project)}?template=own-{template.pk}"))
     assert "And 1 more:" in chosen.text
     assert chosen.form_with("template").fields["template"] == [f"own-{template.pk}"]
+
+
+def test_no_template_is_a_choice_that_the_address_does_not_overrule(as_erin: Client, project: Project) -> None:
+    address = f"{create(project)}?template=web"
+    assert as_erin.post(address, {"name": "plain", "template": ""}).status_code == 302
+    assert SecurityGroup.objects.get(name="plain").rules.count() == 0
