@@ -3,7 +3,7 @@
 Imports access, operations, packets, forms, web and firewall; called by urls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from securitygroups.firewall.decide import Decision, Step, decide
 from securitygroups.firewall.documents import rules_from_stored
 from securitygroups.firewall.nftables import PlatformLine, Target, platform_lines
 from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.values import ICMPV6, PACKET_PROTOCOLS, Packet, address_text, parse_address
+from securitygroups.firewall.values import ICMPV6, PACKET_PROTOCOLS, Packet, Refused, address_text, parse_address
 from securitygroups.forms import CaseForm, PacketForm
 from securitygroups.models import GroupRevision, MachineRevision, SecurityGroup, VirtualMachine, effective_rules
 from securitygroups.packets import Need, read_line, what_accept_needs
@@ -135,14 +135,24 @@ def _initial(request: HttpRequest, machine: VirtualMachine | None) -> dict[str, 
     initial |= {name: request.GET[name] for name in PacketForm.base_fields if name in request.GET}
     pasted = read_line(request.GET.get("line", ""))
     initial |= pasted
+    if "mine" in request.GET:
+        initial["source" if initial["direction"] == "in" else "destination"] = address_of(request)
     if machine:
-        if pasted and pasted.get("source") in machine.addresses:
+        if pasted and _same_address(pasted.get("source", ""), machine.addresses):
             initial["direction"] = "out"
         own, other = ("destination", "source") if initial["direction"] == "in" else ("source", "destination")
         if not initial.get(own):
             family = machine.ipv6 if ":" in initial.get(other, "") else machine.ipv4
             initial[own] = family or machine.ipv6 or machine.ipv4 or ""
     return initial
+
+
+def _same_address(text: str, addresses: Iterable[str]) -> bool:
+    """Whether the address is one of these, however it is written: the kernel's log writes IPv6 in full."""
+    try:
+        return parse_address(text) in {parse_address(address) for address in addresses}
+    except Refused:
+        return False
 
 
 def _moment(request: HttpRequest) -> datetime | None:
@@ -168,7 +178,8 @@ def _answer(
 ) -> HttpResponse:
     """The form, and with ?test the answer. `trace` gives the traces of a packet."""
     line = request.GET.get("line", "")
-    asked = "test" in request.GET and not ("read" in request.GET and line)
+    asked = "test" in request.GET and not ("read" in request.GET and line) and "mine" not in request.GET
+    pasted = {} if asked else read_line(line)
     form = PacketForm(request.GET) if asked else PacketForm(initial=_initial(request, machine))
     status = 200
     if machine:
@@ -183,7 +194,8 @@ def _answer(
     context |= {
         "form": form,
         "line": line,
-        "unread": bool(line) and not asked and not read_line(line),
+        "unread": bool(line) and not asked and not pasted,
+        "no_protocol": bool(pasted) and "protocol" not in pasted,
         "address": address_of(request),
         "at": request.GET.get("at", ""),
         "moment": _moment(request),

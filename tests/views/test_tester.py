@@ -385,3 +385,32 @@ def test_on_a_vm_it_is_told_what_the_platform_decides_before_any_rule(
     assert "platform's own lines" not in ask(as_bob, machine).text
     # A group's list is judged by itself.
     assert "platform's own lines" not in Page(as_bob.get(f"{group.get_absolute_url()}test/", PACKET | arp)).text
+
+
+def test_my_ip_fills_in_without_script_and_tests_nothing_yet(as_bob: Client, machine: VirtualMachine) -> None:
+    test = f"{machine.get_absolute_url()}test/"
+    for direction, side in (("in", "source"), ("out", "destination")):
+        sent = {"direction": direction, "protocol": "tcp", "port": "22", "source": "", "destination": "", "mine": "1"}
+        page = Page(as_bob.get(test, sent, REMOTE_ADDR="198.51.100.7"))
+        fields = page.form_with("direction").fields
+        assert (fields[side], fields["port"]) == (["198.51.100.7"], ["22"])
+        assert "Accepted" not in page.text
+        assert "Denied" not in page.text
+
+
+def test_a_line_without_a_protocol_asks_for_it(as_bob: Client, machine: VirtualMachine) -> None:
+    line = "IN=eth0 OUT= SRC=203.0.113.9 DST=10.0.1.11 PROTO=WHAT"
+    page = Page(as_bob.get(f"{machine.get_absolute_url()}test/", {"line": line, "read": "1"}))
+    assert "The line does not say the protocol: choose it above." in page.text
+
+
+def test_the_kernels_long_ipv6_is_the_vms_own(as_bob: Client, project: Project) -> None:
+    vm = make_machine(project, "six", ipv6="2001:db8:10:1::11")
+    line = (
+        "OUT=eth0 SRC=2001:0db8:0010:0001:0000:0000:0000:0011 DST=2001:0db8:0000:0000:0000:0000:0000:0009 "
+        "PROTO=TCP SPT=1 DPT=22"
+    )
+    fields = (
+        Page(as_bob.get(f"{vm.get_absolute_url()}test/", {"line": line, "read": "1"})).form_with("direction").fields
+    )
+    assert fields["direction"] == ["out"]
