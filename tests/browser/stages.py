@@ -55,6 +55,8 @@ def crowded() -> Stage:
     other = make_group(project, LONG[::-1], ["accept out tcp 443"], description=FULL)
     ends = {"ipv4": "255.255.255.254", "ipv6": LONG_ADDRESS}
     machine = make_machine(project, LONG, [group, other], description=FULL, **ends)
+    # A second revision of the VM's groups.
+    operations.attach_groups(machine=machine, groups=[other, group], base=1, actor=owner, reason=FULL)
     template = operations.save_template(group=group, name=LONG, description=FULL, actor=owner)
     operations.open_visit(project=project, staff=staff, reason=FULL, ticket=LONG)
     packet = make_packet(Direction.IN, "tcp", parse_address(LONG_ADDRESS), parse_address(LONG_ADDRESS), 8080)
@@ -86,6 +88,7 @@ def crowded() -> Stage:
             "kind": "json",
             "number": 2,
             "pk": member.pk,
+            "event": 1,
         },
         special={"rule_fix": {"uid": uids[2]}, "template_delete": {"pk": template.pk}},
     )

@@ -164,7 +164,7 @@ def test_every_state_is_sound_too(browse: Browse, look: Look) -> None:
     look(page, "what to do with the chosen")
     page.goto(group)
     page.get_by_label("More for rule 2", exact=True).click()
-    look(page, "the menu of a rule")
+    look(page, "the menu of a rule", within="details.menu[open]")
     page.get_by_role("link", name="Delete…").locator("visible=true").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     look(page, "a question in a dialog")
