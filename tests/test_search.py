@@ -205,10 +205,14 @@ INSERT INTO securitygroups_rule
             ELSE set_masklen(('100.64.0.0'::inet + g.id * 99 + n)::cidr, 32) END,
         22, 22, '', true, 1, 1
     FROM securitygroups_securitygroup g, generate_series(1, 10) n;
+INSERT INTO securitygroups_supportcase (project_id, public_id, packet, rules, verdict, ticket, opened_by_id, at)
+    SELECT p.id, 'case-' || lpad(to_hex(n), 10, '0'), '{}', '[]', 'drop', 'T-' || n, u.id, now()
+    FROM securitygroups_project p, securitygroups_user u, generate_series(1, 5000) n
+    WHERE p.slug = 'firm-1' AND u.username = 'person1';
 ANALYZE securitygroups_project, securitygroups_user, securitygroups_membership, securitygroups_securitygroup,
-    securitygroups_virtualmachine, securitygroups_rule;
+    securitygroups_virtualmachine, securitygroups_rule, securitygroups_supportcase;
 """
-"""60,000 rules, 30,000 VMs, 6,000 groups, 4,000 people and projects, and what the planner knows of them."""
+"""60,000 rules, 30,000 VMs, 6,000 groups, 5,000 cases, 4,000 people and projects, and what the planner knows of them."""
 
 
 @pytest.fixture
