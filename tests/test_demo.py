@@ -58,9 +58,11 @@ def empty_database() -> Iterator[tuple[str, dict[str, Any]]]:
     """The URL and the connection parameters of a new database on the server of the tests."""
     name = f"test_{os.getpid()}_{time.monotonic_ns()}"
     server = database.parameters(settings.DATABASES["default"])
+    # A space is %20 there; to libpq a + is a plus.
+    url = "postgresql://?" + urllib.parse.urlencode(server | {"dbname": name}, quote_via=urllib.parse.quote)
     with psycopg.connect(**(server | {"dbname": "postgres"}), autocommit=True) as direct:
         direct.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-        yield "postgresql://?" + urllib.parse.urlencode(server | {"dbname": name}), server | {"dbname": name}
+        yield url, server | {"dbname": name}
         direct.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
