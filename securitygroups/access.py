@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
@@ -83,14 +84,17 @@ def is_support(user: object) -> bool:
     return isinstance(user, User) and user.is_staff and user.has_perm("securitygroups.support")
 
 
+def running_visits(staff: User) -> QuerySet[SupportVisit]:
+    """The visits of a staff member that are open now, the one that ends last at the end."""
+    return SupportVisit.objects.filter(staff=staff, until__gt=timezone.now()).order_by("until")
+
+
 def _as_support(user: User, slug: str) -> Access:
     """Staff with a running visit come in; without one they are asked why; everybody else finds nothing."""
     project = Project.objects.filter(slug=slug).first() if is_support(user) else None
     if project is None:
         raise Http404
-    visit = (
-        SupportVisit.objects.filter(staff=user, project=project, until__gt=timezone.now()).order_by("-until").first()
-    )
+    visit = running_visits(user).filter(project=project).last()
     if visit is None:
         raise ReasonNeeded(project)
     return Access(user, project, SUPPORT, visit)

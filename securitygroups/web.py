@@ -1,6 +1,6 @@
 """Answers: a page or its part, page numbers. Imports nothing of ours; called by views."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -51,6 +51,16 @@ def number_in(request: HttpRequest, name: str) -> int:
     """A revision number of the form; -1, which no revision has, for anything else."""
     text = request.POST.get(name, "")
     return int(text) if text.isdecimal() and len(text) < 10 else -1
+
+
+def reason_of(request: HttpRequest) -> str:
+    """Why the change is made, as far as the form says; as it goes on record."""
+    return " ".join(request.POST.get("reason", "").split())[:255]
+
+
+def sent_fields(request: HttpRequest, without: Collection[str]) -> list[tuple[str, str]]:
+    """What was sent, for a question page to send again with the answer; `without` what that page has itself."""
+    return [(name, text) for name, texts in request.POST.lists() for text in texts if name not in without]
 
 
 def address_of(request: HttpRequest) -> str:

@@ -160,18 +160,29 @@ def _detach(
     mine = group.attachments.filter(machine=OuterRef("machine")).values("position")
     rows.filter(position__gt=Subquery(mine)).update(position=F("position") - 1)
     rows.filter(group=group).delete()
-    VirtualMachine.objects.filter(pk__in=[machine.pk for machine in held]).update(revision=F("revision") + 1)
+    changes = [(one, attached[one.pk], [each for each in attached[one.pk] if each != group]) for one in held]
+    _record_all(group, changes, actor, f"{group.name} was deleted.", by_staff)
+    return held
+
+
+def _record_all(
+    group: SecurityGroup,
+    changes: Sequence[tuple[VirtualMachine, list[SecurityGroup], list[SecurityGroup]]],
+    actor: User | None,
+    reason: str,
+    by_staff: bool,
+) -> None:
+    """Number and record what the group's end or return made of locked VMs: each with its groups before and after."""
+    machines = [machine for machine, _, _ in changes]
+    VirtualMachine.objects.filter(pk__in=[machine.pk for machine in machines]).update(revision=F("revision") + 1)
     revisions, events = [], []
-    for machine in held:
+    for machine, before, after in changes:
         machine.project, machine.revision = group.project, machine.revision + 1
-        before = attached[machine.pk]
-        after = [each for each in before if each != group]
-        revision, event = regrouped(machine, before, after, actor, f"{group.name} was deleted.", by_staff)
+        revision, event = regrouped(machine, before, after, actor, reason, by_staff)
         revisions.append(revision)
         events.append(event)
     MachineRevision.objects.bulk_create(revisions, batch_size=1000)
     Event.objects.bulk_create(events, batch_size=1000)
-    return held
 
 
 @transaction.atomic
@@ -209,19 +220,13 @@ def _reattach(group: SecurityGroup, machines: Sequence[VirtualMachine], actor: U
     found = {one.public_id: one for one in live}
     back = [machine for machine in machines if machine.pk in had and all(one in found for one in had[machine.pk])]
     Attachment.objects.filter(machine__in=back).delete()
-    rows, revisions, events = [], [], []
+    rows, changes = [], []
     for machine in back:
-        machine.project, machine.revision = group.project, machine.revision + 1
         after = [found[public_id] for public_id in had[machine.pk]]
         rows += [Attachment(machine=machine, group=one, position=at) for at, one in enumerate(after, 1)]
-        without = [one for one in after if one != group]
-        revision, event = regrouped(machine, without, after, actor, f"{group.name} was brought back.", by_staff=False)
-        revisions.append(revision)
-        events.append(event)
+        changes.append((machine, [one for one in after if one != group], after))
     Attachment.objects.bulk_create(rows, batch_size=1000)
-    VirtualMachine.objects.filter(pk__in=[machine.pk for machine in back]).update(revision=F("revision") + 1)
-    MachineRevision.objects.bulk_create(revisions, batch_size=1000)
-    Event.objects.bulk_create(events, batch_size=1000)
+    _record_all(group, changes, actor, f"{group.name} was brought back.", by_staff=False)
     return len(back)
 
 

@@ -19,7 +19,7 @@ from securitygroups import operations
 from securitygroups.access import Access
 from securitygroups.models import SecurityGroup, VirtualMachine
 from securitygroups.preview import Preview, preview_groups
-from securitygroups.web import address_of, into_dialog, number_in
+from securitygroups.web import address_of, into_dialog, number_in, reason_of, sent_fields
 
 # What the question page puts into its form itself.
 _OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "sure", "seen", "reason", "preview", "back"})
@@ -106,7 +106,7 @@ def question(
 
     `cancel` is where who thinks better of it goes; where it is empty, back to the form with all that was typed.
     """
-    sent = [(name, text) for name, texts in request.POST.lists() for text in texts if name not in _OWN_FIELDS]
+    sent = sent_fields(request, _OWN_FIELDS)
     context = {
         "machine": machine,
         "groups": after,
@@ -137,10 +137,6 @@ def preview_part(
             "token": token_of(machine, after),
         }
     return render(request, "securitygroups/_form_preview.html", context)
-
-
-def reason_of(request: HttpRequest) -> str:
-    return " ".join(request.POST.get("reason", "").split())[:255]
 
 
 def attach(

@@ -26,7 +26,7 @@ from securitygroups.firewall.values import RuleList
 from securitygroups.models import GroupRevision, SecurityGroup, values
 from securitygroups.preview import Preview, preview_rules
 from securitygroups.views.rulepage import group_context, kept, page_url, rows_of
-from securitygroups.web import CONFLICT, address_of, into_dialog, number_in
+from securitygroups.web import CONFLICT, address_of, into_dialog, number_in, reason_of, sent_fields
 
 Edit = Callable[[RuleList], RuleList]
 REFUSALS = 5
@@ -138,15 +138,6 @@ def _commit(
     return redirect(page_url(request, group, uid))
 
 
-def reason_of(request: HttpRequest) -> str:
-    return " ".join(request.POST.get("reason", "").split())[:255]
-
-
-def _hidden(request: HttpRequest) -> list[tuple[str, str]]:
-    """What was sent, to be sent again with the answer."""
-    return [(name, text) for name, texts in request.POST.lists() for text in texts if name not in _OWN_FIELDS]
-
-
 def _refused(request: HttpRequest, group: SecurityGroup, refusal: ValidationError) -> HttpResponse:
     for message in refusal.messages[:REFUSALS]:
         messages.error(request, message)
@@ -171,7 +162,8 @@ def question(request: HttpRequest, group: SecurityGroup, proposal: Proposal, pre
         "token": proposal.token,
         "notes": proposal.notes,
         "change": list_change(proposal.old, proposal.new),
-        "hidden": [pair for pair in _hidden(request) if pair[0] != "reason"] or [("base", str(group.revision))],
+        "hidden": [pair for pair in sent_fields(request, _OWN_FIELDS) if pair[0] != "reason"]
+        or [("base", str(group.revision))],
         "reason": reason_of(request),
         "onto": request.POST.get("onto", ""),
         "action": request.get_full_path(),
@@ -219,7 +211,7 @@ def conflict(
     context: dict[str, Any] = {
         "group": group,
         "newest": group.revisions.filter(number=group.revision).first(),
-        "hidden": _hidden(request),
+        "hidden": sent_fields(request, _OWN_FIELDS),
         "action": request.get_full_path(),
         "back": page_url(request, group),
         "machine_count": group.attachments.count(),

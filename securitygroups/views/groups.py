@@ -17,7 +17,6 @@ from securitygroups.access import Access, enter, find_deleted, find_group
 from securitygroups.forms import GroupForm
 from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine, values
 from securitygroups.preview import preview_rules
-from securitygroups.views.changes import reason_of
 from securitygroups.views.rulepage import rows_of
 from securitygroups.views.templates import start_choices, start_rules
 from securitygroups.web import (
@@ -28,6 +27,7 @@ from securitygroups.web import (
     number_in,
     numbered,
     page_or_form,
+    reason_of,
     take_refusal,
 )
 

@@ -19,7 +19,7 @@ from securitygroups.access import enter, find_deleted, find_machine
 from securitygroups.forms import MachineForm, OrderedGroupsForm
 from securitygroups.models import Attachment, Rule, VirtualMachine, effective_rules, values
 from securitygroups.preview import Note, findings_of
-from securitygroups.views.attaching import attach, attached_groups, preview_part, question, reason_of, to_ask
+from securitygroups.views.attaching import attach, attached_groups, preview_part, question, to_ask
 from securitygroups.views.enforcement import platform
 from securitygroups.web import (
     CONFLICT,
@@ -29,6 +29,7 @@ from securitygroups.web import (
     number_in,
     numbered,
     page_or_form,
+    reason_of,
     take_refusal,
 )
 

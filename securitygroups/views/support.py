@@ -8,12 +8,11 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
-from securitygroups.access import SUPPORT, enter, find_case, find_group, find_machine, is_support
+from securitygroups.access import SUPPORT, enter, find_case, find_group, find_machine, is_support, running_visits
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.documents import packet_from_json, rule_from_json
 from securitygroups.forms import CaseForm, NoteForm, PacketForm, VisitForm
@@ -38,8 +37,8 @@ def _search(request: HttpRequest, staff: User, query: str) -> tuple[list[Found],
     names. For those it is a look like any other, and each search is in the log."""
     found = search(query)
     there = {project for kind in found for row in kind.rows for project in projects_of(row)}
-    running = SupportVisit.objects.filter(staff=staff, project__in=there, until__gt=timezone.now())
-    visits = {visit.project_id: visit for visit in running.select_related("project").order_by("until")}
+    running = running_visits(staff).filter(project__in=there).select_related("project")
+    visits = {visit.project_id: visit for visit in running}
     logger.info(
         "support search",
         staff=staff.get_username(),

@@ -19,8 +19,8 @@ from securitygroups.firewall.values import RuleList
 from securitygroups.forms import TemplateForm
 from securitygroups.models import GroupTemplate
 from securitygroups.starters import STARTERS
-from securitygroups.views.changes import change_rules, reason_of
-from securitygroups.web import FORM_INVALID, numbered, page_or_form, take_refusal
+from securitygroups.views.changes import change_rules
+from securitygroups.web import FORM_INVALID, numbered, page_or_form, reason_of, take_refusal
 
 MANY = 100
 """Own templates offered where a group starts from one; the rest are on their page."""
