@@ -252,7 +252,6 @@ class Migration(migrations.Migration):
                 ('groups', models.JSONField()),
                 ('actor', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('machine', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='revisions', to='securitygroups.virtualmachine')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='securitygroups.project')),
             ],
             options={
                 'ordering': ['machine', '-number'],
