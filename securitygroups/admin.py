@@ -25,8 +25,8 @@ from django.utils.safestring import SafeString
 
 from securitygroups import operations
 from securitygroups.firewall import lists
-from securitygroups.firewall.documents import BadDocument, rule_to_json, rules_from_json, write_group
-from securitygroups.firewall.findings import findings
+from securitygroups.firewall.analysis.findings import findings
+from securitygroups.firewall.formats.documents import BadDocument, rule_to_json, rules_from_json, write_group
 from securitygroups.forms import GroupForm, MachineForm, RuleForm
 from securitygroups.models import (
     Attachment,
@@ -46,9 +46,9 @@ from securitygroups.models import (
     VirtualMachine,
     values,
 )
-from securitygroups.reports import findings_summary
 from securitygroups.web import take_refusal
-from securitygroups.words import rule_sentence
+from securitygroups.words.findings import findings_summary
+from securitygroups.words.rules import rule_sentence
 
 logger = structlog.get_logger()
 

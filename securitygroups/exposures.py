@@ -17,15 +17,15 @@ import numpy as np
 from django.db.models import Q, QuerySet
 from numpy.typing import NDArray
 
-from securitygroups import reports
-from securitygroups.firewall import exposure as analysis
-from securitygroups.firewall.exposure import Exposed
-from securitygroups.firewall.products import AddressRange, Product
+from securitygroups.firewall.analysis import reach as analysis
+from securitygroups.firewall.analysis.products import AddressRange, Product
+from securitygroups.firewall.analysis.reach import Exposed
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, RULE_FIELDS, Packet, Rule, parse_address
 from securitygroups.models import Attachment, Project, SecurityGroup, VirtualMachine
 from securitygroups.models import Rule as RuleRow
+from securitygroups.words.traffic import count_text, joined, product_ports_text, protocols_text, ranges_text, share_text
 
 MAX_RULES = 100_000
 """Stored rules that are read for one page: some two seconds. Beyond, a search has to choose VMs."""
@@ -229,10 +229,10 @@ def _sensitive(product: Product) -> list[str]:
 
 
 def _who(shares: tuple[tuple[int, float], ...]) -> str:
-    texts = {reports.share_text(share) for _, share in shares}
+    texts = {share_text(share) for _, share in shares}
     if len(texts) == 1:
         return texts.pop()
-    return reports.joined([f"{reports.share_text(share)} (IPv{version})" for version, share in shares])
+    return joined([f"{share_text(share)} (IPv{version})" for version, share in shares])
 
 
 def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic) -> Internet:
@@ -252,12 +252,12 @@ def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic
         names = services if more <= 1 else [*services[:SERVICES_NAMED], f"{more} more"]
         openings.append(
             Opening(
-                what=reports.protocols_text(product),
-                ports=reports.product_ports_text(product),
-                sources=reports.ranges_text(product.sources),
+                what=protocols_text(product),
+                ports=product_ports_text(product),
+                sources=ranges_text(product.sources),
                 who=_who(shares),
                 everyone=all(share == 1 for _, share in shares),
-                services=reports.joined(names),
+                services=joined(names),
                 machines=tuple(land.machines[key] for key in keys),
                 through=through,
                 sample=ones[0].sample,
@@ -330,8 +330,8 @@ def senders(
             found.append(
                 Sender(
                     version=version,
-                    sources=reports.ranges_text(one.sources),
-                    count=reports.count_text(sum(r.size for r in one.sources)),
+                    sources=ranges_text(one.sources),
+                    count=count_text(sum(r.size for r in one.sources)),
                     everyone=analysis.share(one.sources, version) >= analysis.LARGE,
                     through=Through(row.group.name, row.group.public_id, row.position, row.uid),
                     machines=tuple(everybody[at] for at in sorted(_among(one.sources, ranked))),

@@ -8,17 +8,18 @@ from dataclasses import dataclass, field, replace
 
 from django.db.models import Count
 
-from securitygroups import reports
-from securitygroups.firewall.difference import Change, Difference, changed_places, difference
-from securitygroups.firewall.exposure import LARGE, share
-from securitygroups.firewall.findings import Mend, RuleFindings, dead_rules, findings, fixes
-from securitygroups.firewall.overlaps import Area, area
-from securitygroups.firewall.products import AddressRange
+from securitygroups.firewall.analysis.difference import Change, Difference, changed_places, difference
+from securitygroups.firewall.analysis.findings import Mend, RuleFindings, dead_rules, findings, fixes
+from securitygroups.firewall.analysis.overlaps import Area, area
+from securitygroups.firewall.analysis.products import AddressRange
+from securitygroups.firewall.analysis.reach import LARGE, share
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.services import SERVICES, Service
 from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet, Refused, Rule, RuleList, parse_address
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine, values
 from securitygroups.models import Rule as RuleRow
+from securitygroups.words.findings import dead_sentence, findings_summary, fix_sentence, remarks
+from securitygroups.words.traffic import Name, change_sentence, joined
 
 MAX_LINES = 12
 """Sentences shown on each side; the rest is counted."""
@@ -107,9 +108,7 @@ _QUIET = frozenset({"open", "correlated", "generalisation"})
 FIX_NAMES = {Mend.REMOVE: "remove", Mend.MOVE_UP: "up"}
 
 
-def _notes(
-    one: RuleFindings, offers: Mapping[int, list[tuple[str, str]]], name: reports.Name | None
-) -> tuple[Note, ...]:
+def _notes(one: RuleFindings, offers: Mapping[int, list[tuple[str, str]]], name: Name | None) -> tuple[Note, ...]:
     notes = [
         Note(
             remark.level,
@@ -117,7 +116,7 @@ def _notes(
             remark.text,
             one.covered_by if one.dead and remark.kind != "open-sensitive" else (),
         )
-        for remark in reports.remarks(one, name)
+        for remark in remarks(one, name)
         if remark.kind not in _QUIET and remark.kind != "behind-all"
     ]
     for fix, text in offers.get(one.place, []):
@@ -132,26 +131,26 @@ def _worth_saying(one: RuleFindings) -> RuleFindings:
     return one
 
 
-def findings_of(rules: RuleList, name: reports.Name | None = None) -> Shown:
+def findings_of(rules: RuleList, name: Name | None = None) -> Shown:
     """Findings of each rule in words. `name` says a place of a VM's effective list as group and rule."""
     found = findings(rules)
     found = replace(found, rules=tuple(_worth_saying(one) for one in found.rules))
     offers: dict[int, list[tuple[str, str]]] = {}
     for fix in fixes(rules, found):
         if len(fix.places) == 1:
-            offers.setdefault(fix.places[0], []).append((FIX_NAMES[fix.mend], reports.fix_sentence(fix, name)))
+            offers.setdefault(fix.places[0], []).append((FIX_NAMES[fix.mend], fix_sentence(fix, name)))
     notes = {one.place: _notes(one, offers, name) for one in found.rules if one.rule.enabled}
     return Shown(
         notes={place: texts for place, texts in notes.items() if texts},
-        summary=reports.findings_summary(found),
+        summary=findings_summary(found),
         dead=len(found.dead),
         loud=sum(bool(one.opening and one.opening.services) for one in found.rules),
     )
 
 
-def _effect(change: Difference, before: reports.Name | None = None, after: reports.Name | None = None) -> Effect:
-    allowed = [reports.change_sentence(line, True, before, after) for line in change.newly_allowed[:MAX_LINES]]
-    denied = [reports.change_sentence(line, False, before, after) for line in change.newly_denied[:MAX_LINES]]
+def _effect(change: Difference, before: Name | None = None, after: Name | None = None) -> Effect:
+    allowed = [change_sentence(line, True, before, after) for line in change.newly_allowed[:MAX_LINES]]
+    denied = [change_sentence(line, False, before, after) for line in change.newly_denied[:MAX_LINES]]
     hidden = max(0, len(change.newly_allowed) - MAX_LINES) + max(0, len(change.newly_denied) - MAX_LINES)
     return Effect(
         allowed=tuple(allowed),
@@ -303,7 +302,7 @@ def _effective(group_ids: Iterable[int], lists: Mapping[int, RuleList]) -> tuple
     return tuple(rule for pk in group_ids for rule in lists[pk])
 
 
-def _namer(group_ids: Sequence[int], lists: Mapping[int, RuleList], names: Mapping[int, str]) -> reports.Name:
+def _namer(group_ids: Sequence[int], lists: Mapping[int, RuleList], names: Mapping[int, str]) -> Name:
     """Names the places of an effective list: "web rule 2"."""
 
     def name(place: int) -> str:
@@ -331,7 +330,7 @@ class _Listed:
 
     rules: tuple[Rule, ...]
     owners: tuple[tuple[int, int], ...]
-    name: reports.Name | None
+    name: Name | None
 
     @classmethod
     def own(cls, group: SecurityGroup, rules: RuleList) -> "_Listed":
@@ -455,7 +454,7 @@ class _Dying:
         for place, one in zip(kept, found, strict=True):
             if place in places:
                 here = replace(one, covered_by=tuple(kept[by - 1] for by in one.covered_by))
-                yield place, reports.dead_sentence(here, listed.name)
+                yield place, dead_sentence(here, listed.name)
 
     def sentences(self) -> tuple[str, ...]:
         """As many as can be read, and how many more there are."""
@@ -464,7 +463,7 @@ class _Dying:
             where = [machine.name for machine in machines[:3]]
             if len(machines) > len(where):
                 where.append(f"{len(machines) - len(where)} more")
-            said.append(f"{name}{f' on {reports.joined(where)}' if where else ''}: {why}")
+            said.append(f"{name}{f' on {joined(where)}' if where else ''}: {why}")
         more = len(self._lines) - len(said) + len(self._unsaid - self._told)
         if more:
             said.append(f"No packet reaches {more} more {'rule' if more == 1 else 'rules'}.")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from securitygroups.firewall.documents import stored_rules
+from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.models import Attachment, GroupRevision, Project, Role, SecurityGroup, VirtualMachine, values
 from tests.factories import make_group, make_machine, make_project, make_user, ports
 from tests.writers import GATE

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from securitygroups.firewall.nftables import Machine, Target, host_ruleset
+from securitygroups.firewall.nftables.ruleset import Machine, Target, host_ruleset
 from securitygroups.models import effective_rules, values
 from tests.factories import make_group, make_machine, make_project, make_user
 

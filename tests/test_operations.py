@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from securitygroups import operations
 from securitygroups.firewall import lists
-from securitygroups.firewall.documents import rules_from_stored, stored_rules
+from securitygroups.firewall.formats.documents import rules_from_stored, stored_rules
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import (
     Attachment,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from securitygroups.firewall import lists
 from securitygroups.firewall.decide import decide, differences
-from securitygroups.firewall.documents import packet_from_json, rule_from_json
+from securitygroups.firewall.formats.documents import packet_from_json, rule_from_json
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import BITS, Packet, Refused, Rule, parse_address
 from securitygroups.forms import PacketForm

@@ -8,14 +8,15 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from securitygroups import operations, reports
+from securitygroups import operations
+from securitygroups.firewall.analysis.difference import difference
+from securitygroups.firewall.analysis.findings import dead_rules
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.difference import difference
-from securitygroups.firewall.findings import dead_rules
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, Rule, RuleList, parse_address
 from securitygroups.models import Project, SecurityGroup, VirtualMachine, effective_rules, values
 from securitygroups.preview import MANY_MACHINES, MAX_LINES, preview_groups, preview_lists, preview_rules
+from securitygroups.words.traffic import change_sentence
 from tests.factories import make_group, make_machine, rule
 from tests.firewall.strategies import edited, random_list, random_packet
 
@@ -81,7 +82,7 @@ def test_on_every_vm_the_sentences_are_the_evaluator_s_own_difference(seed: int,
                 (told[machine].denied, change.newly_denied, False),
             ):
                 assert lines == tuple(
-                    reports.change_sentence(one, allowed, name_before, name_after) for one in changes[:MAX_LINES]
+                    change_sentence(one, allowed, name_before, name_after) for one in changes[:MAX_LINES]
                 )
             assert told[machine].more == sum(
                 max(0, len(some) - MAX_LINES) for some in (change.newly_allowed, change.newly_denied)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError
 
-from securitygroups.firewall.documents import write_group
+from securitygroups.firewall.flows.compiled import NO_RULE
+from securitygroups.firewall.formats.documents import write_group
 from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.replay import NO_RULE
 from securitygroups.firewall.values import Rule, parse_network
 from securitygroups.management.commands import replay
 from securitygroups.management.commands.replay import Command

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from securitygroups.firewall.documents import BadDocument
+from securitygroups.firewall.formats.documents import BadDocument
 
 
 def read_bytes(name: str) -> bytes:

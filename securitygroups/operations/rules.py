@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from securitygroups.firewall.changes import ListChange, list_change
-from securitygroups.firewall.documents import rules_from_stored, stored_rules
+from securitygroups.firewall.formats.documents import rules_from_stored, stored_rules
 from securitygroups.firewall.protocols import Problem
 from securitygroups.firewall.values import RULE_FIELDS, RuleList
 from securitygroups.firewall.values import Rule as RuleValue

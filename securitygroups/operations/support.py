@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from securitygroups.firewall.documents import rule_to_json
+from securitygroups.firewall.formats.documents import rule_to_json
 from securitygroups.models import (
     CaseNote,
     Project,

@@ -2,7 +2,7 @@
 
 from django.db import IntegrityError, transaction
 
-from securitygroups.firewall.documents import rule_to_json
+from securitygroups.firewall.formats.documents import rule_to_json
 from securitygroups.models import GroupTemplate, SecurityGroup, User, values
 from securitygroups.operations.records import Verb, lock_project, record, save_checked
 

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from django import template
 
-from securitygroups import words
 from securitygroups.firewall.decide import Decision, Step
 from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.firewall.values import ICMP, ICMPV6, Packet
@@ -16,6 +15,15 @@ from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
 from securitygroups.packets import packet_json
 from securitygroups.web import RULES_A_PAGE
+from securitygroups.words.rules import (
+    condition_text,
+    packet_sentence,
+    range_text,
+    rule_sentence,
+    service_name,
+    verdict_sentence,
+    why_passed,
+)
 
 register = template.Library()
 
@@ -25,7 +33,7 @@ def ports(rule: Rule) -> str:
     """The rule's ports as the table shows them: "22", "80–443", "" where the protocol has none."""
     if "port_start" not in PROTOCOLS[rule.protocol].columns:
         return ""
-    return "any" if rule.port_start is None else words.range_text(rule.port_start, rule.port_end or 0)
+    return "any" if rule.port_start is None else range_text(rule.port_start, rule.port_end or 0)
 
 
 @register.filter
@@ -33,7 +41,7 @@ def service(rule: Rule) -> str:
     """The well-known service of a rule for one port, "" where there is none."""
     if rule.port_start is None or rule.port_start != rule.port_end:
         return ""
-    return words.service_name(rule.protocol, rule.port_start) or ""
+    return service_name(rule.protocol, rule.port_start) or ""
 
 
 @register.filter
@@ -55,7 +63,7 @@ def from_anywhere(rule: Rule) -> bool:
 
 @register.filter
 def sentence(rule: Rule | RuleValue) -> str:
-    return words.rule_sentence(rule.as_value() if isinstance(rule, Rule) else rule)
+    return rule_sentence(rule.as_value() if isinstance(rule, Rule) else rule)
 
 
 @register.filter
@@ -67,17 +75,17 @@ def sentence_rest(rule: Rule | RuleValue) -> str:
 
 @register.filter
 def why(step: Step, packet: Packet) -> str:
-    return words.why_passed(step, packet)
+    return why_passed(step, packet)
 
 
 @register.filter
 def packet_words(packet: Packet) -> str:
-    return words.packet_sentence(packet)
+    return packet_sentence(packet)
 
 
 @register.filter
 def verdict_words(decision: Decision, packet: Packet) -> str:
-    return words.verdict_sentence(decision, packet)
+    return verdict_sentence(decision, packet)
 
 
 @register.filter
@@ -102,7 +110,7 @@ def in_the_way(trace: Any) -> str:
     """Why the nearest accept does not accept the packet: everything, in words."""
     need = trace.need
     rule = trace.steps[need.nearest - 1][1].rule
-    texts = [words.condition_text(condition, rule, trace.packet) for condition in need.in_the_way]
+    texts = [condition_text(condition, rule, trace.packet) for condition in need.in_the_way]
     if need.off:
         texts.insert(0, "it is switched off")
     if need.below:

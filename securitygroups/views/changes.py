@@ -20,7 +20,7 @@ from securitygroups import operations
 from securitygroups.access import Access, find_group
 from securitygroups.firewall import lists
 from securitygroups.firewall.changes import Rebased, list_change, rebase
-from securitygroups.firewall.documents import stored_rules
+from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import GroupRevision, SecurityGroup, values

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_safe
 
 from securitygroups import nft
 from securitygroups.access import enter, find_machine
-from securitygroups.firewall.nftables import TAP_PATTERN, Machine, Target, Unenforceable, platform_lines
-from securitygroups.firewall.nftables import machine_ruleset as compiled
+from securitygroups.firewall.nftables.ruleset import TAP_PATTERN, Machine, Target, Unenforceable, platform_lines
+from securitygroups.firewall.nftables.ruleset import machine_ruleset as compiled
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.models import VirtualMachine, effective_rules, values
 from securitygroups.web import FORM_INVALID

@@ -22,7 +22,7 @@ from securitygroups.firewall.values import Refused, address_text, parse_address
 from securitygroups.forms import PortField
 from securitygroups.models import VirtualMachine, effective_rules
 from securitygroups.web import FORM_INVALID, answer
-from securitygroups.words import ports_text
+from securitygroups.words.rules import ports_text
 
 TABS = (("internet", "From the internet"), ("senders", "Who reaches a port"), ("between", "Between VMs"))
 PROTOCOLS = (("tcp", "TCP"), ("udp", "UDP"), ("sctp", "SCTP"), ("icmp", "ICMP (ping)"))

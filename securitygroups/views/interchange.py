@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from securitygroups import operations, words
+from securitygroups import operations
 from securitygroups.access import Access, enter, find_group
 from securitygroups.firewall.changes import recognised
-from securitygroups.firewall.documents import MAX_DOCUMENT_BYTES, BadDocument, write_group
-from securitygroups.firewall.tables import read_any, write_csv
+from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, BadDocument, write_group
+from securitygroups.firewall.formats.spreadsheet import read_any, write_csv
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import ImportForm
 from securitygroups.models import SecurityGroup, values
@@ -23,6 +23,7 @@ from securitygroups.preview import Preview, preview_rules
 from securitygroups.views.changes import REFUSALS, change_rules, preview_part, preview_shown, preview_waits
 from securitygroups.views.rulepage import rows_of
 from securitygroups.web import FORM_INVALID, address_of, number_in, page_or_form, resend, take_refusal
+from securitygroups.words.rules import rule_sentence
 
 LONGEST_TEXT = 100_000
 """Bytes of a refused file that come back as text, to be mended in the form."""
@@ -33,7 +34,7 @@ def _as_text(group: SecurityGroup, rules: RuleList) -> str:
     """For a ticket: one line a rule, in words."""
     head = f"{group.name} ({group.public_id}), revision {group.revision}\n"
     lines = "".join(
-        f"{place:4}. {words.rule_sentence(rule)}{f'  # {rule.description}' if rule.description else ''}\n"
+        f"{place:4}. {rule_sentence(rule)}{f'  # {rule.description}' if rule.description else ''}\n"
         for place, rule in enumerate(rules, 1)
     )
     return f"{head}{lines}      What no rule matches is denied.\n"

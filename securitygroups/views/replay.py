@@ -20,15 +20,15 @@ from django.shortcuts import render
 from securitygroups import operations
 from securitygroups.access import enter, find_group
 from securitygroups.fields import refusal
-from securitygroups.firewall.documents import MAX_DOCUMENT_BYTES, BadDocument
+from securitygroups.firewall.flows.whatif import Changes, Report, what_if
+from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, BadDocument
+from securitygroups.firewall.formats.spreadsheet import read_any
 from securitygroups.firewall.protocols import Direction
-from securitygroups.firewall.tables import read_any
 from securitygroups.firewall.values import Network, Packet, Refused, Rule, RuleList, address_text, parse_network
-from securitygroups.firewall.whatif import Changes, Report, what_if
 from securitygroups.models import GroupRevision, SecurityGroup, VirtualMachine, values
 from securitygroups.views.rulepage import rows_of
 from securitygroups.web import FORM_INVALID, page_or_form
-from securitygroups.words import WAY, protocol_text, service_name
+from securitygroups.words.rules import WAY, protocol_text, service_name
 
 MAX_LOCAL = 1_000
 """Networks in the field of the VMs' own addresses: each is looked at for every flow."""

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from securitygroups import operations
 from securitygroups.access import Access, enter, find_group
 from securitygroups.firewall import lists
-from securitygroups.firewall.findings import fixes, mended
+from securitygroups.firewall.analysis.findings import fixes, mended
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, preset_values, take_suggestion
 from securitygroups.models import GroupRevision, Rule, SecurityGroup

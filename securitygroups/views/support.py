@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from securitygroups import operations
 from securitygroups.access import SUPPORT, enter, find_case, find_group, find_machine, is_support, running_visits
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.documents import packet_from_json, rule_from_json
+from securitygroups.firewall.formats.documents import packet_from_json, rule_from_json
 from securitygroups.forms import CaseForm, NoteForm, PacketForm, VisitForm
 from securitygroups.models import Project, SupportCase, SupportVisit, User, effective_rules, values
 from securitygroups.packets import packet_json

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from securitygroups import operations
 from securitygroups.access import Access, enter, find_group, find_template
-from securitygroups.firewall.documents import rules_from_json
+from securitygroups.firewall.formats.documents import rules_from_json
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import TemplateForm
 from securitygroups.models import GroupTemplate

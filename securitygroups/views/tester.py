@@ -15,8 +15,8 @@ from django.views.decorators.http import require_safe
 
 from securitygroups.access import SUPPORT, Access, enter, find_group, find_machine
 from securitygroups.firewall.decide import Decision, Step, decide
-from securitygroups.firewall.documents import rules_from_stored
-from securitygroups.firewall.nftables import PlatformLine, Target, platform_lines
+from securitygroups.firewall.formats.documents import rules_from_stored
+from securitygroups.firewall.nftables.ruleset import PlatformLine, Target, platform_lines
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import ICMPV6, PACKET_PROTOCOLS, Packet, Refused, address_text, parse_address
 from securitygroups.forms import CaseForm, PacketForm

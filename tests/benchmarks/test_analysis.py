@@ -13,10 +13,10 @@ from random import Random
 
 import pytest
 
+from securitygroups.firewall.analysis.difference import difference
+from securitygroups.firewall.analysis.findings import dead_rules, findings
+from securitygroups.firewall.analysis.reach import Machine, internet_exposure, matrix
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.difference import difference
-from securitygroups.firewall.exposure import Machine, internet_exposure, matrix
-from securitygroups.firewall.findings import dead_rules, findings
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Network, Packet, Rule, address_text
 from tests.benchmarks.conftest import Ratio

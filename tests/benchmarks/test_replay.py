@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from securitygroups.firewall.batch import DIRECTIONS, NO_PORT, Batch
+from securitygroups.firewall.flows.batch import DIRECTIONS, NO_PORT, Batch
+from securitygroups.firewall.flows.compiled import NO_RULE, CompiledList
+from securitygroups.firewall.flows.whatif import what_if
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction
-from securitygroups.firewall.replay import NO_RULE, CompiledList
 from securitygroups.firewall.values import Network, Rule, address_text
-from securitygroups.firewall.whatif import what_if
 from tests.benchmarks.conftest import Ratio
 
 ROWS = 1 << 20

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from securitygroups.firewall.nftables import TABLE, Target, skeleton
+from securitygroups.firewall.nftables.ruleset import TABLE, Target, skeleton
 from tests.kernel.host import Host, NotHere, host_with_taps, missing, skip
 
 KERNEL = pytest.mark.xdist_group("kernel")

@@ -6,8 +6,8 @@ from random import Random, SystemRandom
 
 import pytest
 
-from securitygroups.firewall import nftables
-from securitygroups.firewall.nftables import Target, swap
+from securitygroups.firewall.nftables import ruleset as nftables
+from securitygroups.firewall.nftables.ruleset import Target, swap
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, parse_network
 from tests.kernel.conftest import KERNEL

@@ -6,7 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from securitygroups import nft
-from securitygroups.firewall.nftables import Target
+from securitygroups.firewall.nftables.ruleset import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
 from securitygroups.views import enforcement

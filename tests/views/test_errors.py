@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from securitygroups.firewall.documents import MAX_DOCUMENT_BYTES
+from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES
 from securitygroups.models import Project, SecurityGroup
 from tests.views.pages import HTMX, Page
 

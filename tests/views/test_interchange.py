@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from securitygroups import operations
-from securitygroups.firewall.tables import write_csv
+from securitygroups.firewall.formats.spreadsheet import write_csv
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, SecurityGroup, values
 from tests.factories import make_group, make_machine, ports, rule

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
-from securitygroups.firewall.documents import MAX_DOCUMENT_BYTES, write_group
+from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, write_group
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
 from securitygroups.views import replay
 from tests.conftest import SignIn

@@ -5,7 +5,7 @@ from django.test import Client
 
 from securitygroups import operations
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.documents import rule_to_json
+from securitygroups.firewall.formats.documents import rule_to_json
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, parse_address
 from securitygroups.models import Event, GroupTemplate, Project, SecurityGroup, User, values

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from securitygroups import operations
-from securitygroups.firewall.nftables import Target, platform_lines
+from securitygroups.firewall.nftables.ruleset import Target, platform_lines
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import make_packet, parse_address
 from securitygroups.models import Project, SecurityGroup, VirtualMachine

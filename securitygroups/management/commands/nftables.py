@@ -8,9 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from securitygroups.firewall.counters import BadCounters, Counted, Hits, read_counters
-from securitygroups.firewall.documents import BadDocument, read_group
-from securitygroups.firewall.nftables import (
+from securitygroups.firewall.formats.documents import BadDocument, read_group
+from securitygroups.firewall.nftables.counters import BadCounters, Counted, Hits, read_counters
+from securitygroups.firewall.nftables.ruleset import (
     TAP_PATTERN,
     Machine,
     Target,
@@ -23,7 +23,7 @@ from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule
 from securitygroups.management.files import read_bytes, refusal
 from securitygroups.nft import Answer, check
-from securitygroups.words import rule_sentence
+from securitygroups.words.rules import rule_sentence
 
 Listed = Sequence[tuple[Machine, Sequence[Rule]]]
 

@@ -14,13 +14,13 @@ from typing import Any, BinaryIO, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from securitygroups.firewall.batch import Batch
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.documents import BadDocument, read_group
-from securitygroups.firewall.replay import NO_RULE, Places
+from securitygroups.firewall.flows.batch import Batch
+from securitygroups.firewall.flows.compiled import NO_RULE, Places
+from securitygroups.firewall.flows.whatif import Changes, Group, Report, what_if
+from securitygroups.firewall.formats.documents import BadDocument, read_group
 from securitygroups.firewall.values import Network, Packet, Refused, Rule, RuleList, address_text, parse_network
-from securitygroups.firewall.whatif import Changes, Group, Report, what_if
-from securitygroups.words import protocol_text, rule_sentence
+from securitygroups.words.rules import protocol_text, rule_sentence
 
 BASELINE = 10_000
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.documents import BadDocument, read_group, read_packets
+from securitygroups.firewall.formats.documents import BadDocument, read_group, read_packets
 from securitygroups.management.files import read_bytes, refusal
 
 

@@ -1,0 +1,1 @@
+"""What a list lets through, exactly: findings, differences, who reaches what."""

@@ -1,0 +1,1 @@
+"""Packets in bulk: flow logs and captures read, and judged against a list or two."""

@@ -1,0 +1,171 @@
+"""Which records of a log open a flow, and whether it comes in or goes out.
+
+Imports batch and values. Called by the readers of flow logs.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from securitygroups.firewall.flows.batch import IN, OUT, Batch, join
+from securitygroups.firewall.values import BITS, Network
+
+WINDOW = 1 << 20
+"""How many flows are remembered to recognise their replies and repeats: some 16 bytes each."""
+
+MAYBE, OPENS, REPLIES = 1, 0, 2
+"""What a record itself tells about its role; the smaller is the likelier to have opened the flow."""
+
+Words = NDArray[np.uint64]
+Mask = NDArray[np.bool_]
+
+_ONE = np.uint64(1)
+_ROW_BITS = 24
+
+
+class Skip(Enum):
+    """Why a record of a log is not judged."""
+
+    REPLY = "reply within a flow that is judged by its first packet"
+    REPEAT = "later record or packet of a flow that is already judged"
+    MIDDLE = "TCP or SCTP packet that does not open a connection"
+    ICMP_ANSWER = "ICMP reply or error, which belongs to another flow"
+    FRAGMENT = "later fragment of a packet"
+    NOT_IP = "frame that is not IP, whose direction a capture does not tell"
+    CUT = "packet that the capture cut too short"
+    NO_DATA = "log line without data"
+    ELSEWHERE = "neither address is a local one"
+
+
+def _mixed(words: Words) -> Words:
+    """Each number scrambled so that every bit of it reaches every bit of the result (the finaliser of SplitMix64)."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def _joined(*columns: Words) -> Words:
+    """One scrambled number for the numbers of each row, which depends on their order."""
+    total = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        total = _mixed(total + column + np.uint64(0x9E3779B97F4A7C15))
+    return total
+
+
+class Openers:
+    """Recognises, in a log with both ports, the one record of each flow that opened it.
+
+    The latest WINDOW / 2 to WINDOW flows are remembered, as 63-bit hashes: memory is bounded, and a flow that comes
+    back after so many others is judged again. One flow in about 10¹² is taken for another.
+    """
+
+    def __init__(self, window: int = WINDOW) -> None:
+        self._window = window
+        self._recent: Words = np.zeros(0, np.uint64)
+        self._older: Words = np.zeros(0, np.uint64)
+
+    def choose(
+        self,
+        batch: Batch,
+        source_port: NDArray[np.int32],
+        role: NDArray[np.uint8],
+        start: NDArray[np.int64],
+        skipped: Counter[Skip],
+        *,
+        by_direction: bool = False,
+    ) -> Mask:
+        """The rows that open a flow which is not remembered; the others are counted in `skipped`.
+
+        Records of one flow are those with the same protocol and the same two ends (address and port), whichever is the
+        source. The opener is the one whose `role` (OPENS, MAYBE, REPLIES) is the likeliest, then with the earliest
+        `start` (seconds), then the one that goes to the lower port, then the first. A flow of which only a reply is
+        seen is not judged. `by_direction`: the log tells directions, and a flow between two local machines is two.
+        At most 2²⁴ rows.
+        """
+        if not len(batch):
+            return np.zeros(0, np.bool_)
+        port = batch.port.astype(np.uint64)
+        here = _joined(batch.source_high, batch.source_low, source_port.astype(np.uint64))
+        there = _joined(batch.destination_high, batch.destination_low, port)
+        turned = here > there
+        side = (batch.direction ^ turned) if by_direction else np.zeros(len(batch), np.uint8)
+        kind = (batch.protocol.astype(np.uint64) << np.uint64(1)) | side
+        flows = _joined(np.minimum(here, there), np.maximum(here, there), kind) & ~_ONE
+        order = np.argsort(flows, kind="stable")
+        ordered = flows.take(order)
+        first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        group = np.empty(len(batch), np.intp)
+        group[order] = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(batch))))
+
+        # The likeliest opener of each group is the smallest of these, and its row and orientation can be read off it.
+        likely = role.astype(np.uint64) << np.uint64(62)
+        likely |= np.clip(start, 0, (1 << 35) - 1).astype(np.uint64) << np.uint64(_ROW_BITS + 2)
+        likely |= (source_port < batch.port).astype(np.uint64) << np.uint64(_ROW_BITS + 1)
+        likely |= np.arange(len(batch), dtype=np.uint64) << _ONE
+        likely |= turned
+        best = np.minimum.reduceat(likely.take(order), first)
+        names, sense = ordered.take(first), best & _ONE
+        reply = best >> np.uint64(62) == REPLIES
+        sense ^= reply
+        known, old_sense = self._lookup(names)
+        sense = np.where(known, old_sense, sense)
+        opens = np.zeros(len(batch), np.bool_)
+        rows = ((best >> _ONE) & np.uint64((1 << _ROW_BITS) - 1)).astype(np.intp)
+        opens[rows[~known & ~reply]] = True
+        same = turned == sense.take(group)
+        skipped[Skip.REPEAT] += int(np.count_nonzero(same & ~opens))
+        skipped[Skip.REPLY] += int(np.count_nonzero(~same & ~opens))
+        self._remember((names | sense)[~known])
+        return opens
+
+    def _lookup(self, names: Words) -> tuple[Mask, Words]:
+        """Which flows are remembered, and in which sense (0 or 1) they were opened."""
+        known, sense = np.zeros(len(names), np.bool_), np.zeros(len(names), np.uint64)
+        for memory in (self._older, self._recent):
+            if memory.size:
+                found = memory.take(np.minimum(memory.searchsorted(names), memory.size - 1))
+                hit = found & ~_ONE == names
+                known |= hit
+                sense = np.where(hit, found & _ONE, sense)
+        return known, sense
+
+    def _remember(self, flows: Words) -> None:
+        self._recent = np.sort(np.concatenate([self._recent, flows]))
+        if self._recent.size > self._window // 2:
+            self._older, self._recent = self._recent[: self._window], np.zeros(0, np.uint64)
+
+
+def _within(version: NDArray[np.uint8], high: Words, low: Words, networks: Sequence[Network]) -> Mask:
+    """Which addresses lie in one of the networks."""
+    inside = np.zeros(len(version), np.bool_)
+    for network in networks:
+        spare = BITS[network.version] - network.prefix
+        match = version == network.version
+        if spare < 64:
+            match &= low >> np.uint64(spare) == np.uint64((network.first & ((1 << 64) - 1)) >> spare)
+            match &= high == np.uint64(network.first >> 64)
+        elif spare < 128:
+            match &= high >> np.uint64(spare - 64) == np.uint64(network.first >> spare)
+        inside |= match
+    return inside
+
+
+def directed(batch: Batch, local: Sequence[Network], skipped: Counter[Skip]) -> Batch:
+    """The packets with the direction that the `local` addresses, the VMs' own, give them.
+
+    To a local address is In, from one is Out; between two local ones is both, so such a packet becomes two rows (the
+    Out ones follow the In ones). Packets of neither are counted in `skipped`.
+    """
+    out = _within(batch.version, batch.source_high, batch.source_low, local)
+    inwards = _within(batch.version, batch.destination_high, batch.destination_low, local)
+    skipped[Skip.ELSEWHERE] += int(np.count_nonzero(~out & ~inwards))
+    parts = []
+    for rows, direction in ((inwards, IN), (out, OUT)):
+        if rows.any():
+            part = batch.take(rows)
+            part.direction[:] = direction
+            parts.append(part)
+    return join(parts)

@@ -1,0 +1,419 @@
+"""Rule lists and packets as files: strict in, byte-stable out.
+
+Imports protocols and values. Called by commands, import and export, revisions and the tests.
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action, Direction, Problem, shown
+from securitygroups.firewall.values import (
+    MAX_DESCRIPTION,
+    NON_IP,
+    Packet,
+    Refused,
+    Rule,
+    RuleList,
+    description_problem,
+    make_packet,
+    packet_problems,
+    parse_address,
+    parse_network,
+)
+
+FORMAT = "karenpanel.group/1"
+MAX_NAME = 100
+MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
+MAX_PROBLEMS = 20
+MAX_COUNTED = 1000
+MAX_LOCATED = 200_000
+RULE_KEYS = (
+    "action",
+    "direction",
+    "protocol",
+    "source",
+    "destination",
+    "port_start",
+    "port_end",
+    "description",
+    "enabled",
+)
+GROUP_KEYS = ("format", "name", "description", "rules")
+PACKET_KEYS = ("direction", "protocol", "source", "destination", "port")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a file: where (such as "line 5, rules[2].source" or "line 3, port") and what to write instead."""
+
+    where: str
+    problem: Problem
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}" if self.where else self.problem.message
+
+
+class BadDocument(ValueError):
+    """A file that is refused whole; `faults` has the first MAX_PROBLEMS of what is wrong, `total` their number.
+
+    Reading ends where MAX_COUNTED are found, so that a file of nothing but faults costs no more than a good one.
+    """
+
+    def __init__(self, faults: list[Fault], total: int | None = None) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults[:MAX_PROBLEMS]))
+        self.faults = faults[:MAX_PROBLEMS]
+        self.total = len(faults) if total is None else total
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDocument:
+    """A security group as a file holds it."""
+
+    name: str
+    description: str
+    rules: tuple[Rule, ...]
+
+
+def _bad(where: str, message: str) -> BadDocument:
+    return BadDocument([Fault(where, Problem(message))])
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in keys:
+            raise _bad("", f"The key “{shown(key)}” stands twice in one object: keep one of them.")
+        keys[key] = value
+    return keys
+
+
+def _constant(name: str) -> None:
+    raise _bad("", f"{name} is not a JSON number: write a whole number.")
+
+
+def decode(data: bytes, where: str = "") -> str:
+    """UTF-8 text of a file's bytes. Raises BadDocument naming the line and byte that is not."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _bad(where, "The file is UTF-16: save it as UTF-8.")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = error.start - data.rfind(b"\n", 0, error.start)
+        place = f"{where}, line {line}" if where else f"line {line}"
+        raise _bad(place, f"Byte {byte} of this line is not UTF-8: save the file as UTF-8.") from None
+
+
+def load_json(text: str, where: str = "") -> Any:
+    """One JSON value, duplicate keys and NaN refused. Raises BadDocument with line and column."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        place = f"{where}, column {error.colno}" if where else f"line {error.lineno}, column {error.colno}"
+        raise _bad(place, f"This is not JSON ({error.msg}).") from None
+    except RecursionError:
+        raise _bad(where, "This is nested too deeply to be a document of this kind.") from None
+    except BadDocument as error:
+        raise BadDocument([Fault(where, fault.problem) for fault in error.faults]) from None
+    except ValueError:
+        raise _bad(where, "A number here has too many digits.") from None
+
+
+def _keys(value: Any, allowed: tuple[str, ...], required: tuple[str, ...], where: str) -> Iterator[Fault]:
+    """Unknown and missing keys of an object, or that it is none."""
+    if not isinstance(value, dict):
+        yield Fault(where, Problem("Write an object in braces: {…}."))
+        return
+    for key in islice((key for key in value if key not in allowed), MAX_COUNTED):
+        yield Fault(where, Problem(f"“{shown(key)}” is not a key here: write only {', '.join(allowed)}."))
+    for key in required:
+        if key not in value:
+            yield Fault(where, Problem(f"“{key}” is missing: add it."))
+
+
+def _text(value: Any, longest: int) -> str | Problem:
+    if not isinstance(value, str):
+        return Problem("Write a text in quotes.")
+    return description_problem(value, longest) or value
+
+
+def _network(value: Any) -> Any:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return Problem('Write an address in quotes, such as "203.0.113.0/24", or null for any.')
+    if not value.strip():
+        return Problem("Write null for any address.")
+    try:
+        return parse_network(value)
+    except Refused as refusal:
+        return refusal.problem
+
+
+def _port(value: Any) -> int | Problem | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    return Problem(f"Write a whole number from 0 to {MAX_PORT} without quotes, or null for every port.")
+
+
+def _choice(value: Any, choices: type[Action] | type[Direction]) -> Any:
+    if isinstance(value, str) and value in [choice.value for choice in choices]:
+        return choices(value)
+    return Problem(f"Write {' or '.join(repr(choice.value) for choice in choices)}.".replace("'", '"'))
+
+
+def _protocol(value: Any) -> str | Problem:
+    return value if isinstance(value, str) else Problem(f"Write one of {', '.join(PROTOCOLS)}, in quotes.")
+
+
+def rule_from_json(value: Any, where: str = "") -> Rule:
+    """A rule from its JSON object. Raises BadDocument with every fault of it, each at its field."""
+    faults = list(_keys(value, RULE_KEYS, ("action", "direction", "protocol"), where))
+    if faults:
+        raise BadDocument(faults)
+    fields: dict[str, Any] = {
+        "action": _choice(value["action"], Action),
+        "direction": _choice(value["direction"], Direction),
+        "protocol": _protocol(value["protocol"]),
+        "source": _network(value.get("source")),
+        "destination": _network(value.get("destination")),
+        "port_start": _port(value.get("port_start")),
+        "port_end": _port(value.get("port_end")),
+        "description": _text(value.get("description", ""), MAX_DESCRIPTION),
+        "enabled": value.get("enabled", True),
+    }
+    if not isinstance(fields["enabled"], bool):
+        fields["enabled"] = Problem("Write true or false.")
+    problems = {name: field for name, field in fields.items() if isinstance(field, Problem)}
+    if not problems:
+        known = PROTOCOLS.get(fields["protocol"])
+        if fields["port_end"] is None and known and "port_end" in known.columns:
+            fields["port_end"] = fields["port_start"]  # A start alone means that one port.
+        rule = Rule(**fields)
+        problems = rule.problems()
+        if not problems:
+            return rule
+    prefix = f"{where}." if where else ""
+    raise BadDocument([Fault(prefix + name, problem) for name, problem in problems.items()])
+
+
+def rule_to_json(rule: Rule) -> dict[str, Any]:
+    """The rule's JSON object, keys in the order of the format."""
+    return {
+        "action": rule.action.value,
+        "direction": rule.direction.value,
+        "protocol": rule.protocol,
+        "source": None if rule.source is None else str(rule.source),
+        "destination": None if rule.destination is None else str(rule.destination),
+        "port_start": rule.port_start,
+        "port_end": rule.port_end,
+        "description": rule.description,
+        "enabled": rule.enabled,
+    }
+
+
+def rules_from_json(values: Any, where: str = "rules") -> tuple[Rule, ...]:
+    """A list of rules. Raises BadDocument with the faults of all of them."""
+    if not isinstance(values, list):
+        raise _bad(where, "Write a list in brackets: […].")
+    rules: list[Rule] = []
+    faults: list[Fault] = []
+    for place, value in enumerate(values):
+        try:
+            rules.append(rule_from_json(value, f"{where}[{place}]"))
+        except BadDocument as error:
+            faults += error.faults
+            if len(faults) >= MAX_COUNTED:
+                break
+    if faults:
+        raise BadDocument(faults)
+    return tuple(rules)
+
+
+def _places(text: str) -> Iterator[tuple[str, int]]:
+    """Where each value and each rule of a group document begins, such as ("rules[2]", 310).
+
+    Raises what reading a value raises, and ends at a key that stands twice: the last place is then the bad one.
+    """
+    read = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant).raw_decode
+
+    def past(sign: re.Pattern[str], at: int) -> int:
+        """The place behind `sign` and the space around it; `sign` may be missing."""
+        found = sign.match(text, at)
+        return found.end() if found else at
+
+    open_brace, open_bracket, colon, comma = (
+        re.compile(rf"\s*{sign}?\s*", re.ASCII) for sign in (r"\{", r"\[", ":", ",")
+    )
+    at, seen = past(open_brace, 0), set[str]()
+    while text.startswith('"', at):
+        key, at = read(text, at)
+        at = past(colon, at)
+        yield shown(key), at
+        if key in seen:
+            return
+        seen.add(key)
+        if key == "rules" and text.startswith("[", at):
+            at, place = past(open_bracket, at), 0
+            while not text.startswith("]", at):
+                yield f"rules[{place}]", at
+                at, place = past(comma, read(text, at)[1]), place + 1
+            at = past(comma, at + 1)
+        else:
+            at = past(comma, read(text, at)[1])
+
+
+def _with_lines(text: str, faults: list[Fault]) -> list[Fault]:
+    """The faults of a group document with their lines, which parsed JSON does not tell any more."""
+    if faults[0].where.startswith("line "):
+        return faults
+    offsets, last = {"document": 0}, ""
+    wanted = {fault.where.partition(".")[0] for fault in faults} - offsets.keys()
+    # A fault without a place is raised again on the way, and stands at the last place before that.
+    with suppress(ValueError, RecursionError):
+        for last, offset in _places(text):
+            offsets[last] = offset
+            if wanted <= offsets.keys() or len(offsets) > MAX_LOCATED:
+                last = ""
+                break
+    located = []
+    for fault in faults:
+        where = fault.where or last
+        line = text.count("\n", 0, offsets.get(where.partition(".")[0], 0)) + 1
+        located.append(Fault(f"line {line}, {where}", fault.problem) if where else fault)
+    return located
+
+
+def read_group(data: bytes) -> GroupDocument:
+    """A group document. Raises BadDocument; nothing of a bad file is taken."""
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise _bad(
+            "", f"The file is larger than {MAX_DOCUMENT_BYTES // 2**20} MiB: split the list into several groups."
+        )
+    text = decode(data)
+    try:
+        return _group_from_json(load_json(text))
+    except BadDocument as error:
+        raise BadDocument(_with_lines(text, error.faults), error.total) from None
+
+
+def _group_from_json(value: Any) -> GroupDocument:
+    faults = list(_keys(value, GROUP_KEYS, ("format", "name", "rules"), "document"))
+    if faults:
+        raise BadDocument(faults)
+    if value["format"] != FORMAT:
+        raise _bad("format", f"Write “{FORMAT}”.")
+    name, description = _text(value["name"], MAX_NAME), _text(value.get("description", ""), MAX_DESCRIPTION)
+    if isinstance(name, str) and not name.strip():
+        name = Problem("Write a name.")
+    faults = [Fault(k, v) for k, v in (("name", name), ("description", description)) if isinstance(v, Problem)]
+    try:
+        rules = rules_from_json(value["rules"])
+    except BadDocument as error:
+        raise BadDocument(faults + error.faults, len(faults) + error.total) from None
+    if isinstance(name, Problem) or isinstance(description, Problem):
+        raise BadDocument(faults)
+    return GroupDocument(name.strip(), description.strip(), rules)
+
+
+def write_group(name: str, description: str, rules: RuleList) -> str:
+    """The group document, one rule a line so that differences of files read well; equal input gives equal bytes."""
+
+    def line(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False)
+
+    lines = ",\n".join("  " + line(rule_to_json(rule)) for rule in rules)
+    body = f"[\n{lines}\n ]" if rules else "[]"
+    head = f'{{"format": {line(FORMAT)},\n "name": {line(name)},\n "description": {line(description)},\n'
+    return f'{head} "rules": {body}}}\n'
+
+
+def stored_rules(rules: RuleList) -> list[dict[str, Any]]:
+    """The list as a revision keeps it: the document's rules, each with its identity."""
+    return [{**rule_to_json(rule), "uid": rule.uid} for rule in rules]
+
+
+def rules_from_stored(values: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:
+    """The inverse of stored_rules."""
+    return tuple(
+        replace(rule_from_json({k: v for k, v in value.items() if k != "uid"}), uid=value["uid"]) for value in values
+    )
+
+
+def packet_from_json(value: Any, where: str = "") -> Packet:
+    """A packet from its JSON object. Raises BadDocument."""
+    faults = list(_keys(value, PACKET_KEYS, ("direction", "protocol"), where))
+    if faults:
+        raise BadDocument(faults)
+    problems: dict[str, Problem] = {}
+    direction = _choice(value["direction"], Direction)
+    if isinstance(direction, Problem):
+        problems["direction"] = direction
+    protocol, port = value["protocol"], _port(value.get("port"))
+    if isinstance(protocol, bool) or not isinstance(protocol, str | int):
+        problems["protocol"] = Problem("Write tcp, udp, sctp, icmp, non-ip in quotes, or a number from 0 to 255.")
+    if isinstance(port, Problem):
+        problems["port"] = Problem(f"Write a whole number from 0 to {MAX_PORT} without quotes.")
+    addresses: dict[str, tuple[int, int] | None] = {"source": None, "destination": None}
+    for name in addresses:
+        text = value.get(name)
+        if text is None:
+            continue
+        try:
+            if not isinstance(text, str):
+                raise Refused(Problem('Write an address in quotes, such as "203.0.113.9".'))
+            addresses[name] = parse_address(text)
+        except Refused as refusal:
+            problems[name] = refusal.problem
+    if not problems and not isinstance(port, Problem):
+        problems = packet_problems(protocol, addresses["source"], addresses["destination"], port)
+        if not problems:
+            try:
+                return make_packet(direction, protocol, addresses["source"], addresses["destination"], port)
+            except Refused as refusal:
+                problems["destination"] = refusal.problem
+    glue = ", " if where else ""
+    raise BadDocument([Fault(f"{where}{glue}{name}", problem) for name, problem in problems.items()])
+
+
+def read_packets(data: bytes) -> list[Packet]:
+    """Packets, one JSON object a line; empty lines are passed over. Raises BadDocument with line and field."""
+    packets: list[Packet] = []
+    faults: list[Fault] = []
+    for number, line in enumerate(decode(data).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            packets.append(packet_from_json(load_json(line, f"line {number}"), f"line {number}"))
+        except BadDocument as error:
+            faults += error.faults
+            if len(faults) >= MAX_COUNTED:
+                break
+    if faults:
+        raise BadDocument(faults)
+    return packets
+
+
+__all__ = [
+    "FORMAT",
+    "NON_IP",
+    "BadDocument",
+    "Fault",
+    "GroupDocument",
+    "packet_from_json",
+    "read_group",
+    "read_packets",
+    "rule_from_json",
+    "rule_to_json",
+    "rules_from_json",
+    "rules_from_stored",
+    "stored_rules",
+    "write_group",
+]

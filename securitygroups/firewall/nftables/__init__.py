@@ -1,0 +1,35 @@
+"""Rules as the ruleset of a host. Programs on hosts stand on these names."""
+
+from securitygroups.firewall.nftables.ruleset import (
+    TABLE,
+    TAP_PATTERN,
+    Machine,
+    PlatformLine,
+    Target,
+    Unenforceable,
+    host_ruleset,
+    machine_ruleset,
+    platform_counter,
+    platform_lines,
+    remove,
+    rule_counter,
+    skeleton,
+    swap,
+)
+
+__all__ = [
+    "TABLE",
+    "TAP_PATTERN",
+    "Machine",
+    "PlatformLine",
+    "Target",
+    "Unenforceable",
+    "host_ruleset",
+    "machine_ruleset",
+    "platform_counter",
+    "platform_lines",
+    "remove",
+    "rule_counter",
+    "skeleton",
+    "swap",
+]

@@ -1,0 +1,238 @@
+"""What the analyses say of traffic, in sentences and small rows: differences, exposure.
+
+Where rules of an effective list are named, the caller gives `name`, which turns a place into words such as "web, rule 2".
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from securitygroups.firewall.analysis.difference import Change, Difference
+from securitygroups.firewall.analysis.products import ALL_PORTS, AddressRange, Product, count, is_every_ip, is_whole
+from securitygroups.firewall.analysis.reach import Exposed, Senders
+from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS
+from securitygroups.firewall.values import BITS, address_text
+from securitygroups.words.rules import WAY, packet_sentence, protocol_text, range_text, service_name
+
+SHOWN = 4
+"""Ranges that a sentence names before it says how many more there are."""
+Name = Callable[[int], str]
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_LARGE = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"))
+
+
+def joined(parts: Sequence[str], last: str = "and") -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return f"{', '.join(parts[:-1])} {last} {parts[-1]}" if len(parts) > 1 else "".join(parts)
+
+
+def count_text(number: int, noun: str = "address", nouns: str = "addresses") -> str:
+    """How many, as people say it: "1 address", "65,536 addresses", "about 4.3 billion addresses", "about 2⁶⁴ addresses"."""
+    if number == 1:
+        return f"1 {noun}"
+    if number < 10**6:
+        return f"{number:,} {nouns}"
+    if number >= 10**15:
+        # The nearest power of two: halves count as up from the square root of two.
+        power = (number * number).bit_length() // 2
+        return f"about 2{str(power).translate(_RAISED)} {nouns}"
+    size, word = next(pair for pair in _LARGE if number >= pair[0])
+    return f"about {number / size:.1f} {word} {nouns}".replace(".0 ", " ")
+
+
+def address_range_text(addresses: AddressRange) -> str:
+    """One range, as a network where it is one: "10.0.0.0/8", "10.0.0.7", "10.0.0.1–10.0.0.9"."""
+    version, first, last = addresses
+    size = last - first + 1
+    if size == 1:
+        return address_text(version, first)
+    if size & (size - 1) == 0 and first % size == 0:
+        return f"{address_text(version, first)}/{BITS[version] - size.bit_length() + 1}"
+    return f"{address_text(version, first)}–{address_text(version, last)}"
+
+
+def some(texts: Sequence[str], noun: str) -> str:
+    """The first few, and how many more."""
+    if len(texts) <= SHOWN + 1:
+        return joined(texts)
+    return f"{', '.join(texts[:SHOWN])} and {len(texts) - SHOWN} more {noun}"
+
+
+def _gaps(ranges: Sequence[AddressRange], version: int) -> list[AddressRange]:
+    """The addresses of a family that the ranges leave out."""
+    found, at = [], 0
+    for _, first, last in ranges:
+        if first > at:
+            found.append(AddressRange(version, at, first - 1))
+        at = last + 1
+    if at < 1 << BITS[version]:
+        found.append(AddressRange(version, at, (1 << BITS[version]) - 1))
+    return found
+
+
+def _family(ranges: Sequence[AddressRange], version: int) -> str:
+    if is_whole(ranges, version):
+        return f"any IPv{version} address"
+    gaps = _gaps(ranges, version)
+    # What is left out is said where that is shorter and most of the family is in.
+    if len(gaps) < len(ranges) and count(ranges, version) * 2 > 1 << BITS[version]:
+        return f"any IPv{version} address except {some([address_range_text(gap) for gap in gaps], 'ranges')}"
+    text = some([address_range_text(one) for one in ranges], "ranges")
+    return f"{text} ({count_text(count(ranges, version))})" if len(ranges) > SHOWN + 1 else text
+
+
+def ranges_text(ranges: Sequence[AddressRange]) -> str:
+    """A set of addresses: "anywhere (IPv4, IPv6)", "any IPv4 address except 10.0.0.0/8", "10.0.0.0/8 and ::1"."""
+    versions = sorted({one.version for one in ranges})
+    if versions == [4, 6] and all(is_whole(ranges, version) for version in versions):
+        return "anywhere (IPv4, IPv6)"
+    texts = [_family([r for r in ranges if r.version == version], version) for version in versions]
+    # What follows an "except" is read as excepted: it comes last, or behind a semicolon.
+    texts.sort(key=lambda text: " except " in text)
+    return "; ".join(texts) if " except " in texts[0] else joined(texts)
+
+
+def _port_text(first: int, last: int, numbers: Sequence[int]) -> str:
+    """A port with its service, or a range."""
+    names = dict.fromkeys(service_name(number, first) for number in numbers) if first == last else {}
+    named = "/".join(name for name in names if name)
+    return range_text(first, last) + (f" ({named})" if named else "")
+
+
+def product_ports_text(product: Product) -> str:
+    """The ports of a product, "" where none of its protocols has ports.
+
+    Such as "any port", "22 (SSH)", "80 (HTTP), 443 (HTTPS) and 8000–8999", "any port except 25 (SMTP)".
+    """
+    numbers = [number for number in product.protocols if number is not None]
+    if product.any_port or not numbers:
+        return "any port" if numbers else ""
+    edges = [-1, *(edge for span in product.ports for edge in span), MAX_PORT + 1]
+    gaps = [(a + 1, b - 1) for a, b in zip(edges[::2], edges[1::2], strict=True) if a + 1 < b]
+    if product.portless and len(gaps) <= len(product.ports):
+        return f"any port except {some([_port_text(*gap, numbers) for gap in gaps], 'ranges')}"
+    texts = [_port_text(first, last, numbers) for first, last in product.ports]
+    if product.portless:
+        texts.append("packets without a port (later fragments)")
+    elif product.ports == ALL_PORTS:
+        texts = ["0–65535 (not later fragments, which have no port)"]
+    return some(texts, "ranges")
+
+
+def protocols_text(product: Product) -> str:
+    """The protocols of a product: "TCP", "TCP and UDP", "IP", "every IP protocol but TCP", "frames that are not IP"."""
+    if not product.protocols:
+        return "frames that are not IP"
+    if product.every_protocol:
+        return "IP"
+    if product.protocols == (None,):
+        return "ICMP and every other IP protocol without ports"
+    names = [protocol_text(number) for number in product.protocols if number is not None]
+    if None not in product.protocols:
+        return joined(names)
+    missing = [protocol_text(number) for number in sorted(PORT_NUMBERS - {*product.protocols})]
+    return f"every IP protocol but {joined(missing)}"
+
+
+def product_text(product: Product) -> str:
+    """A product in words: "inbound TCP 22 (SSH) from anywhere (IPv4, IPv6)"."""
+    way = WAY[product.direction]
+    if not product.protocols:
+        return f"{way} {protocols_text(product)}"
+    if is_every_ip(product):
+        return f"everything {way}" if product.non_ip else f"{way} IP from anywhere (IPv4, IPv6)"
+    ports = "" if product.every_protocol else product_ports_text(product)
+    ports = f" to {ports}" if ports.startswith("any") else f" {ports}" if ports else ""
+    text = f"{way} {protocols_text(product)}{ports} from {ranges_text(product.sources)}"
+    if not all(is_whole(product.destinations, version) for version in product.versions):
+        text += f" to {ranges_text(product.destinations)}"
+    return text
+
+
+def places_text(places: Sequence[int | None], name: Name | None = None) -> str:
+    """Rules by place: "rule 3", "rules 1 and 4", "rules 1, 2, 3, 4 and 9 more", "the default" for no rule."""
+    rules = [place for place in places if place is not None]
+    shown = rules if len(rules) <= SHOWN + 1 else rules[:SHOWN]
+    more = len(rules) - len(shown)
+    texts = [name(place) if name else str(place) for place in shown] + ([f"{more} more"] if more else [])
+    text = joined(texts)
+    if rules and name is None:
+        text = f"rule{'s' if len(rules) > 1 else ''} {text}"
+    if None in places:
+        return f"{text} or the default" if rules else "the default"
+    return text
+
+
+class ChangeRow(NamedTuple):
+    """One change as cells of a table. `allowed` tells the side; `sample` is a packet to try."""
+
+    allowed: bool
+    traffic: str
+    before: str
+    after: str
+    addresses: str
+    sample: str
+
+
+def change_row(
+    change: Change, allowed: bool, name_before: Name | None = None, name_after: Name | None = None
+) -> ChangeRow:
+    """A change for a table: what traffic, what decided, what decides, from how many addresses, and a packet."""
+    sources = change.product.sources
+    sizes = [f"{count_text(count(sources, v))} (IPv{v})" for v in change.product.versions]
+    return ChangeRow(
+        allowed,
+        product_text(change.product),
+        places_text(change.before, name_before),
+        places_text(change.after, name_after),
+        joined(sizes),
+        packet_sentence(change.sample),
+    )
+
+
+def change_sentence(
+    change: Change, allowed: bool, name_before: Name | None = None, name_after: Name | None = None
+) -> str:
+    """ "Newly allowed: inbound TCP 22 (SSH) from anywhere (IPv4, IPv6) – decided by rule 3, was denied by default."."""
+    before, after = places_text(change.before, name_before), places_text(change.after, name_after)
+    if allowed:
+        was = "denied by default" if change.before == (None,) else f"denied by {before}"
+        return f"Newly allowed: {product_text(change.product)} – decided by {after}, was {was}."
+    now = "denied by default now" if change.after == (None,) else f"decided by {after}"
+    return f"Newly denied: {product_text(change.product)} – {now}, was accepted by {before}."
+
+
+def difference_sentences(
+    difference: Difference, name_before: Name | None = None, name_after: Name | None = None
+) -> list[str]:
+    """Every change, and honestly what is not listed; one sentence where nothing changes."""
+    if difference.decides_same:
+        return ["Every packet is decided as before."]
+    texts = [change_sentence(change, True, name_before, name_after) for change in difference.newly_allowed]
+    texts += [change_sentence(change, False, name_before, name_after) for change in difference.newly_denied]
+    for omitted, side in ((difference.omitted_allowed, "allowed"), (difference.omitted_denied, "denied")):
+        if omitted:
+            texts.append(f"Too fine to list in full: at least {omitted:,} more lines of newly {side} traffic.")
+    if difference.unknown:
+        parts = [product_text(part) for part in difference.unknown[:SHOWN]]
+        more = len(difference.unknown) - len(parts)
+        tail = f", and {more} more parts" if more else ""
+        texts.append(f"Too fine to compare: {'; '.join(parts)}{tail}. At least what is listed above changes.")
+    return texts
+
+
+def share_text(share: float) -> str:
+    """A part of the internet's addresses: "everyone", "50% of all public addresses"."""
+    return "everyone" if share == 1 else f"{min(max(round(share * 100), 1), 99)}% of all public addresses"
+
+
+def exposed_sentence(exposed: Exposed, name: Name | None = None) -> str:
+    """What the internet reaches: "inbound TCP 22 (SSH) from anywhere (IPv4, IPv6): everyone, through rule 1."."""
+    shares = dict(exposed.shares)
+    texts = {share_text(share) for share in shares.values()}
+    who = texts.pop() if len(texts) == 1 else joined([f"{share_text(s)} (IPv{v})" for v, s in shares.items()])
+    return f"{product_text(exposed.product)}: {who}, through {places_text(exposed.rules, name)}."
+
+
+def senders_sentence(senders: Senders, name: Name | None = None) -> str:
+    """Who gets in through a rule: "10.0.0.0/8, through rule 2."."""
+    return f"{ranges_text(senders.sources)}, through {places_text((senders.rule,), name)}."

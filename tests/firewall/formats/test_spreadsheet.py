@@ -1,0 +1,231 @@
+"""What is exported comes back as it was, and a file that is not good is refused whole, with a place, whatever it is."""
+
+import csv
+import io
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from securitygroups.firewall.formats.documents import (
+    MAX_COUNTED,
+    MAX_DOCUMENT_BYTES,
+    RULE_KEYS,
+    BadDocument,
+    write_group,
+)
+from securitygroups.firewall.formats.spreadsheet import read_any, read_csv, write_csv
+from securitygroups.firewall.protocols import UNPRINTABLE, Action, Direction
+from securitygroups.firewall.values import Rule
+from tests.firewall.strategies import rules, tight
+
+Rules = tuple[Rule, ...]
+HEADER = ",".join(RULE_KEYS)
+GOOD = "accept,in,tcp,203.0.113.0/24,,22,22,Office,true"
+
+AWKWARD = (
+    '"', '""', ",", ";", "'", "=1+1", "+1", "-1", "@SUM(A1)", "\\", '\\"', " both ends ", "日本語", "ﬁn", "é", "e\u0301",
+    "\U0001f600", "\ufeff", "\u00a0", "null", "true", "#", "a,b\",c", "=cmd|' /C calc'!A0", "x" * 255,
+)  # fmt: skip
+descriptions = st.one_of(
+    st.sampled_from(AWKWARD),
+    st.text(max_size=40).filter(lambda text: not UNPRINTABLE.search(text)),
+)
+
+
+@st.composite
+def lists_with_words(draw: st.DrawFn) -> Rules:
+    return tuple(replace(rule, description=draw(descriptions)) for rule in draw(st.lists(rules(), max_size=6)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(lists_with_words(), st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_csv_comes_back_as_it_was(some: Rules, line_end: str, bom: bool) -> None:
+    data = (b"\xef\xbb\xbf" if bom else b"") + write_csv(some).replace("\n", line_end).encode()
+
+    assert read_any(data).rules == some
+    assert read_csv(data) == some
+
+
+@settings(max_examples=60, deadline=None)
+@given(lists_with_words(), descriptions, descriptions, st.booleans())
+def test_json_comes_back_as_it_was(some: Rules, name: str, about: str, bom: bool) -> None:
+    name = name[:90].strip() or "web"
+    data = (b"\xef\xbb\xbf" if bom else b"") + write_group(name, about, some).encode()
+    document = read_any(data)
+
+    assert (document.name, document.description, document.rules) == (name, about.strip(), some)
+
+
+@given(lists_with_words())
+def test_one_form_turned_into_the_other_and_back_is_the_same_text(some: Rules) -> None:
+    text = write_csv(some)
+    document = write_group("web", "", read_csv(text.encode()))
+
+    assert write_csv(read_any(document.encode()).rules) == text
+
+
+def test_a_csv_file_has_no_name() -> None:
+    document = read_any(f"{HEADER}\n{GOOD}\n".encode())
+
+    assert (document.name, document.description, len(document.rules)) == ("", "", 1)
+
+
+def test_a_spreadsheet_s_own_spelling_is_understood() -> None:
+    """Capital truth values, spaces round a field, a start port alone, an empty line at the end, everything quoted."""
+    (rule,) = read_csv(f"{HEADER}\r\naccept,in,tcp, 203.0.113.7 ,,22,,, TRUE \r\n\r\n".encode())
+    assert (str(rule.source), rule.port_start, rule.port_end, rule.enabled) == ("203.0.113.7/32", 22, 22, True)
+    quoted = "\n".join(",".join(f'"{field}"' for field in line.split(",")) for line in (HEADER, GOOD))
+    assert read_csv(quoted.encode()) == read_csv(f"{HEADER}\n{GOOD}".encode())
+
+
+def refusal(data: bytes) -> BadDocument:
+    with pytest.raises(BadDocument) as caught:
+        read_any(data)
+    assert caught.value.faults
+    assert caught.value.total >= len(caught.value.faults)
+    return caught.value
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "'=", "''@", "'"])
+def test_no_description_is_a_formula_to_a_spreadsheet(start: str) -> None:
+    some = (Rule(Action.ACCEPT, Direction.IN, "all", description=f"{start}1+1"),)
+    cell = next(csv.DictReader(io.StringIO(write_csv(some))))["description"]
+    assert cell[0] not in "=+-@"
+    assert read_csv(write_csv(some).encode()) == some
+
+
+PLAIN = write_group("web", "", read_csv(f"{HEADER}\n{GOOD}\n".encode()))
+
+REFUSED: dict[str, tuple[bytes, str, str]] = {
+    "nothing": (b"", "", "choose a file"),
+    "only spaces": (b" \r\n\t\n", "", "choose a file"),
+    "only a byte order mark": (b"\xef\xbb\xbf", "", "choose a file"),
+    "UTF-16": (PLAIN.encode("utf-16"), "", "UTF-16: save it as UTF-8"),
+    "UTF-16 CSV": (f"{HEADER}\n{GOOD}".encode("utf-16"), "", "UTF-16: save it as UTF-8"),
+    "UTF-16 without a mark": (f"{HEADER}\n".encode("utf-16-le"), "line 1", "The header must be exactly"),
+    "Latin-1": (f"{HEADER}\n{GOOD}\n{GOOD}".replace("Office", "Büro").encode("latin-1"), "line 2", "not UTF-8"),
+    "Latin-1 JSON": (PLAIN.replace("Office", "Büro").encode("latin-1"), "line 5", "not UTF-8"),
+    "gzip": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "line 1", "not UTF-8"),
+    "an image": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "line 1", "not UTF-8"),
+    "HTML": (b"<!doctype html><title>Sign in</title>", "line 1", "The header must be exactly"),
+    "cut in the middle": (PLAIN[:-30].encode(), "line", "not JSON"),
+    "two documents": ((PLAIN + PLAIN).encode(), "line", "not JSON"),
+    "a trailing comma": (PLAIN.replace("]}", ",]}").encode(), "line", "not JSON"),
+    "a list alone": (b"[]", "", "Write an object in braces"),
+    "another format": (PLAIN.replace("group/1", "group/2").encode(), "format", "Write “karenpanel.group/1”"),
+    "a key twice": (PLAIN.replace('"name"', '"name": "a", "name"').encode(), "name", "stands twice"),
+    "a key twice in a rule": (PLAIN.replace('"action"', '"action": "drop", "action"').encode(), "rules[0]", "stands twice"),
+    "an unknown key": (PLAIN.replace('"action"', '"priority": 1, "action"').encode(), "rules[0]", "“priority” is not a key"),
+    "a key missing": (b'{"format": "karenpanel.group/1", "name": "web"}', "line 1", "“rules” is missing"),
+    "deep nesting": (b'{"rules": ' + b"[" * 100_000, "", "nested too deeply"),
+    "deep nesting of objects": (b'{"a":' * 100_000, "", "nested too deeply"),
+    "NaN": (PLAIN.replace('"port_start": 22', '"port_start": NaN').encode(), "rules[0]", "not a JSON number"),
+    "endless digits": (PLAIN.replace('"port_start": 22', '"port_start": ' + "9" * 10_000).encode(), "", "too many digits"),
+    "a half character": (PLAIN.replace("Office", "\\ud800").encode(), "rules[0].description", "control character"),
+    "NUL in a description": (PLAIN.replace("Office", "\\u0000").encode(), "rules[0].description", "control character"),
+    "NUL in JSON": (PLAIN.replace("Office", "\0").encode(), "line", "not JSON"),
+    "NUL in CSV": (f"{HEADER}\n{GOOD}".replace("Office", "a\0b").encode(), "line 2, description", "control character"),
+    "NUL in a field": (f"{HEADER}\n{GOOD}".replace(",tcp,", ",t\0p,").encode(), "line 2, protocol", ""),
+    "a description over two lines": (f"{HEADER}\n{GOOD}".replace("Office", '"a\nb"').encode(), "line 2, description", "line break"),
+    "an endless description": (f"{HEADER}\n{GOOD}".replace("Office", "x" * 256).encode(), "line 2, description", "255"),
+    "an endless field": (f"{HEADER}\n{GOOD}".replace("Office", "x" * 20_000).encode(), "line 2", "20000 characters long"),
+    "a stray quote": (f'{HEADER}\n{GOOD}\n"{GOOD}\n{GOOD}\n'.encode(), "line", "not CSV"),
+    "a quote in a field": (f"{HEADER}\n{GOOD}".replace("Office", '"Of"fice').encode(), "line 2", "not CSV"),
+    "semicolons": (f"{HEADER}\n{GOOD}".replace(",", ";").encode(), "line 1", f"The header must be exactly: {HEADER}"),
+    "tabs": (f"{HEADER}\n{GOOD}".replace(",", "\t").encode(), "line 1", "The header must be exactly"),
+    "no header": (f"{GOOD}\n".encode(), "line 1", "The header must be exactly"),
+    "a header in capitals": (f"{HEADER.upper()}\n{GOOD}".encode(), "line 1", "The header must be exactly"),
+    "a header in another order": (f"direction,action{HEADER[16:]}\n{GOOD}".encode(), "line 1", "The header must be exactly"),
+    "a field too few": (f"{HEADER}\n{GOOD}\naccept,in,tcp\n".encode(), "line 3", "3 fields instead of 9"),
+    "a field too many": (f"{HEADER}\n{GOOD},x\n".encode(), "line 2", "10 fields instead of 9"),
+    "a word for a port": (f"{HEADER}\n{GOOD}".replace("22,22", "ssh,22").encode(), "line 2, port_start", "whole number"),
+    "a negative port": (f"{HEADER}\n{GOOD}".replace("22,22", "-1,22").encode(), "line 2, port_start", "0"),
+    "a huge port": (f"{HEADER}\n{GOOD}".replace("22,22", "22," + "9" * 5000).encode(), "line 2, port_end", "whole number"),
+    "a decimal port": (f"{HEADER}\n{GOOD}".replace("22,22", "22.0,22").encode(), "line 2, port_start", "whole number"),
+    "no such truth": (f"{HEADER}\n{GOOD}".replace("true", "yes").encode(), "line 2, enabled", "true or false"),
+    "no action": (f"{HEADER}\n{GOOD}".replace("accept,", ",").encode(), "line 2, action", '"accept" or "drop"'),
+    "host bits": (f"{HEADER}\n{GOOD}".replace(".0/24", ".7/24").encode(), "line 2, source", "203.0.113.7/32"),
+    "a column of another protocol": (f"{HEADER}\n{GOOD}".replace(",tcp,", ",ip,").encode(), "line 2, port_start", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_bad_file_is_refused_at_its_place(what: str) -> None:
+    data, where, words = REFUSED[what]
+    error = refusal(data)
+
+    assert any(where in fault.where and words in str(fault.problem) for fault in error.faults), str(error)
+
+
+def test_every_fault_of_a_file_is_told_and_nothing_of_it_taken() -> None:
+    error = refusal(f"{HEADER}\n{GOOD}\naccept,in,tcp,,,99999,,,true\nallow,in,tcp,,,1,1,,true\n{GOOD}\n".encode())
+
+    assert [fault.where for fault in error.faults] == ["line 3, port_start", "line 4, action"]
+
+
+def test_the_line_is_counted_behind_descriptions_with_line_breaks() -> None:
+    error = refusal(f'{HEADER}\naccept,in,tcp,,,1,1,"a\nb\nc",true\n{GOOD}\naccept,in,tcp,,,x,1,,true\n'.encode())
+
+    assert [fault.where for fault in error.faults] == ["line 2, description", "line 6, port_start"]
+
+
+def test_a_file_of_nothing_but_faults_costs_no_more_than_a_good_one() -> None:
+    error = refusal((HEADER + "\n" + "x\n" * 1_000_000).encode())
+
+    assert error.total <= MAX_COUNTED + len(RULE_KEYS)
+
+
+def test_eighty_thousand_rules_are_read_or_refused_for_their_size() -> None:
+    many = tight(Random(1), 80) * 1000
+    assert len(read_any(write_csv(many).encode()).rules) == 80_000
+    text = write_group("web", "", many).encode()
+    assert len(text) > MAX_DOCUMENT_BYTES
+    assert "larger than 8 MiB" in str(refusal(text))
+    assert "larger than 8 MiB" in str(refusal(b"x" * (MAX_DOCUMENT_BYTES + 1)))
+
+
+def check(data: bytes) -> None:
+    """Good rules, or a refusal: never anything else."""
+    try:
+        document = read_any(data)
+    except BadDocument as error:
+        assert error.faults
+        assert all(str(fault.problem) for fault in error.faults)
+    else:
+        assert not any(rule.problems() for rule in document.rules)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.binary(max_size=300), st.text(max_size=200).map(lambda text: text.encode(errors="surrogatepass"))))
+@example(b"\xef\xbb\xbf{")
+@example(b'"')
+@example(b"\r")
+@example(b"[" * 3000)
+def test_no_bytes_bring_the_reader_down(data: bytes) -> None:
+    check(data)
+    check(HEADER.encode() + b"\n" + data)
+
+
+@settings(max_examples=150, deadline=None)
+@given(lists_with_words(), st.booleans(), st.data())
+def test_no_damage_to_a_good_file_brings_the_reader_down(some: Rules, as_csv: bool, data: st.DataObject) -> None:
+    good = (write_csv(some) if as_csv else write_group("web", "", some)).encode()
+    at = data.draw(st.integers(0, len(good)))
+    until = data.draw(st.integers(at, min(len(good), at + 5)))
+    check(good[:at] + data.draw(st.binary(max_size=4)) + good[until:])
+    check(good[:at])
+
+
+def test_a_cut_file_never_gives_fewer_rules_without_saying_so() -> None:
+    """In JSON every cut is seen; a CSV file can end behind any complete line, and only there."""
+    some = (Rule(Action.DROP, Direction.IN, "all", description="everything"),) * 3
+    whole = write_group("web", "", some).rstrip().encode()
+    for end in range(len(whole)):
+        refusal(whole[:end])
+    table = write_csv(some)
+    ends = {at for at in range(len(table) + 1) if table[:at].endswith("\n") or table[at:].startswith("\n")}
+    for end in set(range(len(table))) - ends:
+        refusal(table[:end].encode())
