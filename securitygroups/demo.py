@@ -1,7 +1,4 @@
-"""Data for looking around: two projects with groups, rules and VMs that show what the panel is for.
-
-Imports models, operations and starters; called by the demo command.
-"""
+"""Data for looking around: two projects with groups, rules and VMs that show what the panel is for."""
 
 from typing import Any
 

@@ -1,7 +1,4 @@
-"""The CIDR column: PostgreSQL `cidr` in the database, firewall.values.Network in Python, good messages in forms.
-
-Imports firewall. Called by models and forms.
-"""
+"""The CIDR column: PostgreSQL `cidr` in the database, firewall.values.Network in Python, good messages in forms."""
 
 import ipaddress
 from functools import lru_cache

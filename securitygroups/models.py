@@ -1,7 +1,6 @@
 """What is stored: projects and their people, groups with ordered rules, VMs, and the append-only records.
 
-Imports firewall and fields. Called by access, operations, forms and admin. Rules are written by operations.commit_rules
-alone; the constraints here refuse whatever would get past it.
+Rules are written by operations.commit_rules alone; the constraints here refuse whatever would get past it.
 """
 
 import secrets

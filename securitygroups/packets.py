@@ -1,7 +1,4 @@
-"""Packets from what people paste, and what an accept would need. Pure words and values; no Django.
-
-Imports firewall. Called by the packet test.
-"""
+"""Packets from what people paste, and what an accept would need. Pure words and values; no Django."""
 
 import re
 import socket

@@ -1,7 +1,4 @@
-"""Lists to start a group from, each explained. Values only; a project's own and the platform's are GroupTemplate rows.
-
-Imports firewall. Called by the views that create groups, and by the demo data.
-"""
+"""Lists to start a group from, each explained. Values only; a project's own and the platform's are GroupTemplate rows."""
 
 from dataclasses import dataclass
 

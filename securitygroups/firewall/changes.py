@@ -1,7 +1,4 @@
-"""What happened between two lists, rule by rule: added, removed, changed, moved. Traffic is difference.py's matter.
-
-Imports values. Called by operations (which rows to write, the revision's summary) and the history pages.
-"""
+"""What happened between two lists, rule by rule: added, removed, changed, moved. Traffic is difference.py's matter."""
 
 from bisect import bisect_left
 from collections.abc import Sequence

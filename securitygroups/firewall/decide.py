@@ -1,7 +1,4 @@
-"""The evaluator: which rule decides a packet, and why each rule before it did not.
-
-Imports protocols and values. Called by the packet test, the command line and every test that proves another path equal.
-"""
+"""The evaluator: which rule decides a packet, and why each rule before it did not."""
 
 from dataclasses import dataclass
 from enum import Enum

@@ -1,7 +1,4 @@
-"""Edits of a rule list: each takes a list and gives a new one. Places count from 1.
-
-Imports values. Called by operations and views, which commit the new list.
-"""
+"""Edits of a rule list: each takes a list and gives a new one. Places count from 1."""
 
 from collections.abc import Collection
 from dataclasses import replace

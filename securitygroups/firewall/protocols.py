@@ -1,7 +1,4 @@
-"""The one table of what each protocol asks for, and the check of a rule's shape against it.
-
-Imports nothing. Read by values, models (constraints), forms, the admin, documents and the tests.
-"""
+"""The one table of what each protocol asks for, and the check of a rule's shape against it."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,4 @@
-"""Well-known services and their ports: names for pages, presets for rules, and which of them are rarely meant for all.
-
-Imports nothing of ours. Called by findings and words, and by the rule form's presets.
-"""
+"""Well-known services and their ports: names for pages, presets for rules, and which of them are rarely meant for all."""
 
 from dataclasses import dataclass
 from enum import Enum

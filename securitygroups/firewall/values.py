@@ -1,7 +1,4 @@
-"""Networks, rules and packets as frozen values, and how text becomes one.
-
-Imports protocols only. Called by every room that handles a rule or a packet.
-"""
+"""Networks, rules and packets as frozen values, and how text becomes one."""
 
 import ipaddress
 from collections.abc import Sequence

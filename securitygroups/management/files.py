@@ -1,7 +1,4 @@
-"""Files that a command is given by name, "-" for standard input, and what is said of those it cannot take.
-
-Imports documents. Called by commands.
-"""
+"""Files that a command is given by name, "-" for standard input, and what is said of those it cannot take."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Security groups: made, renamed, deleted, brought back. Imports models and firewall."""
+"""Security groups: made, renamed, deleted, brought back."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""VMs and their ordered groups. Imports models."""
+"""VMs and their ordered groups."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Projects and their members. Imports models."""
+"""Projects and their members."""
 
 from typing import Any
 

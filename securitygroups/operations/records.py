@@ -1,4 +1,4 @@
-"""What every operation shares: locks, records, refusals. Imports models. Called by the other modules here."""
+"""What every operation shares: locks, records, refusals."""
 
 from typing import Any
 

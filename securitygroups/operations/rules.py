@@ -1,4 +1,4 @@
-"""The rule list of a group: the only writer of rules. Imports models and firewall."""
+"""The rule list of a group: the only writer of rules."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Templates of groups: a project's own, and the platform's, which belong to no project. Imports models and firewall."""
+"""Templates of groups: a project's own, and the platform's, which belong to no project."""
 
 from django.db import IntegrityError, transaction
 

@@ -1,7 +1,6 @@
 """Sentences about rules, packets and traces: data of the core in, plain text out.
 
-Imports the core only (no Django, no HTML; whoever shows the text escapes it). Called by views, template tags and
-commands. What the analyses say (differences, findings, exposure) is put into words by securitygroups.words.traffic.
+What the analyses say (differences, findings, exposure) is put into words by securitygroups.words.traffic.
 """
 
 from collections.abc import Mapping

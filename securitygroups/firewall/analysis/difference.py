@@ -1,7 +1,4 @@
-"""What a new list newly allows and newly denies, exactly.
-
-Imports protocols, values, traffic and products. Called by previews, histories and the group pages.
-"""
+"""What a new list newly allows and newly denies, exactly."""
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace

@@ -1,7 +1,4 @@
-"""What is remarkable about the rules of a list: dead, removable, open to the world, overlapping; and what mends it.
-
-Imports protocols, values, lists, services, traffic and painting. Called by the group and VM pages.
-"""
+"""What is remarkable about the rules of a list: dead, removable, open to the world, overlapping; and what mends it."""
 
 from bisect import bisect_right
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """How rules of opposite action overlap, pair by pair: correlated, or one general rule and its exceptions.
 
-Imports protocols and values; numpy. Called by findings.
-
 The terms are those of E. Al-Shaer and H. Hamed, "Discovery of policy anomalies in distributed firewalls" (2004).
 """
 

@@ -1,7 +1,4 @@
-"""Painting a piece of traffic: which rule decides each cell, and which one would without it.
-
-Imports traffic; numpy. Called by difference, findings and exposure.
-"""
+"""Painting a piece of traffic: which rule decides each cell, and which one would without it."""
 
 from dataclasses import dataclass
 from typing import Any

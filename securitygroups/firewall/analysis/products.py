@@ -1,7 +1,4 @@
-"""Sets of traffic as products, small enough to read: ports × sources × destinations, folded over protocols and families.
-
-Imports values and traffic. Called by difference and exposure; shown through securitygroups.words.traffic.
-"""
+"""Sets of traffic as products, small enough to read: ports × sources × destinations, folded over protocols and families."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """A project seen from outside and from within: what the internet reaches, who reaches a port, which VM reaches which.
 
-Imports protocols, values, traffic, painting and products; numpy. Called by the exposure page of a project.
-
 Many VMs share few lists. Each distinct effective list is one "sequence" here, and a VM names its sequence by index.
 The verdicts are those for the packet that opens a connection; replies of an accepted connection always pass.
 """

@@ -1,7 +1,5 @@
 """Exact sets of traffic: rules as boxes on ranks, split into pieces small enough to paint.
 
-Imports protocols and values; numpy for the painting. Called by difference, findings and exposure.
-
 A packet is a point: direction, family, protocol, destination port, destination, source. Direction, family and protocol
 class are split off first (18 classes), which also keeps a rule of one family from leaking into the other. What is left
 is a box of three axes per rule and class. Each axis is compressed to the values where some rule starts or ends, a piece

@@ -1,7 +1,4 @@
-"""Many packets at once, as columns of numbers.
-
-Imports values. Read by replay, filled by the readers of flow logs.
-"""
+"""Many packets at once, as columns of numbers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields

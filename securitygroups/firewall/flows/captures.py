@@ -1,7 +1,4 @@
-"""Packet captures (classic pcap, Ethernet) as batches of the packets that open a flow.
-
-Imports batch, documents and openers. Called by flows.
-"""
+"""Packet captures (classic pcap, Ethernet) as batches of the packets that open a flow."""
 
 import struct
 from collections import Counter

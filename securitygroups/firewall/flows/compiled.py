@@ -3,8 +3,6 @@
 The packets are split into classes (direction, address family, protocol); within a class each condition of a rule is a
 range on one axis. The ends of all ranges cut an axis into intervals, and for every interval a bitset says which rules
 hold there. A packet's rules are the AND of its intervals' bitsets, and the lowest bit is the rule that decides.
-
-Imports batch, protocols and values. Called by the what-if over flow logs.
 """
 
 from collections.abc import Sequence

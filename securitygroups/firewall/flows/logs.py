@@ -11,8 +11,6 @@ there, the local addresses otherwise; `tcp-flags` are used to tell openers from 
 
 In CSV and VPC logs, whatever stands in the port column of a protocol without ports (an ICMP type and code) is not looked
 at; an empty port or "-" of a protocol with ports is a packet without one, such as a later fragment.
-
-Imports batch, captures, documents, flowtext, openers and values. Called by the what-if and the command line.
 """
 
 import csv

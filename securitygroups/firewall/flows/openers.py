@@ -1,7 +1,4 @@
-"""Which records of a log open a flow, and whether it comes in or goes out.
-
-Imports batch and values. Called by the readers of flow logs.
-"""
+"""Which records of a log open a flow, and whether it comes in or goes out."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Columns of text turned into columns of numbers, thousands of lines at once.
 
 The fast paths here take only what is certainly well-formed; each tells which rows it did not take, and the caller hands
-those to the parser of single values, whose messages people see. Imports nothing of the project. Called by flows.
+those to the parser of single values, whose messages people see.
 """
 
 from typing import NamedTuple

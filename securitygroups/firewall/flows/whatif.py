@@ -1,7 +1,4 @@
-"""What a new rule list would have done with recorded traffic: the flows that it newly denies and newly allows, ranked.
-
-Imports batch, flows, replay and values. Called by the command line and the what-if page.
-"""
+"""What a new rule list would have done with recorded traffic: the flows that it newly denies and newly allows, ranked."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -1,7 +1,4 @@
-"""Rule lists and packets as files: strict in, byte-stable out.
-
-Imports protocols and values. Called by commands, import and export, revisions and the tests.
-"""
+"""Rule lists and packets as files: strict in, byte-stable out."""
 
 import codecs
 import json

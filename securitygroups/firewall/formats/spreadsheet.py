@@ -1,7 +1,4 @@
-"""Rule lists as CSV, for spreadsheets, and files whose kind is told by how they begin.
-
-Imports protocols, values and documents. Called by import and export.
-"""
+"""Rule lists as CSV, for spreadsheets, and files whose kind is told by how they begin."""
 
 import csv
 import io

@@ -1,6 +1,6 @@
 """How often each rule decided: what `nft -j list counters` prints, by VM and rule.
 
-Imports nftables for the table's name. Called by the nftables command and the kernel tests. Format: libnftables-json(5).
+Format: libnftables-json(5).
 """
 
 import json

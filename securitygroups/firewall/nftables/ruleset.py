@@ -1,7 +1,6 @@
 """A VM's effective list as an nftables ruleset: fails closed, one transaction for each change, equal bytes for equal input.
 
-Imports protocols and values. Called by the nftables command, the VM's page and the kernel tests. Statements and their
-meaning: nft(8) of nftables 1.0.6, the oldest version that these rulesets were loaded with.
+Statements and their meaning: nft(8) of nftables 1.0.6, the oldest version that these rulesets were loaded with.
 """
 
 import re

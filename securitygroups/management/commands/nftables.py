@@ -1,13 +1,11 @@
-"""`manage.py nftables`: effective lists as an nftables ruleset, nft's opinion of it, and how often each rule decided.
-
-Imports firewall, words, nft and models. Called from the command line only.
-"""
+"""`manage.py nftables`: effective lists as an nftables ruleset, nft's opinion of it, and how often each rule decided."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from securitygroups.enforcement.check import Answer, check
 from securitygroups.firewall.formats.documents import BadDocument, read_group
 from securitygroups.firewall.nftables.counters import BadCounters, Counted, Hits, read_counters
 from securitygroups.firewall.nftables.ruleset import (
@@ -22,7 +20,6 @@ from securitygroups.firewall.nftables.ruleset import (
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule
 from securitygroups.management.files import read_bytes, refusal
-from securitygroups.nft import Answer, check
 from securitygroups.words.rules import rule_sentence
 
 Listed = Sequence[tuple[Machine, Sequence[Rule]]]

@@ -1,7 +1,4 @@
-"""`manage.py replay GROUP.json FLOWS`: what a rule list, or a change of it, does with recorded traffic. No database.
-
-Imports decide, documents, flows, whatif and words. Called from the command line only.
-"""
+"""`manage.py replay GROUP.json FLOWS`: what a rule list, or a change of it, does with recorded traffic. No database."""
 
 import json
 import os

@@ -1,7 +1,4 @@
-"""`manage.py testpackets GROUP.json PACKETS.jsonl`: what a rule list does with packets, without a database.
-
-Imports documents and decide. Called from the command line only.
-"""
+"""`manage.py testpackets GROUP.json PACKETS.jsonl`: what a rule list does with packets, without a database."""
 
 import json
 import os
