@@ -67,7 +67,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "karenpanel.middleware.htmx_answers",
     "allauth.account.middleware.AccountMiddleware",
-    "securitygroups.support.SupportGate",
+    "securitygroups.web.gate.SupportGate",
     "karenpanel.middleware.plain_text",
 ]
 
@@ -84,7 +84,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "securitygroups.context.page",
+                "securitygroups.web.context.page",
             ],
             "builtins": ["securitygroups.templatetags.ui", "securitygroups.templatetags.firewall"],
         },

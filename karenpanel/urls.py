@@ -13,7 +13,7 @@ urlpatterns = [
     path("sign-out/", LogoutView.as_view(http_method_names=METHODS), name="account_logout"),
     path("password/", PasswordView.as_view(), name="account_change_password"),
     path("sign-in/again/", AgainView.as_view(), name="account_reauthenticate"),
-    path("", include("securitygroups.urls")),
+    path("", include("securitygroups.web.urls")),
 ]
 
 handler400 = "karenpanel.errors.bad_request"

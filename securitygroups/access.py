@@ -1,7 +1,4 @@
-"""The only way a view gets an object: strangers find nothing (404), viewers who would write are told so (403).
-
-Imports models. Called by views.
-"""
+"""The only way a view gets an object: strangers find nothing (404), viewers who would write are told so (403)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +78,7 @@ def enter(
 
 def is_support(user: object) -> bool:
     """Staff who may look into customers' projects."""
-    return isinstance(user, User) and user.is_staff and user.has_perm("securitygroups.support")
+    return isinstance(user, User) and user.is_staff and user.has_perm("securitygroups.web.gate")
 
 
 def running_visits(staff: User) -> QuerySet[SupportVisit]:

@@ -1,7 +1,4 @@
-"""The platform operators' admin: everything can be found, and whatever is changed goes through operations.
-
-Imports models, forms and operations. Nothing imports this.
-"""
+"""The platform operators' admin: everything can be found, and whatever is changed goes through operations."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,7 +24,7 @@ from securitygroups import operations
 from securitygroups.firewall import lists
 from securitygroups.firewall.analysis.findings import findings
 from securitygroups.firewall.formats.documents import BadDocument, rule_to_json, rules_from_json, write_group
-from securitygroups.forms import GroupForm, MachineForm, RuleForm
+from securitygroups.forms import GroupForm, MachineForm, RuleForm, take_refusal
 from securitygroups.models import (
     Attachment,
     CaseNote,
@@ -46,7 +43,6 @@ from securitygroups.models import (
     VirtualMachine,
     values,
 )
-from securitygroups.web import take_refusal
 from securitygroups.words.findings import findings_summary
 from securitygroups.words.rules import rule_sentence
 

@@ -1,7 +1,4 @@
-"""Forms of the panel and the admin. They say what is wrong; operations write.
-
-Imports firewall and models. Called by views and admin.
-"""
+"""Forms of the panel and the admin. They say what is wrong; operations write."""
 
 from dataclasses import replace
 from typing import Any
@@ -35,6 +32,17 @@ from securitygroups.models import (
     VirtualMachine,
     one_line,
 )
+
+
+def take_refusal(form: forms.BaseForm, refusal: ValidationError) -> None:
+    """Show what an operation refused at the form's fields, or above the form where it has no such field."""
+    if hasattr(refusal, "error_dict"):
+        for name, errors in refusal.error_dict.items():
+            for error in errors:
+                form.add_error(name if name in form.fields else None, error)
+    else:
+        form.add_error(None, refusal)
+
 
 PORT_FIELDS = ("port_start", "port_end")
 

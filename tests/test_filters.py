@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from securitygroups.filters import as_condition, matching
+from securitygroups.answers.filters import as_condition, matching
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Project, Rule, SecurityGroup
 from tests.factories import make_group, rule

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from securitygroups.nft import Answer, check
+from securitygroups.enforcement.check import Answer, check
 
 ROOT = Path(__file__).parents[1]
 RULES = [
@@ -112,6 +112,6 @@ def test_nft_is_given_only_so_long() -> None:
 
 
 def test_a_machine_without_nft_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("securitygroups.nft._PATH", str(tmp_path))
+    monkeypatch.setattr("securitygroups.enforcement.check._PATH", str(tmp_path))
     assert shutil.which("nft", path=str(tmp_path)) is None
     assert check("").words == "nft is not installed here."

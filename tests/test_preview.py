@@ -9,13 +9,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
+from securitygroups.answers.preview import MANY_MACHINES, MAX_LINES, preview_groups, preview_lists, preview_rules
 from securitygroups.firewall.analysis.difference import difference
 from securitygroups.firewall.analysis.findings import dead_rules
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, Rule, RuleList, parse_address
 from securitygroups.models import Project, SecurityGroup, VirtualMachine, effective_rules, values
-from securitygroups.preview import MANY_MACHINES, MAX_LINES, preview_groups, preview_lists, preview_rules
 from securitygroups.words.traffic import change_sentence
 from tests.factories import make_group, make_machine, rule
 from tests.firewall.strategies import edited, random_list, random_packet
@@ -424,7 +424,7 @@ def test_of_many_dead_rules_some_are_named_and_the_others_counted(project: Proje
 def test_work_on_many_long_lists_is_bounded_and_what_is_left_out_is_told(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("securitygroups.preview.DEAD_WORK", 12)
+    monkeypatch.setattr("securitygroups.answers.preview.DEAD_WORK", 12)
     old = said("accept in tcp 443")
     group = make_group(project, "web", old)
     behind = [make_group(project, f"b{n}", ["accept in tcp 22", "accept in tcp 23"]) for n in range(4)]
@@ -445,7 +445,7 @@ def test_work_on_many_long_lists_is_bounded_and_what_is_left_out_is_told(
 def test_of_too_many_different_lists_those_of_most_vms_are_compared_and_the_rest_is_told(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("securitygroups.preview.MAX_COMPARED", 4)
+    monkeypatch.setattr("securitygroups.answers.preview.MAX_COMPARED", 4)
     old = said("accept in tcp 443")
     group = make_group(project, "web", old)
     many, few = (make_group(project, name, ["accept in tcp 22", "drop in udp"]) for name in ("many", "few"))

@@ -8,8 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
+from securitygroups.answers.search import LIMIT, search
 from securitygroups.models import Project, SecurityGroup, SupportCase, User, VirtualMachine
-from securitygroups.search import LIMIT, search
 from tests.factories import make_group, make_machine, make_project, make_user, ports, rule
 
 pytestmark = pytest.mark.django_db

@@ -1,7 +1,7 @@
 """Every write: locks, checks, writes only what differs and records it, in one transaction.
 
-Imports models and firewall. Called by views, admin and commands. Locks are taken in one order – project, groups by
-key, machines by key – so that two operations never wait for each other.
+Locks are taken in one order – project, groups by key, machines by key – so that two operations never wait for each
+other.
 """
 
 from securitygroups.operations.groups import (
@@ -35,8 +35,8 @@ from securitygroups.operations.projects import (
 )
 from securitygroups.operations.records import Conflict, record
 from securitygroups.operations.rules import RefusedRules, check_rules, commit_rules, rules_at, undo
-from securitygroups.operations.support import VISIT_MINUTES, add_note, open_case, open_visit, record_look
 from securitygroups.operations.templates import delete_template, save_template, write_template
+from securitygroups.operations.visits import VISIT_MINUTES, add_note, open_case, open_visit, record_look
 
 __all__ = [
     "VISIT_MINUTES",

@@ -1,7 +1,4 @@
-"""Rules, packets and verdicts in words, for templates. The words are words.py's; nothing is decided here.
-
-Imports firewall, models and words. Called by templates (a builtin library).
-"""
+"""Rules, packets and verdicts in words, for templates."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +11,7 @@ from securitygroups.firewall.values import ICMP, ICMPV6, Packet
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
 from securitygroups.packets import packet_json
-from securitygroups.web import RULES_A_PAGE
+from securitygroups.web.pages import RULES_A_PAGE
 from securitygroups.words.rules import (
     condition_text,
     packet_sentence,

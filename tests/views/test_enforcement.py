@@ -5,11 +5,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from securitygroups import nft
+from securitygroups.enforcement import check as nft
 from securitygroups.firewall.nftables.ruleset import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
-from securitygroups.views import enforcement
+from securitygroups.web.views import enforcement
 from tests.factories import make_group, make_machine
 
 

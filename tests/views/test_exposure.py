@@ -5,8 +5,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from securitygroups import exposures
-from securitygroups.exposures import State
+from securitygroups.answers import exposure as exposures
+from securitygroups.answers.exposure import State
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
 from tests.factories import make_group, make_machine
 

@@ -9,7 +9,7 @@ from securitygroups import operations
 from securitygroups.firewall import lists
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine, values
-from securitygroups.views import history
+from securitygroups.web.views import history
 from tests.factories import make_group, make_machine, ports
 from tests.views.pages import Page, messages, say_yes
 

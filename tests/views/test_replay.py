@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from securitygroups import operations
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, write_group
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
-from securitygroups.views import replay
+from securitygroups.web.views import replay
 from tests.conftest import SignIn
 from tests.factories import make_machine, rule
 

@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from securitygroups import operations
 from securitygroups.models import Event, Project, SecurityGroup, SupportCase, SupportVisit, User, VirtualMachine
-from securitygroups.views import support
+from securitygroups.web.views import desk as support
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, make_user, ports, rule
 from tests.views.pages import Page, messages, part_and_page

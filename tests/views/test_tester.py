@@ -13,7 +13,7 @@ from securitygroups.firewall.nftables.ruleset import Target, platform_lines
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import make_packet, parse_address
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
-from securitygroups.views.tester import platform_before
+from securitygroups.web.views.packet_test import platform_before
 from tests.factories import make_group, make_machine, ports
 from tests.views.pages import HTMX, Page, part_and_page
 
@@ -285,7 +285,7 @@ def test_the_addresses_of_the_project_s_vms_are_suggested(
         assert content.count('list="vm-addresses"') == 2
         assert "10.9.9.9" not in content
         assert "10.8.8.8" not in content
-    monkeypatch.setattr("securitygroups.views.tester.SUGGESTED", 1)
+    monkeypatch.setattr("securitygroups.web.views.packet_test.SUGGESTED", 1)
     assert as_bob.get(f"{pair[0].get_absolute_url()}test/").context["known"] == [("10.0.1.11", "app-1")]
     group = pair[0].groups.get()
     assert "vm-addresses" not in as_bob.get(f"{group.get_absolute_url()}test/").content.decode()

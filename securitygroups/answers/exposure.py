@@ -1,0 +1,447 @@
+"""A project as the exposure page shows it: its VMs and lists read in a few queries, and what the analysis says of them.
+
+What is too much for one page is left out and counted, never passed over in silence.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from itertools import accumulate
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from django.db.models import Q, QuerySet
+from numpy.typing import NDArray
+
+from securitygroups.firewall.analysis import reach as analysis
+from securitygroups.firewall.analysis.products import AddressRange, Product
+from securitygroups.firewall.analysis.reach import Exposed
+from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.services import SERVICES
+from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, RULE_FIELDS, Packet, Rule, parse_address
+from securitygroups.models import Attachment, Project, SecurityGroup, VirtualMachine
+from securitygroups.models import Rule as RuleRow
+from securitygroups.words.traffic import count_text, joined, product_ports_text, protocols_text, ranges_text, share_text
+
+MAX_RULES = 100_000
+"""Stored rules that are read for one page: some two seconds. Beyond, a search has to choose VMs."""
+MAX_EFFECTIVE = 400_000
+"""Rules in all different effective lists together: some two seconds of comparing VMs."""
+MAX_OVERVIEW_RULES, MAX_OVERVIEW_MACHINES = 5_000, 500
+"""What the overview looks at by the way; a larger project is looked at on its exposure page alone."""
+MAX_MATRIX = 2_000
+"""VMs that are compared with each other at once: four million pairs."""
+SECONDS = 5.0
+"""How long one page goes on with new lists."""
+SERVICES_NAMED, MACHINES_NAMED = 3, 20
+
+Clock = Callable[[], float]
+
+
+class TooLarge(Exception):
+    """The VMs asked about have more rules, stored or effective, than are looked at at once."""
+
+    def __init__(self, rules: int) -> None:
+        super().__init__(f"{rules} rules are too many")
+        self.rules = rules
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """A rule where it stands: its group, its place there, its identity."""
+
+    group: str
+    group_id: str
+    place: int
+    uid: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.group}, rule {self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    public_id: str
+    name: str
+    rules: tuple[Rule, ...]
+
+
+class Landscape:
+    """Some VMs of a project with their effective lists. VMs with the same groups in the same order share one list."""
+
+    def __init__(
+        self,
+        machines: Sequence[VirtualMachine],
+        order: dict[int, tuple[int, ...]],
+        groups: dict[int, _Group],
+    ) -> None:
+        self.machines = machines
+        self._groups = groups
+        numbers: dict[tuple[int, ...], int] = {}
+        self.sequence_of = [numbers.setdefault(order.get(vm.pk, ()), len(numbers)) for vm in machines]
+        self.sequences = list(numbers)
+        self._ends = [list(accumulate(len(groups[pk].rules) for pk in pks)) for pks in self.sequences]
+
+    @cached_property
+    def lists(self) -> list[tuple[Rule, ...]]:
+        """The effective list of each sequence."""
+        return [tuple(rule for pk in pks for rule in self._groups[pk].rules) for pks in self.sequences]
+
+    @cached_property
+    def values(self) -> list[analysis.Machine]:
+        """The VMs as the analysis takes them, known by their index."""
+        return [
+            analysis.Machine(index, sequence, _number(vm.ipv4), _number(vm.ipv6))
+            for index, (vm, sequence) in enumerate(zip(self.machines, self.sequence_of, strict=True))
+        ]
+
+    def group_names(self, sequence: int) -> list[str]:
+        """The groups of a sequence, in order."""
+        return [self._groups[pk].name for pk in self.sequences[sequence]]
+
+    def through(self, sequence: int, place: int) -> Through:
+        """A place of an effective list as people know it."""
+        ends = self._ends[sequence]
+        index = bisect_left(ends, place)
+        group = self._groups[self.sequences[sequence][index]]
+        own = place - (ends[index - 1] if index else 0)
+        return Through(group.name, group.public_id, own, group.rules[own - 1].uid)
+
+    @property
+    def without_address(self) -> list[VirtualMachine]:
+        """VMs with groups of which nothing can be said: no address of theirs is known."""
+        return [
+            vm for vm, s in zip(self.machines, self.sequence_of, strict=True) if self.sequences[s] and not vm.addresses
+        ]
+
+
+def _number(address: str | None) -> int | None:
+    return parse_address(address)[1] if address else None
+
+
+def chosen(project: Project, query: str = "") -> QuerySet[VirtualMachine]:
+    """The project's VMs whose name, description, ID, or name of a group has the text; all of them when it is empty."""
+    rows: QuerySet[VirtualMachine] = VirtualMachine.objects.live().filter(project=project)
+    if query:
+        named = Attachment.objects.filter(group__project=project, group__name__icontains=query).values("machine")
+        rows = rows.filter(
+            Q(name__icontains=query)
+            | Q(description__icontains=query)
+            | Q(public_id__iexact=query.strip())
+            | Q(pk__in=named)
+        )
+    return rows.order_by("name", "pk")
+
+
+def load(rows: QuerySet[VirtualMachine], limit: int | None = None, most_rules: int = MAX_RULES) -> Landscape:
+    """The VMs (the first `limit`) with their lists, in five queries however many there are. Raises TooLarge."""
+    machines = list(rows.only("public_id", "name", "ipv4", "ipv6")[:limit])
+    attached = Attachment.objects.order_by("machine", "position")
+    if limit:
+        attached = attached.filter(machine__in=[vm.pk for vm in machines])
+    else:
+        attached = attached.filter(machine__in=rows.order_by().values("pk"))
+    order: dict[int, list[int]] = {}
+    for machine_id, group_id in attached.values_list("machine_id", "group_id"):
+        order.setdefault(machine_id, []).append(group_id)
+    used = {pk for pks in order.values() for pk in pks}
+    stored = RuleRow.objects.filter(group__in=used)
+    count = stored.count()
+    if count > most_rules:
+        raise TooLarge(count)
+    rules: dict[int, list[Rule]] = {pk: [] for pk in used}
+    for group_id, uid, *fields in stored.order_by("group", "position").values_list("group_id", "uid", *RULE_FIELDS):
+        rules[group_id].append(_rule(uid, fields))
+    named = SecurityGroup.objects.filter(pk__in=used).values_list("pk", "public_id", "name")
+    groups = {pk: _Group(public_id, name, tuple(rules[pk])) for pk, public_id, name in named}
+    effective = sum(len(rules[pk]) for pks in {tuple(pks) for pks in order.values()} for pk in pks)
+    if effective > MAX_EFFECTIVE:
+        raise TooLarge(effective)
+    return Landscape(machines, {pk: tuple(pks) for pk, pks in order.items()}, groups)
+
+
+def _rule(uid: str, fields: list[Any]) -> Rule:
+    values = dict(zip(RULE_FIELDS, fields, strict=True))
+    values["action"], values["direction"] = Action(values["action"]), Direction(values["direction"])
+    return Rule(uid=uid, **values)
+
+
+# ── From the internet ─────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Traffic that the internet gets in with on some VMs, through the same rules. `services` are better not so open."""
+
+    what: str
+    ports: str
+    sources: str
+    who: str
+    everyone: bool
+    services: str
+    machines: tuple[VirtualMachine, ...]
+    through: tuple[Through, ...]
+    sample: Packet
+
+    @property
+    def named(self) -> tuple[VirtualMachine, ...]:
+        return self.machines[:MACHINES_NAMED]
+
+    @property
+    def unnamed(self) -> int:
+        return len(self.machines) - len(self.named)
+
+
+@dataclass(frozen=True, slots=True)
+class Internet:
+    """What the internet reaches. `open` and `loud` count VMs: reachable at all, and with such services open.
+
+    `unsettled` are VMs that could not be looked at whole; `unseen` counts those that time ran out for.
+    """
+
+    openings: tuple[Opening, ...]
+    machines: int
+    open: int
+    loud: int
+    without_address: tuple[VirtualMachine, ...]
+    unsettled: tuple[VirtualMachine, ...] = ()
+    unseen: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return not (self.unsettled or self.unseen or self.without_address)
+
+
+def _sensitive(product: Product) -> list[str]:
+    numbers = {number for number in product.protocols if number is not None}
+    return [
+        service.name
+        for service in SERVICES
+        if service.sensitive
+        and PACKET_PROTOCOLS[service.protocol] in numbers
+        and any(first <= service.port <= last for first, last in product.ports)
+    ]
+
+
+def _who(shares: tuple[tuple[int, float], ...]) -> str:
+    texts = {share_text(share) for _, share in shares}
+    if len(texts) == 1:
+        return texts.pop()
+    return joined([f"{share_text(share)} (IPv{version})" for version, share in shares])
+
+
+def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic) -> Internet:
+    """What the internet reaches on these VMs; nothing new is begun once the seconds have passed."""
+    end = clock() + seconds
+    found = analysis.internet_exposure(land.lists, land.values, late=lambda: clock() > end)
+    same: dict[tuple[Product, tuple[tuple[int, float], ...], tuple[Through, ...]], list[Exposed]] = {}
+    for one in found.exposed:
+        through = tuple(land.through(one.sequence, place) for place in one.rules)
+        same.setdefault((one.product, one.shares, through), []).append(one)
+    openings, loud = [], set()
+    for (product, shares, through), ones in same.items():
+        keys = sorted(int(key) for one in ones for key in one.machines)
+        services = _sensitive(product)
+        loud |= {*keys} if services else set()
+        more = len(services) - SERVICES_NAMED
+        names = services if more <= 1 else [*services[:SERVICES_NAMED], f"{more} more"]
+        openings.append(
+            Opening(
+                what=protocols_text(product),
+                ports=product_ports_text(product),
+                sources=ranges_text(product.sources),
+                who=_who(shares),
+                everyone=all(share == 1 for _, share in shares),
+                services=joined(names),
+                machines=tuple(land.machines[key] for key in keys),
+                through=through,
+                sample=ones[0].sample,
+            )
+        )
+    openings.sort(key=lambda one: (not one.services, -len(one.machines), one.what, one.ports))
+    return Internet(
+        openings=tuple(openings),
+        machines=len(land.machines),
+        open=len({vm.pk for one in openings for vm in one.machines}),
+        loud=len(loud),
+        without_address=tuple(land.without_address),
+        unsettled=tuple(land.machines[int(key)] for key in found.too_fine),
+        unseen=len(found.unseen),
+    )
+
+
+def glance(project: Project, machine_count: int) -> Internet | None:
+    """The same for the overview, where that is cheap; None for a project that is looked at on its own page alone."""
+    if machine_count > MAX_OVERVIEW_MACHINES:
+        return None
+    try:
+        found = internet(load(chosen(project), most_rules=MAX_OVERVIEW_RULES), seconds=0.3)
+    except TooLarge:
+        return None
+    return None if found.unseen else found
+
+
+# ── Who reaches a port of a VM ────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who gets in through one rule: sources of a family, and which VMs of the project are among them."""
+
+    version: int
+    sources: str
+    count: str
+    everyone: bool
+    through: Through
+    machines: tuple[VirtualMachine, ...]
+
+
+def protocol_number(protocol: str, version: int) -> int:
+    """The IP protocol number of "tcp", "udp", "sctp", or of "icmp", which is another for each family."""
+    return PACKET_PROTOCOLS.get(protocol) or (ICMP if version == 4 else ICMPV6)
+
+
+def senders(
+    machine: VirtualMachine,
+    rows: Sequence[RuleRow],
+    protocol: str,
+    port: int | None,
+    others: Iterable[VirtualMachine] = (),
+) -> list[Sender]:
+    """Who may open a connection to the port: a line for each accepting rule and family that the VM has an address of.
+
+    `rows` is its effective list, `others` the VMs that are looked for among the sources.
+    """
+    rules = [row.as_value() for row in rows]
+    everybody = [vm for vm in others if vm.pk != machine.pk]
+    found = []
+    for version, own in ((4, machine.ipv4), (6, machine.ipv6)):
+        address = _number(own)
+        if address is None:
+            continue
+        ranked = sorted((_number(vm.ipv4 if version == 4 else vm.ipv6) or -1, at) for at, vm in enumerate(everybody))
+        for one in analysis.who_can_reach(rules, version, address, protocol_number(protocol, version), port):
+            row = rows[one.rule - 1]
+            found.append(
+                Sender(
+                    version=version,
+                    sources=ranges_text(one.sources),
+                    count=count_text(sum(r.size for r in one.sources)),
+                    everyone=analysis.share(one.sources, version) >= analysis.LARGE,
+                    through=Through(row.group.name, row.group.public_id, row.position, row.uid),
+                    machines=tuple(everybody[at] for at in sorted(_among(one.sources, ranked))),
+                )
+            )
+    return found
+
+
+def _among(ranges: Sequence[AddressRange], ranked: list[tuple[int, int]]) -> list[int]:
+    """The second numbers of sorted pairs whose first numbers lie in the ranges."""
+    return [
+        at
+        for _, first, last in ranges
+        for _, at in ranked[bisect_left(ranked, (first, -1)) : bisect_right(ranked, (last, len(ranked)))]
+    ]
+
+
+# ── Between VMs ───────────────────────────────────────────────────────────────
+
+
+class State(StrEnum):
+    """What one field of the matrix says about the pairs that it stands for."""
+
+    ALL = "all"
+    SOME = "some"
+    NONE = "none"
+    SELF = "self"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A line of the matrix: one VM, or the VMs of one sequence."""
+
+    machines: tuple[VirtualMachine, ...]
+    groups: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        first = self.machines[0].name
+        return first if len(self.machines) == 1 else f"{first} + {len(self.machines) - 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """`reached` of `pairs` pairs pass; `why` tells whose rules are in the way of the others."""
+
+    state: State
+    reached: int
+    pairs: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Who reaches whom: rows are senders. The numbers are sums over the pairs of two bundles."""
+
+    bundles: tuple[Bundle, ...]
+    pairs: NDArray[np.int64]
+    reaches: NDArray[np.int64]
+    sends: NDArray[np.int64]
+    receives: NDArray[np.int64]
+    same: NDArray[np.bool_]
+
+    def cell(self, row: int, column: int) -> Cell:
+        """One field in words."""
+        pairs, reached = int(self.pairs[row, column]), int(self.reaches[row, column])
+        if not pairs:
+            state = State.SELF if self.same[row, column] else State.ABSENT
+            return Cell(state, 0, 0, "the VM itself" if state is State.SELF else "no address of this family")
+        if reached == pairs:
+            return Cell(State.ALL, reached, pairs, "accepted")
+        out, into = int(self.sends[row, column]) < pairs, int(self.receives[row, column]) < pairs
+        whose = " and ".join(
+            text for text, is_so in (("the sender's Out rules", out), ("the receiver's In rules", into)) if is_so
+        )
+        if reached:
+            return Cell(State.SOME, reached, pairs, f"{reached:,} of {pairs:,} pairs accepted")
+        return Cell(State.NONE, 0, pairs, f"denied by {whose}")
+
+
+def reach(land: Landscape, protocol: str, port: int | None, version: int, *, each: bool) -> Reach:
+    """The matrix of these VMs for one protocol and port; `each`: a line for every VM, else one for each sequence."""
+    if not land.machines:
+        nothing = np.zeros((0, 0), np.int64)
+        return Reach((), nothing, nothing, nothing, nothing, nothing.astype(np.bool_))
+    found = analysis.matrix(land.lists, land.values, protocol_number(protocol, version), port, version)
+    size = len(land.machines)
+    bundle_of = list(range(size)) if each else land.sequence_of
+    order = np.array(sorted(range(size), key=lambda at: (bundle_of[at], at)), np.int64)
+    numbers = [bundle_of[at] for at in order.tolist()]
+    starts = [at for at in range(size) if not at or numbers[at] != numbers[at - 1]]
+    members = [order[start:end].tolist() for start, end in zip(starts, [*starts[1:], size], strict=True)]
+    bundles = tuple(
+        Bundle(tuple(land.machines[at] for at in its), tuple(land.group_names(land.sequence_of[its[0]])))
+        for its in members
+    )
+
+    present = found.present & ~np.eye(size, dtype=np.bool_)
+
+    def summed(pairs: NDArray[np.bool_]) -> NDArray[np.int64]:
+        sorted_pairs = (pairs & present)[np.ix_(order, order)]
+        rows: NDArray[np.int64] = np.add.reduceat(sorted_pairs, starts, axis=0, dtype=np.int64)
+        both: NDArray[np.int64] = np.add.reduceat(rows, starts, axis=1)
+        return both
+
+    return Reach(
+        bundles=bundles,
+        pairs=summed(present),
+        reaches=summed(found.reaches),
+        sends=summed(found.sends),
+        receives=summed(found.receives),
+        same=np.eye(len(bundles), dtype=np.bool_) & np.array([len(its) == 1 for its in members])[:, None],
+    )

@@ -1,0 +1,113 @@
+"""The support desk's one search box: decides by the shape of what was typed, and asks indexes only, but for the names
+of projects, of which there are few.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import F, Func, Q, QuerySet
+from django.db.models.functions import Greatest, Lower
+
+from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_network
+from securitygroups.models import Project, Rule, SecurityGroup, SupportCase, User, VirtualMachine
+
+LIMIT = 25
+"""Rows shown of each kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Results of one kind; `more` tells that there are further ones."""
+
+    kind: str
+    rows: list[Any]
+    more: bool
+
+
+def projects_of(row: Any) -> set[int]:
+    """The keys of the projects that a row of the results is of."""
+    if isinstance(row, User):
+        return {member.project_id for member in row.memberships.all()}
+    if isinstance(row, Project):
+        return {row.pk}
+    return {row.group.project_id if isinstance(row, Rule) else row.project_id}
+
+
+def _some(kind: str, rows: QuerySet[Any]) -> Found:
+    found = list(rows[: LIMIT + 1])
+    return Found(kind, found[:LIMIT], len(found) > LIMIT)
+
+
+def _named(rows: QuerySet[Any], text: str, column: str = "name") -> QuerySet[Any]:
+    """Rows whose name begins with the text: what a prefix index can answer over all projects."""
+    named: QuerySet[Any] = rows.alias(lower_name=Lower(column)).filter(lower_name__startswith=text.lower())
+    return named
+
+
+def _network(text: str) -> Network | None:
+    try:
+        return parse_network(text)
+    except Refused:
+        return None
+
+
+def _by_address(network: Network) -> list[Found]:
+    machines = VirtualMachine.objects.live().select_related("project")
+    column = f"ipv{network.version}"
+    first, last = address_text(network.version, network.first), address_text(network.version, network.last)
+    if network.prefix == BITS[network.version]:
+        machines = machines.filter(**{column: first})
+    else:
+        machines = machines.filter(**{f"{column}__gte": first, f"{column}__lte": last})
+    return [_some("Virtual Machines", machines.order_by(column)), _some("Rules that cover it", _covering(network))]
+
+
+class _Prefix(Func):
+    """PostgreSQL masklen(): how long a network's prefix is."""
+
+    function = "masklen"
+    output_field: ClassVar[models.Field[Any, Any]] = models.IntegerField()
+
+
+def _covering(network: Network) -> QuerySet[Rule]:
+    """Rules that name the address or a network around it, the narrowest first. A network of everything says as little
+    about an address as none at all, and there are very many of them."""
+    ends = [Q(source__covers=network), Q(destination__covers=network)]
+    if network.prefix:
+        top = BITS[network.version] - 1
+        half = Network(network.version, network.first >> top << top, 1)
+        ends = [ends[0] & Q(source__within=half), ends[1] & Q(destination__within=half)]
+    rows = Rule.objects.filter(ends[0] | ends[1], group__deleted_at=None).select_related("group__project")
+    narrowest = Greatest(_Prefix(F("source")), _Prefix(F("destination")))
+    return rows.order_by(narrowest.desc(), "group_id", "position")
+
+
+def search(text: str) -> list[Found]:
+    """An address or network finds VMs and rules; a public id, e-mail, user name, project, VM or group name finds those."""
+    text = text.strip()[:200]
+    if not text or "\x00" in text:
+        return []
+    network = _network(text)
+    if network is not None:
+        return [found for found in _by_address(network) if found.rows]
+    groups = SecurityGroup.objects.live().select_related("project")
+    machines = VirtualMachine.objects.live().select_related("project")
+    lowered = text.lower()
+    if lowered.startswith("sg-") and (rows := list(groups.filter(public_id=lowered))):
+        return [Found("Security Groups", rows, False)]
+    if lowered.startswith("vm-") and (rows := list(machines.filter(public_id=lowered))):
+        return [Found("Virtual Machines", rows, False)]
+    if lowered.startswith("case-"):
+        cases = list(SupportCase.objects.select_related("project").filter(public_id=lowered))
+        return [Found("Cases", cases, False)] if cases else []
+    # The index of e-mail addresses leaves out the empty ones, and is used only where that is said.
+    by_email = Q(lower_email=lowered) & ~Q(email="")
+    people = User.objects.alias(lower_email=Lower("email")).filter(by_email | Q(username=text) | Q(username=lowered))
+    found = [
+        _some("People", people.prefetch_related("memberships__project")),
+        _some("Projects", Project.objects.filter(Q(slug__startswith=lowered) | Q(name__istartswith=text))),
+        _some("Virtual Machines", _named(machines, text).order_by("name")),
+        _some("Security Groups", _named(groups, text).order_by("name")),
+    ]
+    return [kind for kind in found if kind.rows]

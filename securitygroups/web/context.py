@@ -1,0 +1,42 @@
+"""What every page knows: the project, the person's role in it, the other projects, which menu entry is current."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from securitygroups.access import SUPPORT, is_support
+from securitygroups.models import Project, Role, User
+
+_SECTIONS = {
+    "group": "groups",
+    "rule": "groups",
+    "machine": "machines",
+    "member": "members",
+    "case": "cases",
+    "template": "groups",
+    "support": "support",
+    "project_rules": "groups",
+    "help_enforcement": "help",
+}
+
+
+def _section(name: str) -> str:
+    return _SECTIONS.get(name) or _SECTIONS.get(name.split("_")[0].rstrip("s"), name)
+
+
+def page(request: HttpRequest) -> dict[str, Any]:
+    """Costs one query, and only where the page draws the switcher."""
+    access = getattr(request, "access", None)
+    user = getattr(request, "user", None)
+    match = request.resolver_match
+    return {
+        "access": access,
+        "project": access.project if access else None,
+        "role": access.role if access else "",
+        "role_label": ("Support" if access.role == SUPPORT else Role(access.role).label) if access else "",
+        "is_support": is_support(user),
+        "can_edit": bool(access and access.can_edit),
+        "projects": Project.objects.visible_to(user)[:50] if isinstance(user, User) else [],
+        "nav": _section(match.url_name or "") if match else "",
+        "request_id": getattr(request, "request_id", ""),
+    }

@@ -1,0 +1,33 @@
+"""The support gate: asks staff for a reason at a customer's door, and writes down every page they look at."""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from securitygroups import operations
+from securitygroups.access import SUPPORT, ReasonNeeded
+
+
+class SupportGate:
+    """A page goes out to staff only when the look at it is on record."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        access = getattr(request, "access", None)
+        if access is not None and access.role == SUPPORT and response.status_code not in (403, 404):
+            operations.record_look(visit=access.visit, page=request.get_full_path()[:300])
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, ReasonNeeded):
+            return None
+        response = redirect("support_enter", exception.project.slug)
+        if request.method == "GET":
+            # With the query: a customer's link to a packet test is of no use without it.
+            response["Location"] += "?" + urlencode({"next": request.get_full_path()})
+        return response

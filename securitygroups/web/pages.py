@@ -1,0 +1,71 @@
+"""Answers: a page or its part, page numbers."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+FORM_INVALID, CONFLICT = 422, 409
+RULES_A_PAGE = 100
+
+page_or_form = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def answer(request: HttpRequest, page: str, part: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """The whole page, or to htmx its part alone. Same URL, same view, same context."""
+    is_part = bool(request.htmx)  # type: ignore[attr-defined]
+    return render(request, part if is_part else page, {**context, "is_part": is_part}, status=status)
+
+
+def numbered(request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], size: int | None = None) -> Page[Any]:
+    """The page that ?page= names; a number that is none or too large gives the nearest."""
+    return Paginator(rows, size or settings.PAGE_SIZE).get_page(request.GET.get("page"))
+
+
+def into_dialog(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """To htmx, the page's #confirm goes into the dialog, whatever the request was to swap; else it is a page."""
+    if request.htmx:  # type: ignore[attr-defined]
+        response["HX-Retarget"], response["HX-Reswap"], response["HX-Reselect"] = "#dialog", "innerHTML", "#confirm"
+    return response
+
+
+def number_in(request: HttpRequest, name: str) -> int:
+    """A revision number of the form; -1, which no revision has, for anything else."""
+    text = request.POST.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else -1
+
+
+def reason_of(request: HttpRequest) -> str:
+    """Why the change is made, as far as the form says; as it goes on record."""
+    return " ".join(request.POST.get("reason", "").split())[:255]
+
+
+def sent_fields(request: HttpRequest, without: Collection[str]) -> list[tuple[str, str]]:
+    """What was sent, for a question page to send again with the answer; `without` what that page has itself."""
+    return [(name, text) for name, texts in request.POST.lists() for text in texts if name not in without]
+
+
+def address_of(request: HttpRequest) -> str:
+    """The address that this person is connected from, behind as many proxies as PROXY_COUNT says.
+
+    The same that sign-in attempts are counted by. Empty where nothing tells it, as for who came around the proxies.
+    """
+    try:
+        return str(get_adapter(request).get_client_ip(request))
+    except (PermissionDenied, ImproperlyConfigured):
+        return ""
+
+
+def resend(request: HttpRequest, **fields: str) -> None:
+    """Go on as if these fields had been sent too: what a question page repeats must be what was looked at."""
+    data = request.POST.copy()
+    for name, text in fields.items():
+        data[name] = text
+    request.POST = data  # type: ignore[assignment]

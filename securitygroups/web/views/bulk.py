@@ -1,0 +1,121 @@
+"""Edits of many rules at once, one revision each: switch, delete, set the source, move, copy to another group."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from securitygroups.access import Access, enter, find_group
+from securitygroups.answers.filters import as_condition, matching
+from securitygroups.fields import to_network
+from securitygroups.firewall import lists
+from securitygroups.firewall.protocols import PROTOCOLS
+from securitygroups.firewall.values import Rule, RuleList
+from securitygroups.forms import BulkForm
+from securitygroups.models import Rule as RuleRow
+from securitygroups.models import SecurityGroup
+from securitygroups.web.changing import REFUSALS, Edit, change_rules, preview_part, preview_waits
+from securitygroups.web.pages import FORM_INVALID, answer, numbered, resend
+from securitygroups.web.rulepage import page_url, rows_of
+
+
+def _places(rules: RuleList, uids: set[str]) -> list[int]:
+    """Where the chosen rules stand now; those that are gone are passed over."""
+    places = [place for place, rule in enumerate(rules, 1) if rule.uid in uids]
+    if not places:
+        raise lists.NoSuchPlace("None of the chosen rules is in the list any more.")
+    return places
+
+
+def _set_source(text: str) -> Callable[[Rule], Rule]:
+    network = to_network(text)
+    return lambda rule: replace(rule, source=network) if "source" in PROTOCOLS[rule.protocol].columns else rule
+
+
+def _edit(form: BulkForm, uids: set[str]) -> Edit:
+    """The edit that the form asks for, of the rules with these identities."""
+    do, data = form.cleaned_data["do"], form.cleaned_data
+    if do in ("on", "off"):
+        return lambda rules: lists.switch(rules, _places(rules, uids), do == "on")
+    if do == "delete":
+        return lambda rules: lists.remove(rules, _places(rules, uids))
+    if do == "move":
+        return lambda rules: lists.move(rules, _places(rules, uids), data["position"])
+    change = _set_source(data["source"])
+
+    def with_source(rules: RuleList) -> RuleList:
+        _places(rules, uids)
+        return tuple(change(rule) if rule.uid in uids else rule for rule in rules)
+
+    return with_source
+
+
+@require_POST
+def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """`rule` names the chosen ones; with `all` it is every rule that the filter `q` finds."""
+    access = enter(request, slug, write=True)
+    group = find_group(access, group_id)
+    rows = rows_of(group)
+    if "all" in request.POST:
+        uids = {row.uid for row in matching(rows, request.POST.get("q", "")[:200])}
+    else:
+        uids = set(request.POST.getlist("rule"))
+    chosen = [row for row in rows if row.uid in uids]
+    if not uids:
+        messages.error(request, "Nothing was changed: tick the rules first.")
+        return redirect(page_url(request, group))
+    sent = "do" in request.POST or "preview" in request.POST
+    form = BulkForm(request.POST if sent else None, group=group)
+    context = {
+        "group": group,
+        "form": form,
+        "chosen": chosen,
+        "uids": sorted(uids),
+        "reason": request.POST.get("reason", ""),
+        "back": page_url(request, group),
+    }
+    if "preview" in request.POST and not form.is_valid():
+        return preview_waits(request, group)
+    if form.is_valid():
+        if form.cleaned_data["do"] == "copy":
+            into, edit, words = _copy(request, access, form.cleaned_data["target"], chosen, group)
+        else:
+            into, edit, words = group, _edit(form, uids), ""
+        if "preview" in request.POST:
+            # Which rule becomes what is on the question's page alone, so that it comes whatever was seen of the traffic.
+            return preview_part(request, into, edit, counts=False)
+        try:
+            return change_rules(request, access, into, edit, words)
+        except ValidationError as refusal:
+            # At the field that it comes from: the source that was typed, the group that the copies do not fit into.
+            name = {"source": "source", "copy": "target"}.get(form.cleaned_data["do"])
+            form.add_error(name, refusal.messages[:REFUSALS])
+    return render(request, "securitygroups/rules/bulk.html", context, status=FORM_INVALID if sent else 200)
+
+
+def _copy(
+    request: HttpRequest, access: Access, target: SecurityGroup, chosen: list[RuleRow], source: SecurityGroup
+) -> tuple[SecurityGroup, Edit, str]:
+    """Copies of the chosen rules at the end of another group, which asks with a preview of its own."""
+    copies = [replace(row.as_value(), uid="") for row in chosen]
+    target.project = access.project
+    if request.POST.get("base_of") != target.public_id:
+        # The page was made from the source group's revision; the target's newest is what the copy goes on top of.
+        resend(request, base=str(target.revision), base_of=target.public_id)
+    words = f"{len(copies)} rule{'s were' if len(copies) > 1 else ' was'} copied from {source.name}."
+    return target, lambda rules: (*rules, *copies), words
+
+
+@require_safe
+def project_rules(request: HttpRequest, slug: str) -> HttpResponse:
+    """Find rules across the groups of the project."""
+    access = enter(request, slug)
+    query = request.GET.get("q", "").strip()[:200]
+    rows = RuleRow.objects.filter(group__project=access.project, group__deleted_at=None).select_related("group")
+    rows = rows.filter(as_condition(query)).order_by("group__name", "group_id", "position")
+    context = {"page": numbered(request, rows), "query": query}
+    return answer(request, "securitygroups/rules/search.html", "securitygroups/rules/_search.html", context)

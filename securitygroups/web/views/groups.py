@@ -1,0 +1,230 @@
+"""Security groups: list, create, edit, duplicate, delete, and where one is attached.
+
+The rules of a group are in rules.py.
+"""
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from securitygroups import operations
+from securitygroups.access import Access, enter, find_deleted, find_group
+from securitygroups.answers.preview import preview_rules
+from securitygroups.forms import GroupForm, take_refusal
+from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine, values
+from securitygroups.web.pages import (
+    CONFLICT,
+    FORM_INVALID,
+    address_of,
+    answer,
+    number_in,
+    numbered,
+    page_or_form,
+    reason_of,
+)
+from securitygroups.web.rulepage import rows_of
+from securitygroups.web.views.templates import start_choices, start_rules
+
+
+def _counted(groups: QuerySet[SecurityGroup]) -> QuerySet[SecurityGroup]:
+    """With numbers of rules and VMs, as subqueries: two joins would multiply each other."""
+
+    def count(rows: QuerySet[Rule] | QuerySet[Attachment]) -> Coalesce:
+        counted = rows.filter(group=OuterRef("pk")).order_by().values("group").annotate(n=Count("pk")).values("n")
+        return Coalesce(Subquery(counted), 0)
+
+    return groups.annotate(rule_count=count(Rule.objects.all()), machine_count=count(Attachment.objects.all()))
+
+
+@require_safe
+def groups(request: HttpRequest, slug: str) -> HttpResponse:
+    access = enter(request, slug)
+    query = request.GET.get("q", "").strip()
+    rows = SecurityGroup.objects.live().filter(project=access.project).named_like(query)
+    page = numbered(request, rows)
+    page.object_list = list(_counted(rows.filter(pk__in=[row.pk for row in page.object_list])))
+    context = {"page": page, "query": query, "quota": access.project.group_quota}
+    return answer(request, "securitygroups/groups/list.html", "securitygroups/groups/_list.html", context)
+
+
+@page_or_form
+def group_create(request: HttpRequest, slug: str) -> HttpResponse:
+    access = enter(request, slug, write=True)
+    return _create(request, access, None)
+
+
+@page_or_form
+def group_duplicate(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """A new group with the rules of this one."""
+    access = enter(request, slug, write=True)
+    return _create(request, access, find_group(access, group_id))
+
+
+def _create(request: HttpRequest, access: Access, original: SecurityGroup | None) -> HttpResponse:
+    initial = {"name": f"{original.name} copy", "description": original.description} if original else {}
+    form = GroupForm(
+        request.POST if request.method == "POST" else None,
+        initial=initial,
+        instance=SecurityGroup(project=access.project),
+    )
+    # The form is sent to its own address: a choice of none there is not for the address to overrule.
+    chosen = (request.POST if request.method == "POST" else request.GET).get("template", "")
+    if request.method == "POST" and form.is_valid():
+        try:
+            rules, start = start_rules(access, chosen)
+            summary = f"Started from the template {start}, {len(rules)} rules." if start else ""
+            if original:
+                rules = values(list(original.rules.in_order()))
+                summary = f"Duplicated from {original.name}, {len(rules)} rules."
+            group = operations.create_group(
+                project=access.project,
+                name=form.cleaned_data["name"],
+                description=form.cleaned_data["description"],
+                rules=rules,
+                actor=access.user,
+                summary=summary,
+            )
+            messages.success(request, f"{group.name} was created.")
+            return redirect(group)
+        except ValidationError as refusal:
+            take_refusal(form, refusal)
+    context = {
+        "form": form,
+        "original": original,
+        "group": original,
+        "chosen": chosen,
+    }
+    if not original:
+        context |= start_choices(access, chosen)
+    return render(
+        request, "securitygroups/groups/form.html", context, status=FORM_INVALID if request.method == "POST" else 200
+    )
+
+
+@page_or_form
+def group_edit(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    access = enter(request, slug, write=True)
+    group = find_group(access, group_id)
+    form = GroupForm(request.POST if request.method == "POST" else None, instance=find_group(access, group_id))
+    if request.method == "POST" and form.is_valid():
+        try:
+            done = operations.update_group(
+                group=group, **form.cleaned_data, actor=access.user, reason=reason_of(request)
+            )
+            undo = f"undo:{reverse('group_edit_undo', args=[slug, group.public_id, done.pk])}" if done else ""
+            messages.success(request, "Name and description were saved.", extra_tags=undo)
+            return redirect(group)
+        except ValidationError as refusal:
+            take_refusal(form, refusal)
+        except operations.Conflict:
+            return redirect("groups", slug)
+    context = {"form": form, "group": group, "editing": True, "reason": reason_of(request)}
+    return render(
+        request, "securitygroups/groups/form.html", context, status=FORM_INVALID if request.method == "POST" else 200
+    )
+
+
+@require_POST
+def group_edit_undo(request: HttpRequest, slug: str, group_id: str, event: int) -> HttpResponse:
+    """Take the newest change of name and description back; `event` is its record."""
+    access = enter(request, slug, write=True)
+    group = find_group(access, group_id)
+    try:
+        operations.undo_update(group=group, event=event, actor=access.user)
+        messages.success(request, "Undone: name and description are as they were before.")
+    except operations.Conflict:
+        messages.error(request, "Not undone: name or description have been changed again since.")
+    except ValidationError as refusal:
+        messages.error(request, f"Not undone: {refusal.messages[0]}")
+    return redirect(group)
+
+
+@page_or_form
+def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """Shows what passes on each VM without the group, and asks. The answer is good for what was shown alone."""
+    access = enter(request, slug, write=True)
+    group = find_group(access, group_id)
+    refused, changed = "", False
+    if request.method == "POST":
+        try:
+            count = operations.delete_group(
+                group=group,
+                base=number_in(request, "base"),
+                seen=request.POST.get("seen", ""),
+                actor=access.user,
+                reason=reason_of(request),
+            )
+            words = f" and taken off {count} VM{'' if count == 1 else 's'}" if count else ""
+            undo = reverse("group_bring_back", args=[slug, group.public_id])
+            messages.success(request, f"{group.name} was deleted{words}.", extra_tags=f"undo:{undo}")
+            return redirect("groups", slug)
+        except operations.Conflict:
+            group = find_group(access, group_id)
+            changed = True
+        except ValidationError as refusal:
+            refused = refusal.messages[0]
+    # Before the preview: what is attached between the two is asked about again.
+    seen = operations.attached_mark(group)
+    machines = (
+        VirtualMachine.objects.live()
+        .filter(attachments__group=group)
+        .annotate(group_count=_other_groups())
+        .order_by("name")
+    )
+    context = {
+        "group": group,
+        "page": numbered(request, machines),
+        "seen": seen,
+        "preview": preview_rules(group, values(rows_of(group)), (), address=address_of(request)) if seen else None,
+        "changed": changed,
+        "refused": refused,
+        "reason": reason_of(request),
+    }
+    status = CONFLICT if changed else FORM_INVALID if refused else 200
+    return render(request, "securitygroups/groups/delete.html", context, status=status)
+
+
+@require_POST
+def group_bring_back(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """Undo a deletion."""
+    access = enter(request, slug, write=True)
+    group = find_deleted(access, SecurityGroup, group_id)
+    try:
+        count = operations.restore_group(group=group, actor=access.user)
+    except ValidationError as refusal:
+        messages.error(request, refusal.messages[0])
+        return redirect("groups", slug)
+    except operations.Conflict:
+        return redirect(group)
+    messages.success(
+        request, f"{group.name} is back" + (f", on {count} VM{'' if count == 1 else 's'}." if count else ".")
+    )
+    return redirect(group)
+
+
+def _other_groups() -> Subquery:
+    """How many groups a VM has besides the one that is asked about."""
+    attached = (
+        Attachment.objects.filter(machine=OuterRef("pk")).order_by().values("machine").annotate(n=Count("pk") - 1)
+    )
+    return Subquery(attached.values("n"))
+
+
+@require_safe
+def group_machines(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    access = enter(request, slug)
+    group = find_group(access, group_id)
+    machines = (
+        VirtualMachine.objects.live()
+        .filter(attachments__group=group)
+        .annotate(group_count=_other_groups())
+        .order_by("name")
+    )
+    page = numbered(request, machines)
+    context = {"group": group, "page": page, "machine_count": page.paginator.count, "tab": "machines"}
+    return render(request, "securitygroups/groups/machines.html", context)

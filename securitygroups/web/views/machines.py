@@ -1,0 +1,273 @@
+"""Virtual machines: list, create, the VM's page with its effective rules, instance settings, delete."""
+
+from itertools import groupby
+from typing import Any, TypeVar
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from securitygroups import operations
+from securitygroups.access import enter, find_deleted, find_machine
+from securitygroups.answers.preview import Note, findings_of
+from securitygroups.forms import MachineForm, OrderedGroupsForm, take_refusal
+from securitygroups.models import Attachment, Rule, VirtualMachine, effective_rules, values
+from securitygroups.web.attaching import attach, attached_groups, preview_part, question, to_ask
+from securitygroups.web.pages import (
+    CONFLICT,
+    FORM_INVALID,
+    RULES_A_PAGE,
+    answer,
+    number_in,
+    numbered,
+    page_or_form,
+    reason_of,
+)
+from securitygroups.web.views.enforcement import platform
+
+MACHINE_FIELDS = MachineForm.Meta.fields
+T = TypeVar("T")
+
+
+@require_safe
+def machines(request: HttpRequest, slug: str) -> HttpResponse:
+    access = enter(request, slug)
+    query = request.GET.get("q", "").strip()
+    attached = Prefetch("attachments", Attachment.objects.select_related("group").order_by("position"))
+    rows = VirtualMachine.objects.live().filter(project=access.project).named_like(query).prefetch_related(attached)
+    context = {"page": numbered(request, rows), "query": query, "quota": access.project.machine_quota}
+    return answer(request, "securitygroups/machines/list.html", "securitygroups/machines/_list.html", context)
+
+
+def _reordered(chosen: list[T], order: str) -> list[T]:
+    """The groups in the order that a button asked for: "up 2", "down 1", "remove 3", places counted from 0."""
+    do, _, index_text = order.partition(" ")
+    chosen = list(chosen)
+    if index_text.isdecimal() and int(index_text[:4]) < len(chosen):
+        index = int(index_text[:4])
+        group = chosen.pop(index)
+        if do != "remove":
+            chosen.insert(max(0, index + (1 if do == "down" else -1)), group)
+    return chosen
+
+
+def _moved(data: QueryDict) -> QueryDict:
+    """The form's data with the groups in the order that a button without script asked for."""
+    moved = data.copy()
+    moved.setlist("group", _reordered([str(one) for one in data.getlist("group")], data.get("order", "")))
+    return moved
+
+
+def _only_redraw(request: HttpRequest) -> bool:
+    return bool({"order", "more", "back"} & request.POST.keys())
+
+
+def _form_answer(request: HttpRequest, page: str, context: dict[str, Any], status: int) -> HttpResponse:
+    response = answer(request, page, "securitygroups/machines/_ordered_groups.html", context, status=status)
+    response["HX-Trigger"] = "fields-changed"  # the preview follows
+    return response
+
+
+@page_or_form
+def machine_create(request: HttpRequest, slug: str) -> HttpResponse:
+    access = enter(request, slug, write=True)
+    post = _moved(request.POST) if request.method == "POST" else None
+    redraw = _only_redraw(request)
+    form = MachineForm(
+        None if redraw else post,
+        initial=post.dict() if redraw and post is not None else None,
+        instance=VirtualMachine(project=access.project),
+    )
+    order = OrderedGroupsForm(post, project=access.project, chosen=[], spare=3 if redraw else 2)
+    status = 200
+    name = " ".join(request.POST.get("name", "").split())[:100]
+    planned = VirtualMachine(project=access.project, name=name or "the new VM")
+    if "preview" in request.POST:
+        return preview_part(request, planned, [], order.groups() if order.is_valid() else None)
+    if request.method == "POST" and not redraw:
+        if form.is_valid() & order.is_valid():
+            groups = order.groups()
+            if preview := to_ask(request, planned, [], groups):
+                words = "Create Virtual Machine"
+                return question(request, planned, [], groups, preview, title=f"Create {name}?", button=words)
+            try:
+                machine = operations.create_machine(
+                    project=access.project,
+                    fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
+                    groups=groups,
+                    actor=access.user,
+                    reason=reason_of(request),
+                )
+                messages.success(request, f"{machine.name} was created.")
+                return redirect(machine)
+            except ValidationError as refusal:
+                take_refusal(form, refusal)
+        status = FORM_INVALID
+    context = {"form": form, "order": order, "reason": reason_of(request)}
+    return _form_answer(request, "securitygroups/machines/form.html", context, status)
+
+
+@require_safe
+def machine(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
+    """The VM with its effective list: its groups' rules one after the other, numbered through."""
+    access = enter(request, slug)
+    vm = find_machine(access, machine_id)
+    attachments = list(vm.attachments.select_related("group").order_by("position"))
+    for attachment in attachments:
+        attachment.group.project = access.project
+    rules = effective_rules(vm)
+    for rule in rules:
+        rule.group.project = access.project
+    found = findings_of(values(rules), lambda place: f"{rules[place - 1].group.name} rule {rules[place - 1].position}")
+    page = numbered(request, list(enumerate(rules, 1)), RULES_A_PAGE)
+    shown = [(place, rule, found.notes.get(place, ())) for place, rule in page.object_list]
+    context = {
+        "machine": vm,
+        "attachments": attachments,
+        "page": page,
+        "rules": _with_own_fixes(shown, rules),
+        "findings": found,
+        "platform": platform(),
+        "tab": "rules",
+    }
+    return render(request, "securitygroups/machines/machine.html", context)
+
+
+Shown = list[tuple[int, Rule, tuple[Note, ...]]]
+
+
+def _with_own_fixes(shown: Shown, rules: list[Rule]) -> Shown:
+    """The same, with those fixes alone that the rule's own group offers too: there they are made.
+
+    A rule that another group hides is not mended in its own.
+    """
+    groups = {rule.group_id for _, rule, notes in shown if any(note.kind == "fix" for note in notes)}
+    own = {
+        pk: findings_of(values(list(rows))).notes
+        for pk, rows in groupby(rules, key=lambda rule: rule.group_id)
+        if pk in groups
+    }
+
+    def kept(rule: Rule, notes: tuple[Note, ...]) -> tuple[Note, ...]:
+        fixes = {note.fix for note in notes if note.kind == "fix"}
+        offered = own[rule.group_id].get(rule.position, ()) if fixes else ()
+        return (
+            *(note for note in notes if note.kind != "fix"),
+            *(note for note in offered if note.kind == "fix" and note.fix in fixes),
+        )
+
+    return [(place, rule, kept(rule, notes)) for place, rule, notes in shown]
+
+
+@require_POST
+def machine_order(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
+    """Move one of the VM's groups up or down, from the VM's page."""
+    access = enter(request, slug, write=True)
+    vm = find_machine(access, machine_id)
+    order = request.POST.get("order", "")
+    groups = attached_groups(vm)
+    if order.startswith(("up ", "down ")):
+        groups = _reordered(groups, order)
+    return attach(request, access, vm, groups, f"The groups of {vm.name} are in another order now.")
+
+
+@page_or_form
+def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
+    """Instance settings: the VM's own fields and its ordered groups, saved together, after a look at what changes."""
+    access = enter(request, slug, write=True)
+    vm = find_machine(access, machine_id)
+    attached = attached_groups(vm)
+    post = _moved(request.POST) if request.method == "POST" else None
+    redraw = _only_redraw(request)
+    form = MachineForm(
+        None if redraw else post,
+        initial=post.dict() if redraw and post is not None else None,
+        instance=find_machine(access, machine_id),
+    )
+    order = OrderedGroupsForm(post, project=access.project, chosen=attached, spare=2 if redraw else 1)
+    base = vm.revision if post is None else number_in(request, "base")
+    context: dict[str, Any] = {
+        "form": form,
+        "order": order,
+        "machine": vm,
+        "base": base,
+        "reason": reason_of(request),
+    }
+    if "preview" in request.POST:
+        return preview_part(request, vm, attached, order.groups() if order.is_valid() else None)
+    if post is None or redraw:
+        return _form_answer(request, "securitygroups/machines/form.html", context, 200)
+    if form.is_valid() & order.is_valid():
+        groups = order.groups()
+        if base == vm.revision and (preview := to_ask(request, vm, attached, groups)):
+            return question(request, vm, attached, groups, preview)
+        try:
+            operations.save_machine(
+                machine=vm,
+                fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
+                groups=groups,
+                base=base,
+                actor=access.user,
+                reason=reason_of(request),
+            )
+            undo = reverse("machine_undo", args=[slug, vm.public_id, vm.revision]) if vm.revision != base else ""
+            words = f"The settings of {form.cleaned_data['name']} were saved."
+            messages.success(request, words, extra_tags=f"undo:{undo}" if undo else "")
+            return redirect(vm)
+        except ValidationError as refusal:
+            take_refusal(form, refusal)
+        except operations.Conflict:
+            now = find_machine(access, machine_id)
+            context |= {"machine": now, "base": now.revision, "conflict": True, "now": attached_groups(now)}
+            return _form_answer(request, "securitygroups/machines/form.html", context, CONFLICT)
+    return _form_answer(request, "securitygroups/machines/form.html", context, FORM_INVALID)
+
+
+@page_or_form
+def machine_delete(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
+    access = enter(request, slug, write=True)
+    vm = find_machine(access, machine_id)
+    if request.method == "POST":
+        try:
+            operations.delete_machine(machine=vm, actor=access.user)
+            undo = reverse("machine_bring_back", args=[slug, vm.public_id])
+            messages.success(request, f"{vm.name} was deleted.", extra_tags=f"undo:{undo}")
+        except operations.Conflict:
+            messages.info(request, f"{vm.name} was deleted already.")
+        return redirect("machines", slug)
+    return render(request, "securitygroups/machines/delete.html", {"machine": vm, "groups": attached_groups(vm)})
+
+
+@require_POST
+def machine_undo(request: HttpRequest, slug: str, machine_id: str, number: int) -> HttpResponse:
+    """Take the newest change of the VM's groups back."""
+    access = enter(request, slug, write=True)
+    vm = find_machine(access, machine_id)
+    try:
+        operations.undo_groups(machine=vm, number=number, actor=access.user)
+        messages.success(request, "Undone: the VM has the groups it had before.")
+    except operations.Conflict:
+        messages.error(request, "Nothing was undone: the groups have been changed again in the meantime.")
+    except ValidationError as refusal:
+        messages.error(request, refusal.messages[0])
+    return redirect(vm)
+
+
+@require_POST
+def machine_bring_back(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
+    """Undo a deletion."""
+    access = enter(request, slug, write=True)
+    vm = find_deleted(access, VirtualMachine, machine_id)
+    try:
+        operations.restore_machine(machine=vm, actor=access.user)
+        messages.success(request, f"{vm.name} is back.")
+    except ValidationError as refusal:
+        messages.error(request, refusal.messages[0])
+        return redirect("machines", slug)
+    except operations.Conflict:
+        pass  # brought back already, by somebody else or a second click
+    return redirect(vm)

@@ -1,0 +1,110 @@
+"""Templates: save a group as one, see them, delete one, fill an empty group from one. Creating from one is in groups.py."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from securitygroups import operations
+from securitygroups.access import Access, enter, find_group, find_template
+from securitygroups.firewall.formats.documents import rules_from_json
+from securitygroups.firewall.values import RuleList
+from securitygroups.forms import TemplateForm, take_refusal
+from securitygroups.models import GroupTemplate
+from securitygroups.starters import STARTERS
+from securitygroups.web.changing import change_rules
+from securitygroups.web.pages import FORM_INVALID, numbered, page_or_form, reason_of
+
+MANY = 100
+"""Own templates offered where a group starts from one; the rest are on their page."""
+
+
+def start_rules(access: Access, key: str) -> tuple[RuleList, str]:
+    """The rules that the chosen template begins with, and its name. Raises ValidationError for one that is gone."""
+    if not key:
+        return (), ""
+    for starter in STARTERS:
+        if starter.key == key:
+            return starter.rules, starter.name
+    pk = key.removeprefix("own-")
+    if key.startswith("own-") and pk.isdecimal() and len(pk) < 12:
+        own = GroupTemplate.objects.filter(Q(project=access.project) | Q(project=None), pk=int(pk)).first()
+        if own:
+            return rules_from_json(own.rules), own.name
+    raise ValidationError("This template has been deleted in the meantime: choose another, or none.")
+
+
+def start_choices(access: Access, chosen: str) -> dict[str, Any]:
+    """What a group can start from: the panel's, the platform's, and the project's own, with the chosen one."""
+    own = GroupTemplate.objects.filter(project=access.project).defer("rules")
+    offered, hidden = list(own[: MANY + 1]), 0
+    if len(offered) > MANY:
+        offered = [each for each in offered[:MANY] if f"own-{each.key}" != chosen]
+        pk = chosen.removeprefix("own-")
+        offered += own.filter(pk=int(pk)) if pk.isdecimal() and len(pk) < 12 else []
+        hidden = own.count() - len(offered)
+    shared = list(GroupTemplate.objects.filter(project=None).defer("rules"))
+    return {"starters": STARTERS, "templates": [*shared, *offered], "hidden_templates": hidden}
+
+
+@page_or_form
+def group_start(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """The rules of a template, for a group that has none yet."""
+    access = enter(request, slug, write=True)
+    group = find_group(access, group_id)
+    chosen, error = request.POST.get("template", ""), ""
+    if request.method == "POST":
+        try:
+            rules, name = start_rules(access, chosen)
+            if not name:
+                raise ValidationError("Choose a template.")
+            words = f"{len(rules)} rule{'' if len(rules) == 1 else 's'} came from the template {name}."
+            return change_rules(request, access, group, lambda now: (*now, *rules), words)
+        except ValidationError as refusal:
+            error = refusal.messages[0]
+    context = {"group": group, "chosen": chosen, "error": error, "reason": reason_of(request)}
+    context |= start_choices(access, chosen)
+    status = FORM_INVALID if request.method == "POST" else 200
+    return render(request, "securitygroups/groups/start.html", context, status=status)
+
+
+@require_safe
+def templates(request: HttpRequest, slug: str) -> HttpResponse:
+    access = enter(request, slug)
+    rows = GroupTemplate.objects.filter(project=access.project)
+    return render(request, "securitygroups/templates/list.html", {"page": numbered(request, rows)})
+
+
+@page_or_form
+def template_save(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """Keep the group's rules as a template of the project."""
+    access = enter(request, slug, write=True)
+    group = find_group(access, group_id)
+    form = TemplateForm(
+        request.POST if request.method == "POST" else None,
+        initial={"name": group.name, "description": group.description},
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            template = operations.save_template(group=group, **form.cleaned_data, actor=access.user)
+            messages.success(request, f"{template.name} is a template now: choose it when you create a group.")
+            return redirect("templates", slug)
+        except ValidationError as refusal:
+            take_refusal(form, refusal)
+    status = FORM_INVALID if request.method == "POST" else 200
+    return render(request, "securitygroups/templates/form.html", {"form": form, "group": group}, status=status)
+
+
+@page_or_form
+def template_delete(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    access = enter(request, slug, write=True)
+    template = find_template(access, pk)
+    if request.method != "POST":
+        return render(request, "securitygroups/templates/delete.html", {"template": template})
+    operations.delete_template(template=template, actor=access.user)
+    messages.success(request, f"The template {template.name} was deleted. Groups made from it stay.")
+    return redirect("templates", slug)
