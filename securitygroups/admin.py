@@ -1,7 +1,7 @@
 """The platform operators' admin: everything can be found, and whatever is changed goes through operations."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import structlog
@@ -43,6 +43,7 @@ from securitygroups.models import (
     VirtualMachine,
     values,
 )
+from securitygroups.operations import By
 from securitygroups.words.findings import findings_summary
 from securitygroups.words.rules import rule_sentence
 
@@ -54,8 +55,8 @@ EXPORTED, CHECKED, MOVED = 100, 50, 100
 """Rows that one action takes: each costs time, and a part done in silence would pass for the whole."""
 
 
-def _staff(request: HttpRequest) -> dict[str, Any]:
-    return {"actor": request.user, "by_staff": True}
+def _by(request: HttpRequest) -> By:
+    return By(cast(User, request.user), staff=True)
 
 
 def _link(instance: Model, text: str = "") -> SafeString:
@@ -260,13 +261,13 @@ class ProjectAdmin(ThroughOperations):
 
     def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
         if change:
-            operations.update_project(project=obj, **_staff(request))
+            operations.update_project(project=obj, by=_by(request))
             return
         made = operations.create_project(
             name=obj.name,
             slug=obj.slug,
             quotas={name: getattr(obj, name) for name in ("max_groups", "max_rules", "max_machines")},
-            **_staff(request),
+            by=_by(request),
         )
         obj.pk = made.pk
         obj._state.adding = False
@@ -277,11 +278,11 @@ class ProjectAdmin(ThroughOperations):
         # Owners first, so that one form can hand a project over.
         for member in sorted(formset.save(commit=False), key=lambda member: member.role != Role.OWNER):
             if member.pk:
-                operations.change_role(member=member, role=member.role, **_staff(request))
+                operations.change_role(member=member, role=member.role, by=_by(request))
             else:
-                operations.add_member(project=form.instance, user=member.user, role=member.role, **_staff(request))
+                operations.add_member(project=form.instance, user=member.user, role=member.role, by=_by(request))
         for member in formset.deleted_objects:
-            operations.remove_member(member=member, **_staff(request))
+            operations.remove_member(member=member, by=_by(request))
 
 
 class LiveFilter(admin.SimpleListFilter):
@@ -389,19 +390,17 @@ class SecurityGroupAdmin(ThroughOperations):
     def save_model(self, request: HttpRequest, obj: SecurityGroup, form: Any, change: bool) -> None:
         if change:
             before = SecurityGroup.objects.select_related("project").get(pk=obj.pk)
-            operations.update_group(group=before, name=obj.name, description=obj.description, **_staff(request))
+            operations.update_group(group=before, name=obj.name, description=obj.description, by=_by(request))
             return
-        made = operations.create_group(
-            project=obj.project, name=obj.name, description=obj.description, **_staff(request)
-        )
+        made = operations.create_group(project=obj.project, name=obj.name, description=obj.description, by=_by(request))
         obj.pk, obj.public_id = made.pk, made.public_id
         obj._state.adding = False
 
     def delete_model(self, request: HttpRequest, obj: SecurityGroup) -> None:
-        operations.delete_group(group=obj, base=obj.revision, **_staff(request))
+        operations.delete_group(group=obj, base=obj.revision, by=_by(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> None:
-        operations.delete_groups(groups=list(queryset), **_staff(request))
+        operations.delete_groups(groups=list(queryset), by=_by(request))
 
 
 class AdminRuleForm(RuleForm):
@@ -478,7 +477,7 @@ class RuleAdmin(ThroughOperations):
         else:
             rules = lists.insert(rules, place, form.as_value())
             base = group.revision
-        operations.commit_rules(group=group, rules=rules, base=base, **_staff(request))
+        operations.commit_rules(group=group, rules=rules, base=base, by=_by(request))
         if not change:
             row = group.rules.get(position=place)
             obj.pk, obj.uid, obj.position = row.pk, row.uid, row.position
@@ -494,7 +493,7 @@ class RuleAdmin(ThroughOperations):
         for group in SecurityGroup.objects.filter(pk__in=chosen).select_related("project").order_by("pk"):
             # By identity: places may have changed since they were chosen.
             rules = [rule for rule in values(list(group.rules.in_order())) if rule.uid not in chosen[group.pk]]
-            operations.commit_rules(group=group, rules=rules, base=group.revision, **_staff(request))
+            operations.commit_rules(group=group, rules=rules, base=group.revision, by=_by(request))
 
 
 class AdminTemplateForm(forms.ModelForm[GroupTemplate]):
@@ -579,7 +578,7 @@ class VirtualMachineAdmin(ThroughOperations):
         form = MoveMachineForm(request.POST if "target" in request.POST else None)
         if form.is_valid():
             target = form.cleaned_data["target"]
-            operations.move_machines(machines=machines, target=target, actor=_staff(request)["actor"])
+            operations.move_machines(machines=machines, target=target, by=_by(request))
             messages.success(request, f"{len(machines)} VM(s) moved to {target}.")
             return None
         context = {
@@ -607,15 +606,15 @@ class VirtualMachineAdmin(ThroughOperations):
         if change:
             before = VirtualMachine.objects.select_related("project").get(pk=obj.pk)
             operations.save_machine(
-                machine=before, fields=fields, groups=groups, base=form.cleaned_data["base"], **_staff(request)
+                machine=before, fields=fields, groups=groups, base=form.cleaned_data["base"], by=_by(request)
             )
             return
-        made = operations.create_machine(project=obj.project, fields=fields, groups=groups, **_staff(request))
+        made = operations.create_machine(project=obj.project, fields=fields, groups=groups, by=_by(request))
         obj.pk, obj.public_id = made.pk, made.public_id
         obj._state.adding = False
 
     def delete_model(self, request: HttpRequest, obj: VirtualMachine) -> None:
-        operations.delete_machine(machine=obj, **_staff(request))
+        operations.delete_machine(machine=obj, by=_by(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[VirtualMachine]) -> None:
         for machine in queryset.filter(deleted_at=None).select_related("project").order_by("pk"):
@@ -687,10 +686,10 @@ class GroupTemplateAdmin(ThroughOperations):
         return ("project",) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: GroupTemplate, form: Any, change: bool) -> None:
-        operations.write_template(template=obj, **_staff(request))
+        operations.write_template(template=obj, by=_by(request))
 
     def delete_model(self, request: HttpRequest, obj: GroupTemplate) -> None:
-        operations.delete_template(template=obj, **_staff(request))
+        operations.delete_template(template=obj, by=_by(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[GroupTemplate]) -> None:
         for template in queryset.select_related("project").order_by("pk"):

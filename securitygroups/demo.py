@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from securitygroups import operations
 from securitygroups.models import Event, Project, Role, SecurityGroup, User
+from securitygroups.operations import By
 from securitygroups.starters import rule
 
 PEOPLE = (
@@ -231,17 +232,17 @@ def create(password: str) -> list[tuple[str, str]]:
 def _create_project(people: dict[str, User], name: str, slug: str, groups: tuple, machines: tuple) -> None:  # type: ignore[type-arg]
     owner = people["owner"]
     mark = {"demo": True, "people": {name: user.pk for name, user in people.items()}}
-    project = operations.create_project(name=name, slug=slug, actor=owner, owner=owner, detail=mark)
-    operations.add_member(project=project, user=people["viewer"], role=Role.VIEWER, actor=owner)
+    project = operations.create_project(name=name, slug=slug, by=By(owner), owner=owner, detail=mark)
+    operations.add_member(project=project, user=people["viewer"], role=Role.VIEWER, by=By(owner))
     made: dict[str, SecurityGroup] = {}
     for group_name, description, rules in groups:
         made[group_name] = operations.create_group(
-            project=project, name=group_name, description=description, rules=rules, actor=owner
+            project=project, name=group_name, description=description, rules=rules, by=By(owner)
         )
     for machine_name, ipv4, ipv6, names in machines:
         operations.create_machine(
             project=project,
             fields={"name": machine_name, "ipv4": ipv4, "ipv6": ipv6},
             groups=[made[group_name] for group_name in names],
-            actor=owner,
+            by=By(owner),
         )

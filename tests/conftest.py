@@ -16,6 +16,7 @@ from zeal import zeal_context  # type: ignore[import-untyped]
 
 from securitygroups import operations
 from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.operations import By
 from tests.factories import make_group, make_machine, make_project, make_user, rule
 
 # What a machine does beside the tests must not fail them: no deadlines for single examples.
@@ -94,14 +95,14 @@ def project(alice: User) -> Project:
 @pytest.fixture
 def erin(project: Project, alice: User) -> User:
     user = make_user("erin")
-    operations.add_member(project=project, user=user, role=Role.EDITOR, actor=alice)
+    operations.add_member(project=project, user=user, role=Role.EDITOR, by=By(alice))
     return user
 
 
 @pytest.fixture
 def bob(project: Project, alice: User) -> User:
     user = make_user("bob")
-    operations.add_member(project=project, user=user, role=Role.VIEWER, actor=alice)
+    operations.add_member(project=project, user=user, role=Role.VIEWER, by=By(alice))
     return user
 
 

@@ -10,6 +10,7 @@ from securitygroups import operations
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, RuleList, parse_network
 from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.operations import By
 
 PASSWORD = "correct horse battery staple"
 _numbers = count(1)
@@ -27,7 +28,7 @@ def make_project(owner: User | None, name: str = "", quotas: dict[str, int | Non
     """A project; its slug is the name in small letters with hyphens."""
     name = name or f"Project {next(_numbers)}"
     return operations.create_project(
-        name=name, slug=name.lower().replace(" ", "-"), actor=owner, owner=owner, quotas=quotas
+        name=name, slug=name.lower().replace(" ", "-"), by=By(owner), owner=owner, quotas=quotas
     )
 
 
@@ -69,7 +70,7 @@ def make_group(project: Project, name: str = "", rules: RuleList | Sequence[str]
         project=project,
         name=name or f"group {next(_numbers)}",
         rules=[rule(each) if isinstance(each, str) else each for each in rules],
-        actor=fields.pop("actor", None) or owner_of(project),
+        by=By(fields.pop("actor", None) or owner_of(project)),
         **fields,
     )
 
@@ -82,7 +83,7 @@ def make_machine(
         project=project,
         fields={"name": name or f"vm {next(_numbers)}", **fields},
         groups=groups,
-        actor=owner_of(project),
+        by=By(owner_of(project)),
     )
 
 

@@ -31,6 +31,7 @@ from securitygroups.models import (
     User,
     VirtualMachine,
 )
+from securitygroups.operations import By
 from securitygroups.packets import packet_json
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, make_project, make_user
@@ -178,11 +179,11 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
     project: Project = request.getfixturevalue("project")
     group: SecurityGroup = request.getfixturevalue("group")
     machine: VirtualMachine = request.getfixturevalue("machine")
-    other = operations.add_member(project=project, user=make_user("dora"), role=Role.VIEWER, actor=alice)
-    template = operations.save_template(group=group, name="Web", description="", actor=alice)
+    other = operations.add_member(project=project, user=make_user("dora"), role=Role.VIEWER, by=By(alice))
+    template = operations.save_template(group=group, name="Web", description="", by=By(alice))
     gone, gone_machine = make_group(project, "gone"), make_machine(project, "gone")
-    operations.delete_machine(machine=gone_machine, actor=alice)
-    operations.delete_group(group=gone, base=1, actor=alice)
+    operations.delete_machine(machine=gone_machine, by=By(alice))
+    operations.delete_group(group=gone, base=1, by=By(alice))
     visitor = make_user("visitor", "support", is_staff=True)
     operations.open_visit(project=project, staff=visitor, reason="They asked", ticket="T-1")
     expired = make_user("expired", "support", is_staff=True)
@@ -315,7 +316,7 @@ def test_things_of_another_project_are_not_found_in_this_one(
             group=oven,
         ).public_id,
     }
-    template = operations.save_template(group=oven, name="Oven", description="", actor=charlie).pk
+    template = operations.save_template(group=oven, name="Oven", description="", by=By(charlie)).pk
     for name in IN_A_PROJECT:
         for parameter in ADDRESSES[name] & theirs.keys():
             value = template if name == "template_delete" else theirs[parameter]
@@ -342,8 +343,8 @@ def test_being_a_member_of_both_projects_does_not_mix_them_up(stage: Stage, alic
 def test_what_was_deleted_is_found_by_nobody(
     stage: Stage, alice: User, group: SecurityGroup, machine: VirtualMachine
 ) -> None:
-    operations.delete_machine(machine=machine, actor=alice)
-    operations.delete_group(group=group, base=1, actor=alice)
+    operations.delete_machine(machine=machine, by=By(alice))
+    operations.delete_group(group=group, base=1, by=By(alice))
     for name in IN_A_PROJECT:
         for method, may in (("GET", RIGHTS[name].get), ("POST", RIGHTS[name].post)):
             if may is not None and {"group_id", "machine_id"} & ADDRESSES[name] and "bring_back" not in name:

@@ -36,6 +36,7 @@ from securitygroups.models import (
     VirtualMachine,
     values,
 )
+from securitygroups.operations import By
 from tests.factories import PASSWORD, make_group, make_machine, make_project, make_user, rule
 
 MODELS = list(apps.get_app_config("securitygroups").get_models())
@@ -111,7 +112,7 @@ def everything(machine: VirtualMachine, staff: User, alice: User, bob: User) -> 
     operations.open_case(
         project=project, packet=packet, rows=rows, verdict="accept", rule=1, staff=staff, note="Look", machine=machine
     )
-    operations.save_template(group=project.groups.get(name="web"), name="Web", description="", actor=alice)
+    operations.save_template(group=project.groups.get(name="web"), name="Web", description="", by=By(alice))
     return {model: model._default_manager.order_by("pk")[0] for model in MODELS}
 
 
@@ -150,8 +151,8 @@ def test_what_is_a_record_can_be_read_only(
 def test_a_deleted_group_and_vm_can_still_be_looked_at(
     as_admin: Client, machine: VirtualMachine, group: SecurityGroup
 ) -> None:
-    operations.delete_group(group=group, base=1, actor=None)
-    operations.delete_machine(machine=machine, actor=None)
+    operations.delete_group(group=group, base=1, by=By())
+    operations.delete_machine(machine=machine, by=By())
 
     for thing in (group, machine):
         address = url(type(thing), "change", thing.pk)
@@ -165,7 +166,7 @@ def fill(project: Project, number: int) -> None:
     """`number` more of everything that a list shows."""
     for _ in range(number):
         person = make_user(f"person{User.objects.count()}")
-        operations.add_member(project=project, user=person, role="viewer", actor=None)
+        operations.add_member(project=project, user=person, role="viewer", by=By())
         more = make_project(None)
         group = make_group(more, rules=["accept in tcp 22 from 10.0.0.0/8"])
         vm = make_machine(project, groups=[make_group(project, rules=["drop in all"])])
@@ -173,7 +174,7 @@ def fill(project: Project, number: int) -> None:
         operations.open_case(
             project=project, packet={}, rows=[], verdict="drop", rule=None, staff=person, note="x", machine=vm
         )
-        operations.save_template(group=group, name="t", description="", actor=None)
+        operations.save_template(group=group, name="t", description="", by=By())
 
 
 def test_lists_cost_as_many_queries_for_thirty_rows_as_for_two(project: Project, as_admin: Client) -> None:
@@ -284,7 +285,7 @@ def test_a_rule_changed_by_somebody_else_in_the_meantime_is_not_overwritten(
 ) -> None:
     address = url(Rule, "change", group.rules.get(position=3).pk)
     data = sent(as_admin, address)
-    operations.commit_rules(group=group, rules=lists.move(rules_of(group), [3], 1), base=1, actor=None)
+    operations.commit_rules(group=group, rules=lists.move(rules_of(group), [3], 1), base=1, by=By())
     before = rules_of(group)
 
     response = as_admin.post(address, data | {"port_start": "1", "port_end": "1"})
@@ -298,7 +299,7 @@ def test_a_rule_changed_by_somebody_else_in_the_meantime_is_not_overwritten(
 
 def test_a_rule_that_is_gone_redirects_with_words(as_admin: Client, group: SecurityGroup) -> None:
     row = group.rules.get(position=3)
-    operations.commit_rules(group=group, rules=(), base=1, actor=None)
+    operations.commit_rules(group=group, rules=(), base=1, by=By())
 
     response = as_admin.post(url(Rule, "change", row.pk), {}, follow=True)
 
@@ -435,7 +436,7 @@ def test_a_vms_groups_changed_by_somebody_else_in_the_meantime_are_not_overwritt
 ) -> None:
     address = url(VirtualMachine, "change", machine.pk)
     data = sent(as_admin, address)
-    operations.attach_groups(machine=machine, groups=[group], base=1, actor=None)
+    operations.attach_groups(machine=machine, groups=[group], base=1, by=By())
 
     response = as_admin.post(address, data | {"name": "mine"})
 
@@ -533,7 +534,7 @@ def test_the_last_owner_is_not_switched_off(as_admin: Client, project: Project, 
     assert "last owner of Shop: make somebody else an owner" in refused(response)
     alice.refresh_from_db()
     assert alice.is_active
-    operations.add_member(project=project, user=make_user("dora"), role="owner", actor=alice)
+    operations.add_member(project=project, user=make_user("dora"), role="owner", by=By(alice))
     assert as_admin.post(url(User, "change", alice.pk), data).status_code == 302
     alice.refresh_from_db()
     assert not alice.is_active
@@ -651,8 +652,8 @@ def test_each_object_leads_to_its_pages_and_packet_test_in_the_panel(
 def test_of_what_was_deleted_no_link_leads_into_the_panel(
     everything: dict[type[Model], Model], as_admin: Client, machine: VirtualMachine, group: SecurityGroup
 ) -> None:
-    operations.delete_machine(machine=machine, actor=None)
-    operations.delete_group(group=group, base=1, actor=None)
+    operations.delete_machine(machine=machine, by=By())
+    operations.delete_group(group=group, base=1, by=By())
 
     for row in (group.revisions.get(), machine.revisions.get()):
         assert 'href="/p/' not in as_admin.get(url(type(row), "change", row.pk)).content.decode()

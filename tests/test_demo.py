@@ -30,6 +30,7 @@ from karenpanel import database
 from securitygroups import demo, operations
 from securitygroups.management.commands.demo import refuse_foreign_data
 from securitygroups.models import Event, Project, User
+from securitygroups.operations import By
 from tests.factories import PASSWORD, make_project, make_user
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -275,8 +276,8 @@ def test_the_demo_goes_ahead_with_its_own_data_and_with_what_its_people_made(cli
     assert client.post("/admin/securitygroups/user/add/", new).status_code == 302
     made = User.objects.get(username="made")
     assert demo.foreign_data() is None
-    operations.create_project(name="Theirs", slug="theirs", actor=administrator, owner=made)
-    operations.create_project(name="Made's", slug="mades", actor=made, owner=made)
+    operations.create_project(name="Theirs", slug="theirs", by=By(administrator), owner=made)
+    operations.create_project(name="Made's", slug="mades", by=By(made), owner=made)
     User.objects.filter(username="viewer").update(username="looker", email="looker@here.example")
 
     refuse_foreign_data()

@@ -31,7 +31,7 @@ from securitygroups.models import (
     VirtualMachine,
     values,
 )
-from securitygroups.operations import Conflict, RefusedRules
+from securitygroups.operations import By, Conflict, RefusedRules
 from tests.factories import make_group, make_machine, make_project, make_user, ports, rule
 from tests.firewall.strategies import rules as any_rule
 
@@ -75,7 +75,7 @@ def newest() -> Event:
 
 def commit(group: SecurityGroup, rules: Any, **more: Any) -> Any:
     """Commit on top of what the group's object knows as newest."""
-    return operations.commit_rules(**{"group": group, "rules": rules, "base": group.revision, "actor": None, **more})
+    return operations.commit_rules(**{"group": group, "rules": rules, "base": group.revision, "by": By(), **more})
 
 
 # Rules.
@@ -86,7 +86,7 @@ def test_a_commit_writes_rows_a_revision_and_an_event(project: Project, erin: Us
     old = rules_of(group)
 
     told = commit(
-        group, lists.insert(old, 1, rule("drop in udp 53 from 2001:db8::/32", "No DNS")), actor=erin, reason="Ticket 7"
+        group, lists.insert(old, 1, rule("drop in udp 53 from 2001:db8::/32", "No DNS")), by=By(erin, reason="Ticket 7")
     )
 
     assert ports_of(group) == [53, 1, 2]
@@ -169,7 +169,7 @@ def test_a_stale_base_is_a_conflict_that_names_the_newest(group: SecurityGroup) 
 
 
 def test_a_deleted_groups_rules_cannot_be_changed(group: SecurityGroup) -> None:
-    operations.delete_group(group=group, base=1, actor=None)
+    operations.delete_group(group=group, base=1, by=By())
 
     with nothing_written(), pytest.raises(Conflict) as conflict:
         commit(group, ())
@@ -214,7 +214,7 @@ def test_the_quota_of_rules_is_the_projects_own_or_the_installations(project: Pr
     with nothing_written(), pytest.raises(ValidationError, match="can have 3 rules"):
         make_group(project, "too many", ports(1, 2, 3, 4))
     project.max_rules = 4
-    operations.update_project(project=project, actor=None)
+    operations.update_project(project=project, by=By())
     commit(SecurityGroup.objects.get(pk=group.pk), (*rules_of(group), *ports(4)))
     assert ports_of(group) == [1, 2, 3, 4]
 
@@ -244,7 +244,7 @@ def test_undo_brings_the_list_before_back_as_a_new_revision(project: Project, bo
     rows = set(group.rules.values_list("pk", flat=True))
     commit(group, lists.change(lists.move(lists.remove(before, [2]), [2], 1), 2, rule("drop in all", "Changed")))
 
-    operations.undo(group=group, number=2, actor=bob)
+    operations.undo(group=group, number=2, by=By(bob))
 
     assert rules_of(group) == before
     assert [each.uid for each in rules_of(group)] == [each.uid for each in before]
@@ -262,14 +262,14 @@ def test_only_the_newest_revision_is_undone(group: SecurityGroup) -> None:
     behind.revision = 2
 
     with nothing_written(), pytest.raises(Conflict):
-        operations.undo(group=group, number=2, actor=None)
+        operations.undo(group=group, number=2, by=By())
     with nothing_written(), pytest.raises(Conflict):
-        operations.undo(group=behind, number=2, actor=None)
+        operations.undo(group=behind, number=2, by=By())
 
 
 def test_the_first_revision_is_not_undone(group: SecurityGroup) -> None:
     with nothing_written(), pytest.raises(ValidationError, match="nothing before it"):
-        operations.undo(group=group, number=1, actor=None)
+        operations.undo(group=group, number=1, by=By())
 
 
 def test_an_earlier_list_is_restored_whole(project: Project) -> None:
@@ -337,9 +337,9 @@ def test_any_edits_keep_rows_revisions_and_positions_in_step_and_can_be_undone(
         assert group.revision == SecurityGroup.objects.get(pk=group.pk).revision == number
         if told:
             after = rules_of(group)
-            operations.undo(group=group, number=number, actor=None)
+            operations.undo(group=group, number=number, by=By())
             assert stored_rules(rules_of(group)) == stored_rules(before)
-            operations.undo(group=group, number=number + 1, actor=None)
+            operations.undo(group=group, number=number + 1, by=By())
             assert stored_rules(rules_of(group)) == stored_rules(after)
             number += 2
 
@@ -359,7 +359,7 @@ def test_a_revisions_list_is_read_back_as_it_was_stored(rules: list[RuleValue]) 
 
 def test_a_group_is_created_with_rules_revision_and_event(project: Project, erin: User) -> None:
     group = operations.create_group(
-        project=project, name="web", description="Servers", rules=ports(80, 443), actor=erin, by_staff=True
+        project=project, name="web", description="Servers", rules=ports(80, 443), by=By(erin, staff=True)
     )
 
     assert (group.name, group.description, group.revision) == ("web", "Servers", 1)
@@ -387,14 +387,14 @@ def test_a_name_that_is_taken_is_refused_at_its_field(project: Project, group: S
         make_group(project, name)
     assert refusal.value.message_dict == {"name": ["The project already has a group of this name: type another."]}
     with nothing_written(), pytest.raises(ValidationError) as refusal:
-        operations.update_group(group=other, name=name, description="", actor=None)
+        operations.update_group(group=other, name=name, description="", by=By())
     assert list(refusal.value.message_dict) == ["name"]
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 101, "two\nlines", "null\x00", "\u2028"])
 def test_a_name_is_one_line_of_up_to_100_characters(project: Project, group: SecurityGroup, name: str) -> None:
     with nothing_written(), pytest.raises(ValidationError) as refusal:
-        operations.create_group(project=project, name=name, actor=None)
+        operations.create_group(project=project, name=name, by=By())
     assert list(refusal.value.message_dict) == ["name"]
 
 
@@ -402,14 +402,14 @@ def test_spaces_around_a_name_are_not_part_of_it(project: Project, group: Securi
     with nothing_written(), pytest.raises(ValidationError, match="already has a group of this name"):
         make_group(project, " web ")
     with nothing_written():
-        operations.update_group(group=group, name=" web ", description=group.description, actor=None)
+        operations.update_group(group=group, name=" web ", description=group.description, by=By())
     assert make_machine(project, " vm ").name == "vm"
     assert make_group(project, "\tnew ").name == "new"
 
 
 def test_a_name_may_be_taken_in_another_project_and_by_its_own_group(group: SecurityGroup, bakery: Project) -> None:
     make_group(bakery, "web")
-    operations.update_group(group=group, name="WEB", description=group.description, actor=None)
+    operations.update_group(group=group, name="WEB", description=group.description, by=By())
 
     assert SecurityGroup.objects.filter(name__iexact="web").count() == 2
 
@@ -417,8 +417,8 @@ def test_a_name_may_be_taken_in_another_project_and_by_its_own_group(group: Secu
 def test_a_name_of_a_deleted_group_or_vm_can_be_used_again(
     project: Project, machine: VirtualMachine, group: SecurityGroup
 ) -> None:
-    operations.delete_group(group=group, base=1, actor=None)
-    operations.delete_machine(machine=machine, actor=None)
+    operations.delete_group(group=group, base=1, by=By())
+    operations.delete_machine(machine=machine, by=By())
 
     again = make_machine(project, machine.name, [make_group(project, group.name)], ipv4=machine.ipv4, ipv6=machine.ipv6)
 
@@ -426,25 +426,25 @@ def test_a_name_of_a_deleted_group_or_vm_can_be_used_again(
 
 
 def test_details_of_a_group_are_changed_and_recorded(group: SecurityGroup, erin: User) -> None:
-    operations.update_group(group=group, name="www", description=group.description, actor=erin)
+    operations.update_group(group=group, name="www", description=group.description, by=By(erin))
     renamed = newest()
-    operations.update_group(group=group, name="www", description="All of them", actor=erin)
+    operations.update_group(group=group, name="www", description="All of them", by=By(erin))
 
     group.refresh_from_db()
     assert (group.name, group.description, group.revision) == ("www", "All of them", 1)
     assert (renamed.verb, renamed.summary, renamed.group) == ("group.changed", "Renamed web to www.", group)
     assert newest().summary == "Changed the description of www."
     with nothing_written():
-        operations.update_group(group=group, name="www", description="All of them", actor=erin)
+        operations.update_group(group=group, name="www", description="All of them", by=By(erin))
 
 
 def test_a_deleted_group_has_no_details_to_change(group: SecurityGroup) -> None:
-    operations.delete_group(group=group, base=1, actor=None)
+    operations.delete_group(group=group, base=1, by=By())
 
     with nothing_written(), pytest.raises(Conflict):
-        operations.update_group(group=group, name="www", description="", actor=None)
+        operations.update_group(group=group, name="www", description="", by=By())
     with nothing_written(), pytest.raises(Conflict):
-        operations.delete_group(group=group, base=1, actor=None)
+        operations.delete_group(group=group, base=1, by=By())
 
 
 def test_the_quota_of_groups_counts_live_ones(alice: User, settings: Any) -> None:
@@ -455,7 +455,7 @@ def test_the_quota_of_groups_counts_live_ones(alice: User, settings: Any) -> Non
 
     with nothing_written(), pytest.raises(ValidationError, match="has its 2 groups already"):
         make_group(project, "3")
-    operations.delete_group(group=first, base=1, actor=None)
+    operations.delete_group(group=first, base=1, by=By())
     assert make_group(project, "3").pk
 
 
@@ -465,7 +465,7 @@ def test_a_deleted_group_leaves_its_vms_which_are_numbered_again(project: Projec
     second = make_machine(project, "second", [b])
     untouched = make_machine(project, "untouched", [c])
 
-    assert operations.delete_group(group=b, base=1, actor=erin) == 2
+    assert operations.delete_group(group=b, base=1, by=By(erin)) == 2
 
     assert attached(first) == [(1, "a"), (2, "c")]
     assert attached(second) == []
@@ -486,7 +486,7 @@ def test_a_group_that_was_changed_in_the_meantime_is_not_deleted(machine: Virtua
     commit(group, ())
 
     with nothing_written(), pytest.raises(Conflict) as conflict:
-        operations.delete_group(group=group, base=1, actor=None)
+        operations.delete_group(group=group, base=1, by=By())
     assert conflict.value.revision == 2
 
 
@@ -496,7 +496,7 @@ def test_deleting_a_group_costs_the_same_on_two_vms_as_on_thirty(project: Projec
         for number in range(machines):
             make_machine(project, f"{name} {number}", [group, other])
         with CaptureQueriesContext(connection) as queries:
-            operations.delete_group(group=group, base=1, actor=None)
+            operations.delete_group(group=group, base=1, by=By())
         return len(queries)
 
     assert cost("thirty", 30) == cost("two", 2)
@@ -513,7 +513,7 @@ def test_a_vm_is_created_with_ordered_groups_revision_and_event(project: Project
     groups = [make_group(project, name) for name in "cab"]
 
     vm = operations.create_machine(
-        project=project, fields={"name": "vm", "ipv4": "10.0.0.1"}, groups=groups, actor=erin
+        project=project, fields={"name": "vm", "ipv4": "10.0.0.1"}, groups=groups, by=By(erin)
     )
 
     assert attached(vm) == [(1, "c"), (2, "a"), (3, "b")]
@@ -536,12 +536,12 @@ def test_names_and_addresses_that_are_taken_are_refused_at_their_fields(
     same = {"name": "WEB-1", "ipv4": machine.ipv4, "ipv6": "2001:DB8:10:1:0::11"}
 
     with nothing_written(), pytest.raises(ValidationError) as refusal:
-        operations.create_machine(project=machine.project, fields=same, actor=None)
+        operations.create_machine(project=machine.project, fields=same, by=By())
     assert set(refusal.value.message_dict) == {"name", "ipv4", "ipv6"}
     with nothing_written(), pytest.raises(ValidationError) as refusal:
-        operations.update_machine(machine=other, fields=same, actor=None)
+        operations.update_machine(machine=other, fields=same, by=By())
     assert set(refusal.value.message_dict) == {"name", "ipv4", "ipv6"}
-    assert operations.create_machine(project=bakery, fields=same, actor=None).pk
+    assert operations.create_machine(project=bakery, fields=same, by=By()).pk
 
 
 @pytest.mark.parametrize(
@@ -558,27 +558,29 @@ def test_names_and_addresses_that_are_taken_are_refused_at_their_fields(
 )
 def test_a_vms_fields_are_checked(machine: VirtualMachine, field: str, value: str) -> None:
     with nothing_written(), pytest.raises(ValidationError) as refusal:
-        operations.create_machine(project=machine.project, fields={"name": "new", field: value}, actor=None)
+        operations.create_machine(project=machine.project, fields={"name": "new", field: value}, by=By())
     assert list(refusal.value.message_dict) == [field]
     with nothing_written(), pytest.raises(ValidationError):
-        operations.update_machine(machine=machine, fields={field: value}, actor=None)
+        operations.update_machine(machine=machine, fields={field: value}, by=By())
 
 
 def test_fields_of_a_vm_are_changed_and_recorded(machine: VirtualMachine, erin: User) -> None:
-    operations.update_machine(machine=machine, fields={"name": "www-1", "ipv4": None, "ipv6": machine.ipv6}, actor=erin)
+    operations.update_machine(
+        machine=machine, fields={"name": "www-1", "ipv4": None, "ipv6": machine.ipv6}, by=By(erin)
+    )
 
     machine.refresh_from_db()
     assert (machine.name, machine.ipv4, machine.revision) == ("www-1", None, 1)
     assert (newest().verb, newest().summary) == ("machine.changed", "Changed Name, IPv4 address of www-1.")
     with nothing_written():
-        operations.update_machine(machine=machine, fields={"name": "www-1", "ipv4": None}, actor=erin)
+        operations.update_machine(machine=machine, fields={"name": "www-1", "ipv4": None}, by=By(erin))
 
 
 def test_groups_are_attached_detached_and_ordered(machine: VirtualMachine, group: SecurityGroup, erin: User) -> None:
     outbound = machine.project.groups.get(name="outbound")
     new = make_group(machine.project, "new")
 
-    operations.attach_groups(machine=machine, groups=[outbound, new, group], base=1, actor=erin, reason="Order")
+    operations.attach_groups(machine=machine, groups=[outbound, new, group], base=1, by=By(erin, reason="Order"))
 
     assert attached(machine) == [(1, "outbound"), (2, "new"), (3, "web")]
     assert machine.revision == 2
@@ -587,17 +589,17 @@ def test_groups_are_attached_detached_and_ordered(machine: VirtualMachine, group
     assert event.detail == {
         "revision": 2, "reason": "Order", "before": ["web", "outbound"], "after": ["outbound", "new", "web"],
     }  # fmt: skip
-    operations.attach_groups(machine=machine, groups=[], base=2, actor=erin)
+    operations.attach_groups(machine=machine, groups=[], base=2, by=By(erin))
     assert attached(machine) == []
     with nothing_written():
-        operations.attach_groups(machine=machine, groups=[], base=3, actor=erin)
+        operations.attach_groups(machine=machine, groups=[], base=3, by=By(erin))
 
 
 def test_a_stale_base_of_a_vm_is_a_conflict(machine: VirtualMachine, group: SecurityGroup) -> None:
-    operations.attach_groups(machine=machine, groups=[], base=1, actor=None)
+    operations.attach_groups(machine=machine, groups=[], base=1, by=By())
 
     with nothing_written(), pytest.raises(Conflict) as conflict:
-        operations.attach_groups(machine=machine, groups=[group], base=1, actor=None)
+        operations.attach_groups(machine=machine, groups=[group], base=1, by=By())
     assert conflict.value.revision == 2
 
 
@@ -607,27 +609,27 @@ def test_groups_that_cannot_be_attached_are_refused(
     settings.MAX_GROUPS_PER_MACHINE = 3
     foreign = make_group(bakery, "foreign")
     gone = make_group(machine.project, "gone")
-    operations.delete_group(group=gone, base=1, actor=None)
+    operations.delete_group(group=gone, base=1, by=By())
     many = [make_group(machine.project, f"g{number}") for number in range(4)]
 
     for groups, code in (([group, group], "twice"), ([foreign], "gone"), ([group, gone], "gone"), (many, "quota")):
         with nothing_written(), pytest.raises(ValidationError) as refusal:
-            operations.attach_groups(machine=machine, groups=groups, base=1, actor=None)
+            operations.attach_groups(machine=machine, groups=groups, base=1, by=By())
         assert refusal.value.code == code
         with nothing_written(), pytest.raises(ValidationError) as refusal:
             make_machine(machine.project, "new", groups)
         assert refusal.value.code == code
-    operations.attach_groups(machine=machine, groups=many[:3], base=1, actor=None)
+    operations.attach_groups(machine=machine, groups=many[:3], base=1, by=By())
     assert len(attached(machine)) == 3
 
 
 def test_instance_settings_are_saved_both_or_neither(machine: VirtualMachine, group: SecurityGroup) -> None:
     with nothing_written(), pytest.raises(Conflict):
-        operations.save_machine(machine=machine, fields={"name": "new"}, groups=[], base=7, actor=None)
+        operations.save_machine(machine=machine, fields={"name": "new"}, groups=[], base=7, by=By())
     with nothing_written(), pytest.raises(ValidationError):
-        operations.save_machine(machine=machine, fields={"name": ""}, groups=[], base=1, actor=None)
+        operations.save_machine(machine=machine, fields={"name": ""}, groups=[], base=1, by=By())
 
-    operations.save_machine(machine=machine, fields={"name": "new"}, groups=[group], base=1, actor=None)
+    operations.save_machine(machine=machine, fields={"name": "new"}, groups=[group], base=1, by=By())
     machine.refresh_from_db()
     assert (machine.name, machine.revision, attached(machine)) == ("new", 2, [(1, "web")])
 
@@ -638,19 +640,19 @@ def test_the_quota_of_vms_counts_live_ones(alice: User) -> None:
 
     with nothing_written(), pytest.raises(ValidationError, match="has its 1 VM already"):
         make_machine(project, "2")
-    operations.delete_machine(machine=vm, actor=None)
+    operations.delete_machine(machine=vm, by=By())
     assert make_machine(project, "2").pk
 
 
 def test_a_deleted_vm_leaves_its_groups(machine: VirtualMachine, group: SecurityGroup, erin: User) -> None:
-    operations.delete_machine(machine=machine, actor=erin)
+    operations.delete_machine(machine=machine, by=By(erin))
 
     assert not group.attachments.exists()
     assert (newest().verb, newest().summary, newest().machine) == ("machine.deleted", "Deleted web-1.", machine)
     again: list[Callable[[], object]] = [
-        lambda: operations.delete_machine(machine=machine, actor=erin),
-        lambda: operations.update_machine(machine=machine, fields={"name": "x"}, actor=erin),
-        lambda: operations.attach_groups(machine=machine, groups=[], base=1, actor=erin),
+        lambda: operations.delete_machine(machine=machine, by=By(erin)),
+        lambda: operations.update_machine(machine=machine, fields={"name": "x"}, by=By(erin)),
+        lambda: operations.attach_groups(machine=machine, groups=[], base=1, by=By(erin)),
     ]
     for do in again:
         with nothing_written(), pytest.raises(Conflict):
@@ -662,14 +664,14 @@ def test_a_vm_that_was_moved_away_is_not_written_by_who_still_sees_it_in_the_old
 ) -> None:
     vm, group = make_machine(project, "vm"), make_group(project, "web")
     seen = VirtualMachine.objects.select_related("project").get(pk=vm.pk)
-    operations.move_machine(machine=vm, target=bakery, actor=admin)
+    operations.move_machine(machine=vm, target=bakery, by=By(admin))
 
     late: list[Callable[[], object]] = [
-        lambda: operations.attach_groups(machine=seen, groups=[group], base=1, actor=None),
-        lambda: operations.update_machine(machine=seen, fields={"name": "mine"}, actor=None),
-        lambda: operations.save_machine(machine=seen, fields={"name": "x"}, groups=[group], base=1, actor=None),
-        lambda: operations.delete_machine(machine=seen, actor=None),
-        lambda: operations.move_machine(machine=seen, target=make_project(None), actor=None),
+        lambda: operations.attach_groups(machine=seen, groups=[group], base=1, by=By()),
+        lambda: operations.update_machine(machine=seen, fields={"name": "mine"}, by=By()),
+        lambda: operations.save_machine(machine=seen, fields={"name": "x"}, groups=[group], base=1, by=By()),
+        lambda: operations.delete_machine(machine=seen, by=By()),
+        lambda: operations.move_machine(machine=seen, target=make_project(None), by=By()),
     ]
     for do in late[:-1]:
         with nothing_written(), pytest.raises(Conflict):
@@ -683,7 +685,7 @@ def test_a_moved_vm_leaves_its_groups_and_is_told_of_in_both_projects(
     machine: VirtualMachine, bakery: Project, admin: User
 ) -> None:
     old = machine.project
-    operations.move_machine(machine=machine, target=bakery, actor=admin)
+    operations.move_machine(machine=machine, target=bakery, by=By(admin))
 
     moved = VirtualMachine.objects.get(pk=machine.pk)
     assert (moved.project, attached(moved), moved.revision) == (bakery, [], 3)
@@ -697,11 +699,11 @@ def test_a_moved_vm_leaves_its_groups_and_is_told_of_in_both_projects(
 def test_a_vm_that_is_brought_back_says_truly_what_it_has(
     machine: VirtualMachine, group: SecurityGroup, gone: bool
 ) -> None:
-    operations.delete_machine(machine=machine, actor=None)
+    operations.delete_machine(machine=machine, by=By())
     if gone:
-        operations.delete_group(group=group, base=1, actor=None)
+        operations.delete_group(group=group, base=1, by=By())
 
-    operations.restore_machine(machine=machine, actor=None)
+    operations.restore_machine(machine=machine, by=By())
 
     expected = [] if gone else ["web", "outbound"]
     newest_revision = machine.revisions.order_by("-number")[0]
@@ -715,7 +717,7 @@ def test_a_vm_that_is_brought_back_says_truly_what_it_has(
 
 def test_a_project_is_created_with_owner_quotas_and_event(alice: User) -> None:
     project = operations.create_project(
-        name="Shop", slug="shop", actor=None, owner=alice, quotas={"max_rules": 5}, by_staff=True
+        name="Shop", slug="shop", by=By(None, staff=True), owner=alice, quotas={"max_rules": 5}
     )
 
     assert [(m.user, m.role) for m in project.memberships.all()] == [(alice, "owner")]
@@ -733,28 +735,28 @@ def test_a_project_is_created_with_owner_quotas_and_event(alice: User) -> None:
 )
 def test_a_project_needs_a_name_and_a_free_slug(project: Project, name: str, slug: str, field: str) -> None:
     with nothing_written(), pytest.raises(ValidationError) as refusal:
-        operations.create_project(name=name, slug=slug, actor=None)
+        operations.create_project(name=name, slug=slug, by=By())
     assert list(refusal.value.message_dict) == [field]
 
 
 def test_name_and_quotas_of_a_project_are_changed_and_recorded(project: Project, admin: User) -> None:
     project.name, project.max_groups = "Shop 2", 0
-    operations.update_project(project=project, actor=admin, by_staff=True)
+    operations.update_project(project=project, by=By(admin, staff=True))
 
     project.refresh_from_db()
     assert (project.name, project.max_groups, project.slug) == ("Shop 2", 0, "shop")
     assert (newest().verb, newest().by_staff) == ("project.changed", True)
     assert newest().summary == "Changed name: Shop 2, max groups: 0."
     with nothing_written():
-        operations.update_project(project=project, actor=admin)
+        operations.update_project(project=project, by=By(admin))
 
 
 def test_members_come_change_and_go_on_record(project: Project, alice: User, charlie: User) -> None:
-    member = operations.add_member(project=project, user=charlie, role="viewer", actor=alice)
-    operations.change_role(member=member, role="owner", actor=alice)
-    operations.remove_member(member=project.memberships.get(user=alice), actor=charlie)
-    operations.add_member(project=project, user=alice, role="owner", actor=charlie)
-    operations.remove_member(member=member, actor=charlie)
+    member = operations.add_member(project=project, user=charlie, role="viewer", by=By(alice))
+    operations.change_role(member=member, role="owner", by=By(alice))
+    operations.remove_member(member=project.memberships.get(user=alice), by=By(charlie))
+    operations.add_member(project=project, user=alice, role="owner", by=By(charlie))
+    operations.remove_member(member=member, by=By(charlie))
 
     assert [(e.verb, e.summary) for e in project.events.order_by("pk")][2:] == [
         ("member.added", "Added charlie as viewer."),
@@ -770,8 +772,8 @@ def test_the_last_owner_stays(project: Project, alice: User, bob: User) -> None:
     owner = project.memberships.get(user=alice)
 
     leaving: list[Callable[[], object]] = [
-        lambda: operations.remove_member(member=owner, actor=alice),
-        lambda: operations.change_role(member=owner, role="viewer", actor=alice),
+        lambda: operations.remove_member(member=owner, by=By(alice)),
+        lambda: operations.change_role(member=owner, role="viewer", by=By(alice)),
     ]
     for leave in leaving:
         with nothing_written(), pytest.raises(ValidationError, match="last owner"):
@@ -779,28 +781,28 @@ def test_the_last_owner_stays(project: Project, alice: User, bob: User) -> None:
 
 
 def test_an_owner_who_cannot_sign_in_does_not_count(project: Project, alice: User, bob: User) -> None:
-    operations.change_role(member=project.memberships.get(user=bob), role="owner", actor=alice)
+    operations.change_role(member=project.memberships.get(user=bob), role="owner", by=By(alice))
     User.objects.filter(pk=bob.pk).update(is_active=False)
 
     with nothing_written(), pytest.raises(ValidationError, match="last owner"):
-        operations.remove_member(member=project.memberships.get(user=alice), actor=alice)
+        operations.remove_member(member=project.memberships.get(user=alice), by=By(alice))
 
 
 def test_a_member_is_added_once_and_with_a_role_that_exists(
     project: Project, alice: User, bob: User, charlie: User
 ) -> None:
     with nothing_written(), pytest.raises(ValidationError, match="member already"):
-        operations.add_member(project=project, user=bob, role="owner", actor=alice)
+        operations.add_member(project=project, user=bob, role="owner", by=By(alice))
     with nothing_written(), pytest.raises(ValidationError) as refusal:
-        operations.add_member(project=project, user=charlie, role="king", actor=alice)
+        operations.add_member(project=project, user=charlie, role="king", by=By(alice))
     assert list(refusal.value.message_dict) == ["role"]
     with nothing_written(), pytest.raises(ValidationError):
-        operations.change_role(member=project.memberships.get(user=bob), role="king", actor=alice)
+        operations.change_role(member=project.memberships.get(user=bob), role="king", by=By(alice))
 
 
 def test_a_role_that_is_the_same_is_not_a_change(project: Project, bob: User, alice: User) -> None:
     with nothing_written():
-        operations.change_role(member=project.memberships.get(user=bob), role="viewer", actor=alice)
+        operations.change_role(member=project.memberships.get(user=bob), role="viewer", by=By(alice))
 
 
 def test_a_member_who_is_gone_is_a_conflict(project: Project, bob: User, alice: User) -> None:
@@ -808,9 +810,9 @@ def test_a_member_who_is_gone_is_a_conflict(project: Project, bob: User, alice: 
     Membership.objects.filter(pk=member.pk).delete()
 
     with nothing_written(), pytest.raises(Conflict):
-        operations.change_role(member=member, role="owner", actor=alice)
+        operations.change_role(member=member, role="owner", by=By(alice))
     with nothing_written(), pytest.raises(Conflict):
-        operations.remove_member(member=member, actor=alice)
+        operations.remove_member(member=member, by=By(alice))
 
 
 # Failure half way, and locks.
@@ -819,20 +821,20 @@ HALF: dict[str, tuple[type[models.Model], Callable[[SecurityGroup, VirtualMachin
     "commit_rules": (GroupRevision, lambda g, m: commit(g, lists.remove(rules_of(g), [1]))),
     "commit_rules at its event": (Event, lambda g, m: commit(g, lists.remove(rules_of(g), [1]))),
     "create_group": (Event, lambda g, m: make_group(g.project, "new", ports(1))),
-    "update_group": (Event, lambda g, m: operations.update_group(group=g, name="n", description="", actor=None)),
-    "delete_group": (Event, lambda g, m: operations.delete_group(group=g, base=1, actor=None)),
-    "delete_group at a VM": (MachineRevision, lambda g, m: operations.delete_group(group=g, base=1, actor=None)),
+    "update_group": (Event, lambda g, m: operations.update_group(group=g, name="n", description="", by=By())),
+    "delete_group": (Event, lambda g, m: operations.delete_group(group=g, base=1, by=By())),
+    "delete_group at a VM": (MachineRevision, lambda g, m: operations.delete_group(group=g, base=1, by=By())),
     "create_machine": (Event, lambda g, m: make_machine(g.project, "new", [g])),
-    "attach_groups": (Event, lambda g, m: operations.attach_groups(machine=m, groups=[], base=1, actor=None)),
+    "attach_groups": (Event, lambda g, m: operations.attach_groups(machine=m, groups=[], base=1, by=By())),
     "save_machine": (
         MachineRevision,
-        lambda g, m: operations.save_machine(machine=m, fields={"name": "n"}, groups=[], base=1, actor=None),
+        lambda g, m: operations.save_machine(machine=m, fields={"name": "n"}, groups=[], base=1, by=By()),
     ),
-    "delete_machine": (Event, lambda g, m: operations.delete_machine(machine=m, actor=None)),
+    "delete_machine": (Event, lambda g, m: operations.delete_machine(machine=m, by=By())),
     "create_project": (Event, lambda g, m: make_project(None, "New")),
     "add_member": (
         Event,
-        lambda g, m: operations.add_member(project=g.project, user=User.objects.get(username="charlie"), role="viewer", actor=None),
+        lambda g, m: operations.add_member(project=g.project, user=User.objects.get(username="charlie"), role="viewer", by=By()),
     ),
 }  # fmt: skip
 
@@ -872,18 +874,16 @@ def test_locks_are_taken_in_one_order(
     taken = [
         locks(lambda: commit(group, ())),
         locks(lambda: make_group(project, "new")),
-        locks(lambda: operations.update_group(group=other, name="o", description="", actor=None)),
+        locks(lambda: operations.update_group(group=other, name="o", description="", by=By())),
         locks(lambda: make_machine(project, "new", [group])),
-        locks(lambda: operations.attach_groups(machine=machine, groups=[other, group], base=1, actor=None)),
-        locks(
-            lambda: operations.save_machine(machine=machine, fields={"name": "n"}, groups=[group], base=2, actor=None)
-        ),
-        locks(lambda: operations.delete_group(group=group, base=2, actor=None)),
-        locks(lambda: operations.delete_machine(machine=machine, actor=None)),
-        locks(lambda: operations.restore_group(group=group, actor=None)),
-        locks(lambda: operations.restore_machine(machine=machine, actor=None)),
-        locks(lambda: operations.move_machine(machine=machine, target=Project.objects.get(slug="bakery"), actor=None)),
-        locks(lambda: operations.add_member(project=project, user=charlie, role="viewer", actor=None)),
+        locks(lambda: operations.attach_groups(machine=machine, groups=[other, group], base=1, by=By())),
+        locks(lambda: operations.save_machine(machine=machine, fields={"name": "n"}, groups=[group], base=2, by=By())),
+        locks(lambda: operations.delete_group(group=group, base=2, by=By())),
+        locks(lambda: operations.delete_machine(machine=machine, by=By())),
+        locks(lambda: operations.restore_group(group=group, by=By())),
+        locks(lambda: operations.restore_machine(machine=machine, by=By())),
+        locks(lambda: operations.move_machine(machine=machine, target=Project.objects.get(slug="bakery"), by=By())),
+        locks(lambda: operations.add_member(project=project, user=charlie, role="viewer", by=By())),
     ]
 
     assert all(taken)
@@ -896,7 +896,7 @@ def test_several_groups_are_locked_by_key_in_whatever_order_they_are_attached(ma
     groups = [make_group(machine.project, f"g{number}") for number in range(3)]
 
     with CaptureQueriesContext(connection) as queries:
-        operations.attach_groups(machine=machine, groups=groups[::-1], base=1, actor=None)
+        operations.attach_groups(machine=machine, groups=groups[::-1], base=1, by=By())
 
     locking = [query["sql"] for query in queries if "FOR NO KEY UPDATE" in query["sql"]]
     assert 'ORDER BY "securitygroups_securitygroup"."id" ASC' in locking[0]
@@ -905,7 +905,7 @@ def test_several_groups_are_locked_by_key_in_whatever_order_they_are_attached(ma
 def test_summaries_fit_their_columns_whatever_the_names(project: Project) -> None:
     groups = [make_group(project, f"{number} " + "x" * 97) for number in range(6)]
     vm = make_machine(project, "y" * 100, groups)
-    operations.attach_groups(machine=vm, groups=groups[::-1], base=1, actor=None)
+    operations.attach_groups(machine=vm, groups=groups[::-1], base=1, by=By())
     make_user("z" * 150)
 
     assert len(vm.revisions.get(number=2).summary) == 300
@@ -914,7 +914,7 @@ def test_summaries_fit_their_columns_whatever_the_names(project: Project) -> Non
 
 def test_a_reason_that_is_too_long_is_refused_in_words(group: SecurityGroup) -> None:
     with nothing_written(), pytest.raises(ValidationError, match="255"):
-        commit(group, (), reason="x" * 256)
+        commit(group, (), by=By(reason="x" * 256))
 
 
 def test_roles_are_the_three_that_the_table_knows() -> None:

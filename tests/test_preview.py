@@ -16,6 +16,7 @@ from securitygroups.firewall.decide import decide
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, Rule, RuleList, parse_address
 from securitygroups.models import Project, SecurityGroup, VirtualMachine, effective_rules, values
+from securitygroups.operations import By
 from securitygroups.words.traffic import change_sentence
 from tests.factories import make_group, make_machine, rule
 from tests.firewall.strategies import edited, random_list, random_packet
@@ -175,7 +176,7 @@ def test_vms_on_which_the_same_holds_are_told_together_most_first(project: Proje
 def test_a_deleted_vm_is_not_counted(project: Project, machine: VirtualMachine, group: SecurityGroup) -> None:
     old = values(list(group.rules.in_order()))
     assert preview_rules(group, old, ()).machine_count == 1
-    operations.delete_machine(machine=machine, actor=None)
+    operations.delete_machine(machine=machine, by=By())
     preview = preview_rules(group, old, ())
     assert (preview.machine_count, preview.attached) == (0, False)
 

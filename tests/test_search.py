@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from securitygroups import operations
 from securitygroups.answers.search import LIMIT, search
 from securitygroups.models import Project, SecurityGroup, SupportCase, User, VirtualMachine
+from securitygroups.operations import By
 from tests.factories import make_group, make_machine, make_project, make_user, ports, rule
 
 pytestmark = pytest.mark.django_db
@@ -109,8 +110,8 @@ def test_all_projects_are_searched_and_each_row_tells_its_own(project: Project, 
 
 def test_what_was_deleted_is_not_found(machine: VirtualMachine, group: SecurityGroup) -> None:
     ids = [machine.public_id, group.public_id]
-    operations.delete_machine(machine=machine, actor=None)
-    operations.delete_group(group=group, base=group.revision, actor=None)
+    operations.delete_machine(machine=machine, by=By())
+    operations.delete_group(group=group, base=group.revision, by=By())
 
     for text in ("10.0.1.11", "10.0.0.0/8", "203.0.113.9", "web", *ids):
         assert kinds(text) == {}

@@ -67,7 +67,9 @@ def tries(group: int, tag: str, most: int) -> Iterator[int | None]:
     while True:
         newest = SecurityGroup.objects.get(pk=group)
         try:
-            operations.commit_rules(group=newest, rules=edit(newest, tag, most), base=newest.revision, actor=None)
+            operations.commit_rules(
+                group=newest, rules=edit(newest, tag, most), base=newest.revision, by=operations.By()
+            )
         except operations.Conflict:
             yield None
         else:
@@ -95,7 +97,7 @@ def remove_first(group: int, base: int) -> str:
 
     target = SecurityGroup.objects.get(pk=group)
     rules = values(list(target.rules.in_order()))[1:]
-    operations.commit_rules(group=target, rules=rules, base=base, actor=None)
+    operations.commit_rules(group=target, rules=rules, base=base, by=operations.By())
     return "done"
 
 
@@ -104,11 +106,11 @@ def make(kind: str, project: int, fields: dict[str, Any]) -> str:
     from securitygroups.models import Project
 
     if kind == "project":
-        operations.create_project(**fields, actor=None)
+        operations.create_project(**fields, by=operations.By())
     elif kind == "group":
-        operations.create_group(project=Project.objects.get(pk=project), **fields, actor=None)
+        operations.create_group(project=Project.objects.get(pk=project), **fields, by=operations.By())
     else:
-        operations.create_machine(project=Project.objects.get(pk=project), fields=fields, actor=None)
+        operations.create_machine(project=Project.objects.get(pk=project), fields=fields, by=operations.By())
     return "done"
 
 
@@ -116,7 +118,7 @@ def leave(member: int) -> str:
     from securitygroups import operations
     from securitygroups.models import Membership
 
-    operations.remove_member(member=Membership.objects.get(pk=member), actor=None)
+    operations.remove_member(member=Membership.objects.get(pk=member), by=operations.By())
     return "done"
 
 
@@ -135,9 +137,9 @@ def attach(machines: list[int], groups: list[int], times: int) -> list[str]:
         base, fields = machine.revision, {"description": f"turn {turn}"}
         try:
             if turn % 2:
-                operations.save_machine(machine=machine, fields=fields, groups=chosen, base=base, actor=None)
+                operations.save_machine(machine=machine, fields=fields, groups=chosen, base=base, by=operations.By())
             else:
-                operations.attach_groups(machine=machine, groups=chosen, base=base, actor=None)
+                operations.attach_groups(machine=machine, groups=chosen, base=base, by=operations.By())
         except (operations.Conflict, ValidationError) as error:
             refused.append(told(error))
     return refused
@@ -152,7 +154,7 @@ def delete(groups: list[int]) -> list[str]:
     for pk in groups:
         try:
             operations.delete_group(
-                group=SecurityGroup.objects.select_related("project").get(pk=pk), base=1, actor=None
+                group=SecurityGroup.objects.select_related("project").get(pk=pk), base=1, by=operations.By()
             )
         except operations.Conflict as error:
             refused.append(told(error))

@@ -4,6 +4,7 @@ Locks are taken in one order – project, groups by key, machines by key – so 
 other.
 """
 
+from securitygroups.operations.by import By
 from securitygroups.operations.groups import (
     attached_mark,
     create_group,
@@ -40,6 +41,7 @@ from securitygroups.operations.visits import VISIT_MINUTES, add_note, open_case,
 
 __all__ = [
     "VISIT_MINUTES",
+    "By",
     "Conflict",
     "RefusedRules",
     "add_member",

@@ -16,18 +16,18 @@ from securitygroups.models import (
     MachineRevision,
     Project,
     SecurityGroup,
-    User,
     VirtualMachine,
 )
+from securitygroups.operations.by import By
 from securitygroups.operations.machines import regrouped
 from securitygroups.operations.records import (
     Conflict,
     Verb,
-    check_reason,
     count,
     lock_group,
     lock_project,
     record,
+    record_all,
     save_checked,
 )
 from securitygroups.operations.rules import commit_rules
@@ -40,9 +40,8 @@ def create_group(
     name: str,
     description: str = "",
     rules: RuleList = (),
-    actor: User | None,
+    by: By,
     summary: str = "",
-    by_staff: bool = False,
 ) -> SecurityGroup:
     """A new group with its first revision. Identities of `rules` are not taken over. Raises ValidationError."""
     locked = lock_project(project)
@@ -57,23 +56,20 @@ def create_group(
         group=group,
         rules=[replace(rule, uid="") for rule in rules],
         base=0,
-        actor=actor,
+        by=by,
         summary=summary,
-        by_staff=by_staff,
     )
-    record(locked, Verb.GROUP_CREATED, f"Created {group.name}.", actor=actor, by_staff=by_staff, group=group)
+    record(locked, Verb.GROUP_CREATED, f"Created {group.name}.", by=by, group=group)
     return group
 
 
 @transaction.atomic
-def update_group(
-    *, group: SecurityGroup, name: str, description: str, actor: User | None, reason: str = "", by_staff: bool = False
-) -> Event | None:
+def update_group(*, group: SecurityGroup, name: str, description: str, by: By) -> Event | None:
     """New name and description. Raises ValidationError, Conflict when the group is gone.
 
     Returns its record, which undo_update takes; None where nothing is new.
     """
-    check_reason(reason)
+    by.check()
     lock_project(group.project)
     locked = lock_group(group)
     before, name = (locked.name, locked.description), name.strip()
@@ -83,21 +79,19 @@ def update_group(
     save_checked(locked)
     group.name, group.description = name, description
     words = f"Renamed {before[0]} to {name}." if before[0] != name else f"Changed the description of {name}."
-    detail = {"name": before[0], "description": before[1], "reason": reason}
-    return record(
-        locked.project, Verb.GROUP_CHANGED, words, actor=actor, by_staff=by_staff, group=locked, detail=detail
-    )
+    detail = {"name": before[0], "description": before[1], "reason": by.reason}
+    return record(locked.project, Verb.GROUP_CHANGED, words, by=by, group=locked, detail=detail)
 
 
 @transaction.atomic
-def undo_update(*, group: SecurityGroup, event: int, actor: User | None) -> None:
+def undo_update(*, group: SecurityGroup, event: int, by: By) -> None:
     """Take the newest change of name and description back. Raises ValidationError, Conflict when it is not the newest."""
     lock_project(group.project)
     locked = lock_group(group)
     newest = Event.objects.filter(group=locked, verb=Verb.GROUP_CHANGED).order_by("-pk").first()
     if newest is None or newest.pk != event or "name" not in newest.detail:
         raise Conflict(locked.revision)
-    update_group(group=group, name=newest.detail["name"], description=newest.detail["description"], actor=actor)
+    update_group(group=group, name=newest.detail["name"], description=newest.detail["description"], by=by)
 
 
 def attached_mark(group: SecurityGroup) -> str:
@@ -112,17 +106,15 @@ def delete_group(
     *,
     group: SecurityGroup,
     base: int,
-    actor: User | None,
+    by: By,
     seen: str | None = None,
-    reason: str = "",
-    by_staff: bool = False,
 ) -> int:
     """Detach the group from its VMs and take it out of every list; its history stays. Returns the number of VMs.
 
     Raises Conflict when its rules are not those of revision `base` any more or, where it is given, when `seen` is not
     its attached_mark: nobody's VM loses rules that the person who deletes has not been told of.
     """
-    check_reason(reason)
+    by.check()
     locked = lock_group(group)
     if locked.revision != base:
         raise Conflict(locked.revision)
@@ -130,24 +122,21 @@ def delete_group(
     machines = list(rows.select_for_update(no_key=True, of=("self",)))
     if seen is not None and seen != attached_mark(locked):
         raise Conflict(locked.revision)
-    held = _detach(locked, machines, actor, by_staff)
+    held = _detach(locked, machines, by)
     SecurityGroup.objects.filter(pk=locked.pk).update(deleted_at=timezone.now())
     words = f"Deleted {locked.name}" + (f", which was on {count(len(held), 'VM')}." if held else ".")
     record(
         locked.project,
         Verb.GROUP_DELETED,
         words,
-        actor=actor,
-        by_staff=by_staff,
+        by=by,
         group=locked,
-        detail={"machines": {machine.public_id: machine.revision for machine in held}, "reason": reason},
+        detail={"machines": {machine.public_id: machine.revision for machine in held}, "reason": by.reason},
     )
     return len(held)
 
 
-def _detach(
-    group: SecurityGroup, machines: Sequence[VirtualMachine], actor: User | None, by_staff: bool
-) -> list[VirtualMachine]:
+def _detach(group: SecurityGroup, machines: Sequence[VirtualMachine], by: By) -> list[VirtualMachine]:
     """Take the group off locked VMs and number what is left; as few statements for thousands as for one.
 
     Returns the VMs that had it: others may have lost it while their locks were waited for.
@@ -161,16 +150,14 @@ def _detach(
     rows.filter(position__gt=Subquery(mine)).update(position=F("position") - 1)
     rows.filter(group=group).delete()
     changes = [(one, attached[one.pk], [each for each in attached[one.pk] if each != group]) for one in held]
-    _record_all(group, changes, actor, f"{group.name} was deleted.", by_staff)
+    _record_all(group, changes, by.because(f"{group.name} was deleted."))
     return held
 
 
 def _record_all(
     group: SecurityGroup,
     changes: Sequence[tuple[VirtualMachine, list[SecurityGroup], list[SecurityGroup]]],
-    actor: User | None,
-    reason: str,
-    by_staff: bool,
+    by: By,
 ) -> None:
     """Number and record what the group's end or return made of locked VMs: each with its groups before and after."""
     machines = [machine for machine, _, _ in changes]
@@ -178,15 +165,15 @@ def _record_all(
     revisions, events = [], []
     for machine, before, after in changes:
         machine.project, machine.revision = group.project, machine.revision + 1
-        revision, event = regrouped(machine, before, after, actor, reason, by_staff)
+        revision, event = regrouped(machine, before, after, by)
         revisions.append(revision)
         events.append(event)
     MachineRevision.objects.bulk_create(revisions, batch_size=1000)
-    Event.objects.bulk_create(events, batch_size=1000)
+    record_all(events)
 
 
 @transaction.atomic
-def restore_group(*, group: SecurityGroup, actor: User | None) -> int:
+def restore_group(*, group: SecurityGroup, by: By) -> int:
     """Bring a deleted group back, onto the VMs whose groups nobody has changed since. Returns how many VMs.
 
     Raises ValidationError where its name has been taken since, or the quota is full; Conflict when it is not deleted.
@@ -203,13 +190,13 @@ def restore_group(*, group: SecurityGroup, actor: User | None) -> int:
     revisions = dict(event.detail.get("machines", {})) if event else {}
     machines = VirtualMachine.objects.live().filter(public_id__in=revisions, project=project).order_by("pk")
     held = list(machines.select_for_update(no_key=True, of=("self",)))
-    back = _reattach(locked, [one for one in held if one.revision == revisions[one.public_id]], actor)
+    back = _reattach(locked, [one for one in held if one.revision == revisions[one.public_id]], by)
     words = f"Brought {locked.name} back" + (f", onto {count(back, 'VM')}." if back else ".")
-    record(project, Verb.GROUP_RESTORED, words, actor=actor, group=locked)
+    record(project, Verb.GROUP_RESTORED, words, by=by, group=locked)
     return back
 
 
-def _reattach(group: SecurityGroup, machines: Sequence[VirtualMachine], actor: User | None) -> int:
+def _reattach(group: SecurityGroup, machines: Sequence[VirtualMachine], by: By) -> int:
     """Give locked VMs the groups that they had before their newest revision took this one from them, where all of those
     are still there; as few statements for thousands as for one. Returns how many VMs.
     """
@@ -226,13 +213,13 @@ def _reattach(group: SecurityGroup, machines: Sequence[VirtualMachine], actor: U
         rows += [Attachment(machine=machine, group=one, position=at) for at, one in enumerate(after, 1)]
         changes.append((machine, [one for one in after if one != group], after))
     Attachment.objects.bulk_create(rows, batch_size=1000)
-    _record_all(group, changes, actor, f"{group.name} was brought back.", by_staff=False)
+    _record_all(group, changes, by.because(f"{group.name} was brought back."))
     return len(back)
 
 
 @transaction.atomic
-def delete_groups(*, groups: Sequence[SecurityGroup], actor: User | None, by_staff: bool = False) -> None:
+def delete_groups(*, groups: Sequence[SecurityGroup], by: By) -> None:
     """All of them or none, each as it is now. All groups are locked before the VMs of the first."""
     rows = SecurityGroup.objects.live().filter(pk__in=[group.pk for group in groups]).order_by("pk")
     for group in list(rows.select_related("project").select_for_update(no_key=True, of=("self",))):
-        delete_group(group=group, base=group.revision, actor=actor, by_staff=by_staff)
+        delete_group(group=group, base=group.revision, by=by)

@@ -14,19 +14,19 @@ from securitygroups.models import (
     MachineRevision,
     Project,
     SecurityGroup,
-    User,
     VirtualMachine,
 )
+from securitygroups.operations.by import By
 from securitygroups.operations.records import (
     Conflict,
     Verb,
-    check_reason,
     count,
+    event,
     lock_machine,
     lock_project,
     record,
+    record_all,
     save_checked,
-    who,
 )
 
 
@@ -34,9 +34,7 @@ def regrouped(
     machine: VirtualMachine,
     before: Sequence[SecurityGroup],
     after: Sequence[SecurityGroup],
-    actor: User | None,
-    reason: str,
-    by_staff: bool,
+    by: By,
 ) -> tuple[MachineRevision, Event]:
     """The records, not saved yet, of a VM whose `revision` is the new one already."""
     names = ", then ".join(group.name for group in after) or "no group: everything is denied"
@@ -47,31 +45,29 @@ def regrouped(
         number=machine.revision,
         groups=[{"id": group.public_id, "name": group.name} for group in after],
         summary=summary[:300],
-        reason=reason,
-        **who(actor, by_staff),
+        reason=by.reason,
+        **by.columns,
     )
-    event = Event(
-        project=machine.project,
-        verb=Verb.GROUPS_ATTACHED,
-        summary=summary[:400],
+    said = event(
+        machine.project,
+        Verb.GROUPS_ATTACHED,
+        summary,
         machine=machine,
         detail={
             "revision": machine.revision,
-            "reason": reason,
+            "reason": by.reason,
             "before": [group.name for group in before],
             "after": [group.name for group in after],
         },
-        **who(actor, by_staff),
+        by=by,
     )
-    return revision, event
+    return revision, said
 
 
 def write_attachments(
     machine: VirtualMachine,
     groups: Sequence[SecurityGroup],
-    actor: User | None,
-    reason: str,
-    by_staff: bool,
+    by: By,
     *,
     always: bool = False,
 ) -> None:
@@ -83,7 +79,7 @@ def write_attachments(
     before = [row.group for row in now.values()]
     if before == list(groups) and machine.revision and not always:
         return
-    check_reason(reason)
+    by.check()
     machine.attachments.exclude(group__in=groups).delete()
     fresh, moved = [], []
     for position, group in enumerate(groups, 1):
@@ -97,10 +93,10 @@ def write_attachments(
     Attachment.objects.bulk_update(moved, ["position"])
     machine.revision += 1
     VirtualMachine.objects.filter(pk=machine.pk).update(revision=machine.revision)
-    revision, event = regrouped(machine, before, groups, actor, reason, by_staff)
+    revision, said = regrouped(machine, before, groups, by)
     revision.save()
     if machine.revision > 1:
-        event.save()
+        record_all([said])
 
 
 def lock_groups(project: Project, groups: Sequence[SecurityGroup]) -> list[SecurityGroup]:
@@ -130,9 +126,7 @@ def create_machine(
     project: Project,
     fields: dict[str, Any],
     groups: Sequence[SecurityGroup] = (),
-    actor: User | None,
-    reason: str = "",
-    by_staff: bool = False,
+    by: By,
 ) -> VirtualMachine:
     """A new VM with its ordered groups. `fields` maps VirtualMachine's editable names. Raises ValidationError."""
     locked = lock_project(project)
@@ -143,15 +137,13 @@ def create_machine(
     held = lock_groups(locked, groups)
     machine = VirtualMachine(project=locked, **fields)
     save_checked(machine)
-    write_attachments(machine, held, actor, reason, by_staff)
-    record(locked, Verb.MACHINE_CREATED, f"Created {machine.name}.", actor=actor, by_staff=by_staff, machine=machine)
+    write_attachments(machine, held, by)
+    record(locked, Verb.MACHINE_CREATED, f"Created {machine.name}.", by=by, machine=machine)
     return machine
 
 
 @transaction.atomic
-def update_machine(
-    *, machine: VirtualMachine, fields: dict[str, Any], actor: User | None, by_staff: bool = False
-) -> None:
+def update_machine(*, machine: VirtualMachine, fields: dict[str, Any], by: By) -> None:
     """New values of the VM's own fields. Raises ValidationError, Conflict when the VM is gone."""
     lock_project(machine.project)
     locked = lock_machine(machine)
@@ -166,8 +158,7 @@ def update_machine(
         locked.project,
         Verb.MACHINE_CHANGED,
         f"Changed {labels} of {locked.name}.",
-        actor=actor,
-        by_staff=by_staff,
+        by=by,
         machine=locked,
     )
 
@@ -178,16 +169,14 @@ def attach_groups(
     machine: VirtualMachine,
     groups: Sequence[SecurityGroup],
     base: int,
-    actor: User | None,
-    reason: str = "",
-    by_staff: bool = False,
+    by: By,
 ) -> None:
     """Make `groups` the VM's ordered groups. Raises Conflict when `base` is not its newest revision, ValidationError."""
     held = lock_groups(machine.project, groups)
     locked = lock_machine(machine)
     if locked.revision != base:
         raise Conflict(locked.revision)
-    write_attachments(locked, held, actor, reason, by_staff)
+    write_attachments(locked, held, by)
     machine.revision = locked.revision
 
 
@@ -198,26 +187,22 @@ def save_machine(
     fields: dict[str, Any],
     groups: Sequence[SecurityGroup],
     base: int,
-    actor: User | None,
-    reason: str = "",
-    by_staff: bool = False,
+    by: By,
 ) -> None:
     """Instance settings: the VM's own fields and its ordered groups, both or neither."""
     lock_project(machine.project)
     lock_groups(machine.project, groups)
-    update_machine(machine=machine, fields=fields, actor=actor, by_staff=by_staff)
-    attach_groups(machine=machine, groups=groups, base=base, actor=actor, reason=reason, by_staff=by_staff)
+    update_machine(machine=machine, fields=fields, by=by)
+    attach_groups(machine=machine, groups=groups, base=base, by=by)
 
 
 @transaction.atomic
-def delete_machine(*, machine: VirtualMachine, actor: User | None, by_staff: bool = False) -> None:
+def delete_machine(*, machine: VirtualMachine, by: By) -> None:
     """Take the VM out of every list; its groups stay. Raises Conflict when it is gone already."""
     locked = lock_machine(machine)
     locked.attachments.all().delete()
     VirtualMachine.objects.filter(pk=locked.pk).update(deleted_at=timezone.now())
-    record(
-        locked.project, Verb.MACHINE_DELETED, f"Deleted {locked.name}.", actor=actor, by_staff=by_staff, machine=locked
-    )
+    record(locked.project, Verb.MACHINE_DELETED, f"Deleted {locked.name}.", by=by, machine=locked)
 
 
 def groups_at(machine: VirtualMachine, number: int) -> list[SecurityGroup] | None:
@@ -235,7 +220,7 @@ def groups_at(machine: VirtualMachine, number: int) -> list[SecurityGroup] | Non
 
 
 @transaction.atomic
-def undo_groups(*, machine: VirtualMachine, number: int, actor: User | None) -> None:
+def undo_groups(*, machine: VirtualMachine, number: int, by: By) -> None:
     """Take revision `number` of the VM's groups back, while it is the newest. Raises Conflict, ValidationError."""
     groups = groups_at(machine, number - 1) if number == machine.revision else None
     if number != machine.revision:
@@ -244,11 +229,11 @@ def undo_groups(*, machine: VirtualMachine, number: int, actor: User | None) -> 
         raise ValidationError(
             "What the VM had before is gone, or another project's: choose its groups in Instance settings."
         )
-    attach_groups(machine=machine, groups=groups, base=number, actor=actor, reason=f"Undid revision {number}.")
+    attach_groups(machine=machine, groups=groups, base=number, by=by.because(f"Undid revision {number}."))
 
 
 @transaction.atomic
-def restore_machine(*, machine: VirtualMachine, actor: User | None) -> None:
+def restore_machine(*, machine: VirtualMachine, by: By) -> None:
     """Bring a deleted VM back, with the groups it had where all of them are still there.
 
     Raises ValidationError where its name or an address has been taken since; Conflict when it is not deleted.
@@ -264,14 +249,15 @@ def restore_machine(*, machine: VirtualMachine, actor: User | None) -> None:
     locked.project, locked.deleted_at = project, None
     save_checked(locked)
     # Always: the newest revision tells the groups it had, and some may be gone.
-    write_attachments(locked, held, actor, "The VM was brought back.", by_staff=False, always=True)
-    record(project, Verb.MACHINE_RESTORED, f"Brought {locked.name} back.", actor=actor, machine=locked)
+    write_attachments(locked, held, by.because("The VM was brought back."), always=True)
+    record(project, Verb.MACHINE_RESTORED, f"Brought {locked.name} back.", by=by, machine=locked)
 
 
 @transaction.atomic
-def move_machine(*, machine: VirtualMachine, target: Project, actor: User | None) -> None:
+def move_machine(*, machine: VirtualMachine, target: Project, by: By) -> None:
     """Staff move a VM to another project. Its groups stay behind, so everything to and from it is denied until the
     new project attaches its own. Raises ValidationError where a name or address is taken there; Conflict."""
+    by = By(by.user, staff=True)
     for project in sorted((machine.project, target), key=lambda each: each.pk):
         lock_project(project)
     locked = lock_machine(machine)
@@ -280,22 +266,22 @@ def move_machine(*, machine: VirtualMachine, target: Project, actor: User | None
         raise ValidationError("The VM is in this project already.")
     if target.machines.filter(deleted_at=None).count() >= target.machine_quota:
         raise ValidationError(f"{target} has its {count(target.machine_quota, 'VM')} already.", code="quota")
-    write_attachments(locked, [], actor, f"Moved to {target}.", by_staff=True)
+    write_attachments(locked, [], by.because(f"Moved to {target}."))
     locked.project = target
     save_checked(locked)
     # Its first revision there: what it had before stays the old project's.
-    write_attachments(locked, [], actor, "Moved here from another project.", by_staff=True, always=True)
+    write_attachments(locked, [], by.because("Moved here from another project."), always=True)
     for project, words in (
         (source, f"Moved {locked.name} to {target}."),
         (target, f"Moved {locked.name} here from {source}."),
     ):
-        record(project, Verb.MACHINE_CHANGED, words, actor=actor, by_staff=True, machine=locked)
+        record(project, Verb.MACHINE_CHANGED, words, by=by, machine=locked)
 
 
 @transaction.atomic
-def move_machines(*, machines: Sequence[VirtualMachine], target: Project, actor: User | None) -> None:
+def move_machines(*, machines: Sequence[VirtualMachine], target: Project, by: By) -> None:
     """All of them or none. All projects are locked before the first VM."""
     for project in sorted({target, *(machine.project for machine in machines)}, key=lambda each: each.pk):
         lock_project(project)
     for machine in sorted(machines, key=lambda each: each.pk):
-        move_machine(machine=machine, target=target, actor=actor)
+        move_machine(machine=machine, target=target, by=by)

@@ -12,6 +12,7 @@ from securitygroups.models import (
     Role,
     User,
 )
+from securitygroups.operations.by import By
 from securitygroups.operations.records import Conflict, Verb, lock_project, record
 
 
@@ -20,10 +21,9 @@ def create_project(
     *,
     name: str,
     slug: str,
-    actor: User | None,
+    by: By,
     owner: User | None = None,
     quotas: dict[str, int | None] | None = None,
-    by_staff: bool = False,
     detail: dict[str, Any] | None = None,
 ) -> Project:
     """A project, with its first owner where one is named. Raises ValidationError."""
@@ -39,17 +39,16 @@ def create_project(
         project,
         Verb.PROJECT_CREATED,
         f"Created the project {project.name}.",
-        actor=actor,
-        by_staff=by_staff,
+        by=by,
         detail=detail or {},
     )
     if owner:
-        add_member(project=project, user=owner, role=Role.OWNER, actor=actor, by_staff=by_staff)
+        add_member(project=project, user=owner, role=Role.OWNER, by=by)
     return project
 
 
 @transaction.atomic
-def update_project(*, project: Project, actor: User | None, by_staff: bool = False) -> None:
+def update_project(*, project: Project, by: By) -> None:
     """Save the name and quotas that `project` holds; its slug stays, for links to it. Raises ValidationError."""
     before = lock_project(project)
     names = [
@@ -61,7 +60,7 @@ def update_project(*, project: Project, actor: User | None, by_staff: bool = Fal
     project.save(update_fields=names)
     said = {name: getattr(project, name) for name in names}
     words = ", ".join(f"{n.replace('_', ' ')}: {'as usual' if v is None else v}" for n, v in said.items())
-    record(project, Verb.PROJECT_CHANGED, f"Changed {words}.", actor=actor, by_staff=by_staff)
+    record(project, Verb.PROJECT_CHANGED, f"Changed {words}.", by=by)
 
 
 def _keep_an_owner(project: Project, leaving: Membership) -> None:
@@ -74,14 +73,14 @@ def _keep_an_owner(project: Project, leaving: Membership) -> None:
 
 
 @transaction.atomic
-def add_member(*, project: Project, user: User, role: str, actor: User | None, by_staff: bool = False) -> Membership:
+def add_member(*, project: Project, user: User, role: str, by: By) -> Membership:
     """Raises ValidationError when the person is a member already."""
     locked = lock_project(project)
     member = Membership(project=locked, user=user, role=role)
     member.full_clean()
     member.save()
     words = f"Added {user.get_username()} as {Role(role).label.lower()}."
-    record(locked, Verb.MEMBER_ADDED, words, actor=actor, by_staff=by_staff)
+    record(locked, Verb.MEMBER_ADDED, words, by=by)
     return member
 
 
@@ -93,7 +92,7 @@ def _locked_member(project: Project, member: Membership) -> Membership:
 
 
 @transaction.atomic
-def change_role(*, member: Membership, role: str, actor: User | None, by_staff: bool = False) -> None:
+def change_role(*, member: Membership, role: str, by: By) -> None:
     """Raises ValidationError when the project would be left without an owner."""
     locked = lock_project(member.project)
     current = _locked_member(locked, member)
@@ -105,19 +104,19 @@ def change_role(*, member: Membership, role: str, actor: User | None, by_staff: 
     current.full_clean()
     current.save()
     words = f"Made {current.user.get_username()} {Role(role).label.lower()}."
-    record(locked, Verb.MEMBER_CHANGED, words, actor=actor, by_staff=by_staff)
+    record(locked, Verb.MEMBER_CHANGED, words, by=by)
 
 
 @transaction.atomic
-def remove_member(*, member: Membership, actor: User | None, by_staff: bool = False) -> None:
+def remove_member(*, member: Membership, by: By) -> None:
     """Raises ValidationError when the project would be left without an owner."""
     locked = lock_project(member.project)
     current = _locked_member(locked, member)
     _keep_an_owner(locked, current)
     name = current.user.get_username()
     current.delete()
-    words = f"{name} left." if actor and actor.pk == current.user_id else f"Removed {name}."
-    record(locked, Verb.MEMBER_REMOVED, words, actor=actor, by_staff=by_staff)
+    words = f"{name} left." if by.user and by.user.pk == current.user_id else f"Removed {name}."
+    record(locked, Verb.MEMBER_REMOVED, words, by=by)
 
 
 def owned_alone(user: User) -> list[Project]:

@@ -16,11 +16,11 @@ from securitygroups.models import (
     Project,
     Rule,
     SecurityGroup,
-    User,
     new_rule_id,
     values,
 )
-from securitygroups.operations.records import Conflict, Verb, check_reason, count, lock_group, record, who
+from securitygroups.operations.by import By
+from securitygroups.operations.records import Conflict, Verb, count, lock_group, record
 
 
 class RefusedRules(ValidationError):
@@ -92,10 +92,8 @@ def commit_rules(
     group: SecurityGroup,
     rules: RuleList,
     base: int,
-    actor: User | None,
-    reason: str = "",
+    by: By,
     summary: str = "",
-    by_staff: bool = False,
 ) -> ListChange:
     """The only writer of rules: make `rules` the group's list.
 
@@ -108,7 +106,7 @@ def commit_rules(
         raise Conflict(locked.revision)
     rows = {row.uid: row for row in locked.rules.order_by("position")}
     check_rules(locked.project, rules, had=len(rows))
-    check_reason(reason)
+    by.check()
     named = tuple(rule if rule.uid else replace(rule, uid=new_rule_id()) for rule in rules)
     if len({rule.uid for rule in named}) != len(named):
         raise ValueError("Two rules of the list have the same identity.")
@@ -123,8 +121,8 @@ def commit_rules(
         number=number,
         rules=stored_rules(named),
         summary=summary[:300],
-        reason=reason,
-        **who(actor, by_staff),
+        reason=by.reason,
+        **by.columns,
     )
     changed_at = timezone.now()
     SecurityGroup.objects.filter(pk=locked.pk).update(revision=number, changed_at=changed_at)
@@ -134,10 +132,9 @@ def commit_rules(
             locked.project,
             Verb.RULES_CHANGED,
             summary,
-            actor=actor,
-            by_staff=by_staff,
+            by=by,
             group=locked,
-            detail={"revision": number, "reason": reason},
+            detail={"revision": number, "reason": by.reason},
         )
     return change
 
@@ -147,7 +144,7 @@ def rules_at(group: SecurityGroup, number: int) -> tuple[RuleValue, ...]:
     return rules_from_stored(group.revisions.get(number=number).rules)
 
 
-def undo(*, group: SecurityGroup, number: int, actor: User | None, by_staff: bool = False) -> ListChange:
+def undo(*, group: SecurityGroup, number: int, by: By) -> ListChange:
     """Take revision `number` back, while it is the newest: commit the list before it. Raises Conflict."""
     if number != group.revision:
         raise Conflict(group.revision)
@@ -157,7 +154,6 @@ def undo(*, group: SecurityGroup, number: int, actor: User | None, by_staff: boo
         group=group,
         rules=rules_at(group, number - 1),
         base=number,
-        actor=actor,
+        by=by,
         summary=f"Undid revision {number}.",
-        by_staff=by_staff,
     )

@@ -3,22 +3,21 @@
 from django.db import IntegrityError, transaction
 
 from securitygroups.firewall.formats.documents import rule_to_json
-from securitygroups.models import GroupTemplate, SecurityGroup, User, values
+from securitygroups.models import GroupTemplate, SecurityGroup, values
+from securitygroups.operations.by import By
 from securitygroups.operations.records import Verb, lock_project, record, save_checked
 
 
-def save_template(*, group: SecurityGroup, name: str, description: str, actor: User | None) -> GroupTemplate:
+def save_template(*, group: SecurityGroup, name: str, description: str, by: By) -> GroupTemplate:
     """Keep the group's rules as a template of its project. Raises ValidationError."""
     rules = [rule_to_json(rule) for rule in values(list(group.rules.in_order()))]
     template = GroupTemplate(project=group.project, name=name, description=description, rules=rules)
-    write_template(template=template, actor=actor, group=group)
+    write_template(template=template, by=by, group=group)
     return template
 
 
 @transaction.atomic
-def write_template(
-    *, template: GroupTemplate, actor: User | None, by_staff: bool = False, group: SecurityGroup | None = None
-) -> None:
+def write_template(*, template: GroupTemplate, by: By, group: SecurityGroup | None = None) -> None:
     """Store a new or changed template, made from `group`, on record where it is a project's. Raises ValidationError."""
     if template.project:
         lock_project(template.project)
@@ -30,13 +29,13 @@ def write_template(
         save_checked(template)  # the platform's have no project to lock: who was slower is told so
     if template.project:
         words = f"{start} the template {template.name}."
-        record(template.project, Verb.TEMPLATE_SAVED, words, actor=actor, by_staff=by_staff, group=group)
+        record(template.project, Verb.TEMPLATE_SAVED, words, by=by, group=group)
 
 
 @transaction.atomic
-def delete_template(*, template: GroupTemplate, actor: User | None, by_staff: bool = False) -> None:
+def delete_template(*, template: GroupTemplate, by: By) -> None:
     """Groups made from it stay as they are."""
     if template.project:
         words = f"Deleted the template {template.name}."
-        record(template.project, Verb.TEMPLATE_DELETED, words, actor=actor, by_staff=by_staff)
+        record(template.project, Verb.TEMPLATE_DELETED, words, by=by)
     template.delete()

@@ -18,6 +18,7 @@ from securitygroups.models import (
     User,
     VirtualMachine,
 )
+from securitygroups.operations.by import By
 from securitygroups.operations.records import Verb, record
 
 VISIT_MINUTES = 30
@@ -36,7 +37,7 @@ def open_visit(*, project: Project, staff: User, reason: str, ticket: str) -> Su
     visit.full_clean()
     visit.save()
     words = f"Support came to look, for {VISIT_MINUTES} minutes: {reason} (ticket {ticket})"
-    record(project, Verb.SUPPORT_LOOK, words, actor=staff, by_staff=True, detail={"reason": reason, "ticket": ticket})
+    record(project, Verb.SUPPORT_LOOK, words, by=By(staff, staff=True), detail={"reason": reason, "ticket": ticket})
     return visit
 
 
@@ -46,8 +47,7 @@ def record_look(*, visit: SupportVisit, page: str) -> None:
         visit.project,
         Verb.SUPPORT_LOOK,
         f"Support looked at {page}",
-        actor=visit.staff,
-        by_staff=True,
+        by=By(visit.staff, staff=True),
         detail={"ticket": visit.ticket, "page": page},
     )
 
@@ -85,13 +85,12 @@ def open_case(
         opened_by=staff,
     )
     if note:
-        add_note(case=case, author=staff, text=note, by_staff=True)
+        add_note(case=case, text=note, by=By(staff, staff=True))
     record(
         project,
         Verb.CASE_OPENED,
         f"Support opened {case.public_id}.",
-        actor=staff,
-        by_staff=True,
+        by=By(staff, staff=True),
         machine=machine,
         group=group,
         detail={"case": case.public_id},
@@ -100,9 +99,9 @@ def open_case(
 
 
 @transaction.atomic
-def add_note(*, case: SupportCase, author: User, text: str, by_staff: bool) -> CaseNote:
+def add_note(*, case: SupportCase, text: str, by: By) -> CaseNote:
     """Write a note to a case. Raises ValidationError."""
-    note = CaseNote(case=case, author=author, author_name=author.get_username(), by_staff=by_staff, text=text)
+    note = CaseNote(case=case, author=by.user, author_name=by.name, by_staff=by.staff, text=text)
     note.full_clean()
     note.save()
     return note

@@ -16,6 +16,7 @@ from securitygroups import operations
 from securitygroups.access import Access
 from securitygroups.answers.preview import Preview, preview_groups
 from securitygroups.models import SecurityGroup, VirtualMachine
+from securitygroups.operations import By
 from securitygroups.web.pages import address_of, into_dialog, number_in, reason_of, sent_fields
 
 # What the question page puts into its form itself.
@@ -156,7 +157,7 @@ def attach(
         return question(request, machine, before, groups, preview, cancel=back)
     try:
         operations.attach_groups(
-            machine=machine, groups=groups, base=base, actor=access.user, reason=reason_of(request) or reason
+            machine=machine, groups=groups, base=base, by=By(access.user, reason=reason_of(request) or reason)
         )
     except operations.Conflict:
         words = "were changed by somebody else in the meantime: look at them, and try again."

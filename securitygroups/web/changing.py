@@ -25,6 +25,7 @@ from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import GroupRevision, SecurityGroup, values
+from securitygroups.operations import By
 from securitygroups.web.pages import CONFLICT, address_of, into_dialog, number_in, reason_of, sent_fields
 from securitygroups.web.rulepage import group_context, kept, page_url, rows_of
 
@@ -120,8 +121,7 @@ def _commit(
             group=group,
             rules=proposal.new,
             base=group.revision,
-            actor=access.user,
-            reason=reason_of(request),
+            by=By(access.user, reason=reason_of(request)),
         )
     except operations.Conflict:
         return conflict(request, access, group, Stale(proposal.old, proposal.new))

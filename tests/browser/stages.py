@@ -7,6 +7,7 @@ from securitygroups import operations
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, make_packet, parse_address
 from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.operations import By
 from securitygroups.packets import packet_json
 from tests.factories import make_group, make_machine, make_user, rule
 
@@ -47,17 +48,17 @@ def long_rules() -> list[Rule]:
 def crowded() -> Stage:
     """A project in which every text has its greatest length."""
     owner, staff = make_user("o" * 150), make_user("s" * 150, "support", is_staff=True)
-    project = operations.create_project(name=LONG, slug="s" * 60, actor=owner, owner=owner)
-    member = operations.add_member(project=project, user=make_user("m" * 150), role=Role.VIEWER, actor=owner)
+    project = operations.create_project(name=LONG, slug="s" * 60, by=By(owner), owner=owner)
+    member = operations.add_member(project=project, user=make_user("m" * 150), role=Role.VIEWER, by=By(owner))
     group = make_group(project, LONG, long_rules(), description=FULL)
-    operations.commit_rules(group=group, rules=operations.rules_at(group, 1)[1:], base=1, actor=owner, reason=FULL)
-    operations.commit_rules(group=group, rules=operations.rules_at(group, 1), base=2, actor=owner, reason=FULL)
+    operations.commit_rules(group=group, rules=operations.rules_at(group, 1)[1:], base=1, by=By(owner, reason=FULL))
+    operations.commit_rules(group=group, rules=operations.rules_at(group, 1), base=2, by=By(owner, reason=FULL))
     other = make_group(project, LONG[::-1], ["accept out tcp 443"], description=FULL)
     ends = {"ipv4": "255.255.255.254", "ipv6": LONG_ADDRESS}
     machine = make_machine(project, LONG, [group, other], description=FULL, **ends)
     # A second revision of the VM's groups.
-    operations.attach_groups(machine=machine, groups=[other, group], base=1, actor=owner, reason=FULL)
-    template = operations.save_template(group=group, name=LONG, description=FULL, actor=owner)
+    operations.attach_groups(machine=machine, groups=[other, group], base=1, by=By(owner, reason=FULL))
+    template = operations.save_template(group=group, name=LONG, description=FULL, by=By(owner))
     operations.open_visit(project=project, staff=staff, reason=FULL, ticket=LONG)
     packet = make_packet(Direction.IN, "tcp", parse_address(LONG_ADDRESS), parse_address(LONG_ADDRESS), 8080)
     case = operations.open_case(
@@ -97,7 +98,7 @@ def crowded() -> Stage:
 def empty() -> Stage:
     """A project in which there is nothing yet, but for a group without rules and a VM without groups."""
     owner, staff = make_user("olga"), make_user("sam", "support", is_staff=True)
-    project = operations.create_project(name="Empty", slug="empty", actor=owner, owner=owner)
+    project = operations.create_project(name="Empty", slug="empty", by=By(owner), owner=owner)
     group, machine = make_group(project, "web"), make_machine(project, "web-1")
     return Stage(
         cast={"owner": owner, "staff": staff},

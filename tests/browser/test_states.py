@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from securitygroups import operations
 from securitygroups.models import User
+from securitygroups.operations import By
 from tests.browser.conftest import Browse, Look
 from tests.browser.stages import FULL, LONG, LONG_ADDRESS, crowded
 
@@ -87,7 +88,7 @@ def test_every_state_is_sound_too(browse: Browse, look: Look) -> None:
     page.goto(f"{group}rules/{stage.parameters['uid']}/")
     page.get_by_label("Description").fill(LONG)
     operations.commit_rules(
-        group=stage.group, rules=operations.rules_at(stage.group, 1)[2:], base=3, actor=stage.cast["owner"]
+        group=stage.group, rules=operations.rules_at(stage.group, 1)[2:], base=3, by=By(stage.cast["owner"])
     )
     press("Save rule")
     expect(page.locator("#confirm")).to_contain_text("Nothing was written.")

@@ -8,6 +8,7 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.firewall import lists
 from securitygroups.models import Project, SecurityGroup, User, values
+from securitygroups.operations import By
 from tests.factories import make_group, make_machine, ports, rule
 from tests.views.pages import HTMX, Page, messages, part_and_page, say_yes
 
@@ -158,7 +159,7 @@ def test_a_filter_that_matches_nothing_is_nothing_chosen(as_alice: Client, mixed
 def test_rules_that_are_gone_by_now_are_passed_over(as_alice: Client, mixed: SecurityGroup, erin: User) -> None:
     form = Page(as_alice.post(bulk(mixed), {"base": 1, "rule": uids(mixed, 1, 2)})).form_with("position")
     operations.commit_rules(
-        group=mixed, rules=lists.remove(values(list(mixed.rules.in_order())), [1]), base=1, actor=erin
+        group=mixed, rules=lists.remove(values(list(mixed.rules.in_order())), [1]), base=1, by=By(erin)
     )
     stale = form.send(as_alice, do="delete")
     assert stale.status_code == 409
@@ -213,7 +214,7 @@ def test_copying_to_what_somebody_changed_meanwhile_is_a_conflict_there(
 ) -> None:
     form = Page(as_alice.post(bulk(mixed), {"base": 1, "rule": uids(mixed, 1)})).form_with("position")
     question = form.send(as_alice, do="copy", target=target.public_id)
-    operations.commit_rules(group=target, rules=(), base=1, actor=erin)
+    operations.commit_rules(group=target, rules=(), base=1, by=By(erin))
     stale = Page(question).form_with("sure").send(as_alice)
     page = Page(stale)
     assert stale.status_code == 409
@@ -236,7 +237,7 @@ def test_copies_that_do_not_fit_are_refused(
     as_alice: Client, mixed: SecurityGroup, target: SecurityGroup, project: Project
 ) -> None:
     project.max_rules = 5
-    operations.update_project(project=project, actor=None)
+    operations.update_project(project=project, by=By())
     response = send(as_alice, mixed, [1, 2, 3, 4, 5], do="copy", target=target.public_id)
     page = Page(response)
     assert response.status_code == 422
@@ -301,7 +302,7 @@ def test_rules_are_found_across_the_groups_of_the_project_alone(
 ) -> None:
     make_group(bakery, "oven", [rule("accept in tcp 443", "Bakery's")])
     gone = make_group(project, "gone", [rule("accept in tcp 443", "Deleted")])
-    operations.delete_group(group=gone, base=1, actor=None)
+    operations.delete_group(group=gone, base=1, by=By())
     part, page = part_and_page(as_bob, f"/p/{project.slug}/rules/?q=443")
     for shown in (part, page):
         assert "target" in shown.text

@@ -5,6 +5,7 @@ from django.test import Client
 
 from securitygroups import operations
 from securitygroups.models import Event, Project, SecurityGroup, VirtualMachine
+from securitygroups.operations import By
 from tests.factories import make_group, make_machine
 from tests.views.pages import Page, messages, part_and_page
 
@@ -181,7 +182,7 @@ def test_a_deletion_is_good_for_the_vms_that_were_shown_alone(as_alice: Client, 
     assert "Not deleted." in page.text
     assert "On 2 virtual machines first, second" in page.text
     # Another group ahead of it changes what its loss means.
-    operations.attach_groups(machine=first, groups=[other, web], base=1, actor=None)
+    operations.attach_groups(machine=first, groups=[other, web], base=1, by=By())
     assert page.form_with("base").send(as_alice).status_code == 409
     for seen in ("", "x", "0" * 32):
         assert form.send(as_alice, seen=seen).status_code == 409

@@ -9,6 +9,7 @@ from securitygroups import operations
 from securitygroups.firewall import lists
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine, values
+from securitygroups.operations import By
 from securitygroups.web.views import history
 from tests.factories import make_group, make_machine, ports
 from tests.views.pages import Page, messages, say_yes
@@ -21,7 +22,7 @@ def storied(project: Project, erin: User) -> SecurityGroup:
     make_machine(project, "vm", [group])
 
     def commit(rules: RuleList, reason: str) -> None:
-        operations.commit_rules(group=group, rules=rules, base=group.revision, actor=erin, reason=reason)
+        operations.commit_rules(group=group, rules=rules, base=group.revision, by=By(erin, reason=reason))
 
     now = lists.move(operations.rules_at(group, 1), [3], 1)
     commit(now, "Order")
@@ -171,7 +172,7 @@ def test_a_long_history_is_paged_and_costs_no_more(
 ) -> None:
     for number in range(5, 13):
         now = values(list(storied.rules.in_order()))
-        operations.commit_rules(group=storied, rules=(*now, *ports(number)), base=storied.revision, actor=erin)
+        operations.commit_rules(group=storied, rules=(*now, *ports(number)), base=storied.revision, by=By(erin))
     settings.PAGE_SIZE = 5
     with django_assert_max_num_queries(15):
         page = Page(as_bob.get(url(storied, "history/")))
@@ -185,8 +186,8 @@ def test_a_vm_s_history_tells_its_groups_then(
     as_bob: Client, as_charlie: Client, machine: VirtualMachine, erin: User
 ) -> None:
     groups = [attachment.group for attachment in machine.attachments.select_related("group")]
-    operations.attach_groups(machine=machine, groups=groups[::-1], base=1, actor=erin, reason="Order")
-    operations.attach_groups(machine=machine, groups=[], base=2, actor=erin)
+    operations.attach_groups(machine=machine, groups=groups[::-1], base=1, by=By(erin, reason="Order"))
+    operations.attach_groups(machine=machine, groups=[], base=2, by=By(erin))
     page = Page(as_bob.get(f"{machine.get_absolute_url()}history/"))
     for words in ("web, then outbound", "outbound, then web", "No group: everything is denied", "Order"):
         assert words in page.text
@@ -202,7 +203,7 @@ def grouped(project: Project, erin: User) -> VirtualMachine:
     a, b, c = (make_group(project, name, rules) for name, rules in {"a": ["accept in tcp 1"], "b": ["drop in tcp 1", "accept in tcp 2"], "c": ["accept in tcp 3"]}.items())  # fmt: skip
     machine = make_machine(project, "vm", [a, b], ipv4="10.0.0.5")
     for base, groups in enumerate(([b, a], [a, c], []), 1):
-        operations.attach_groups(machine=machine, groups=groups, base=base, actor=erin, reason=f"Reason {base}")
+        operations.attach_groups(machine=machine, groups=groups, base=base, by=By(erin, reason=f"Reason {base}"))
     return machine
 
 
@@ -216,7 +217,7 @@ def of_vm(machine: VirtualMachine, rest: str = "") -> str:
 
 def delete(name: str) -> None:
     group = SecurityGroup.objects.select_related("project").get(name=name)
-    operations.delete_group(group=group, base=group.revision, actor=None)
+    operations.delete_group(group=group, base=group.revision, by=By())
 
 
 @pytest.mark.parametrize(

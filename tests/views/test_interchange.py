@@ -13,6 +13,7 @@ from securitygroups import operations
 from securitygroups.firewall.formats.spreadsheet import write_csv
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, SecurityGroup, values
+from securitygroups.operations import By
 from tests.factories import make_group, make_machine, ports, rule
 from tests.views.pages import HTMX, Page, messages, say_yes
 
@@ -187,7 +188,7 @@ def test_sending_the_import_twice_makes_one_group(as_erin: Client, project: Proj
 
 def test_over_the_quota_of_groups_nothing_is_imported(as_erin: Client, nasty: SecurityGroup, project: Project) -> None:
     project.max_groups = 1
-    operations.update_project(project=project, actor=None)
+    operations.update_project(project=project, by=By())
     form = Page(as_erin.post(new(project), {"text": write_csv(NASTY), "name": "more"})).form_with("sure")
     response = form.send(as_erin)
     assert response.status_code == 422

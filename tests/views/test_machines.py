@@ -7,6 +7,7 @@ from django.test import Client
 
 from securitygroups import operations
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
+from securitygroups.operations import By
 from tests.factories import make_group, make_machine, ports
 from tests.views.pages import HTMX, Page, messages, part_and_page, say_yes
 
@@ -135,7 +136,7 @@ def test_a_forged_group_is_not_attached(
     kind: str, as_alice: Client, alice: User, abc: list[SecurityGroup], bakery: Project
 ) -> None:
     oven = make_group(bakery, "oven")
-    operations.delete_group(group=abc[2], base=1, actor=alice)
+    operations.delete_group(group=abc[2], base=1, by=By(alice))
     forged = {
         "theirs": [oven.public_id],
         "deleted": [abc[2].public_id],
@@ -194,7 +195,7 @@ def test_an_answer_about_a_new_vm_is_good_for_the_rules_that_were_looked_at(
     as_alice: Client, alice: User, project: Project, abc: list[SecurityGroup]
 ) -> None:
     asked = as_alice.post(f"{LIST}new/", {"name": "db", "group": ids(abc)[:1]})
-    operations.commit_rules(group=abc[0], rules=ports(7), base=1, actor=alice)
+    operations.commit_rules(group=abc[0], rules=ports(7), base=1, by=By(alice))
     again = say_yes(as_alice, asked)
     assert "inbound TCP 7" in Page(again).text
     assert not project.machines.exists()

@@ -12,6 +12,7 @@ from securitygroups import operations
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet, parse_address
 from securitygroups.models import Project, SecurityGroup, SupportCase, User, VirtualMachine, effective_rules
+from securitygroups.operations import By
 from securitygroups.packets import packet_json
 from tests.factories import make_group
 from tests.views.pages import Page, messages
@@ -30,7 +31,7 @@ SECRETS = ("outbound", "Office SSH", "Public HTTPS", "alice", "Secret plan")
 
 def moved_to(machine: VirtualMachine, target: Project, admin: User) -> VirtualMachine:
     operations.move_machine(
-        machine=VirtualMachine.objects.select_related("project").get(pk=machine.pk), target=target, actor=admin
+        machine=VirtualMachine.objects.select_related("project").get(pk=machine.pk), target=target, by=By(admin)
     )
     found: VirtualMachine = VirtualMachine.objects.select_related("project").get(pk=machine.pk)
     return found
@@ -46,7 +47,7 @@ def early() -> datetime:
 def case(machine: VirtualMachine, alice: User, staff: User, early: datetime) -> SupportCase:
     """Of the old project, on the VM."""
     groups = list(SecurityGroup.objects.filter(machines=machine).order_by("-name"))
-    operations.attach_groups(machine=machine, groups=groups[::-1], base=1, actor=alice, reason="Secret plan")
+    operations.attach_groups(machine=machine, groups=groups[::-1], base=1, by=By(alice, reason="Secret plan"))
     return operations.open_case(
         project=machine.project,
         packet=packet_json(
@@ -69,8 +70,8 @@ def moved(early: datetime, request: pytest.FixtureRequest, bakery: Project, admi
     with time_machine.travel(early + timedelta(days=4), tick=True):
         vm = moved_to(machine, bakery, admin)
         oven = make_group(bakery, "oven", ["drop in tcp 22", "accept in tcp 99"])
-        operations.update_machine(machine=vm, fields={"name": "oven-1"}, actor=None)
-        operations.attach_groups(machine=vm, groups=[oven], base=vm.revision, actor=None, reason="Bread")
+        operations.update_machine(machine=vm, fields={"name": "oven-1"}, by=By())
+        operations.attach_groups(machine=vm, groups=[oven], base=vm.revision, by=By(None, reason="Bread"))
     found: VirtualMachine = VirtualMachine.objects.select_related("project").get(pk=vm.pk)
     return found
 
@@ -158,7 +159,7 @@ def test_back_home_both_keep_their_own(
 
 def test_a_case_on_a_deleted_vm_links_nowhere(as_bob: Client, case: SupportCase, alice: User) -> None:
     assert f'href="/p/shop/machines/{case.machine.public_id}/"' in as_bob.get(case.get_absolute_url()).content.decode()  # type: ignore[union-attr]
-    operations.delete_machine(machine=case.machine, actor=alice)  # type: ignore[arg-type]
+    operations.delete_machine(machine=case.machine, by=By(alice))  # type: ignore[arg-type]
     response = as_bob.get(case.get_absolute_url())
     assert "has been deleted, so it cannot be tested again" in Page(response).text
     assert f"/machines/{case.machine.public_id}/" not in response.content.decode()  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.firewall import lists
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine, values
+from securitygroups.operations import By
 from tests.factories import make_group, make_machine, ports, rule
 from tests.views.pages import HTMX, Form, Page, messages, say_yes
 
@@ -41,7 +42,7 @@ def revision(group: SecurityGroup) -> int:
 def erin_makes(group: SecurityGroup, erin: User, edit: Callable[[Any], Any]) -> None:
     now = SecurityGroup.objects.select_related("project").get(pk=group.pk)
     operations.commit_rules(
-        group=now, rules=edit(values(list(group.rules.in_order()))), base=now.revision, actor=erin, reason="Ticket 7"
+        group=now, rules=edit(values(list(group.rules.in_order()))), base=now.revision, by=By(erin, reason="Ticket 7")
     )
 
 
@@ -175,7 +176,7 @@ def test_an_alarm_is_asked_about_whatever_was_seen(as_alice: Client, four: Secur
 
 def test_a_preview_of_what_cannot_be_stored_says_why(as_alice: Client, four: SecurityGroup, project: Project) -> None:
     project.max_rules = 4
-    operations.update_project(project=project, actor=None)
+    operations.update_project(project=project, by=By())
     part = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1"), headers=HTMX))
     assert "A group of this project can have 4 rules" in part.text
     part = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1", port_start="x"), headers=HTMX))
@@ -186,7 +187,7 @@ def test_a_preview_of_what_cannot_be_stored_says_why(as_alice: Client, four: Sec
 
 def test_what_the_quota_refuses_stays_in_the_form(as_alice: Client, four: SecurityGroup, project: Project) -> None:
     project.max_rules = 4
-    operations.update_project(project=project, actor=None)
+    operations.update_project(project=project, by=By())
     response = as_alice.post(url(four, "rules/new/"), add_nine(four, description="Metrics", reason="Ticket 8"))
     page = Page(response)
     assert response.status_code == 422
@@ -253,7 +254,7 @@ def test_under_a_quota_that_was_lowered_rules_can_still_be_deleted(
     as_alice: Client, four: SecurityGroup, project: Project
 ) -> None:
     project.max_rules = 2
-    operations.update_project(project=project, actor=None)
+    operations.update_project(project=project, by=By())
     question = as_alice.get(url(four, f"rules/{uid(four, 4)}/delete/"))
     assert say_yes(as_alice, question).status_code == 302
     assert list_of(four) == [1, 2, 3]
@@ -395,7 +396,7 @@ def test_what_both_brought_back_stands_there_once(as_alice: Client, four: Securi
 
 def test_a_group_that_was_deleted_meanwhile_is_gone(as_alice: Client, four: SecurityGroup, erin: User) -> None:
     form = Page(as_alice.post(url(four, "rules/new/"), add_nine(four))).form_with("sure")
-    operations.delete_group(group=four, base=1, actor=erin)
+    operations.delete_group(group=four, base=1, by=By(erin))
     assert form.send(as_alice).status_code == 404
 
 
@@ -487,7 +488,7 @@ def test_a_rule_that_would_never_act_is_asked_about_unless_that_was_seen(
     """On its VM another group drops everything first, so no traffic changes, and that is what has to be known."""
     front = make_group(project, "front", ["drop in all"])
     machine = VirtualMachine.objects.select_related("project").get(name="vm")
-    operations.attach_groups(machine=machine, groups=[front, four], base=1, actor=None)
+    operations.attach_groups(machine=machine, groups=[front, four], base=1, by=By())
     asked = as_alice.post(url(four, "rules/new/"), add_nine(four))
     text = Page(asked).text
     assert "No traffic changes" in text

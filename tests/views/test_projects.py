@@ -8,6 +8,7 @@ from django.test import Client
 
 from securitygroups import operations
 from securitygroups.models import Membership, Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.operations import By
 from tests.conftest import SignIn
 from tests.factories import make_machine, make_project, make_user
 from tests.views.pages import Page, messages, part_and_page
@@ -30,7 +31,7 @@ def test_with_several_home_lists_them_with_what_is_in_them(
     as_alice: Client, alice: User, machine: VirtualMachine
 ) -> None:
     make_project(alice, "Cafe")
-    operations.delete_group(group=SecurityGroup.objects.get(name="web"), base=1, actor=alice)
+    operations.delete_group(group=SecurityGroup.objects.get(name="web"), base=1, by=By(alice))
     text = Page(as_alice.get("/")).text
     assert "Shop 1 1" in text
     assert "Cafe 0 0" in text
@@ -91,7 +92,7 @@ def test_odd_filters_of_the_activity_do_no_harm(query: dict[str, str], as_bob: C
 def test_a_deleted_group_stays_in_the_record_without_a_link(
     as_alice: Client, alice: User, group: SecurityGroup
 ) -> None:
-    operations.delete_group(group=group, base=1, actor=alice)
+    operations.delete_group(group=group, base=1, by=By(alice))
     page = as_alice.get("/p/shop/activity/")
     assert "web (deleted)" in Page(page).text
     assert group.get_absolute_url() not in page.content.decode()

@@ -18,6 +18,7 @@ from securitygroups.models import (
     User,
     VirtualMachine,
 )
+from securitygroups.operations import By
 from tests.factories import make_group, make_machine, make_project, make_user, ports
 
 Fill = Callable[[str, int], str]
@@ -57,7 +58,7 @@ def fill(project: Project, alice: User) -> Fill:
         if name in ("overview", "activity", "activity of bob"):
             for n in range(number // 2):
                 group = make_group(project, f"g{n}")
-                operations.update_group(group=group, name=f"h{n}", description="", actor=alice)
+                operations.update_group(group=group, name=f"h{n}", description="", by=By(alice))
             return {"overview": "/p/shop/", "activity": "/p/shop/activity/"}.get(name, "/p/shop/activity/?who=bob")
         if name == "members":
             for n in range(number):

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from securitygroups import operations
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, write_group
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
+from securitygroups.operations import By
 from securitygroups.web.views import replay
 from tests.conftest import SignIn
 from tests.factories import make_machine, rule
@@ -76,7 +77,7 @@ def test_an_uploaded_document_is_a_proposed_list(as_alice: Client, group: Securi
 
 
 def test_an_earlier_revision_is_a_proposed_list(as_alice: Client, alice: User, group: SecurityGroup) -> None:
-    operations.commit_rules(group=group, rules=[rule("drop in all")], base=1, actor=alice)
+    operations.commit_rules(group=group, rules=[rule("drop in all")], base=1, by=By(alice))
     page = post(as_alice, group, revision="1")
     assert "accepted by revision 1" in page
     assert 'Newly allowed <span class="count">3</span>' in page
@@ -144,7 +145,7 @@ def test_other_fields_are_refused_in_words(
 
 
 def test_one_list_at_a_time(as_alice: Client, alice: User, group: SecurityGroup) -> None:
-    operations.commit_rules(group=group, rules=[], base=1, actor=alice)
+    operations.commit_rules(group=group, rules=[], base=1, by=By(alice))
     assert "not both" in post(as_alice, group, status=422, revision="1", text=PROPOSED)
 
 

@@ -11,6 +11,7 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.firewall import lists
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine, values
+from securitygroups.operations import By
 from tests.factories import make_group, ports, rule
 from tests.views.pages import HTMX, Page, messages, part_and_page, say_yes
 
@@ -46,7 +47,7 @@ def revision(group: SecurityGroup) -> int:
 def somebody_else_changes(group: SecurityGroup, erin: User) -> None:
     """erin takes the last rule away while alice looks at the page."""
     now = values(list(group.rules.in_order()))
-    operations.commit_rules(group=group, rules=lists.remove(now, [len(now)]), base=group.revision, actor=erin)
+    operations.commit_rules(group=group, rules=lists.remove(now, [len(now)]), base=group.revision, by=By(erin))
 
 
 # ── The list ──────────────────────────────────────────────────────────────────
@@ -494,7 +495,7 @@ def test_rules_of_a_group_on_no_vm_change_nothing_yet(as_alice: Client, four: Se
 def test_closing_the_door_behind_oneself_is_asked_about_in_red(as_alice: Client, machine: VirtualMachine) -> None:
     group = SecurityGroup.objects.get(name="web")
     own = make_group(machine.project, "ssh", [rule("accept in tcp 22 from 127.0.0.1")])
-    operations.attach_groups(machine=machine, groups=[own, group], base=1, actor=None)
+    operations.attach_groups(machine=machine, groups=[own, group], base=1, by=By())
     page = Page(as_alice.get(url(own, f"{uid(own, 1)}/delete/")))
     assert "Change it all the same" in page.text
 
@@ -546,7 +547,7 @@ def test_everybody_sees_who_added_and_who_changed_a_rule(
 ) -> None:
     now = values(list(four.rules.in_order()))
     changed = (replace(now[0], description="New"), *now[1:])
-    operations.commit_rules(group=four, rules=changed, base=1, actor=erin)
+    operations.commit_rules(group=four, rules=changed, base=1, by=By(erin))
     text = Page(as_bob.get(four.get_absolute_url())).text
     assert text.count("Added just now by alice") == 4
     assert text.count("Last changed just now by erin") == 1

@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from securitygroups import operations
 from securitygroups.models import Event, Project, SecurityGroup, SupportCase, SupportVisit, User, VirtualMachine
+from securitygroups.operations import By
 from securitygroups.web.views import desk as support
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, make_user, ports, rule
@@ -67,7 +68,7 @@ def test_the_desk_finds_whose_it_is_and_shows_what_it_says_only_of_a_project_wit
     make_machine(bakery, "web-2", ipv4="10.0.1.12", ipv6="2001:db8::7")
     make_group(bakery, "oven", [rule("accept in tcp 8080 from 203.0.113.0/28")])
     make_group(project, "vpn", [rule("accept in ip from 10.0.1.11")])
-    operations.add_member(project=bakery, user=alice, role="viewer", actor=None)
+    operations.add_member(project=bakery, user=alice, role="viewer", by=By())
 
     def found(query: str) -> str:
         return Page(as_staff.get("/support/", {"q": query})).text.split("Support desk")[-1]
@@ -372,8 +373,8 @@ def test_a_case_stays_as_it_was_when_the_rules_change(
     inside: Client, as_bob: Client, machine: VirtualMachine, group: SecurityGroup, project: Project, alice: User
 ) -> None:
     case = open_case(inside, project, machine)
-    operations.commit_rules(group=group, rules=[rule("drop in tcp 22", "Shut")], base=1, actor=alice)
-    operations.update_group(group=group, name="renamed", description="", actor=alice)
+    operations.commit_rules(group=group, rules=[rule("drop in tcp 22", "Shut")], base=1, by=By(alice))
+    operations.update_group(group=group, name="renamed", description="", by=By(alice))
     for browser in (inside, as_bob):
         page = Page(browser.get(case.get_absolute_url()))
         assert "Then: accepted by rule 3" in page.text
@@ -391,7 +392,7 @@ def test_a_case_on_a_group_and_after_its_end(inside: Client, as_bob: Client, pro
     page = Page(as_bob.get(case.get_absolute_url()))
     assert "Then: denied by rule 2" in page.text
     assert "Passed by: the rule is switched off" in page.text
-    operations.delete_group(group=group, base=1, actor=alice)
+    operations.delete_group(group=group, base=1, by=By(alice))
     page = Page(as_bob.get(case.get_absolute_url()))
     assert "Then: denied by rule 2" in page.text
     assert "has been deleted, so it cannot be tested again" in page.text

@@ -9,6 +9,7 @@ from securitygroups.firewall.formats.documents import rule_to_json
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, parse_address
 from securitygroups.models import Event, GroupTemplate, Project, SecurityGroup, User, values
+from securitygroups.operations import By
 from securitygroups.starters import STARTERS
 from tests.factories import make_group, ports, rule
 from tests.views.pages import Page, messages, say_yes
@@ -32,7 +33,7 @@ def rules_of(group: SecurityGroup) -> tuple[object, ...]:
 
 @pytest.fixture
 def template(group: SecurityGroup, alice: User) -> GroupTemplate:
-    return operations.save_template(group=group, name="Our web", description="How we do it", actor=alice)
+    return operations.save_template(group=group, name="Our web", description="How we do it", by=By(alice))
 
 
 def test_a_group_becomes_a_template(as_erin: Client, group: SecurityGroup, project: Project) -> None:
@@ -60,7 +61,7 @@ def test_a_bad_name_is_told_at_its_field(
 def test_a_group_made_from_it_is_its_own_from_then_on(
     as_erin: Client, group: SecurityGroup, template: GroupTemplate, project: Project
 ) -> None:
-    operations.commit_rules(group=group, rules=(), base=1, actor=None)
+    operations.commit_rules(group=group, rules=(), base=1, by=By())
     page = Page(as_erin.get(create(project), {"template": f"own-{template.pk}"}))
     assert "Our web How we do it" in page.text
     form = page.form_with("template")
@@ -148,7 +149,7 @@ def test_a_template_of_another_project_is_neither_used_nor_deleted(
     as_alice: Client, project: Project, bakery: Project
 ) -> None:
     oven = make_group(bakery, "oven", [rule("accept in tcp 99", "Secret")])
-    theirs = operations.save_template(group=oven, name="Bakery's", description="", actor=None)
+    theirs = operations.save_template(group=oven, name="Bakery's", description="", by=By())
     assert "Bakery" not in Page(as_alice.get(create(project))).text
     as_alice.post(create(project), {"name": "mine", "template": f"own-{theirs.pk}"})
     assert not SecurityGroup.objects.filter(name="mine").exists()
@@ -160,7 +161,7 @@ def test_a_template_with_more_rules_than_the_quota_makes_no_group(
     as_erin: Client, template: GroupTemplate, project: Project
 ) -> None:
     project.max_rules = 4
-    operations.update_project(project=project, actor=None)
+    operations.update_project(project=project, by=By())
     response = as_erin.post(create(project), {"name": "much", "template": f"own-{template.pk}"})
     assert response.status_code == 422
     assert "can have 4 rules, this would be 5" in Page(response).text
@@ -182,7 +183,7 @@ def test_who_may_only_look_sees_templates_and_changes_none(
 
 def test_names_are_text(as_alice: Client, group: SecurityGroup, project: Project) -> None:
     evil = "<img src=x onerror=alert(1)>"
-    operations.save_template(group=group, name=evil, description=evil, actor=None)
+    operations.save_template(group=group, name=evil, description=evil, by=By())
     for address in (listing(project), create(project)):
         assert evil not in as_alice.get(address).content.decode()
 

@@ -13,6 +13,7 @@ from securitygroups.firewall.nftables.ruleset import Target, platform_lines
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import make_packet, parse_address
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
+from securitygroups.operations import By
 from securitygroups.web.views.packet_test import platform_before
 from tests.factories import make_group, make_machine, ports
 from tests.views.pages import HTMX, Page, part_and_page
@@ -278,7 +279,7 @@ def test_the_addresses_of_the_project_s_vms_are_suggested(
 ) -> None:
     make_machine(bakery, "oven", ipv4="10.9.9.9")
     gone = make_machine(pair[0].project, "gone", ipv4="10.8.8.8")
-    operations.delete_machine(machine=gone, actor=None)
+    operations.delete_machine(machine=gone, by=By())
     for headers in ({}, HTMX):
         content = as_bob.get(f"{pair[0].get_absolute_url()}test/", headers=headers).content.decode()
         assert '<option value="10.0.1.12">db-1</option>' in content
@@ -323,9 +324,9 @@ def test_on_a_vm_as_of_an_earlier_time_its_groups_and_their_rules_are_those_of_t
         web, ssh = make_group(project, "web", ports(443)), make_group(project, "ssh", ports(22))
         machine = make_machine(project, "vm", [web, ssh], ipv4="10.0.1.11")
     with time_machine.travel(start + timedelta(hours=1), tick=True):
-        operations.commit_rules(group=ssh, rules=ports(2222), base=1, actor=None)
+        operations.commit_rules(group=ssh, rules=ports(2222), base=1, by=By())
     with time_machine.travel(start + timedelta(hours=2), tick=True):
-        operations.attach_groups(machine=machine, groups=[web], base=1, actor=None)
+        operations.attach_groups(machine=machine, groups=[web], base=1, by=By())
     for hours, port, words in (
         (0.5, "22", "Accepted by rule 2 (ssh, rule 1)"),
         (1.5, "22", "Denied: no rule matches"),

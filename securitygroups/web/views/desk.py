@@ -16,6 +16,7 @@ from securitygroups.firewall.decide import decide
 from securitygroups.firewall.formats.documents import packet_from_json, rule_from_json
 from securitygroups.forms import CaseForm, NoteForm, PacketForm, VisitForm, take_refusal
 from securitygroups.models import Project, SupportCase, SupportVisit, User, effective_rules, values
+from securitygroups.operations import By
 from securitygroups.packets import packet_json
 from securitygroups.web.pages import FORM_INVALID, answer, numbered, page_or_form
 
@@ -179,7 +180,7 @@ def case_note(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
     form = NoteForm(request.POST)
     if form.is_valid():
         operations.add_note(
-            case=frozen, author=access.user, text=form.cleaned_data["text"], by_staff=access.role == SUPPORT
+            case=frozen, by=By(access.user, staff=access.role == SUPPORT), text=form.cleaned_data["text"]
         )
         messages.success(request, "The note was added.")
     else:

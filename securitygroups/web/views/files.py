@@ -17,6 +17,7 @@ from securitygroups.firewall.formats.spreadsheet import read_any, write_csv
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import ImportForm, take_refusal
 from securitygroups.models import SecurityGroup, values
+from securitygroups.operations import By
 from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_shown, preview_waits
 from securitygroups.web.pages import FORM_INVALID, address_of, number_in, page_or_form, resend
 from securitygroups.web.rulepage import rows_of
@@ -144,7 +145,7 @@ def _import(request: HttpRequest, slug: str, group: SecurityGroup | None) -> Htt
                 name=name,
                 description=document.description,
                 rules=document.rules,
-                actor=access.user,
+                by=By(access.user),
                 summary=f"Imported with {len(document.rules)} rules.",
             )
             messages.success(request, f"{made.name} was imported.")

@@ -17,6 +17,7 @@ from securitygroups.access import Access, enter, find_deleted, find_group
 from securitygroups.answers.preview import preview_rules
 from securitygroups.forms import GroupForm, take_refusal
 from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine, values
+from securitygroups.operations import By
 from securitygroups.web.pages import (
     CONFLICT,
     FORM_INVALID,
@@ -86,7 +87,7 @@ def _create(request: HttpRequest, access: Access, original: SecurityGroup | None
                 name=form.cleaned_data["name"],
                 description=form.cleaned_data["description"],
                 rules=rules,
-                actor=access.user,
+                by=By(access.user),
                 summary=summary,
             )
             messages.success(request, f"{group.name} was created.")
@@ -114,7 +115,7 @@ def group_edit(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             done = operations.update_group(
-                group=group, **form.cleaned_data, actor=access.user, reason=reason_of(request)
+                group=group, **form.cleaned_data, by=By(access.user, reason=reason_of(request))
             )
             undo = f"undo:{reverse('group_edit_undo', args=[slug, group.public_id, done.pk])}" if done else ""
             messages.success(request, "Name and description were saved.", extra_tags=undo)
@@ -135,7 +136,7 @@ def group_edit_undo(request: HttpRequest, slug: str, group_id: str, event: int) 
     access = enter(request, slug, write=True)
     group = find_group(access, group_id)
     try:
-        operations.undo_update(group=group, event=event, actor=access.user)
+        operations.undo_update(group=group, event=event, by=By(access.user))
         messages.success(request, "Undone: name and description are as they were before.")
     except operations.Conflict:
         messages.error(request, "Not undone: name or description have been changed again since.")
@@ -156,8 +157,7 @@ def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
                 group=group,
                 base=number_in(request, "base"),
                 seen=request.POST.get("seen", ""),
-                actor=access.user,
-                reason=reason_of(request),
+                by=By(access.user, reason=reason_of(request)),
             )
             words = f" and taken off {count} VM{'' if count == 1 else 's'}" if count else ""
             undo = reverse("group_bring_back", args=[slug, group.public_id])
@@ -195,7 +195,7 @@ def group_bring_back(request: HttpRequest, slug: str, group_id: str) -> HttpResp
     access = enter(request, slug, write=True)
     group = find_deleted(access, SecurityGroup, group_id)
     try:
-        count = operations.restore_group(group=group, actor=access.user)
+        count = operations.restore_group(group=group, by=By(access.user))
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
         return redirect("groups", slug)

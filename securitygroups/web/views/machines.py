@@ -16,6 +16,7 @@ from securitygroups.access import enter, find_deleted, find_machine
 from securitygroups.answers.preview import Note, findings_of
 from securitygroups.forms import MachineForm, OrderedGroupsForm, take_refusal
 from securitygroups.models import Attachment, Rule, VirtualMachine, effective_rules, values
+from securitygroups.operations import By
 from securitygroups.web.attaching import attach, attached_groups, preview_part, question, to_ask
 from securitygroups.web.pages import (
     CONFLICT,
@@ -99,8 +100,7 @@ def machine_create(request: HttpRequest, slug: str) -> HttpResponse:
                     project=access.project,
                     fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
                     groups=groups,
-                    actor=access.user,
-                    reason=reason_of(request),
+                    by=By(access.user, reason=reason_of(request)),
                 )
                 messages.success(request, f"{machine.name} was created.")
                 return redirect(machine)
@@ -211,8 +211,7 @@ def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpRe
                 fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
                 groups=groups,
                 base=base,
-                actor=access.user,
-                reason=reason_of(request),
+                by=By(access.user, reason=reason_of(request)),
             )
             undo = reverse("machine_undo", args=[slug, vm.public_id, vm.revision]) if vm.revision != base else ""
             words = f"The settings of {form.cleaned_data['name']} were saved."
@@ -233,7 +232,7 @@ def machine_delete(request: HttpRequest, slug: str, machine_id: str) -> HttpResp
     vm = find_machine(access, machine_id)
     if request.method == "POST":
         try:
-            operations.delete_machine(machine=vm, actor=access.user)
+            operations.delete_machine(machine=vm, by=By(access.user))
             undo = reverse("machine_bring_back", args=[slug, vm.public_id])
             messages.success(request, f"{vm.name} was deleted.", extra_tags=f"undo:{undo}")
         except operations.Conflict:
@@ -248,7 +247,7 @@ def machine_undo(request: HttpRequest, slug: str, machine_id: str, number: int) 
     access = enter(request, slug, write=True)
     vm = find_machine(access, machine_id)
     try:
-        operations.undo_groups(machine=vm, number=number, actor=access.user)
+        operations.undo_groups(machine=vm, number=number, by=By(access.user))
         messages.success(request, "Undone: the VM has the groups it had before.")
     except operations.Conflict:
         messages.error(request, "Nothing was undone: the groups have been changed again in the meantime.")
@@ -263,7 +262,7 @@ def machine_bring_back(request: HttpRequest, slug: str, machine_id: str) -> Http
     access = enter(request, slug, write=True)
     vm = find_deleted(access, VirtualMachine, machine_id)
     try:
-        operations.restore_machine(machine=vm, actor=access.user)
+        operations.restore_machine(machine=vm, by=By(access.user))
         messages.success(request, f"{vm.name} is back.")
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])

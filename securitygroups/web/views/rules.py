@@ -22,6 +22,7 @@ from securitygroups.firewall.analysis.findings import fixes, mended
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, preset_values, take_refusal, take_suggestion
 from securitygroups.models import GroupRevision, Rule, SecurityGroup
+from securitygroups.operations import By
 from securitygroups.web.changing import (
     Edit,
     ask,
@@ -301,7 +302,7 @@ def group_undo(request: HttpRequest, slug: str, group_id: str, number: int) -> H
     access = enter(request, slug, write=True)
     group = find_group(access, group_id)
     try:
-        operations.undo(group=group, number=number, actor=access.user)
+        operations.undo(group=group, number=number, by=By(access.user))
     except operations.Conflict:
         return conflict(request, access, group, undoing=number)
     except ValidationError as refusal:

@@ -15,6 +15,7 @@ from securitygroups.firewall.formats.documents import rules_from_json
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import TemplateForm, take_refusal
 from securitygroups.models import GroupTemplate
+from securitygroups.operations import By
 from securitygroups.starters import STARTERS
 from securitygroups.web.changing import change_rules
 from securitygroups.web.pages import FORM_INVALID, numbered, page_or_form, reason_of
@@ -90,7 +91,7 @@ def template_save(request: HttpRequest, slug: str, group_id: str) -> HttpRespons
     )
     if request.method == "POST" and form.is_valid():
         try:
-            template = operations.save_template(group=group, **form.cleaned_data, actor=access.user)
+            template = operations.save_template(group=group, **form.cleaned_data, by=By(access.user))
             messages.success(request, f"{template.name} is a template now: choose it when you create a group.")
             return redirect("templates", slug)
         except ValidationError as refusal:
@@ -105,6 +106,6 @@ def template_delete(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     template = find_template(access, pk)
     if request.method != "POST":
         return render(request, "securitygroups/templates/delete.html", {"template": template})
-    operations.delete_template(template=template, actor=access.user)
+    operations.delete_template(template=template, by=By(access.user))
     messages.success(request, f"The template {template.name} was deleted. Groups made from it stay.")
     return redirect("templates", slug)
