@@ -1,11 +1,12 @@
 """The only way a view gets an object: strangers find nothing (404), viewers who would write are told so (403)."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest
+from django.http import Http404
 from django.utils import timezone
 
 from securitygroups.models import (
@@ -22,7 +23,19 @@ from securitygroups.models import (
 
 SUPPORT = "support"
 """Not a role of a member: staff who look, read-only, after naming a reason."""
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Right(Enum):
+    """What somebody wants to do in a project, from the least to the most."""
+
+    LOOK = "look"
+    """See its pages, test packets; support too."""
+    TAKE_PART = "take part"
+    """Send something as a member, such as leaving the project."""
+    CHANGE = "change"
+    """Change groups and VMs."""
+    MANAGE = "manage"
+    """Change members and settings."""
 
 
 class ReasonNeeded(Exception):
@@ -50,30 +63,26 @@ class Access:
     def is_owner(self) -> bool:
         return self.role == Role.OWNER
 
+    def require(self, right: Right) -> None:
+        """Raises PermissionDenied, which says who has the right."""
+        if self.role == SUPPORT and right is not Right.LOOK:
+            raise PermissionDenied(
+                "The support view is read-only. Staff change things in the administration, on record."
+            )
+        if right is Right.MANAGE and not self.is_owner:
+            raise PermissionDenied("Only owners of the project can change its members and settings. Ask one of them.")
+        if right is Right.CHANGE and not self.can_edit:
+            raise PermissionDenied(
+                "You can look at this project and test packets, but not change it. Ask an owner for the editor role."
+            )
 
-def enter(
-    request: HttpRequest, slug: str, *, write: bool = False, own: bool = False, support_writes: bool = False
-) -> Access:
-    """Let the signed-in person into the project, or 404.
 
-    `write` asks for the right to change groups and VMs, `own` for the right to change members; 403 says who has it.
-    Support staff are refused every write here, whatever the view would do, but for their own records (`support_writes`).
-    """
-    user = request.user
+def open_project(user: object, slug: str) -> Access:
+    """Let a person into the project. Raises Http404 for strangers, ReasonNeeded for support without a running visit."""
     if not isinstance(user, User):
         raise Http404
     membership = Membership.objects.select_related("project").filter(user=user, project__slug=slug).first()
-    access = Access(user, membership.project, membership.role) if membership else _as_support(user, slug)
-    request.access = access  # type: ignore[attr-defined]
-    if access.role == SUPPORT and (write or own or (request.method not in SAFE_METHODS and not support_writes)):
-        raise PermissionDenied("The support view is read-only. Staff change things in the administration, on record.")
-    if own and not access.is_owner:
-        raise PermissionDenied("Only owners of the project can change its members and settings. Ask one of them.")
-    if write and not access.can_edit:
-        raise PermissionDenied(
-            "You can look at this project and test packets, but not change it. Ask an owner for the editor role."
-        )
-    return access
+    return Access(user, membership.project, membership.role) if membership else _as_support(user, slug)
 
 
 def is_support(user: object) -> bool:

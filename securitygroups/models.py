@@ -627,15 +627,6 @@ class CaseNote(models.Model):
         return f"Note of {self.author_name}"
 
 
-def effective_rules(machine: VirtualMachine) -> list[Rule]:
-    """The rows of a VM's effective list: its groups' lists one after the other, in the order of attachment (one query)."""
-    return list(
-        Rule.objects.filter(group__attachments__machine=machine)
-        .select_related("group")
-        .order_by("group__attachments__position", "position")
-    )
-
-
 def values(rules: Sequence[Rule]) -> tuple[RuleValue, ...]:
     """Rows as the evaluator takes them."""
     return tuple(rule.as_value() for rule in rules)

@@ -32,7 +32,6 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations import By
-from securitygroups.packets import packet_json
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, make_project, make_user
 
@@ -189,11 +188,8 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
     expired = make_user("expired", "support", is_staff=True)
     with time_machine.travel(timezone.now() - timedelta(minutes=operations.VISIT_MINUTES + 1)):
         operations.open_visit(project=project, staff=expired, reason="They asked", ticket="T-1")
-    rows = list(group.rules.select_related("group").in_order())
-    packet = packet_json(Packet(Direction.IN, 4, 6, 1, 2, 443))
-    case = operations.open_case(
-        project=project, packet=packet, rows=rows, verdict="accept", rule=2, staff=visitor, group=group
-    )
+    packet = Packet(Direction.IN, 4, 6, 1, 2, 443)
+    case = operations.open_case(about=group, packet=packet, staff=visitor)
     return Stage(
         {user.username: sign_in(user) for user in (*cast, visitor, expired)},
         {
@@ -307,13 +303,9 @@ def test_things_of_another_project_are_not_found_in_this_one(
         "machine_id": make_machine(bakery, "oven-1", [oven]).public_id,
         "pk": bakery.memberships.get().pk,
         "case_id": operations.open_case(
-            project=bakery,
-            packet=packet_json(Packet(Direction.IN, 4, 6, 1, 2, 99)),
-            rows=[],
-            verdict="drop",
-            rule=None,
+            about=oven,
+            packet=Packet(Direction.IN, 4, 6, 1, 2, 99),
             staff=staff,
-            group=oven,
         ).public_id,
     }
     template = operations.save_template(group=oven, name="Oven", description="", by=By(charlie)).pk

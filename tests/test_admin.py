@@ -19,6 +19,8 @@ from django.urls import reverse
 
 from securitygroups import operations
 from securitygroups.firewall import lists
+from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.values import Packet
 from securitygroups.models import (
     Attachment,
     CaseNote,
@@ -107,11 +109,7 @@ def everything(machine: VirtualMachine, staff: User, alice: User, bob: User) -> 
     """A row of each model."""
     project = machine.project
     operations.open_visit(project=project, staff=staff, reason="Asked", ticket="T-1")
-    rows = list(project.groups.get(name="web").rules.select_related("group").in_order())
-    packet = {"direction": "in", "protocol": "non-ip"}
-    operations.open_case(
-        project=project, packet=packet, rows=rows, verdict="accept", rule=1, staff=staff, note="Look", machine=machine
-    )
+    operations.open_case(about=machine, packet=Packet(Direction.IN), staff=staff, note="Look")
     operations.save_template(group=project.groups.get(name="web"), name="Web", description="", by=By(alice))
     return {model: model._default_manager.order_by("pk")[0] for model in MODELS}
 
@@ -171,9 +169,7 @@ def fill(project: Project, number: int) -> None:
         group = make_group(more, rules=["accept in tcp 22 from 10.0.0.0/8"])
         vm = make_machine(project, groups=[make_group(project, rules=["drop in all"])])
         operations.open_visit(project=more, staff=person, reason="Asked", ticket="T")
-        operations.open_case(
-            project=project, packet={}, rows=[], verdict="drop", rule=None, staff=person, note="x", machine=vm
-        )
+        operations.open_case(about=vm, packet=Packet(Direction.IN), staff=person, note="x")
         operations.save_template(group=group, name="t", description="", by=By())
 
 

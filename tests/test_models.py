@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from securitygroups import operations
+from securitygroups.effective import of_machine, rules_of
 from securitygroups.fields import NetworkFormField
 from securitygroups.firewall.protocols import COLUMNS, PROTOCOLS, shape_errors
 from securitygroups.firewall.values import BITS, Network, parse_network
@@ -31,8 +32,6 @@ from securitygroups.models import (
     SupportVisit,
     User,
     VirtualMachine,
-    effective_rules,
-    values,
 )
 from tests.factories import make_group, make_machine, make_project, make_user
 
@@ -469,9 +468,9 @@ def test_a_machines_effective_list_is_its_groups_lists_in_the_order_of_attachmen
     make_machine(project, "other vm", [other, first])
     bare = make_machine(project, "bare")
 
-    assert [row.port_start for row in effective_rules(vm)] == [1, 2, 3]
-    assert [r.port_start for r in values(effective_rules(vm))] == [1, 2, 3]
-    assert effective_rules(bare) == []
+    assert [one.rule.port_start for one in of_machine(vm)] == [1, 2, 3]
+    assert [r.port_start for r in rules_of(of_machine(vm))] == [1, 2, 3]
+    assert of_machine(bare) == []
 
 
 def test_a_person_sees_the_live_things_of_their_own_projects(cast: Cast, bob: User, charlie: User) -> None:

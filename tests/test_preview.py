@@ -9,13 +9,15 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
-from securitygroups.answers.preview import MANY_MACHINES, MAX_LINES, preview_groups, preview_lists, preview_rules
+from securitygroups.answers.dead import MAX_LINES
+from securitygroups.answers.preview import MANY_MACHINES, preview_groups, preview_lists, preview_rules
+from securitygroups.effective import of_machine, rules_of
 from securitygroups.firewall.analysis.difference import difference
 from securitygroups.firewall.analysis.findings import dead_rules
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, Rule, RuleList, parse_address
-from securitygroups.models import Project, SecurityGroup, VirtualMachine, effective_rules, values
+from securitygroups.models import Project, SecurityGroup, VirtualMachine, values
 from securitygroups.operations import By
 from securitygroups.words.traffic import change_sentence
 from tests.factories import make_group, make_machine, rule
@@ -40,7 +42,7 @@ def named(rules: RuleList, prefix: str) -> Rules:
 
 def effective(groups: Sequence[SecurityGroup], of: dict[int, Rules]) -> tuple[Rules, list[str]]:
     """A VM's list, and the name of each of its rules."""
-    names = [f"{group.name} rule {place}" for group in groups for place in range(1, len(of[group.pk]) + 1)]
+    names = [f"{group.name}, rule {place}" for group in groups for place in range(1, len(of[group.pk]) + 1)]
     return tuple(one for group in groups for one in of[group.pk]), names
 
 
@@ -68,7 +70,7 @@ def test_on_every_vm_the_sentences_are_the_evaluator_s_own_difference(seed: int,
     assert preview.changes_traffic == bool(told)
     for machine, groups in machines.items():
         (was, names_before), (now, names_after) = effective(groups, before), effective(groups, after)
-        assert was == values(effective_rules(machine))
+        assert was == rules_of(of_machine(machine))
         for packet in [random_packet(random) for _ in range(150)]:
             verdicts = decide(was, packet).action, decide(now, packet).action
             if verdicts[0] is not verdicts[1]:
@@ -92,10 +94,10 @@ def test_on_every_vm_the_sentences_are_the_evaluator_s_own_difference(seed: int,
     on_vms: dict[str, list[str]] = {}
     for machine, groups in machines.items():
         (was, names_before), (now, names_after) = effective(groups, before), effective(groups, after)
-        dead_before = {names_before[at - 1].split()[0] + was[at - 1].uid for at in dead_rules(was)}
+        dead_before = {names_before[at - 1].split(",")[0] + was[at - 1].uid for at in dead_rules(was)}
         for at in dead_rules(now):
-            one = names_after[at - 1].split()[0] + now[at - 1].uid
-            own = [place for place in dead_rules(new) if names_after[at - 1] == f"web rule {place}"]
+            one = names_after[at - 1].split(",")[0] + now[at - 1].uid
+            own = [place for place in dead_rules(new) if names_after[at - 1] == f"web, rule {place}"]
             if one not in dead_before and not own and group in groups:
                 on_vms.setdefault(names_after[at - 1], []).append(machine.name)
     assert {line.partition(":")[0] for line in preview.newly_dead if line.startswith("Rule")} == {
@@ -142,7 +144,7 @@ def test_what_a_group_behind_it_decides_is_not_left_out(project: Project) -> Non
     assert effect.allowed == (
         (
             "Newly allowed: inbound TCP 22 (SSH) from anywhere (IPv4, IPv6) – "
-            "decided by ssh rule 1, was denied by web rule 2."
+            "decided by ssh, rule 1, was denied by web, rule 2."
         ),
     )
     assert preview.unaffected == 1
@@ -376,8 +378,8 @@ def test_rules_of_other_groups_that_never_act_any_more_are_named_with_their_vms(
 
     assert preview.newly_dead == (
         (
-            "ssh rule 1 on vm-0, vm-1, vm-2 and 2 more: "
-            "No packet reaches this rule: web rule 2 takes all of it, and drops it."
+            "ssh, rule 1 on vm-0, vm-1, vm-2 and 2 more: "
+            "No packet reaches this rule: web, rule 2 takes all of it, and drops it."
         ),
     )
     assert not preview.changes_traffic or preview.effects
@@ -393,7 +395,7 @@ def test_a_rule_that_is_dead_on_arrival_behind_another_group_is_told(project: Pr
 
     assert not preview.changes_traffic
     assert preview.newly_dead == (
-        "web rule 2 on vm: No packet reaches this rule: front rule 1 takes all of it, and drops it.",
+        "web, rule 2 on vm: No packet reaches this rule: front, rule 1 takes all of it, and drops it.",
     ), "rule 1 was dead before"
     assert preview.worth_a_look
 
@@ -405,7 +407,8 @@ def test_a_group_attached_behind_one_that_drops_everything_is_told_to_be_dead(pr
 
     preview = preview_groups(machine, [shut], [shut, web])
     assert preview.newly_dead == tuple(
-        f"web rule {place}: No packet reaches this rule: shut rule 1 takes all of it, and drops it." for place in (1, 2)
+        f"web, rule {place}: No packet reaches this rule: shut, rule 1 takes all of it, and drops it."
+        for place in (1, 2)
     )
     assert preview_groups(machine, [shut, web], [shut]).newly_dead == ()
     assert preview_groups(machine, [shut, web], [shut, web]).newly_dead == ()
@@ -435,10 +438,10 @@ def test_work_on_many_long_lists_is_bounded_and_what_is_left_out_is_told(
     # Two lists of four rules after the change, and the first as it was before.
     assert preview.newly_dead == (
         "Rule 2: No packet reaches this rule: rule 1 takes all of it, and drops it.",
-        "b0 rule 1 on vm-0: No packet reaches this rule: web rule 1 takes all of it, and drops it.",
-        "b0 rule 2 on vm-0: No packet reaches this rule: web rule 1 takes all of it, and drops it.",
-        "b1 rule 1 on vm-1: No packet reaches this rule: web rule 1 takes all of it, and drops it.",
-        "b1 rule 2 on vm-1: No packet reaches this rule: web rule 1 takes all of it, and drops it.",
+        "b0, rule 1 on vm-0: No packet reaches this rule: web, rule 1 takes all of it, and drops it.",
+        "b0, rule 2 on vm-0: No packet reaches this rule: web, rule 1 takes all of it, and drops it.",
+        "b1, rule 1 on vm-1: No packet reaches this rule: web, rule 1 takes all of it, and drops it.",
+        "b1, rule 2 on vm-1: No packet reaches this rule: web, rule 1 takes all of it, and drops it.",
     )
     assert preview.dead_unseen == 2
 

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
 from securitygroups.answers.search import LIMIT, search
+from securitygroups.firewall.formats.documents import packet_from_json
 from securitygroups.models import Project, SecurityGroup, SupportCase, User, VirtualMachine
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine, make_project, make_user, ports, rule
@@ -24,9 +25,7 @@ def kinds(text: str) -> dict[str, list[str]]:
 @pytest.fixture
 def case(project: Project, group: SecurityGroup, staff: User) -> SupportCase:
     packet = {"direction": "in", "protocol": "tcp", "source": "203.0.113.9", "destination": "10.0.0.5", "port": 22}
-    return operations.open_case(
-        project=project, packet=packet, rows=[], verdict="drop", rule=None, staff=staff, group=group
-    )
+    return operations.open_case(about=group, packet=packet_from_json(packet), staff=staff)
 
 
 VMS, GROUPS, RULES = "Virtual Machines", "Security Groups", "Rules that cover it"

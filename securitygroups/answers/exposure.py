@@ -8,22 +8,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from itertools import accumulate
 from time import monotonic
-from typing import Any
 
 import numpy as np
 from django.db.models import Q, QuerySet
 from numpy.typing import NDArray
 
+from securitygroups.effective import Fleet, Limits, Listed, Placed, TooLarge, fleet, rules_of
 from securitygroups.firewall.analysis import reach as analysis
 from securitygroups.firewall.analysis.products import AddressRange, Product
 from securitygroups.firewall.analysis.reach import Exposed
-from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.services import SERVICES
-from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, RULE_FIELDS, Packet, Rule, parse_address
-from securitygroups.models import Attachment, Project, SecurityGroup, VirtualMachine
-from securitygroups.models import Rule as RuleRow
+from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, Packet, Rule, parse_address
+from securitygroups.models import Attachment, Project, VirtualMachine
 from securitygroups.words.traffic import count_text, joined, product_ports_text, protocols_text, ranges_text, share_text
 
 MAX_RULES = 100_000
@@ -41,82 +38,39 @@ SERVICES_NAMED, MACHINES_NAMED = 3, 20
 Clock = Callable[[], float]
 
 
-class TooLarge(Exception):
-    """The VMs asked about have more rules, stored or effective, than are looked at at once."""
-
-    def __init__(self, rules: int) -> None:
-        super().__init__(f"{rules} rules are too many")
-        self.rules = rules
-
-
-@dataclass(frozen=True, slots=True)
-class Through:
-    """A rule where it stands: its group, its place there, its identity."""
-
-    group: str
-    group_id: str
-    place: int
-    uid: str
-
-    @property
-    def text(self) -> str:
-        return f"{self.group}, rule {self.place}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    public_id: str
-    name: str
-    rules: tuple[Rule, ...]
+LIMITS = Limits(MAX_RULES, MAX_EFFECTIVE)
 
 
 class Landscape:
-    """Some VMs of a project with their effective lists. VMs with the same groups in the same order share one list."""
+    """The VMs of a fleet as the exposure's analysis takes them."""
 
-    def __init__(
-        self,
-        machines: Sequence[VirtualMachine],
-        order: dict[int, tuple[int, ...]],
-        groups: dict[int, _Group],
-    ) -> None:
-        self.machines = machines
-        self._groups = groups
-        numbers: dict[tuple[int, ...], int] = {}
-        self.sequence_of = [numbers.setdefault(order.get(vm.pk, ()), len(numbers)) for vm in machines]
-        self.sequences = list(numbers)
-        self._ends = [list(accumulate(len(groups[pk].rules) for pk in pks)) for pks in self.sequences]
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.machines = fleet.machines
 
     @cached_property
     def lists(self) -> list[tuple[Rule, ...]]:
         """The effective list of each sequence."""
-        return [tuple(rule for pk in pks for rule in self._groups[pk].rules) for pks in self.sequences]
+        return [self.fleet.rules(sequence) for sequence in range(len(self.fleet.sequences))]
 
     @cached_property
     def values(self) -> list[analysis.Machine]:
         """The VMs as the analysis takes them, known by their index."""
+        pairs = zip(self.machines, self.fleet.sequence_of, strict=True)
         return [
             analysis.Machine(index, sequence, _number(vm.ipv4), _number(vm.ipv6))
-            for index, (vm, sequence) in enumerate(zip(self.machines, self.sequence_of, strict=True))
+            for index, (vm, sequence) in enumerate(pairs)
         ]
 
     def group_names(self, sequence: int) -> list[str]:
         """The groups of a sequence, in order."""
-        return [self._groups[pk].name for pk in self.sequences[sequence]]
-
-    def through(self, sequence: int, place: int) -> Through:
-        """A place of an effective list as people know it."""
-        ends = self._ends[sequence]
-        index = bisect_left(ends, place)
-        group = self._groups[self.sequences[sequence][index]]
-        own = place - (ends[index - 1] if index else 0)
-        return Through(group.name, group.public_id, own, group.rules[own - 1].uid)
+        return [self.fleet.groups[pk].home.name for pk in self.fleet.sequences[sequence]]
 
     @property
     def without_address(self) -> list[VirtualMachine]:
         """VMs with groups of which nothing can be said: no address of theirs is known."""
-        return [
-            vm for vm, s in zip(self.machines, self.sequence_of, strict=True) if self.sequences[s] and not vm.addresses
-        ]
+        pairs = zip(self.machines, self.fleet.sequence_of, strict=True)
+        return [vm for vm, its in pairs if self.fleet.sequences[its] and not vm.addresses]
 
 
 def _number(address: str | None) -> int | None:
@@ -137,37 +91,9 @@ def chosen(project: Project, query: str = "") -> QuerySet[VirtualMachine]:
     return rows.order_by("name", "pk")
 
 
-def load(rows: QuerySet[VirtualMachine], limit: int | None = None, most_rules: int = MAX_RULES) -> Landscape:
-    """The VMs (the first `limit`) with their lists, in five queries however many there are. Raises TooLarge."""
-    machines = list(rows.only("public_id", "name", "ipv4", "ipv6")[:limit])
-    attached = Attachment.objects.order_by("machine", "position")
-    if limit:
-        attached = attached.filter(machine__in=[vm.pk for vm in machines])
-    else:
-        attached = attached.filter(machine__in=rows.order_by().values("pk"))
-    order: dict[int, list[int]] = {}
-    for machine_id, group_id in attached.values_list("machine_id", "group_id"):
-        order.setdefault(machine_id, []).append(group_id)
-    used = {pk for pks in order.values() for pk in pks}
-    stored = RuleRow.objects.filter(group__in=used)
-    count = stored.count()
-    if count > most_rules:
-        raise TooLarge(count)
-    rules: dict[int, list[Rule]] = {pk: [] for pk in used}
-    for group_id, uid, *fields in stored.order_by("group", "position").values_list("group_id", "uid", *RULE_FIELDS):
-        rules[group_id].append(_rule(uid, fields))
-    named = SecurityGroup.objects.filter(pk__in=used).values_list("pk", "public_id", "name")
-    groups = {pk: _Group(public_id, name, tuple(rules[pk])) for pk, public_id, name in named}
-    effective = sum(len(rules[pk]) for pks in {tuple(pks) for pks in order.values()} for pk in pks)
-    if effective > MAX_EFFECTIVE:
-        raise TooLarge(effective)
-    return Landscape(machines, {pk: tuple(pks) for pk, pks in order.items()}, groups)
-
-
-def _rule(uid: str, fields: list[Any]) -> Rule:
-    values = dict(zip(RULE_FIELDS, fields, strict=True))
-    values["action"], values["direction"] = Action(values["action"]), Direction(values["direction"])
-    return Rule(uid=uid, **values)
+def load(rows: QuerySet[VirtualMachine], limit: int | None = None, limits: Limits = LIMITS) -> Landscape:
+    """The VMs (the first `limit`) with their lists. Raises TooLarge."""
+    return Landscape(fleet(rows.only("public_id", "name", "ipv4", "ipv6")[:limit], limits))
 
 
 # ── From the internet ─────────────────────────────────────────────────────────
@@ -184,7 +110,7 @@ class Opening:
     everyone: bool
     services: str
     machines: tuple[VirtualMachine, ...]
-    through: tuple[Through, ...]
+    through: tuple[Placed, ...]
     sample: Packet
 
     @property
@@ -238,9 +164,9 @@ def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic
     """What the internet reaches on these VMs; nothing new is begun once the seconds have passed."""
     end = clock() + seconds
     found = analysis.internet_exposure(land.lists, land.values, late=lambda: clock() > end)
-    same: dict[tuple[Product, tuple[tuple[int, float], ...], tuple[Through, ...]], list[Exposed]] = {}
+    same: dict[tuple[Product, tuple[tuple[int, float], ...], tuple[Placed, ...]], list[Exposed]] = {}
     for one in found.exposed:
-        through = tuple(land.through(one.sequence, place) for place in one.rules)
+        through = tuple(land.fleet.at(one.sequence, place) for place in one.rules)
         same.setdefault((one.product, one.shares, through), []).append(one)
     openings, loud = [], set()
     for (product, shares, through), ones in same.items():
@@ -279,7 +205,7 @@ def glance(project: Project, machine_count: int) -> Internet | None:
     if machine_count > MAX_OVERVIEW_MACHINES:
         return None
     try:
-        found = internet(load(chosen(project), most_rules=MAX_OVERVIEW_RULES), seconds=0.3)
+        found = internet(load(chosen(project), limits=Limits(MAX_OVERVIEW_RULES, MAX_EFFECTIVE)), seconds=0.3)
     except TooLarge:
         return None
     return None if found.unseen else found
@@ -296,7 +222,7 @@ class Sender:
     sources: str
     count: str
     everyone: bool
-    through: Through
+    through: Placed
     machines: tuple[VirtualMachine, ...]
 
 
@@ -307,16 +233,16 @@ def protocol_number(protocol: str, version: int) -> int:
 
 def senders(
     machine: VirtualMachine,
-    rows: Sequence[RuleRow],
+    listed: Listed,
     protocol: str,
     port: int | None,
     others: Iterable[VirtualMachine] = (),
 ) -> list[Sender]:
     """Who may open a connection to the port: a line for each accepting rule and family that the VM has an address of.
 
-    `rows` is its effective list, `others` the VMs that are looked for among the sources.
+    `listed` is its effective list, `others` the VMs that are looked for among the sources.
     """
-    rules = [row.as_value() for row in rows]
+    rules = rules_of(listed)
     everybody = [vm for vm in others if vm.pk != machine.pk]
     found = []
     for version, own in ((4, machine.ipv4), (6, machine.ipv6)):
@@ -325,14 +251,13 @@ def senders(
             continue
         ranked = sorted((_number(vm.ipv4 if version == 4 else vm.ipv6) or -1, at) for at, vm in enumerate(everybody))
         for one in analysis.who_can_reach(rules, version, address, protocol_number(protocol, version), port):
-            row = rows[one.rule - 1]
             found.append(
                 Sender(
                     version=version,
                     sources=ranges_text(one.sources),
                     count=count_text(sum(r.size for r in one.sources)),
                     everyone=analysis.share(one.sources, version) >= analysis.LARGE,
-                    through=Through(row.group.name, row.group.public_id, row.position, row.uid),
+                    through=listed[one.rule - 1],
                     machines=tuple(everybody[at] for at in sorted(_among(one.sources, ranked))),
                 )
             )
@@ -419,13 +344,13 @@ def reach(land: Landscape, protocol: str, port: int | None, version: int, *, eac
         return Reach((), nothing, nothing, nothing, nothing, nothing.astype(np.bool_))
     found = analysis.matrix(land.lists, land.values, protocol_number(protocol, version), port, version)
     size = len(land.machines)
-    bundle_of = list(range(size)) if each else land.sequence_of
+    bundle_of = range(size) if each else land.fleet.sequence_of
     order = np.array(sorted(range(size), key=lambda at: (bundle_of[at], at)), np.int64)
     numbers = [bundle_of[at] for at in order.tolist()]
     starts = [at for at in range(size) if not at or numbers[at] != numbers[at - 1]]
     members = [order[start:end].tolist() for start, end in zip(starts, [*starts[1:], size], strict=True)]
     bundles = tuple(
-        Bundle(tuple(land.machines[at] for at in its), tuple(land.group_names(land.sequence_of[its[0]])))
+        Bundle(tuple(land.machines[at] for at in its), tuple(land.group_names(land.fleet.sequence_of[its[0]])))
         for its in members
     )
 

@@ -1,25 +1,15 @@
 """A packet's way down a list, for a page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from securitygroups.effective import Listed, Placed
 from securitygroups.firewall.decide import Decision, Step
-from securitygroups.firewall.values import Rule
 
 WHOLE = 1000
 """A list of up to this many rules is shown whole."""
 ENDS = 100
 """Of a longer one so many rules at its ends, and on each side of the one that decides."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One rule of a list that is tested: the value, and where it stands."""
-
-    rule: Rule
-    group: str
-    group_id: str
-    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +21,12 @@ class Gap:
     passed: bool
 
 
-Stop = tuple[Step, Line, None] | tuple[None, None, Gap]
+Stop = tuple[Step, Placed, None] | tuple[None, None, Gap]
 
 
-def way(decision: Decision, lines: Sequence[Line]) -> Iterator[Stop]:
+def way(decision: Decision, listed: Listed) -> Iterator[Stop]:
     """Each rule of the list with what became of the packet there; of a long list the part that can be read."""
-    last, deciding = len(lines), decision.rule or len(lines)
+    last, deciding = len(listed), decision.rule or len(listed)
     start = 0
     for step in decision.steps:
         place = step.place
@@ -46,4 +36,4 @@ def way(decision: Decision, lines: Sequence[Line]) -> Iterator[Stop]:
         if start:
             yield None, None, Gap(start, place - 1, passed=start < deciding)
             start = 0
-        yield step, lines[place - 1], None
+        yield step, listed[place - 1], None

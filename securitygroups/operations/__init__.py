@@ -5,6 +5,7 @@ other.
 """
 
 from securitygroups.operations.by import By
+from securitygroups.operations.cases import add_note, open_case
 from securitygroups.operations.groups import (
     attached_mark,
     create_group,
@@ -37,7 +38,7 @@ from securitygroups.operations.projects import (
 from securitygroups.operations.records import Conflict, record
 from securitygroups.operations.rules import RefusedRules, check_rules, commit_rules, rules_at, undo
 from securitygroups.operations.templates import delete_template, save_template, write_template
-from securitygroups.operations.visits import VISIT_MINUTES, add_note, open_case, open_visit, record_look
+from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_look
 
 __all__ = [
     "VISIT_MINUTES",

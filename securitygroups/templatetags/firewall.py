@@ -26,7 +26,7 @@ register = template.Library()
 
 
 @register.filter
-def ports(rule: Rule) -> str:
+def ports(rule: Rule | RuleValue) -> str:
     """The rule's ports as the table shows them: "22", "80–443", "" where the protocol has none."""
     if "port_start" not in PROTOCOLS[rule.protocol].columns:
         return ""
@@ -34,7 +34,13 @@ def ports(rule: Rule) -> str:
 
 
 @register.filter
-def service(rule: Rule) -> str:
+def protocol_label(name: str) -> str:
+    """A rule's protocol as the screen says it."""
+    return PROTOCOLS[name].label
+
+
+@register.filter
+def service(rule: Rule | RuleValue) -> str:
     """The well-known service of a rule for one port, "" where there is none."""
     if rule.port_start is None or rule.port_start != rule.port_end:
         return ""
@@ -42,17 +48,17 @@ def service(rule: Rule) -> str:
 
 
 @register.filter
-def has_source(rule: Rule) -> bool:
+def has_source(rule: Rule | RuleValue) -> bool:
     return "source" in PROTOCOLS[rule.protocol].columns
 
 
 @register.filter
-def has_destination(rule: Rule) -> bool:
+def has_destination(rule: Rule | RuleValue) -> bool:
     return "destination" in PROTOCOLS[rule.protocol].columns
 
 
 @register.filter
-def from_anywhere(rule: Rule) -> bool:
+def from_anywhere(rule: Rule | RuleValue) -> bool:
     """Whether an inbound accept takes packets from every address of a family."""
     inbound = rule.enabled and rule.action == "accept" and rule.direction == "in"
     return inbound and (rule.source is None or rule.source.is_everything)
@@ -106,7 +112,7 @@ def packet_query(packet: Packet) -> str:
 def in_the_way(trace: Any) -> str:
     """Why the nearest accept does not accept the packet: everything, in words."""
     need = trace.need
-    rule = trace.steps[need.nearest - 1][1].rule
+    rule = trace.listed[need.nearest - 1].rule
     texts = [condition_text(condition, rule, trace.packet) for condition in need.in_the_way]
     if need.off:
         texts.insert(0, "it is switched off")
@@ -122,7 +128,7 @@ def add_to(trace: Any, group: Any) -> str:
         return str(trace.deciding.group_id)
     if group:
         return str(group.public_id)
-    return str(trace.steps[0][1].group_id) if trace.steps else ""
+    return str(trace.listed[0].group_id) if trace.listed else ""
 
 
 @register.filter

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from securitygroups.web.views import (
     bulk,
+    cases,
     desk,
     enforcement,
     exposure,
@@ -71,9 +72,9 @@ _project: Patterns = [
     path("groups/", groups.groups, name="groups"),
     path("templates/", templates.templates, name="templates"),
     path("templates/<int:pk>/delete/", templates.template_delete, name="template_delete"),
-    path("cases/", desk.cases, name="cases"),
-    path("cases/<slug:case_id>/", desk.case, name="case"),
-    path("cases/<slug:case_id>/note/", desk.case_note, name="case_note"),
+    path("cases/", cases.cases, name="cases"),
+    path("cases/<slug:case_id>/", cases.case, name="case"),
+    path("cases/<slug:case_id>/note/", cases.case_note, name="case_note"),
     path("rules/", bulk.project_rules, name="project_rules"),
     path("groups/new/", groups.group_create, name="group_create"),
     path("groups/import/", files.group_import_new, name="group_import_new"),
@@ -89,6 +90,6 @@ urlpatterns = [
     path("help/enforcement/", enforcement.help_enforcement, name="help_enforcement"),
     path("support/", desk.support, name="support"),
     path("support/<slug:slug>/", desk.support_enter, name="support_enter"),
-    path("support/<slug:slug>/case/", desk.case_open, name="case_open"),
+    path("support/<slug:slug>/case/", cases.case_open, name="case_open"),
     path("p/<slug:slug>/", include(_project)),
 ]

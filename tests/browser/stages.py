@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from securitygroups import operations
-from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule, make_packet, parse_address
 from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
-from securitygroups.packets import packet_json
 from tests.factories import make_group, make_machine, make_user, rule
 
 LONG = "abcdefghij" * 10
@@ -62,15 +61,11 @@ def crowded() -> Stage:
     operations.open_visit(project=project, staff=staff, reason=FULL, ticket=LONG)
     packet = make_packet(Direction.IN, "tcp", parse_address(LONG_ADDRESS), parse_address(LONG_ADDRESS), 8080)
     case = operations.open_case(
-        project=project,
-        packet=packet_json(packet),
-        rows=list(group.rules.in_order().select_related("group")),
-        verdict=Action.DROP.value,
-        rule=7,
+        about=machine,
+        packet=packet,
         staff=staff,
         ticket=LONG,
         note=LONG * 20,
-        machine=machine,
     )
     uids = [row.uid for row in group.rules.in_order()]
     return Stage(

@@ -194,7 +194,7 @@ def a_machine_with_two_groups(page: Page, script: bool) -> None:
     page.get_by_label("IPv4").fill("10.0.1.11")
     page.get_by_label("Security Group 1").select_option(label="closed")
     page.get_by_label("Security Group 2").select_option(label="web")
-    commit(page, script, "Create Virtual Machine", "web rule 1: No packet reaches this rule", "Create Virtual Machine")
+    commit(page, script, "Create Virtual Machine", "web, rule 1: No packet reaches this rule", "Create Virtual Machine")
     said(page, "web-1 was created.")
     expect(page.locator("table.rules .description").filter(has_text="rule 1").first).to_contain_text("closed, rule 1")
 

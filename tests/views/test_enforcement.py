@@ -5,6 +5,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from securitygroups.answers.platform import platform
 from securitygroups.enforcement import check as nft
 from securitygroups.firewall.nftables.ruleset import Target
 from securitygroups.firewall.protocols import Action, Direction
@@ -34,14 +35,14 @@ def tapped(project: Project, group: SecurityGroup) -> VirtualMachine:
 
 def test_the_platforms_lines_stand_above_the_rules(as_bob: Client, machine: VirtualMachine) -> None:
     page = text(as_bob, machine.get_absolute_url())
-    assert page.count("Platform</span>") == len(enforcement.platform())
+    assert page.count("Platform</span>") == len(platform())
     assert "Replies of an accepted connection" in page
     assert page.index("Replies of an accepted connection") < page.index("Public HTTPS")
 
 
 @pytest.mark.parametrize("target", Target)
 def test_each_platform_line_is_said_once(target: Target) -> None:
-    lines = enforcement.platform(target)
+    lines = platform(target)
     reasons = [line.why for line in lines]
     assert len(reasons) == len(set(reasons))
     assert all(line.directions == (Direction.IN, Direction.OUT) for line in lines)
@@ -53,7 +54,7 @@ def test_findings_name_group_and_rule(as_bob: Client, project: Project) -> None:
     groups = [make_group(project, "first", ["drop in tcp"]), make_group(project, "second", ["accept in tcp 22"])]
     machine = make_machine(project, "vm", groups, ipv4="10.0.0.1")
     page = text(as_bob, machine.get_absolute_url())
-    assert "first rule 1 takes all of it" in page
+    assert "first, rule 1 takes all of it" in page
     assert "1 rule that no packet reaches" in page
     assert 'href="#place-1"' in page
     assert "/fix/" not in page

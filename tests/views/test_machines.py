@@ -332,7 +332,7 @@ def test_a_finding_leads_to_the_fix_in_the_rule_s_group_where_there_is_one(
     )
     # That one is dead for what stands in another group: its own offers nothing.
     assert f"{hidden}/fix/" not in content
-    assert "front rule 1 takes all of it" in content
+    assert "front, rule 1 takes all of it" in content
     assert "/fix/" not in as_bob.get(machine.get_absolute_url()).content.decode()
     fix = as_erin.get(f"{web.get_absolute_url()}rules/{here}/fix/remove/")
     assert Page(fix).title.startswith("Change web?")
@@ -425,7 +425,7 @@ def test_a_group_behind_one_that_drops_everything_is_asked_about(
     sent = {"base": 1, "name": "vm", "group": [shut.public_id, abc[0].public_id]}
     url = f"{machine.get_absolute_url()}settings/"
     asked = as_alice.post(url, sent)
-    dead = "a rule 1: No packet reaches this rule: shut rule 1 takes all of it, and drops it."
+    dead = "a, rule 1: No packet reaches this rule: shut, rule 1 takes all of it, and drops it."
     assert "No traffic changes" in Page(asked).text
     assert dead in Page(asked).text
     assert groups_of(machine) == ["shut"]

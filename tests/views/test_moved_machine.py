@@ -11,9 +11,8 @@ from django.utils import timezone
 from securitygroups import operations
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet, parse_address
-from securitygroups.models import Project, SecurityGroup, SupportCase, User, VirtualMachine, effective_rules
+from securitygroups.models import Project, SecurityGroup, SupportCase, User, VirtualMachine
 from securitygroups.operations import By
-from securitygroups.packets import packet_json
 from tests.factories import make_group
 from tests.views.pages import Page, messages
 
@@ -49,15 +48,9 @@ def case(machine: VirtualMachine, alice: User, staff: User, early: datetime) -> 
     groups = list(SecurityGroup.objects.filter(machines=machine).order_by("-name"))
     operations.attach_groups(machine=machine, groups=groups[::-1], base=1, by=By(alice, reason="Secret plan"))
     return operations.open_case(
-        project=machine.project,
-        packet=packet_json(
-            Packet(Direction.IN, 4, 6, parse_address("203.0.113.9")[1], parse_address("10.0.1.11")[1], 22)
-        ),
-        rows=effective_rules(machine),
-        verdict="accept",
-        rule=5,
+        about=machine,
+        packet=Packet(Direction.IN, 4, 6, parse_address("203.0.113.9")[1], parse_address("10.0.1.11")[1], 22),
         staff=staff,
-        machine=machine,
     )
 
 

@@ -492,11 +492,11 @@ def test_a_rule_that_would_never_act_is_asked_about_unless_that_was_seen(
     asked = as_alice.post(url(four, "rules/new/"), add_nine(four))
     text = Page(asked).text
     assert "No traffic changes" in text
-    assert "four rule 1 on vm: No packet reaches this rule: front rule 1 takes all of it, and drops it." in text
+    assert "four, rule 1 on vm: No packet reaches this rule: front, rule 1 takes all of it, and drops it." in text
     assert revision(four) == 1
     shown = as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1"), headers=HTMX).content.decode()
     seen = shown.split('name="seen" value="')[1].split('"')[0]
-    assert "front rule 1 takes all of it" in shown
+    assert "front, rule 1 takes all of it" in shown
     assert as_alice.post(url(four, "rules/new/"), add_nine(four, seen=seen)).status_code == 302
     assert revision(four) == 2
 

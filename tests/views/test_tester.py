@@ -9,12 +9,12 @@ from django.test import Client
 from django.utils import timezone
 
 from securitygroups import operations
+from securitygroups.answers.platform import platform_before
 from securitygroups.firewall.nftables.ruleset import Target, platform_lines
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import make_packet, parse_address
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
-from securitygroups.web.views.packet_test import platform_before
 from tests.factories import make_group, make_machine, ports
 from tests.views.pages import HTMX, Page, part_and_page
 

@@ -37,7 +37,8 @@ def from_document(name: str, tap: str) -> Listed:
 def from_database(names: Sequence[str]) -> Listed:
     """VMs by ID, or by a name that only one VM has, with their effective lists."""
     # The models are imported here: a document is compiled where no database is configured.
-    from securitygroups.models import VirtualMachine, effective_rules, values
+    from securitygroups.enforcement.host import listed_on_host
+    from securitygroups.models import VirtualMachine
 
     listed = []
     for name in dict.fromkeys(names):
@@ -48,9 +49,7 @@ def from_database(names: Sequence[str]) -> Listed:
         if len(found) > 1:
             ids = ", ".join(machine.public_id for machine in found[:10])
             raise CommandError(f"{name}: {len(found)} VMs have this name; give an ID: {ids}.")
-        row = found[0]
-        machine = Machine(row.public_id, row.tap, row.name, row.ipv4, row.ipv6)
-        listed.append((machine, values(effective_rules(row))))
+        listed.append(listed_on_host(found[0]))
     return listed
 
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from securitygroups.access import Access, enter, find_group
+from securitygroups.access import Access, find_group
 from securitygroups.answers.filters import as_condition, matching
 from securitygroups.fields import to_network
 from securitygroups.firewall import lists
@@ -19,6 +19,7 @@ from securitygroups.forms import BulkForm
 from securitygroups.models import Rule as RuleRow
 from securitygroups.models import SecurityGroup
 from securitygroups.web.changing import REFUSALS, Edit, change_rules, preview_part, preview_waits
+from securitygroups.web.doors import enter
 from securitygroups.web.pages import FORM_INVALID, answer, numbered, resend
 from securitygroups.web.rulepage import page_url, rows_of
 

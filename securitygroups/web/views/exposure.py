@@ -11,13 +11,15 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from securitygroups.access import Access, enter
+from securitygroups.access import Access
 from securitygroups.answers import exposure as exposures
 from securitygroups.answers.exposure import Bundle, Cell, Reach, State
+from securitygroups.effective import TooLarge, of_machine
 from securitygroups.firewall.protocols import MAX_PORT
 from securitygroups.firewall.values import Refused, address_text, parse_address
 from securitygroups.forms import PortField
-from securitygroups.models import VirtualMachine, effective_rules
+from securitygroups.models import VirtualMachine
+from securitygroups.web.doors import enter
 from securitygroups.web.pages import FORM_INVALID, answer
 from securitygroups.words.rules import ports_text
 
@@ -241,7 +243,7 @@ def _internet(request: HttpRequest, access: Access) -> dict[str, Any]:
     try:
         found = exposures.internet(exposures.load(exposures.chosen(access.project, query)))
         context |= {"found": found, "page": Paginator(found.openings, LINES).get_page(request.GET.get("page"))}
-    except exposures.TooLarge as large:
+    except TooLarge as large:
         context["too_large"] = large.rules
     return context
 
@@ -260,7 +262,7 @@ def _senders(request: HttpRequest, access: Access) -> tuple[dict[str, Any], int]
     vm.project = access.project
     lines = exposures.senders(
         vm,
-        effective_rules(vm),
+        of_machine(vm),
         form.cleaned_data["protocol"],
         form.cleaned_data["port"],
         everybody.only("public_id", "name", "ipv4", "ipv6").order_by("name"),
@@ -279,7 +281,7 @@ def _between(request: HttpRequest, access: Access) -> tuple[dict[str, Any], int]
     total = rows.count()
     try:
         land = exposures.load(rows, limit=exposures.MAX_MATRIX)
-    except exposures.TooLarge as large:
+    except TooLarge as large:
         return context | {"too_large": large.rules}, 200
     each = data["by"] == "vm" or (data["by"] == "auto" and len(land.machines) <= EACH)
     reach = exposures.reach(land, data["protocol"], data["port"], int(data["family"]), each=each)

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from securitygroups import operations
-from securitygroups.access import Access, enter, find_group
+from securitygroups.access import Access, find_group
 from securitygroups.answers.preview import Preview, preview_rules
 from securitygroups.firewall.changes import recognised
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, BadDocument, write_group
@@ -19,6 +19,7 @@ from securitygroups.forms import ImportForm, take_refusal
 from securitygroups.models import SecurityGroup, values
 from securitygroups.operations import By
 from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_shown, preview_waits
+from securitygroups.web.doors import enter
 from securitygroups.web.pages import FORM_INVALID, address_of, number_in, page_or_form, resend
 from securitygroups.web.rulepage import rows_of
 from securitygroups.words.rules import rule_sentence

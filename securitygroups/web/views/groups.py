@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
-from securitygroups.access import Access, enter, find_deleted, find_group
+from securitygroups.access import Access, find_deleted, find_group
 from securitygroups.answers.preview import preview_rules
 from securitygroups.forms import GroupForm, take_refusal
 from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine, values
 from securitygroups.operations import By
+from securitygroups.web.doors import enter
 from securitygroups.web.pages import (
     CONFLICT,
     FORM_INVALID,

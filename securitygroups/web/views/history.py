@@ -11,13 +11,14 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from securitygroups import operations
-from securitygroups.access import enter, find_group, find_machine
+from securitygroups.access import find_group, find_machine
 from securitygroups.answers.preview import preview_groups, preview_lists
 from securitygroups.firewall.changes import list_change
 from securitygroups.firewall.values import Rule
 from securitygroups.models import GroupRevision, MachineRevision, SecurityGroup, VirtualMachine
 from securitygroups.web.attaching import attach, attached_groups, group_change, question
 from securitygroups.web.changing import ask, change_or_tell
+from securitygroups.web.doors import enter
 from securitygroups.web.pages import address_of, numbered, page_or_form
 
 REVISIONS = 200

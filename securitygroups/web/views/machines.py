@@ -1,6 +1,5 @@
 """Virtual machines: list, create, the VM's page with its effective rules, instance settings, delete."""
 
-from itertools import groupby
 from typing import Any, TypeVar
 
 from django.contrib import messages
@@ -12,12 +11,15 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
-from securitygroups.access import enter, find_deleted, find_machine
-from securitygroups.answers.preview import Note, findings_of
+from securitygroups.access import find_deleted, find_machine
+from securitygroups.answers.on_machine import findings_on, noted
+from securitygroups.answers.platform import platform
+from securitygroups.effective import of_machine
 from securitygroups.forms import MachineForm, OrderedGroupsForm, take_refusal
-from securitygroups.models import Attachment, Rule, VirtualMachine, effective_rules, values
+from securitygroups.models import Attachment, VirtualMachine
 from securitygroups.operations import By
 from securitygroups.web.attaching import attach, attached_groups, preview_part, question, to_ask
+from securitygroups.web.doors import enter
 from securitygroups.web.pages import (
     CONFLICT,
     FORM_INVALID,
@@ -28,7 +30,6 @@ from securitygroups.web.pages import (
     page_or_form,
     reason_of,
 )
-from securitygroups.web.views.enforcement import platform
 
 MACHINE_FIELDS = MachineForm.Meta.fields
 T = TypeVar("T")
@@ -119,48 +120,19 @@ def machine(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
     attachments = list(vm.attachments.select_related("group").order_by("position"))
     for attachment in attachments:
         attachment.group.project = access.project
-    rules = effective_rules(vm)
-    for rule in rules:
-        rule.group.project = access.project
-    found = findings_of(values(rules), lambda place: f"{rules[place - 1].group.name} rule {rules[place - 1].position}")
-    page = numbered(request, list(enumerate(rules, 1)), RULES_A_PAGE)
-    shown = [(place, rule, found.notes.get(place, ())) for place, rule in page.object_list]
+    listed = of_machine(vm)
+    found = findings_on(listed)
+    page = numbered(request, list(enumerate(listed, 1)), RULES_A_PAGE)
     context = {
         "machine": vm,
         "attachments": attachments,
         "page": page,
-        "rules": _with_own_fixes(shown, rules),
+        "rules": noted(list(page.object_list), listed, found),
         "findings": found,
         "platform": platform(),
         "tab": "rules",
     }
     return render(request, "securitygroups/machines/machine.html", context)
-
-
-Shown = list[tuple[int, Rule, tuple[Note, ...]]]
-
-
-def _with_own_fixes(shown: Shown, rules: list[Rule]) -> Shown:
-    """The same, with those fixes alone that the rule's own group offers too: there they are made.
-
-    A rule that another group hides is not mended in its own.
-    """
-    groups = {rule.group_id for _, rule, notes in shown if any(note.kind == "fix" for note in notes)}
-    own = {
-        pk: findings_of(values(list(rows))).notes
-        for pk, rows in groupby(rules, key=lambda rule: rule.group_id)
-        if pk in groups
-    }
-
-    def kept(rule: Rule, notes: tuple[Note, ...]) -> tuple[Note, ...]:
-        fixes = {note.fix for note in notes if note.kind == "fix"}
-        offered = own[rule.group_id].get(rule.position, ()) if fixes else ()
-        return (
-            *(note for note in notes if note.kind != "fix"),
-            *(note for note in offered if note.kind == "fix" and note.fix in fixes),
-        )
-
-    return [(place, rule, kept(rule, notes)) for place, rule, notes in shown]
 
 
 @require_POST

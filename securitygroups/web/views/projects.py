@@ -11,12 +11,13 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
-from securitygroups.access import enter, find_member
+from securitygroups.access import find_member
 from securitygroups.answers import exposure as exposures
 from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.forms import MemberForm, RoleForm, take_refusal
 from securitygroups.models import Event, Project, Role, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
+from securitygroups.web.doors import enter
 from securitygroups.web.pages import FORM_INVALID, answer, numbered, page_or_form
 
 

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from securitygroups import operations
-from securitygroups.access import enter, find_group
+from securitygroups.access import find_group
 from securitygroups.fields import refusal
 from securitygroups.firewall.flows.whatif import Changes, Report, what_if
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, BadDocument
@@ -23,6 +23,7 @@ from securitygroups.firewall.formats.spreadsheet import read_any
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Network, Packet, Refused, Rule, RuleList, address_text, parse_network
 from securitygroups.models import GroupRevision, SecurityGroup, VirtualMachine, values
+from securitygroups.web.doors import enter
 from securitygroups.web.pages import FORM_INVALID, page_or_form
 from securitygroups.web.rulepage import rows_of
 from securitygroups.words.rules import WAY, protocol_text, service_name

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
-from securitygroups.access import Access, enter, find_group
+from securitygroups.access import Access, find_group
 from securitygroups.answers.preview import FIX_NAMES
 from securitygroups.firewall import lists
 from securitygroups.firewall.analysis.findings import fixes, mended
@@ -32,6 +32,7 @@ from securitygroups.web.changing import (
     preview_part,
     preview_waits,
 )
+from securitygroups.web.doors import enter
 from securitygroups.web.pages import FORM_INVALID, address_of, answer, into_dialog, number_in, page_or_form
 from securitygroups.web.rulepage import group_context, kept, page_url, rows_of
 

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from securitygroups import operations
-from securitygroups.access import Access, enter, find_group, find_template
+from securitygroups.access import Access, find_group, find_template
 from securitygroups.firewall.formats.documents import rules_from_json
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import TemplateForm, take_refusal
@@ -18,6 +18,7 @@ from securitygroups.models import GroupTemplate
 from securitygroups.operations import By
 from securitygroups.starters import STARTERS
 from securitygroups.web.changing import change_rules
+from securitygroups.web.doors import enter
 from securitygroups.web.pages import FORM_INVALID, numbered, page_or_form, reason_of
 
 MANY = 100

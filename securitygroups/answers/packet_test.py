@@ -1,0 +1,122 @@
+"""What becomes of a packet: on a group's list, on a VM, between two VMs; now, or as of an earlier time."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from securitygroups.answers.platform import Condition, platform_before
+from securitygroups.answers.way import Stop, way
+from securitygroups.effective import Listed, Placed, of_group, of_machine, revision_at, rules_of
+from securitygroups.firewall.decide import Decision, decide
+from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.values import Packet, address_text
+from securitygroups.models import SecurityGroup, VirtualMachine
+from securitygroups.packets import Need, what_accept_needs
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A decision with where its rules stand.
+
+    `absent` names a VM that was not in the project at the time asked about; `before` are the platform's lines that may
+    decide the packet before any rule of a VM does, each with its condition.
+    """
+
+    title: str
+    decision: Decision
+    packet: Packet
+    listed: Listed
+    need: Need | None
+    absent: str = ""
+    before: list[Condition] = field(default_factory=list)
+
+    @property
+    def way(self) -> list[Stop]:
+        return list(way(self.decision, self.listed))
+
+    @property
+    def deciding(self) -> Placed | None:
+        return self.listed[self.decision.rule - 1] if self.decision.rule else None
+
+
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """What becomes of a packet between two VMs of the project."""
+
+    passes: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One trace, or for two VMs of the project the sender's Out list, then the receiver's In list, and what follows."""
+
+    traces: list[Traced]
+    overall: Overall | None = None
+
+
+def trace(listed: Listed, packet: Packet, title: str = "") -> Traced:
+    """The evaluator's answer, with what an accept would need where it is no."""
+    rules = rules_of(listed)
+    decision = decide(rules, packet)
+    need = what_accept_needs(rules, packet, decision.rule) if decision.action is Action.DROP else None
+    return Traced(title, decision, packet, listed, need)
+
+
+def ask_group(group: SecurityGroup, packet: Packet, at: datetime | None = None) -> Answer:
+    """The packet against the group's list."""
+    return Answer([trace(of_group(group, at), packet)])
+
+
+def ask_machine(machine: VirtualMachine, packet: Packet, at: datetime | None = None) -> Answer:
+    """The packet against the VM's effective list. Between two VMs of the project both lists are asked."""
+    other = other_end(machine, packet)
+    if other is None:
+        return Answer([_on(machine, packet, at)])
+    inbound = packet.direction is Direction.IN
+    sender, receiver = (other, machine) if inbound else (machine, other)
+    both = [
+        _on(vm, replace(packet, direction=direction), at, f"{direction.label} of {vm.name}")
+        for direction, vm in ((Direction.OUT, sender), (Direction.IN, receiver))
+    ]
+    return Answer(both, overall(sender, receiver, both))
+
+
+def _on(vm: VirtualMachine, packet: Packet, at: datetime | None, title: str = "") -> Traced:
+    absent = vm.name if at and revision_at(vm, at) is None else ""
+    return replace(trace(of_machine(vm, at), packet, title), absent=absent, before=platform_before(packet))
+
+
+def other_end(machine: VirtualMachine, packet: Packet) -> VirtualMachine | None:
+    """The project's VM at the other end of the packet, if there is one."""
+    end = packet.source if packet.direction is Direction.IN else packet.destination
+    if packet.version is None or end is None:
+        return None
+    column = f"ipv{packet.version}"
+    others = VirtualMachine.objects.live().filter(
+        project=machine.project_id, **{column: address_text(packet.version, end)}
+    )
+    return others.exclude(pk=machine.pk).first()
+
+
+def overall(sender: VirtualMachine, receiver: VirtualMachine, both: list[Traced]) -> Overall:
+    """The two answers in one sentence."""
+    out, into = (one.decision.action is Action.ACCEPT for one in both)
+    if out and into:
+        text = f"The Out list of {sender.name} lets it out, and the In list of {receiver.name} lets it in."
+    elif out:
+        text = f"It leaves {sender.name}, but the In list of {receiver.name} denies it."
+    else:
+        text = (
+            f"The Out list of {sender.name} denies it, so it never reaches {receiver.name}. "
+            f"What {receiver.name} would answer is shown for information."
+        )
+    return Overall(out and into, text)
+
+
+def stranger(machine: VirtualMachine, packet: Packet) -> str:
+    """The packet's address on the VM's side where it is none of the VM's."""
+    own = packet.destination if packet.direction is Direction.IN else packet.source
+    if packet.version is None or own is None or not machine.addresses:
+        return ""
+    text = address_text(packet.version, own)
+    return "" if text in machine.addresses else text

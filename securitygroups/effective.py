@@ -1,0 +1,311 @@
+"""The only reader of effective lists: which rules stand where on a VM, and what they would be after a change.
+
+A VM's effective list is its groups' lists, one after the other, in the order in which they are attached. Many VMs share
+few lists, so VMs are read as a fleet: the distinct sequences of groups, each with its VMs, and each group's list once.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import accumulate
+from typing import Any
+
+from django.db.models import Count, QuerySet
+
+from securitygroups.firewall.formats.documents import rules_from_stored
+from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.values import RULE_FIELDS, Rule, RuleList
+from securitygroups.models import Attachment, GroupRevision, MachineRevision, SecurityGroup, VirtualMachine
+from securitygroups.models import Rule as RuleRow
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The group that a rule of an effective list stands in."""
+
+    pk: int
+    public_id: str
+    name: str
+
+    @classmethod
+    def of(cls, group: SecurityGroup) -> "Home":
+        return cls(group.pk, group.public_id, group.name)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A rule where people find it: its group, and its place there, from 1."""
+
+    rule: Rule
+    group: Home
+    place: int
+
+    @property
+    def text(self) -> str:
+        """As every page, record and warning says it: "web, rule 2"."""
+        return f"{self.group.name}, rule {self.place}"
+
+    @property
+    def group_id(self) -> str:
+        """The group in addresses."""
+        return self.group.public_id
+
+    @property
+    def uid(self) -> str:
+        return self.rule.uid
+
+
+Listed = Sequence[Placed]
+Name = Callable[[int], str]
+"""Says a place of an effective list, from 1, in words."""
+
+
+def placed(group: SecurityGroup, rules: RuleList) -> list[Placed]:
+    """A group's list with every rule's place."""
+    home = Home.of(group)
+    return [Placed(rule, home, place) for place, rule in enumerate(rules, 1)]
+
+
+def rules_of(listed: Listed) -> tuple[Rule, ...]:
+    """The list as the evaluator takes it."""
+    return tuple(one.rule for one in listed)
+
+
+def names_of(listed: Listed) -> Name:
+    """What the places of the list are called."""
+    return lambda place: listed[place - 1].text
+
+
+def _rules(rows: QuerySet[RuleRow], *by: str) -> Iterator[tuple[tuple[Any, ...], Rule]]:
+    """Values without model instances, which a list of a thousand rules would spend most of its time on."""
+    for row in rows.values_list(*by, "uid", *RULE_FIELDS):
+        key, (uid, *stored) = row[: len(by)], row[len(by) :]
+        fields = dict(zip(RULE_FIELDS, stored, strict=True))
+        fields["action"], fields["direction"] = Action(fields["action"]), Direction(fields["direction"])
+        yield key, Rule(uid=uid, **fields)
+
+
+def rules_of_group(group: SecurityGroup) -> tuple[Rule, ...]:
+    """The group's own list as it is now (one query)."""
+    return tuple(rule for _, rule in _rules(group.rules.order_by("position")))
+
+
+def rules_of_groups(group_ids: Iterable[int]) -> dict[int, tuple[Rule, ...]]:
+    """The lists of some groups (one query)."""
+    lists: dict[int, list[Rule]] = {pk: [] for pk in group_ids}
+    if lists:
+        for (pk,), rule in _rules(RuleRow.objects.filter(group__in=lists).in_order(), "group_id"):
+            lists[pk].append(rule)
+    return {pk: tuple(rules) for pk, rules in lists.items()}
+
+
+def of_group(group: SecurityGroup, at: datetime | None = None) -> list[Placed]:
+    """The group's list, or as it was at a moment: empty before it was made (one query)."""
+    if at is None:
+        return placed(group, rules_of_group(group))
+    revision = GroupRevision.objects.filter(group=group, at__lte=at).order_by("-number").first()
+    return placed(group, rules_from_stored(revision.rules) if revision else ())
+
+
+def of_machine(machine: VirtualMachine, at: datetime | None = None) -> list[Placed]:
+    """The VM's effective list (one query), or as it was at a moment: the groups that it had then, each with its rules of
+    then. Empty where it was in another project then: what held there is that customer's business.
+    """
+    if at is not None:
+        return [one for group in groups_at(machine, at) for one in of_group(group, at)]
+    rows = RuleRow.objects.filter(group__attachments__machine=machine)
+    rows = rows.order_by("group__attachments__position", "position")
+    homes: dict[int, Home] = {}
+    found = _rules(rows, "group_id", "group__public_id", "group__name", "position")
+    return [
+        Placed(rule, homes.setdefault(pk, Home(pk, public_id, name)), place)
+        for (pk, public_id, name, place), rule in found
+    ]
+
+
+def revision_at(machine: VirtualMachine, at: datetime) -> MachineRevision | None:
+    """The VM's groups at a moment; None where it was not there yet, or in another project."""
+    revision = machine.revisions.filter(at__lte=at).order_by("-number").first()
+    return revision if revision and revision.project_id == machine.project_id else None
+
+
+def groups_at(machine: VirtualMachine, at: datetime) -> list[SecurityGroup]:
+    """The groups that the VM had at a moment, in order; deleted ones too."""
+    revision = revision_at(machine, at)
+    ids = [group["id"] for group in revision.groups] if revision else []
+    groups = SecurityGroup.objects.filter(project=machine.project_id, public_id__in=ids)
+    found = {group.public_id: group for group in groups}
+    return [found[public_id] for public_id in ids]
+
+
+class TooLarge(Exception):
+    """The VMs asked about have more rules, stored or effective, than are looked at at once."""
+
+    def __init__(self, rules: int) -> None:
+        super().__init__(f"{rules} rules are too many")
+        self.rules = rules
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many rules are read, and how many the distinct lists may have together.
+
+    What is over them raises TooLarge; with `trim` the lists that fewest VMs have are left out and counted instead.
+    """
+
+    stored: int
+    effective: int
+    trim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of a fleet with its list."""
+
+    home: Home
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """VMs with their lists: `sequences` are the distinct orders of groups, by key, and `sequence_of` tells each VM's.
+
+    `unseen` counts the VMs that the limits left out; they are not among `machines`.
+    """
+
+    machines: tuple[VirtualMachine, ...]
+    sequences: tuple[tuple[int, ...], ...]
+    sequence_of: tuple[int, ...]
+    groups: Mapping[int, Group]
+    unseen: int = 0
+    _ends: dict[int, list[int]] = field(default_factory=dict, compare=False)
+
+    def rules(self, sequence: int) -> tuple[Rule, ...]:
+        """The effective list of a sequence."""
+        return tuple(rule for pk in self.sequences[sequence] for rule in self.groups[pk].rules)
+
+    def at(self, sequence: int, place: int) -> Placed:
+        """A place of an effective list, from 1, as people know it."""
+        ends = self._ends.get(sequence)
+        if ends is None:
+            lengths = (len(self.groups[pk].rules) for pk in self.sequences[sequence])
+            ends = self._ends[sequence] = list(accumulate(lengths))
+        index = bisect_left(ends, place)
+        group = self.groups[self.sequences[sequence][index]]
+        own = place - (ends[index - 1] if index else 0)
+        return Placed(group.rules[own - 1], group.home, own)
+
+    def names(self, sequence: int) -> Name:
+        """What the places of a sequence's list are called."""
+        return lambda place: self.at(sequence, place).text
+
+    def listed(self, sequence: int) -> list[Placed]:
+        """The effective list of a sequence, every rule with its place."""
+        groups = [self.groups[pk] for pk in self.sequences[sequence]]
+        return [Placed(rule, one.home, place) for one in groups for place, rule in enumerate(one.rules, 1)]
+
+    def members(self) -> list[list[VirtualMachine]]:
+        """The VMs of each sequence, in the fleet's order."""
+        found: list[list[VirtualMachine]] = [[] for _ in self.sequences]
+        for vm, sequence in zip(self.machines, self.sequence_of, strict=True):
+            found[sequence].append(vm)
+        return found
+
+    def with_rules(self, group: SecurityGroup, rules: RuleList) -> "Fleet":
+        """The same VMs when the group has this list: what a proposal of rules means."""
+        changed = {**self.groups, group.pk: Group(Home.of(group), tuple(rules))}
+        return replace(self, groups=changed, _ends={})
+
+    def with_groups(self, machine: VirtualMachine, groups: Sequence[SecurityGroup]) -> "Fleet":
+        """The same VMs when this one has these groups, whose lists are read where they are not here yet."""
+        fresh = [group for group in groups if group.pk not in self.groups]
+        lists = rules_of_groups(group.pk for group in fresh)
+        known = {**self.groups, **{group.pk: Group(Home.of(group), lists[group.pk]) for group in fresh}}
+        order = [
+            tuple(group.pk for group in groups) if vm is machine else self.sequences[its]
+            for vm, its in zip(self.machines, self.sequence_of, strict=True)
+        ]
+        return _fleet(self.machines, order, known, self.unseen)
+
+
+def _fleet(
+    machines: Sequence[VirtualMachine], order: Sequence[tuple[int, ...]], groups: Mapping[int, Group], unseen: int = 0
+) -> Fleet:
+    numbers: dict[tuple[int, ...], int] = {}
+    sequence_of = tuple(numbers.setdefault(pks, len(numbers)) for pks in order)
+    return Fleet(tuple(machines), tuple(numbers), sequence_of, groups, unseen)
+
+
+def fleet_of(machine: VirtualMachine, groups: Sequence[SecurityGroup]) -> Fleet:
+    """One VM with these groups, whatever is attached to it now: it may not be stored yet (one query)."""
+    return _fleet([machine], [()], {}).with_groups(machine, groups)
+
+
+def fleet(rows: QuerySet[VirtualMachine], limits: Limits, known: Mapping[int, RuleList] | None = None) -> Fleet:
+    """The VMs with their lists, in five queries however many there are. `known` lists are not read again.
+
+    Raises TooLarge over the limits, unless they say to trim.
+    """
+    known = known or {}
+    machines = list(rows)
+    order = _attached(machines, rows)
+    used = {pk for pks in order for pk in pks}
+    sizes = _sizes(used - known.keys())
+    unseen = 0
+    if limits.trim:
+        machines, order, unseen = _affordable(machines, order, sizes, limits.effective)
+        used = {pk for pks in order for pk in pks}
+    else:
+        _refuse(sum(sizes.get(pk, 0) for pk in used), limits.stored)
+        _refuse(sum(sizes.get(pk, 0) for pks in set(order) for pk in pks), limits.effective)
+    lists = rules_of_groups(used - known.keys()) | {pk: tuple(known[pk]) for pk in used & known.keys()}
+    homes = SecurityGroup.objects.filter(pk__in=used).only("public_id", "name")
+    groups = {group.pk: Group(Home.of(group), lists[group.pk]) for group in homes}
+    return _fleet(machines, order, groups, unseen)
+
+
+def _attached(machines: Sequence[VirtualMachine], rows: QuerySet[VirtualMachine]) -> list[tuple[int, ...]]:
+    """The groups of each VM, in order (one query)."""
+    order: dict[int, list[int]] = {vm.pk: [] for vm in machines}
+    # A subquery says the VMs of a whole project in a line.
+    these: Any = list(order) if rows.query.is_sliced else rows.order_by().values("pk")
+    attached = Attachment.objects.filter(machine__in=these).order_by("machine", "position")
+    for machine_id, group_id in attached.values_list("machine_id", "group_id"):
+        if machine_id in order:  # one that was created between the two queries is not looked at
+            order[machine_id].append(group_id)
+    return [tuple(order[vm.pk]) for vm in machines]
+
+
+def _sizes(group_ids: Iterable[int]) -> dict[int, int]:
+    """How many rules each group has (one query)."""
+    rows = RuleRow.objects.filter(group__in=set(group_ids)).order_by()
+    return dict(rows.values_list("group").annotate(Count("pk")))
+
+
+def _refuse(rules: int, most: int) -> None:
+    if rules > most:
+        raise TooLarge(rules)
+
+
+def _affordable(
+    machines: Sequence[VirtualMachine], order: Sequence[tuple[int, ...]], sizes: Mapping[int, int], most: int
+) -> tuple[list[VirtualMachine], list[tuple[int, ...]], int]:
+    """The VMs whose lists fit into `most` rules together, those that most VMs have first, and how many are left out."""
+    counted: dict[tuple[int, ...], int] = {}
+    for pks in order:
+        counted[pks] = counted.get(pks, 0) + 1
+    kept: set[tuple[int, ...]] = set()
+    work = 0
+    for pks in sorted(counted, key=lambda pks: -counted[pks]):
+        work += sum(sizes.get(pk, 0) for pk in pks)
+        if kept and work > most:
+            break
+        kept.add(pks)
+    pairs = [(vm, pks) for vm, pks in zip(machines, order, strict=True) if pks in kept]
+    # The lists that most VMs have are looked at first, whatever their VMs are called.
+    pairs.sort(key=lambda pair: -counted[pair[1]])
+    return [vm for vm, _ in pairs], [pks for _, pks in pairs], len(machines) - len(pairs)

@@ -1,0 +1,32 @@
+"""A VM's row, and what is compiled of it for its host: decided once, for pages, commands and hosts."""
+
+from securitygroups.effective import of_machine, rules_of
+from securitygroups.firewall.nftables import TAP_PATTERN, Machine, Target, machine_ruleset
+from securitygroups.firewall.values import Rule
+from securitygroups.models import VirtualMachine
+
+PLACEHOLDER = "tap0"
+"""Stands for the interface of a VM whose own is not known."""
+# libvirt names the taps that it makes so: as safe to assume as tap*, and no other interface begins like this.
+_KNOWN_PATTERNS = ("vnet*",)
+
+
+def on_host(machine: VirtualMachine, tap: str = "") -> Machine:
+    """The VM as its host knows it; `tap` where its own is not known."""
+    return Machine(machine.public_id, machine.tap or tap, machine.name, machine.ipv4, machine.ipv6)
+
+
+def listed_on_host(machine: VirtualMachine) -> tuple[Machine, tuple[Rule, ...]]:
+    """The VM with its effective list."""
+    return on_host(machine), rules_of(of_machine(machine))
+
+
+def tap_pattern(machine: VirtualMachine) -> str:
+    """What the names of all taps of the host begin with, as far as the VM's own tells."""
+    known = (pattern for pattern in _KNOWN_PATTERNS if machine.tap.startswith(pattern[:-1]))
+    return next(known, TAP_PATTERN)
+
+
+def compiled(machine: VirtualMachine, target: Target, taps: str) -> str:
+    """The VM's effective list as a ruleset. Raises Unenforceable."""
+    return machine_ruleset(on_host(machine, PLACEHOLDER), rules_of(of_machine(machine)), target, taps)
