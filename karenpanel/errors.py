@@ -1,4 +1,4 @@
-"""Error pages in words. Imports nothing of ours; named by urls.py and settings."""
+"""Error pages in words."""
 
 from typing import Any
 

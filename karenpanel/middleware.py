@@ -1,4 +1,4 @@
-"""What every request and answer gets. Imports errors; called by Django through settings.MIDDLEWARE."""
+"""What every request and answer gets."""
 
 import secrets
 from collections.abc import Callable
