@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
 from karenpanel import database
+from karenpanel.embedded import place, programs
 
 ROOT = Path(__file__).resolve().parent.parent
 ORDINARY, STRANGER = 65534, 54321
@@ -186,7 +187,7 @@ def test_a_folder_that_may_be_a_trap_is_refused(trap: str, tmp_path: Path) -> No
         if trap == "somebody else's":
             os.chown(folder, STRANGER, STRANGER)
     with pytest.raises(database.StartError, match="is not a private folder"):
-        database._folder(folder, 0o700)
+        place.closed_folder(folder, 0o700)
 
 
 def test_a_checkout_that_belongs_to_somebody_else_is_left_alone(
@@ -208,7 +209,7 @@ def test_two_checkouts_have_two_servers(tmp_path: Path) -> None:
 
 
 def test_a_platform_without_the_server_is_told_to_set_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "find_spec", lambda name: None)
+    monkeypatch.setattr(programs, "find_spec", lambda name: None)
     assert database.settings("")["NAME"] == "karenpanel"
     with pytest.raises(database.StartError, match="Set DATABASE_URL"):
         database.start()
