@@ -100,18 +100,10 @@ def closed_folder(path: Path, mode: int, owner: int | None = None) -> None:
     `owner` is a user number, this process's where it is None. Raises StartError for a folder that somebody else put
     there: it may be a trap. Raises OSError where none can be made.
     """
-    me = os.geteuid()
-    owner = me if owner is None else owner
+    owner = os.geteuid() if owner is None else owner
     with suppress(FileExistsError):
         path.mkdir(mode=mode)
-    found = path.lstat()
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == me:
-        # Just made, or left half made by a process that was killed. The umask may have taken bits away.
-        if stat.S_IMODE(found.st_mode) & mode != mode:
-            path.chmod(stat.S_IMODE(found.st_mode) | mode)
-        if owner != me:
-            os.chown(path, owner, pwd.getpwuid(owner).pw_gid, follow_symlinks=False)
-        found = path.lstat()
+    found = _completed(path, mode, owner)
     # Others may read a folder that an administrator made before, but never where only the owner may enter.
     forbidden = 0o077 if mode == 0o700 else 0o022
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & forbidden:
@@ -119,6 +111,23 @@ def closed_folder(path: Path, mode: int, owner: int | None = None) -> None:
             f"{path} is not a private folder of the user number {owner}. Look who made it, and remove it if nobody needs "
             "it, or set DATABASE_URL to use a PostgreSQL server of your own."
         )
+
+
+def _completed(path: Path, mode: int, owner: int) -> os.stat_result:
+    """Open a folder of this process's user as far as `mode` says, and hand it to its owner; leave any other alone.
+
+    It was just made, or left half made by a process that was killed. Returns what is there in the end.
+    """
+    me = os.geteuid()
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != me:
+        return found
+    # The umask may have taken bits away.
+    if stat.S_IMODE(found.st_mode) & mode != mode:
+        path.chmod(stat.S_IMODE(found.st_mode) | mode)
+    if owner != me:
+        os.chown(path, owner, pwd.getpwuid(owner).pw_gid, follow_symlinks=False)
+    return path.lstat()
 
 
 def server_account() -> pwd.struct_passwd:

@@ -12,7 +12,7 @@ from karenpanel.embedded.place import SOCKET, Place, StartError
 if TYPE_CHECKING:
     import psutil
 
-STOP_SECONDS = 60.0
+STOP_SECONDS = 60.0  # for sessions to end and everything to be written; after that it is told to quit at once
 _children: set[int] = set()  # servers that this process started and has not yet collected
 
 
@@ -25,6 +25,7 @@ def running(here: Place) -> int | None:
     """The process number of the server with our data folder, None if there is none.
 
     A number that a crash left behind may belong to any process by now, or to a dead one that nobody has collected.
+    Raises OSError where the file with the number cannot be read.
     """
     import psutil
 
@@ -68,7 +69,8 @@ def clear(here: Place) -> None:
 
     PostgreSQL refuses to start while the number in one of its lock files belongs to any process of the same user, or to
     a zombie. Without those files nothing would keep it from starting beside the old server's last processes, so they
-    end first; what they had not committed is lost, as after any crash.
+    end first; what they had not committed is lost, as after any crash. Waits until all of them are gone: after five
+    seconds they are killed. Raises OSError.
     """
     import psutil
 

@@ -45,12 +45,17 @@ def copied_programs(installed: Path, store: Path, account: pwd.struct_passwd) ->
     libraries = installed.parent.with_name(installed.parent.name + ".libs")
     if libraries.is_dir():
         shutil.copytree(libraries, new / libraries.name, symlinks=True)
-    for path in [new, *new.rglob("*")]:
-        if not path.is_symlink():
-            os.chown(path, 0, account.pw_gid)
-            path.chmod(0o750 if path.is_dir() or os.access(path, os.X_OK) else 0o640)
+    _close_to_others(new, account.pw_gid)
     new.rename(target)
     return target / inside
+
+
+def _close_to_others(folder: Path, group: int) -> None:
+    """Make everything in a folder root's, for the group with this number to read and run, and for nobody else."""
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            os.chown(path, 0, group)
+            path.chmod(0o750 if path.is_dir() or os.access(path, os.X_OK) else 0o640)
 
 
 def create_data(here: Place, programs: Path) -> None:

@@ -93,7 +93,7 @@ def start(here: Place | None = None, report: Callable[[str], None] | None = None
 def leave(here: Place | None = None) -> bool:
     """End this process's hold on the embedded server, and stop the server if no other process holds it.
 
-    Returns whether it is stopped now.
+    Returns whether it is stopped now. Raises StartError when it does not stop in time, OSError.
     """
     here = here or place()
     release(here)
@@ -101,7 +101,10 @@ def leave(here: Place | None = None) -> bool:
 
 
 def stop(here: Place | None = None) -> bool:
-    """Stop the embedded server unless a process holds it; returns whether it is stopped now."""
+    """Stop the embedded server unless a process holds it; returns whether it is stopped now.
+
+    Raises StartError when it does not stop in time, OSError.
+    """
     here = here or place()
     if not here.folder.exists():
         return True
@@ -118,7 +121,10 @@ def stop(here: Place | None = None) -> bool:
 
 
 def status(here: Place | None = None) -> Status:
-    """Whether the embedded server runs, and whether a process holds it. Writes nothing where there is no server yet."""
+    """Whether the embedded server runs, and whether a process holds it. Raises OSError.
+
+    Writes nothing where there is no server yet.
+    """
     here = here or place()
     if not here.folder.exists():
         return Status(None, False)
@@ -147,27 +153,53 @@ def _prepare(here: Place) -> Path:
 
 
 def _launch(here: Place, programs: Path) -> int:
-    """Start the server detached from this process, and wait until it takes connections."""
+    """Start the server detached from this process, and wait until it takes connections. Returns its process number."""
+    _refuse_other_version(here)
+    command = _command(here, programs, _write_access_rules(here))
+    _move_long_log_aside(here)
+    pid, complaint = _spawn(here, command)
+    _wait_until_ready(here, pid, complaint)
+    return pid
+
+
+def _refuse_other_version(here: Place) -> None:
     found = (here.data / "PG_VERSION").read_text().strip()
     if found != "18":
         raise StartError(f"The data in {here.data} are of PostgreSQL {found}, and this panel ships PostgreSQL 18.")
+
+
+def _write_access_rules(here: Place) -> dict[str, str]:
+    """Write who may connect: the panel's role for the user of this process. Returns the settings that name the files."""
     access = here.state / "pg_hba.conf"
     names = here.state / "pg_ident.conf"
     caller = user_name(os.geteuid())
     _write(access, f"local all {ROLE} peer map=panel\n", here)
     _write(names, f'panel "{caller}" {ROLE}\n', here)
+    return {"hba_file": str(access), "ident_file": str(names)}
+
+
+def _command(here: Place, programs: Path, files: dict[str, str]) -> list[str]:
+    """The server's program with its settings as arguments, which win over those in the data folder's files."""
     values = SERVER_SETTINGS | {
-        "hba_file": str(access),
-        "ident_file": str(names),
+        **files,
+        # A list of folders to PostgreSQL: quotes keep commas and spaces, and are doubled inside.
         "unix_socket_directories": '"' + str(here.socket).replace('"', '""') + '"',
         "cluster_name": here.title,
     }
     command = [str(programs / "bin" / "postgres"), "-D", str(here.data)]
     for name, value in values.items():
         command += ["-c", f"{name}={value}"]
+    return command
+
+
+def _move_long_log_aside(here: Place) -> None:
     with suppress(FileNotFoundError):
         if here.log.stat().st_size > LOG_LIMIT:
             here.log.replace(here.log.with_name("server.log.1"))
+
+
+def _spawn(here: Place, command: list[str]) -> tuple[int, str]:
+    """Run the server as its owner. Returns its process number, and what the shell complained of if it never ran."""
     # The shell opens the log as the server's owner. A session of its own keeps Ctrl-C and a closed terminal away.
     script = 'log=$1; shift; exec "$@" </dev/null >>"$log" 2>&1'
     process = subprocess.Popen(
@@ -179,20 +211,26 @@ def _launch(here: Place, programs: Path) -> int:
     assert process.stderr  # noqa: S101 (for the type checker)
     with process.stderr as stream:  # ends when the shell has become the server
         complaint = stream.read().decode(errors="replace")
-    pid = process.pid
-    started(pid)
+    started(process.pid)
     process.returncode = 0  # Popen would warn of a child that outlives it, which is what this one is for.
+    return process.pid, complaint
+
+
+def _wait_until_ready(here: Place, pid: int, complaint: str) -> None:
+    """Return when the server says that it is ready. Raises StartError when it ended, or START_SECONDS have passed."""
     deadline = time.monotonic() + START_SECONDS
-    while True:
-        lines = pid_file(here)
-        if len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready":
-            return pid
+    while not _is_ready(here, pid):
         if gone(pid) or time.monotonic() > deadline:
             log = here.log.read_text(errors="replace") if here.log.exists() else ""
             raise StartError(
                 f"The embedded PostgreSQL server did not start; the end of {here.log}:\n{tail(complaint + log)}"
             )
         time.sleep(0.02)
+
+
+def _is_ready(here: Place, pid: int) -> bool:
+    lines = pid_file(here)
+    return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
 def _write(path: Path, text: str, here: Place) -> None:
