@@ -1,4 +1,4 @@
-"""What test_database has other processes do, as root or as an ordinary user.
+"""What the tests of the embedded server have other processes do, as root or as an ordinary user.
 
 `python -m tests.launcher DEED CHECKOUT [UID]`: give up root for the user number first, then do the deed with the server of
 that checkout. What it needs is imported before, since the environment may be closed to that user. A failed assertion ends
