@@ -43,6 +43,7 @@ def record(project: Project, verb: Event.Verb, summary: str, *, by: By, **about:
     return said
 
 
+# no_key, here and wherever rows are locked: others may go on to write rows that only refer to the locked one.
 def lock_project(project: Project) -> Project:
     return Project.objects.select_for_update(no_key=True).get(pk=project.pk)
 

@@ -1,0 +1,51 @@
+"""What is stored: projects and their people, groups with ordered rules, VMs, and the append-only records."""
+
+from securitygroups.models.groups import (
+    ACTIONS,
+    DIRECTIONS,
+    PROTOCOL_CHOICES,
+    Family,
+    GroupTemplate,
+    Rule,
+    RuleQuerySet,
+    SecurityGroup,
+    values,
+)
+from securitygroups.models.machines import TAP_NAME, Attachment, VirtualMachine
+from securitygroups.models.names import LiveQuerySet, new_case_id, new_group_id, new_machine_id, new_rule_id, one_line
+from securitygroups.models.people import Membership, Project, ProjectQuerySet, Role, User
+from securitygroups.models.records import Event, GroupRevision, MachineRevision, Revision
+from securitygroups.models.support import CaseNote, SupportCase, SupportVisit
+
+__all__ = [
+    "ACTIONS",
+    "DIRECTIONS",
+    "PROTOCOL_CHOICES",
+    "TAP_NAME",
+    "Attachment",
+    "CaseNote",
+    "Event",
+    "Family",
+    "GroupRevision",
+    "GroupTemplate",
+    "LiveQuerySet",
+    "MachineRevision",
+    "Membership",
+    "Project",
+    "ProjectQuerySet",
+    "Revision",
+    "Role",
+    "Rule",
+    "RuleQuerySet",
+    "SecurityGroup",
+    "SupportCase",
+    "SupportVisit",
+    "User",
+    "VirtualMachine",
+    "new_case_id",
+    "new_group_id",
+    "new_machine_id",
+    "new_rule_id",
+    "one_line",
+    "values",
+]

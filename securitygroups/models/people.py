@@ -1,0 +1,94 @@
+"""Who there is: people, the projects that they work in, and as what."""
+
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.urls import reverse
+
+from securitygroups.models.names import one_line
+
+
+class User(AbstractUser):
+    """A person. Signs in with the name or the e-mail address; is switched off rather than deleted once on record."""
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="user_email",
+                # Any number of people may have none.
+                condition=~Q(email=""),
+                violation_error_message="Somebody already has this e-mail address.",
+            )
+        ]
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", "Owner"
+    EDITOR = "editor", "Editor"
+    VIEWER = "viewer", "Viewer"
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def visible_to(self, user: Any) -> Self:
+        return self.filter(memberships__user=user)
+
+
+class Project(models.Model):
+    """What a customer owns: groups and VMs belong to one project. Empty quotas mean the installation's setting."""
+
+    name = models.CharField(max_length=100, validators=[one_line])
+    slug = models.SlugField(max_length=60, unique=True, help_text="Stands in the address of the project's pages.")
+    max_groups = models.PositiveIntegerField(null=True, blank=True)
+    max_rules = models.PositiveIntegerField("max rules per group", null=True, blank=True)
+    max_machines = models.PositiveIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "pk"]
+        permissions = [("support", "Can look into any project read-only, after naming a reason")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("overview", args=[self.slug])
+
+    @property
+    def group_quota(self) -> int:
+        return settings.MAX_GROUPS_PER_PROJECT if self.max_groups is None else self.max_groups
+
+    @property
+    def rule_quota(self) -> int:
+        return settings.MAX_RULES_PER_GROUP if self.max_rules is None else self.max_rules
+
+    @property
+    def machine_quota(self) -> int:
+        return settings.MAX_MACHINES_PER_PROJECT if self.max_machines is None else self.max_machines
+
+
+class Membership(models.Model):
+    project = models.ForeignKey(Project, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "user"],
+                name="member_once",
+                violation_error_message="This person is a member already.",
+            ),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="member_role"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.get_role_display()})"

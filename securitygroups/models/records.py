@@ -1,0 +1,124 @@
+"""What happened: revisions of lists and the lines of a project's activity, which can only be added to."""
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+
+from securitygroups.models.groups import SecurityGroup
+from securitygroups.models.machines import VirtualMachine
+from securitygroups.models.people import Project
+
+
+def append_only() -> list[pgtrigger.Trigger]:
+    # By trigger and not by save() and delete(): update(), the admin, a cascade and psql do not come by there.
+    return [
+        pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        # TRUNCATE asks no trigger of a row, only one of the statement.
+        pgtrigger.Trigger(
+            name="never_emptied",
+            operation=pgtrigger.Truncate,
+            level=pgtrigger.Statement,
+            when=pgtrigger.Before,
+            func="RAISE EXCEPTION 'pgtrigger: Cannot truncate rows from % table', TG_TABLE_NAME;",
+        ),
+    ]
+
+
+class Revision(models.Model):
+    """Who changed a list, when and why. Append-only: the database refuses UPDATE, DELETE and TRUNCATE."""
+
+    number = models.PositiveIntegerField()
+    at = models.DateTimeField(auto_now_add=True)
+    # Empty where the panel itself did it.
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    # The name at that time: a record cannot follow when somebody is renamed.
+    actor_name = models.CharField(max_length=254)
+    by_staff = models.BooleanField(default=False)
+    summary = models.CharField(max_length=300)
+    reason = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class GroupRevision(Revision):
+    """The whole rule list of a group after a change; `rules` is documents.stored_rules."""
+
+    # PROTECT, here and below: what is on record is never deleted, only marked as deleted or switched off.
+    group = models.ForeignKey(SecurityGroup, models.PROTECT, related_name="revisions")
+    rules = models.JSONField()
+
+    class Meta:
+        ordering = ["group", "-number"]
+        constraints = [models.UniqueConstraint(fields=["group", "number"], name="group_revision_number")]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return f"{self.group}, revision {self.number}"
+
+
+class MachineRevision(Revision):
+    """The ordered groups of a VM after a change; `groups` lists {"id": public id, "name": name at that time}.
+
+    `project` is the one that the VM was in: what it had in another one is that customer's business.
+    """
+
+    # Staff may move a VM to another project: its own `project` says only where it is now.
+    project = models.ForeignKey(Project, models.PROTECT, related_name="+")
+    machine = models.ForeignKey(VirtualMachine, models.PROTECT, related_name="revisions")
+    groups = models.JSONField()
+
+    class Meta:
+        ordering = ["machine", "-number"]
+        constraints = [models.UniqueConstraint(fields=["machine", "number"], name="machine_revision_number")]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return f"{self.machine}, revision {self.number}"
+
+
+class Event(models.Model):
+    """One line of a project's activity. Append-only like the revisions."""
+
+    class Verb(models.TextChoices):
+        PROJECT_CREATED = "project.created", "Project created"
+        PROJECT_CHANGED = "project.changed", "Project changed"
+        GROUP_CREATED = "group.created", "Group created"
+        GROUP_CHANGED = "group.changed", "Group details changed"
+        GROUP_DELETED = "group.deleted", "Group deleted"
+        GROUP_RESTORED = "group.restored", "Group brought back"
+        RULES_CHANGED = "rules.changed", "Rules changed"
+        MACHINE_CREATED = "machine.created", "VM created"
+        MACHINE_CHANGED = "machine.changed", "VM details changed"
+        MACHINE_DELETED = "machine.deleted", "VM deleted"
+        MACHINE_RESTORED = "machine.restored", "VM brought back"
+        GROUPS_ATTACHED = "machine.groups", "Attached groups changed"
+        MEMBER_ADDED = "member.added", "Member added"
+        MEMBER_CHANGED = "member.changed", "Member's role changed"
+        MEMBER_REMOVED = "member.removed", "Member removed"
+        SUPPORT_LOOK = "support.look", "Support looked"
+        CASE_OPENED = "case.opened", "Support case"
+        TEMPLATE_SAVED = "template.saved", "Template saved"
+        TEMPLATE_DELETED = "template.deleted", "Template deleted"
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="events")
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    actor_name = models.CharField(max_length=254)
+    by_staff = models.BooleanField(default=False)
+    verb = models.CharField(max_length=20, choices=Verb.choices)
+    group = models.ForeignKey(SecurityGroup, models.PROTECT, null=True, related_name="events")
+    machine = models.ForeignKey(VirtualMachine, models.PROTECT, null=True, related_name="events")
+    summary = models.CharField(max_length=400)
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        indexes = [
+            models.Index(fields=["project", "-at", "-id"], name="event_by_time"),
+            models.Index(fields=["group", "-id"], name="event_by_group"),
+        ]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return self.summary

@@ -1,0 +1,81 @@
+"""What support may look at and for how long, and the packet tests that it kept as cases. All append-only."""
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from securitygroups.models.groups import ACTIONS, SecurityGroup
+from securitygroups.models.machines import VirtualMachine
+from securitygroups.models.names import new_case_id, one_line
+from securitygroups.models.people import Project
+from securitygroups.models.records import append_only
+
+
+class SupportVisit(models.Model):
+    """A staff member may look into a project, read-only, from `at` to `until`. Append-only."""
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="support_visits")
+    staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    reason = models.CharField("Reason", max_length=255, validators=[one_line])
+    ticket = models.CharField("Ticket", max_length=100, validators=[one_line])
+    at = models.DateTimeField(auto_now_add=True)
+    # Set at the start, for the row cannot be changed: a visit ends by the clock, a longer one is a new row.
+    until = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at"]
+        indexes = [models.Index(fields=["staff", "project", "-until"], name="visit_of_staff")]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return f"{self.staff} in {self.project}, {self.ticket}"
+
+
+class SupportCase(models.Model):
+    """A packet, the list it was tested against as it was then, and the answer: true after the rules have changed.
+
+    `packet` is the packet's JSON object; `rules` are the document's rules, each with `group` {"id", "name", "place"}.
+    Append-only.
+    """
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="cases")
+    public_id = models.CharField("ID", max_length=20, unique=True, default=new_case_id, editable=False)
+    machine = models.ForeignKey(VirtualMachine, models.PROTECT, null=True, related_name="cases")
+    group = models.ForeignKey(SecurityGroup, models.PROTECT, null=True, related_name="cases")
+    packet = models.JSONField()
+    rules = models.JSONField()
+    verdict = models.CharField(max_length=6, choices=ACTIONS)
+    # The place in `rules` that decided, not a key: the row may be gone. Empty where no rule did.
+    rule = models.PositiveIntegerField(null=True)
+    ticket = models.CharField("Ticket", max_length=100, blank=True)
+    opened_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["project", "-at"], name="case_by_project")]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    def get_absolute_url(self) -> str:
+        return reverse("case", args=[self.project.slug, self.public_id])
+
+
+class CaseNote(models.Model):
+    """What somebody wrote to a case. Append-only."""
+
+    case = models.ForeignKey(SupportCase, models.PROTECT, related_name="notes")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    author_name = models.CharField(max_length=254)
+    by_staff = models.BooleanField(default=False)
+    text = models.TextField("Note", max_length=4000)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["at", "pk"]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return f"Note of {self.author_name}"
