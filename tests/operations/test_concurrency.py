@@ -41,7 +41,7 @@ class Crew:
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"DJANGO_SETTINGS_MODULE": "karenpanel.settings"},
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
         )
 
     def heard(self, speakers: list["subprocess.Popen[str]"]) -> list[Any]:

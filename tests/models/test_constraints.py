@@ -1,0 +1,79 @@
+"""Every constraint of every table holds in the database itself."""
+
+from collections.abc import Callable
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, connection, models, transaction
+
+from securitygroups.models import (
+    Attachment,
+    GroupRevision,
+    GroupTemplate,
+    MachineRevision,
+    Membership,
+    Rule,
+    SecurityGroup,
+    User,
+    VirtualMachine,
+)
+from tests.models.conftest import Cast
+
+# Every constraint by name: what breaks it, in rows that only SQL sees.
+ROWS: dict[str, Callable[[Cast], models.Model]] = {
+    "user_email": lambda cast: User(username="alice2", email="ALICE@example.com"),
+    "member_once": lambda cast: Membership(project=cast.project, user=cast.alice, role="viewer"),
+    "member_role": lambda cast: Membership(project=cast.project, user=cast.charlie, role="king"),
+    "group_name": lambda cast: SecurityGroup(project=cast.project, name="WEB"),
+    "rule_position": lambda cast: Rule(group=cast.group, position=1),
+    "rule_uid": lambda cast: Rule(group=cast.group, position=99, uid=cast.group.rules.in_order()[0].uid),
+    "rule_position_from_1": lambda cast: Rule(group=cast.group, position=0),
+    "rule_action": lambda cast: Rule(group=cast.group, position=99, action="reject"),
+    "rule_direction": lambda cast: Rule(group=cast.group, position=99, direction="up"),
+    "rule_protocol": lambda cast: Rule(group=cast.group, position=99, protocol="icmp"),
+    "rule_ports": lambda cast: Rule(group=cast.group, position=99, port_start=90, port_end=80),
+    "rule_one_family": lambda cast: Rule(
+        group=cast.group, position=99, protocol="ip", source="10.0.0.0/8", destination="::/0"
+    ),
+    "rule_tcp_fields": lambda cast: Rule(group=cast.group, position=99, protocol="tcp", destination="10.0.0.0/8"),
+    "rule_udp_fields": lambda cast: Rule(group=cast.group, position=99, protocol="udp", destination="10.0.0.0/8"),
+    "rule_sctp_fields": lambda cast: Rule(group=cast.group, position=99, protocol="sctp", destination="::/0"),
+    "rule_ip_fields": lambda cast: Rule(group=cast.group, position=99, protocol="ip", port_start=1, port_end=2),
+    "rule_all_fields": lambda cast: Rule(group=cast.group, position=99, protocol="all", source="::/0"),
+    "template_name": lambda cast: GroupTemplate(project=None, name="MINE"),
+    "machine_name": lambda cast: VirtualMachine(project=cast.project, name="Web-1"),
+    "machine_ipv4": lambda cast: VirtualMachine(project=cast.project, name="new", ipv4=cast.machine.ipv4),
+    "machine_ipv6": lambda cast: VirtualMachine(project=cast.project, name="new", ipv6=cast.machine.ipv6),
+    "attachment_position": lambda cast: Attachment(machine=cast.machine, group=cast.spare, position=1),
+    "attached_once": lambda cast: Attachment(machine=cast.machine, group=cast.group, position=9),
+    "attachment_position_from_1": lambda cast: Attachment(machine=cast.machine, group=cast.spare, position=0),
+    "group_revision_number": lambda cast: GroupRevision(group=cast.group, number=1, rules=[], summary="x"),
+    "machine_revision_number": lambda cast: MachineRevision(
+        project=cast.project, machine=cast.machine, number=1, groups=[], summary="x"
+    ),
+}
+
+
+def test_every_constraint_is_broken_below() -> None:
+    names = {
+        constraint.name
+        for model in apps.get_app_config("securitygroups").get_models()
+        for constraint in model._meta.constraints
+    }
+
+    assert names == ROWS.keys()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_database_refuses_by_the_constraint_of_that_name(cast: Cast, name: str) -> None:
+    row = ROWS[name](cast)
+
+    def insert() -> None:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            connection.check_constraints()
+
+    with pytest.raises(IntegrityError) as refusal:
+        insert()
+
+    assert refusal.value.__cause__.diag.constraint_name == name  # type: ignore[union-attr]
