@@ -1,9 +1,8 @@
 """What happened between two lists, rule by rule: added, removed, changed, moved. Traffic is difference.py's matter."""
 
-from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from securitygroups.firewall.orders import kept_in_order
 from securitygroups.firewall.values import RULE_FIELDS, Rule, RuleList
 
 
@@ -52,33 +51,12 @@ def _word(word: str, line: Line) -> str:
     return word
 
 
-def _kept_in_order(places: Sequence[int]) -> set[int]:
-    """Indexes of a longest increasing run of `places` (patience sorting): what need not move."""
-    tails: list[int] = []
-    heads: list[int] = []
-    before: list[int] = []
-    for index, place in enumerate(places):
-        at = bisect_left(tails, place)
-        before.append(heads[at - 1] if at else -1)
-        if at == len(tails):
-            tails.append(place)
-            heads.append(index)
-        else:
-            tails[at], heads[at] = place, index
-    kept: set[int] = set()
-    index = heads[-1] if heads else -1
-    while index >= 0:
-        kept.add(index)
-        index = before[index]
-    return kept
-
-
 def list_change(old: RuleList, new: RuleList) -> ListChange:
     """Compare by identity; a rule without one is new."""
     old_places = {rule.uid: place for place, rule in enumerate(old, 1) if rule.uid}
     new_uids = {rule.uid for rule in new if rule.uid}
     both = [(place, rule, old_places[rule.uid]) for place, rule in enumerate(new, 1) if rule.uid in old_places]
-    kept = _kept_in_order([old_place for _, _, old_place in both])
+    kept = set(kept_in_order([old_place for _, _, old_place in both]))
     return ListChange(
         added=tuple(Line(None, place, None, rule) for place, rule in enumerate(new, 1) if rule.uid not in old_places),
         removed=tuple(Line(place, None, rule, None) for place, rule in enumerate(old, 1) if rule.uid not in new_uids),

@@ -1,6 +1,5 @@
 """What a new list newly allows and newly denies, exactly."""
 
-from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from securitygroups.firewall.analysis.painting import paint
 from securitygroups.firewall.analysis.products import Product, fold, hull, merge, product
 from securitygroups.firewall.analysis.traffic import CLASSES, Box, Budget, Layer, Owners, Piece, Ranks, boxes, pieces
+from securitygroups.firewall.orders import kept_in_order
 from securitygroups.firewall.protocols import Action
 from securitygroups.firewall.values import Packet, Rule, RuleList
 
@@ -16,6 +16,8 @@ MAX_CHANGES = 500
 """Products that are listed on either side; what lies beyond is counted as omitted."""
 _MAX_FOUND = 2000
 """Products that are looked for on either side before they are folded over classes and pieces."""
+_Keyed = list[tuple[int, Any]]
+"""Places of rules, and what of each decides packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +86,12 @@ def changed_places(old: RuleList, new: RuleList) -> tuple[frozenset[int], frozen
 
     A packet that none of them matches meets the same rules in the same order in both lists. Descriptions do not count.
     """
-    ours, theirs = _keys(old), _keys(new)
-    start, end = 0, 0
-    shorter = min(len(ours), len(theirs))
-    while start < shorter and ours[start][1] == theirs[start][1]:
-        start += 1
-    while end < shorter - start and ours[-1 - end][1] == theirs[-1 - end][1]:
-        end += 1
-    ours, theirs = ours[start : len(ours) - end], theirs[start : len(theirs) - end]
+    ours, theirs = _without_common_ends(_keys(old), _keys(new))
     where: dict[Any, list[int]] = {}
     for at in range(len(theirs) - 1, -1, -1):
         where.setdefault(theirs[at][1], []).append(at)
     pairs = [(at, where[key].pop()) for at, (_, key) in enumerate(ours) if where.get(key)]
-    kept = _longest_rise(pairs)
+    kept = [pairs[at] for at in kept_in_order([b for _, b in pairs])]
     kept_old, kept_new = {a for a, _ in kept}, {b for _, b in kept}
     return (
         frozenset(place for at, (place, _) in enumerate(ours) if at not in kept_old),
@@ -104,30 +99,23 @@ def changed_places(old: RuleList, new: RuleList) -> tuple[frozenset[int], frozen
     )
 
 
-def _keys(rules: RuleList) -> list[tuple[int, Any]]:
+def _without_common_ends(ours: _Keyed, theirs: _Keyed) -> tuple[_Keyed, _Keyed]:
+    """The lists from the first to the last rule in which they differ: an edit of a long list leaves little of it."""
+    start, end = 0, 0
+    shorter = min(len(ours), len(theirs))
+    while start < shorter and ours[start][1] == theirs[start][1]:
+        start += 1
+    while end < shorter - start and ours[-1 - end][1] == theirs[-1 - end][1]:
+        end += 1
+    return ours[start : len(ours) - end], theirs[start : len(theirs) - end]
+
+
+def _keys(rules: RuleList) -> _Keyed:
     return [(place, _key(rule)) for place, rule in enumerate(rules, 1) if rule.enabled]
 
 
 def _key(r: Rule) -> tuple[Any, ...]:
     return (r.action, r.direction, r.protocol, r.source, r.destination, r.port_start, r.port_end)
-
-
-def _longest_rise(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The longest run of pairs (sorted by the first) in which the second rises too."""
-    tails: list[int] = []
-    ends: list[int] = []
-    previous: list[int] = []
-    for at, (_, value) in enumerate(pairs):
-        length = bisect_left(tails, value)
-        previous.append(ends[length - 1] if length else -1)
-        tails[length : length + 1] = [value]
-        ends[length : length + 1] = [at]
-    found: list[tuple[int, int]] = []
-    at = ends[-1] if ends else -1
-    while at >= 0:
-        found.append(pairs[at])
-        at = previous[at]
-    return found[::-1]
 
 
 def _hull(old: Layer, changed_old: frozenset[int], new: Layer, changed_new: frozenset[int]) -> Box | None:
