@@ -8,9 +8,9 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from securitygroups import operations
+from securitygroups.firewall.notation import rule
 from securitygroups.models import Event, Project, Role, SecurityGroup, User
 from securitygroups.operations import By
-from securitygroups.starters import rule
 
 PEOPLE = (
     ("owner", "an owner of both projects"),
@@ -24,8 +24,8 @@ _SSH = (
     "ssh-office",
     "SSH from the office network and from nowhere else",
     (
-        rule("accept in tcp 22 203.0.113.0/24", "Office SSH"),
-        rule("accept in tcp 22 2001:db8:113::/48", "Office SSH over IPv6"),
+        rule("accept in tcp 22 from 203.0.113.0/24", "Office SSH"),
+        rule("accept in tcp 22 from 2001:db8:113::/48", "Office SSH over IPv6"),
         rule("drop in tcp 22", "SSH from everywhere else"),
     ),
 )
@@ -35,7 +35,7 @@ _OUTBOUND = (
     (
         rule("accept out tcp 443", "HTTPS out"),
         rule("accept out tcp 80", "Package mirrors"),
-        rule("accept out ip - - 10.0.0.2/32", "Our DNS resolver"),
+        rule("accept out ip to 10.0.0.2/32", "Our DNS resolver"),
         rule("drop out udp", "No UDP out"),
     ),
 )
@@ -64,7 +64,7 @@ PROJECTS = (
                 "web",
                 "Public web servers",
                 (
-                    rule("drop in ip - 192.0.2.66/32 -", "Abuse"),
+                    rule("drop in ip from 192.0.2.66/32", "Abuse"),
                     rule("accept in tcp 443", "Public HTTPS"),
                     rule("accept in udp 443", "HTTP/3"),
                     rule("accept in tcp 80", "Redirects to HTTPS"),
@@ -74,33 +74,33 @@ PROJECTS = (
                 "app",
                 "Application servers behind the web tier",
                 (
-                    rule("accept in tcp 8000-8010 10.0.1.0/24", "From the web tier"),
-                    rule("accept in tcp 8000-8010 2001:db8:10:1::/64", "From the web tier over IPv6"),
-                    rule("accept out ip - - 10.0.3.0/24", "To the databases"),
+                    rule("accept in tcp 8000-8010 from 10.0.1.0/24", "From the web tier"),
+                    rule("accept in tcp 8000-8010 from 2001:db8:10:1::/64", "From the web tier over IPv6"),
+                    rule("accept out ip to 10.0.3.0/24", "To the databases"),
                 ),
             ),
             (
                 "database",
                 "PostgreSQL for the application servers",
                 (
-                    rule("accept in tcp 5432 10.0.2.0/24", "From the application servers"),
-                    rule("accept in tcp 5432 10.0.3.0/24", "Replication"),
-                    rule("accept out ip - - 10.0.3.0/24", "Replication"),
+                    rule("accept in tcp 5432 from 10.0.2.0/24", "From the application servers"),
+                    rule("accept in tcp 5432 from 10.0.3.0/24", "Replication"),
+                    rule("accept out ip to 10.0.3.0/24", "Replication"),
                 ),
             ),
             (
                 "bastion",
                 "The only way in for administrators",
                 (
-                    rule("accept in tcp 22 203.0.113.0/24", "Office"),
+                    rule("accept in tcp 22 from 203.0.113.0/24", "Office"),
                     rule("accept in udp 51820", "WireGuard"),
-                    rule("accept out ip - - 10.0.0.0/16", "To every VM of the shop"),
+                    rule("accept out ip to 10.0.0.0/16", "To every VM of the shop"),
                 ),
             ),
             (
                 "ssh-bastion",
                 "SSH through the bastion",
-                (rule("accept in tcp 22 10.0.0.10/32", "Bastion"), rule("drop in tcp 22", "SSH from elsewhere")),
+                (rule("accept in tcp 22 from 10.0.0.10/32", "Bastion"), rule("drop in tcp 22", "SSH from elsewhere")),
             ),
             _OUTBOUND,
             _PING,

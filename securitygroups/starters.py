@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.values import Rule, parse_network
+from securitygroups.firewall.notation import rule
+from securitygroups.firewall.values import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,26 +14,6 @@ class Starter:
     name: str
     about: str
     rules: tuple[Rule, ...]
-
-
-def rule(text: str, description: str = "") -> Rule:
-    """A rule from "accept in tcp 22 203.0.113.0/24" or "drop out ip - - 10.0.0.0/8".
-
-    Action, direction, protocol, then ports, source and destination, each "-" where it is not set.
-    """
-    action, direction, protocol, *rest = text.split()
-    ports, source, destination = (*rest, "-", "-", "-")[:3]
-    start, _, end = ports.partition("-") if ports != "-" else ("", "", "")
-    return Rule(
-        action=Action(action),
-        direction=Direction(direction),
-        protocol=protocol,
-        source=None if source == "-" else parse_network(source),
-        destination=None if destination == "-" else parse_network(destination),
-        port_start=int(start) if start else None,
-        port_end=int(end or start) if start else None,
-        description=description,
-    )
 
 
 STARTERS = (
@@ -53,14 +33,14 @@ STARTERS = (
         "database",
         "Database behind a web tier",
         "PostgreSQL from one network of application servers. Put your own network in place of 10.0.0.0/24.",
-        (rule("accept in tcp 5432 10.0.0.0/24", "From the application servers"),),
+        (rule("accept in tcp 5432 from 10.0.0.0/24", "From the application servers"),),
     ),
     Starter(
         "bastion",
         "Bastion",
         "SSH from one office network, and SSH on from here to anywhere. Put your own network in place of 203.0.113.0/24.",
         (
-            rule("accept in tcp 22 203.0.113.0/24", "Office"),
+            rule("accept in tcp 22 from 203.0.113.0/24", "Office"),
             rule("accept out tcp 22", "On to the other VMs"),
         ),
     ),

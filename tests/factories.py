@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.auth.models import Permission
 
 from securitygroups import operations
-from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.values import Rule, RuleList, parse_network
+from securitygroups.firewall.notation import rule as rule
+from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 
@@ -29,33 +29,6 @@ def make_project(owner: User | None, name: str = "", quotas: dict[str, int | Non
     name = name or f"Project {next(_numbers)}"
     return operations.create_project(
         name=name, slug=name.lower().replace(" ", "-"), by=By(owner), owner=owner, quotas=quotas
-    )
-
-
-def rule(text: str, description: str = "", *, enabled: bool = True, uid: str = "") -> Rule:
-    """A rule as it is said: "accept in tcp 22", "drop in udp 5000-5010 from 10.0.0.0/8", "accept out ip to 2001:db8::/32".
-
-    Only its words are checked, so that rules which must be refused can be made too.
-    """
-    action, direction, protocol, *rest = text.split()
-    start = end = None
-    if rest and rest[0] not in ("from", "to"):
-        first, _, last = rest.pop(0).partition("-")
-        start, end = int(first), int(last or first)
-    ends = dict(zip(rest[::2], rest[1::2], strict=True))
-    if not ends.keys() <= {"from", "to"}:
-        raise ValueError(f"Not a rule: {text}")
-    return Rule(
-        action=Action(action),
-        direction=Direction(direction),
-        protocol=protocol,
-        source=parse_network(ends["from"]) if "from" in ends else None,
-        destination=parse_network(ends["to"]) if "to" in ends else None,
-        port_start=start,
-        port_end=end,
-        description=description,
-        enabled=enabled,
-        uid=uid,
     )
 
 

@@ -44,7 +44,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         },
         "templatetags": {"firewall", "words", "models", "answers", "web"},
         "admin": {"firewall", "words", "models", "operations", "answers", "forms"},
-        "demo": {"firewall", "starters", "models", "operations"},
+        "demo": {"firewall", "models", "operations"},
         "management": {
             *("firewall", "words", "models", "effective", "operations", "answers", "enforcement", "demo"),
             SITE,

@@ -26,21 +26,6 @@ PORTS = (0, 1, 21, 22, 23, 80, 81, 443, 65534, 65535)
 NUMBERS = (0, 1, 6, 17, 47, 58, 132, 133, 255)
 
 
-def rule(text: str, **more: object) -> Rule:
-    """A rule from "accept in tcp 203.0.113.0/24 22-23"; - is no source, no ports is every port."""
-    action, direction, protocol, source, *ports = text.split()
-    start, _, end = ports[0].partition("-") if ports else ("", "", "")
-    return Rule(
-        Action(action),
-        Direction(direction),
-        protocol,
-        None if source == "-" else parse_network(source),
-        port_start=int(start) if start else None,
-        port_end=int(end or start) if start else None,
-        **more,  # type: ignore[arg-type]
-    )
-
-
 def _network(random: Random, version: int) -> Network | None:
     return random.choice(NETWORKS[version]) if random.random() < 0.7 else None
 

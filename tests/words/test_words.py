@@ -9,6 +9,7 @@ from securitygroups.firewall.analysis.findings import findings, fixes
 from securitygroups.firewall.analysis.products import AddressRange
 from securitygroups.firewall.analysis.reach import Machine, internet_exposure, who_can_reach
 from securitygroups.firewall.decide import decide
+from securitygroups.firewall.notation import rule
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import Packet, Rule, parse_address, parse_network
@@ -35,7 +36,7 @@ from securitygroups.words.traffic import (
     senders_sentence,
     share_text,
 )
-from tests.firewall.strategies import crossing_strips, pairs_of_lists, random_packet, rule
+from tests.firewall.strategies import crossing_strips, pairs_of_lists, random_packet
 
 
 def packet(source: str, destination: str, protocol: int = 6, port: int | None = 22) -> Packet:
@@ -53,14 +54,14 @@ def ip_rule(source: str | None, destination: str | None) -> Rule:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("accept in tcp 203.0.113.0/24 22", "Accept inbound TCP to port 22 (SSH) from 203.0.113.0/24"),
-        ("drop out udp - 53", "Drop outbound UDP to port 53 (DNS) from anywhere"),
-        ("accept in tcp 203.0.113.7 80-443", "Accept inbound TCP to ports 80–443 from 203.0.113.7"),
-        ("accept in sctp ::/0", "Accept inbound SCTP to any port from any IPv6 address"),
-        ("accept in tcp - 0", "Accept inbound TCP to port 0 from anywhere"),
-        ("accept in tcp - 0-65535", "Accept inbound TCP to ports 0–65535 (all of them) from anywhere"),
-        ("drop in ip 0.0.0.0/0", "Drop inbound IP from any IPv4 address"),
-        ("drop in all -", "Drop everything inbound"),
+        ("accept in tcp 22 from 203.0.113.0/24", "Accept inbound TCP to port 22 (SSH) from 203.0.113.0/24"),
+        ("drop out udp 53", "Drop outbound UDP to port 53 (DNS) from anywhere"),
+        ("accept in tcp 80-443 from 203.0.113.7", "Accept inbound TCP to ports 80–443 from 203.0.113.7"),
+        ("accept in sctp from ::/0", "Accept inbound SCTP to any port from any IPv6 address"),
+        ("accept in tcp 0", "Accept inbound TCP to port 0 from anywhere"),
+        ("accept in tcp 0-65535", "Accept inbound TCP to ports 0–65535 (all of them) from anywhere"),
+        ("drop in ip from 0.0.0.0/0", "Drop inbound IP from any IPv4 address"),
+        ("drop in all", "Drop everything inbound"),
     ],
 )
 def test_a_rule_in_words(text: str, sentence: str) -> None:
@@ -77,25 +78,25 @@ def test_an_ip_rule_with_a_destination_in_words() -> None:
 @pytest.mark.parametrize(
     ("tried", "against", "why"),
     [
-        (packet("1.2.3.4", "10.0.0.5", port=8080), rule("accept in tcp - 80-443"), "port 8080 is not in 80–443"),
-        (packet("1.2.3.4", "10.0.0.5", port=0), rule("accept in tcp - 22"), "port 0 is not 22"),
-        (packet("1.2.3.4", "10.0.0.5", 17), rule("accept in tcp - 22"), "it is a UDP packet, the rule wants TCP"),
-        (packet("1.2.3.4", "10.0.0.5", 1, None), rule("accept in udp -"), "it is an ICMP packet, the rule wants UDP"),
-        (packet("203.0.113.9", "10.0.0.5"), rule("accept in tcp 10.0.0.0/8"), "203.0.113.9 is not in 10.0.0.0/8"),
-        (packet("203.0.113.9", "10.0.0.5"), rule("accept in tcp 10.0.0.1"), "203.0.113.9 is not 10.0.0.1"),
+        (packet("1.2.3.4", "10.0.0.5", port=8080), rule("accept in tcp 80-443"), "port 8080 is not in 80–443"),
+        (packet("1.2.3.4", "10.0.0.5", port=0), rule("accept in tcp 22"), "port 0 is not 22"),
+        (packet("1.2.3.4", "10.0.0.5", 17), rule("accept in tcp 22"), "it is a UDP packet, the rule wants TCP"),
+        (packet("1.2.3.4", "10.0.0.5", 1, None), rule("accept in udp"), "it is an ICMP packet, the rule wants UDP"),
+        (packet("203.0.113.9", "10.0.0.5"), rule("accept in tcp from 10.0.0.0/8"), "203.0.113.9 is not in 10.0.0.0/8"),
+        (packet("203.0.113.9", "10.0.0.5"), rule("accept in tcp from 10.0.0.1"), "203.0.113.9 is not 10.0.0.1"),
         (
             packet("2001:db8::9", "2001:db8::5"),
-            rule("accept in ip 10.0.0.0/8"),
+            rule("accept in ip from 10.0.0.0/8"),
             "2001:db8::9 is an IPv6 address, the rule's source is IPv4 (10.0.0.0/8)",
         ),
         (packet("1.2.3.4", "10.0.0.5"), ip_rule(None, "10.0.0.6/32"), "10.0.0.5 is not 10.0.0.6"),
-        (packet("1.2.3.4", "10.0.0.5"), rule("accept out tcp -"), "the packet goes In, the rule is for Out"),
-        (packet("1.2.3.4", "10.0.0.5"), rule("drop in all -", enabled=False), "the rule is switched off"),
-        (packet("1.2.3.4", "10.0.0.5"), rule("drop in all -"), "matched"),
-        (Packet(Direction.IN), rule("drop in ip -"), "it is a frame that is not IP, the rule wants IP"),
+        (packet("1.2.3.4", "10.0.0.5"), rule("accept out tcp"), "the packet goes In, the rule is for Out"),
+        (packet("1.2.3.4", "10.0.0.5"), rule("drop in all", enabled=False), "the rule is switched off"),
+        (packet("1.2.3.4", "10.0.0.5"), rule("drop in all"), "matched"),
+        (Packet(Direction.IN), rule("drop in ip"), "it is a frame that is not IP, the rule wants IP"),
         (
             packet("1.2.3.4", "10.0.0.5", port=None),
-            rule("accept in tcp - 22"),
+            rule("accept in tcp 22"),
             "the packet has no port (it is a later fragment), the rule wants 22",
         ),
     ],
@@ -124,9 +125,9 @@ def test_the_verdict_in_words() -> None:
     tried = packet("203.0.113.9", "10.0.0.5")
     said = "An inbound TCP packet from 203.0.113.9 to 10.0.0.5, port 22 (SSH)"
     assert packet_sentence(tried) == said
-    rules = (rule("accept in udp -"), rule("accept in tcp - 22"))
+    rules = (rule("accept in udp"), rule("accept in tcp 22"))
     assert verdict_sentence(decide(rules, tried), tried) == f"{said} is accepted by rule 2."
-    assert verdict_sentence(decide((rule("drop in all -"),), tried), tried) == f"{said} is dropped by rule 1."
+    assert verdict_sentence(decide((rule("drop in all"),), tried), tried) == f"{said} is dropped by rule 1."
     assert verdict_sentence(decide(rules[:1], tried), tried) == f"{said} is denied by default: no rule matches it."
     assert "the list has no rules" in verdict_sentence(decide((), tried), tried)
     assert packet_sentence(Packet(Direction.OUT)) == "An outbound frame that is not IP"
@@ -185,8 +186,8 @@ def test_places() -> None:
 
 def test_a_difference_in_words() -> None:
     """The sentence of the preview."""
-    old = (rule("accept in tcp - 443"), rule("drop in tcp 10.0.0.0/8"))
-    new = (*old, rule("accept in tcp - 22"))
+    old = (rule("accept in tcp 443"), rule("drop in tcp from 10.0.0.0/8"))
+    new = (*old, rule("accept in tcp 22"))
     (sentence,) = difference_sentences(difference(old, new))
     assert sentence == (
         "Newly allowed: inbound TCP 22 (SSH) from any IPv6 address and any IPv4 address except 10.0.0.0/8 – "
@@ -199,7 +200,7 @@ def test_a_difference_in_words() -> None:
         "Newly denied: inbound TCP 22 (SSH) from anywhere (IPv4, IPv6) – denied by default now, was accepted by rule 1."
     ]
     assert difference_sentences(difference(new, new)) == ["Every packet is decided as before."]
-    row = change_row(difference((), (rule("accept in udp 10.0.0.0/8 53"),)).newly_allowed[0], allowed=True)
+    row = change_row(difference((), (rule("accept in udp 53 from 10.0.0.0/8"),)).newly_allowed[0], allowed=True)
     assert row.traffic == "inbound UDP 53 (DNS) from 10.0.0.0/8"
     assert (row.before, row.after, row.addresses) == (
         "the default",
@@ -212,20 +213,20 @@ def test_a_difference_in_words() -> None:
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (["accept in all -"], ["everything inbound"]),
-        (["accept out ip -"], ["outbound IP from anywhere (IPv4, IPv6)"]),
-        (["accept in ip ::/0"], ["inbound IP from any IPv6 address"]),
-        (["accept in tcp -"], ["inbound TCP to any port from anywhere (IPv4, IPv6)"]),
-        (["accept in tcp - 22", "accept in udp - 22"], ["inbound TCP and UDP 22 (SSH) from anywhere (IPv4, IPv6)"]),
+        (["accept in all"], ["everything inbound"]),
+        (["accept out ip"], ["outbound IP from anywhere (IPv4, IPv6)"]),
+        (["accept in ip from ::/0"], ["inbound IP from any IPv6 address"]),
+        (["accept in tcp"], ["inbound TCP to any port from anywhere (IPv4, IPv6)"]),
+        (["accept in tcp 22", "accept in udp 22"], ["inbound TCP and UDP 22 (SSH) from anywhere (IPv4, IPv6)"]),
         (
-            ["drop in tcp - 25", "accept in tcp -"],
+            ["drop in tcp 25", "accept in tcp"],
             ["inbound TCP to any port except 25 (SMTP) from anywhere (IPv4, IPv6)"],
         ),
         (
-            ["drop in tcp -", "drop in udp -", "drop in sctp -", "accept in ip -"],
+            ["drop in tcp", "drop in udp", "drop in sctp", "accept in ip"],
             ["inbound ICMP and every other IP protocol without ports from anywhere (IPv4, IPv6)"],
         ),
-        (["drop in ip -", "accept in all -"], ["inbound frames that are not IP"]),
+        (["drop in ip", "accept in all"], ["inbound frames that are not IP"]),
     ],
 )
 def test_traffic_in_words(texts: list[str], said: list[str]) -> None:
@@ -237,21 +238,21 @@ def test_traffic_in_words(texts: list[str], said: list[str]) -> None:
 def test_what_is_too_fine_is_said() -> None:
     """Never left out in silence."""
     strips = crossing_strips(12_000)
-    sentences = difference_sentences(difference(strips, (*strips, rule("accept in ip -"))))
+    sentences = difference_sentences(difference(strips, (*strips, rule("accept in ip"))))
     assert any(s.startswith("Too fine to compare: inbound TCP") for s in sentences)
 
 
 def test_findings_in_words() -> None:
     """Dead rules name what covers them, open ones what they open."""
     rules = (
-        rule("accept in tcp 10.0.0.0/9 22"),
-        rule("drop in ip 192.168.0.0/16"),
-        rule("accept in tcp 192.168.1.0/24 443"),
-        rule("accept in tcp 10.128.0.0/9 22"),
-        rule("accept in tcp 10.0.0.0/8 22"),
-        rule("accept in tcp - 20-25"),
-        rule("drop in all -"),
-        rule("drop in udp -"),
+        rule("accept in tcp 22 from 10.0.0.0/9"),
+        rule("drop in ip from 192.168.0.0/16"),
+        rule("accept in tcp 443 from 192.168.1.0/24"),
+        rule("accept in tcp 22 from 10.128.0.0/9"),
+        rule("accept in tcp 22 from 10.0.0.0/8"),
+        rule("accept in tcp 20-25"),
+        rule("drop in all"),
+        rule("drop in udp"),
     )
     found = findings(rules)
     said = [[r.text for r in remarks(one)] for one in found.rules]
@@ -264,7 +265,7 @@ def test_findings_in_words() -> None:
         "1 rule that opens a management or database port to the world, 3 rules that no packet reaches and "
         "3 rules of which each alone changes nothing."
     )
-    assert findings_summary(findings((rule("accept in tcp - 443"),))) == "Nothing to remark."
+    assert findings_summary(findings((rule("accept in tcp 443"),))) == "Nothing to remark."
     offered = [fix_sentence(fix) for fix in fixes(rules, found)]
     assert "Remove rules 3, 5 and 8: every packet is decided as before." in offered
     assert "Move rule 3 above rule 2, which hides it." in offered
@@ -272,7 +273,7 @@ def test_findings_in_words() -> None:
 
 def test_exposure_in_words() -> None:
     """Who reaches what, through which rule."""
-    rules = (rule("accept in tcp - 22"), rule("accept in udp 0.0.0.0/1 53"))
+    rules = (rule("accept in tcp 22"), rule("accept in udp 53 from 0.0.0.0/1"))
     said = [exposed_sentence(e) for e in internet_exposure([rules], [Machine("a", 0, 5, 5)]).exposed]
     assert said == [
         "inbound TCP 22 (SSH) from anywhere (IPv4, IPv6): everyone, through rule 1.",

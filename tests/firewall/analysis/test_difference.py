@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from securitygroups.firewall.analysis.difference import Difference, allowed, changed_places, difference
 from securitygroups.firewall.analysis.products import ALL_PORTS, AddressRange, Product, is_every_ip, is_whole
 from securitygroups.firewall.decide import decide
+from securitygroups.firewall.notation import rule
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Network, Packet, Rule
 from tests.firewall.strategies import (
@@ -18,7 +19,6 @@ from tests.firewall.strategies import (
     packets,
     pairs_of_lists,
     random_packet,
-    rule,
     rule_lists,
     tight,
 )
@@ -73,7 +73,7 @@ def test_agrees_on_lists_that_are_split(make: type) -> None:
     """Large lists, cut in several pieces and folded again."""
     random = Random(5)
     old = make(random, 700)
-    new = (*old[:200], rule("drop in ip 10.0.0.0/8"), *make(random, 100), *old[250:])
+    new = (*old[:200], rule("drop in ip from 10.0.0.0/8"), *make(random, 100), *old[250:])
     found = difference(old, new)
     assert not found.unknown
     named = [n for r in (*old, *new) if (n := r.source) is not None]
@@ -93,8 +93,8 @@ def test_agrees_on_lists_that_are_split(make: type) -> None:
 
 def test_one_rule_reads_as_one_line() -> None:
     """A new rule at the end: the traffic, what decides now, what did before, and a packet to try."""
-    old = (rule("accept in tcp - 443"),)
-    found = difference(old, (*old, rule("accept in tcp - 22")))
+    old = (rule("accept in tcp 443"),)
+    found = difference(old, (*old, rule("accept in tcp 22")))
     (change,) = found.newly_allowed
     assert found.newly_denied == ()
     assert not found.decides_same
@@ -109,7 +109,7 @@ def test_one_rule_reads_as_one_line() -> None:
 
 def test_order_alone_decides_the_same() -> None:
     """Two rules of one action change places."""
-    old = (rule("accept in tcp - 22"), rule("accept in ip 10.0.0.0/8"), rule("drop in all -"))
+    old = (rule("accept in tcp 22"), rule("accept in ip from 10.0.0.0/8"), rule("drop in all"))
     new = (old[1], old[0], old[2])
     assert difference(old, new) == Difference((), (), decides_same=True)
     assert sorted(map(sorted, changed_places(old, new))) == [[1], [2]]
@@ -117,7 +117,7 @@ def test_order_alone_decides_the_same() -> None:
 
 def test_order_that_matters_is_told() -> None:
     """An exception moved above what shadows it."""
-    old = (rule("drop in ip 10.0.0.0/8"), rule("accept in tcp 10.1.0.0/16 22"))
+    old = (rule("drop in ip from 10.0.0.0/8"), rule("accept in tcp 22 from 10.1.0.0/16"))
     (change,) = difference(old, old[::-1]).newly_allowed
     assert change.product.sources == (AddressRange(4, 0x0A010000, 0x0A01FFFF),)
     assert (change.before, change.after) == ((1,), (1,))
@@ -125,17 +125,17 @@ def test_order_that_matters_is_told() -> None:
 
 def test_two_halves_are_the_whole() -> None:
     """A rule replaced by two that cover the same together, and by one too few."""
-    old = (rule("accept in tcp 10.0.0.0/8 1-100"),)
-    new = (rule("accept in tcp 10.0.0.0/9 1-100"), rule("accept in tcp 10.128.0.0/9 1-100"))
+    old = (rule("accept in tcp 1-100 from 10.0.0.0/8"),)
+    new = (rule("accept in tcp 1-100 from 10.0.0.0/9"), rule("accept in tcp 1-100 from 10.128.0.0/9"))
     assert difference(old, new).decides_same
-    (change,) = difference(old, (rule("accept in tcp 10.0.0.0/9 1-100"),)).newly_denied
+    (change,) = difference(old, (rule("accept in tcp 1-100 from 10.0.0.0/9"),)).newly_denied
     assert change.product.sources == (AddressRange(4, 0x0A800000, 0x0AFFFFFF),)
     assert change.product.ports == ((1, 100),)
 
 
 def test_every_port_is_more_than_the_whole_range() -> None:
     """A later fragment has no port: only a rule without a range takes it."""
-    (change,) = difference((rule("accept in tcp -"),), (rule("accept in tcp - 0-65535"),)).newly_denied
+    (change,) = difference((rule("accept in tcp"),), (rule("accept in tcp 0-65535"),)).newly_denied
     assert change.product.ports == ()
     assert change.product.portless
     assert change.sample.port is None
@@ -144,14 +144,14 @@ def test_every_port_is_more_than_the_whole_range() -> None:
 
 def test_port_zero_is_a_port() -> None:
     """And no other one is let through with it."""
-    (change,) = allowed((rule("accept in udp - 0"),)).newly_allowed
+    (change,) = allowed((rule("accept in udp 0"),)).newly_allowed
     assert change.product.ports == ((0, 0),)
     assert change.sample.port == 0
 
 
 def test_ipv4_alone_says_nothing_of_ipv6() -> None:
     """0.0.0.0/0 is not "any"."""
-    (change,) = difference((rule("accept in ip -"),), (rule("accept in ip 0.0.0.0/0"),)).newly_denied
+    (change,) = difference((rule("accept in ip"),), (rule("accept in ip from 0.0.0.0/0"),)).newly_denied
     assert change.product.versions == (6,)
     assert change.product.every_protocol
     assert change.sample.version == 6
@@ -159,33 +159,33 @@ def test_ipv4_alone_says_nothing_of_ipv6() -> None:
 
 def test_everything_is_one_product() -> None:
     """All protocols, both families and the frames that are not IP; IP alone leaves the frames out."""
-    (everything,) = allowed((rule("accept in all -"),)).newly_allowed
+    (everything,) = allowed((rule("accept in all"),)).newly_allowed
     assert everything.product.non_ip
     assert is_every_ip(everything.product)
-    (ip,) = allowed((rule("accept in ip -"),)).newly_allowed
+    (ip,) = allowed((rule("accept in ip"),)).newly_allowed
     assert not ip.product.non_ip
     assert is_every_ip(ip.product)
-    (frames,) = difference((rule("accept in ip -"),), (rule("accept in all -"),)).newly_allowed
+    (frames,) = difference((rule("accept in ip"),), (rule("accept in all"),)).newly_allowed
     assert frames.product == Product(Direction.IN, non_ip=True)
     assert frames.sample == Packet(Direction.IN)
 
 
 def test_rules_that_are_off_change_nothing() -> None:
     """Nor does a description."""
-    on = rule("accept in tcp - 22", description="Office")
-    assert difference((), (rule("accept in tcp - 22", enabled=False),)).decides_same
-    assert difference((rule("accept in tcp - 22"),), (on,)).decides_same
+    on = rule("accept in tcp 22", description="Office")
+    assert difference((), (rule("accept in tcp 22", enabled=False),)).decides_same
+    assert difference((rule("accept in tcp 22"),), (on,)).decides_same
 
 
 def test_crossing_strips_are_a_few_products() -> None:
     """500 hosts on any port crossing 500 ports of any host: what an Accept IP at the end lets through is short."""
     strips = crossing_strips(1000)
-    found = difference(strips, (*strips, rule("accept in ip -")))
+    found = difference(strips, (*strips, rule("accept in ip")))
     assert not found.too_fine
     assert found.newly_denied == ()
     assert len(found.newly_allowed) <= 8
     random = Random(3)
-    new = (*strips, rule("accept in ip -"))
+    new = (*strips, rule("accept in ip"))
     for _ in range(300):
         host = (10 << 24) + random.randrange(-3, 1005)
         port = random.choice((None, random.randrange(990, 2010)))
@@ -200,7 +200,7 @@ def test_crossing_strips_are_a_few_products() -> None:
 def test_too_fine_is_told_and_what_is_listed_is_true() -> None:
     """Past every cap there is an answer, and it says that it is not all."""
     strips = crossing_strips(12_000)
-    new = (*strips, rule("accept in ip -"))
+    new = (*strips, rule("accept in ip"))
     found = difference(strips, new)
     assert found.too_fine
     assert not found.decides_same
@@ -233,9 +233,11 @@ def test_the_same_lists_give_the_same_answer() -> None:
 
 def test_products_fold_ports_together() -> None:
     """The same sources on two ports are one line."""
-    (change,) = allowed((rule("accept in tcp 10.0.0.0/8 80"), rule("accept in tcp 10.0.0.0/8 443"))).newly_allowed
+    (change,) = allowed(
+        (rule("accept in tcp 80 from 10.0.0.0/8"), rule("accept in tcp 443 from 10.0.0.0/8"))
+    ).newly_allowed
     assert change.product.ports == ((80, 80), (443, 443))
     assert change.after == (1, 2)
-    (wide,) = allowed((rule("accept in tcp -"),)).newly_allowed
+    (wide,) = allowed((rule("accept in tcp"),)).newly_allowed
     assert wide.product.ports == ALL_PORTS
     assert wide.product.any_port

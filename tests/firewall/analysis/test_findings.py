@@ -11,13 +11,13 @@ from securitygroups.firewall.analysis.difference import difference
 from securitygroups.firewall.analysis.findings import Dead, Fix, Mend, dead_rules, findings, fixes, mended
 from securitygroups.firewall.analysis.overlaps import contains
 from securitygroups.firewall.decide import decide, differences
+from securitygroups.firewall.notation import rule
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, Rule
 from tests.firewall.strategies import (
     crossing_strips,
     pairs_of_lists,
     random_packet,
-    rule,
     rule_lists,
     tight,
 )
@@ -105,11 +105,11 @@ def test_findings_agree_however_a_list_is_split() -> None:
 def test_a_union_covers() -> None:
     """Two halves of the addresses and two halves of the ports; pairs alone do not cover."""
     rules = (
-        rule("accept in tcp 10.0.0.0/9"),
-        rule("drop in tcp 192.0.2.0/24"),
-        rule("accept in tcp 10.128.0.0/9 0-100"),
-        rule("drop in tcp 10.128.0.0/9 101-65535"),
-        rule("accept in tcp 10.0.0.0/8 1-65535"),
+        rule("accept in tcp from 10.0.0.0/9"),
+        rule("drop in tcp from 192.0.2.0/24"),
+        rule("accept in tcp 0-100 from 10.128.0.0/9"),
+        rule("drop in tcp 101-65535 from 10.128.0.0/9"),
+        rule("accept in tcp 1-65535 from 10.0.0.0/8"),
     )
     (one,) = findings(rules).dead
     assert (one.place, one.dead, one.covered_by) == (5, Dead.PARTLY_SHADOWED, (1, 3, 4))
@@ -117,7 +117,7 @@ def test_a_union_covers() -> None:
 
 def test_families_do_not_cover_each_other() -> None:
     """Any IPv4 and any IPv6 cover "any" together, not alone."""
-    v4, v6, both = rule("accept in tcp 0.0.0.0/0 22"), rule("accept in tcp ::/0 22"), rule("accept in tcp - 22")
+    v4, v6, both = rule("accept in tcp 22 from 0.0.0.0/0"), rule("accept in tcp 22 from ::/0"), rule("accept in tcp 22")
     assert dead_rules((v4, both)) == ()
     assert findings((v4, both)).rules[1].witness == Packet(
         Direction.IN, 6, 6, 0x20010DB8 << 96 | 9, 0x20010DB8 << 96 | 5, 22
@@ -127,7 +127,7 @@ def test_families_do_not_cover_each_other() -> None:
 
 def test_a_whole_range_is_not_every_port() -> None:
     """Later fragments have no port, so a rule without ports still decides those."""
-    rules = (rule("accept in tcp - 0-65535"), rule("accept in tcp -"))
+    rules = (rule("accept in tcp 0-65535"), rule("accept in tcp"))
     assert dead_rules(rules) == ()
     assert findings(rules).rules[1].witness.port is None  # type: ignore[union-attr]
     assert dead_rules((rules[1], rules[0])) == (2,)
@@ -135,7 +135,7 @@ def test_a_whole_range_is_not_every_port() -> None:
 
 def test_removable_through_later_rules_and_the_default() -> None:
     """A drop at the very end does nothing that the default does not; an accept before a wider one neither."""
-    rules = (rule("accept in tcp 10.0.0.0/8 22"), rule("accept in tcp - 22"), rule("drop in tcp - 23"))
+    rules = (rule("accept in tcp 22 from 10.0.0.0/8"), rule("accept in tcp 22"), rule("drop in tcp 23"))
     assert [one.removable for one in findings(rules).rules] == [True, False, True]
     assert findings(rules).dead == ()
 
@@ -143,12 +143,12 @@ def test_removable_through_later_rules_and_the_default() -> None:
 def test_open_to_the_world_and_which_services() -> None:
     """What an earlier rule takes is not said to be open."""
     rules = (
-        rule("drop in tcp - 22"),
-        rule("accept in tcp 0.0.0.0/0 20-30"),
-        rule("accept in tcp - 443"),
-        rule("accept in tcp 10.0.0.0/8 5432"),
-        rule("accept in tcp ::/0 5432"),
-        rule("accept out ip -"),
+        rule("drop in tcp 22"),
+        rule("accept in tcp 20-30 from 0.0.0.0/0"),
+        rule("accept in tcp 443"),
+        rule("accept in tcp 5432 from 10.0.0.0/8"),
+        rule("accept in tcp 5432 from ::/0"),
+        rule("accept out ip"),
     )
     found = findings(rules).rules
     opened = [one.opening and (one.opening.versions, [s.name for s in one.opening.services]) for one in found]
@@ -157,19 +157,19 @@ def test_open_to_the_world_and_which_services() -> None:
 
 def test_rules_behind_all() -> None:
     """Only of the same direction; All takes frames that are not IP, IP does not end a list."""
-    rules = (rule("drop in ip -"), rule("drop in all -"), rule("accept out tcp - 22"), rule("accept in tcp - 22"))
+    rules = (rule("drop in ip"), rule("drop in all"), rule("accept out tcp 22"), rule("accept in tcp 22"))
     assert [one.behind_all for one in findings(rules).rules] == [None, None, None, 2]
     assert [one.dead for one in findings(rules).rules] == [None, None, None, Dead.SHADOWED]
 
 
 def test_correlation_and_generalisation_are_counted() -> None:
     """Hosts crossing ports: every pair is correlated. A general rule behind an exception generalises it."""
-    hosts = tuple(rule(f"accept in tcp 10.0.0.{i}") for i in range(5))
-    ports = tuple(rule(f"drop in tcp - {i}") for i in range(1, 8))
+    hosts = tuple(rule(f"accept in tcp from 10.0.0.{i}") for i in range(5))
+    ports = tuple(rule(f"drop in tcp {i}") for i in range(1, 8))
     found = findings((*hosts, *ports))
     assert found.correlated == 35
     assert [one.correlated for one in found.rules] == [7] * 5 + [5] * 7
-    found = findings((rule("drop in tcp 10.0.0.5 22"), rule("accept in tcp 10.0.0.0/8 22")))
+    found = findings((rule("drop in tcp 22 from 10.0.0.5"), rule("accept in tcp 22 from 10.0.0.0/8")))
     assert (found.correlated, found.generalisations) == (0, 1)
     assert [one.generalises for one in found.rules] == [0, 1]
 
@@ -213,15 +213,15 @@ def test_fixes_keep_their_promise() -> None:
 
 def test_a_shadowed_exception_is_moved_above() -> None:
     """One that is not narrower than what shadows it is not: it would only shadow in its turn."""
-    rules = (rule("accept out tcp -"), rule("drop in ip 10.0.0.0/8"), rule("accept in tcp 10.0.0.0/16 22"))
+    rules = (rule("accept out tcp"), rule("drop in ip from 10.0.0.0/8"), rule("accept in tcp 22 from 10.0.0.0/16"))
     assert Fix(Mend.MOVE_UP, (3,), 2, decides_same=False) in fixes(rules)
-    equal = (rule("drop in tcp - 22"), rule("accept in tcp - 22"))
+    equal = (rule("drop in tcp 22"), rule("accept in tcp 22"))
     assert fixes(equal) == (Fix(Mend.REMOVE, (2,), None, decides_same=True),)
 
 
 def test_crossing_strips_are_all_alive() -> None:
     """Every strip keeps packets of its own, and the one behind them all too."""
-    rules = (*crossing_strips(1000), rule("accept in ip -"))
+    rules = (*crossing_strips(1000), rule("accept in ip"))
     found = findings(rules)
     assert not found.dead
     assert all(one.witness for one in found.rules)
@@ -233,7 +233,7 @@ def test_crossing_strips_are_all_alive() -> None:
 def test_too_fine_is_told_and_nothing_is_guessed() -> None:
     """What was left out is unknown: not dead, not removable."""
     strips = crossing_strips(14_000)
-    found = findings((*strips, rule("accept in ip -"), rule("accept in udp - 1")))
+    found = findings((*strips, rule("accept in ip"), rule("accept in udp 1")))
     assert found.too_fine
     assert all(not one.removable and one.dead is None for one in found.rules if one.unknown)
     assert found.rules[-1].dead is Dead.REDUNDANT
@@ -243,4 +243,4 @@ def test_too_fine_is_told_and_nothing_is_guessed() -> None:
 def test_the_empty_list_and_rules_that_are_off() -> None:
     """Nothing to say."""
     assert findings(()).rules == ()
-    assert fixes((rule("accept in all -", enabled=False),)) == ()
+    assert fixes((rule("accept in all", enabled=False),)) == ()

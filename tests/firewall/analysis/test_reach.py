@@ -9,9 +9,10 @@ import pytest
 from securitygroups.firewall.analysis.products import AddressRange, is_whole
 from securitygroups.firewall.analysis.reach import PUBLIC, Machine, internet_exposure, matrix, share, who_can_reach
 from securitygroups.firewall.decide import decide
+from securitygroups.firewall.notation import rule
 from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.values import Packet, Rule, parse_address, parse_network
-from tests.firewall.strategies import PORTS, crossing_strips, edges, random_list, rule
+from securitygroups.firewall.values import Packet, Rule, parse_address
+from tests.firewall.strategies import PORTS, crossing_strips, edges, random_list
 
 Rules = tuple[Rule, ...]
 WHOLE = {4: AddressRange(4, 0, (1 << 32) - 1), 6: AddressRange(6, 0, (1 << 128) - 1)}
@@ -90,7 +91,7 @@ def test_who_can_reach_a_port() -> None:
 
 def test_who_can_reach_behind_thousands_of_rules() -> None:
     """One axis is left, so no list is too fine for it."""
-    rules = (*crossing_strips(14_000), rule("accept in ip -"))
+    rules = (*crossing_strips(14_000), rule("accept in ip"))
     (sender,) = who_can_reach(rules, 4, 1, 6, 999)
     assert sender.rule == 14_001
     assert len(sender.sources) == 7_001
@@ -99,7 +100,7 @@ def test_who_can_reach_behind_thousands_of_rules() -> None:
 
 def test_open_to_the_world_is_said_once_for_both_families() -> None:
     """With the rule, a sample, and the machines that share it."""
-    sequence = (rule("accept in tcp - 22"), rule("accept in udp 10.0.0.0/8 53"))
+    sequence = (rule("accept in tcp 22"), rule("accept in udp 53 from 10.0.0.0/8"))
     machines = [Machine("a", 0, address("10.0.0.5"), address("2001:db8::5")), Machine("b", 0, 7, 7)]
     (found,) = internet_exposure([sequence], machines).exposed
     assert found.machines == ("a", "b")
@@ -115,7 +116,11 @@ def test_open_to_the_world_is_said_once_for_both_families() -> None:
 
 def test_everyone_but_private_addresses_is_everyone() -> None:
     """A rule that drops what cannot come from the internet hides nothing; two halves are the whole."""
-    sequence = (rule("drop in ip 10.0.0.0/8"), rule("accept in tcp 0.0.0.0/1 22"), rule("accept in tcp 128.0.0.0/1 22"))
+    sequence = (
+        rule("drop in ip from 10.0.0.0/8"),
+        rule("accept in tcp 22 from 0.0.0.0/1"),
+        rule("accept in tcp 22 from 128.0.0.0/1"),
+    )
     (found,) = internet_exposure([sequence], [Machine(1, 0, 5)]).exposed
     assert found.shares == ((4, 1.0),)
     assert found.rules == (2, 3)
@@ -123,21 +128,21 @@ def test_everyone_but_private_addresses_is_everyone() -> None:
 
 def test_a_large_part_of_the_world() -> None:
     """Half of IPv4 is told with its share, a /8 is not; one address short of everyone is not everyone."""
-    half, little = (rule("accept in tcp 0.0.0.0/1 22"),), (rule("accept in tcp 20.0.0.0/8 22"),)
+    half, little = (rule("accept in tcp 22 from 0.0.0.0/1"),), (rule("accept in tcp 22 from 20.0.0.0/8"),)
     machines = [Machine("half", 0, 5), Machine("little", 1, 5)]
     (found,) = internet_exposure([half, little], machines).exposed
     assert found.machines == ("half",)
     assert 0.5 < found.shares[0][1] < 0.65
     assert not found.from_everyone
     assert len(internet_exposure([half, little], machines, least=0.001).exposed) == 2
-    almost = (rule("drop in tcp 8.8.8.8"), rule("accept in ip -"))
+    almost = (rule("drop in tcp from 8.8.8.8"), rule("accept in ip"))
     tcp = [e for e in internet_exposure([almost], [Machine("a", 0, 5)]).exposed if e.product.protocols == (6,)]
     assert [e.from_everyone for e in tcp] == [False]
 
 
 def test_destinations_tell_machines_apart() -> None:
     """An IP rule to one machine opens that one only."""
-    one = Rule(Action.ACCEPT, Direction.IN, "ip", None, rule("accept in ip 10.0.0.5").source)
+    one = Rule(Action.ACCEPT, Direction.IN, "ip", None, rule("accept in ip from 10.0.0.5").source)
     machines = [Machine(n, 0, (10 << 24) + n, n) for n in range(3, 8)]
     (found,) = internet_exposure([(one,)], machines).exposed
     assert found.machines == (5,)
@@ -180,8 +185,8 @@ def test_shares() -> None:
 
 def test_time_is_asked_for_between_vms_of_one_list_too() -> None:
     """Destinations that tell many VMs apart make many questions of one list."""
-    blocked = (rule("drop in ip 8.8.8.8", destination=parse_network(f"10.0.0.{at}")) for at in range(9))
-    rules = (*blocked, rule("accept in tcp - 22"))
+    blocked = (rule(f"drop in ip from 8.8.8.8 to 10.0.0.{at}") for at in range(9))
+    rules = (*blocked, rule("accept in tcp 22"))
     machines = [Machine(at, 0, address(f"10.0.0.{at}")) for at in range(9)]
     answers = iter([False] * 4 + [True] * 20)
     found = internet_exposure([rules], machines, late=lambda: next(answers))

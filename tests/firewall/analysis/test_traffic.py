@@ -20,9 +20,10 @@ from securitygroups.firewall.analysis.traffic import (
     sample,
 )
 from securitygroups.firewall.decide import decide, differences
+from securitygroups.firewall.notation import rule
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS, Action, Direction
 from securitygroups.firewall.values import Network, Packet, Rule
-from tests.firewall.strategies import crossing_strips, pairs_of_lists, random_packet, rule, tight
+from tests.firewall.strategies import crossing_strips, pairs_of_lists, random_packet, tight
 
 Rules = tuple[Rule, ...]
 
@@ -103,7 +104,7 @@ def test_a_packet_lies_in_one_cell_of_its_decider(small: int, monkeypatch: pytes
                 assert places[colours.first[cell]] == decider
                 assert colours.second is not None
                 if decider is not None:
-                    without = (*rules[: decider - 1], rule("drop in all -", enabled=False), *rules[decider:])
+                    without = (*rules[: decider - 1], rule("drop in all", enabled=False), *rules[decider:])
                     assert places[colours.second[cell]] == decide(without, packet).rule
 
 
@@ -114,7 +115,7 @@ def test_every_way_to_paint_gives_the_same() -> None:
     nested = tuple(
         Rule(Action.DROP, Direction.IN, "tcp", Network(4, (i % 2) << 31, 1), None, i % 70, 200 - i) for i in range(90)
     )
-    mixture = [*columns, *nested, *(rule(f"accept in ip 10.0.0.{i}") for i in range(30))]
+    mixture = [*columns, *nested, *(rule(f"accept in ip from 10.0.0.{i}") for i in range(30))]
     random.shuffle(mixture)
     kind = TrafficClass(Direction.IN, 4, 6)
     (piece,) = pieces(kind, [boxes(mixture)[kind]], Budget(), depth=10**6)
