@@ -9,7 +9,8 @@ from random import Random
 
 import pytest
 
-from securitygroups.firewall.nftables.ruleset import Machine, Target, host_ruleset, swap
+from securitygroups.firewall.nftables.ruleset import Machine, host_ruleset, swap
+from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Network, Rule
 from tests.kernel.conftest import KERNEL

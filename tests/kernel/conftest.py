@@ -5,7 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from securitygroups.firewall.nftables.ruleset import TABLE, Target, skeleton
+from securitygroups.firewall.nftables.ruleset import TABLE, skeleton
+from securitygroups.firewall.platform import Target
 from tests.kernel.host import Host, NotHere, host_with_taps, missing, skip
 
 KERNEL = pytest.mark.xdist_group("kernel")

@@ -14,7 +14,8 @@ from typing import Any, Self
 import pytest
 
 from securitygroups.firewall.nftables.counters import Counted, Hits, read_counters
-from securitygroups.firewall.nftables.ruleset import TABLE, Machine, Target, skeleton
+from securitygroups.firewall.nftables.ruleset import TABLE, Machine, skeleton
+from securitygroups.firewall.platform import Target
 
 VM = Machine("vm-1", "tap0", "web", "10.0.0.5", "2001:db8::5")
 NETWORK, OTHER_TAP = "peer0", "tap9"

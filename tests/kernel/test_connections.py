@@ -5,7 +5,8 @@ import struct
 import pytest
 
 from securitygroups.firewall.nftables.counters import Counted
-from securitygroups.firewall.nftables.ruleset import Target, host_ruleset, remove, swap
+from securitygroups.firewall.nftables.ruleset import host_ruleset, remove, swap
+from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, parse_address, parse_network
 from tests.kernel import frames

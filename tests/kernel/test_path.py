@@ -5,7 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from securitygroups.firewall.nftables.ruleset import TABLE, Machine, Target, host_ruleset, swap
+from securitygroups.firewall.nftables.ruleset import TABLE, Machine, host_ruleset, swap
+from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, parse_network
 from tests.kernel.conftest import KERNEL

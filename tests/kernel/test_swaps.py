@@ -5,7 +5,8 @@ import struct
 import pytest
 
 from securitygroups.firewall.nftables.counters import Counted
-from securitygroups.firewall.nftables.ruleset import Machine, Target, host_ruleset, remove, swap
+from securitygroups.firewall.nftables.ruleset import Machine, host_ruleset, remove, swap
+from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule
 from tests.kernel import frames

@@ -7,7 +7,8 @@ from random import Random, SystemRandom
 import pytest
 
 from securitygroups.firewall.nftables import ruleset as nftables
-from securitygroups.firewall.nftables.ruleset import Target, swap
+from securitygroups.firewall.nftables.ruleset import swap
+from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, parse_network
 from tests.kernel.conftest import KERNEL

@@ -7,7 +7,8 @@ from random import Random
 
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.nftables.counters import Counted
-from securitygroups.firewall.nftables.ruleset import Target, swap
+from securitygroups.firewall.nftables.ruleset import swap
+from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS, PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import BITS, ICMP, ICMPV6, Network, Packet, Rule
 from tests.kernel.frames import opening

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from securitygroups.answers.platform import platform
 from securitygroups.enforcement import check as nft
-from securitygroups.firewall.nftables.ruleset import Target
+from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
 from securitygroups.web.views import enforcement

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from securitygroups import operations
 from securitygroups.answers.platform import platform_before
-from securitygroups.firewall.nftables.ruleset import Target, platform_lines
+from securitygroups.firewall.platform import Target, platform_lines
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import make_packet, parse_address
 from securitygroups.models import Project, SecurityGroup, VirtualMachine

@@ -4,18 +4,16 @@ from securitygroups.firewall.nftables.ruleset import (
     TABLE,
     TAP_PATTERN,
     Machine,
-    PlatformLine,
-    Target,
     Unenforceable,
     host_ruleset,
     machine_ruleset,
     platform_counter,
-    platform_lines,
     remove,
     rule_counter,
     skeleton,
     swap,
 )
+from securitygroups.firewall.platform import PlatformLine, Target, platform_lines
 
 __all__ = [
     "TABLE",

@@ -7,8 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
+from securitygroups.firewall.platform import NEW_MARK, REPLY_MARK, Target, platform_lines
 from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action, Direction, shown
 from securitygroups.firewall.values import Refused, Rule, RuleList, description_problem, parse_address
 
@@ -23,32 +23,10 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,48}")
 _TRANSPORT = {6: "tcp", 17: "udp", 132: "sctp"}
 # nft looks for the protocol behind these IPv6 headers, so a packet's l4proto is never one of them.
 _EXTENSION_HEADERS = frozenset({0, 43, 44, 51, 60, 135, 139, 140})
-_REPLY, _NEW = 0x10000000, 0x20000000
 
 
 class Unenforceable(ValueError):
     """What cannot be said exactly in the target; the message names it and says why. Nothing is compiled then."""
-
-
-class Target(StrEnum):
-    """Where the ruleset is loaded: how the VM's tap is connected, and what the host's kernel can do."""
-
-    BRIDGE = "bridge"
-    BRIDGE_MARK = "bridge-mark"
-    INET = "inet"
-
-    @property
-    def family(self) -> str:
-        """The nftables family of the table."""
-        return "inet" if self is Target.INET else "bridge"
-
-    @property
-    def label(self) -> str:
-        return {
-            Target.BRIDGE: "Tap on a Linux bridge, kernel with nf_conntrack_bridge (5.3 or newer)",
-            Target.BRIDGE_MARK: "Tap on a Linux bridge, kernel without nf_conntrack_bridge (needs br_netfilter)",
-            Target.INET: "Routed tap",
-        }[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,111 +38,6 @@ class Machine:
     name: str = ""
     ipv4: str | None = None
     ipv6: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlatformLine:
-    """A line of a VM's chains that no customer wrote. `what` names its counter; `why` is for people."""
-
-    direction: Direction
-    what: str
-    condition: str
-    action: Action
-    why: str
-
-    @property
-    def line(self) -> str:
-        """As nft reads it, without the counter."""
-        return f"{self.condition} {self.action}".lstrip()
-
-
-def _neighbour_lines(target: Target) -> Iterator[PlatformLine]:
-    discovery = "ip6 nexthdr icmpv6 ip6 hoplimit 255 icmpv6 code 0 icmpv6 type"
-    yield PlatformLine(
-        Direction.IN,
-        "nd",
-        f"{discovery} {{ nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }}",
-        Action.ACCEPT,
-        "IPv6 neighbour and router discovery, which IPv6 needs to find its neighbours. "
-        "The hop limit of 255 shows that no router forwarded it.",
-    )
-    # A router forwards what is addressed past it, neighbour discovery too.
-    near = "fib daddr type { local, anycast, multicast } " if target is Target.INET else ""
-    yield PlatformLine(
-        Direction.OUT,
-        "nd",
-        f"{near}{discovery} {{ nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }}",
-        Action.ACCEPT,
-        "IPv6 neighbour and router discovery. A VM may ask for routers; that it is one, only its rules can let it say.",
-    )
-
-
-def _dhcp_lines(target: Target) -> Iterator[PlatformLine]:
-    # The server or relay of a routed tap is the host: what comes from farther away is no answer.
-    host = "fib saddr type local " if target is Target.INET else ""
-    offer = "DHCP servers answer the VM, so that it gets its address."
-    yield PlatformLine(Direction.IN, "dhcp4", f"{host}ip protocol udp udp sport 67 udp dport 68", Action.ACCEPT, offer)
-    yield PlatformLine(
-        Direction.OUT,
-        "dhcp4",
-        "ip daddr 255.255.255.255 ip protocol udp udp sport 68 udp dport 67",
-        Action.ACCEPT,
-        "The VM asks for its address, by broadcast: to one server, this would be a way out for any data.",
-    )
-    yield PlatformLine(
-        Direction.IN,
-        "dhcp6",
-        "ip6 saddr fe80::/10 ip6 daddr fe80::/10 ip6 nexthdr udp udp sport 547 udp dport 546",
-        Action.ACCEPT,
-        "DHCPv6 servers and relays of the VM's own network answer it.",
-    )
-    yield PlatformLine(
-        Direction.OUT,
-        "dhcp6",
-        "ip6 saddr fe80::/10 ip6 daddr ff02::1:2 ip6 nexthdr udp udp sport 546 udp dport 547",
-        Action.ACCEPT,
-        "The VM asks for its IPv6 address.",
-    )
-
-
-def _state_lines(target: Target) -> Iterator[PlatformLine]:
-    reply, invalid = "ct state established,related", "ct state invalid"
-    if target is Target.BRIDGE:
-        # Without a connection nft calls the state invalid, and a frame that is not IP never has one.
-        invalid = f"meta protocol {{ ip, ip6 }} {invalid}"
-    elif target is Target.BRIDGE_MARK:
-        reply = f"meta mark & {_REPLY:#x} == {_REPLY:#x}"
-        # A packet that br_netfilter did not show to the state chains has neither bit: it is dropped, not judged.
-        invalid = f"meta protocol {{ ip, ip6 }} meta mark & {_NEW:#x} == 0x0"
-    for direction in Direction:
-        yield PlatformLine(
-            direction,
-            "reply",
-            reply,
-            Action.ACCEPT,
-            "Replies of an accepted connection, and ICMP errors about it. The rules judge the packet that opens it.",
-        )
-        yield PlatformLine(
-            direction,
-            "invalid",
-            invalid,
-            Action.DROP,
-            "Packets that neither open a connection nor belong to one, or have a wrong checksum.",
-        )
-
-
-def platform_lines(target: Target) -> tuple[PlatformLine, ...]:
-    """What stands above the rules in every VM's two chains, in order."""
-    bridged = target is not Target.INET
-    lines: list[PlatformLine] = []
-    for direction in Direction:
-        if bridged:
-            why = "A frame with a VLAN tag: the tag would hide the packet in it from the rules."
-            lines.append(PlatformLine(direction, "vlan", "ether type { 8021q, 8021ad }", Action.DROP, why))
-            why = "ARP: without it no IPv4 packet finds its way on an Ethernet."
-            lines.append(PlatformLine(direction, "arp", "meta protocol arp", Action.ACCEPT, why))
-    lines += [*_neighbour_lines(target), *_dhcp_lines(target), *_state_lines(target)]
-    return tuple(sorted(lines, key=lambda line: list(Direction).index(line.direction)))
 
 
 def rule_counter(machine: Machine, place: int, rule: Rule) -> str:
@@ -300,11 +173,9 @@ def _state_table() -> str:
         text += f"add table {table}\n"
         text += f"add chain {table} {chain} {{ type filter hook {hook} priority -150; policy accept; }}\n"
         text += f"flush chain {table} {chain}\ntable {table} {{\n\tchain {chain} {{\n"
-        text += f'\t\tmeta {kind} "bridge" meta mark set meta mark & {0xFFFFFFFF ^ _REPLY ^ _NEW:#x}\n'
-        text += f'\t\tmeta {kind} "bridge" ct state established,related meta mark set meta mark | {_REPLY | _NEW:#x}\n'
-        text += (
-            f'\t\tmeta {kind} "bridge" ct state {{ new, untracked }} meta mark set meta mark | {_NEW:#x}\n\t}}\n}}\n'
-        )
+        text += f'\t\tmeta {kind} "bridge" meta mark set meta mark & {0xFFFFFFFF ^ REPLY_MARK ^ NEW_MARK:#x}\n'
+        text += f'\t\tmeta {kind} "bridge" ct state established,related meta mark set meta mark | {REPLY_MARK | NEW_MARK:#x}\n'
+        text += f'\t\tmeta {kind} "bridge" ct state {{ new, untracked }} meta mark set meta mark | {NEW_MARK:#x}\n\t}}\n}}\n'
     return text
 
 

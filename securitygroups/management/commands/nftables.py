@@ -8,15 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from securitygroups.enforcement.check import Answer, check
 from securitygroups.firewall.formats.documents import BadDocument, read_group
 from securitygroups.firewall.nftables.counters import BadCounters, Counted, Hits, read_counters
-from securitygroups.firewall.nftables.ruleset import (
-    TAP_PATTERN,
-    Machine,
-    Target,
-    Unenforceable,
-    host_ruleset,
-    platform_lines,
-    swap,
-)
+from securitygroups.firewall.nftables.ruleset import TAP_PATTERN, Machine, Unenforceable, host_ruleset, swap
+from securitygroups.firewall.platform import Target, platform_lines
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule
 from securitygroups.management.files import read_bytes, refusal

@@ -10,17 +10,16 @@ from securitygroups.firewall.nftables import ruleset as nftables
 from securitygroups.firewall.nftables.counters import BadCounters, Counted, Hits, of_rules, read_counters, total
 from securitygroups.firewall.nftables.ruleset import (
     Machine,
-    Target,
     Unenforceable,
     condition,
     host_ruleset,
     machine_ruleset,
-    platform_lines,
     remove,
     rule_counter,
     skeleton,
     swap,
 )
+from securitygroups.firewall.platform import Target, platform_lines
 from securitygroups.firewall.protocols import Action, Direction, Protocol
 from securitygroups.firewall.values import Network, Rule, parse_network
 

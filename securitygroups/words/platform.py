@@ -1,0 +1,21 @@
+"""The platform's own lines in words."""
+
+from securitygroups.firewall.platform import PlatformLine
+from securitygroups.firewall.protocols import Direction
+
+# What a tested packet does not say, and the platform's lines ask for.
+_IF = {
+    "arp": dict.fromkeys(Direction, "the frame is ARP"),
+    "vlan": dict.fromkeys(Direction, "the frame has a VLAN tag"),
+    "nd": {
+        Direction.IN: "it is a router's advertisement or asks for or tells a neighbour's address, with hop limit 255",
+        Direction.OUT: "it asks for routers or asks for or tells a neighbour's address, with hop limit 255",
+    },
+    "dhcp4": {Direction.IN: "it comes from port 67", Direction.OUT: "it comes from port 68"},
+    "dhcp6": {Direction.IN: "it comes from port 547", Direction.OUT: "it comes from port 546"},
+}
+
+
+def platform_condition(line: PlatformLine) -> str:
+    """When a line that a packet may meet decides it: "it comes from port 67", to stand behind an "if"."""
+    return _IF[line.what][line.direction]
