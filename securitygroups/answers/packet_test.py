@@ -7,10 +7,10 @@ from securitygroups.answers.platform import Condition, platform_before
 from securitygroups.answers.way import Stop, way
 from securitygroups.effective import Listed, Placed, of_group, of_machine, revision_at, rules_of
 from securitygroups.firewall.decide import Decision, decide
+from securitygroups.firewall.needs import Need, what_accept_needs
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, address_text
 from securitygroups.models import SecurityGroup, VirtualMachine
-from securitygroups.packets import Need, what_accept_needs
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,11 @@ from django.db import transaction
 
 from securitygroups.effective import Placed, of_group, of_machine, rules_of
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.formats.documents import rule_to_json
+from securitygroups.firewall.formats.documents import packet_to_json, rule_to_json
 from securitygroups.firewall.values import Packet
 from securitygroups.models import CaseNote, SecurityGroup, SupportCase, User, VirtualMachine
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Verb, record
-from securitygroups.packets import packet_json as packet_to_json
 
 
 def _frozen(one: Placed) -> dict[str, object]:

@@ -6,11 +6,11 @@ from urllib.parse import urlencode
 from django import template
 
 from securitygroups.firewall.decide import Decision, Step
+from securitygroups.firewall.formats.documents import packet_to_json
 from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.firewall.values import ICMP, ICMPV6, Packet
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
-from securitygroups.packets import packet_json
 from securitygroups.web.pages import RULES_A_PAGE
 from securitygroups.words.rules import (
     condition_text,
@@ -100,7 +100,7 @@ def rule_page(place: int) -> int:
 @register.filter
 def packet_query(packet: Packet) -> str:
     """The packet as the query of the packet test's address."""
-    fields = {name: value for name, value in packet_json(packet).items() if value is not None}
+    fields = {name: value for name, value in packet_to_json(packet).items() if value is not None}
     if isinstance(fields["protocol"], int):
         fields |= {"number": fields["protocol"], "protocol": "number"}
         if (packet.version == 6 and packet.protocol == ICMPV6) or (packet.version == 4 and packet.protocol == ICMP):

@@ -13,10 +13,12 @@ from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action, Direc
 from securitygroups.firewall.values import (
     MAX_DESCRIPTION,
     NON_IP,
+    PACKET_PROTOCOLS,
     Packet,
     Refused,
     Rule,
     RuleList,
+    address_text,
     description_problem,
     make_packet,
     packet_problems,
@@ -380,6 +382,20 @@ def packet_from_json(value: Any, where: str = "") -> Packet:
     raise BadDocument([Fault(f"{where}{glue}{name}", problem) for name, problem in problems.items()])
 
 
+def packet_to_json(packet: Packet) -> dict[str, Any]:
+    """The packet's JSON object, keys in the order of the format."""
+    if packet.version is None:
+        return {"direction": packet.direction.value, "protocol": NON_IP}
+    names: dict[int | None, str | int | None] = {number: name for name, number in PACKET_PROTOCOLS.items()}
+    value: dict[str, Any] = {
+        "direction": packet.direction.value,
+        "protocol": names.get(packet.protocol, packet.protocol),
+        "source": address_text(packet.version, packet.source or 0),
+        "destination": address_text(packet.version, packet.destination or 0),
+    }
+    return value if packet.port is None else value | {"port": packet.port}
+
+
 def read_packets(data: bytes) -> list[Packet]:
     """Packets, one JSON object a line; empty lines are passed over. Raises BadDocument with line and field."""
     packets: list[Packet] = []
@@ -405,6 +421,7 @@ __all__ = [
     "Fault",
     "GroupDocument",
     "packet_from_json",
+    "packet_to_json",
     "read_group",
     "read_packets",
     "rule_from_json",

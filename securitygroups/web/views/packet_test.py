@@ -11,12 +11,13 @@ from django.views.decorators.http import require_safe
 
 from securitygroups.access import SUPPORT, Access, find_group, find_machine
 from securitygroups.answers.packet_test import Answer, ask_group, ask_machine, stranger
+from securitygroups.firewall.formats.pasted import read_line
 from securitygroups.firewall.values import Packet, Refused, parse_address
 from securitygroups.forms import CaseForm, PacketForm
 from securitygroups.models import VirtualMachine
-from securitygroups.packets import read_line
 from securitygroups.web.doors import enter
 from securitygroups.web.pages import FORM_INVALID, address_of, answer
+from securitygroups.web.services import service_port
 
 SUGGESTED = 200
 """Addresses of the project's VMs that the fields suggest."""
@@ -26,7 +27,7 @@ def _initial(request: HttpRequest, machine: VirtualMachine | None) -> dict[str, 
     """What the address bar or a pasted line says, and the VM's own address where they say nothing."""
     initial: dict[str, Any] = {"direction": "in", "protocol": "tcp"}
     initial |= {name: request.GET[name] for name in PacketForm.base_fields if name in request.GET}
-    pasted = read_line(request.GET.get("line", ""))
+    pasted = read_line(request.GET.get("line", ""), service_port)
     initial |= pasted
     if "mine" in request.GET:
         initial["source" if initial["direction"] == "in" else "destination"] = address_of(request)
@@ -72,7 +73,7 @@ def _answer(
     """The form, and with ?test the answer that `ask` gives to the packet."""
     line = request.GET.get("line", "")
     asked = "test" in request.GET and not ("read" in request.GET and line) and "mine" not in request.GET
-    pasted = {} if asked else read_line(line)
+    pasted = {} if asked else read_line(line, service_port)
     form = PacketForm(request.GET) if asked else PacketForm(initial=_initial(request, machine))
     status = 200
     if machine:

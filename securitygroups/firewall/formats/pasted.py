@@ -1,22 +1,13 @@
-"""Packets from what people paste, and what an accept would need. Pure words and values; no Django."""
+"""Packets from lines that people paste: what tcpdump prints, what the kernel logs, and what is typed by hand."""
 
 import re
-import socket
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from securitygroups.firewall.decide import Field, differences
-from securitygroups.firewall.protocols import Action
 from securitygroups.firewall.services import SERVICES
-from securitygroups.firewall.values import (
-    ICMP,
-    ICMPV6,
-    PACKET_PROTOCOLS,
-    Packet,
-    Refused,
-    RuleList,
-    address_text,
-    parse_address,
-)
+from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, Refused, parse_address
+
+ServicePort = Callable[[str, str], int | None]
+"""The port of a service by its name and protocol ("tcp", or "udp" …), None where nobody knows it."""
 
 _ENDS = re.compile(r"(?:^|\s)(?P<source>[\w\[\]:.-]+?)\s*(?:>|->|→)\s*(?P<destination>[\w\[\]:.-]+)")
 _KERNEL = re.compile(r"\b(SRC|DST|PROTO|DPT|IN|OUT)=(\S*)")
@@ -48,22 +39,20 @@ _PORTS = {
 """Ports by the names that tcpdump prints for them where it is not told -n, and by our own."""
 
 
-def _port(text: str, protocol: str) -> str:
+def _port(text: str, protocol: str, service_port: ServicePort | None) -> str:
     """The port's number, of a name too; empty where nobody knows the name."""
     if not text or text.isdigit():
         return text
-    if text in _PORTS:
-        return str(_PORTS[text])
-    try:
-        return str(socket.getservbyname(text, protocol or "tcp"))
-    except OSError:
-        return ""
+    port = _PORTS.get(text)
+    if port is None and service_port is not None:
+        port = service_port(text, protocol or "tcp")
+    return "" if port is None else str(port)
 
 
 def _end(text: str, *, tcpdump: bool) -> tuple[str, str] | None:
     """(address, port or "") of "10.0.0.5:22", "[2001:db8::5]:22", or tcpdump's "10.0.0.5.22" and "10.0.0.5.ssh"; None
     if it is neither."""
-    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}|[a-z][\w-]*))?:?", text)
+    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}|[a-z][\w-]*))?:?", text)
     tries = [bracketed.groups("")] if bracketed else [(text, "")]
     # tcpdump ends the destination with a colon; of an address such as fe80::, two more are its own.
     text = text.removesuffix(":")
@@ -115,18 +104,32 @@ def _protocol_fields(number: int | None, address: str) -> dict[str, str]:
     return {"protocol": names[number]} if number in names else {"protocol": "number", "number": str(number)}
 
 
-def read_line(line: str) -> dict[str, str]:
+def read_line(line: str, service_port: ServicePort | None = None) -> dict[str, str]:
     """The form's fields from a pasted line: "tcp 203.0.113.9 > 10.0.0.5:22", a tcpdump line, or a kernel log line with
-    SRC= DST= PROTO= DPT=. Empty when nothing of the kind is in it; what the line does not tell is not in it either."""
+    SRC= DST= PROTO= DPT=. Empty when nothing of the kind is in it; what the line does not tell is not in it either.
+
+    tcpdump prints names of services after the machine that it runs on: `service_port` is asked for those that are not
+    known here.
+    """
     line = line.strip()[:2000]
+    return _logged(line) or _dumped(line, service_port)
+
+
+def _logged(line: str) -> dict[str, str]:
+    """From a line of the kernel's log."""
     pairs: dict[str, str] = {}
     for name, text in _KERNEL.findall(line):
         pairs.setdefault(name, text)  # an ICMP error quotes the packet that it is about behind its own
-    if pairs.get("SRC") and pairs.get("DST"):
-        name = pairs.get("PROTO", "")
-        number = int(name) if re.fullmatch(r"[0-9]{1,3}", name) else _named(name)
-        fields = {"source": pairs["SRC"], "destination": pairs["DST"]} | _protocol_fields(number, pairs["SRC"])
-        return fields | ({"port": pairs.get("DPT", "")} if fields.get("protocol") in PACKET_PROTOCOLS else {})
+    if not pairs.get("SRC") or not pairs.get("DST"):
+        return {}
+    name = pairs.get("PROTO", "")
+    number = int(name) if re.fullmatch(r"[0-9]{1,3}", name) else _named(name)
+    fields = {"source": pairs["SRC"], "destination": pairs["DST"]} | _protocol_fields(number, pairs["SRC"])
+    return fields | ({"port": pairs.get("DPT", "")} if fields.get("protocol") in PACKET_PROTOCOLS else {})
+
+
+def _dumped(line: str, service_port: ServicePort | None) -> dict[str, str]:
+    """From a line with "source > destination" in it."""
     dump = bool(_DUMP.search(line))
     for match in _ENDS.finditer(line):
         source, destination = _end(match["source"], tcpdump=dump), _end(match["destination"], tcpdump=dump)
@@ -139,81 +142,5 @@ def read_line(line: str) -> dict[str, str]:
     fields = {"source": source[0], "destination": destination[0]} | _protocol_fields(number, source[0])
     protocol = fields.get("protocol", "")
     if protocol in PACKET_PROTOCOLS or (not protocol and destination[1]):
-        fields["port"] = _port(destination[1], protocol)
+        fields["port"] = _port(destination[1], protocol, service_port)
     return fields
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """What an accept would need: the nearest accept rule and what stands in its way, and the rule that would do.
-
-    In its way: conditions that the packet does not meet; being switched `off`; standing `below` the rule that drops the
-    packet. `stop` is the place of that one, None where none matches: the new rule belongs above it.
-    """
-
-    nearest: int | None
-    in_the_way: tuple[Field, ...]
-    off: bool
-    below: bool
-    fields: dict[str, str]
-    stop: int | None
-
-
-def what_accept_needs(rules: RuleList, packet: Packet, stop: int | None) -> Need:
-    """For a packet that is not accepted. The nearest accept rule has the fewest things in its way; the first of those."""
-
-    def off_and_below(place: int) -> tuple[bool, bool]:
-        return not rules[place - 1].enabled, stop is not None and place > stop
-
-    best: tuple[int, int] | None = None
-    for place, rule in enumerate(rules, 1):
-        if rule.action is Action.ACCEPT:
-            missed = len(differences(rule, packet)) + sum(off_and_below(place))
-            if best is None or missed < best[0]:
-                best = (missed, place)
-    nearest = best[1] if best else None
-    off, below = off_and_below(nearest) if nearest else (False, False)
-    return Need(
-        nearest=nearest,
-        in_the_way=differences(rules[nearest - 1], packet) if nearest else (),
-        off=off,
-        below=below,
-        fields=_rule_fields(packet),
-        stop=stop,
-    )
-
-
-def _rule_fields(packet: Packet) -> dict[str, str]:
-    """Add Rule filled in with the narrowest rule that accepts the packet."""
-    fields = {"action": "accept", "direction": packet.direction.value}
-    if packet.version is None:
-        return fields | {"protocol": "all"}
-    names = {number: name for name, number in PACKET_PROTOCOLS.items()}
-    protocol = names.get(packet.protocol or 0)
-    source, destination = (_one(packet.version, address or 0) for address in (packet.source, packet.destination))
-    if protocol is None:
-        return fields | {"protocol": "ip", "source": source, "destination": destination}
-    ports = {} if packet.port is None else {"port_start": str(packet.port), "port_end": str(packet.port)}
-    return fields | {"protocol": protocol, "source": source} | ports
-
-
-def _one(version: int, address: int) -> str:
-    """The smallest network with the address that a rule can have: IPv4 written as IPv6 has but one."""
-    text = address_text(version, address)
-    if version == 6 and text.startswith("::ffff:") and "." in text:
-        return "::ffff:0:0/96"
-    return f"{text}/{32 if version == 4 else 128}"
-
-
-def packet_json(packet: Packet) -> dict[str, object]:
-    """The packet's JSON object, as packet files have it."""
-    if packet.version is None:
-        return {"direction": packet.direction.value, "protocol": "non-ip"}
-    names: dict[int | None, str | int | None] = {number: name for name, number in PACKET_PROTOCOLS.items()}
-    value: dict[str, object] = {
-        "direction": packet.direction.value,
-        "protocol": names.get(packet.protocol, packet.protocol),
-        "source": address_text(packet.version, packet.source or 0),
-        "destination": address_text(packet.version, packet.destination or 0),
-    }
-    return value if packet.port is None else value | {"port": packet.port}
