@@ -87,7 +87,7 @@ def open_project(user: object, slug: str) -> Access:
 
 def is_support(user: object) -> bool:
     """Staff who may look into customers' projects."""
-    return isinstance(user, User) and user.is_staff and user.has_perm("securitygroups.web.gate")
+    return isinstance(user, User) and user.is_staff and user.has_perm("securitygroups.support")
 
 
 def running_visits(staff: User) -> QuerySet[SupportVisit]:

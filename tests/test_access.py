@@ -493,7 +493,7 @@ def test_the_door_leads_only_into_projects(target: str, stage: Stage) -> None:
 
 
 def test_a_support_visit_changes_nothing_but_its_own_record(stage: Stage, staff: User, group: SecurityGroup) -> None:
-    assert staff.has_perm("securitygroups.web.gate")
+    assert staff.has_perm("securitygroups.support")
     assert not staff.has_perm("securitygroups.change_securitygroup")
     assert Permission.objects.filter(user=staff).count() == 1
     for name in IN_A_PROJECT:

@@ -428,7 +428,7 @@ def test_of_many_dead_rules_some_are_named_and_the_others_counted(project: Proje
 def test_work_on_many_long_lists_is_bounded_and_what_is_left_out_is_told(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("securitygroups.answers.preview.DEAD_WORK", 12)
+    monkeypatch.setattr("securitygroups.answers.dead.DEAD_WORK", 12)
     old = said("accept in tcp 443")
     group = make_group(project, "web", old)
     behind = [make_group(project, f"b{n}", ["accept in tcp 22", "accept in tcp 23"]) for n in range(4)]

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from django.db.models import Q
 
 from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import Network, Refused, parse_network
+from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
 
 
@@ -52,11 +54,14 @@ def _covers(network: Network | None, wanted: Network) -> bool:
     )
 
 
-def _has_port(rule: Rule, port: int) -> bool:
+Some = TypeVar("Some", Rule, RuleValue)
+
+
+def _has_port(rule: Rule | RuleValue, port: int) -> bool:
     return rule.port_start is None or rule.port_start <= port <= (rule.port_end or 0)
 
 
-def _matches(rule: Rule, wanted: Wanted) -> bool:
+def _matches(rule: Rule | RuleValue, wanted: Wanted) -> bool:
     return (
         all(_has_port(rule, port) for port in wanted.ports)
         and all(
@@ -71,7 +76,7 @@ def _matches(rule: Rule, wanted: Wanted) -> bool:
     )
 
 
-def matching(rules: Iterable[Rule], query: str) -> list[Rule]:
+def matching(rules: Iterable[Some], query: str) -> list[Some]:
     """The rules that the query finds, in order."""
     wanted = parse(query)
     return [rule for rule in rules if _matches(rule, wanted)]

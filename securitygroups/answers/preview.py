@@ -150,16 +150,13 @@ def _effect(change: Difference, before: Name | None = None, after: Name | None =
     )
 
 
-LIMITS = Limits(stored=MAX_COMPARED, effective=MAX_COMPARED, trim=True)
-
-
 def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address: str = "") -> Preview:
     """What it means to replace the group's list `old` by `new`, on each VM that has the group.
 
     `address` is where the person asking is connected from, for the lockout warning.
     """
     machines = VirtualMachine.objects.live().filter(attachments__group=group).order_by("name")
-    before = fleet(machines, LIMITS, {group.pk: old})
+    before = fleet(machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True), {group.pk: old})
     for machine in before.machines:
         machine.project = group.project
     dying, changed = DeadSearch(), changed_places(old, new) != (frozenset(), frozenset())

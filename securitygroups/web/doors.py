@@ -1,9 +1,16 @@
 """The doors of the panel: how a request comes into a project, and what a person says with a change."""
 
+from dataclasses import dataclass
+
 from django.http import Http404, HttpRequest
 
-from securitygroups.access import Access, Right, is_support, open_project
-from securitygroups.models import User
+from securitygroups.access import Access, Right, find_group, is_support, open_project
+from securitygroups.effective import rules_of_group
+from securitygroups.firewall.values import Rule
+from securitygroups.models import SecurityGroup, User
+from securitygroups.operations import By
+from securitygroups.proposals import Said
+from securitygroups.web.pages import NO_REVISION, address_of, number_in, reason_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -28,3 +35,50 @@ def support_member(request: HttpRequest) -> User:
     if not is_support(request.user) or not isinstance(request.user, User):
         raise Http404
     return request.user
+
+
+def by(request: HttpRequest) -> By:
+    """Who makes the change that was sent, and why: for what goes on record."""
+    access: Access = request.access  # type: ignore[attr-defined]
+    return By(access.user, reason=reason_of(request))
+
+
+def said(request: HttpRequest, newest: int = NO_REVISION) -> Said:
+    """What was sent with a change, as plain values. A page that is only opened stands on the newest revision."""
+    return Said(
+        base=number_in(request, "base") if request.method == "POST" else newest,
+        onto=number_in(request, "onto"),
+        seen=request.POST.get("seen", ""),
+        sure=request.POST.get("sure", ""),
+        address=address_of(request),
+    )
+
+
+@dataclass(slots=True)
+class OnGroup:
+    """A group that a request is about, and its list, which is read once."""
+
+    request: HttpRequest
+    access: Access
+    group: SecurityGroup
+    _rules: tuple[Rule, ...] | None = None
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        if self._rules is None:
+            self._rules = rules_of_group(self.group)
+        return self._rules
+
+    def place(self, uid: str) -> int | None:
+        """Where the rule of this identity stands, from 1; None where it is gone."""
+        return next((place for place, rule in enumerate(self.rules, 1) if rule.uid == uid), None)
+
+    def again(self) -> "OnGroup":
+        """The same group as it is now, after somebody else has changed it. 404 where it is gone."""
+        return OnGroup(self.request, self.access, find_group(self.access, self.group.public_id))
+
+
+def enter_group(request: HttpRequest, slug: str, group_id: str, *, write: bool = True) -> OnGroup:
+    """Let the signed-in person to a live group of the project, by default to change it."""
+    access = enter(request, slug, write=write)
+    return OnGroup(request, access, find_group(access, group_id))

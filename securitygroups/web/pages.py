@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 FORM_INVALID, CONFLICT = 422, 409
+NO_REVISION = -1
 RULES_A_PAGE = 100
 
 page_or_form = require_http_methods(["GET", "HEAD", "POST"])
@@ -37,9 +38,9 @@ def into_dialog(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 
 def number_in(request: HttpRequest, name: str) -> int:
-    """A revision number of the form; -1, which no revision has, for anything else."""
+    """A revision number of the form; NO_REVISION for anything else."""
     text = request.POST.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 10 else -1
+    return int(text) if text.isdecimal() and len(text) < 10 else NO_REVISION
 
 
 def reason_of(request: HttpRequest) -> str:

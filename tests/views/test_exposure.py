@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from securitygroups.answers import exposure as exposures
 from securitygroups.answers.exposure import State
+from securitygroups.effective import Limits
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
 from tests.factories import make_group, make_machine
 
@@ -101,7 +102,7 @@ def test_what_time_runs_out_for_is_counted(project: Project, machine: VirtualMac
 def test_too_many_rules_ask_for_a_search(
     as_alice: Client, machine: VirtualMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exposures.load, "__defaults__", (None, 3))
+    monkeypatch.setattr(exposures.load, "__defaults__", (None, Limits(3, 3)))
     assert "Too much to look at in one go" in text(as_alice)
 
 

@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from securitygroups.access import Access, find_group
 from securitygroups.answers.filters import as_condition, matching
 from securitygroups.fields import to_network
 from securitygroups.firewall import lists
@@ -17,11 +16,11 @@ from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.forms import BulkForm
 from securitygroups.models import Rule as RuleRow
-from securitygroups.models import SecurityGroup
-from securitygroups.web.changing import REFUSALS, Edit, change_rules, preview_part, preview_waits
-from securitygroups.web.doors import enter
+from securitygroups.proposals import Edit
+from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_waits
+from securitygroups.web.doors import OnGroup, enter, enter_group
 from securitygroups.web.pages import FORM_INVALID, answer, numbered, resend
-from securitygroups.web.rulepage import page_url, rows_of
+from securitygroups.web.rulepage import page_url
 
 
 def _places(rules: RuleList, uids: set[str]) -> list[int]:
@@ -58,57 +57,56 @@ def _edit(form: BulkForm, uids: set[str]) -> Edit:
 @require_POST
 def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     """`rule` names the chosen ones; with `all` it is every rule that the filter `q` finds."""
-    access = enter(request, slug, write=True)
-    group = find_group(access, group_id)
-    rows = rows_of(group)
-    if "all" in request.POST:
-        uids = {row.uid for row in matching(rows, request.POST.get("q", "")[:200])}
-    else:
-        uids = set(request.POST.getlist("rule"))
-    chosen = [row for row in rows if row.uid in uids]
+    on = enter_group(request, slug, group_id)
+    uids = _chosen(on)
     if not uids:
         messages.error(request, "Nothing was changed: tick the rules first.")
-        return redirect(page_url(request, group))
+        return redirect(page_url(request, on.group))
     sent = "do" in request.POST or "preview" in request.POST
-    form = BulkForm(request.POST if sent else None, group=group)
-    context = {
-        "group": group,
-        "form": form,
-        "chosen": chosen,
-        "uids": sorted(uids),
-        "reason": request.POST.get("reason", ""),
-        "back": page_url(request, group),
-    }
+    form = BulkForm(request.POST if sent else None, group=on.group)
     if "preview" in request.POST and not form.is_valid():
-        return preview_waits(request, group)
+        return preview_waits(request, on.group)
     if form.is_valid():
-        if form.cleaned_data["do"] == "copy":
-            into, edit, words = _copy(request, access, form.cleaned_data["target"], chosen, group)
-        else:
-            into, edit, words = group, _edit(form, uids), ""
+        into, edit, words = _asked(on, form, uids)
         if "preview" in request.POST:
             # Which rule becomes what is on the question's page alone, so that it comes whatever was seen of the traffic.
-            return preview_part(request, into, edit, counts=False)
+            return preview_part(into, edit, counts=False)
         try:
-            return change_rules(request, access, into, edit, words)
+            return change_rules(into, edit, words)
         except ValidationError as refusal:
             # At the field that it comes from: the source that was typed, the group that the copies do not fit into.
             name = {"source": "source", "copy": "target"}.get(form.cleaned_data["do"])
             form.add_error(name, refusal.messages[:REFUSALS])
+    context = {
+        "group": on.group,
+        "form": form,
+        "chosen": [(place, rule) for place, rule in enumerate(on.rules, 1) if rule.uid in uids],
+        "uids": sorted(uids),
+        "reason": request.POST.get("reason", ""),
+        "back": page_url(request, on.group),
+    }
     return render(request, "securitygroups/rules/bulk.html", context, status=FORM_INVALID if sent else 200)
 
 
-def _copy(
-    request: HttpRequest, access: Access, target: SecurityGroup, chosen: list[RuleRow], source: SecurityGroup
-) -> tuple[SecurityGroup, Edit, str]:
-    """Copies of the chosen rules at the end of another group, which asks with a preview of its own."""
-    copies = [replace(row.as_value(), uid="") for row in chosen]
-    target.project = access.project
+def _chosen(on: OnGroup) -> set[str]:
+    """Identities of the chosen rules."""
+    if "all" in on.request.POST:
+        return {rule.uid for rule in matching(on.rules, on.request.POST.get("q", "")[:200])}
+    return set(on.request.POST.getlist("rule"))
+
+
+def _asked(on: OnGroup, form: BulkForm, uids: set[str]) -> tuple[OnGroup, Edit, str]:
+    """What the form asks for: an edit of this group, or of the one that copies go to, and the words for it."""
+    if form.cleaned_data["do"] != "copy":
+        return on, _edit(form, uids), ""
+    request, target = on.request, form.cleaned_data["target"]
+    copies = [replace(rule, uid="") for rule in on.rules if rule.uid in uids]
+    target.project = on.access.project
     if request.POST.get("base_of") != target.public_id:
         # The page was made from the source group's revision; the target's newest is what the copy goes on top of.
         resend(request, base=str(target.revision), base_of=target.public_id)
-    words = f"{len(copies)} rule{'s were' if len(copies) > 1 else ' was'} copied from {source.name}."
-    return target, lambda rules: (*rules, *copies), words
+    words = f"{len(copies)} rule{'s were' if len(copies) > 1 else ' was'} copied from {on.group.name}."
+    return OnGroup(request, on.access, target), lambda rules: (*rules, *copies), words
 
 
 @require_safe

@@ -1,5 +1,6 @@
 """Files: export of a group as JSON, CSV or text; import into a new group or over one, after a dry run."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -9,19 +10,16 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from securitygroups import operations
-from securitygroups.access import Access, find_group
-from securitygroups.answers.preview import Preview, preview_rules
 from securitygroups.firewall.changes import recognised
-from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, BadDocument, write_group
+from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, BadDocument, GroupDocument, write_group
 from securitygroups.firewall.formats.spreadsheet import read_any, write_csv
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import ImportForm, take_refusal
-from securitygroups.models import SecurityGroup, values
-from securitygroups.operations import By
+from securitygroups.models import SecurityGroup
+from securitygroups.proposals import Edit, NewGroup, propose_group
 from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_shown, preview_waits
-from securitygroups.web.doors import enter
-from securitygroups.web.pages import FORM_INVALID, address_of, number_in, page_or_form, resend
-from securitygroups.web.rulepage import rows_of
+from securitygroups.web.doors import by, enter, enter_group, said
+from securitygroups.web.pages import FORM_INVALID, address_of, page_or_form, resend
 from securitygroups.words.rules import rule_sentence
 
 LONGEST_TEXT = 100_000
@@ -41,9 +39,8 @@ def _as_text(group: SecurityGroup, rules: RuleList) -> str:
 
 @require_safe
 def group_export(request: HttpRequest, slug: str, group_id: str, kind: str) -> HttpResponse:
-    access = enter(request, slug)
-    group = find_group(access, group_id)
-    rules = values(rows_of(group))
+    on = enter_group(request, slug, group_id, write=False)
+    group, rules = on.group, on.rules
     if kind == "json":
         text = write_group(group.name, group.description, rules)
     elif kind == "csv":
@@ -63,20 +60,6 @@ def _document(request: HttpRequest) -> bytes:
     return request.POST.get("text", "").replace("\r\n", "\n").encode(errors="surrogatepass")
 
 
-@page_or_form
-def group_import(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
-    """The file's rules instead of the group's, as a new revision."""
-    access = enter(request, slug, write=True)
-    group = find_group(access, group_id)
-    return _import(request, slug, group)
-
-
-@page_or_form
-def group_import_new(request: HttpRequest, slug: str) -> HttpResponse:
-    """The file as a new group."""
-    return _import(request, slug, None)
-
-
 def _with_text(data: QueryDict, document: bytes) -> QueryDict:
     """What was sent, an upload as text: a browser forgets the chosen file when its form comes back."""
     if not document or len(document) > LONGEST_TEXT:
@@ -86,71 +69,111 @@ def _with_text(data: QueryDict, document: bytes) -> QueryDict:
     return data
 
 
-def _let_through(request: HttpRequest, access: Access, rules: RuleList) -> Preview:
-    """What the rules of a group that is not there yet, and so on no VM, would let through; with the alarms."""
-    return preview_rules(SecurityGroup(pk=0, project=access.project), (), rules, address=address_of(request))
+def _page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """The form; 422 where what was sent has to be mended."""
+    form, page = context["form"], "securitygroups/files/import.html"
+    wrong = form.errors if form.is_bound else {}
+    return render(request, page, context, status=FORM_INVALID if wrong or "faults" in context else 200)
 
 
-def _peek(request: HttpRequest, access: Access, group: SecurityGroup | None) -> HttpResponse:
-    """The preview below the form while a document is pasted. It is no yes: the question shows which rules differ."""
-    sent = _document(request)
+def _refused(request: HttpRequest, context: dict[str, Any], refusal: BadDocument | ValidationError) -> HttpResponse:
+    """The form with what is wrong with the document: its faults by place, or what would not fit into the group."""
+    if isinstance(refusal, BadDocument):
+        context |= {"faults": refusal.faults, "fault_count": refusal.total}
+    else:
+        context["form"].is_valid()
+        context["form"].add_error(None, refusal.messages[:REFUSALS])
+    return _page(request, context)
+
+
+@page_or_form
+def group_import(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
+    """The file's rules instead of the group's, as a new revision."""
+    on = enter_group(request, slug, group_id)
+    sent, posted = _document(request), request.method == "POST"
+    if posted and "preview" in request.POST:
+        return _peek(request, sent, on.group, lambda rules: preview_part(on, _instead(rules), counts=False))
+    form = ImportForm(_with_text(request.POST, sent) if posted else None, new=False)
+    context = {
+        "form": form,
+        "group": on.group,
+        "reason": request.POST.get("reason", ""),
+        "base": said(request, on.group.revision).base,
+    }
+    if not posted:
+        return _page(request, context)
     try:
-        rules = read_any(sent).rules
-        if group is None:
-            operations.check_rules(access.project, rules)
-            return preview_shown(request, group, _let_through(request, access, rules))
-        return preview_part(request, group, lambda now: recognised(now, rules), counts=False)
+        document = read_any(sent)
+        # The question page sends the document along as text, so that what was looked at is what is committed.
+        resend(request, text=write_group(document.name or on.group.name, "", document.rules))
+        return change_rules(on, _instead(document.rules), f"Imported {len(document.rules)} rules.")
+    except (BadDocument, ValidationError) as refusal:
+        return _refused(request, context, refusal)
+
+
+def _instead(rules: RuleList) -> Edit:
+    """Those rules, each with the identity of the one that it is recognised as."""
+    return lambda now: recognised(now, rules)
+
+
+def _peek(
+    request: HttpRequest, sent: bytes, group: SecurityGroup | None, show: Callable[[RuleList], HttpResponse]
+) -> HttpResponse:
+    """The preview below the form while a document is pasted. It is no yes: the question shows which rules differ."""
+    try:
+        return show(read_any(sent).rules)
     except BadDocument as error:
         return preview_waits(request, group, str(error.faults[0]) if sent.strip() else "")
     except ValidationError as refusal:
         return preview_waits(request, group, refusal.messages[0])
 
 
-def _import(request: HttpRequest, slug: str, group: SecurityGroup | None) -> HttpResponse:
+@page_or_form
+def group_import_new(request: HttpRequest, slug: str) -> HttpResponse:
+    """The file as a new group."""
     access = enter(request, slug, write=True)
-    posted = request.method == "POST"
+    sent, posted = _document(request), request.method == "POST"
+
+    def shown(rules: RuleList) -> HttpResponse:
+        return preview_shown(request, propose_group(access.project, rules), counts=False)
+
     if posted and "preview" in request.POST:
-        return _peek(request, access, group)
-    sent = _document(request)
-    form = ImportForm(_with_text(request.POST, sent) if posted else None, new=group is None)
-    context: dict[str, Any] = {"form": form, "group": group, "reason": request.POST.get("reason", "")}
-    if group is not None:
-        context["base"] = number_in(request, "base") if posted else group.revision
+        return _peek(request, sent, None, shown)
+    form = ImportForm(_with_text(request.POST, sent) if posted else None, new=True)
+    context: dict[str, Any] = {"form": form, "group": None, "reason": request.POST.get("reason", "")}
     if not posted:
-        return render(request, "securitygroups/files/import.html", context)
+        return _page(request, context)
     try:
         document = read_any(sent)
-        if group is not None:
-            # The question page sends the document along as text, so that what was looked at is what is committed.
-            resend(request, text=write_group(document.name or group.name, "", document.rules))
-            words = f"Imported {len(document.rules)} rules."
-            return change_rules(request, access, group, lambda rules: recognised(rules, document.rules), words)
-        operations.check_rules(access.project, document.rules)
-    except BadDocument as error:
-        context |= {"faults": error.faults, "fault_count": error.total}
-        return render(request, "securitygroups/files/import.html", context, status=FORM_INVALID)
+        proposal = propose_group(access.project, document.rules)
+    except (BadDocument, ValidationError) as refusal:
+        return _refused(request, context, refusal)
+    return _made(request, form, document, proposal, context) if form.is_valid() else _page(request, context)
+
+
+def _made(
+    request: HttpRequest, form: ImportForm, document: GroupDocument, proposal: NewGroup, context: dict[str, Any]
+) -> HttpResponse:
+    """The new group, once its rules and what they would let through have been looked at."""
+    sure = said(request).sure == proposal.token
+    # The second time the name stands in its field: empty, it was taken out.
+    name = form.cleaned_data["name"] or ("" if "sure" in request.POST else document.name)
+    context |= {"document": document, "name": name, "preview": proposal.preview(address_of(request))}
+    if not sure:
+        context |= {"text": write_group(name or "imported", document.description, document.rules)}
+        context["token"] = proposal.token
+        return _page(request, context)
+    try:
+        made = operations.create_group(
+            project=proposal.project,
+            name=name,
+            description=document.description,
+            rules=document.rules,
+            by=by(request),
+            summary=f"Imported with {len(document.rules)} rules.",
+        )
     except ValidationError as refusal:
-        form.is_valid()
-        form.add_error(None, refusal.messages[:REFUSALS])
-        return render(request, "securitygroups/files/import.html", context, status=FORM_INVALID)
-    if form.is_valid():
-        # The second time the name stands in its field: empty, it was taken out.
-        name = form.cleaned_data["name"] or ("" if "sure" in request.POST else document.name)
-        context |= {"document": document, "name": name, "preview": _let_through(request, access, document.rules)}
-        if "sure" not in request.POST:
-            context["text"] = write_group(name or "imported", document.description, document.rules)
-            return render(request, "securitygroups/files/import.html", context)
-        try:
-            made = operations.create_group(
-                project=access.project,
-                name=name,
-                description=document.description,
-                rules=document.rules,
-                by=By(access.user),
-                summary=f"Imported with {len(document.rules)} rules.",
-            )
-            messages.success(request, f"{made.name} was imported.")
-            return redirect(made)
-        except ValidationError as refusal:
-            take_refusal(form, refusal)
-    return render(request, "securitygroups/files/import.html", context, status=FORM_INVALID)
+        take_refusal(form, refusal)
+        return _page(request, context)
+    messages.success(request, f"{made.name} was imported.")
+    return redirect(made)

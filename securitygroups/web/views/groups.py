@@ -14,22 +14,20 @@ from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
 from securitygroups.access import Access, find_deleted, find_group
-from securitygroups.answers.preview import preview_rules
+from securitygroups.effective import rules_of_group
 from securitygroups.forms import GroupForm, take_refusal
-from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine, values
-from securitygroups.operations import By
-from securitygroups.web.doors import enter
+from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine
+from securitygroups.proposals import propose_end
+from securitygroups.web.doors import by, enter, said
 from securitygroups.web.pages import (
     CONFLICT,
     FORM_INVALID,
     address_of,
     answer,
-    number_in,
     numbered,
     page_or_form,
     reason_of,
 )
-from securitygroups.web.rulepage import rows_of
 from securitygroups.web.views.templates import start_choices, start_rules
 
 
@@ -81,14 +79,14 @@ def _create(request: HttpRequest, access: Access, original: SecurityGroup | None
             rules, start = start_rules(access, chosen)
             summary = f"Started from the template {start}, {len(rules)} rules." if start else ""
             if original:
-                rules = values(list(original.rules.in_order()))
+                rules = rules_of_group(original)
                 summary = f"Duplicated from {original.name}, {len(rules)} rules."
             group = operations.create_group(
                 project=access.project,
                 name=form.cleaned_data["name"],
                 description=form.cleaned_data["description"],
                 rules=rules,
-                by=By(access.user),
+                by=by(request),
                 summary=summary,
             )
             messages.success(request, f"{group.name} was created.")
@@ -115,9 +113,7 @@ def group_edit(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     form = GroupForm(request.POST if request.method == "POST" else None, instance=find_group(access, group_id))
     if request.method == "POST" and form.is_valid():
         try:
-            done = operations.update_group(
-                group=group, **form.cleaned_data, by=By(access.user, reason=reason_of(request))
-            )
+            done = operations.update_group(group=group, **form.cleaned_data, by=by(request))
             undo = f"undo:{reverse('group_edit_undo', args=[slug, group.public_id, done.pk])}" if done else ""
             messages.success(request, "Name and description were saved.", extra_tags=undo)
             return redirect(group)
@@ -137,7 +133,7 @@ def group_edit_undo(request: HttpRequest, slug: str, group_id: str, event: int) 
     access = enter(request, slug, write=True)
     group = find_group(access, group_id)
     try:
-        operations.undo_update(group=group, event=event, by=By(access.user))
+        operations.undo_update(group=group, event=event, by=by(request))
         messages.success(request, "Undone: name and description are as they were before.")
     except operations.Conflict:
         messages.error(request, "Not undone: name or description have been changed again since.")
@@ -156,9 +152,9 @@ def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
         try:
             count = operations.delete_group(
                 group=group,
-                base=number_in(request, "base"),
-                seen=request.POST.get("seen", ""),
-                by=By(access.user, reason=reason_of(request)),
+                base=said(request).base,
+                seen=said(request).seen,
+                by=by(request),
             )
             words = f" and taken off {count} VM{'' if count == 1 else 's'}" if count else ""
             undo = reverse("group_bring_back", args=[slug, group.public_id])
@@ -169,19 +165,12 @@ def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
             changed = True
         except ValidationError as refusal:
             refused = refusal.messages[0]
-    # Before the preview: what is attached between the two is asked about again.
-    seen = operations.attached_mark(group)
-    machines = (
-        VirtualMachine.objects.live()
-        .filter(attachments__group=group)
-        .annotate(group_count=_other_groups())
-        .order_by("name")
-    )
+    proposal = propose_end(group)
     context = {
         "group": group,
-        "page": numbered(request, machines),
-        "seen": seen,
-        "preview": preview_rules(group, values(rows_of(group)), (), address=address_of(request)) if seen else None,
+        "page": numbered(request, _machines_with(group)),
+        "seen": proposal.token,
+        "preview": proposal.preview(address_of(request)) if proposal.token else None,
         "changed": changed,
         "refused": refused,
         "reason": reason_of(request),
@@ -196,7 +185,7 @@ def group_bring_back(request: HttpRequest, slug: str, group_id: str) -> HttpResp
     access = enter(request, slug, write=True)
     group = find_deleted(access, SecurityGroup, group_id)
     try:
-        count = operations.restore_group(group=group, by=By(access.user))
+        count = operations.restore_group(group=group, by=by(request))
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
         return redirect("groups", slug)
@@ -208,24 +197,18 @@ def group_bring_back(request: HttpRequest, slug: str, group_id: str) -> HttpResp
     return redirect(group)
 
 
-def _other_groups() -> Subquery:
-    """How many groups a VM has besides the one that is asked about."""
-    attached = (
-        Attachment.objects.filter(machine=OuterRef("pk")).order_by().values("machine").annotate(n=Count("pk") - 1)
-    )
-    return Subquery(attached.values("n"))
+def _machines_with(group: SecurityGroup) -> QuerySet[VirtualMachine]:
+    """The VMs that have the group, each with how many groups it has besides."""
+    attached = Attachment.objects.filter(machine=OuterRef("pk")).order_by().values("machine")
+    others = Subquery(attached.annotate(n=Count("pk") - 1).values("n"))
+    machines: QuerySet[VirtualMachine] = VirtualMachine.objects.live().filter(attachments__group=group)
+    return machines.annotate(group_count=others).order_by("name")
 
 
 @require_safe
 def group_machines(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     access = enter(request, slug)
     group = find_group(access, group_id)
-    machines = (
-        VirtualMachine.objects.live()
-        .filter(attachments__group=group)
-        .annotate(group_count=_other_groups())
-        .order_by("name")
-    )
-    page = numbered(request, machines)
+    page = numbered(request, _machines_with(group))
     context = {"group": group, "page": page, "machine_count": page.paginator.count, "tab": "machines"}
     return render(request, "securitygroups/groups/machines.html", context)

@@ -12,13 +12,15 @@ from django.views.decorators.http import require_safe
 
 from securitygroups import operations
 from securitygroups.access import find_group, find_machine
+from securitygroups.answers.order import group_change
 from securitygroups.answers.preview import preview_groups, preview_lists
 from securitygroups.firewall.changes import list_change
 from securitygroups.firewall.values import Rule
 from securitygroups.models import GroupRevision, MachineRevision, SecurityGroup, VirtualMachine
-from securitygroups.web.attaching import attach, attached_groups, group_change, question
+from securitygroups.proposals import propose_groups
+from securitygroups.web.attaching import attach, attached_groups, question
 from securitygroups.web.changing import ask, change_or_tell
-from securitygroups.web.doors import enter
+from securitygroups.web.doors import enter, enter_group
 from securitygroups.web.pages import address_of, numbered, page_or_form
 
 REVISIONS = 200
@@ -76,12 +78,11 @@ def group_revision(request: HttpRequest, slug: str, group_id: str, number: int) 
 @page_or_form
 def group_restore(request: HttpRequest, slug: str, group_id: str, number: int) -> HttpResponse:
     """Commit the list of an earlier revision again."""
-    access = enter(request, slug, write=True)
-    group = find_group(access, group_id)
-    rules = _rules(group, number)
+    on = enter_group(request, slug, group_id)
+    rules = _rules(on.group, number)
     if request.method == "POST":
-        return change_or_tell(request, access, group, lambda _: rules, f"Restored the rules of revision {number}.")
-    return ask(request, group, lambda _: rules)
+        return change_or_tell(on, lambda _: rules, f"Restored the rules of revision {number}.")
+    return ask(on, lambda _: rules)
 
 
 def _live(machine: VirtualMachine, revisions: Iterable[MachineRevision]) -> set[str]:
@@ -161,9 +162,8 @@ def machine_restore(request: HttpRequest, slug: str, machine_id: str, number: in
     if groups is None:
         messages.error(request, f"Revision {number} cannot be restored: one of its groups has been deleted.")
         return redirect(back)
+    proposal = propose_groups(machine, attached_groups(machine), groups)
     if request.method == "POST":
         done = f"{machine.name} has the groups of revision {number} again."
-        return attach(request, access, machine, groups, done, reason=f"Restored revision {number}.", back=back)
-    before = attached_groups(machine)
-    preview = preview_groups(machine, before, groups, address=address_of(request))
-    return question(request, machine, before, groups, preview, cancel=back)
+        return attach(request, proposal, done, why=f"Restored revision {number}.", back=back)
+    return question(request, proposal, proposal.preview(address_of(request)), cancel=back)

@@ -17,15 +17,14 @@ from securitygroups.answers.platform import platform
 from securitygroups.effective import of_machine
 from securitygroups.forms import MachineForm, OrderedGroupsForm, take_refusal
 from securitygroups.models import Attachment, VirtualMachine
-from securitygroups.operations import By
-from securitygroups.web.attaching import attach, attached_groups, preview_part, question, to_ask
-from securitygroups.web.doors import enter
+from securitygroups.proposals import propose_groups, to_ask
+from securitygroups.web.attaching import attach, attached_groups, preview_part, question
+from securitygroups.web.doors import by, enter, said
 from securitygroups.web.pages import (
     CONFLICT,
     FORM_INVALID,
     RULES_A_PAGE,
     answer,
-    number_in,
     numbered,
     page_or_form,
     reason_of,
@@ -89,19 +88,21 @@ def machine_create(request: HttpRequest, slug: str) -> HttpResponse:
     name = " ".join(request.POST.get("name", "").split())[:100]
     planned = VirtualMachine(project=access.project, name=name or "the new VM")
     if "preview" in request.POST:
-        return preview_part(request, planned, [], order.groups() if order.is_valid() else None)
+        proposal = propose_groups(planned, [], order.groups()) if order.is_valid() else None
+        return preview_part(request, planned, proposal)
     if request.method == "POST" and not redraw:
         if form.is_valid() & order.is_valid():
             groups = order.groups()
-            if preview := to_ask(request, planned, [], groups):
-                words = "Create Virtual Machine"
-                return question(request, planned, [], groups, preview, title=f"Create {name}?", button=words)
+            proposal = propose_groups(planned, [], groups)
+            if preview := to_ask(proposal, said(request)):
+                words = {"title": f"Create {name}?", "button": "Create Virtual Machine"}
+                return question(request, proposal, preview, **words)
             try:
                 machine = operations.create_machine(
                     project=access.project,
                     fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
                     groups=groups,
-                    by=By(access.user, reason=reason_of(request)),
+                    by=by(request),
                 )
                 messages.success(request, f"{machine.name} was created.")
                 return redirect(machine)
@@ -144,7 +145,8 @@ def machine_order(request: HttpRequest, slug: str, machine_id: str) -> HttpRespo
     groups = attached_groups(vm)
     if order.startswith(("up ", "down ")):
         groups = _reordered(groups, order)
-    return attach(request, access, vm, groups, f"The groups of {vm.name} are in another order now.")
+    proposal = propose_groups(vm, attached_groups(vm), groups)
+    return attach(request, proposal, f"The groups of {vm.name} are in another order now.")
 
 
 @page_or_form
@@ -161,7 +163,7 @@ def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpRe
         instance=find_machine(access, machine_id),
     )
     order = OrderedGroupsForm(post, project=access.project, chosen=attached, spare=2 if redraw else 1)
-    base = vm.revision if post is None else number_in(request, "base")
+    base = said(request, vm.revision).base
     context: dict[str, Any] = {
         "form": form,
         "order": order,
@@ -170,20 +172,22 @@ def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpRe
         "reason": reason_of(request),
     }
     if "preview" in request.POST:
-        return preview_part(request, vm, attached, order.groups() if order.is_valid() else None)
+        proposal = propose_groups(vm, attached, order.groups()) if order.is_valid() else None
+        return preview_part(request, vm, proposal)
     if post is None or redraw:
         return _form_answer(request, "securitygroups/machines/form.html", context, 200)
     if form.is_valid() & order.is_valid():
         groups = order.groups()
-        if base == vm.revision and (preview := to_ask(request, vm, attached, groups)):
-            return question(request, vm, attached, groups, preview)
+        proposal = propose_groups(vm, attached, groups)
+        if base == vm.revision and (preview := to_ask(proposal, said(request))):
+            return question(request, proposal, preview)
         try:
             operations.save_machine(
                 machine=vm,
                 fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
                 groups=groups,
                 base=base,
-                by=By(access.user, reason=reason_of(request)),
+                by=by(request),
             )
             undo = reverse("machine_undo", args=[slug, vm.public_id, vm.revision]) if vm.revision != base else ""
             words = f"The settings of {form.cleaned_data['name']} were saved."
@@ -204,7 +208,7 @@ def machine_delete(request: HttpRequest, slug: str, machine_id: str) -> HttpResp
     vm = find_machine(access, machine_id)
     if request.method == "POST":
         try:
-            operations.delete_machine(machine=vm, by=By(access.user))
+            operations.delete_machine(machine=vm, by=by(request))
             undo = reverse("machine_bring_back", args=[slug, vm.public_id])
             messages.success(request, f"{vm.name} was deleted.", extra_tags=f"undo:{undo}")
         except operations.Conflict:
@@ -219,7 +223,7 @@ def machine_undo(request: HttpRequest, slug: str, machine_id: str, number: int) 
     access = enter(request, slug, write=True)
     vm = find_machine(access, machine_id)
     try:
-        operations.undo_groups(machine=vm, number=number, by=By(access.user))
+        operations.undo_groups(machine=vm, number=number, by=by(request))
         messages.success(request, "Undone: the VM has the groups it had before.")
     except operations.Conflict:
         messages.error(request, "Nothing was undone: the groups have been changed again in the meantime.")
@@ -234,7 +238,7 @@ def machine_bring_back(request: HttpRequest, slug: str, machine_id: str) -> Http
     access = enter(request, slug, write=True)
     vm = find_deleted(access, VirtualMachine, machine_id)
     try:
-        operations.restore_machine(machine=vm, by=By(access.user))
+        operations.restore_machine(machine=vm, by=by(request))
         messages.success(request, f"{vm.name} is back.")
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])

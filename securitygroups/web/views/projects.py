@@ -16,8 +16,7 @@ from securitygroups.answers import exposure as exposures
 from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.forms import MemberForm, RoleForm, take_refusal
 from securitygroups.models import Event, Project, Role, SecurityGroup, VirtualMachine
-from securitygroups.operations import By
-from securitygroups.web.doors import enter
+from securitygroups.web.doors import by, enter
 from securitygroups.web.pages import FORM_INVALID, answer, numbered, page_or_form
 
 
@@ -79,9 +78,7 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
         if form.is_valid():
             try:
                 user = form.cleaned_data["person"]
-                operations.add_member(
-                    project=access.project, user=user, role=form.cleaned_data["role"], by=By(access.user)
-                )
+                operations.add_member(project=access.project, user=user, role=form.cleaned_data["role"], by=by(request))
                 messages.success(request, f"{user} is a member now.")
                 return redirect("members", slug)
             except ValidationError as refusal:
@@ -101,7 +98,7 @@ def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         messages.error(request, "Choose owner, editor or viewer.")
         return redirect("members", slug)
     try:
-        operations.change_role(member=member, role=form.cleaned_data["role"], by=By(access.user))
+        operations.change_role(member=member, role=form.cleaned_data["role"], by=by(request))
         messages.success(request, f"{member.user} is {Role(form.cleaned_data['role']).label.lower()} now.")
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
@@ -121,7 +118,7 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "securitygroups/projects/member_remove.html", {"member": member, "leaving": leaving})
     try:
-        operations.remove_member(member=member, by=By(access.user))
+        operations.remove_member(member=member, by=by(request))
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
         return redirect("members", slug)

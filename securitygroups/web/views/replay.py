@@ -16,16 +16,16 @@ from django.shortcuts import render
 
 from securitygroups import operations
 from securitygroups.access import find_group
+from securitygroups.effective import rules_of_group
 from securitygroups.fields import refusal
 from securitygroups.firewall.flows.whatif import Changes, Report, what_if
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, BadDocument
 from securitygroups.firewall.formats.spreadsheet import read_any
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Network, Packet, Refused, Rule, RuleList, address_text, parse_network
-from securitygroups.models import GroupRevision, SecurityGroup, VirtualMachine, values
+from securitygroups.models import GroupRevision, SecurityGroup, VirtualMachine
 from securitygroups.web.doors import enter
 from securitygroups.web.pages import FORM_INVALID, page_or_form
-from securitygroups.web.rulepage import rows_of
 from securitygroups.words.rules import WAY, protocol_text, service_name
 
 MAX_LOCAL = 1_000
@@ -279,7 +279,7 @@ def group_replay(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
     """The form, and to a POST the report. Whoever may look may do this: a log is sent, but nothing is kept of it."""
     access = enter(request, slug, support_writes=True)
     group = find_group(access, group_id)
-    old = values(rows_of(group))
+    old = rules_of_group(group)
     context: dict[str, Any] = {
         "group": group,
         "tab": "replay",

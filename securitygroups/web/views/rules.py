@@ -1,7 +1,4 @@
-"""A group's page: its rules in order, and the edits of single rules.
-
-Edits of many rules at once are in bulk.py.
-"""
+"""A group's page: its rules in order, and the edits of single rules."""
 
 from collections.abc import Callable
 from copy import copy
@@ -15,26 +12,18 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
-from securitygroups.access import Access, find_group
+from securitygroups.access import find_group
 from securitygroups.answers.preview import FIX_NAMES
 from securitygroups.firewall import lists
 from securitygroups.firewall.analysis.findings import fixes, mended
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, preset_values, take_refusal, take_suggestion
-from securitygroups.models import GroupRevision, Rule, SecurityGroup
-from securitygroups.operations import By
-from securitygroups.web.changing import (
-    Edit,
-    ask,
-    change_or_tell,
-    change_rules,
-    conflict,
-    preview_part,
-    preview_waits,
-)
-from securitygroups.web.doors import enter
-from securitygroups.web.pages import FORM_INVALID, address_of, answer, into_dialog, number_in, page_or_form
-from securitygroups.web.rulepage import group_context, kept, page_url, rows_of
+from securitygroups.models import GroupRevision, Rule
+from securitygroups.proposals import Edit
+from securitygroups.web.changing import ask, change_or_tell, change_rules, conflict, preview_part, preview_waits
+from securitygroups.web.doors import OnGroup, by, enter, enter_group, said
+from securitygroups.web.pages import FORM_INVALID, address_of, answer, into_dialog, page_or_form
+from securitygroups.web.rulepage import group_context, kept, page_url
 
 
 @require_safe
@@ -44,98 +33,64 @@ def group(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     return answer(request, "securitygroups/groups/group.html", "securitygroups/rules/_table.html", context)
 
 
-def _place(rows: list[Rule], uid: str) -> int | None:
-    return next((row.position for row in rows if row.uid == uid), None)
-
-
 @require_POST
 def rule_change(request: HttpRequest, slug: str, group_id: str, do: str, uid: str) -> HttpResponse:
     """The small edits of one rule: up, down, on, off."""
-    access = enter(request, slug, write=True)
-    group = find_group(access, group_id)
-    rows = rows_of(group)
-    place, last = _place(rows, uid), len(rows)
+    on = enter_group(request, slug, group_id)
+    place, last = on.place(uid), len(on.rules)
     if place is None:
-        return conflict(request, access, group)
+        return conflict(on)
     if do in ("on", "off"):
-        words = f"Rule {place} is {do} now."
-        return change_or_tell(
-            request,
-            access,
-            group,
-            lambda rules: lists.switch(rules, [lists.place_of(rules, uid)], do == "on"),
-            words,
-            at=uid,
-        )
+
+        def switch(rules: RuleList) -> RuleList:
+            return lists.switch(rules, [lists.place_of(rules, uid)], do == "on")
+
+        return change_or_tell(on, switch, f"Rule {place} is {do} now.", at=uid)
     step = 1 if do == "down" else -1
 
     def shift(rules: RuleList) -> RuleList:
         now = lists.place_of(rules, uid)
         return lists.move(rules, [now], min(max(now + step, 1), len(rules)))
 
-    return change_or_tell(
-        request, access, group, shift, f"Rule {place} moved to {min(max(place + step, 1), last)} of {last}.", at=uid
-    )
+    words = f"Rule {place} moved to {min(max(place + step, 1), last)} of {last}."
+    return change_or_tell(on, shift, words, at=uid)
 
 
 @page_or_form
 def rule_move(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpResponse:
     """Move one rule to a place that is typed (or dropped on)."""
-    access = enter(request, slug, write=True)
-    group = find_group(access, group_id)
-    rows = rows_of(group)
-    place = _place(rows, uid)
+    on = enter_group(request, slug, group_id)
+    place, last = on.place(uid), len(on.rules)
     if place is None:
-        return _gone(request, access, group)
-    form = MoveForm(request.POST if request.method == "POST" else None, places=len(rows), initial={"position": place})
+        return _gone(on)
+    form = MoveForm(request.POST if request.method == "POST" else None, places=last, initial={"position": place})
     if request.method == "POST" and form.is_valid():
         to = form.cleaned_data["position"]
-        words = f"Rule {place} moved to {to} of {len(rows)}."
 
         def edit(rules: RuleList) -> RuleList:
             return lists.move(rules, [lists.place_of(rules, uid)], to)
 
         if "preview" in request.POST:
-            return preview_part(request, group, edit)
+            return preview_part(on, edit)
         try:
-            return change_rules(request, access, group, edit, words, at=uid)
+            return change_rules(on, edit, f"Rule {place} moved to {to} of {last}.", at=uid)
         except ValidationError as refusal:
             take_refusal(form, refusal)
     if "preview" in request.POST:
-        return preview_waits(request, group)
+        return preview_waits(request, on.group)
     context = {
         "form": form,
-        "group": group,
-        "rule": rows[place - 1],
-        "total": len(rows),
+        "group": on.group,
+        "rule": on.rules[place - 1],
+        "place": place,
+        "total": last,
         "reason": request.POST.get("reason", ""),
-        "back": page_url(request, group),
+        "back": page_url(request, on.group),
         # A row that was dropped comes here too, by another address.
-        "to": reverse("rule_move", args=[slug, group.public_id, uid]) + kept(request),
+        "to": reverse("rule_move", args=[slug, on.group.public_id, uid]) + kept(request),
     }
     status = FORM_INVALID if request.method == "POST" else 200
     return into_dialog(request, render(request, "securitygroups/rules/move.html", context, status=status))
-
-
-def _gone(request: HttpRequest, access: Access, group: SecurityGroup) -> HttpResponse:
-    """A rule that has been removed: nothing to look at, and a conflict for one who would change it."""
-    if request.method == "POST":
-        return conflict(request, access, group)
-    raise Http404
-
-
-def _removed(request: HttpRequest, group: SecurityGroup, uid: str) -> Rule | None:
-    """A rule that somebody removed while it was being edited, as it was then, so that what was typed is not lost."""
-    if request.method != "POST":
-        return None
-    try:
-        base = operations.rules_at(group, number_in(request, "base"))
-        place = lists.place_of(base, uid)
-    except (GroupRevision.DoesNotExist, lists.NoSuchPlace):
-        return None
-    row = Rule(group=group, uid=uid, position=place)
-    row.set_value(base[place - 1])
-    return row
 
 
 @require_POST
@@ -144,10 +99,17 @@ def rule_drop(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     return rule_move(request, slug, group_id, request.POST.get("rule", ""))
 
 
-def _proposed_place(rows: list[Rule]) -> int:
+def _gone(on: OnGroup) -> HttpResponse:
+    """A rule that has been removed: nothing to look at, and a conflict for one who would change it."""
+    if on.request.method == "POST":
+        return conflict(on)
+    raise Http404
+
+
+def _proposed_place(rules: RuleList) -> int:
     """The end, or above the All rules that end the list: below them a new rule would never act."""
-    place = len(rows) + 1
-    while place > 1 and rows[place - 2].protocol == "all":
+    place = len(rules) + 1
+    while place > 1 and rules[place - 2].protocol == "all":
         place -= 1
     return place
 
@@ -155,34 +117,31 @@ def _proposed_place(rows: list[Rule]) -> int:
 @page_or_form
 def rule_add(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     """Add Rule. ?place=N inserts there, ?service=ssh or single query values fill the form in."""
-    access = enter(request, slug, write=True)
-    group = find_group(access, group_id)
-    rows = rows_of(group)
-    proposed = _proposed_place(rows)
+    on = enter_group(request, slug, group_id)
+    last, proposed = len(on.rules), _proposed_place(on.rules)
     initial: dict[str, Any] = {"enabled": True, **preset_values(request.GET.get("service", ""))}
     initial |= {name: request.GET[name] for name in RuleForm.Meta.fields if name in request.GET}
     wanted = request.GET.get("place", "")
-    initial["place"] = (
-        int(wanted) if wanted.isdecimal() and len(wanted) < 7 and 1 <= int(wanted) <= len(rows) + 1 else proposed
-    )
+    asked = int(wanted) if wanted.isdecimal() and len(wanted) < 7 else 0
+    initial["place"] = asked if 1 <= asked <= last + 1 else proposed
 
     def make(data: Any) -> AddRuleForm:
-        return AddRuleForm(data, places=len(rows) + 1, initial=initial, instance=Rule(group=group))
+        return AddRuleForm(data, places=last + 1, initial=initial, instance=Rule(group=on.group))
 
     def edit(form: RuleForm) -> Edit:
         return lambda rules: lists.insert(rules, min(form.cleaned_data["place"], len(rules) + 1), form.as_value())
 
-    above_all = proposed <= len(rows) and initial["place"] == proposed
-    return _rule_form(request, access, group, make, edit, {"rule": None, "above_all": above_all, "rows": len(rows)})
+    above_all = proposed <= last and initial["place"] == proposed
+    return _rule_form(on, make, edit, {"rule": None, "above_all": above_all, "rows": last})
 
 
 @page_or_form
 def rule_edit(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpResponse:
-    access = enter(request, slug, write=True)
-    group = find_group(access, group_id)
-    row = next((row for row in rows_of(group) if row.uid == uid), None) or _removed(request, group, uid)
+    on = enter_group(request, slug, group_id)
+    row = on.group.rules.filter(uid=uid).first() or _removed(on, uid)
     if row is None:
-        return _gone(request, access, group)
+        return _gone(on)
+    row.group = on.group
 
     def make(data: Any) -> RuleForm:
         return RuleForm(data, instance=copy(row))
@@ -190,57 +149,65 @@ def rule_edit(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
     def edit(form: RuleForm) -> Edit:
         return lambda rules: lists.change(rules, lists.place_of(rules, uid), form.as_value())
 
-    by = {
-        revision.number: revision
-        for revision in group.revisions.filter(number__in=[row.added_in, row.changed_in]).defer("rules")
-    }
-    context = {"rule": row, "added": by.get(row.added_in), "changed": by.get(row.changed_in)}
-    return _rule_form(request, access, group, make, edit, context)
+    made = on.group.revisions.filter(number__in=[row.added_in, row.changed_in]).defer("rules")
+    who = {revision.number: revision for revision in made}
+    context = {"rule": row, "added": who.get(row.added_in), "changed": who.get(row.changed_in)}
+    return _rule_form(on, make, edit, context)
+
+
+def _removed(on: OnGroup, uid: str) -> Rule | None:
+    """A rule that somebody removed while it was being edited, as it was then, so that what was typed is not lost."""
+    if on.request.method != "POST":
+        return None
+    try:
+        base = operations.rules_at(on.group, said(on.request).base)
+        place = lists.place_of(base, uid)
+    except (GroupRevision.DoesNotExist, lists.NoSuchPlace):
+        return None
+    row = Rule(group=on.group, uid=uid, position=place)
+    row.set_value(base[place - 1])
+    return row
 
 
 def _rule_form(
-    request: HttpRequest,
-    access: Access,
-    group: SecurityGroup,
-    make: Callable[[Any], RuleForm],
-    edit: Callable[[RuleForm], Edit],
-    context: dict[str, Any],
+    on: OnGroup, make: Callable[[Any], RuleForm], edit: Callable[[RuleForm], Edit], context: dict[str, Any]
 ) -> HttpResponse:
     """Show the form; re-draw it when protocol or service were changed; preview it; or commit what it says."""
-    base, status = group.revision, 200
+    request, status = on.request, 200
     if request.method != "POST":
         form = make(None)
     elif request.POST.keys() & {"update", "suggest", "fill"}:
-        base = number_in(request, "base")
         form = _unchecked(make, take_suggestion(request.POST))
     else:
-        base = number_in(request, "base")
         form = make(request.POST)
-        if "preview" in request.POST:
-            if form.is_valid():
-                return preview_part(request, group, edit(form))
-            return preview_waits(request, group)
-        if form.is_valid():
-            try:
-                return change_rules(
-                    request, access, group, edit(form), at=context["rule"].uid if context["rule"] else ""
-                )
-            except ValidationError as refusal:
-                take_refusal(form, refusal)
+        uid = context["rule"].uid if context["rule"] else ""
+        if done := _sent(on, form, edit, uid):
+            return done
         status = FORM_INVALID
     context |= {
         "form": form,
-        "group": group,
-        "base": base,
+        "group": on.group,
+        "base": said(request, on.group.revision).base,
         "reason": request.POST.get("reason", ""),
         "address": address_of(request),
-        "back": page_url(request, group),
+        "back": page_url(request, on.group),
     }
-    response = answer(
-        request, "securitygroups/rules/form.html", "securitygroups/rules/_fields.html", context, status=status
-    )
+    page, part = "securitygroups/rules/form.html", "securitygroups/rules/_fields.html"
+    response = answer(request, page, part, context, status=status)
     response["HX-Trigger"] = "fields-changed"  # the preview follows
     return response
+
+
+def _sent(on: OnGroup, form: RuleForm, edit: Callable[[RuleForm], Edit], uid: str) -> HttpResponse | None:
+    """What becomes of a form that was sent; None where it has to be mended."""
+    if "preview" in on.request.POST:
+        return preview_part(on, edit(form)) if form.is_valid() else preview_waits(on.request, on.group)
+    if form.is_valid():
+        try:
+            return change_rules(on, edit(form), at=uid)
+        except ValidationError as refusal:
+            take_refusal(form, refusal)
+    return None
 
 
 def _unchecked(make: Callable[[Any], RuleForm], data: Any) -> RuleForm:
@@ -260,26 +227,23 @@ def _unchecked(make: Callable[[Any], RuleForm], data: Any) -> RuleForm:
 
 @page_or_form
 def rule_delete(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpResponse:
-    access = enter(request, slug, write=True)
-    group = find_group(access, group_id)
-    rows = rows_of(group)
-    place = _place(rows, uid)
+    on = enter_group(request, slug, group_id)
+    place = on.place(uid)
     if place is None:
-        return _gone(request, access, group)
+        return _gone(on)
 
     def edit(rules: RuleList) -> RuleList:
         return lists.remove(rules, [lists.place_of(rules, uid)])
 
     if request.method == "POST":
-        return change_or_tell(request, access, group, edit, f"Rule {place} was deleted.")
-    return ask(request, group, edit)
+        return change_or_tell(on, edit, f"Rule {place} was deleted.")
+    return ask(on, edit)
 
 
 @page_or_form
 def rule_fix(request: HttpRequest, slug: str, group_id: str, uid: str, mend: str) -> HttpResponse:
     """Do what a finding offers, after showing what it changes."""
-    access = enter(request, slug, write=True)
-    group = find_group(access, group_id)
+    on = enter_group(request, slug, group_id)
 
     def edit(rules: RuleList) -> RuleList:
         place = lists.place_of(rules, uid)
@@ -289,25 +253,24 @@ def rule_fix(request: HttpRequest, slug: str, group_id: str, uid: str, mend: str
         return mended(rules, offers[0])
 
     if request.method == "POST":
-        return change_or_tell(request, access, group, edit)
+        return change_or_tell(on, edit)
     try:
-        return ask(request, group, edit)
+        return ask(on, edit)
     except lists.NoSuchPlace as error:
         messages.info(request, str(error))
-        return redirect(page_url(request, group))
+        return redirect(page_url(request, on.group))
 
 
 @require_POST
 def group_undo(request: HttpRequest, slug: str, group_id: str, number: int) -> HttpResponse:
     """Take the newest revision back."""
-    access = enter(request, slug, write=True)
-    group = find_group(access, group_id)
+    on = enter_group(request, slug, group_id)
     try:
-        operations.undo(group=group, number=number, by=By(access.user))
+        operations.undo(group=on.group, number=number, by=by(request))
     except operations.Conflict:
-        return conflict(request, access, group, undoing=number)
+        return conflict(on, undoing=number)
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
     else:
         messages.success(request, "Undone: the rules are as they were before.")
-    return redirect(page_url(request, group))
+    return redirect(page_url(request, on.group))

@@ -15,10 +15,9 @@ from securitygroups.firewall.formats.documents import rules_from_json
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import TemplateForm, take_refusal
 from securitygroups.models import GroupTemplate
-from securitygroups.operations import By
 from securitygroups.starters import STARTERS
 from securitygroups.web.changing import change_rules
-from securitygroups.web.doors import enter
+from securitygroups.web.doors import by, enter, enter_group
 from securitygroups.web.pages import FORM_INVALID, numbered, page_or_form, reason_of
 
 MANY = 100
@@ -56,8 +55,8 @@ def start_choices(access: Access, chosen: str) -> dict[str, Any]:
 @page_or_form
 def group_start(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     """The rules of a template, for a group that has none yet."""
-    access = enter(request, slug, write=True)
-    group = find_group(access, group_id)
+    on = enter_group(request, slug, group_id)
+    access, group = on.access, on.group
     chosen, error = request.POST.get("template", ""), ""
     if request.method == "POST":
         try:
@@ -65,7 +64,7 @@ def group_start(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
             if not name:
                 raise ValidationError("Choose a template.")
             words = f"{len(rules)} rule{'' if len(rules) == 1 else 's'} came from the template {name}."
-            return change_rules(request, access, group, lambda now: (*now, *rules), words)
+            return change_rules(on, lambda now: (*now, *rules), words)
         except ValidationError as refusal:
             error = refusal.messages[0]
     context = {"group": group, "chosen": chosen, "error": error, "reason": reason_of(request)}
@@ -92,7 +91,7 @@ def template_save(request: HttpRequest, slug: str, group_id: str) -> HttpRespons
     )
     if request.method == "POST" and form.is_valid():
         try:
-            template = operations.save_template(group=group, **form.cleaned_data, by=By(access.user))
+            template = operations.save_template(group=group, **form.cleaned_data, by=by(request))
             messages.success(request, f"{template.name} is a template now: choose it when you create a group.")
             return redirect("templates", slug)
         except ValidationError as refusal:
@@ -107,6 +106,6 @@ def template_delete(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     template = find_template(access, pk)
     if request.method != "POST":
         return render(request, "securitygroups/templates/delete.html", {"template": template})
-    operations.delete_template(template=template, by=By(access.user))
+    operations.delete_template(template=template, by=by(request))
     messages.success(request, f"The template {template.name} was deleted. Groups made from it stay.")
     return redirect("templates", slug)

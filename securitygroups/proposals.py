@@ -1,0 +1,172 @@
+"""A change before it is made: on top of what it stands, what it would mean, and whether somebody has to look first.
+
+One dialect for rules, for a VM's groups, for a group's end and for a group that is still to be made. A proposal has a
+token, which names this change of this revision and nothing else. A preview that was shown brings the token back as
+`seen`, a question that was answered with yes as `sure`: neither is good for anything but what was looked at. Whoever
+commits does so on the revision that the proposal was made from, so that nothing comes in between unnoticed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from json import dumps
+from typing import Any
+
+from securitygroups.answers.preview import Preview, preview_groups, preview_rules
+from securitygroups.effective import rules_of_group
+from securitygroups.firewall.changes import Rebased, rebase
+from securitygroups.firewall.formats.documents import stored_rules
+from securitygroups.firewall.values import Rule, RuleList
+from securitygroups.models import GroupRevision, Project, SecurityGroup, VirtualMachine
+from securitygroups.operations import attached_mark, check_rules, rules_at
+
+Edit = Callable[[RuleList], RuleList]
+"""From a list to a new one. It names rules by identity, so that it also fits the list that somebody else left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person says with a change. `base` is the revision that it was made from, `onto` the one that it shall go on
+    top of although it was made from another; `seen` and `sure` are tokens; `address` is where the person is connected
+    from, for the warning of who would lock themselves out.
+    """
+
+    base: int
+    onto: int = -1
+    seen: str = ""
+    sure: str = ""
+    address: str = ""
+
+
+class Stale(Exception):
+    """The list that the edit was made from is not the newest. `mine` is what the edit made of it, None if unknown."""
+
+    def __init__(self, base: RuleList | None, mine: RuleList | None) -> None:
+        super().__init__("The rules have been changed in the meantime.")
+        self.base, self.mine = base, mine
+
+
+@dataclass(frozen=True, slots=True)
+class NewRules:
+    """A new list for a group; `notes` say what had to be decided to put it on top of somebody else's."""
+
+    group: SecurityGroup
+    old: tuple[Rule, ...]
+    new: tuple[Rule, ...]
+    token: str
+    notes: tuple[str, ...] = ()
+
+    def preview(self, address: str = "") -> Preview:
+        return preview_rules(self.group, self.old, self.new, address=address)
+
+
+@dataclass(frozen=True, slots=True)
+class NewGroups:
+    """Other groups, or another order, for a VM, which may be still to be created."""
+
+    machine: VirtualMachine
+    before: tuple[SecurityGroup, ...]
+    after: tuple[SecurityGroup, ...]
+    token: str
+    notes: tuple[str, ...] = ()
+
+    def preview(self, address: str = "") -> Preview:
+        return preview_groups(self.machine, self.before, self.after, address=address)
+
+
+@dataclass(frozen=True, slots=True)
+class NewGroup:
+    """A group with these rules that is on no VM yet."""
+
+    project: Project
+    rules: tuple[Rule, ...]
+    token: str
+    notes: tuple[str, ...] = ()
+
+    def preview(self, address: str = "") -> Preview:
+        return preview_rules(SecurityGroup(pk=0, project=self.project), (), self.rules, address=address)
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfGroup:
+    """A group's deletion; its token stands for the VMs that would lose its rules, "" where it is on none."""
+
+    group: SecurityGroup
+    token: str
+    notes: tuple[str, ...] = ()
+
+    def preview(self, address: str = "") -> Preview:
+        return preview_rules(self.group, rules_of_group(self.group), (), address=address)
+
+
+Proposal = NewRules | NewGroups | NewGroup | EndOfGroup
+
+
+def to_ask(proposal: Proposal, said: Said) -> Preview | None:
+    """What has to be looked at before the change is made; None where it has been, or nothing is to be seen.
+
+    An alarm and a note are asked about in any case: the preview beside a form may have been overlooked.
+    """
+    if said.sure and said.sure == proposal.token:
+        return None
+    preview = proposal.preview(said.address)
+    new_to_them = preview.worth_a_look and said.seen != proposal.token
+    return preview if preview.alarms or proposal.notes or new_to_them else None
+
+
+def propose_rules(group: SecurityGroup, now: RuleList, edit: Edit, said: Said) -> NewRules:
+    """The list that the edit leads to; `now` is the group's list, as it is at the group's revision.
+
+    Raises Stale, lists.NoSuchPlace, and ValidationError where it cannot be stored.
+    """
+    notes: tuple[str, ...] = ()
+    if said.base == group.revision:
+        new = tuple(edit(now))
+    else:
+        rebased = _rebased(group, now, edit, said)
+        new, notes = rebased.rules, rebased.notes
+    check_rules(group.project, new, had=len(now))
+    # New rules have no identity yet, so the token speaks of content; the revision makes it good for one time only.
+    token = _token(group.public_id, group.revision, _traffic(new))
+    return NewRules(group, tuple(now), new, token, notes)
+
+
+def _rebased(group: SecurityGroup, now: RuleList, edit: Edit, said: Said) -> Rebased:
+    try:
+        start = rules_at(group, said.base)
+    except GroupRevision.DoesNotExist:
+        raise Stale(None, None) from None
+    mine = tuple(edit(start))
+    if said.onto != group.revision:
+        raise Stale(start, mine)
+    return rebase(start, mine, now)
+
+
+def propose_groups(
+    machine: VirtualMachine, before: Sequence[SecurityGroup], after: Sequence[SecurityGroup]
+) -> NewGroups:
+    """These groups, in this order, instead of those that the VM has."""
+    # A VM that is still to be created has no identity that lasts from one request to the next.
+    whose = machine.public_id if machine.pk else machine.project.slug
+    token = _token(whose, machine.revision, [(group.public_id, group.revision) for group in after])
+    return NewGroups(machine, tuple(before), tuple(after), token)
+
+
+def propose_group(project: Project, rules: RuleList) -> NewGroup:
+    """A group that is still to be made. Raises ValidationError where its rules cannot be stored."""
+    check_rules(project, rules)
+    return NewGroup(project, tuple(rules), _token(project.slug, 0, _traffic(rules)))
+
+
+def propose_end(group: SecurityGroup) -> EndOfGroup:
+    """The group's deletion. Its token is taken before its preview, so that a VM that comes between is asked about."""
+    return EndOfGroup(group, attached_mark(group))
+
+
+def _traffic(rules: RuleList) -> list[dict[str, Any]]:
+    """What of the rules changes traffic: typing on in a description asks for no second look."""
+    return [{**rule, "description": ""} for rule in stored_rules(rules)]
+
+
+def _token(*about: object) -> str:
+    return sha256(dumps(about).encode()).hexdigest()[:32]
