@@ -13,6 +13,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,30 @@ def test_ctrl_c_before_it_is_ready_leaves_nothing(checkout: Path, port: int) -> 
         running.until("Preparing")
         assert running.end(signal.SIGINT) == 0
         running.assert_all_gone(port)
+
+
+@needs_server
+def test_for_developers_it_starts_again_when_a_file_changes(checkout: Path, port: int) -> None:
+    def answer() -> str:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with suppress(OSError), opener.open(f"http://127.0.0.1:{port}/healthz", timeout=20) as page:
+            return str(page.headers["Content-Type"])
+        return ""
+
+    file = checkout / "karenpanel" / "middleware.py"
+    before = file.read_text("utf-8")
+    with Demo(checkout, EMBEDDED, "--port", str(port), "--reload") as running:
+        running.until("Ready: ")
+        assert answer().startswith("text/plain")
+        deadline = time.monotonic() + 40
+        while not answer().startswith("text/changed") and time.monotonic() < deadline:
+            # Again, for what changes before the server's first look at its files goes unnoticed.
+            file.write_text(before.replace("text/plain", "text/changed"), "utf-8")
+            time.sleep(2)
+        assert answer().startswith("text/changed")
+        assert running.end(signal.SIGINT) == 0
+        running.assert_all_gone(port)
+    file.write_text(before, "utf-8")
 
 
 def test_a_port_in_use_is_said_before_any_work(checkout: Path) -> None:

@@ -35,8 +35,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="the port to listen on (default: 8000)")
         parser.add_argument("--password", help="the password of the example people, kept for the next time")
+        parser.add_argument(
+            "--reload",
+            action="store_true",
+            help="for developers: start again when a file changes, and show errors whole",
+        )
 
-    def handle(self, *args: Any, port: int, password: str | None, **options: Any) -> None:
+    def handle(self, *args: Any, port: int, password: str | None, reload: bool, **options: Any) -> None:
         if password is not None and not password.strip():
             raise CommandError("The password is empty: write --password with a password, or leave it out.")
         # Also where a shell started us in the background, which ignores SIGINT.
@@ -45,7 +50,7 @@ class Command(BaseCommand):
         try:
             with bound(port) as listener, embedded_server(self.say):
                 people = self.prepare(password)
-                with web_server(listener) as server:
+                with web_server(listener, reload=reload) as server:
                     wait_until_ready(server, port)
                     self.say(f"Ready: http://{HOST}:{port}/")
                     for line in people:
@@ -180,13 +185,22 @@ def refuse_foreign_data() -> None:
 
 
 @contextmanager
-def web_server(listener: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
-    """The production web server on the port that is already ours, stopped with all its workers at the end."""
+def web_server(listener: socket.socket, *, reload: bool = False) -> Iterator["subprocess.Popen[bytes]"]:
+    """The production web server on the port that is already ours, stopped with all its workers at the end.
+
+    With `reload` it is Django's own one, for developers.
+    """
     number = listener.fileno()
-    command = [sys.executable, "-m", "gunicorn", "karenpanel.wsgi", "--bind", f"fd://{number}"]
-    command += ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--graceful-timeout", "2"]
-    command += ["--preload", "--no-control-socket", "--log-level", "warning"]
     environment = {key: value for key, value in os.environ.items() if key != "GUNICORN_CMD_ARGS"}
+    if reload:
+        # It cannot be handed a socket. It may bind the port beside ours, for nobody listens there yet.
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "runserver"]
+        command += [f"{HOST}:{listener.getsockname()[1]}"]
+        environment["DEBUG"] = "1"
+    else:
+        command = [sys.executable, "-m", "gunicorn", "karenpanel.wsgi", "--bind", f"fd://{number}"]
+        command += ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--graceful-timeout", "2"]
+        command += ["--preload", "--no-control-socket", "--log-level", "warning"]
     # In a session of its own: Ctrl-C reaches every process of the terminal's, and the order of ending is ours to keep.
     server = subprocess.Popen(
         command,
