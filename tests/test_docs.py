@@ -1,0 +1,117 @@
+"""What the documents point at is there: links, paths, settings, tools."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# Only for a developer's own machine: README speaks of installations, which must not have them.
+NOT_FOR_INSTALLATIONS = {"DEBUG", "INSECURE_HTTP"}
+# What a path in backticks begins with. Other words in backticks are code, addresses or commands.
+TOPS = {"karenpanel", "securitygroups", "templates", "static", "tests", "docs", ".ci"}
+# Examples of what somebody is about to make.
+EXAMPLES = re.compile(r"[<>*…{}]|\bNAME\b|\bSYSTEM\b|\bSCREEN\b")
+
+
+def documents() -> list[Path]:
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def without_code(text: str) -> str:
+    """The text without its blocks of code, in which brackets mean something else."""
+    return re.sub(r"^(```|~~~).*?^\1", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(file: Path) -> set[str]:
+    """What a link may name after its #, as the usual renderers make it of a heading."""
+    headings = re.findall(r"^#+ (.+)$", without_code(file.read_text("utf-8")), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(file: Path) -> Iterator[str]:
+    """Relative links of the document that lead nowhere."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", without_code(file.read_text("utf-8"))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        there = (file.parent / name).resolve() if name else file
+        if not there.exists():
+            yield f"{file.relative_to(ROOT)}: {link}"
+        elif anchor and there.suffix == ".md" and anchor not in anchors(there):
+            yield f"{file.relative_to(ROOT)}: {link} (no such heading)"
+
+
+def missing_paths(file: Path) -> Iterator[str]:
+    """Paths in backticks that are not there: `securitygroups/firewall/decide.py`, `firewall/decide.py`, `tests/firewall/`.
+
+    A room of the app may be named without `securitygroups/` before it.
+    """
+    for name in re.findall(r"`([^`\n]+)`", without_code(file.read_text("utf-8"))):
+        path = name.partition("::")[0]
+        if not re.fullmatch(r"[\w./-]+", path) or EXAMPLES.search(path) or path.startswith(("/", "http")):
+            continue
+        in_a_folder = path.partition("/")[0] in TOPS | rooms() and "/" in path
+        if (in_a_folder or re.fullmatch(r"[\w-]+\.(py|md|toml|lock|html|css|js)", path)) and not exists(path):
+            yield f"{file.relative_to(ROOT)}: {name}"
+
+
+def rooms() -> set[str]:
+    return {folder.name for folder in (ROOT / "securitygroups").iterdir() if folder.is_dir()}
+
+
+def exists(path: str) -> bool:
+    places = [ROOT / path, ROOT / "securitygroups" / path, ROOT / "tests" / path, ROOT / "karenpanel" / path]
+    return any(place.exists() for place in places)
+
+
+def names_read(file: Path) -> set[str]:
+    """The environment's names that a settings file reads: the first argument of `env.str(…)` and its like."""
+    return {
+        str(node.args[0].value)
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "env"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+
+SETTINGS = names_read(ROOT / "karenpanel" / "settings.py")
+
+
+def test_settings_are_found_at_all() -> None:
+    assert {"SECRET_KEY", "DATABASE_URL", "LOG_LEVEL"} <= SETTINGS
+
+
+def test_the_example_of_an_environment_names_every_setting_and_no_other() -> None:
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+
+    assert {line[1:].partition("=")[0] for line in lines if re.match(r"#[A-Z_]+=", line)} == SETTINGS
+    assert not [line for line in lines if line and not line.startswith("#")], "Copied as it is, it has to say nothing."
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS - NOT_FOR_INSTALLATIONS))
+def test_readme_names_every_setting_of_an_installation(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("file", documents(), ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(file: Path) -> None:
+    assert not list(broken_links(file))
+
+
+@pytest.mark.parametrize("file", documents(), ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_every_path_in_a_document_is_there(file: Path) -> None:
+    assert not list(missing_paths(file))
+
+
+def test_every_decision_says_what_would_change_it() -> None:
+    for file in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        headings = re.findall(r"^## (.+)$", file.read_text("utf-8"), flags=re.MULTILINE)
+
+        assert headings == ["Context", "Decision", "Consequences", "What would change our mind"], file.name
