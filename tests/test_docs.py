@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,11 +59,20 @@ def missing_paths(file: Path) -> Iterator[str]:
             yield f"{file.relative_to(ROOT)}: {name}"
 
 
+@cache
+def names() -> set[str]:
+    """Names of all files, for those that a document names without their folder."""
+    files = [file for top in TOPS for file in (ROOT / top).rglob("*") if "__pycache__" not in file.parts]
+    return {file.name for file in (*files, *ROOT.iterdir()) if file.is_file()}
+
+
 def rooms() -> set[str]:
     return {folder.name for folder in (ROOT / "securitygroups").iterdir() if folder.is_dir()}
 
 
 def exists(path: str) -> bool:
+    if "/" not in path and path in names():
+        return True
     places = [ROOT / path, ROOT / "securitygroups" / path, ROOT / "tests" / path, ROOT / "karenpanel" / path]
     return any(place.exists() for place in places)
 
