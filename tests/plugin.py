@@ -44,6 +44,13 @@ def pytest_configure(config: pytest.Config) -> None:
         remove_databases_of_dead_runs()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The seed of the order, so that the same order can be had again; the head that says it is left out by -q."""
+    seed = config.getoption("randomly_seed", None)
+    if isinstance(seed, int) and config.getoption("randomly_reorganize", default=False):
+        terminalreporter.write_line(f"The order of these tests: --randomly-seed={seed}")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """By now the workers have ended."""
     from django.conf import settings
