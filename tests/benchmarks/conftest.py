@@ -21,6 +21,8 @@ _ROWS = pytest.StashKey[list[Row]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_ROWS] = []
+    # Tables of two runs are read side by side: their rows come in the order of the files, whatever pytest-randomly says.
+    config.option.randomly_reorganize = config.option.randomly_reset_seed = False
 
 
 @pytest.fixture
