@@ -31,7 +31,7 @@ lint:
     {{ bin }}/ruff check .
     {{ bin }}/ruff format --check .
     {{ bin }}/djlint --lint --quiet templates
-    {{ bin }}/biome check static
+    {{ bin }}/biome check
 
 # Check the limits of the layout: lengths, widths, arguments, complexity, comments
 layout:
@@ -55,7 +55,7 @@ settings:
 fmt:
     {{ bin }}/ruff check --fix .
     {{ bin }}/ruff format .
-    {{ bin }}/biome check --write static
+    {{ bin }}/biome check --write
 
 # Write the three lock files again after a change in pyproject.toml; `just lock --upgrade` takes the newest of all
 lock *ARGS:

@@ -77,10 +77,10 @@ def exists(path: str) -> bool:
     return any(place.exists() for place in places)
 
 
-def names_read(file: Path) -> set[str]:
-    """The environment's names that a settings file reads: the first argument of `env.str(…)` and its like."""
+def names_read(file: Path) -> dict[str, str]:
+    """The environment's names that a settings file reads by `env.str(…)` and its like, each with its default as written."""
     return {
-        str(node.args[0].value)
+        str(node.args[0].value): ast.unparse(node.args[1]) if len(node.args) > 1 else ""
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -91,7 +91,10 @@ def names_read(file: Path) -> set[str]:
     }
 
 
-SETTINGS = names_read(ROOT / "karenpanel" / "settings.py")
+DEFAULTS = names_read(ROOT / "karenpanel" / "settings.py")
+SETTINGS = DEFAULTS.keys()
+EXAMPLE = (ROOT / ".env.example").read_text("utf-8").splitlines()
+OFFERED = dict(line[1:].split("=", 1) for line in EXAMPLE if re.match(r"#[A-Z_]+=", line))
 
 
 def test_settings_are_found_at_all() -> None:
@@ -99,10 +102,15 @@ def test_settings_are_found_at_all() -> None:
 
 
 def test_the_example_of_an_environment_names_every_setting_and_no_other() -> None:
-    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    assert OFFERED.keys() == SETTINGS
+    assert not [line for line in EXAMPLE if line and not line.startswith("#")], (
+        "Copied as it is, it has to say nothing."
+    )
 
-    assert {line[1:].partition("=")[0] for line in lines if re.match(r"#[A-Z_]+=", line)} == SETTINGS
-    assert not [line for line in lines if line and not line.startswith("#")], "Copied as it is, it has to say nothing."
+
+@pytest.mark.parametrize("name", [name for name, default in DEFAULTS.items() if re.fullmatch(r"[\d_.]+", default)])
+def test_the_example_of_an_environment_shows_what_holds_without_it(name: str) -> None:
+    assert float(OFFERED[name]) == float(DEFAULTS[name])
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS - NOT_FOR_INSTALLATIONS))
