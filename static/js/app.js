@@ -1,0 +1,14 @@
+// What script adds to pages that already work without it. No framework: htmx moves the parts, this keeps focus and voice.
+// Each module listens on the document, because parts of the page come and go.
+
+import "./voice.js";
+import "./swaps.js";
+import "./refusals.js";
+import "./typed-meanwhile.js";
+import "./under-way.js";
+import "./clicks.js";
+import "./inactive.js";
+import "./strips.js";
+import "./keyboard.js";
+import "./selection.js";
+import "./drag.js";

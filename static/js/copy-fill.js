@@ -1,0 +1,29 @@
+// Buttons that copy a text, and buttons that fill a field.
+
+import { $ } from "./dom.js";
+import { announce } from "./voice.js";
+
+export async function copy(button) {
+  const source = button.dataset.copyFrom && $(button.dataset.copyFrom);
+  const text = source ? (source.value ?? source.textContent) : button.dataset.copy;
+  try {
+    await navigator.clipboard.writeText(text);
+    announce("Copied");
+    button.classList.add("copied");
+    setTimeout(() => button.classList.remove("copied"), 1500);
+  } catch {
+    announce("Copying is not allowed here. Select the text instead.");
+    if (source) getSelection().selectAllChildren(source);
+  }
+}
+
+export function fill(button, event) {
+  const input = $(button.dataset.fill);
+  if (!input) return;
+  event.preventDefault();
+  input.value = button.dataset.value;
+  input.removeAttribute("aria-invalid");
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+  input.focus();
+  announce(`${button.dataset.value} filled in`);
+}

@@ -1,0 +1,40 @@
+// Escape closes menus; shortcuts do nothing while somebody types, and can be switched off.
+
+import { $ } from "./dom.js";
+import { store, stored } from "./memory.js";
+
+const shortcutsOn = $("shortcuts-on");
+
+if (shortcutsOn) {
+  shortcutsOn.checked = stored("shortcuts") !== "off";
+  shortcutsOn.addEventListener("change", () => store("shortcuts", shortcutsOn.checked ? null : "off"));
+}
+
+function closeMenu() {
+  const menu = document.querySelector("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+}
+
+/** What a key stands for on this page, or null. */
+function meant(key) {
+  if (key === "/") return document.querySelector("[data-search]");
+  if (key === "?") return $("shortcuts");
+  return document.querySelector(`[data-shortcut="${CSS.escape(key)}"]`);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") return closeMenu();
+  const typing = event.target.closest?.("input, select, textarea, [contenteditable]");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (!shortcutsOn?.checked || document.querySelector("dialog[open]")) return;
+  const target = meant(event.key);
+  if (!target) return;
+  event.preventDefault();
+  if (target instanceof HTMLDialogElement) target.showModal();
+  else if (target.matches("[data-search]")) {
+    target.focus();
+    target.select();
+  } else target.click();
+});

@@ -1,0 +1,23 @@
+// Answers that bring no part of a page, said in words.
+
+import { takeDragBack } from "./drag.js";
+import { showError } from "./voice.js";
+
+const REFUSALS = {
+  403: "You may not do this. Nothing was changed.",
+  404: "This does not exist any more. Nothing was changed. Reload the page to see what does.",
+  413: "This is too much at once. Nothing was changed. Shorten it, or split it.",
+  429: "Too many requests. Nothing was changed. Wait a minute, then try again.",
+};
+const OTHER = "The panel could not answer. Nothing was changed. Try again; if it happens again, tell support.";
+const SILENCE = "No connection to the panel. Reload the page to see what is stored, then try again.";
+
+function refuse(words) {
+  takeDragBack();
+  showError(words);
+}
+
+document.addEventListener("htmx:responseError", (event) => refuse(REFUSALS[event.detail.xhr.status] ?? OTHER));
+// A request without an answer may still have arrived, so this one must not promise anything.
+document.addEventListener("htmx:sendError", () => refuse(SILENCE));
+document.addEventListener("htmx:timeout", () => refuse(SILENCE));

@@ -1,0 +1,48 @@
+// Messages and announcements: what people see, and what screen readers say.
+
+import { $ } from "./dom.js";
+
+/** The region for messages; null on pages without one. */
+export const messages = $("messages");
+
+export function announce(text) {
+  $("live").textContent = "";
+  // Emptied first and filled later, so that the same sentence is read out twice when it happens twice.
+  setTimeout(() => {
+    $("live").textContent = text;
+  }, 50);
+}
+
+export function showError(text) {
+  // An open modal dialog makes everything behind it inert, messages too.
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  const message = document.createElement("div");
+  message.className = "message error";
+  const words = document.createElement("p");
+  words.textContent = text;
+  const close = document.createElement("button");
+  Object.assign(close, { type: "button", className: "btn btn-small", textContent: "Dismiss" });
+  close.dataset.dismiss = "";
+  message.append(words, close);
+  messages.append(message);
+}
+
+function watchMessages() {
+  for (const message of messages.querySelectorAll(".message:not([data-stay], .error, [data-timed])")) {
+    message.dataset.timed = "";
+    const leave = () => {
+      if (message.matches(":hover, :focus-within")) setTimeout(leave, 2000);
+      else message.remove();
+    };
+    setTimeout(leave, 8000);
+  }
+}
+
+if (messages) {
+  // Screen readers read what changes in a live region, not what it is born with: put the first messages in again.
+  if (messages.children.length) setTimeout(() => messages.replaceChildren(...messages.children), 150);
+  new MutationObserver(watchMessages).observe(messages, { childList: true });
+}
+
+// The server says {"announce": "…"} in the HX-Trigger header.
+document.addEventListener("announce", (event) => announce(event.detail.value));
