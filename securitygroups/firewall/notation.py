@@ -1,8 +1,10 @@
 """A rule as a short line of text: "accept in tcp 22 from 203.0.113.0/24". For lists that stand in code."""
 
 from securitygroups.firewall.protocols import Action, Direction, Problem, shown
-from securitygroups.firewall.values import Network, Refused, Rule, parse_network
+from securitygroups.firewall.values import Network, Refused, Rule, parse_network, whole_number
 
+_MOST = 999_999
+"""Beyond the last port, so that a rule which is to be refused for its port can be written down."""
 _ACTIONS = {action.value: action for action in Action}
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 
@@ -42,10 +44,11 @@ def _not_a_rule(text: str, why: str) -> Refused:
 
 def _ports(word: str, text: str) -> tuple[int, int]:
     """A port is a range of one, as forms and files have it too."""
-    ends = word.split("-")
-    if not word.isascii() or len(ends) > 2 or not all(end.isdigit() for end in ends):
+    ends = [whole_number(end, _MOST) for end in word.split("-")]
+    start, end = ends[0], ends[-1]
+    if start is None or end is None or len(ends) > 2:
         raise _not_a_rule(text, "behind the protocol stands a port, a range such as 80-90, “from” or “to”")
-    return int(ends[0]), int(ends[-1])
+    return start, end
 
 
 def _ends(words: list[str], text: str) -> dict[str, Network]:

@@ -23,6 +23,8 @@ ICMP, ICMPV6 = 1, 58
 MAX_DESCRIPTION = 255
 PACKET_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 
+_MAX_WRITTEN = 99_999_999
+"""The largest number that is read out of an address or prefix that is refused, to say what to type instead."""
 _MAPPED = int(ipaddress.IPv6Address("::ffff:0:0")) >> 32
 
 
@@ -56,6 +58,18 @@ class Network:
         return f"{address_text(self.version, self.first)}/{self.prefix}"
 
 
+def whole_number(text: str, most: int) -> int | None:
+    """The number that `text` writes in plain digits, None where it is none or is above `most`.
+
+    Digits of other scripts are none, though Python's int() takes them, and so are more digits than `most` has: reading
+    endless ones would cost more than linear time.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)):
+        return None
+    number = int(text)
+    return number if number <= most else None
+
+
 def address_text(version: int, address: int) -> str:
     """An address as people write it; the family is told, for numbers below 2³² exist in both."""
     if version == 4:
@@ -68,11 +82,9 @@ def address_text(version: int, address: int) -> str:
 
 def _without_zeros(text: str) -> str | None:
     """An IPv4 address without the leading zeros of `text`, None where that is not all that is wrong with it."""
-    parts = text.split(".")
-    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) <= 8 for part in parts):
-        return None
-    numbers = [int(part) for part in parts]
-    return ".".join(map(str, numbers)) if max(numbers) <= 255 else None
+    numbers = [whole_number(part, _MAX_WRITTEN) for part in text.split(".")]
+    known = [str(number) for number in numbers if number is not None and number <= 255]
+    return ".".join(known) if len(known) == len(numbers) == 4 else None
 
 
 def parse_address(text: str) -> tuple[int, int]:
@@ -112,8 +124,8 @@ def _instead(reason: str, text: str) -> Refused:
 
 def _prefix(text: str, version: int, host: str) -> int:
     bits = BITS[version]
-    if text.isascii() and text.isdigit() and len(text) <= 8:
-        number = int(text)
+    number = whole_number(text, _MAX_WRITTEN)
+    if number is not None:
         if number > bits:
             raise _instead(f"/{number} is too long for IPv{version}, where a prefix is 0 to {bits}.", f"{host}/{bits}")
         if str(number) != text:
@@ -315,4 +327,5 @@ __all__ = [
     "packet_problems",
     "parse_address",
     "parse_network",
+    "whole_number",
 ]

@@ -22,6 +22,7 @@ from securitygroups.firewall.values import (
     packet_problems,
     parse_address,
     parse_network,
+    whole_number,
 )
 
 NOT_ADDRESSES = [
@@ -345,3 +346,27 @@ def test_a_packet_of_two_families_is_refused_with_the_family_to_type() -> None:
     with pytest.raises(Refused, match="type an IPv6 destination") as caught:
         make_packet(Direction.IN, "icmp", (6, 1), (4, 2), None)
     check(caught.value.problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "number"),
+    [
+        ("0", 9, 0),
+        ("007", 999, 7),
+        ("65535", 65535, 65535),
+        ("65536", 65535, None),
+        ("065535", 65535, None),
+        ("9" * 5000, 999, None),
+        ("", 9, None),
+        ("-1", 9, None),
+        ("+1", 9, None),
+        ("1_0", 999, None),
+        (" 1", 999, None),
+        ("1.0", 999, None),
+        ("²", 9, None),
+        ("٢٢", 99, None),
+        ("２", 9, None),
+    ],
+)
+def test_a_whole_number_is_plain_digits_up_to_the_most(text: str, most: int, number: int | None) -> None:
+    assert whole_number(text, most) == number

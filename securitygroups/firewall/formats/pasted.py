@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from securitygroups.firewall.services import SERVICES
-from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, Refused, parse_address
+from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, Refused, parse_address, whole_number
 
 ServicePort = Callable[[str, str], int | None]
 """The port of a service by its name and protocol ("tcp", or "udp" …), None where nobody knows it."""
@@ -123,7 +123,8 @@ def _logged(line: str) -> dict[str, str]:
     if not pairs.get("SRC") or not pairs.get("DST"):
         return {}
     name = pairs.get("PROTO", "")
-    number = int(name) if re.fullmatch(r"[0-9]{1,3}", name) else _named(name)
+    written = whole_number(name, 999)
+    number = _named(name) if written is None else written
     fields = {"source": pairs["SRC"], "destination": pairs["DST"]} | _protocol_fields(number, pairs["SRC"])
     return fields | ({"port": pairs.get("DPT", "")} if fields.get("protocol") in PACKET_PROTOCOLS else {})
 

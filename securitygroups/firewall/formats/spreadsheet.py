@@ -18,8 +18,10 @@ from securitygroups.firewall.formats.documents import (
     rule_to_json,
 )
 from securitygroups.firewall.protocols import Problem
-from securitygroups.firewall.values import Rule, RuleList
+from securitygroups.firewall.values import Rule, RuleList, whole_number
 
+_MOST = 999_999_999
+"""Far beyond any port, so that the document's own refusal can name the number."""
 _SWITCH = {"true": True, "false": False}
 # Spreadsheets take such text for a formula unless an apostrophe stands before it; one more is put there, one taken off.
 _FORMULA, _QUOTED = re.compile("'*[=+@-]"), re.compile("'+[=+@-]")
@@ -49,8 +51,10 @@ def _value(key: str, text: str) -> Any:
     if text == "":
         return None
     if key in ("port_start", "port_end"):
-        digits = text.removeprefix("-")
-        return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 10 else text
+        number = whole_number(text.removeprefix("-"), _MOST)
+        if number is None:
+            return text
+        return -number if text.startswith("-") else number
     return text
 
 
