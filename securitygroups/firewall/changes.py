@@ -1,5 +1,6 @@
 """What happened between two lists, rule by rule: added, removed, changed, moved. Traffic is difference.py's matter."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from securitygroups.firewall.orders import kept_in_order
@@ -53,16 +54,30 @@ def _word(word: str, line: Line) -> str:
 
 def list_change(old: RuleList, new: RuleList) -> ListChange:
     """Compare by identity; a rule without one is new."""
-    old_places = {rule.uid: place for place, rule in enumerate(old, 1) if rule.uid}
-    new_uids = {rule.uid for rule in new if rule.uid}
-    both = [(place, rule, old_places[rule.uid]) for place, rule in enumerate(new, 1) if rule.uid in old_places]
-    kept = set(kept_in_order([old_place for _, _, old_place in both]))
+    old_places, new_places = _places(old), _places(new)
+    # Pairs of places first: in a long list few rules become lines.
+    both = [(old_places[rule.uid], place) for place, rule in enumerate(new, 1) if rule.uid in old_places]
+    kept = set(kept_in_order([old_place for old_place, _ in both]))
+
+    def lines(pairs: Iterable[tuple[int, int]]) -> tuple[Line, ...]:
+        return tuple(Line(was, now, old[was - 1], new[now - 1]) for was, now in pairs)
+
     return ListChange(
-        added=tuple(Line(None, place, None, rule) for place, rule in enumerate(new, 1) if rule.uid not in old_places),
-        removed=tuple(Line(place, None, rule, None) for place, rule in enumerate(old, 1) if rule.uid not in new_uids),
-        changed=tuple(Line(o, n, old[o - 1], rule) for n, rule, o in both if old[o - 1] != rule),
-        moved=tuple(Line(o, n, old[o - 1], rule) for index, (n, rule, o) in enumerate(both) if index not in kept),
+        added=tuple(Line(None, place, None, rule) for place, rule in _absent(new, old_places)),
+        removed=tuple(Line(place, None, rule, None) for place, rule in _absent(old, new_places)),
+        changed=lines((was, now) for was, now in both if old[was - 1] != new[now - 1]),
+        moved=lines(pair for index, pair in enumerate(both) if index not in kept),
     )
+
+
+def _places(rules: RuleList) -> dict[str, int]:
+    """Where each rule with an identity stands."""
+    return {rule.uid: place for place, rule in enumerate(rules, 1) if rule.uid}
+
+
+def _absent(rules: RuleList, there: Mapping[str, int]) -> Iterator[tuple[int, Rule]]:
+    """The rules that are not there, with their places."""
+    return ((place, rule) for place, rule in enumerate(rules, 1) if rule.uid not in there)
 
 
 def recognised(old: RuleList, new: RuleList) -> tuple[Rule, ...]:
@@ -95,54 +110,67 @@ def rebase(base: RuleList, mine: RuleList, theirs: RuleList) -> Rebased:
     if theirs removed it; one that mine added or moved stands behind the rule it stands behind in mine. All else is as
     theirs has it.
     """
-    change = list_change(base, mine)
-    their_change = list_change(base, theirs)
-    they_changed = {line.new.uid for line in their_change.changed if line.new}
-    they_removed = {line.old.uid for line in their_change.removed if line.old}
-    gone = {line.old.uid for line in change.removed if line.old}
+    my_change, their_change = list_change(base, mine), list_change(base, theirs)
+    they_removed = _uids(their_change.removed)
+    edited = _edited(my_change, theirs)
     # Both may have brought the same rule back from an earlier revision: it stands there once, as mine has it.
-    gone |= {line.new.uid for line in change.added if line.new and line.new.uid}
+    gone = _uids(my_change.removed) | _uids(my_change.added)
+    standing = [edited.get(rule.uid, rule) for rule in theirs if rule.uid not in gone]
+    brought_back = _uids(my_change.changed) & they_removed
+    moved = (_uids(my_change.moved) - they_removed) | brought_back
+    rules = _placed(mine, standing, {id(line.new) for line in my_change.added}, moved)
+    return Rebased(rules, tuple(_notes(my_change, their_change, edited)))
+
+
+def _uids(lines: Iterable[Line]) -> set[str]:
+    """The identities of the rules, which have one unless they were just added."""
+    return {rule.uid for line in lines if (rule := line.new or line.old) and rule.uid}
+
+
+def _edited(my_change: ListChange, theirs: RuleList) -> dict[str, Rule]:
+    """The rules that mine changed, by identity: on top of what theirs did to them."""
     their_rules = {rule.uid: rule for rule in theirs}
-    edited = {
+    return {
         line.new.uid: merged(line.old, line.new, their_rules.get(line.new.uid, line.new))
-        for line in change.changed
+        for line in my_change.changed
         if line.old and line.new
     }
-    result = [edited.get(rule.uid, rule) for rule in theirs if rule.uid not in gone]
-    notes = [
-        f"Rule {line.old_place} was changed in the meantime; yours removes it."
-        for line in change.removed
-        if line.old and line.old.uid in they_changed
-    ]
-    for line in change.changed:
-        if line.new and line.new.uid in they_removed:
-            notes.append(f"Rule {line.old_place} was removed in the meantime; yours brings it back.")
-        elif line.new and line.new.uid in they_changed:
-            kept = edited[line.new.uid] != line.new
-            ends = "what only they changed is kept" if kept else "yours replaces that"
-            notes.append(f"Rule {line.old_place} was changed in the meantime too; {ends}.")
-    back = {line.new.uid for line in change.changed if line.new and line.new.uid in they_removed}
-    placed = {line.new.uid for line in change.moved if line.new} | back
-    fresh = {id(line.new) for line in change.added}
-    behind: str | None = None
-    after_fresh: Rule | None = None
+
+
+def _notes(my_change: ListChange, their_change: ListChange, edited: Mapping[str, Rule]) -> Iterator[str]:
+    """Where both touched the same rule."""
+    they_changed, they_removed = _uids(their_change.changed), _uids(their_change.removed)
+    for line in my_change.removed:
+        if line.old and line.old.uid in they_changed:
+            yield f"Rule {line.old_place} was changed in the meantime; yours removes it."
+    for line in my_change.changed:
+        uid = line.new.uid if line.new else ""
+        if uid in they_removed:
+            yield f"Rule {line.old_place} was removed in the meantime; yours brings it back."
+        elif uid in they_changed:
+            ends = "what only they changed is kept" if edited[uid] != line.new else "yours replaces that"
+            yield f"Rule {line.old_place} was changed in the meantime too; {ends}."
+
+
+def _placed(mine: RuleList, standing: Sequence[Rule], added: Set[int], moved: Set[str]) -> tuple[Rule, ...]:
+    """`standing` with what mine added (told by id, for it may have no identity) and moved where mine has it: behind the
+    nearest rule before it in mine that stands here too, at the top where there is none."""
+    by_uid = {rule.uid: rule for rule in standing}
+    rules = list(standing)
+    above: Rule | None = None
     for rule in mine:
-        moves = rule.uid in placed and (rule.uid not in they_removed or rule.uid in back)
-        if id(rule) in fresh or moves:
-            if moves:
-                # Moved by mine, but still worded as theirs has it unless mine changed that too.
-                rule = next((other for other in result if other.uid == rule.uid), rule)
-                result = [other for other in result if other is not rule]
-            result.insert(_index(result, behind, after_fresh) + 1, rule)
-            after_fresh = rule
-        elif any(other.uid == rule.uid for other in result):
-            behind, after_fresh = rule.uid, None
-    return Rebased(tuple(result), tuple(notes))
+        if rule.uid in moved:
+            # Moved by mine, but still worded as theirs has it unless mine changed that too.
+            rule = by_uid.get(rule.uid, rule)
+            rules = [other for other in rules if other is not rule]
+        elif id(rule) not in added:
+            above = by_uid.get(rule.uid, above)
+            continue
+        rules.insert(_index(rules, above) + 1, rule)
+        above = rule
+    return tuple(rules)
 
 
-def _index(rules: list[Rule], behind: str | None, fresh: Rule | None) -> int:
-    """Where the rule stands that a placed one goes behind; -1 for the top of the list."""
-    for index, rule in enumerate(rules):
-        if (fresh is not None and rule is fresh) or (fresh is None and behind is not None and rule.uid == behind):
-            return index
-    return -1
+def _index(rules: Sequence[Rule], wanted: Rule | None) -> int:
+    """Where this very rule stands, for others may be equal to it; -1 for none."""
+    return next((index for index, rule in enumerate(rules) if rule is wanted), -1)
