@@ -103,6 +103,11 @@ def rules_of_groups(group_ids: Iterable[int]) -> dict[int, tuple[Rule, ...]]:
     return {pk: tuple(rules) for pk, rules in lists.items()}
 
 
+def rules_at(group: SecurityGroup, number: int) -> tuple[Rule, ...]:
+    """The group's list as revision `number` left it. Raises GroupRevision.DoesNotExist."""
+    return rules_from_stored(group.revisions.get(number=number).rules)
+
+
 def of_group(group: SecurityGroup, at: datetime | None = None) -> list[Placed]:
     """The group's list, or as it was at a moment: empty before it was made (one query)."""
     if at is None:

@@ -13,12 +13,12 @@ from json import dumps
 from typing import Any
 
 from securitygroups.answers.preview import Preview, preview_groups, preview_rules
-from securitygroups.effective import rules_of_group
+from securitygroups.effective import rules_at, rules_of_group
 from securitygroups.firewall.changes import Rebased, rebase
 from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.models import GroupRevision, Project, SecurityGroup, VirtualMachine
-from securitygroups.operations import attached_mark, check_rules, rules_at
+from securitygroups.operations import attached_mark, check_rules
 
 Edit = Callable[[RuleList], RuleList]
 """From a list to a new one. It names rules by identity, so that it also fits the list that somebody else left behind."""

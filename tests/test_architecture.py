@@ -36,7 +36,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     },
     "doors": {
         "apps": set(),
-        "forms": {"firewall", "words", "fields", "models", "answers"},
+        "forms": {"firewall", "words", "fields", "models", "effective"},
         "web": {
             *("firewall", "words", "starters", "fields", "models", "access", "effective"),
             *("operations", "answers", "enforcement", "proposals", "forms"),

@@ -7,7 +7,7 @@ from typing import TypeVar
 from django.db.models import Q
 
 from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action, Direction
-from securitygroups.firewall.values import Network, Refused, parse_network
+from securitygroups.firewall.values import Network, Refused, parse_network, whole_number
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
 
@@ -30,8 +30,9 @@ def parse(query: str) -> Wanted:
     wanted = Wanted()
     for word in query.split()[:12]:
         plain = word.lower().removeprefix("port:")
-        if plain.isascii() and plain.isdigit() and len(plain) < 6 and int(plain) <= MAX_PORT:
-            wanted.ports.append(int(plain))
+        port = whole_number(plain, MAX_PORT)
+        if port is not None:
+            wanted.ports.append(port)
         elif plain in PROTOCOLS:
             wanted.protocols.append(plain)
         elif plain in [action.value for action in Action]:

@@ -4,6 +4,7 @@ Locks are taken in one order – project, groups by key, machines by key – so 
 other.
 """
 
+from securitygroups.effective import rules_at
 from securitygroups.operations.by import By
 from securitygroups.operations.cases import add_note, open_case
 from securitygroups.operations.groups import (
@@ -36,7 +37,7 @@ from securitygroups.operations.projects import (
     update_project,
 )
 from securitygroups.operations.records import Conflict, record
-from securitygroups.operations.rules import RefusedRules, check_rules, commit_rules, rules_at, undo
+from securitygroups.operations.rules import RefusedRules, check_rules, commit_rules, undo
 from securitygroups.operations.templates import delete_template, save_template, write_template
 from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_look
 

@@ -6,11 +6,11 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
+from securitygroups.effective import rules_at
 from securitygroups.firewall.changes import ListChange, list_change
-from securitygroups.firewall.formats.documents import rules_from_stored, stored_rules
+from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.protocols import Problem
 from securitygroups.firewall.values import RULE_FIELDS, RuleList
-from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import (
     GroupRevision,
     Project,
@@ -137,11 +137,6 @@ def commit_rules(
             detail={"revision": number, "reason": by.reason},
         )
     return change
-
-
-def rules_at(group: SecurityGroup, number: int) -> tuple[RuleValue, ...]:
-    """The group's list as revision `number` left it. Raises GroupRevision.DoesNotExist."""
-    return rules_from_stored(group.revisions.get(number=number).rules)
 
 
 def undo(*, group: SecurityGroup, number: int, by: By) -> ListChange:

@@ -12,8 +12,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from securitygroups.firewall.values import whole_number
+
 FORM_INVALID, CONFLICT = 422, 409
 NO_REVISION = -1
+MOST_REVISIONS = 10**9 - 1
+"""No list has been changed so often, and no column holds much more."""
 RULES_A_PAGE = 100
 
 page_or_form = require_http_methods(["GET", "HEAD", "POST"])
@@ -39,8 +43,8 @@ def into_dialog(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 def number_in(request: HttpRequest, name: str) -> int:
     """A revision number of the form; NO_REVISION for anything else."""
-    text = request.POST.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 10 else NO_REVISION
+    found = whole_number(request.POST.get(name, ""), MOST_REVISIONS)
+    return NO_REVISION if found is None else found
 
 
 def reason_of(request: HttpRequest) -> str:

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from securitygroups.web.views import (
+    activity,
     bulk,
     cases,
     desk,
@@ -10,10 +11,12 @@ from securitygroups.web.views import (
     exposure,
     files,
     groups,
+    help,
     history,
     machines,
+    members,
+    overview,
     packet_test,
-    projects,
     replay,
     rules,
     templates,
@@ -64,11 +67,11 @@ _machine: Patterns = [
     path("ruleset/", enforcement.machine_ruleset, name="machine_ruleset"),
 ]
 _project: Patterns = [
-    path("", projects.overview, name="overview"),
-    path("activity/", projects.activity, name="activity"),
-    path("members/", projects.members, name="members"),
-    path("members/<int:pk>/role/", projects.member_role, name="member_role"),
-    path("members/<int:pk>/remove/", projects.member_remove, name="member_remove"),
+    path("", overview.overview, name="overview"),
+    path("activity/", activity.activity, name="activity"),
+    path("members/", members.members, name="members"),
+    path("members/<int:pk>/role/", members.member_role, name="member_role"),
+    path("members/<int:pk>/remove/", members.member_remove, name="member_remove"),
     path("groups/", groups.groups, name="groups"),
     path("templates/", templates.templates, name="templates"),
     path("templates/<int:pk>/delete/", templates.template_delete, name="template_delete"),
@@ -85,9 +88,9 @@ _project: Patterns = [
     path("machines/<slug:machine_id>/", include(_machine)),
 ]
 urlpatterns = [
-    path("", projects.home, name="home"),
-    path("help/", projects.help_page, name="help"),
-    path("help/enforcement/", enforcement.help_enforcement, name="help_enforcement"),
+    path("", overview.home, name="home"),
+    path("help/", help.help_page, name="help"),
+    path("help/enforcement/", help.help_enforcement, name="help_enforcement"),
     path("support/", desk.support, name="support"),
     path("support/<slug:slug>/", desk.support_enter, name="support_enter"),
     path("support/<slug:slug>/case/", cases.case_open, name="case_open"),

@@ -1,4 +1,4 @@
-"""What a VM's rules become on its host: the compiled ruleset, nft's opinion of it, and the help page about it."""
+"""What a VM's rules become on its host: the compiled ruleset, nft's opinion of it."""
 
 from typing import Any
 
@@ -59,9 +59,3 @@ def machine_ruleset(request: HttpRequest, slug: str, machine_id: str) -> HttpRes
         if "check" in request.GET:
             context |= {"check": nft.check(text, limit=CHECK_SECONDS), "limit": CHECK_SECONDS}
     return render(request, "securitygroups/enforcement/ruleset.html", context, status=status)
-
-
-@require_safe
-def help_enforcement(request: HttpRequest) -> HttpResponse:
-    """How rules are enforced."""
-    return render(request, "securitygroups/help/enforcement.html")

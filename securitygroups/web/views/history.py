@@ -15,13 +15,13 @@ from securitygroups.access import find_group, find_machine
 from securitygroups.answers.order import group_change
 from securitygroups.answers.preview import preview_groups, preview_lists
 from securitygroups.firewall.changes import list_change
-from securitygroups.firewall.values import Rule
+from securitygroups.firewall.values import Rule, whole_number
 from securitygroups.models import GroupRevision, MachineRevision, SecurityGroup, VirtualMachine
 from securitygroups.proposals import propose_groups
 from securitygroups.web.attaching import attach, attached_groups, question
 from securitygroups.web.changing import ask, change_or_tell
 from securitygroups.web.doors import enter, enter_group
-from securitygroups.web.pages import address_of, numbered, page_or_form
+from securitygroups.web.pages import MOST_REVISIONS, address_of, numbered, page_or_form
 
 REVISIONS = 200
 """So many can be chosen to compare with; the others by their number."""
@@ -47,7 +47,8 @@ def _rules(group: SecurityGroup, number: int) -> tuple[Rule, ...]:
 
 
 def _number(text: str, otherwise: int) -> int:
-    return int(text) if text.isdecimal() and len(text) < 10 else otherwise
+    found = whole_number(text, MOST_REVISIONS)
+    return otherwise if found is None else found
 
 
 @require_safe

@@ -15,6 +15,7 @@ from securitygroups.access import find_deleted, find_machine
 from securitygroups.answers.on_machine import findings_on, noted
 from securitygroups.answers.platform import platform
 from securitygroups.effective import of_machine
+from securitygroups.firewall.values import whole_number
 from securitygroups.forms import MachineForm, OrderedGroupsForm, take_refusal
 from securitygroups.models import Attachment, VirtualMachine
 from securitygroups.proposals import propose_groups, to_ask
@@ -48,8 +49,8 @@ def _reordered(chosen: list[T], order: str) -> list[T]:
     """The groups in the order that a button asked for: "up 2", "down 1", "remove 3", places counted from 0."""
     do, _, index_text = order.partition(" ")
     chosen = list(chosen)
-    if index_text.isdecimal() and int(index_text[:4]) < len(chosen):
-        index = int(index_text[:4])
+    index = whole_number(index_text, len(chosen) - 1)
+    if index is not None:
         group = chosen.pop(index)
         if do != "remove":
             chosen.insert(max(0, index + (1 if do == "down" else -1)), group)

@@ -16,7 +16,7 @@ from securitygroups.access import find_group
 from securitygroups.answers.preview import FIX_NAMES
 from securitygroups.firewall import lists
 from securitygroups.firewall.analysis.findings import fixes, mended
-from securitygroups.firewall.values import RuleList
+from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, preset_values, take_refusal, take_suggestion
 from securitygroups.models import GroupRevision, Rule
 from securitygroups.proposals import Edit
@@ -121,9 +121,7 @@ def rule_add(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     last, proposed = len(on.rules), _proposed_place(on.rules)
     initial: dict[str, Any] = {"enabled": True, **preset_values(request.GET.get("service", ""))}
     initial |= {name: request.GET[name] for name in RuleForm.Meta.fields if name in request.GET}
-    wanted = request.GET.get("place", "")
-    asked = int(wanted) if wanted.isdecimal() and len(wanted) < 7 else 0
-    initial["place"] = asked if 1 <= asked <= last + 1 else proposed
+    initial["place"] = whole_number(request.GET.get("place", ""), last + 1) or proposed
 
     def make(data: Any) -> AddRuleForm:
         return AddRuleForm(data, places=last + 1, initial=initial, instance=Rule(group=on.group))

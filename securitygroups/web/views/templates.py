@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from securitygroups import operations
 from securitygroups.access import Access, find_group, find_template
 from securitygroups.firewall.formats.documents import rules_from_json
-from securitygroups.firewall.values import RuleList
+from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.forms import TemplateForm, take_refusal
 from securitygroups.models import GroupTemplate
 from securitygroups.starters import STARTERS
@@ -20,8 +20,14 @@ from securitygroups.web.changing import change_rules
 from securitygroups.web.doors import by, enter, enter_group
 from securitygroups.web.pages import FORM_INVALID, numbered, page_or_form, reason_of
 
+MOST_KEY = 2**63 - 1
 MANY = 100
 """Own templates offered where a group starts from one; the rest are on their page."""
+
+
+def _own_key(key: str) -> int | None:
+    """The key of a stored template from the form's "own-12", None for anything else."""
+    return whole_number(key.removeprefix("own-"), MOST_KEY) if key.startswith("own-") else None
 
 
 def start_rules(access: Access, key: str) -> tuple[RuleList, str]:
@@ -31,9 +37,9 @@ def start_rules(access: Access, key: str) -> tuple[RuleList, str]:
     for starter in STARTERS:
         if starter.key == key:
             return starter.rules, starter.name
-    pk = key.removeprefix("own-")
-    if key.startswith("own-") and pk.isdecimal() and len(pk) < 12:
-        own = GroupTemplate.objects.filter(Q(project=access.project) | Q(project=None), pk=int(pk)).first()
+    pk = _own_key(key)
+    if pk is not None:
+        own = GroupTemplate.objects.filter(Q(project=access.project) | Q(project=None), pk=pk).first()
         if own:
             return rules_from_json(own.rules), own.name
     raise ValidationError("This template has been deleted in the meantime: choose another, or none.")
@@ -45,8 +51,8 @@ def start_choices(access: Access, chosen: str) -> dict[str, Any]:
     offered, hidden = list(own[: MANY + 1]), 0
     if len(offered) > MANY:
         offered = [each for each in offered[:MANY] if f"own-{each.key}" != chosen]
-        pk = chosen.removeprefix("own-")
-        offered += own.filter(pk=int(pk)) if pk.isdecimal() and len(pk) < 12 else []
+        pk = _own_key(chosen)
+        offered += own.filter(pk=pk) if pk is not None else []
         hidden = own.count() - len(offered)
     shared = list(GroupTemplate.objects.filter(project=None).defer("rules"))
     return {"starters": STARTERS, "templates": [*shared, *offered], "hidden_templates": hidden}

@@ -1,70 +1,17 @@
-"""Overview, activity, members, help: the project's own pages."""
-
-from typing import Any
+"""Who may do what in a project."""
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count, OuterRef, Subquery
-from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
 from securitygroups import operations
-from securitygroups.access import find_member
-from securitygroups.answers import exposure as exposures
-from securitygroups.firewall.protocols import PROTOCOLS
+from securitygroups.access import Right, find_member
 from securitygroups.forms import MemberForm, RoleForm, take_refusal
-from securitygroups.models import Event, Project, Role, SecurityGroup, VirtualMachine
+from securitygroups.models import Role
 from securitygroups.web.doors import by, enter
-from securitygroups.web.pages import FORM_INVALID, answer, numbered, page_or_form
-
-
-def _live_count(rows: Any) -> Coalesce:
-    """A project's number of live rows, as a subquery: two joins would multiply groups by VMs."""
-    counted = rows.live().filter(project=OuterRef("pk")).order_by().values("project").annotate(n=Count("pk"))
-    return Coalesce(Subquery(counted.values("n")), 0)
-
-
-@require_safe
-def home(request: HttpRequest) -> HttpResponse:
-    """The person's projects; straight into the only one."""
-    projects = Project.objects.visible_to(request.user).annotate(
-        group_count=_live_count(SecurityGroup.objects), machine_count=_live_count(VirtualMachine.objects)
-    )
-    page = numbered(request, projects)
-    if page.paginator.count == 1:
-        return redirect("overview", page.object_list[0].slug)
-    return render(request, "securitygroups/projects/home.html", {"page": page})
-
-
-@require_safe
-def overview(request: HttpRequest, slug: str) -> HttpResponse:
-    access = enter(request, slug)
-    groups = SecurityGroup.objects.live().filter(project=access.project)
-    machines = VirtualMachine.objects.live().filter(project=access.project)
-    counts = {
-        "groups": groups.count(),
-        "unused": groups.filter(attachments=None).count(),
-        "machines": machines.count(),
-        "closed": machines.filter(attachments=None).count(),
-    }
-    events = Event.objects.filter(project=access.project).select_related("group", "machine")[:8]
-    context = {"counts": counts, "events": events, "internet": exposures.glance(access.project, counts["machines"])}
-    return render(request, "securitygroups/projects/overview.html", context)
-
-
-@require_safe
-def activity(request: HttpRequest, slug: str) -> HttpResponse:
-    access = enter(request, slug)
-    events = Event.objects.filter(project=access.project).select_related("group", "machine")
-    verb, who = request.GET.get("what", ""), request.GET.get("who", "").strip()
-    if verb in Event.Verb.values:
-        events = events.filter(verb=verb)
-    if who:
-        events = events.filter(actor_name__icontains=who)
-    context = {"page": numbered(request, events), "verbs": Event.Verb.choices, "verb": verb, "who": who}
-    return answer(request, "securitygroups/projects/activity.html", "securitygroups/projects/_activity.html", context)
+from securitygroups.web.pages import FORM_INVALID, numbered, page_or_form
 
 
 @page_or_form
@@ -114,7 +61,7 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     member = find_member(access, pk)
     leaving = member.user_id == access.user.pk
     if not leaving:
-        access = enter(request, slug, own=True)
+        access.require(Right.MANAGE)
     if request.method != "POST":
         return render(request, "securitygroups/projects/member_remove.html", {"member": member, "leaving": leaving})
     try:
@@ -126,8 +73,3 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         pass  # somebody else was quicker; the person is out either way
     messages.success(request, f"You left {access.project}." if leaving else f"{member.user} was removed.")
     return redirect("home") if leaving else redirect("members", slug)
-
-
-@require_safe
-def help_page(request: HttpRequest) -> HttpResponse:
-    return render(request, "securitygroups/help/page.html", {"protocols": PROTOCOLS.values()})

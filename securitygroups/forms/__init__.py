@@ -1,0 +1,30 @@
+"""Forms of the panel and the admin. They say what is wrong; operations write."""
+
+from securitygroups.forms.groups import GroupForm, ImportForm, TemplateForm
+from securitygroups.forms.machines import MachineForm, OrderedGroupsForm
+from securitygroups.forms.packets import PacketForm
+from securitygroups.forms.parts import PortField, take_refusal
+from securitygroups.forms.people import CaseForm, MemberForm, NoteForm, RoleForm, VisitForm
+from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm, preset_values, take_suggestion
+
+__all__ = [
+    "AddRuleForm",
+    "BulkForm",
+    "CaseForm",
+    "GroupForm",
+    "ImportForm",
+    "MachineForm",
+    "MemberForm",
+    "MoveForm",
+    "NoteForm",
+    "OrderedGroupsForm",
+    "PacketForm",
+    "PortField",
+    "RoleForm",
+    "RuleForm",
+    "TemplateForm",
+    "VisitForm",
+    "preset_values",
+    "take_refusal",
+    "take_suggestion",
+]

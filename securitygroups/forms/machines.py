@@ -1,0 +1,100 @@
+"""A VM's own fields and its ordered groups."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from securitygroups.fields import refusal
+from securitygroups.firewall.values import (
+    Refused,
+    parse_address,
+)
+from securitygroups.models import (
+    Project,
+    SecurityGroup,
+    VirtualMachine,
+)
+
+
+class MachineForm(forms.ModelForm[VirtualMachine]):
+    class Meta:
+        model = VirtualMachine
+        fields = ("name", "description", "ipv4", "ipv6", "tap")
+        error_messages = {
+            "name": {"required": "Type a name for the VM."},
+            "ipv4": {"invalid": "This is not an IPv4 address: type one such as 10.0.0.5."},
+            "ipv6": {"invalid": "This is not an IPv6 address: type one such as 2001:db8::5."},
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in {"ipv4", "ipv6", "tap"} & self.fields.keys():
+            self.fields[name].widget.attrs |= {"class": "mono", "autocomplete": "off", "spellcheck": "false"}
+
+    def _address(self, name: str, version: int) -> str | None:
+        text = self.cleaned_data.get(name)
+        if not text:
+            return None
+        try:
+            # As it was typed: Django's field takes a zone id away without a word.
+            found = parse_address(str(self.data.get(self.add_prefix(name), "")))[0]
+        except Refused as error:
+            raise refusal(error.problem) from None
+        if found != version:
+            raise ValidationError(f"This is not an IPv{version} address.")
+        return str(text)
+
+    def clean_ipv4(self) -> str | None:
+        return self._address("ipv4", 4)
+
+    def clean_ipv6(self) -> str | None:
+        return self._address("ipv6", 6)
+
+
+class OrderedGroupsForm(forms.Form):
+    """The groups of a VM, in order: as many selects as there are groups, and empty ones for more.
+
+    Works without script: an empty select is passed over; "More groups" and the arrows re-draw the form.
+    """
+
+    def __init__(self, data: Any = None, *, project: Project, chosen: list[SecurityGroup], spare: int = 1) -> None:
+        super().__init__(data)
+        groups = list(
+            SecurityGroup.objects.live().filter(project=project).only("public_id", "name", "project_id", "revision")
+        )
+        self.by_id = {group.public_id: group for group in groups}
+        if data is not None:
+            picked = [value for value in data.getlist("group") if value]
+        else:
+            picked = [group.public_id for group in chosen]
+        self.unknown = [value for value in picked if value not in self.by_id]
+        self.picked = [value for value in picked if value in self.by_id]
+        self.spare = spare
+        self.limit = settings.MAX_GROUPS_PER_MACHINE
+
+    @property
+    def slots(self) -> list[str]:
+        """The chosen public ids and the empty places behind them."""
+        empty = max(0, min(self.spare, self.limit - len(self.picked)))
+        return self.picked + [""] * empty
+
+    @property
+    def choices(self) -> list[SecurityGroup]:
+        return list(self.by_id.values())
+
+    def groups(self) -> list[SecurityGroup]:
+        return [self.by_id[value] for value in self.picked]
+
+    def clean(self) -> dict[str, Any]:
+        if self.unknown:
+            raise ValidationError(
+                "One of the groups has been deleted in the meantime: look through the list and try again."
+            )
+        twice = {self.by_id[value].name for value in self.picked if self.picked.count(value) > 1}
+        if twice:
+            raise ValidationError(f"{', '.join(sorted(twice))} stands twice in the list: choose each group once.")
+        if len(self.picked) > self.limit:
+            raise ValidationError(f"A VM can have {self.limit} groups, these are {len(self.picked)}: choose fewer.")
+        return self.cleaned_data

@@ -1,0 +1,38 @@
+"""What several forms share: a port, and where a refusal is shown."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+
+def take_refusal(form: forms.BaseForm, refusal: ValidationError) -> None:
+    """Show what an operation refused at the form's fields, or above the form where it has no such field."""
+    if hasattr(refusal, "error_dict"):
+        for name, errors in refusal.error_dict.items():
+            for error in errors:
+                form.add_error(name if name in form.fields else None, error)
+    else:
+        form.add_error(None, refusal)
+
+
+class PortField(forms.IntegerField):
+    """A port, or nothing. Out of range is the protocol table's refusal, in its words."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            **{
+                "required": False,
+                "widget": forms.TextInput(
+                    attrs={"inputmode": "numeric", "class": "mono", "autocomplete": "off", "size": 6}
+                ),
+                "error_messages": {"invalid": "Type a whole number from 0 to 65535."},
+                **kwargs,
+            }
+        )
+
+    def clean(self, value: Any) -> Any:
+        # Numbers beyond any column would crash the database driver before a check could speak.
+        if isinstance(value, str) and len(value.strip()) > 9:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().clean(value)

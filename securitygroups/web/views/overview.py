@@ -1,0 +1,48 @@
+"""Where a person arrives: the projects, and what is remarkable in one."""
+
+from typing import Any
+
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from securitygroups.answers import exposure as exposures
+from securitygroups.models import Event, Project, SecurityGroup, VirtualMachine
+from securitygroups.web.doors import enter
+from securitygroups.web.pages import numbered
+
+
+def _live_count(rows: Any) -> Coalesce:
+    """A project's number of live rows, as a subquery: two joins would multiply groups by VMs."""
+    counted = rows.live().filter(project=OuterRef("pk")).order_by().values("project").annotate(n=Count("pk"))
+    return Coalesce(Subquery(counted.values("n")), 0)
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """The person's projects; straight into the only one."""
+    projects = Project.objects.visible_to(request.user).annotate(
+        group_count=_live_count(SecurityGroup.objects), machine_count=_live_count(VirtualMachine.objects)
+    )
+    page = numbered(request, projects)
+    if page.paginator.count == 1:
+        return redirect("overview", page.object_list[0].slug)
+    return render(request, "securitygroups/projects/home.html", {"page": page})
+
+
+@require_safe
+def overview(request: HttpRequest, slug: str) -> HttpResponse:
+    access = enter(request, slug)
+    groups = SecurityGroup.objects.live().filter(project=access.project)
+    machines = VirtualMachine.objects.live().filter(project=access.project)
+    counts = {
+        "groups": groups.count(),
+        "unused": groups.filter(attachments=None).count(),
+        "machines": machines.count(),
+        "closed": machines.filter(attachments=None).count(),
+    }
+    events = Event.objects.filter(project=access.project).select_related("group", "machine")[:8]
+    context = {"counts": counts, "events": events, "internet": exposures.glance(access.project, counts["machines"])}
+    return render(request, "securitygroups/projects/overview.html", context)
