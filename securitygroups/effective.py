@@ -258,19 +258,21 @@ def fleet(rows: QuerySet[VirtualMachine], limits: Limits, known: Mapping[int, Ru
     known = known or {}
     machines = list(rows)
     order = _attached(machines, rows)
-    used = {pk for pks in order for pk in pks}
-    sizes = _sizes(used - known.keys())
+    sizes = _sizes({pk for pks in order for pk in pks} - known.keys())
     unseen = 0
     if limits.trim:
         machines, order, unseen = _affordable(machines, order, sizes, limits.effective)
-        used = {pk for pks in order for pk in pks}
     else:
-        _refuse(sum(sizes.get(pk, 0) for pk in used), limits.stored)
+        _refuse(sum(sizes.values()), limits.stored)
         _refuse(sum(sizes.get(pk, 0) for pks in set(order) for pk in pks), limits.effective)
-    lists = rules_of_groups(used - known.keys()) | {pk: tuple(known[pk]) for pk in used & known.keys()}
+    return _fleet(machines, order, _groups({pk for pks in order for pk in pks}, known), unseen)
+
+
+def _groups(used: set[int], known: Mapping[int, RuleList]) -> dict[int, Group]:
+    """The groups with their lists (two queries)."""
+    lists = rules_of_groups(used - known.keys())
     homes = SecurityGroup.objects.filter(pk__in=used).only("public_id", "name")
-    groups = {group.pk: Group(Home.of(group), lists[group.pk]) for group in homes}
-    return _fleet(machines, order, groups, unseen)
+    return {one.pk: Group(Home.of(one), tuple(known.get(one.pk, lists.get(one.pk, ())))) for one in homes}
 
 
 def _attached(machines: Sequence[VirtualMachine], rows: QuerySet[VirtualMachine]) -> list[tuple[int, ...]]:

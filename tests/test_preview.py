@@ -9,8 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
+from securitygroups.answers.alarms import MANY_MACHINES
 from securitygroups.answers.dead import MAX_LINES
-from securitygroups.answers.preview import MANY_MACHINES, preview_groups, preview_lists, preview_rules
+from securitygroups.answers.preview import preview_groups, preview_lists, preview_rules
 from securitygroups.effective import of_machine, rules_of
 from securitygroups.firewall.analysis.difference import difference
 from securitygroups.firewall.analysis.findings import dead_rules

@@ -47,13 +47,13 @@ class _Meeting:
         """The places from `start` on whose rules are on and meet one of these, themselves included."""
         if len(places) > MET_ONE_BY_ONE:
             return [place for place, rule in enumerate(rules, 1) if place >= start and rule.enabled]
-        asked = [(rules[place - 1].direction, self._area(rules[place - 1])) for place in places]
-        return [
-            place
-            for place, rule in enumerate(rules[start - 1 :], start)
-            if rule.enabled
-            and any(rule.direction is direction and _meet(self._area(rule), one) for direction, one in asked)
-        ]
+        asked = [rules[place - 1] for place in places]
+        below = enumerate(rules[start - 1 :], start)
+        return [place for place, rule in below if rule.enabled and self._meets(rule, asked)]
+
+    def _meets(self, rule: Rule, others: Sequence[Rule]) -> bool:
+        mine = self._area(rule)
+        return any(rule.direction is one.direction and _meet(mine, self._area(one)) for one in others)
 
 
 def _meet(one: Area, other: Area) -> bool:

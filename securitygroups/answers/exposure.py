@@ -4,10 +4,11 @@ What is too much for one page is left out and counted, never passed over in sile
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import accumulate
 from time import monotonic
 
 import numpy as np
@@ -153,41 +154,45 @@ def _sensitive(product: Product) -> list[str]:
     ]
 
 
-def _who(shares: tuple[tuple[int, float], ...]) -> str:
+Shares = tuple[tuple[int, float], ...]
+"""Of each family, the part of the internet."""
+
+
+def _who(shares: Shares) -> str:
     texts = {share_text(share) for _, share in shares}
     if len(texts) == 1:
         return texts.pop()
     return joined([f"{share_text(share)} (IPv{version})" for version, share in shares])
 
 
+def _opening(
+    land: Landscape, product: Product, shares: Shares, through: tuple[Placed, ...], ones: list[Exposed]
+) -> Opening:
+    services = _sensitive(product)
+    more = len(services) - SERVICES_NAMED
+    return Opening(
+        what=protocols_text(product),
+        ports=product_ports_text(product),
+        sources=ranges_text(product.sources),
+        who=_who(shares),
+        everyone=all(share == 1 for _, share in shares),
+        services=joined(services if more <= 1 else [*services[:SERVICES_NAMED], f"{more} more"]),
+        machines=tuple(land.machines[key] for key in sorted(int(key) for one in ones for key in one.machines)),
+        through=through,
+        sample=ones[0].sample,
+    )
+
+
 def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic) -> Internet:
     """What the internet reaches on these VMs; nothing new is begun once the seconds have passed."""
     end = clock() + seconds
     found = analysis.internet_exposure(land.lists, land.values, late=lambda: clock() > end)
-    same: dict[tuple[Product, tuple[tuple[int, float], ...], tuple[Placed, ...]], list[Exposed]] = {}
+    same: dict[tuple[Product, Shares, tuple[Placed, ...]], list[Exposed]] = {}
     for one in found.exposed:
         through = tuple(land.fleet.at(one.sequence, place) for place in one.rules)
         same.setdefault((one.product, one.shares, through), []).append(one)
-    openings, loud = [], set()
-    for (product, shares, through), ones in same.items():
-        keys = sorted(int(key) for one in ones for key in one.machines)
-        services = _sensitive(product)
-        loud |= {*keys} if services else set()
-        more = len(services) - SERVICES_NAMED
-        names = services if more <= 1 else [*services[:SERVICES_NAMED], f"{more} more"]
-        openings.append(
-            Opening(
-                what=protocols_text(product),
-                ports=product_ports_text(product),
-                sources=ranges_text(product.sources),
-                who=_who(shares),
-                everyone=all(share == 1 for _, share in shares),
-                services=joined(names),
-                machines=tuple(land.machines[key] for key in keys),
-                through=through,
-                sample=ones[0].sample,
-            )
-        )
+    openings = [_opening(land, product, shares, through, ones) for (product, shares, through), ones in same.items()]
+    loud = {vm.pk for one in openings if one.services for vm in one.machines}
     openings.sort(key=lambda one: (not one.services, -len(one.machines), one.what, one.ports))
     return Internet(
         openings=tuple(openings),
@@ -242,26 +247,31 @@ def senders(
 
     `listed` is its effective list, `others` the VMs that are looked for among the sources.
     """
-    rules = rules_of(listed)
     everybody = [vm for vm in others if vm.pk != machine.pk]
-    found = []
-    for version, own in ((4, machine.ipv4), (6, machine.ipv6)):
-        address = _number(own)
-        if address is None:
-            continue
-        ranked = sorted((_number(vm.ipv4 if version == 4 else vm.ipv6) or -1, at) for at, vm in enumerate(everybody))
-        for one in analysis.who_can_reach(rules, version, address, protocol_number(protocol, version), port):
-            found.append(
-                Sender(
-                    version=version,
-                    sources=ranges_text(one.sources),
-                    count=count_text(sum(r.size for r in one.sources)),
-                    everyone=analysis.share(one.sources, version) >= analysis.LARGE,
-                    through=listed[one.rule - 1],
-                    machines=tuple(everybody[at] for at in sorted(_among(one.sources, ranked))),
-                )
-            )
-    return found
+    return [
+        sender
+        for version, own in ((4, machine.ipv4), (6, machine.ipv6))
+        if own
+        for sender in _senders_of(listed, (version, parse_address(own)[1]), protocol, port, everybody)
+    ]
+
+
+def _senders_of(
+    listed: Listed, own: tuple[int, int], protocol: str, port: int | None, everybody: Sequence[VirtualMachine]
+) -> Iterator[Sender]:
+    """The senders of one family, to the VM's address in it."""
+    version, address = own
+    ranked = sorted((_number(vm.ipv4 if version == 4 else vm.ipv6) or -1, at) for at, vm in enumerate(everybody))
+    number = protocol_number(protocol, version)
+    for one in analysis.who_can_reach(rules_of(listed), version, address, number, port):
+        yield Sender(
+            version=version,
+            sources=ranges_text(one.sources),
+            count=count_text(sum(r.size for r in one.sources)),
+            everyone=analysis.share(one.sources, version) >= analysis.LARGE,
+            through=listed[one.rule - 1],
+            machines=tuple(everybody[at] for at in sorted(_among(one.sources, ranked))),
+        )
 
 
 def _among(ranges: Sequence[AddressRange], ranked: list[tuple[int, int]]) -> list[int]:
@@ -344,16 +354,9 @@ def reach(land: Landscape, protocol: str, port: int | None, version: int, *, eac
         return Reach((), nothing, nothing, nothing, nothing, nothing.astype(np.bool_))
     found = analysis.matrix(land.lists, land.values, protocol_number(protocol, version), port, version)
     size = len(land.machines)
-    bundle_of = range(size) if each else land.fleet.sequence_of
-    order = np.array(sorted(range(size), key=lambda at: (bundle_of[at], at)), np.int64)
-    numbers = [bundle_of[at] for at in order.tolist()]
-    starts = [at for at in range(size) if not at or numbers[at] != numbers[at - 1]]
-    members = [order[start:end].tolist() for start, end in zip(starts, [*starts[1:], size], strict=True)]
-    bundles = tuple(
-        Bundle(tuple(land.machines[at] for at in its), tuple(land.group_names(land.fleet.sequence_of[its[0]])))
-        for its in members
-    )
-
+    members = _members(range(size) if each else land.fleet.sequence_of)
+    order = np.array([at for its in members for at in its], np.int64)
+    starts = list(accumulate((len(its) for its in members[:-1]), initial=0))
     present = found.present & ~np.eye(size, dtype=np.bool_)
 
     def summed(pairs: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -363,10 +366,24 @@ def reach(land: Landscape, protocol: str, port: int | None, version: int, *, eac
         return both
 
     return Reach(
-        bundles=bundles,
+        bundles=tuple(_bundle(land, its) for its in members),
         pairs=summed(present),
         reaches=summed(found.reaches),
         sends=summed(found.sends),
         receives=summed(found.receives),
-        same=np.eye(len(bundles), dtype=np.bool_) & np.array([len(its) == 1 for its in members])[:, None],
+        same=np.eye(len(members), dtype=np.bool_) & np.array([len(its) == 1 for its in members])[:, None],
     )
+
+
+def _members(bundle_of: Sequence[int]) -> list[list[int]]:
+    """The VMs of each bundle, by index; bundles in the order of their numbers."""
+    members: dict[int, list[int]] = {}
+    for at, bundle in enumerate(bundle_of):
+        members.setdefault(bundle, []).append(at)
+    return [members[bundle] for bundle in sorted(members)]
+
+
+def _bundle(land: Landscape, its: Sequence[int]) -> Bundle:
+    # All of a bundle have the same groups, so the first tells.
+    groups = land.group_names(land.fleet.sequence_of[its[0]])
+    return Bundle(tuple(land.machines[at] for at in its), tuple(groups))

@@ -62,18 +62,23 @@ def _has_port(rule: Rule | RuleValue, port: int) -> bool:
     return rule.port_start is None or rule.port_start <= port <= (rule.port_end or 0)
 
 
+def _has_address(rule: Rule | RuleValue, wanted: Network) -> bool:
+    return _covers(rule.source, wanted) or (rule.destination is not None and _covers(rule.destination, wanted))
+
+
 def _matches(rule: Rule | RuleValue, wanted: Wanted) -> bool:
+    said = (
+        (rule.protocol, wanted.protocols),
+        (rule.action, wanted.actions),
+        (rule.direction, wanted.directions),
+        (rule.enabled, wanted.states),
+    )
+    text = rule.description.lower()
     return (
-        all(_has_port(rule, port) for port in wanted.ports)
-        and all(
-            _covers(rule.source, n) or (rule.destination is not None and _covers(rule.destination, n))
-            for n in wanted.networks
-        )
-        and all(rule.protocol == name for name in wanted.protocols)
-        and all(rule.action == name for name in wanted.actions)
-        and all(rule.direction == name for name in wanted.directions)
-        and all(rule.enabled == state for state in wanted.states)
-        and all(word.lower() in rule.description.lower() for word in wanted.words)
+        all(value == one for value, chosen in said for one in chosen)
+        and all(_has_port(rule, port) for port in wanted.ports)
+        and all(_has_address(rule, network) for network in wanted.networks)
+        and all(word.lower() in text for word in wanted.words)
     )
 
 

@@ -35,13 +35,17 @@ def named(groups: Sequence[SecurityGroup]) -> Named:
     return [(group.public_id, group.name) for group in groups]
 
 
+def _places(groups: Named) -> dict[str, int]:
+    return {public_id: place for place, (public_id, _) in enumerate(groups, 1)}
+
+
 def group_change(before: Named, after: Named) -> GroupChange:
     """Which groups came, went, and moved among those that stayed."""
-    old, new = ({public_id: place for place, (public_id, _) in enumerate(some, 1)} for some in (before, after))
-    stayed = [public_id for public_id, _ in after if public_id in old]
-    kept = {stayed[at] for at in kept_in_order([old[public_id] for public_id in stayed])}
+    old, new = _places(before), _places(after)
+    stayed = [(one, name) for one, name in after if one in old]
+    kept = {stayed[at][0] for at in kept_in_order([old[one] for one, _ in stayed])}
     return GroupChange(
         added=tuple(GroupLine(name, None, new[one]) for one, name in after if one not in old),
         removed=tuple(GroupLine(name, old[one], None) for one, name in before if one not in new),
-        moved=tuple(GroupLine(name, old[one], new[one]) for one, name in after if one in old and one not in kept),
+        moved=tuple(GroupLine(name, old[one], new[one]) for one, name in stayed if one not in kept),
     )

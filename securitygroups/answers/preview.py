@@ -1,27 +1,22 @@
 """What a change would do, in words: newly allowed, newly denied, on which VMs, which rules become dead, what to ask about."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from securitygroups.answers.alarms import denials, lockout, openings
 from securitygroups.answers.dead import MAX_LINES, DeadSearch
 from securitygroups.effective import Fleet, Limits, Name, Placed, fleet, fleet_of, placed
-from securitygroups.firewall.analysis.difference import Change, Difference, changed_places, difference
+from securitygroups.firewall.analysis.difference import Difference, changed_places, difference
 from securitygroups.firewall.analysis.findings import Mend, RuleFindings, findings, fixes
-from securitygroups.firewall.analysis.products import AddressRange
-from securitygroups.firewall.analysis.reach import LARGE, share
-from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.services import SERVICES, Service
-from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet, Refused, RuleList, parse_address
+from securitygroups.firewall.protocols import Action
+from securitygroups.firewall.values import RuleList
 from securitygroups.models import SecurityGroup, VirtualMachine
 from securitygroups.words.findings import findings_summary, fix_sentence, remarks
 from securitygroups.words.traffic import change_sentence
 
-MANY_MACHINES = 10
-"""Denying what so many VMs accept now is asked about once more."""
 MAX_COMPARED = 300_000
 """Rules in the different lists of VMs that one change is compared on: some two seconds. Most VMs first."""
-REMOTE_PORTS = {22: "SSH", 3389: "RDP"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +160,7 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
     if not before.machines:
         # On no VM: what it would mean on one that has this group alone.
         own = difference(old, new)
-        alarms = tuple(_alarms([own], []))
+        alarms = tuple(openings([own]))
         return replace(_alone(own), newly_dead=dying.sentences(), alarms=alarms, attached=False)
     compared = _compared(before, before.with_rules(group, new))
     if changed:
@@ -210,8 +205,9 @@ def _compared(before: Fleet, after: Fleet) -> list[_Compared]:
 def _preview(before: Fleet, compared: Sequence[_Compared], dying: DeadSearch, address: str) -> Preview:
     effects = [(one.effect, one.machines) for one in compared if not one.change.decides_same]
     touched = sum(len(machines) for _, machines in effects)
-    alarms = [alarm for one in compared for alarm in _lockout(one.change, one.machines, address)]
-    alarms += _alarms([one.change for one in compared], compared)
+    alarms = [alarm for one in compared for alarm in lockout(one.change, one.machines, address)]
+    alarms += openings([one.change for one in compared])
+    alarms += denials(sum(len(one.machines) for one in compared if one.change.newly_denied))
     return Preview(
         effects=_merged(effects),
         machine_count=len(before.machines) + before.unseen,
@@ -258,76 +254,3 @@ def _merged(effects: Sequence[tuple[Effect, list[VirtualMachine]]]) -> tuple[Eff
         same.setdefault(effect, []).extend(machines)
     merged = [replace(effect, machines=tuple(machines)) for effect, machines in same.items()]
     return tuple(sorted(merged, key=lambda effect: -effect.count))
-
-
-def _openness(changes: Iterable[Change]) -> str:
-    """How much of the internet the changes let in: "every address on", "most of", "a large part of", or "" for less.
-
-    Their sources are put together: an earlier rule for one host cuts the world into two ranges.
-    """
-    spans = sorted({(s.version, s.first, s.last) for change in changes for s in change.product.sources})
-    apart: list[AddressRange] = []
-    for version, first, last in spans:
-        if apart and apart[-1].version == version and first <= apart[-1].last:
-            first = apart[-1].last + 1
-        if first <= last:
-            apart.append(AddressRange(version, first, last))
-    part = max(share(apart, version) for version in (4, 6))
-    return "every address on" if part == 1 else "most of" if part > 0.5 else "a large part of" if part >= LARGE else ""
-
-
-def _with_service(changes: Iterable[Change], service: Service) -> list[Change]:
-    """The changes that have packets to the service."""
-    return [
-        change
-        for change in changes
-        if PACKET_PROTOCOLS[service.protocol] in change.product.protocols
-        and any(first <= service.port <= last for first, last in change.product.ports)
-    ]
-
-
-def _alarms(changes: Iterable[Difference], compared: Sequence[_Compared]) -> list[str]:
-    alarms = []
-    for change in changes:
-        opened: dict[str, list[str]] = {}
-        inbound = [line for line in change.newly_allowed if line.product.direction is Direction.IN]
-        for service in SERVICES if inbound else ():
-            if service.sensitive and (much := _openness(_with_service(inbound, service))):
-                opened.setdefault(much, []).append(f"{service.name} ({service.protocol.upper()} {service.port})")
-        for much, names in opened.items():
-            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-            alarms.append(f"This opens {', '.join(names[:4])}{more} to {much} the internet.")
-    denied = sum(len(one.machines) for one in compared if one.change.newly_denied)
-    if denied >= MANY_MACHINES:
-        alarms.append(f"This denies what {denied} virtual machines accept now.")
-    return alarms
-
-
-def _lockout(change: Difference, machines: Sequence[VirtualMachine], address: str) -> list[str]:
-    """Whether the person's own way to SSH or RDP of a VM would be cut."""
-    try:
-        version, number = parse_address(address)
-    except Refused:
-        return []
-    if version == 6 and number >> 32 == 0xFFFF:
-        version, number = 4, number & 0xFFFFFFFF  # how a server that listens on IPv6 names its IPv4 clients
-    denied = [
-        line.product
-        for line in change.newly_denied
-        if 6 in line.product.protocols
-        and any(span.version == version and span.first <= number <= span.last for span in line.product.sources)
-    ]
-    cut: dict[str, list[str]] = {}
-    for machine in machines if denied else ():
-        own = machine.ipv4 if version == 4 else machine.ipv6
-        if not own:
-            continue
-        for port, name in REMOTE_PORTS.items():
-            packet = Packet(Direction.IN, version, 6, number, parse_address(own)[1], port)
-            if any(packet in product for product in denied):
-                cut.setdefault(name, []).append(machine.name)
-    return [
-        f"You are connected from {address}. This would cut {name} from there to {', '.join(names[:5])}"
-        f"{f' and {len(names) - 5} more' if len(names) > 5 else ''}, which it can reach now."
-        for name, names in cut.items()
-    ]

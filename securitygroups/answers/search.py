@@ -89,25 +89,34 @@ def search(text: str) -> list[Found]:
     if not text or "\x00" in text:
         return []
     network = _network(text)
-    if network is not None:
-        return [found for found in _by_address(network) if found.rows]
+    found = _by_address(network) if network is not None else _by_id(text.lower()) or _by_name(text)
+    return [kind for kind in found if kind.rows]
+
+
+def _by_id(text: str) -> list[Found]:
+    """What has this public id; empty where nothing has. A case has no other name to be found by."""
+    kinds: tuple[tuple[str, str, QuerySet[Any]], ...] = (
+        ("sg-", "Security Groups", SecurityGroup.objects.live()),
+        ("vm-", "Virtual Machines", VirtualMachine.objects.live()),
+        ("case-", "Cases", SupportCase.objects.all()),
+    )
+    for start, kind, rows in kinds:
+        if text.startswith(start):
+            found = list(rows.select_related("project").filter(public_id=text))
+            return [Found(kind, found, False)] if found or start == "case-" else []
+    return []
+
+
+def _by_name(text: str) -> list[Found]:
+    lowered = text.lower()
     groups = SecurityGroup.objects.live().select_related("project")
     machines = VirtualMachine.objects.live().select_related("project")
-    lowered = text.lower()
-    if lowered.startswith("sg-") and (rows := list(groups.filter(public_id=lowered))):
-        return [Found("Security Groups", rows, False)]
-    if lowered.startswith("vm-") and (rows := list(machines.filter(public_id=lowered))):
-        return [Found("Virtual Machines", rows, False)]
-    if lowered.startswith("case-"):
-        cases = list(SupportCase.objects.select_related("project").filter(public_id=lowered))
-        return [Found("Cases", cases, False)] if cases else []
     # The index of e-mail addresses leaves out the empty ones, and is used only where that is said.
     by_email = Q(lower_email=lowered) & ~Q(email="")
     people = User.objects.alias(lower_email=Lower("email")).filter(by_email | Q(username=text) | Q(username=lowered))
-    found = [
+    return [
         _some("People", people.prefetch_related("memberships__project")),
         _some("Projects", Project.objects.filter(Q(slug__startswith=lowered) | Q(name__istartswith=text))),
         _some("Virtual Machines", _named(machines, text).order_by("name")),
         _some("Security Groups", _named(groups, text).order_by("name")),
     ]
-    return [kind for kind in found if kind.rows]

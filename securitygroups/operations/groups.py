@@ -200,21 +200,31 @@ def _reattach(group: SecurityGroup, machines: Sequence[VirtualMachine], by: By) 
     """Give locked VMs the groups that they had before their newest revision took this one from them, where all of those
     are still there; as few statements for thousands as for one. Returns how many VMs.
     """
-    before = MachineRevision.objects.filter(machine__in=machines, number=F("machine__revision") - 1)
-    had = {revision.machine_id: [one["id"] for one in revision.groups] for revision in before}
-    ids = {public_id for its in had.values() for public_id in its}
-    live = SecurityGroup.objects.live().filter(project=group.project, public_id__in=ids)
-    found = {one.public_id: one for one in live}
-    back = [machine for machine in machines if machine.pk in had and all(one in found for one in had[machine.pk])]
-    Attachment.objects.filter(machine__in=back).delete()
-    rows, changes = [], []
-    for machine in back:
-        after = [found[public_id] for public_id in had[machine.pk]]
-        rows += [Attachment(machine=machine, group=one, position=at) for at, one in enumerate(after, 1)]
-        changes.append((machine, [one for one in after if one != group], after))
+    found = _had(group, machines)
+    Attachment.objects.filter(machine__in=list(found)).delete()
+    rows = [
+        Attachment(machine=machine, group=one, position=at)
+        for machine, groups in found.items()
+        for at, one in enumerate(groups, 1)
+    ]
     Attachment.objects.bulk_create(rows, batch_size=1000)
+    changes = [(machine, [one for one in after if one != group], after) for machine, after in found.items()]
     _record_all(group, changes, by.because(f"{group.name} was brought back."))
-    return len(back)
+    return len(found)
+
+
+def _had(group: SecurityGroup, machines: Sequence[VirtualMachine]) -> dict[VirtualMachine, list[SecurityGroup]]:
+    """The groups that the VMs had before their newest revision, for those VMs of which all groups are still there."""
+    before = MachineRevision.objects.filter(machine__in=machines, number=F("machine__revision") - 1)
+    ids = {revision.machine_id: [one["id"] for one in revision.groups] for revision in before}
+    every = {public_id for its in ids.values() for public_id in its}
+    rows = SecurityGroup.objects.live().filter(project=group.project, public_id__in=every)
+    live = {one.public_id: one for one in rows}
+    return {
+        machine: [live[public_id] for public_id in ids[machine.pk]]
+        for machine in machines
+        if machine.pk in ids and live.keys() >= {*ids[machine.pk]}
+    }
 
 
 @transaction.atomic

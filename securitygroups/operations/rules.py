@@ -1,5 +1,6 @@
 """The rule list of a group: the only writer of rules."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from django.core.exceptions import ValidationError
@@ -11,6 +12,7 @@ from securitygroups.firewall.changes import ListChange, list_change
 from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.protocols import Problem
 from securitygroups.firewall.values import RULE_FIELDS, RuleList
+from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import (
     GroupRevision,
     Project,
@@ -51,19 +53,29 @@ def check_rules(project: Project, rules: RuleList, *, had: int = 0) -> None:
 
 def _write_rules(group: SecurityGroup, rows: dict[str, Rule], rules: RuleList, number: int) -> ListChange:
     """Bring the rows to the list: delete, update and insert just what differs."""
-    old = values(list(rows.values()))
-    change = list_change(old, rules)
+    change = list_change(values(list(rows.values())), rules)
     if change.removed:
         group.rules.filter(uid__in=[line.old.uid for line in change.removed if line.old]).delete()
+    _update(rows, [line.new for line in change.changed if line.new], number)
+    _move(rows, rules)
+    _insert(group, [(line.new_place, line.new) for line in change.added if line.new and line.new_place], number)
+    return change
+
+
+def _update(rows: dict[str, Rule], changed: Sequence[RuleValue], number: int) -> None:
     edited = []
-    for line in change.changed:
-        if line.new:
-            row = rows[line.new.uid]
-            row.set_value(line.new)
-            row.changed_in = number
-            edited.append(row)
-    if edited:
-        Rule.objects.bulk_update(edited, [*RULE_FIELDS, "changed_in"], batch_size=200)
+    for rule in changed:
+        row = rows[rule.uid]
+        row.set_value(rule)
+        row.changed_in = number
+        edited.append(row)
+    Rule.objects.bulk_update(edited, [*RULE_FIELDS, "changed_in"], batch_size=200)
+
+
+def _move(rows: dict[str, Rule], rules: RuleList) -> None:
+    """One statement for all places that differ. Two rules may have one place until the transaction ends: the constraint
+    is looked at then.
+    """
     moved = [
         (rows[rule.uid].pk, place)
         for place, rule in enumerate(rules, 1)
@@ -76,25 +88,27 @@ def _write_rules(group: SecurityGroup, rows: dict[str, Rule], rules: RuleList, n
                 " FROM unnest(%s::bigint[], %s::int[]) AS new (id, position) WHERE rule.id = new.id",
                 [[pk for pk, _ in moved], [place for _, place in moved]],
             )
+
+
+def _insert(group: SecurityGroup, added: Sequence[tuple[int, RuleValue]], number: int) -> None:
     fresh = []
-    for line in change.added:
-        if line.new and line.new_place:
-            row = Rule(group=group, position=line.new_place, uid=line.new.uid, added_in=number, changed_in=number)
-            row.set_value(line.new)
-            fresh.append(row)
+    for place, rule in added:
+        row = Rule(group=group, position=place, uid=rule.uid, added_in=number, changed_in=number)
+        row.set_value(rule)
+        fresh.append(row)
     Rule.objects.bulk_create(fresh, batch_size=1000)
-    return change
+
+
+def _named(rules: RuleList) -> tuple[RuleValue, ...]:
+    """The list with an identity for every rule. Raises ValueError where two have the same."""
+    named = tuple(rule if rule.uid else replace(rule, uid=new_rule_id()) for rule in rules)
+    if len({rule.uid for rule in named}) != len(named):
+        raise ValueError("Two rules of the list have the same identity.")
+    return named
 
 
 @transaction.atomic
-def commit_rules(
-    *,
-    group: SecurityGroup,
-    rules: RuleList,
-    base: int,
-    by: By,
-    summary: str = "",
-) -> ListChange:
+def commit_rules(*, group: SecurityGroup, rules: RuleList, base: int, by: By, summary: str = "") -> ListChange:
     """The only writer of rules: make `rules` the group's list.
 
     `base` is the revision the list was made from. Raises Conflict when it is not the newest, RefusedRules or
@@ -107,36 +121,32 @@ def commit_rules(
     rows = {row.uid: row for row in locked.rules.order_by("position")}
     check_rules(locked.project, rules, had=len(rows))
     by.check()
-    named = tuple(rule if rule.uid else replace(rule, uid=new_rule_id()) for rule in rules)
-    if len({rule.uid for rule in named}) != len(named):
-        raise ValueError("Two rules of the list have the same identity.")
-    number = locked.revision + 1
+    named, number = _named(rules), locked.revision + 1
     change = _write_rules(locked, rows, named, number)
     if not change and locked.revision:
         group.revision = locked.revision
         return change
     summary = summary or (change.summary if locked.revision else f"Created with {count(len(named), 'rule')}.")
+    _append(locked, named, number, summary, by)
+    group.revision, group.changed_at = number, locked.changed_at
+    return change
+
+
+def _append(locked: SecurityGroup, rules: RuleList, number: int, summary: str, by: By) -> None:
+    """The revision and, but for a group's first one, its line in the activity."""
     GroupRevision.objects.create(
         group=locked,
         number=number,
-        rules=stored_rules(named),
+        rules=stored_rules(rules),
         summary=summary[:300],
         reason=by.reason,
         **by.columns,
     )
-    changed_at = timezone.now()
-    SecurityGroup.objects.filter(pk=locked.pk).update(revision=number, changed_at=changed_at)
-    group.revision, group.changed_at = number, changed_at
+    locked.changed_at = timezone.now()
+    SecurityGroup.objects.filter(pk=locked.pk).update(revision=number, changed_at=locked.changed_at)
     if number > 1:
-        record(
-            locked.project,
-            Verb.RULES_CHANGED,
-            summary,
-            by=by,
-            group=locked,
-            detail={"revision": number, "reason": by.reason},
-        )
-    return change
+        detail = {"revision": number, "reason": by.reason}
+        record(locked.project, Verb.RULES_CHANGED, summary, by=by, group=locked, detail=detail)
 
 
 def undo(*, group: SecurityGroup, number: int, by: By) -> ListChange:

@@ -62,20 +62,43 @@ def _short(text: str, longest: int = 22) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Where the fields lie: the first one's corner, and how large each is."""
+
+    left: int
+    top: int
+    cell: int
+
+    def corner(self, row: int, column: int) -> tuple[int, int]:
+        return self.left + column * self.cell, self.top + row * self.cell
+
+
+def _cell_size(longest: int) -> int:
+    """Few fields are large, many small."""
+    return next((size for most, size in ((EACH / 2, 28), (EACH, 22), (45, 16)) if longest <= most), 13)
+
+
+def _room(names: Sequence[str]) -> int:
+    """What the longest of the names takes, beside the lines or above the columns."""
+    return 12 + 7 * max((len(name) for name in names), default=0)
+
+
 def draw(rows: Sequence[Bundle], columns: Sequence[Bundle], cells: Sequence[Sequence[Cell]]) -> Picture:
     """The picture of a part of the matrix. Sizes are in CSS pixels."""
     longest = max(len(rows), len(columns))
-    cell = next((size for most, size in ((EACH / 2, 28), (EACH, 22), (45, 16)) if longest <= most), 13)
-    names = [_short(bundle.label) for bundle in rows], [_short(bundle.label) for bundle in columns]
-    left, top = (12 + 7 * max((len(name) for name in side), default=0) for side in names)
+    beside, above = ([_short(bundle.label) for bundle in some] for some in (rows, columns))
+    grid = _Grid(_room(beside), _room(above), _cell_size(longest))
+    cell, left, top = grid.cell, grid.left, grid.top
+    fields = [(at, column, one) for at, line in enumerate(cells) for column, one in enumerate(line)]
     paths: dict[State, list[str]] = {}
-    tips = []
-    for row, line in enumerate(cells):
-        for column, one in enumerate(line):
-            x, y = left + column * cell, top + row * cell
-            paths.setdefault(one.state, []).append(_shape(one.state, x, y, cell))
-            if longest <= EACH:
-                tips.append(Tip(x, y, f"{rows[row].label} → {columns[column].label}: {one.why}"))
+    for row, column, one in fields:
+        paths.setdefault(one.state, []).append(_shape(one.state, *grid.corner(row, column), cell))
+    tips = [
+        Tip(*grid.corner(row, column), f"{rows[row].label} → {columns[column].label}: {one.why}")
+        for row, column, one in fields
+        if longest <= EACH
+    ]
     return Picture(
         width=left + cell * len(columns) + 12,
         height=top + cell * len(rows) + 4,
@@ -84,8 +107,8 @@ def draw(rows: Sequence[Bundle], columns: Sequence[Bundle], cells: Sequence[Sequ
         top=top,
         across=cell * len(columns),
         down=cell * len(rows),
-        rows=[Label(left - 8, top + row * cell + cell / 2, name) for row, name in enumerate(names[0])],
-        columns=[Label(left + column * cell + cell / 2, top - 8, name) for column, name in enumerate(names[1])],
+        rows=[Label(left - 8, top + row * cell + cell / 2, name) for row, name in enumerate(beside)],
+        columns=[Label(left + column * cell + cell / 2, top - 8, name) for column, name in enumerate(above)],
         paths=[(state.value, "".join(parts)) for state, parts in paths.items()],
         tips=tips,
     )

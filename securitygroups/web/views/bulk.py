@@ -64,19 +64,8 @@ def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
         return redirect(page_url(request, on.group))
     sent = "do" in request.POST or "preview" in request.POST
     form = BulkForm(request.POST if sent else None, group=on.group)
-    if "preview" in request.POST and not form.is_valid():
-        return preview_waits(request, on.group)
-    if form.is_valid():
-        into, edit, words = _asked(on, form, uids)
-        if "preview" in request.POST:
-            # Which rule becomes what is on the question's page alone, so that it comes whatever was seen of the traffic.
-            return preview_part(into, edit, counts=False)
-        try:
-            return change_rules(into, edit, words)
-        except ValidationError as refusal:
-            # At the field that it comes from: the source that was typed, the group that the copies do not fit into.
-            name = {"source": "source", "copy": "target"}.get(form.cleaned_data["do"])
-            form.add_error(name, refusal.messages[:REFUSALS])
+    if sent and (done := _sent(on, form, uids)):
+        return done
     context = {
         "group": on.group,
         "form": form,
@@ -86,6 +75,24 @@ def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
         "back": page_url(request, on.group),
     }
     return render(request, "securitygroups/rules/bulk.html", context, status=FORM_INVALID if sent else 200)
+
+
+def _sent(on: OnGroup, form: BulkForm, uids: set[str]) -> HttpResponse | None:
+    """What becomes of a form that was sent; None where it has to be mended."""
+    preview = "preview" in on.request.POST
+    if not form.is_valid():
+        return preview_waits(on.request, on.group) if preview else None
+    into, edit, words = _asked(on, form, uids)
+    if preview:
+        # Which rule becomes what is on the question's page alone, so that it comes whatever was seen of the traffic.
+        return preview_part(into, edit, counts=False)
+    try:
+        return change_rules(into, edit, words)
+    except ValidationError as refusal:
+        # At the field that it comes from: the source that was typed, the group that the copies do not fit into.
+        name = {"source": "source", "copy": "target"}.get(form.cleaned_data["do"])
+        form.add_error(name, refusal.messages[:REFUSALS])
+    return None
 
 
 def _chosen(on: OnGroup) -> set[str]:

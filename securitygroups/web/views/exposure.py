@@ -108,27 +108,34 @@ def _between(request: HttpRequest, access: Access) -> tuple[dict[str, Any], int]
     except TooLarge as large:
         return context | {"too_large": large.rules}, 200
     each = data["by"] == "vm" or (data["by"] == "auto" and len(land.machines) <= EACH)
-    reach = exposures.reach(land, data["protocol"], data["port"], int(data["family"]), each=each)
-    senders, receivers = _side(request, "senders", reach), _side(request, "receivers", reach)
-    cells = [[reach.cell(row, column) for column in receivers.page.object_list] for row in senders.page.object_list]
-    lines = [reach.bundles[row] for row in senders.page.object_list]
-    columns = [reach.bundles[column] for column in receivers.page.object_list]
+    found = exposures.reach(land, data["protocol"], data["port"], int(data["family"]), each=each)
     context |= {
         "asked": form.words,
         "family": data["family"],
         "total": total,
         "compared": len(land.machines),
         "one_each": each,
-        "pairs": int(reach.pairs.sum()),
-        "reached": int(reach.reaches.sum()),
-        "sides": [senders, receivers] if senders.page.paginator.num_pages > 1 else [],
-        "columns": columns,
-        "table": list(zip(lines, cells, strict=True)),
-        "picture": draw(lines, columns, cells) if lines else None,
+        "pairs": int(found.pairs.sum()),
+        "reached": int(found.reaches.sum()),
+        **_part(request, access, found),
     }
-    for bundle in {*lines, *columns}:
-        _first(bundle.machines[:1], access.project)
     return context, 200
+
+
+def _part(request: HttpRequest, access: Access, found: Reach) -> dict[str, Any]:
+    """The part of the matrix that fits on a page, as a table and as a picture."""
+    senders, receivers = _side(request, "senders", found), _side(request, "receivers", found)
+    rows, columns = (list(side.page.object_list) for side in (senders, receivers))
+    cells = [[found.cell(row, column) for column in columns] for row in rows]
+    lines, heads = ([found.bundles[at] for at in some] for some in (rows, columns))
+    for bundle in {*lines, *heads}:
+        _first(bundle.machines[:1], access.project)
+    return {
+        "sides": [senders, receivers] if senders.page.paginator.num_pages > 1 else [],
+        "columns": heads,
+        "table": list(zip(lines, cells, strict=True)),
+        "picture": draw(lines, heads, cells) if lines else None,
+    }
 
 
 @require_safe

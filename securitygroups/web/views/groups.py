@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from securitygroups import operations
 from securitygroups.access import Access, find_deleted, find_group
 from securitygroups.effective import rules_of_group
+from securitygroups.firewall.values import RuleList
 from securitygroups.forms import GroupForm, take_refusal
 from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine
 from securitygroups.proposals import propose_end
@@ -67,43 +68,35 @@ def group_duplicate(request: HttpRequest, slug: str, group_id: str) -> HttpRespo
 
 def _create(request: HttpRequest, access: Access, original: SecurityGroup | None) -> HttpResponse:
     initial = {"name": f"{original.name} copy", "description": original.description} if original else {}
-    form = GroupForm(
-        request.POST if request.method == "POST" else None,
-        initial=initial,
-        instance=SecurityGroup(project=access.project),
-    )
+    posted = request.method == "POST"
+    form = GroupForm(request.POST if posted else None, initial=initial, instance=SecurityGroup(project=access.project))
     # The form is sent to its own address: a choice of none there is not for the address to overrule.
-    chosen = (request.POST if request.method == "POST" else request.GET).get("template", "")
-    if request.method == "POST" and form.is_valid():
+    chosen = (request.POST if posted else request.GET).get("template", "")
+    if posted and form.is_valid():
         try:
-            rules, start = start_rules(access, chosen)
-            summary = f"Started from the template {start}, {len(rules)} rules." if start else ""
-            if original:
-                rules = rules_of_group(original)
-                summary = f"Duplicated from {original.name}, {len(rules)} rules."
+            rules, summary = _start(access, original, chosen)
             group = operations.create_group(
-                project=access.project,
-                name=form.cleaned_data["name"],
-                description=form.cleaned_data["description"],
-                rules=rules,
-                by=by(request),
-                summary=summary,
+                project=access.project, **form.cleaned_data, rules=rules, by=by(request), summary=summary
             )
             messages.success(request, f"{group.name} was created.")
             return redirect(group)
         except ValidationError as refusal:
             take_refusal(form, refusal)
-    context = {
-        "form": form,
-        "original": original,
-        "group": original,
-        "chosen": chosen,
-    }
+    context = {"form": form, "original": original, "group": original, "chosen": chosen}
     if not original:
         context |= start_choices(access, chosen)
-    return render(
-        request, "securitygroups/groups/form.html", context, status=FORM_INVALID if request.method == "POST" else 200
-    )
+    return render(request, "securitygroups/groups/form.html", context, status=FORM_INVALID if posted else 200)
+
+
+def _start(access: Access, original: SecurityGroup | None, chosen: str) -> tuple[RuleList, str]:
+    """What a new group begins with, and what its first revision says of it. Raises ValidationError for a template that
+    is gone.
+    """
+    if original:
+        rules: RuleList = rules_of_group(original)
+        return rules, f"Duplicated from {original.name}, {len(rules)} rules."
+    rules, start = start_rules(access, chosen)
+    return rules, f"Started from the template {start}, {len(rules)} rules." if start else ""
 
 
 @page_or_form

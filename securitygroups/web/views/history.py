@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from securitygroups import operations
 from securitygroups.access import find_group, find_machine
-from securitygroups.answers.order import group_change
+from securitygroups.answers.order import Named, group_change
 from securitygroups.answers.preview import preview_groups, preview_lists
 from securitygroups.firewall.changes import list_change
 from securitygroups.firewall.values import Rule, whole_number
@@ -21,8 +21,10 @@ from securitygroups.proposals import propose_groups
 from securitygroups.web.attaching import attach, attached_groups, question
 from securitygroups.web.changing import ask, change_or_tell
 from securitygroups.web.doors import enter, enter_group
-from securitygroups.web.pages import MOST_REVISIONS, address_of, numbered, page_or_form
+from securitygroups.web.pages import MOST_REVISIONS, NO_REVISION, address_of, numbered, page_or_form
 
+Stored = list[dict[str, str]]
+"""Groups as a revision keeps them: id and name, in order."""
 REVISIONS = 200
 """So many can be chosen to compare with; the others by their number."""
 
@@ -118,28 +120,18 @@ def machine_revision(request: HttpRequest, slug: str, machine_id: str, number: i
     """What changed up to this revision of the VM's groups: since the one before it, or against ?with=N."""
     access = enter(request, slug)
     machine = find_machine(access, machine_id)
-    numbers = list(machine.own_revisions().order_by("-number").values_list("number", flat=True))
-    if number not in numbers:
-        raise Http404
-    numbers.append(0)  # before the first one it had no groups
-    since = _number(request.GET.get("with", ""), -1)
-    if since not in numbers:
-        since = next(one for one in numbers if one < number)
+    numbers, since = _compared(request, machine, number)
     found = {one.number: one for one in machine.own_revisions().filter(number__in=(since, number))}
     revision = found[number]
-    old, new = (tuple(found[one].groups) if one in found else () for one in (since, number))
-    # Deleted ones too: what they let through is what the list says that they were deleted with.
-    there = SecurityGroup.objects.filter(
-        project=access.project, public_id__in={group["id"] for group in (*old, *new)}
-    ).in_bulk(field_name="public_id")
-    before, after = ([there[group["id"]] for group in some] for some in (old, new))
+    old = found[since].groups if since in found else []
+    before, after = _groups_of(machine, old, revision.groups)
     context = {
         "machine": machine,
         "revision": revision,
         "since": since,
         "numbers": numbers[:REVISIONS],
-        "change": group_change(*([(group["id"], group["name"]) for group in some] for some in (old, new))),
-        "groups": new,
+        "change": group_change(_as_named(old), _as_named(revision.groups)),
+        "groups": revision.groups,
         # No questions to be asked: it was made long ago.
         "preview": replace(preview_groups(machine, before, after), alarms=()),
         "gone": [group.name for group in after if group.deleted_at],
@@ -149,6 +141,28 @@ def machine_revision(request: HttpRequest, slug: str, machine_id: str, number: i
         "tab": "history",
     }
     return render(request, "securitygroups/history/machine_revision.html", context)
+
+
+def _compared(request: HttpRequest, machine: VirtualMachine, number: int) -> tuple[list[int], int]:
+    """The VM's revisions, newest first, and the one to compare with: ?with=N, else the one before. 404 for none."""
+    numbers = list(machine.own_revisions().order_by("-number").values_list("number", flat=True))
+    if number not in numbers:
+        raise Http404
+    numbers.append(0)  # before the first one it had no groups
+    since = _number(request.GET.get("with", ""), NO_REVISION)
+    return numbers, since if since in numbers else next(one for one in numbers if one < number)
+
+
+def _as_named(stored: Stored) -> Named:
+    return [(group["id"], group["name"]) for group in stored]
+
+
+def _groups_of(machine: VirtualMachine, *revisions: Stored) -> list[list[SecurityGroup]]:
+    """The groups of some revisions, deleted ones too: they let through what they were deleted with (one query)."""
+    ids = {group["id"] for stored in revisions for group in stored}
+    rows = SecurityGroup.objects.filter(project=machine.project_id, public_id__in=ids)
+    there = rows.in_bulk(field_name="public_id")
+    return [[there[group["id"]] for group in stored] for stored in revisions]
 
 
 @page_or_form

@@ -1,5 +1,7 @@
 """Virtual machines: list, create, the VM's page with its effective rules, instance settings, delete."""
 
+from copy import copy
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.contrib import messages
@@ -17,8 +19,8 @@ from securitygroups.answers.platform import platform
 from securitygroups.effective import of_machine
 from securitygroups.firewall.values import whole_number
 from securitygroups.forms import MachineForm, OrderedGroupsForm, take_refusal
-from securitygroups.models import Attachment, VirtualMachine
-from securitygroups.proposals import propose_groups, to_ask
+from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
+from securitygroups.proposals import NewGroups, propose_groups, to_ask
 from securitygroups.web.attaching import attach, attached_groups, preview_part, question
 from securitygroups.web.doors import by, enter, said
 from securitygroups.web.pages import (
@@ -31,7 +33,6 @@ from securitygroups.web.pages import (
     reason_of,
 )
 
-MACHINE_FIELDS = MachineForm.Meta.fields
 T = TypeVar("T")
 
 
@@ -64,54 +65,78 @@ def _moved(data: QueryDict) -> QueryDict:
     return moved
 
 
-def _only_redraw(request: HttpRequest) -> bool:
-    return bool({"order", "more", "back"} & request.POST.keys())
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A VM's own fields and its ordered groups: two forms that are filled in and saved together.
+
+    `redraw`: only the form was asked for again, with its groups in another order or with room for more.
+    """
+
+    form: MachineForm
+    order: OrderedGroupsForm
+    redraw: bool
+
+    def is_valid(self) -> bool:
+        return self.form.is_valid() & self.order.is_valid()
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {name: self.form.cleaned_data[name] for name in MachineForm.Meta.fields}
+
+    @property
+    def groups(self) -> list[SecurityGroup] | None:
+        """The chosen groups in order; None while what is chosen makes no list."""
+        return self.order.groups() if self.order.is_valid() else None
 
 
-def _form_answer(request: HttpRequest, page: str, context: dict[str, Any], status: int) -> HttpResponse:
-    response = answer(request, page, "securitygroups/machines/_ordered_groups.html", context, status=status)
+def _forms(request: HttpRequest, vm: VirtualMachine, chosen: list[SecurityGroup], spare: int) -> _Sent:
+    """The forms as they were sent, or as they begin. `spare` empty places for groups, one more where more were asked for."""
+    post = _moved(request.POST) if request.method == "POST" else None
+    redraw = bool({"order", "more", "back"} & request.POST.keys())
+    form = MachineForm(
+        None if redraw else post, initial=post.dict() if redraw and post is not None else None, instance=vm
+    )
+    order = OrderedGroupsForm(post, project=vm.project, chosen=chosen, spare=spare + redraw)
+    return _Sent(form, order, redraw)
+
+
+def _page(request: HttpRequest, sent: _Sent, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    context = {"form": sent.form, "order": sent.order, "reason": reason_of(request), **context}
+    page, part = "securitygroups/machines/form.html", "securitygroups/machines/_ordered_groups.html"
+    response = answer(request, page, part, context, status=status)
     response["HX-Trigger"] = "fields-changed"  # the preview follows
     return response
+
+
+def _preview(request: HttpRequest, vm: VirtualMachine, attached: list[SecurityGroup], sent: _Sent) -> HttpResponse:
+    groups = sent.groups
+    return preview_part(request, vm, None if groups is None else propose_groups(vm, attached, groups))
 
 
 @page_or_form
 def machine_create(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug, write=True)
-    post = _moved(request.POST) if request.method == "POST" else None
-    redraw = _only_redraw(request)
-    form = MachineForm(
-        None if redraw else post,
-        initial=post.dict() if redraw and post is not None else None,
-        instance=VirtualMachine(project=access.project),
-    )
-    order = OrderedGroupsForm(post, project=access.project, chosen=[], spare=3 if redraw else 2)
-    status = 200
+    sent = _forms(request, VirtualMachine(project=access.project), [], spare=2)
     name = " ".join(request.POST.get("name", "").split())[:100]
     planned = VirtualMachine(project=access.project, name=name or "the new VM")
     if "preview" in request.POST:
-        proposal = propose_groups(planned, [], order.groups()) if order.is_valid() else None
-        return preview_part(request, planned, proposal)
-    if request.method == "POST" and not redraw:
-        if form.is_valid() & order.is_valid():
-            groups = order.groups()
-            proposal = propose_groups(planned, [], groups)
-            if preview := to_ask(proposal, said(request)):
-                words = {"title": f"Create {name}?", "button": "Create Virtual Machine"}
-                return question(request, proposal, preview, **words)
-            try:
-                machine = operations.create_machine(
-                    project=access.project,
-                    fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
-                    groups=groups,
-                    by=by(request),
-                )
-                messages.success(request, f"{machine.name} was created.")
-                return redirect(machine)
-            except ValidationError as refusal:
-                take_refusal(form, refusal)
-        status = FORM_INVALID
-    context = {"form": form, "order": order, "reason": reason_of(request)}
-    return _form_answer(request, "securitygroups/machines/form.html", context, status)
+        return _preview(request, planned, [], sent)
+    if request.method != "POST" or sent.redraw:
+        return _page(request, sent, {})
+    if sent.is_valid():
+        proposal = propose_groups(planned, [], sent.order.groups())
+        if preview := to_ask(proposal, said(request)):
+            words = {"title": f"Create {name}?", "button": "Create Virtual Machine"}
+            return question(request, proposal, preview, **words)
+        try:
+            machine = operations.create_machine(
+                project=access.project, fields=sent.fields, groups=proposal.after, by=by(request)
+            )
+            messages.success(request, f"{machine.name} was created.")
+            return redirect(machine)
+        except ValidationError as refusal:
+            take_refusal(sent.form, refusal)
+    return _page(request, sent, {}, FORM_INVALID)
 
 
 @require_safe
@@ -156,51 +181,37 @@ def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpRe
     access = enter(request, slug, write=True)
     vm = find_machine(access, machine_id)
     attached = attached_groups(vm)
-    post = _moved(request.POST) if request.method == "POST" else None
-    redraw = _only_redraw(request)
-    form = MachineForm(
-        None if redraw else post,
-        initial=post.dict() if redraw and post is not None else None,
-        instance=find_machine(access, machine_id),
-    )
-    order = OrderedGroupsForm(post, project=access.project, chosen=attached, spare=2 if redraw else 1)
+    # The form writes what was typed into its own copy: messages speak of the VM as it is.
+    sent = _forms(request, copy(vm), attached, spare=1)
     base = said(request, vm.revision).base
-    context: dict[str, Any] = {
-        "form": form,
-        "order": order,
-        "machine": vm,
-        "base": base,
-        "reason": reason_of(request),
-    }
     if "preview" in request.POST:
-        proposal = propose_groups(vm, attached, order.groups()) if order.is_valid() else None
-        return preview_part(request, vm, proposal)
-    if post is None or redraw:
-        return _form_answer(request, "securitygroups/machines/form.html", context, 200)
-    if form.is_valid() & order.is_valid():
-        groups = order.groups()
-        proposal = propose_groups(vm, attached, groups)
+        return _preview(request, vm, attached, sent)
+    if request.method != "POST" or sent.redraw:
+        return _page(request, sent, {"machine": vm, "base": base})
+    if sent.is_valid():
+        proposal = propose_groups(vm, attached, sent.order.groups())
         if base == vm.revision and (preview := to_ask(proposal, said(request))):
             return question(request, proposal, preview)
         try:
-            operations.save_machine(
-                machine=vm,
-                fields={name: form.cleaned_data[name] for name in MACHINE_FIELDS},
-                groups=groups,
-                base=base,
-                by=by(request),
-            )
-            undo = reverse("machine_undo", args=[slug, vm.public_id, vm.revision]) if vm.revision != base else ""
-            words = f"The settings of {form.cleaned_data['name']} were saved."
-            messages.success(request, words, extra_tags=f"undo:{undo}" if undo else "")
-            return redirect(vm)
+            return _saved(request, proposal, sent, base)
         except ValidationError as refusal:
-            take_refusal(form, refusal)
+            take_refusal(sent.form, refusal)
         except operations.Conflict:
             now = find_machine(access, machine_id)
-            context |= {"machine": now, "base": now.revision, "conflict": True, "now": attached_groups(now)}
-            return _form_answer(request, "securitygroups/machines/form.html", context, CONFLICT)
-    return _form_answer(request, "securitygroups/machines/form.html", context, FORM_INVALID)
+            told = {"machine": now, "base": now.revision, "conflict": True, "now": attached_groups(now)}
+            return _page(request, sent, told, CONFLICT)
+    return _page(request, sent, {"machine": vm, "base": base}, FORM_INVALID)
+
+
+def _saved(request: HttpRequest, proposal: NewGroups, sent: _Sent, base: int) -> HttpResponse:
+    """Save both, or neither. Raises ValidationError, Conflict."""
+    vm = proposal.machine
+    operations.save_machine(machine=vm, fields=sent.fields, groups=proposal.after, base=base, by=by(request))
+    undo = ""
+    if vm.revision != base:
+        undo = f"undo:{reverse('machine_undo', args=[vm.project.slug, vm.public_id, vm.revision])}"
+    messages.success(request, f"The settings of {sent.fields['name']} were saved.", extra_tags=undo)
+    return redirect(vm)
 
 
 @page_or_form

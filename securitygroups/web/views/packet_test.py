@@ -23,22 +23,33 @@ SUGGESTED = 200
 """Addresses of the project's VMs that the fields suggest."""
 
 
-def _initial(request: HttpRequest, machine: VirtualMachine | None) -> dict[str, Any]:
+def _initial(request: HttpRequest, machine: VirtualMachine | None, pasted: dict[str, str]) -> dict[str, Any]:
     """What the address bar or a pasted line says, and the VM's own address where they say nothing."""
     initial: dict[str, Any] = {"direction": "in", "protocol": "tcp"}
     initial |= {name: request.GET[name] for name in PacketForm.base_fields if name in request.GET}
-    pasted = read_line(request.GET.get("line", ""), service_port)
     initial |= pasted
     if "mine" in request.GET:
-        initial["source" if initial["direction"] == "in" else "destination"] = address_of(request)
+        initial[_their_place(initial)] = address_of(request)
     if machine:
         if pasted and _same_address(pasted.get("source", ""), machine.addresses):
             initial["direction"] = "out"
-        own, other = ("destination", "source") if initial["direction"] == "in" else ("source", "destination")
-        if not initial.get(own):
-            family = machine.ipv6 if ":" in initial.get(other, "") else machine.ipv4
-            initial[own] = family or machine.ipv6 or machine.ipv4 or ""
+        own = _own_place(initial)
+        initial[own] = initial.get(own) or _own_address(machine, str(initial.get(_their_place(initial), "")))
     return initial
+
+
+def _own_place(fields: dict[str, Any]) -> str:
+    """The address of the packet that is the VM's."""
+    return "destination" if fields["direction"] == "in" else "source"
+
+
+def _their_place(fields: dict[str, Any]) -> str:
+    return "source" if fields["direction"] == "in" else "destination"
+
+
+def _own_address(machine: VirtualMachine, other: str) -> str:
+    """The VM's address in the family of the other one, as far as it has one."""
+    return (machine.ipv6 if ":" in other else machine.ipv4) or machine.ipv6 or machine.ipv4 or ""
 
 
 def _same_address(text: str, addresses: Iterable[str]) -> bool:
@@ -74,18 +85,12 @@ def _answer(
     line = request.GET.get("line", "")
     asked = "test" in request.GET and not ("read" in request.GET and line) and "mine" not in request.GET
     pasted = {} if asked else read_line(line, service_port)
-    form = PacketForm(request.GET) if asked else PacketForm(initial=_initial(request, machine))
-    status = 200
+    form = PacketForm(request.GET) if asked else PacketForm(initial=_initial(request, machine, pasted))
     if machine:
         _suggest(form, access, context)
     if asked and form.is_valid():
-        answered = ask(form.packet)
-        context |= {"traces": answered.traces, "overall": answered.overall}
+        context |= _asked(request, access, form, ask(form.packet))
         context["stranger"] = stranger(machine, form.packet) if machine else ""
-        context["case_form"] = CaseForm() if access.role == SUPPORT else None
-        context["sent"] = [(name, text) for name, text in request.GET.items() if name in PacketForm.base_fields]
-    elif asked:
-        status = FORM_INVALID
     context |= {
         "form": form,
         "line": line,
@@ -94,11 +99,20 @@ def _answer(
         "address": address_of(request),
         "at": request.GET.get("at", ""),
         "moment": _moment(request),
-        "own_place": "source" if form["direction"].value() == "in" else "destination",
+        "own_place": _their_place({"direction": form["direction"].value()}),
     }
-    return answer(
-        request, "securitygroups/packet_test/page.html", "securitygroups/packet_test/_page.html", context, status=status
-    )
+    page, part = "securitygroups/packet_test/page.html", "securitygroups/packet_test/_page.html"
+    return answer(request, page, part, context, status=FORM_INVALID if form.errors else 200)
+
+
+def _asked(request: HttpRequest, access: Access, form: PacketForm, answered: Answer) -> dict[str, Any]:
+    """The answer; support can keep it as a case, with the packet as it was sent."""
+    return {
+        "traces": answered.traces,
+        "overall": answered.overall,
+        "case_form": CaseForm() if access.role == SUPPORT else None,
+        "sent": [(name, text) for name, text in request.GET.items() if name in form.base_fields],
+    }
 
 
 def _suggest(form: PacketForm, access: Access, context: dict[str, Any]) -> None:
