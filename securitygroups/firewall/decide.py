@@ -55,6 +55,7 @@ _ONLY_IP = frozenset(name for name, protocol in PROTOCOLS.items() if protocol.on
 
 def _differs(rule: Rule, packet: Packet) -> int:
     """The conditions of `rule` that `packet` does not meet, as a mask; 0 = the rule matches."""
+    # Not taken apart: it runs once for every rule and packet, and calls would cost more than what they do.
     mask = 0
     if rule.direction != packet.direction:
         mask = _DIRECTION

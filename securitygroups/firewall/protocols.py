@@ -120,30 +120,31 @@ def _foreign(protocol: Protocol, values: Mapping[str, Any]) -> Iterator[tuple[st
             )
 
 
-def _ports(start: int | None, end: int | None) -> Iterator[tuple[str, Problem]]:
-    """Ports out of 0-65535, an end without a start, a start after the end."""
-    sound = True
+def _ports(start: int | None, end: int | None) -> dict[str, Problem]:
+    """Ports out of 0-65535; else what is wrong with the range that they make."""
     # A start alone was made a range of one: what is wrong with it is told once, where it was typed.
     ends = {"port_start": start} if start == end else {"port_start": start, "port_end": end}
-    for column, port in ends.items():
-        if port is not None and not 0 <= port <= MAX_PORT:
-            sound = False
-            yield column, Problem(f"{shown(port)} is not a port: type a number from 0 to {MAX_PORT}.")
-    if start is None and end is not None and sound:
-        yield (
-            "port_start",
-            Problem(
-                f"The range has no start: type {end} here for that one port, or clear the end port for every port.",
-                (str(end),),
-            ),
-        )
-    if start is not None and end is None and sound:
-        yield "port_end", Problem(f"The range has no end: type {start} here for that one port.", (str(start),))
-    if start is not None and end is not None and sound and start > end:
-        yield (
-            "port_end",
-            Problem(f"The range starts at {start} but ends at {end}. Did you mean {end}–{start}?", (f"{end}-{start}",)),
-        )
+    beyond = {
+        column: Problem(f"{shown(port)} is not a port: type a number from 0 to {MAX_PORT}.")
+        for column, port in ends.items()
+        if port is not None and not 0 <= port <= MAX_PORT
+    }
+    return beyond or _range(start, end)
+
+
+def _range(start: int | None, end: int | None) -> dict[str, Problem]:
+    """An end without a start, a start without an end, a start after the end."""
+    if start == end:
+        return {}
+    if start is None:
+        why = f"The range has no start: type {end} here for that one port, or clear the end port for every port."
+        return {"port_start": Problem(why, (str(end),))}
+    if end is None:
+        return {"port_end": Problem(f"The range has no end: type {start} here for that one port.", (str(start),))}
+    if start < end:
+        return {}
+    why = f"The range starts at {start} but ends at {end}. Did you mean {end}–{start}?"
+    return {"port_end": Problem(why, (f"{end}-{start}",))}
 
 
 def shape_errors(protocol: str, values: Mapping[str, Any]) -> dict[str, Problem]:
@@ -162,7 +163,7 @@ def shape_errors(protocol: str, values: Mapping[str, Any]) -> dict[str, Problem]
         }
     errors = dict(_foreign(known, values))
     if known.columns >= _PORTS:
-        errors |= dict(_ports(values.get("port_start"), values.get("port_end")))
+        errors |= _ports(values.get("port_start"), values.get("port_end"))
     source, destination = values.get("source"), values.get("destination")
     sound = not {"source", "destination"} & errors.keys()
     if sound and source is not None and destination is not None and source.version != destination.version:

@@ -149,23 +149,8 @@ def parse_network(text: str) -> Network:
 @lru_cache(maxsize=4096)
 def _parse_network(text: str) -> Network:
     host, slash, prefix_text = text.partition("/")
-    if "%" in text:
-        plain = "/".join(part.split("%", 1)[0].strip() for part in text.split("/"))
-        raise _instead("A zone id (%…) means nothing in a rule.", plain)
-    if slash and (host != host.strip() or prefix_text != prefix_text.strip()):
-        raise _instead(f"{shown(text)} has a space in it.", f"{host.strip()}/{prefix_text.strip()}")
-    try:
-        version, number = parse_address(host)
-    except Refused as refusal:
-        if refusal.problem.suggestions:
-            reason = f"{shown(text)} has a leading zero, which some programs read as octal."
-            raise _instead(reason, f"{refusal.problem.suggestions[0]}{slash}{prefix_text}") from None
-        raise Refused(
-            Problem(
-                f"“{shown(text)}” is not an IP address or network: type one such as 203.0.113.7, "
-                "203.0.113.0/24 or 2001:db8::/32, or leave it empty for any address."
-            )
-        ) from None
+    _check_spelling(text, host, slash, prefix_text)
+    version, number = _network_address(text, host, slash + prefix_text)
     bits = BITS[version]
     prefix = _prefix(prefix_text, version, host) if slash else bits
     mapped = version == 6 and number >> 32 == _MAPPED
@@ -186,6 +171,31 @@ def _parse_network(text: str) -> Network:
             )
         )
     return Network(version, number, prefix)
+
+
+def _check_spelling(text: str, host: str, slash: str, prefix_text: str) -> None:
+    """Refuse a zone id, and a space around the slash."""
+    if "%" in text:
+        plain = "/".join(part.split("%", 1)[0].strip() for part in text.split("/"))
+        raise _instead("A zone id (%…) means nothing in a rule.", plain)
+    if slash and (host != host.strip() or prefix_text != prefix_text.strip()):
+        raise _instead(f"{shown(text)} has a space in it.", f"{host.strip()}/{prefix_text.strip()}")
+
+
+def _network_address(text: str, host: str, rest: str) -> tuple[int, int]:
+    """The address of a network; what is refused is refused as a network, with the `rest` of what was typed."""
+    try:
+        return parse_address(host)
+    except Refused as refusal:
+        if refusal.problem.suggestions:
+            reason = f"{shown(text)} has a leading zero, which some programs read as octal."
+            raise _instead(reason, f"{refusal.problem.suggestions[0]}{rest}") from None
+        raise Refused(
+            Problem(
+                f"“{shown(text)}” is not an IP address or network: type one such as 203.0.113.7, "
+                "203.0.113.0/24 or 2001:db8::/32, or leave it empty for any address."
+            )
+        ) from None
 
 
 def description_problem(text: str, longest: int = MAX_DESCRIPTION) -> Problem | None:
@@ -253,31 +263,38 @@ def packet_problems(
 
     `protocol` is tcp, udp, sctp, icmp, non-ip or a number 0-255.
     """
+    problem = _protocol_problem(protocol)
+    if problem:
+        return {"protocol": problem}
     errors: dict[str, Problem] = {}
-    if isinstance(protocol, str) and protocol not in {*PACKET_PROTOCOLS, "icmp", NON_IP}:
-        errors["protocol"] = Problem(
-            f"“{shown(protocol)}” is not a packet's protocol: type tcp, udp, sctp, icmp, non-ip or a number from 0 to 255."
-        )
-    elif protocol is None or (isinstance(protocol, int) and not 0 <= protocol <= 255):
-        errors["protocol"] = Problem(
-            "An IP protocol is a number from 0 to 255 (47 is GRE, 50 is ESP): type one of them."
-        )
-    if errors:
-        return errors
-    number = PACKET_PROTOCOLS.get(protocol) if isinstance(protocol, str) else protocol
     for name, address in (("source", source), ("destination", destination)):
         if protocol == NON_IP and address is not None:
             errors[name] = Problem("A frame that is not IP has no IP address: leave this empty.")
         if protocol != NON_IP and address is None:
             errors[name] = Problem("Type the packet's address, such as 203.0.113.9 or 2001:db8::9.")
-    if number in PORT_NUMBERS:
-        if port is None:
-            errors["port"] = Problem(f"Type the packet's destination port, a number from 0 to {MAX_PORT}.")
-        elif not 0 <= port <= MAX_PORT:
-            errors["port"] = Problem(f"{shown(port)} is not a port: type a number from 0 to {MAX_PORT}.")
-    elif port is not None:
-        errors["port"] = Problem("Only TCP, UDP and SCTP packets have a port: leave this empty.")
-    return errors
+    problem = _packet_port_problem(PACKET_PROTOCOLS.get(protocol) if isinstance(protocol, str) else protocol, port)
+    return errors | {"port": problem} if problem else errors
+
+
+def _protocol_problem(protocol: str | int | None) -> Problem | None:
+    if isinstance(protocol, str):
+        if protocol in {*PACKET_PROTOCOLS, "icmp", NON_IP}:
+            return None
+        said = f"“{shown(protocol)}” is not a packet's protocol"
+        return Problem(f"{said}: type tcp, udp, sctp, icmp, non-ip or a number from 0 to 255.")
+    if protocol is None or not 0 <= protocol <= 255:
+        return Problem("An IP protocol is a number from 0 to 255 (47 is GRE, 50 is ESP): type one of them.")
+    return None
+
+
+def _packet_port_problem(number: int | None, port: int | None) -> Problem | None:
+    if number not in PORT_NUMBERS:
+        return None if port is None else Problem("Only TCP, UDP and SCTP packets have a port: leave this empty.")
+    if port is None:
+        return Problem(f"Type the packet's destination port, a number from 0 to {MAX_PORT}.")
+    if not 0 <= port <= MAX_PORT:
+        return Problem(f"{shown(port)} is not a port: type a number from 0 to {MAX_PORT}.")
+    return None
 
 
 def make_packet(

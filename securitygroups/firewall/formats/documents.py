@@ -177,6 +177,19 @@ def rule_from_json(value: Any, where: str = "") -> Rule:
     faults = list(_keys(value, RULE_KEYS, ("action", "direction", "protocol"), where))
     if faults:
         raise BadDocument(faults)
+    fields = _rule_fields(value)
+    problems = {name: field for name, field in fields.items() if isinstance(field, Problem)}
+    if not problems:
+        rule = Rule(**_with_one_port(fields))
+        problems = rule.problems()
+        if not problems:
+            return rule
+    prefix = f"{where}." if where else ""
+    raise BadDocument([Fault(prefix + name, problem) for name, problem in problems.items()])
+
+
+def _rule_fields(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The rule's fields as values, or why each cannot be one."""
     fields: dict[str, Any] = {
         "action": _choice(value["action"], Action),
         "direction": _choice(value["direction"], Direction),
@@ -190,17 +203,15 @@ def rule_from_json(value: Any, where: str = "") -> Rule:
     }
     if not isinstance(fields["enabled"], bool):
         fields["enabled"] = Problem("Write true or false.")
-    problems = {name: field for name, field in fields.items() if isinstance(field, Problem)}
-    if not problems:
-        known = PROTOCOLS.get(fields["protocol"])
-        if fields["port_end"] is None and known and "port_end" in known.columns:
-            fields["port_end"] = fields["port_start"]  # A start alone means that one port.
-        rule = Rule(**fields)
-        problems = rule.problems()
-        if not problems:
-            return rule
-    prefix = f"{where}." if where else ""
-    raise BadDocument([Fault(prefix + name, problem) for name, problem in problems.items()])
+    return fields
+
+
+def _with_one_port(fields: dict[str, Any]) -> dict[str, Any]:
+    """A start alone means that one port, where the protocol has ports."""
+    known = PROTOCOLS.get(fields["protocol"])
+    if fields["port_end"] is None and known and "port_end" in known.columns:
+        return fields | {"port_end": fields["port_start"]}
+    return fields
 
 
 def rule_to_json(rule: Rule) -> dict[str, Any]:
@@ -351,35 +362,46 @@ def packet_from_json(value: Any, where: str = "") -> Packet:
     faults = list(_keys(value, PACKET_KEYS, ("direction", "protocol"), where))
     if faults:
         raise BadDocument(faults)
-    problems: dict[str, Problem] = {}
-    direction = _choice(value["direction"], Direction)
-    if isinstance(direction, Problem):
-        problems["direction"] = direction
-    protocol, port = value["protocol"], _port(value.get("port"))
-    if isinstance(protocol, bool) or not isinstance(protocol, str | int):
-        problems["protocol"] = Problem("Write tcp, udp, sctp, icmp, non-ip in quotes, or a number from 0 to 255.")
-    if isinstance(port, Problem):
-        problems["port"] = Problem(f"Write a whole number from 0 to {MAX_PORT} without quotes.")
-    addresses: dict[str, tuple[int, int] | None] = {"source": None, "destination": None}
-    for name in addresses:
-        text = value.get(name)
-        if text is None:
-            continue
-        try:
-            if not isinstance(text, str):
-                raise Refused(Problem('Write an address in quotes, such as "203.0.113.9".'))
-            addresses[name] = parse_address(text)
-        except Refused as refusal:
-            problems[name] = refusal.problem
-    if not problems and not isinstance(port, Problem):
-        problems = packet_problems(protocol, addresses["source"], addresses["destination"], port)
+    fields = {
+        "direction": _choice(value["direction"], Direction),
+        "protocol": _packet_protocol(value["protocol"]),
+        "port": _packet_port(value.get("port")),
+        "source": _address(value.get("source")),
+        "destination": _address(value.get("destination")),
+    }
+    problems = {name: field for name, field in fields.items() if isinstance(field, Problem)}
+    if not problems:
+        direction = fields.pop("direction")
+        problems = packet_problems(**fields)
         if not problems:
             try:
-                return make_packet(direction, protocol, addresses["source"], addresses["destination"], port)
+                return make_packet(direction, **fields)
             except Refused as refusal:
                 problems["destination"] = refusal.problem
     glue = ", " if where else ""
     raise BadDocument([Fault(f"{where}{glue}{name}", problem) for name, problem in problems.items()])
+
+
+def _packet_protocol(value: Any) -> str | int | Problem:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return Problem("Write tcp, udp, sctp, icmp, non-ip in quotes, or a number from 0 to 255.")
+    return value
+
+
+def _packet_port(value: Any) -> int | Problem | None:
+    port = _port(value)
+    return Problem(f"Write a whole number from 0 to {MAX_PORT} without quotes.") if isinstance(port, Problem) else port
+
+
+def _address(value: Any) -> tuple[int, int] | Problem | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return Problem('Write an address in quotes, such as "203.0.113.9".')
+    try:
+        return parse_address(value)
+    except Refused as refusal:
+        return refusal.problem
 
 
 def packet_to_json(packet: Packet) -> dict[str, Any]:

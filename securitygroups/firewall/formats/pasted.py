@@ -76,23 +76,41 @@ def _named(word: str) -> int | None:
     return _NUMBERS.get(word, _NUMBERS.get(re.sub(r"v\d+\Z", "", word)))
 
 
-def _number(before: str, after: str, *, ports: bool, tcpdump: bool) -> int | None:
-    """The IP protocol number that the text around the addresses tells; None where it tells none."""
+def _said(before: str, after: str) -> int | None:
+    """The protocol number that stands in the text as a number, not that of an extension header."""
+    said = _SAID.search(before) or _SAID.search(after)
+    number = int(said[1] or said[2]) if said else None
+    return None if number in _EXTENSIONS else number
+
+
+def _named_first(after: str) -> int | None:
+    """The protocol that the first word behind the addresses names."""
+    first = re.match(r"[\s:,]*([A-Za-z]\w*)", after)
+    return _named(first[1]) if first else None
+
+
+def _dumped_number(before: str, after: str, ports: bool) -> int | None:
+    """The IP protocol number that a line of tcpdump tells around the addresses; None where it tells none."""
     # tcpdump prints the flags of every TCP segment, and ports of few protocols but TCP and UDP, which it names.
-    if tcpdump and re.match(r"[\s:]*Flags \[", after):
+    if re.match(r"[\s:]*Flags \[", after):
         return 6
-    # What comes later in a line of tcpdump is what the packet carries.
-    said = _SAID.search(before) or _SAID.search(after[:16] if tcpdump else after)
-    if said and int(said[1] or said[2]) not in _EXTENSIONS:
-        return int(said[1] or said[2])
-    first, last = re.match(r"[\s:,]*([A-Za-z]\w*)", after), re.search(r"(\w+)[\s:]*\Z", before)
-    number = _named(first[1]) if first else None
-    if tcpdump:
-        return 17 if ports and number not in _WITH_PORTS else number
-    if number is None and last:
-        number = _named(last[1])
-    words = (_named(word) for word in re.findall(r"\w+", f"{before} {after}") if word.lower() not in _WORDS)
-    return number if number is not None else next((found for found in words if found is not None), None)
+    # What comes later in the line is what the packet carries.
+    said = _said(before, after[:16])
+    if said is not None:
+        return said
+    number = _named_first(after)
+    return 17 if ports and number not in _WITH_PORTS else number
+
+
+def _typed_number(before: str, after: str) -> int | None:
+    """The IP protocol number that any other text around the addresses tells: the word next to them, else any."""
+    said = _said(before, after)
+    if said is not None:
+        return said
+    last = re.search(r"(\w+)[\s:]*\Z", before)
+    words = (word for word in re.findall(r"\w+", f"{before} {after}") if word.lower() not in _WORDS)
+    tries = (_named_first(after), _named(last[1]) if last else None, *map(_named, words))
+    return next((number for number in tries if number is not None), None)
 
 
 def _protocol_fields(number: int | None, address: str) -> dict[str, str]:
@@ -139,7 +157,8 @@ def _dumped(line: str, service_port: ServicePort | None) -> dict[str, str]:
     else:
         return {}
     before, after = line[: match.start("source")], line[match.end("destination") :]
-    number = _number(before, after, ports=bool(source[1] or destination[1]), tcpdump=dump)
+    ports = bool(source[1] or destination[1])
+    number = _dumped_number(before, after, ports) if dump else _typed_number(before, after)
     fields = {"source": source[0], "destination": destination[0]} | _protocol_fields(number, source[0])
     protocol = fields.get("protocol", "")
     if protocol in PACKET_PROTOCOLS or (not protocol and destination[1]):

@@ -68,27 +68,33 @@ def read_csv(data: bytes) -> tuple[Rule, ...]:
         header = next(reader, [])
         if header != list(RULE_KEYS):
             raise BadDocument([Fault("line 1", Problem(f"The header must be exactly: {','.join(RULE_KEYS)}"))])
+        # The reader counts to a record's last line; what is wrong is told at its first.
         line = reader.line_num + 1
         for row in reader:
             where, line = f"line {line}", reader.line_num + 1
             if len(faults) >= MAX_COUNTED:
                 break
-            if not row:
-                continue
-            if len(row) != len(RULE_KEYS):
-                faults.append(Fault(where, Problem(f"This has {len(row)} fields instead of {len(RULE_KEYS)}.")))
-                continue
             try:
-                rules.append(
-                    rule_from_json({key: _value(key, field) for key, field in zip(RULE_KEYS, row, strict=True)})
-                )
+                rules += _rules_of(row, where)
             except BadDocument as error:
-                faults += [Fault(f"{where}, {fault.where}", fault.problem) for fault in error.faults]
+                faults += error.faults
     except csv.Error as error:
         raise BadDocument([Fault(f"line {reader.line_num}", Problem(f"This is not CSV ({error})."))]) from None
     if faults:
         raise BadDocument(faults)
     return tuple(rules)
+
+
+def _rules_of(row: list[str], where: str) -> list[Rule]:
+    """The rule of a row, none of an empty line. Raises BadDocument with every fault of it."""
+    if not row:
+        return []
+    if len(row) != len(RULE_KEYS):
+        raise BadDocument([Fault(where, Problem(f"This has {len(row)} fields instead of {len(RULE_KEYS)}."))])
+    try:
+        return [rule_from_json({key: _value(key, field) for key, field in zip(RULE_KEYS, row, strict=True)})]
+    except BadDocument as error:
+        raise BadDocument([Fault(f"{where}, {fault.where}", fault.problem) for fault in error.faults]) from None
 
 
 def read_any(data: bytes) -> GroupDocument:
