@@ -5,7 +5,7 @@ Where rules of an effective list are named, the caller gives `name`, which turns
 
 from typing import NamedTuple
 
-from securitygroups.firewall.analysis.findings import Dead, Findings, Fix, Mend, RuleFindings
+from securitygroups.firewall.analysis.findings import Dead, Findings, Fix, Mend, Opening, RuleFindings
 from securitygroups.words.traffic import Name, count_text, joined, places_text, some
 
 
@@ -40,18 +40,9 @@ def remarks(one: RuleFindings, name: Name | None = None) -> list[Remark]:
     if one.unknown:
         found.append(Remark("info", "unknown", "The list is too fine to tell whether any packet reaches this rule."))
     if one.opening is not None:
-        families = "anywhere" if one.opening.versions == (4, 6) else f"any IPv{one.opening.versions[0]} address"
-        if one.opening.services:
-            names = some([f"{s.name} ({s.protocol.upper()} {s.port})" for s in one.opening.services], "services")
-            found.append(Remark("danger", "open-sensitive", f"Open to the world: {families} reaches {names}."))
-        else:
-            found.append(Remark("info", "open", f"Open to the world: {families} gets in."))
+        found.append(_open_remark(one.opening))
     if one.dead is not None:
-        level = "info" if one.dead is Dead.REDUNDANT else "warning"
-        found.append(Remark(level, one.dead.value.replace(" ", "-"), dead_sentence(one, name)))
-        if one.behind_all is not None:
-            text = f"It comes after {places_text((one.behind_all,), name)}, which takes everything of its direction."
-            found.append(Remark("info", "behind-all", text))
+        found += _dead_remarks(one, name)
     elif one.removable:
         text = "The list decides the same without this rule: later rules or the default do what it does."
         found.append(Remark("info", "removable", text))
@@ -59,24 +50,40 @@ def remarks(one: RuleFindings, name: Name | None = None) -> list[Remark]:
         text = f"Order matters: it partly overlaps {count_text(one.correlated, 'rule', 'rules')} of the other action."
         found.append(Remark("info", "correlated", text))
     if one.generalises:
-        text = f"{count_text(one.generalises, 'rule', 'rules')} before it {'makes an exception' if one.generalises == 1 else 'make exceptions'} to it."
+        make = "makes an exception" if one.generalises == 1 else "make exceptions"
+        text = f"{count_text(one.generalises, 'rule', 'rules')} before it {make} to it."
         found.append(Remark("info", "generalisation", text))
+    return found
+
+
+def _open_remark(opening: Opening) -> Remark:
+    families = "anywhere" if opening.versions == (4, 6) else f"any IPv{opening.versions[0]} address"
+    if not opening.services:
+        return Remark("info", "open", f"Open to the world: {families} gets in.")
+    names = some([f"{s.name} ({s.protocol.upper()} {s.port})" for s in opening.services], "services")
+    return Remark("danger", "open-sensitive", f"Open to the world: {families} reaches {names}.")
+
+
+def _dead_remarks(one: RuleFindings, name: Name | None) -> list[Remark]:
+    dead = one.dead or Dead.REDUNDANT
+    level = "info" if dead is Dead.REDUNDANT else "warning"
+    found = [Remark(level, dead.value.replace(" ", "-"), dead_sentence(one, name))]
+    if one.behind_all is not None:
+        text = f"It comes after {places_text((one.behind_all,), name)}, which takes everything of its direction."
+        found.append(Remark("info", "behind-all", text))
     return found
 
 
 def findings_summary(findings: Findings) -> str:
     """A list's findings in a line: "2 rules that no packet reaches, 1 rule that opens SSH or the like to the world."."""
-    dead = len(findings.dead)
-    loud = sum(bool(one.opening and one.opening.services) for one in findings.rules)
-    spare = sum(one.removable and one.dead is None for one in findings.rules if one.rule.enabled)
     parts = [
         (
-            loud,
+            sum(bool(one.opening and one.opening.services) for one in findings.rules),
             "rule that opens a management or database port to the world",
             "rules that open management or database ports to the world",
         ),
-        (dead, "rule that no packet reaches", "rules that no packet reaches"),
-        (spare, "rule that changes nothing", "rules of which each alone changes nothing"),
+        (len(findings.dead), "rule that no packet reaches", "rules that no packet reaches"),
+        (findings.spare, "rule that changes nothing", "rules of which each alone changes nothing"),
     ]
     texts = [count_text(number, one, many) for number, one, many in parts if number]
     if not texts:

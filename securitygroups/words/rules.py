@@ -142,6 +142,10 @@ def condition_text(condition: Field, rule: Rule, packet: Packet) -> str:
         return _address_differs("source", rule.source, packet.version, packet.source)
     if condition is Field.DESTINATION:
         return _address_differs("destination", rule.destination, packet.version, packet.destination)
+    return _port_differs(rule, packet)
+
+
+def _port_differs(rule: Rule, packet: Packet) -> str:
     start = rule.port_start
     end = start if rule.port_end is None else rule.port_end
     wanted = "" if start is None or end is None else range_text(start, end)

@@ -106,16 +106,24 @@ def product_ports_text(product: Product) -> str:
     numbers = [number for number in product.protocols if number is not None]
     if product.any_port or not numbers:
         return "any port" if numbers else ""
-    edges = [-1, *(edge for span in product.ports for edge in span), MAX_PORT + 1]
-    gaps = [(a + 1, b - 1) for a, b in zip(edges[::2], edges[1::2], strict=True) if a + 1 < b]
-    if product.portless and len(gaps) <= len(product.ports):
-        return f"any port except {some([_port_text(*gap, numbers) for gap in gaps], 'ranges')}"
-    texts = [_port_text(first, last, numbers) for first, last in product.ports]
+    return _some_ports_text(product, numbers)
+
+
+def _some_ports_text(product: Product, numbers: Sequence[int]) -> str:
     if product.portless:
-        texts.append("packets without a port (later fragments)")
+        gaps = _port_gaps(product)
+        if len(gaps) <= len(product.ports):
+            return f"any port except {some([_port_text(*gap, numbers) for gap in gaps], 'ranges')}"
     elif product.ports == ALL_PORTS:
-        texts = ["0–65535 (not later fragments, which have no port)"]
-    return some(texts, "ranges")
+        return "0–65535 (not later fragments, which have no port)"
+    texts = [_port_text(first, last, numbers) for first, last in product.ports]
+    return some([*texts, *(["packets without a port (later fragments)"] if product.portless else [])], "ranges")
+
+
+def _port_gaps(product: Product) -> list[tuple[int, int]]:
+    """The ports that a product leaves out."""
+    edges = [-1, *(edge for span in product.ports for edge in span), MAX_PORT + 1]
+    return [(a + 1, b - 1) for a, b in zip(edges[::2], edges[1::2], strict=True) if a + 1 < b]
 
 
 def protocols_text(product: Product) -> str:
@@ -150,15 +158,19 @@ def product_text(product: Product) -> str:
 
 def places_text(places: Sequence[int | None], name: Name | None = None) -> str:
     """Rules by place: "rule 3", "rules 1 and 4", "rules 1, 2, 3, 4 and 9 more", "the default" for no rule."""
-    rules = [place for place in places if place is not None]
-    shown = rules if len(rules) <= SHOWN + 1 else rules[:SHOWN]
-    more = len(rules) - len(shown)
-    texts = [name(place) if name else str(place) for place in shown] + ([f"{more} more"] if more else [])
-    text = joined(texts)
-    if rules and name is None:
-        text = f"rule{'s' if len(rules) > 1 else ''} {text}"
+    text = _rules_text([place for place in places if place is not None], name)
     if None in places:
-        return f"{text} or the default" if rules else "the default"
+        return f"{text} or the default" if text else "the default"
+    return text
+
+
+def _rules_text(places: Sequence[int], name: Name | None) -> str:
+    """Rules by place, the first few and how many more; "" for none."""
+    shown = places if len(places) <= SHOWN + 1 else places[:SHOWN]
+    more = len(places) - len(shown)
+    text = joined([name(place) if name else str(place) for place in shown] + ([f"{more} more"] if more else []))
+    if places and name is None:
+        return f"rule{'s' if len(places) > 1 else ''} {text}"
     return text
 
 

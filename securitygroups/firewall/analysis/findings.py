@@ -83,6 +83,11 @@ class Findings:
         return tuple(found for found in self.rules if found.dead is not None)
 
     @property
+    def spare(self) -> int:
+        """How many rules are reached and yet change nothing, each by itself."""
+        return sum(one.removable and one.dead is None for one in self.rules if one.rule.enabled)
+
+    @property
     def too_fine(self) -> bool:
         """Whether some rules could not be settled in bounded work; what is said of the others is true."""
         return any(found.unknown for found in self.rules)

@@ -4,8 +4,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -58,30 +59,25 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for name in ("top", "baseline"):
-            if options[name] is not None and options[name] < 1:
-                raise CommandError(f"--{name}: write a number from 1 on.")
+        _check_numbers(options)
         old = _rules(options["group"])
         new = old if options["against"] is None else _rules(options["against"])
         local = _networks(options["local"])
         baseline = None if options["baseline"] is None else _Baseline(old, new, options["baseline"])
         started = time.monotonic()
-        try:
-            with _opened(options["flows"]) as stream:
-                counted = _Progress(stream, sys.stderr if sys.stderr.isatty() else None)
-                try:
-                    report = what_if(old, new, counted, local=local, limit_groups=options["top"], observer=baseline)
-                finally:
-                    counted.end()
-        except BadDocument as error:
-            name = "standard input" if options["flows"] == "-" else options["flows"]
-            raise CommandError("\n".join(f"{name}: {fault}" for fault in error.faults)) from None
+        with _log(options["flows"]) as stream:
+            report = what_if(old, new, stream, local=local, limit_groups=options["top"], observer=baseline)
         seconds = time.monotonic() - started - (baseline.seconds if baseline else 0)
-        compared = options["against"] is not None
+        done = _Replay(report, seconds, baseline, old, None if options["against"] is None else new)
         if options["json"]:
-            lines = iter([json.dumps(_as_json(report, seconds, baseline, compared), ensure_ascii=False)])
+            self.write([json.dumps(_as_json(done), ensure_ascii=False)])
         else:
-            lines = _lines(report, seconds, baseline, old, new if compared else None, options["top"])
+            self.write(_lines(done, options["top"]))
+        if baseline and baseline.mismatches:
+            raise CommandError(f"{baseline.mismatches} flows are decided differently one by one.")
+
+    def write(self, lines: Iterable[str]) -> None:
+        """The lines, as far as anybody reads them."""
         try:
             for line in lines:
                 self.stdout.write(line)
@@ -89,8 +85,12 @@ class Command(BaseCommand):
         except BrokenPipeError:
             # The reader has seen enough, as `head` does; Python must not complain again when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if baseline and baseline.mismatches:
-            raise CommandError(f"{baseline.mismatches} flows are decided differently one by one.")
+
+
+def _check_numbers(options: Mapping[str, Any]) -> None:
+    for name in ("top", "baseline"):
+        if options[name] is not None and options[name] < 1:
+            raise CommandError(f"--{name}: write a number from 1 on.")
 
 
 class _Baseline:
@@ -146,6 +146,21 @@ class _Progress:
         if self._terminal is not None:
             self._terminal.write("\r\033[K")
             self._terminal.flush()
+
+
+@contextmanager
+def _log(name: str) -> Iterator[_Progress]:
+    """The flow log, with a bar while it is read. What is wrong with the file is told by its name."""
+    try:
+        with _opened(name) as stream:
+            counted = _Progress(stream, sys.stderr if sys.stderr.isatty() else None)
+            try:
+                yield counted
+            finally:
+                counted.end()
+    except BadDocument as error:
+        shown = "standard input" if name == "-" else name
+        raise CommandError("\n".join(f"{shown}: {fault}" for fault in error.faults)) from None
 
 
 @contextmanager
@@ -235,11 +250,21 @@ def _changes(title: str, changes: Changes) -> Iterator[str]:
         yield "  There were too many groups to count all at once: the numbers of the groups are the least they can be."
 
 
-def _lines(
-    report: Report, seconds: float, baseline: _Baseline | None, old: RuleList, new: RuleList | None, top: int
-) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class _Replay:
+    """What is to be told: the report, what it took, and the lists; `new` is None where there is nothing to compare."""
+
+    report: Report
+    seconds: float
+    baseline: _Baseline | None
+    old: RuleList
+    new: RuleList | None
+
+
+def _lines(done: _Replay, top: int) -> Iterator[str]:
     """The report as tables."""
-    yield f"{report.rows:,} flows judged of {report.records:,} records ({report.kind}), {_rate(report.rows, seconds)}"
+    report, baseline, new = done.report, done.baseline, done.new
+    yield f"{report.rows:,} flows judged of {report.records:,} records ({report.kind}), {_rate(report.rows, done.seconds)}"
     for reason, count in sorted(report.skipped.items(), key=lambda item: -item[1]):
         yield f"  {count:,} not judged: {reason.value}"
     if baseline:
@@ -253,7 +278,7 @@ def _lines(
         yield from _changes("Newly denied", report.newly_denied)
         yield from _changes("Newly allowed", report.newly_allowed)
     for title, rules, hits in (
-        ("Flows by deciding rule", old, report.hits_before),
+        ("Flows by deciding rule", done.old, report.hits_before),
         ("Flows by deciding rule of the new list", new, report.hits_after),
     ):
         if rules is not None:
@@ -302,18 +327,19 @@ def _group_json(group: Group) -> dict[str, Any]:
     }
 
 
-def _as_json(report: Report, seconds: float, baseline: _Baseline | None, compared: bool) -> dict[str, Any]:
+def _as_json(done: _Replay) -> dict[str, Any]:
     """The report as one object; `hits` count the flows by deciding rule, those that no rule matched first."""
+    report, baseline = done.report, done.baseline
     value: dict[str, Any] = {
         "kind": report.kind,
         "records": report.records,
         "flows": report.rows,
-        "seconds": round(seconds, 3),
+        "seconds": round(done.seconds, 3),
         "skipped": {reason.name.lower(): count for reason, count in report.skipped.items()},
         "accepted": report.accepted_before,
         "hits": report.hits_before,
     }
-    if compared:
+    if done.new is not None:
         value |= {"accepted_after": report.accepted_after, "hits_after": report.hits_after}
         for name, changes in (("newly_denied", report.newly_denied), ("newly_allowed", report.newly_allowed)):
             value[name] = {
