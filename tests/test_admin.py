@@ -610,8 +610,8 @@ def test_a_groups_page_tells_how_many_rules_and_vms_it_does_not_show(
     for number in range(4):
         make_machine(project, f"vm {number}", [group])
     whole = as_admin.get(url(SecurityGroup, "change", group.pk)).content.decode()
-    monkeypatch.setattr("securitygroups.admin.RULES_SHOWN", 3)
-    monkeypatch.setattr("securitygroups.admin.MACHINES_SHOWN", 3)
+    monkeypatch.setattr("securitygroups.admin.groups.RULES_SHOWN", 3)
+    monkeypatch.setattr("securitygroups.admin.groups.MACHINES_SHOWN", 3)
 
     page = as_admin.get(url(SecurityGroup, "change", group.pk)).content.decode()
 
@@ -658,9 +658,9 @@ def test_of_what_was_deleted_no_link_leads_into_the_panel(
 @pytest.mark.parametrize(
     ("action", "limit", "words"),
     [
-        ("export", "EXPORTED", "Up to 2 groups can be exported at once, and these are 3"),
-        ("recheck", "CHECKED", "The rules of up to 2 groups can be checked at once, and these are 3"),
-        ("move_to_project", "MOVED", "Up to 2 VMs can be moved at once, and these are 3"),
+        ("export", "groups.EXPORTED", "Up to 2 groups can be exported at once, and these are 3"),
+        ("recheck", "groups.CHECKED", "The rules of up to 2 groups can be checked at once, and these are 3"),
+        ("move_to_project", "machines.MOVED", "Up to 2 VMs can be moved at once, and these are 3"),
     ],
 )
 def test_an_action_on_more_than_it_takes_is_refused_and_says_how_many_it_takes(

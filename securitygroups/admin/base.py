@@ -1,0 +1,205 @@
+"""What the admin's pages have in common: who writes, links, refusals as messages, foreign keys by typing."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import structlog
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
+from django.db import DataError, transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from securitygroups import operations
+from securitygroups.firewall import lists
+from securitygroups.forms import take_refusal
+from securitygroups.models import SecurityGroup, SupportCase, User, VirtualMachine
+from securitygroups.operations import By
+
+logger = structlog.get_logger()
+
+
+def by(request: HttpRequest) -> By:
+    """Who writes. Whatever comes from the admin is on record as done by staff, a member of the project or not."""
+    return By(cast(User, request.user), staff=True)
+
+
+def link(instance: Model, text: str = "") -> SafeString:
+    """To the object's own page in the admin."""
+    name = f"admin:{instance._meta.app_label}_{instance._meta.model_name}_change"
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[instance.pk]), text or str(instance))
+
+
+def into_panel(pages: Sequence[tuple[str, str, Sequence[object]]]) -> SafeString:
+    """Links to pages of the panel, each by its text, its name and its parameters. Support staff are asked for a reason
+    there first."""
+    links = ((reverse(name, args=at), text) for text, name, at in pages)
+    return format_html_join(" · ", '<a href="{}">{}</a>', links) or SafeString("–")
+
+
+def group_pages(group: SecurityGroup | None, first: str = "Open") -> list[tuple[str, str, Sequence[object]]]:
+    """A group's pages in the panel; a deleted one has none."""
+    if group is None or not group.pk or group.deleted_at:
+        return []
+    at = [group.project.slug, group.public_id]
+    return [(first, "group", at), ("Test a packet", "group_test", at), ("History", "group_history", at)]
+
+
+def machine_pages(machine: VirtualMachine | None, first: str = "Open") -> list[tuple[str, str, Sequence[object]]]:
+    """A VM's pages in the panel; a deleted one has none."""
+    if machine is None or not machine.pk or machine.deleted_at:
+        return []
+    at = [machine.project.slug, machine.public_id]
+    return [(first, "machine", at), ("Test a packet", "machine_test", at), ("History", "machine_history", at)]
+
+
+def case_pages(case: SupportCase) -> list[tuple[str, str, Sequence[object]]]:
+    """The case, and a packet test on what it is about."""
+    here: list[tuple[str, str, Sequence[object]]] = [("Open", "case", [case.project.slug, case.public_id])]
+    about = machine_pages(case.machine, "Its VM") if case.machine else group_pages(case.group, "Its group")
+    return here + about
+
+
+def and_more(number: int, model: type[Model], query: str) -> SafeString:
+    """What a page that shows the first rows says of the others, with the list that has them; nothing without any."""
+    if number < 1:
+        return SafeString("")
+    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return format_html('<a href="{}?{}">and {} more</a>', address, urlencode({"q": query}), number)
+
+
+def too_many(request: HttpRequest, rows: QuerySet[Any], limit: int, what: str) -> bool:
+    """Refuse an action on more rows than it takes, in words."""
+    number = rows.count()
+    if number > limit:
+        messages.error(request, f"{what} at once, and these are {number:,}: choose fewer. Nothing was done.")
+    return number > limit
+
+
+class Panel(admin.ModelAdmin[Any]):
+    """What all lists have. A filter or choice in the address that the database cannot read is told, not crashed on."""
+
+    # Beside a filtered list Django says how many rows there are in all, and counts the whole table for it.
+    show_full_result_count = False
+    list_per_page = 50
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            # What is done to chosen rows is done to all of them or to none: Django sees to that for forms only.
+            with transaction.atomic():
+                return super().changelist_view(request, *args, **kwargs)
+        except (DataError, ValueError) as error:
+            # Cut, for whoever made up the address said how long it is.
+            logger.warning("unreadable list", address=request.get_full_path()[:500], error=str(error)[:500])
+            messages.error(request, "A filter or choice in the address cannot be read. This is the whole list.")
+            return HttpResponseRedirect(request.path)
+
+
+class ReadOnly(Panel):
+    """What is on record, and what is changed on another page: to look up, for the superuser too."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class KeySelect(AutocompleteSelect):
+    """Django's own fails on a key that is no number."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
+        # Digits alone are not enough, since Python makes no number of thousands of them; 18 hold any key there is.
+        keys = [key for key in value if str(key).isdecimal() and len(str(key)) < 19]
+        return super().optgroups(name, keys, attr)
+
+
+class Chooses(admin.options.BaseModelAdmin[Any]):
+    """Foreign keys are chosen by typing a part of the name."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", KeySelect(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class ThroughOperations(Chooses, Panel):
+    """What an operation refuses is shown in the form or as a message, and nothing of it is written."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        # Without arguments super() does not work in a function that takes no self.
+        def view() -> Any:
+            return super(ThroughOperations, self).changeform_view(request, *args, **kwargs)
+
+        try:
+            return view()
+        except ValidationError as refusal:
+            # Once more, with a form that has it among its errors: what was typed stays. Django's view is a transaction
+            # of its own, so that nothing of the first time is left.
+            request.refusal = refusal  # type: ignore[attr-defined]
+            return view()
+        except (operations.Conflict, lists.NoSuchPlace) as gone:
+            # No field of the form is to blame, and what it shows is out of date.
+            messages.error(request, str(gone))
+            return HttpResponseRedirect(request.get_full_path())
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, *args, **kwargs)
+        refusal = getattr(request, "refusal", None)
+        if not isinstance(refusal, ValidationError):
+            return form
+
+        # In clean, and not after it: Django asks the form whether it is valid and saves nothing of one that is not.
+        def clean(self: Any) -> Any:
+            cleaned = form.clean(self)
+            take_refusal(self, refusal)
+            return cleaned
+
+        return type(form.__name__, (form,), {"clean": clean})
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._told(request, lambda: super(ThroughOperations, self).delete_view(request, *args, **kwargs))
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._told(request, lambda: super(ThroughOperations, self).changelist_view(request, *args, **kwargs))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes along is the operations' matter, and what is on record stays: nothing of that protects a row."""
+        rows = list(objs)
+        names = {str(self.opts.verbose_name) for row in rows if not self.has_delete_permission(request, row)}
+        return [str(row) for row in rows], {str(self.opts.verbose_name_plural): len(rows)}, names, []
+
+    def _told(self, request: HttpRequest, view: Callable[[], Any]) -> HttpResponse:
+        try:
+            return view()  # type: ignore[no-any-return]
+        except operations.Conflict as conflict:
+            messages.error(request, str(conflict))
+        except lists.NoSuchPlace as error:
+            messages.error(request, str(error))
+        except ValidationError as refusal:
+            for message in refusal.messages:
+                messages.error(request, message)
+        return HttpResponseRedirect(request.get_full_path())
+
+
+class LiveFilter(admin.SimpleListFilter):
+    """Deleted groups and VMs stay in the lists, for their record; this tells them apart."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("live", "In use"), ("deleted", "Deleted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(deleted_at__isnull=self.value() == "live")

@@ -1,0 +1,138 @@
+"""What is only read here: records, and rows that are changed on another object's page."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from securitygroups.admin.base import ReadOnly, case_pages, group_pages, into_panel, machine_pages
+from securitygroups.models import (
+    Attachment,
+    CaseNote,
+    Event,
+    GroupRevision,
+    MachineRevision,
+    Membership,
+    SupportCase,
+    SupportVisit,
+)
+
+
+@admin.register(Membership)
+class MembershipAdmin(ReadOnly):
+    """To look up; changed on the project's page."""
+
+    list_display = ("user", "project", "role", "created_at")
+    list_filter = ("role",)
+    list_select_related = ("user", "project")
+    search_fields = ("user__username", "user__email", "project__slug")
+
+
+@admin.register(Attachment)
+class AttachmentAdmin(ReadOnly):
+    """To look up; changed on the VM's page."""
+
+    list_display = ("machine", "position", "group")
+    list_display_links = ("position",)
+    list_select_related = ("machine", "group")
+    search_fields = ("machine__public_id", "machine__name", "group__public_id", "group__name")
+
+
+@admin.register(GroupRevision)
+class GroupRevisionAdmin(ReadOnly):
+    """Each state that a group's rules had, and who made it."""
+
+    list_display = ("group", "number", "at", "actor_name", "by_staff", "summary", "reason")
+    list_select_related = ("group",)
+    search_fields = ("group__public_id", "group__name", "actor_name")
+    ordering = ("-pk",)
+    readonly_fields = ("in_panel",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        # Long, and in no list.
+        return super().get_queryset(request).defer("rules")
+
+    @admin.display(description="In the panel")
+    def in_panel(self, revision: GroupRevision) -> SafeString:
+        """Links to this state of the rules, and to the group's pages there."""
+        pages = group_pages(revision.group, "Its group")
+        at = [revision.group.project.slug, revision.group.public_id, revision.number]
+        return into_panel([("Open", "group_revision", at), *pages] if pages else [])
+
+
+@admin.register(MachineRevision)
+class MachineRevisionAdmin(ReadOnly):
+    """Each order of groups that a VM had, and who made it."""
+
+    list_display = ("machine", "number", "at", "actor_name", "by_staff", "summary", "reason")
+    list_select_related = ("machine",)
+    search_fields = ("machine__public_id", "machine__name", "actor_name")
+    ordering = ("-pk",)
+    readonly_fields = ("in_panel",)
+
+    @admin.display(description="In the panel")
+    def in_panel(self, revision: MachineRevision) -> SafeString:
+        """Links to the VM's pages there."""
+        return into_panel(machine_pages(revision.machine, "Its VM"))
+
+
+@admin.register(SupportVisit)
+class SupportVisitAdmin(ReadOnly):
+    """Who of the staff looked into which project, when and why."""
+
+    list_display = ("at", "staff", "project", "ticket", "reason", "until")
+    list_select_related = ("staff", "project")
+    search_fields = ("staff__username", "project__slug", "ticket")
+    ordering = ("-pk",)
+
+
+@admin.register(SupportCase)
+class SupportCaseAdmin(ReadOnly):
+    """What staff and customers looked at together: a packet, and the rules of that moment."""
+
+    list_display = ("public_id", "project", "machine", "group", "verdict", "ticket", "opened_by", "at")
+    list_select_related = ("project", "machine", "group", "opened_by")
+    search_fields = ("public_id", "project__slug", "ticket")
+    ordering = ("-pk",)
+    readonly_fields = ("in_panel",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("rules")
+
+    @admin.display(description="In the panel")
+    def in_panel(self, case: SupportCase) -> SafeString:
+        """Links to the case, and to a packet test on what it is about."""
+        return into_panel(case_pages(case))
+
+
+@admin.register(CaseNote)
+class CaseNoteAdmin(ReadOnly):
+    """What was said in a case."""
+
+    list_display = ("case", "at", "author_name", "by_staff", "text")
+    list_select_related = ("case",)
+    search_fields = ("case__public_id", "author_name", "text")
+    ordering = ("-pk",)
+    readonly_fields = ("in_panel",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        # The list joins the case for its name, and would read the rules of each along with it.
+        return super().get_queryset(request).defer("case__rules")
+
+    @admin.display(description="In the panel")
+    def in_panel(self, note: CaseNote) -> SafeString:
+        """Links to its case, and to a packet test on what that is about."""
+        return into_panel(case_pages(note.case))
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnly):
+    """What happened in all projects, the newest first."""
+
+    list_display = ("at", "project", "actor_name", "by_staff", "verb", "summary")
+    list_filter = ("verb", "by_staff")
+    list_select_related = ("project",)
+    search_fields = ("project__slug", "actor_name", "summary")
+    ordering = ("-pk",)
