@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from securitygroups.firewall.orders import kept_in_order
 from securitygroups.models import SecurityGroup
 
 Named = Sequence[tuple[str, str]]
@@ -42,10 +41,11 @@ def _places(groups: Named) -> dict[str, int]:
 def group_change(before: Named, after: Named) -> GroupChange:
     """Which groups came, went, and moved among those that stayed."""
     old, new = _places(before), _places(after)
-    stayed = [(one, name) for one, name in after if one in old]
-    kept = {stayed[at][0] for at in kept_in_order([old[one] for one, _ in stayed])}
+    stayed = [[(one, name) for one, name in some if one in old and one in new] for some in (before, after)]
+    # A VM has few groups: every one that has another before it is said, not the fewest moves that explain the order.
+    moved = [now for was, now in zip(*stayed, strict=True) if was != now]
     return GroupChange(
         added=tuple(GroupLine(name, None, new[one]) for one, name in after if one not in old),
         removed=tuple(GroupLine(name, old[one], None) for one, name in before if one not in new),
-        moved=tuple(GroupLine(name, old[one], new[one]) for one, name in stayed if one not in kept),
+        moved=tuple(GroupLine(name, old[one], new[one]) for one, name in moved),
     )

@@ -110,7 +110,7 @@ QUERIES = {
     "rule new": 6,
     "rule edit": 7,
     "rule move": 6,
-    "rule delete": 9,
+    "rule delete": 8,
     "machines": 7,
     "machine": 7,
     "machine test": 8,

@@ -222,7 +222,10 @@ def test_of_thousands_of_rules_those_that_matter_are_shown_and_none_is_kept_quie
         if gap:
             assert gap.last < port if gap.passed else port < gap.first
         else:
-            assert (line.group, line.place) == (f"g{(step.place - 1) // 1000 * 1000 + 1}", (step.place - 1) % 1000 + 1)
+            assert (line.group.name, line.place) == (
+                f"g{(step.place - 1) // 1000 * 1000 + 1}",
+                (step.place - 1) % 1000 + 1,
+            )
     assert "Rules 101 to " in Page(response).text
 
 
