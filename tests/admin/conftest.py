@@ -1,0 +1,30 @@
+"""Whoever may do everything, and a row of everything."""
+
+import pytest
+from django.db.models import Model
+from django.test import Client
+
+from securitygroups import operations
+from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.values import Packet
+from securitygroups.models import User, VirtualMachine
+from securitygroups.operations import By
+from tests.admin.pages import MODELS
+
+
+@pytest.fixture
+def as_admin(admin: User) -> Client:
+    """Not a watched one: Django's own pages and operations row by row are counted in test_base, thirty rows against two."""
+    client = Client()
+    client.force_login(admin)
+    return client
+
+
+@pytest.fixture
+def everything(machine: VirtualMachine, staff: User, alice: User, bob: User) -> dict[type[Model], Model]:
+    """A row of each model."""
+    project = machine.project
+    operations.open_visit(project=project, staff=staff, reason="Asked", ticket="T-1")
+    operations.open_case(about=machine, packet=Packet(Direction.IN), staff=staff, note="Look")
+    operations.save_template(group=project.groups.get(name="web"), name="Web", description="", by=By(alice))
+    return {model: model._default_manager.order_by("pk")[0] for model in MODELS}

@@ -1,0 +1,65 @@
+"""The admin's pages as a browser uses them: addresses, forms with what stands in them, and what is said."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from securitygroups.models import (
+    Attachment,
+    CaseNote,
+    Event,
+    GroupRevision,
+    MachineRevision,
+    Membership,
+    SupportCase,
+    SupportVisit,
+)
+
+MODELS = list(apps.get_app_config("securitygroups").get_models())
+READ_ONLY = [Attachment, CaseNote, Event, GroupRevision, MachineRevision, Membership, SupportCase, SupportVisit]
+EDITABLE = [model for model in MODELS if model not in READ_ONLY]
+REFUSED = [
+    json.loads(line) for line in (Path(__file__).parents[1] / "cases" / "refused.jsonl").read_text("utf-8").splitlines()
+]
+
+
+def url(model: type[Model], page: str = "changelist", *arguments: object) -> str:
+    return reverse(f"admin:securitygroups_{model._meta.model_name}_{page}", args=arguments)
+
+
+def label(value: Any) -> str:
+    return value.__name__.lower() if isinstance(value, type) else str(value)
+
+
+def sent(client: Client, address: str) -> dict[str, Any]:
+    """What a browser would send of the form at that address, unchanged."""
+    response = client.get(address)
+    assert response.status_code == 200
+    form = response.context["adminform"].form
+    data: dict[str, Any] = {}
+    forms = [form, *(each for formset in response.context["inline_admin_formsets"] for each in formset.formset.forms)]
+    forms += [formset.formset.management_form for formset in response.context["inline_admin_formsets"]]
+    for each in forms:
+        for field in each:
+            value = field.value()
+            if value not in (None, False):
+                data[field.html_name] = "on" if value is True else value
+    return data
+
+
+def said(response: Any) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
+
+
+def refused(response: Any) -> str:
+    """What stands in the form, above it and at its fields."""
+    return str(response.context["adminform"].form.errors)
+
+
+def newest() -> Event:
+    return Event.objects.order_by("-pk")[0]

@@ -1,0 +1,74 @@
+"""VMs and their groups in order."""
+
+import pytest
+from django.test import Client
+
+from securitygroups import operations
+from securitygroups.models import Event, Project, SecurityGroup, User, VirtualMachine
+from securitygroups.operations import By
+from tests.admin.pages import said, sent, url
+from tests.factories import make_group
+
+
+def test_a_vm_is_created_edited_and_deleted_through_operations(
+    as_admin: Client, machine: VirtualMachine, group: SecurityGroup, admin: User
+) -> None:
+    project = machine.project
+    outbound = project.groups.get(name="outbound")
+    order = f"{outbound.public_id}\n{group.public_id}"
+    data = {"project": project.pk, "name": "new", "ipv4": "10.0.0.9", "ordered_groups": order}
+
+    assert as_admin.post(url(VirtualMachine, "add"), data).status_code == 302
+    vm = VirtualMachine.objects.get(name="new")
+    assert [row.group for row in vm.attachments.order_by("position")] == [outbound, group]
+    address = url(VirtualMachine, "change", vm.pk)
+    data = sent(as_admin, address) | {"ordered_groups": group.public_id, "name": "newer"}
+    assert as_admin.post(address, data).status_code == 302
+    assert [row.group for row in vm.attachments.all()] == [group]
+    assert as_admin.get(url(VirtualMachine, "delete", vm.pk)).status_code == 200
+    assert as_admin.post(url(VirtualMachine, "delete", vm.pk), {"post": "yes"}).status_code == 302
+    vm.refresh_from_db()
+    assert vm.deleted_at
+    assert {(e.actor, e.by_staff) for e in vm.events.all()} == {(admin, True)}
+    assert [e.verb for e in vm.events.order_by("pk")] == [
+        "machine.created", "machine.changed", "machine.groups", "machine.deleted",
+    ]  # fmt: skip
+
+
+def test_a_vms_groups_changed_by_somebody_else_in_the_meantime_are_not_overwritten(
+    as_admin: Client, machine: VirtualMachine, group: SecurityGroup
+) -> None:
+    address = url(VirtualMachine, "change", machine.pk)
+    data = sent(as_admin, address)
+    operations.attach_groups(machine=machine, groups=[group], base=1, by=By())
+
+    response = as_admin.post(address, data | {"name": "mine"})
+
+    assert "changed in the meantime" in str(response.context["errors"])
+    assert [row.group for row in machine.attachments.all()] == [group]
+    machine.refresh_from_db()
+    assert machine.name == "web-1"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("ordered_groups", "sg-0000000000"), ("ordered_groups", "../etc"), ("ordered_groups", "{same}\n{same}"),
+        ("ordered_groups", "{foreign}"), ("ordered_groups", "\x00"), ("ipv4", "10.0.0"), ("ipv6", "10.0.0.1"),
+        ("tap", "a b"), ("name", ""), ("name", "x" * 101), ("name", "\x00"),
+    ],
+)  # fmt: skip
+def test_a_vms_wrong_fields_are_refused_and_nothing_is_saved(
+    as_admin: Client, machine: VirtualMachine, group: SecurityGroup, bakery: Project, field: str, value: str
+) -> None:
+    foreign = make_group(bakery, "foreign")
+    address = url(VirtualMachine, "change", machine.pk)
+    before = (machine.revisions.count(), Event.objects.count())
+    value = value.format(same=group.public_id, foreign=foreign.public_id)
+
+    response = as_admin.post(address, sent(as_admin, address) | {field: value}, follow=True)
+
+    # What no database can hold is a bad request, before any form sees it.
+    assert response.status_code == (400 if "\x00" in value else 200)
+    assert "\x00" in value or response.context["errors"] or said(response)
+    assert (machine.revisions.count(), Event.objects.count()) == before
