@@ -58,8 +58,8 @@ def stage(request: pytest.FixtureRequest) -> Stage:
 @pytest.fixture
 def broken_help(settings: Any, tmp_path: Path) -> None:
     """The help page's template is broken: a real error, for the page that is shown then."""
-    (tmp_path / "securitygroups").mkdir()
-    (tmp_path / "securitygroups" / "help.html").write_text("{% broken %}")
+    (tmp_path / "securitygroups" / "help").mkdir(parents=True)
+    (tmp_path / "securitygroups" / "help" / "page.html").write_text("{% broken %}")
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path, *settings.TEMPLATES[0]["DIRS"]]}]
 
 
