@@ -124,6 +124,7 @@ def of_machine(machine: VirtualMachine, at: datetime | None = None) -> list[Plac
         return [one for group in groups_at(machine, at) for one in of_group(group, at)]
     rows = RuleRow.objects.filter(group__attachments__machine=machine)
     rows = rows.order_by("group__attachments__position", "position")
+    # One Home a group, not one a rule.
     homes: dict[int, Home] = {}
     found = _rules(rows, "group_id", "group__public_id", "group__name", "position")
     return [
@@ -270,6 +271,7 @@ def fleet(rows: QuerySet[VirtualMachine], limits: Limits, known: Mapping[int, Ru
 
 def _groups(used: set[int], known: Mapping[int, RuleList]) -> dict[int, Group]:
     """The groups with their lists (two queries)."""
+    # Two short queries: names joined to every rule would be sent a thousand times.
     lists = rules_of_groups(used - known.keys())
     homes = SecurityGroup.objects.filter(pk__in=used).only("public_id", "name")
     return {one.pk: Group(Home.of(one), tuple(known.get(one.pk, lists.get(one.pk, ())))) for one in homes}

@@ -107,6 +107,7 @@ def to_ask(proposal: Proposal, said: Said) -> Preview | None:
 
     An alarm and a note are asked about in any case: the preview beside a form may have been overlooked.
     """
+    # An empty token is nobody's yes.
     if said.sure and said.sure == proposal.token:
         return None
     preview = proposal.preview(said.address)

@@ -98,6 +98,7 @@ class DeadSearch:
         around = self._meeting.those(rules_of(after), asked)
         if not asked:
             return
+        # Left out and counted: half a search would say of some VMs that nothing is dead there.
         if self._work + len(around) > DEAD_WORK:
             self.unseen += len(machines)
             return
@@ -141,6 +142,7 @@ class DeadSearch:
         self, listed: Listed, dead: dict[int, Identity], machines: Sequence[VirtualMachine], *, own: bool = False
     ) -> None:
         """Make a line of each, as long as there is room; those that have one already get these VMs added to it."""
+        # A dead rule of one group on a thousand VMs is one line with a thousand names, not a thousand lines.
         room = MAX_LINES - len(self._lines)
         new = [place for place, one in dead.items() if one not in self._told][: max(0, room)]
         shown = sorted([*new, *(place for place, one in dead.items() if one in self._told)])

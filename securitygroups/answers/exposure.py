@@ -185,6 +185,7 @@ def _opening(
 
 def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic) -> Internet:
     """What the internet reaches on these VMs; nothing new is begun once the seconds have passed."""
+    # Seconds, not work: pictures of a project are looked at, nothing is decided by them.
     end = clock() + seconds
     found = analysis.internet_exposure(land.lists, land.values, late=lambda: clock() > end)
     same: dict[tuple[Product, Shares, tuple[Placed, ...]], list[Exposed]] = {}

@@ -72,6 +72,7 @@ def ask_machine(machine: VirtualMachine, packet: Packet, at: datetime | None = N
     other = other_end(machine, packet)
     if other is None:
         return Answer([_on(machine, packet, at)])
+    # The packet is the same; each of the two sees it from its own side.
     inbound = packet.direction is Direction.IN
     sender, receiver = (other, machine) if inbound else (machine, other)
     both = [

@@ -154,6 +154,7 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
     before = fleet(machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True), {group.pk: old})
     for machine in before.machines:
         machine.project = group.project
+    # Searched before anything else, because it can be said of a group that is on no VM too.
     dying, changed = DeadSearch(), changed_places(old, new) != (frozenset(), frozenset())
     if changed:
         dying.of_group(placed(group, old), placed(group, new))

@@ -86,6 +86,7 @@ def _covering(network: Network) -> QuerySet[Rule]:
 def search(text: str) -> list[Found]:
     """An address or network finds VMs and rules; a public id, e-mail, user name, project, VM or group name finds those."""
     text = text.strip()[:200]
+    # PostgreSQL has no such character in a text.
     if not text or "\x00" in text:
         return []
     network = _network(text)

@@ -29,4 +29,5 @@ def tap_pattern(machine: VirtualMachine) -> str:
 
 def compiled(machine: VirtualMachine, target: Target, taps: str) -> str:
     """The VM's effective list as a ruleset. Raises Unenforceable."""
+    # A ruleset with a placeholder can be read and checked; a host is never given one.
     return machine_ruleset(on_host(machine, PLACEHOLDER), rules_of(of_machine(machine)), target, taps)

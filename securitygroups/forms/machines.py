@@ -65,6 +65,7 @@ class OrderedGroupsForm(forms.Form):
             SecurityGroup.objects.live().filter(project=project).only("public_id", "name", "project_id", "revision")
         )
         self.by_id = {group.public_id: group for group in groups}
+        # The sent order is the list's order; the selects have one name, so a browser keeps it.
         if data is not None:
             picked = [value for value in data.getlist("group") if value]
         else:

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 
 def take_refusal(form: forms.BaseForm, refusal: ValidationError) -> None:
     """Show what an operation refused at the form's fields, or above the form where it has no such field."""
+    # Errors of fields that this form does not show stand above it: a refusal never goes unsaid.
     if hasattr(refusal, "error_dict"):
         for name, errors in refusal.error_dict.items():
             for error in errors:

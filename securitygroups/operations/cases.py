@@ -25,6 +25,7 @@ def open_case(
     group = about if isinstance(about, SecurityGroup) else None
     listed = of_machine(machine) if machine else of_group(group) if group else []
     by = By(staff, staff=True)
+    # Decided here and not taken from the caller: what is on record is what the evaluator says.
     decision = decide(rules_of(listed), packet)
     case = SupportCase.objects.create(
         project=about.project,

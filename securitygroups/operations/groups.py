@@ -45,6 +45,7 @@ def create_group(
 ) -> SecurityGroup:
     """A new group with its first revision. Identities of `rules` are not taken over. Raises ValidationError."""
     locked = lock_project(project)
+    # Counted under the project's lock: two people who create at once cannot both be the last that fits.
     if locked.groups.filter(deleted_at=None).count() >= locked.group_quota:
         raise ValidationError(
             f"The project has its {count(locked.group_quota, 'group')} already: delete one that is not used first.",
@@ -54,6 +55,7 @@ def create_group(
     save_checked(group)
     commit_rules(
         group=group,
+        # Copies are rules of their own: what happens to one says nothing of the other.
         rules=[replace(rule, uid="") for rule in rules],
         base=0,
         by=by,
@@ -88,6 +90,7 @@ def undo_update(*, group: SecurityGroup, event: int, by: By) -> None:
     """Take the newest change of name and description back. Raises ValidationError, Conflict when it is not the newest."""
     lock_project(group.project)
     locked = lock_group(group)
+    # The record is the memory: an undo needs no column of its own, and works from any process.
     newest = Event.objects.filter(group=locked, verb=Verb.GROUP_CHANGED).order_by("-pk").first()
     if newest is None or newest.pk != event or "name" not in newest.detail:
         raise Conflict(locked.revision)
@@ -116,13 +119,16 @@ def delete_group(
     """
     by.check()
     locked = lock_group(group)
+    # Before the VMs are locked: a group that has changed is not worth keeping anybody waiting for.
     if locked.revision != base:
         raise Conflict(locked.revision)
     rows = VirtualMachine.objects.live().filter(attachments__group=locked).order_by("pk")
     machines = list(rows.select_for_update(no_key=True, of=("self",)))
+    # Once more under the locks: a VM may have been given the group while the question was being read.
     if seen is not None and seen != attached_mark(locked):
         raise Conflict(locked.revision)
     held = _detach(locked, machines, by)
+    # The row stays: revisions, events and cases refer to it, and it can be brought back.
     SecurityGroup.objects.filter(pk=locked.pk).update(deleted_at=timezone.now())
     words = f"Deleted {locked.name}" + (f", which was on {count(len(held), 'VM')}." if held else ".")
     record(
@@ -182,6 +188,7 @@ def restore_group(*, group: SecurityGroup, by: By) -> int:
     locked = SecurityGroup.objects.select_for_update(no_key=True).get(pk=group.pk)
     if locked.deleted_at is None:
         raise Conflict(locked.revision)
+    # Others may have filled the project up since it was deleted.
     if project.groups.filter(deleted_at=None).count() >= project.group_quota:
         raise ValidationError(f"The project has its {count(project.group_quota, 'group')} already.", code="quota")
     locked.project, locked.deleted_at = project, None

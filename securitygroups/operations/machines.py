@@ -80,6 +80,7 @@ def write_attachments(
     if before == list(groups) and machine.revision and not always:
         return
     by.check()
+    # Only what differs: most changes move or add one group of several.
     machine.attachments.exclude(group__in=groups).delete()
     fresh, moved = [], []
     for position, group in enumerate(groups, 1):
@@ -93,6 +94,7 @@ def write_attachments(
     Attachment.objects.bulk_update(moved, ["position"])
     machine.revision += 1
     VirtualMachine.objects.filter(pk=machine.pk).update(revision=machine.revision)
+    # The first revision is told by "VM created"; two lines for one click would be noise.
     revision, said = regrouped(machine, before, groups, by)
     revision.save()
     if machine.revision > 1:
@@ -112,6 +114,7 @@ def lock_groups(project: Project, groups: Sequence[SecurityGroup]) -> list[Secur
         group.pk: group
         for group in SecurityGroup.objects.live()
         .filter(pk__in=[group.pk for group in groups], project=project)
+        # By key, whatever order was asked for: whoever locks the same two the other way round would wait for ever.
         .order_by("pk")
         .select_for_update(no_key=True)
     }
@@ -172,6 +175,7 @@ def attach_groups(
     by: By,
 ) -> None:
     """Make `groups` the VM's ordered groups. Raises Conflict when `base` is not its newest revision, ValidationError."""
+    # Locked although they are only referred to: a group that is being deleted must not be attached meanwhile.
     held = lock_groups(machine.project, groups)
     locked = lock_machine(machine)
     if locked.revision != base:
@@ -191,6 +195,7 @@ def save_machine(
 ) -> None:
     """Instance settings: the VM's own fields and its ordered groups, both or neither."""
     lock_project(machine.project)
+    # Groups before the VM, though its own fields are written first: the order of locks is the same everywhere.
     lock_groups(machine.project, groups)
     update_machine(machine=machine, fields=fields, by=by)
     attach_groups(machine=machine, groups=groups, base=base, by=by)
@@ -240,6 +245,7 @@ def restore_machine(*, machine: VirtualMachine, by: By) -> None:
     """
     project = lock_project(machine.project)
     groups = groups_at(machine, machine.revision) or []
+    # What it had may be gone by now; then it comes back without, and everything is denied.
     held = lock_groups(project, groups)
     locked = VirtualMachine.objects.select_for_update(no_key=True).get(pk=machine.pk)
     if locked.deleted_at is None:
@@ -257,6 +263,7 @@ def restore_machine(*, machine: VirtualMachine, by: By) -> None:
 def move_machine(*, machine: VirtualMachine, target: Project, by: By) -> None:
     """Staff move a VM to another project. Its groups stay behind, so everything to and from it is denied until the
     new project attaches its own. Raises ValidationError where a name or address is taken there; Conflict."""
+    # Only staff can: a member has no other project to name.
     by = By(by.user, staff=True)
     for project in sorted((machine.project, target), key=lambda each: each.pk):
         lock_project(project)

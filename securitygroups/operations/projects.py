@@ -50,6 +50,7 @@ def create_project(
 @transaction.atomic
 def update_project(*, project: Project, by: By) -> None:
     """Save the name and quotas that `project` holds; its slug stays, for links to it. Raises ValidationError."""
+    # What the form changed is found against the row as it is now, not as it was when the form was opened.
     before = lock_project(project)
     names = [
         n for n in ("name", "max_groups", "max_rules", "max_machines") if getattr(before, n) != getattr(project, n)
@@ -64,6 +65,7 @@ def update_project(*, project: Project, by: By) -> None:
 
 
 def _keep_an_owner(project: Project, leaving: Membership) -> None:
+    # An owner who cannot sign in is none.
     others = project.memberships.filter(role=Role.OWNER, user__is_active=True).exclude(pk=leaving.pk)
     if leaving.role == Role.OWNER and not others.exists():
         raise ValidationError(

@@ -40,12 +40,14 @@ def check_rules(project: Project, rules: RuleList, *, had: int = 0) -> None:
 
     A list that `had` more rules than a quota that was lowered since may be edited and shortened, not lengthened.
     """
+    # Shorter is always allowed, or a list over a lowered quota could never be brought below it.
     if len(rules) > max(project.rule_quota, had):
         raise ValidationError(
             f"A group of this project can have {project.rule_quota} rules, this would be {len(rules)}: "
             "remove some first, or split them over two groups.",
             code="quota",
         )
+    # All of them at once: who imports a file mends it once.
     problems = {place: found for place, rule in enumerate(rules, 1) if (found := rule.problems())}
     if problems:
         raise RefusedRules(problems)
@@ -118,11 +120,13 @@ def commit_rules(*, group: SecurityGroup, rules: RuleList, base: int, by: By, su
     locked = lock_group(group)
     if locked.revision != base:
         raise Conflict(locked.revision)
+    # Read under the lock, and only here: what a caller has read before may be old.
     rows = {row.uid: row for row in locked.rules.order_by("position")}
     check_rules(locked.project, rules, had=len(rows))
     by.check()
     named, number = _named(rules), locked.revision + 1
     change = _write_rules(locked, rows, named, number)
+    # A double click, or a restore of what is there already.
     if not change and locked.revision:
         group.revision = locked.revision
         return change

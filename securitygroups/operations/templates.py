@@ -10,6 +10,7 @@ from securitygroups.operations.records import Verb, lock_project, record, save_c
 
 def save_template(*, group: SecurityGroup, name: str, description: str, by: By) -> GroupTemplate:
     """Keep the group's rules as a template of its project. Raises ValidationError."""
+    # Kept as a document: a template outlives the group, and the columns of its day.
     rules = [rule_to_json(rule) for rule in values(list(group.rules.in_order()))]
     template = GroupTemplate(project=group.project, name=name, description=description, rules=rules)
     write_template(template=template, by=by, group=group)

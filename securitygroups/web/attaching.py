@@ -42,6 +42,7 @@ def question(
         "change": group_change(named(proposal.before), named(proposal.after)),
         "preview": preview,
         "token": proposal.token,
+        # Everything that was typed goes along, so that Back brings the whole form back.
         "hidden": sent_fields(request, _OWN_FIELDS) or [("base", str(machine.revision))],
         "reason": request.POST.get("reason", ""),
         "action": request.path,
@@ -68,6 +69,7 @@ def attach(request: HttpRequest, proposal: NewGroups, done: str, *, why: str = "
     """
     machine = proposal.machine
     back, base = back or machine.get_absolute_url(), said(request).base
+    # An old base ends in a conflict anyway: no use in asking about it first.
     if base == machine.revision and (preview := to_ask(proposal, said(request))):
         return question(request, proposal, preview, cancel=back)
     made = by(request)

@@ -54,6 +54,7 @@ def change_or_tell(on: OnGroup, edit: Edit, done: str = "", *, at: str = "") -> 
 
 def _commit(on: OnGroup, proposal: NewRules, done: str, at: str) -> HttpResponse:
     request, group = on.request, on.group
+    # The revision that was looked at: whoever was quicker in between is found by the commit.
     try:
         change = operations.commit_rules(group=group, rules=proposal.new, base=group.revision, by=by(request))
     except operations.Conflict:
@@ -64,6 +65,7 @@ def _commit(on: OnGroup, proposal: NewRules, done: str, at: str) -> HttpResponse
         undo = reverse("group_undo", args=[on.access.project.slug, group.public_id, group.revision])
         undo += kept(request)
         messages.success(request, done or change.summary, extra_tags=f"undo:{undo}")
+    # To htmx the new table at once; a browser is sent on, so that reloading does not send the form again.
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "securitygroups/rules/_table.html", {**group_context(request, group), "is_part": True})
     lines = change.added or change.changed or change.moved
@@ -109,6 +111,7 @@ def preview_part(on: OnGroup, edit: Edit, *, counts: bool = True) -> HttpRespons
     """The preview below a form that is being filled in. Where it `counts`, what it showed is not asked about again."""
     try:
         proposal = propose(on, edit)
+    # No conflict page below a form that is still being typed into: it comes when the form is sent.
     except (Stale, lists.NoSuchPlace):
         context = {"group": on.group, "stale": True}
         return render(on.request, "securitygroups/changes/_form_preview.html", context)

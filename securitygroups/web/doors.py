@@ -24,6 +24,7 @@ def enter(
     Support staff are refused every write here, whatever the view would do, but for their own records (`support_writes`).
     """
     access = open_project(request.user, slug)
+    # Before the right is asked for: the page that refuses shows the project too, and the gate knows who was here.
     request.access = access  # type: ignore[attr-defined]
     looks = request.method in SAFE_METHODS or support_writes
     access.require(Right.MANAGE if own else Right.CHANGE if write else Right.LOOK if looks else Right.TAKE_PART)

@@ -108,6 +108,7 @@ def _asked(on: OnGroup, form: BulkForm, uids: set[str]) -> tuple[OnGroup, Edit, 
         return on, _edit(form, uids), ""
     request, target = on.request, form.cleaned_data["target"]
     copies = [replace(rule, uid="") for rule in on.rules if rule.uid in uids]
+    # Known already; the form's query would ask for it row by row.
     target.project = on.access.project
     if request.POST.get("base_of") != target.public_id:
         # The page was made from the source group's revision; the target's newest is what the copy goes on top of.

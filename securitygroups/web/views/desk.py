@@ -25,6 +25,7 @@ def _search(request: HttpRequest, staff: User, query: str) -> tuple[list[Found],
     there = {project for kind in found for row in kind.rows for project in projects_of(row)}
     running = running_visits(staff).filter(project__in=there).select_related("project")
     visits = {visit.project_id: visit for visit in running}
+    # Who looks for whom is itself worth a record, also where nothing is found.
     logger.info(
         "support search",
         staff=staff.get_username(),
@@ -60,6 +61,7 @@ def support_enter(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             operations.open_visit(project=project, staff=staff, **form.cleaned_data)
+            # Nobody is sent from here to another site, whatever a link says.
             safe = target.startswith("/p/") and url_has_allowed_host_and_scheme(target, None)
             return redirect(target if safe else project.get_absolute_url())
         except ValidationError as refusal:

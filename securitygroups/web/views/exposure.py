@@ -76,6 +76,7 @@ def _senders(request: HttpRequest, access: Access) -> tuple[dict[str, Any], int]
     asked = "vm" in request.GET
     form = SendersForm(access.project, request.GET if asked else None, initial={"protocol": "tcp", "port": 22})
     everybody = VirtualMachine.objects.live().filter(project=access.project)
+    # Suggestions only: any other name can be typed.
     names = everybody.order_by("name").values_list("name", flat=True)
     context: dict[str, Any] = {"form": form, "names": names[:SUGGESTED]}
     if not asked:

@@ -47,6 +47,7 @@ def group_export(request: HttpRequest, slug: str, group_id: str, kind: str) -> H
         text = write_csv(rules)
     else:
         text = _as_text(group, rules)
+    # Header fields are ASCII, and a quote or a line break in a name must not end the field.
     name = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in group.name)[:60]
     headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
     return HttpResponse(text, content_type=TYPES[kind], headers=headers)

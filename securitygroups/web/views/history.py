@@ -33,6 +33,7 @@ REVISIONS = 200
 def group_history(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     access = enter(request, slug)
     group = find_group(access, group_id)
+    # Whole lists of a thousand rules each would be read to show a line of them.
     page = numbered(request, group.revisions.defer("rules").order_by("-number"))
     context = {"group": group, "page": page, "tab": "history", "machine_count": group.attachments.count()}
     return render(request, "securitygroups/history/group.html", context)

@@ -31,6 +31,7 @@ def _initial(request: HttpRequest, machine: VirtualMachine | None, pasted: dict[
     if "mine" in request.GET:
         initial[_their_place(initial)] = address_of(request)
     if machine:
+        # A log of the VM itself tells the direction by who sent.
         if pasted and _same_address(pasted.get("source", ""), machine.addresses):
             initial["direction"] = "out"
         own = _own_place(initial)
@@ -83,6 +84,7 @@ def _answer(
 ) -> HttpResponse:
     """The form, and with ?test the answer that `ask` gives to the packet."""
     line = request.GET.get("line", "")
+    # Enter in the form presses its first button, which may be the one that only reads a line.
     asked = "test" in request.GET and not ("read" in request.GET and line) and "mine" not in request.GET
     pasted = {} if asked else read_line(line, service_port)
     form = PacketForm(request.GET) if asked else PacketForm(initial=_initial(request, machine, pasted))

@@ -136,6 +136,7 @@ def rule_add(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
 @page_or_form
 def rule_edit(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpResponse:
     on = enter_group(request, slug, group_id)
+    # One row: the form shows no other rule of the list.
     row = on.group.rules.filter(uid=uid).first() or _removed(on, uid)
     if row is None:
         return _gone(on)
@@ -212,6 +213,7 @@ def _unchecked(make: Callable[[Any], RuleForm], data: Any) -> RuleForm:
     """The form as it was typed, fields following the protocol, nothing checked and nothing saved."""
     if "fill" in data:
         data.update(preset_values(data.get("service", "")))
+    # A bound form would show every field that is still empty as an error.
     typed_form = make(data)
     fresh = make(None)
     fresh.initial.update({name: data.get(name, "") for name in fresh.fields if name in data}, enabled="enabled" in data)
