@@ -1,6 +1,7 @@
 """What is remarkable about the rules of a list: dead, removable, open to the world, overlapping; and what mends it."""
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -98,10 +99,15 @@ class _Facts:
     """What the painted pieces tell, by place; slot 0 of the arrays is the implicit deny."""
 
     witness: dict[int, Packet]
-    live: NDArray[np.bool_]
     needed: NDArray[np.bool_]
     unknown: NDArray[np.bool_]
     services: dict[int, list[Service]] = field(default_factory=dict)
+
+    def opens(self, place: int, service: Service) -> None:
+        """The rule lets packets of the service in."""
+        found = self.services.setdefault(place, [])
+        if service not in found:
+            found.append(service)
 
 
 def dead_rules(rules: RuleList) -> tuple[int, ...]:
@@ -109,44 +115,51 @@ def dead_rules(rules: RuleList) -> tuple[int, ...]:
 
     Rules that could not be settled in bounded work are left out.
     """
-    facts = _facts(rules, only_dead=True)
-    return tuple(
-        place
-        for place, rule in enumerate(rules, 1)
-        if rule.enabled and not facts.live[place] and not facts.unknown[place]
-    )
+    settled = np.zeros(len(rules) + 1, np.bool_)
+    for piece in _pieces(rules, depth=1):
+        if piece.left_out:
+            settled[piece.layers[0][0]] = True
+        else:
+            _mark(settled, piece.layers[0][0], paint(piece, 0).first)
+    return tuple(place for place, rule in enumerate(rules, 1) if rule.enabled and not settled[place])
 
 
 def findings(rules: RuleList) -> Findings:
     """Everything there is to say about a list, exactly, in bounded work. Rules that are off are passed over."""
     facts = _facts(rules)
-    places = [place for place, rule in enumerate(rules, 1) if rule.enabled]
-    dead = {p for p in places if p not in facts.witness and not facts.unknown[p]}
-    takers = _takers(rules, dead)
-    met = overlaps(rules)
+    dead = {
+        place
+        for place, rule in enumerate(rules, 1)
+        if rule.enabled and place not in facts.witness and not facts.unknown[place]
+    }
+    told = _Told(rules, facts, _takers(rules, dead), overlaps(rules))
     first_all: dict[Direction, int] = {}
     found: list[RuleFindings] = []
     for place, rule in enumerate(rules, 1):
         if not rule.enabled:
             found.append(RuleFindings(place, rule))
             continue
-        found.append(_about(place, rules, facts, takers, met, first_all.get(rule.direction)))
+        found.append(_about(place, told, first_all.get(rule.direction)))
         if not PROTOCOLS[rule.protocol].only_ip:
             first_all.setdefault(rule.direction, place)
+    met = told.met
     return Findings(tuple(found), met.correlated_pairs if met else None, met.generalised_pairs if met else None)
 
 
-def _about(
-    place: int,
-    rules: RuleList,
-    facts: _Facts,
-    takers: dict[int, tuple[int, ...] | None],
-    met: Overlaps | None,
-    behind_all: int | None,
-) -> RuleFindings:
-    rule = rules[place - 1]
-    covered_by = takers.get(place, ())
-    kind = _kind(rules, rule, covered_by) if place in takers else None
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is known of a whole list before anything is said of its rules."""
+
+    rules: RuleList
+    facts: _Facts
+    takers: dict[int, tuple[int, ...] | None]
+    met: Overlaps | None
+
+
+def _about(place: int, told: _Told, behind_all: int | None) -> RuleFindings:
+    rule, facts, met = told.rules[place - 1], told.facts, told.met
+    covered_by = told.takers.get(place, ())
+    kind = _kind(told.rules, rule, covered_by) if place in told.takers else None
     live = place in facts.witness
     return RuleFindings(
         place,
@@ -187,36 +200,42 @@ def _opening(rule: Rule, services: list[Service]) -> Opening | None:
     return Opening(versions, tuple(s for s in SERVICES if s in services)) if versions else None
 
 
-def _facts(rules: RuleList, only_dead: bool = False) -> _Facts:
+def _pieces(rules: RuleList, depth: int) -> Iterator[Piece]:
+    """The traffic of a list in pieces, some of them perhaps too fine to paint."""
     # A cell costs more here than in a difference: two rules are kept for it.
     budget = Budget(UNITS * 2 // 3)
-    accepts = np.array([False] + [rule.action is Action.ACCEPT for rule in rules])
-    flags = len(rules) + 1
-    facts = _Facts({}, np.zeros(flags, np.bool_), np.zeros(flags, np.bool_), np.zeros(flags, np.bool_))
-    openings = np.array([False] + [bool(open_versions(rule)) for rule in rules])
     by_class = boxes(rules)
+    # Classes in their fixed order, not as the rules come to them: it decides what is left out where work runs short.
     for kind in CLASSES:
-        if kind not in by_class:
+        if kind in by_class:
+            yield from pieces(kind, [by_class[kind]], budget, depth=depth)
+
+
+def _facts(rules: RuleList) -> _Facts:
+    accepts = np.array([False] + [rule.action is Action.ACCEPT for rule in rules])
+    openings = np.array([False] + [bool(open_versions(rule)) for rule in rules])
+    flags = len(rules) + 1
+    facts = _Facts({}, np.zeros(flags, np.bool_), np.zeros(flags, np.bool_))
+    for piece in _pieces(rules, depth=2):
+        kind, places = piece.kind, piece.layers[0][0]
+        if piece.left_out:
+            facts.unknown[places] = True
             continue
-        for piece in pieces(kind, [by_class[kind]], budget, depth=1 if only_dead else 2):
-            places = piece.layers[0][0]
-            if piece.left_out:
-                facts.unknown[places] = True
-                continue
-            painting = paint(piece, 0, second=not only_dead)
-            if only_dead or painting.second is None:
-                seen = np.zeros(len(places) + 1, np.bool_)
-                seen[painting.first.ravel()] = True
-                facts.live[places[seen[1:]]] = True
-                continue
-            _witness(piece, painting.first, facts)
-            verdicts = accepts[np.concatenate([[0], places])]
-            needed = np.zeros(len(places) + 1, np.bool_)
-            needed[painting.first[verdicts[painting.first] != verdicts[painting.second]]] = True
-            facts.needed[places[needed[1:]]] = True
-            if kind.direction is Direction.IN and kind.protocol is not None:
-                _sensitive(piece, painting.first, openings, facts)
+        painting = paint(piece, 0, second=True)
+        first, second = painting.first, painting.second
+        _witness(piece, first, facts)
+        verdicts = accepts[np.concatenate([[0], places])]
+        _mark(facts.needed, places, first[verdicts[first] != verdicts[second]])
+        if kind.direction is Direction.IN and kind.protocol is not None:
+            _sensitive(piece, first, openings, facts)
     return facts
+
+
+def _mark(flags: NDArray[np.bool_], places: Ranks, owners: Owners) -> None:
+    """Set the flags of the places of all rules that own any of these cells."""
+    seen = np.zeros(len(places) + 1, np.bool_)
+    seen[owners.ravel()] = True
+    flags[places[seen[1:]]] = True
 
 
 def _witness(piece: Piece, first: Owners, facts: _Facts) -> None:
@@ -228,11 +247,12 @@ def _witness(piece: Piece, first: Owners, facts: _Facts) -> None:
     for start in range((flat.size - 1) // _BLOCK * _BLOCK, -1, -_BLOCK):
         block = flat[start : start + _BLOCK]
         cells[block[::-1]] = np.arange(start + block.size - 1, start - 1, -1)
-    for row in np.flatnonzero(cells[1:] >= 0).tolist():
-        place = int(places[row])
+    rows = np.flatnonzero(cells[1:] >= 0)
+    # All at once: numpy takes as long for one cell as for a thousand.
+    where = np.stack(np.unravel_index(cells[rows + 1], first.shape), axis=1)
+    for place, cell in zip(places[rows].tolist(), where.tolist(), strict=True):
         if place not in facts.witness:
-            cell = np.unravel_index(int(cells[row + 1]), first.shape)
-            facts.witness[place] = piece.sample([int(at) for at in cell])
+            facts.witness[place] = piece.sample(cell)
 
 
 def _sensitive(piece: Piece, first: Owners, openings: NDArray[np.bool_], facts: _Facts) -> None:
@@ -250,9 +270,7 @@ def _sensitive(piece: Piece, first: Owners, openings: NDArray[np.bool_], facts: 
             continue
         for row in np.unique(first[cell]).tolist():
             if row and wide[row - 1]:
-                found = facts.services.setdefault(int(places[row - 1]), [])
-                if service not in found:
-                    found.append(service)
+                facts.opens(int(places[row - 1]), service)
 
 
 def _takers(rules: RuleList, dead: set[int]) -> dict[int, tuple[int, ...] | None]:
@@ -261,25 +279,37 @@ def _takers(rules: RuleList, dead: set[int]) -> dict[int, tuple[int, ...] | None
     Without its dead rules a list decides the same, so only the others are painted.
     """
     taken: dict[int, set[int] | None] = {place: set() for place in dead}
-    budget, work = Budget(UNITS // 2), Budget(UNITS // 2)
+    work = Budget(UNITS // 2)
+    for piece in _pieces_below(rules, dead):
+        if piece.left_out:
+            taken |= dict.fromkeys(piece.layers[1][0].tolist())
+        else:
+            _take(piece, taken, work)
+    return {place: None if known is None else tuple(sorted(known)) for place, known in taken.items()}
+
+
+def _pieces_below(rules: RuleList, dead: set[int]) -> Iterator[Piece]:
+    """The traffic of a list without its dead rules in pieces, where any of those lie; they come as the second layer."""
+    budget = Budget(UNITS // 2)
     for kind, layer in boxes(rules).items() if dead else ():
         alive, gone = [item for item in layer if item[0] not in dead], [item for item in layer if item[0] in dead]
-        for piece in pieces(kind, [alive], budget, followers=gone) if gone else ():
-            covered, box = piece.layers[1]
-            if piece.left_out:
-                taken |= dict.fromkeys(covered.tolist())
-                continue
-            first = paint(piece, 0).first
-            places = piece.layers[0][0]
-            for place, (p0, p1, d0, d1, s0, s1) in zip(covered.tolist(), box.tolist(), strict=True):
-                known = taken[place]
-                units = (p1 - p0) * (d1 - d0) * (s1 - s0) // 4 + 50
-                # No rule may use up what is left for the others.
-                if known is None or units > work.units // 50 or not work.take(units):
-                    taken[place] = None
-                    continue
-                known.update(_owners(first[p0:p1, d0:d1, s0:s1], places))
-    return {place: None if known is None else tuple(sorted(known)) for place, known in taken.items()}
+        if gone:
+            yield from pieces(kind, [alive], budget, followers=gone)
+
+
+def _take(piece: Piece, taken: dict[int, set[int] | None], work: Budget) -> None:
+    """Add who owns the cells of a painted piece that its followers, the dead rules, lie in."""
+    covered, box = piece.layers[1]
+    first = paint(piece, 0).first
+    places = piece.layers[0][0]
+    for place, (p0, p1, d0, d1, s0, s1) in zip(covered.tolist(), box.tolist(), strict=True):
+        known = taken[place]
+        units = (p1 - p0) * (d1 - d0) * (s1 - s0) // 4 + 50
+        # No rule may use up what is left for the others.
+        if known is None or units > work.units // 50 or not work.take(units):
+            taken[place] = None
+            continue
+        known.update(_owners(first[p0:p1, d0:d1, s0:s1], places))
 
 
 def _owners(region: Owners, places: Ranks) -> list[int]:
@@ -326,12 +356,19 @@ def fixes(rules: RuleList, found: Findings | None = None) -> tuple[Fix, ...]:
     for one in found.rules:
         if one.rule.enabled and one.removable:
             offers.append(Fix(Mend.REMOVE, (one.place,), None, decides_same=True))
-        if one.dead in (Dead.SHADOWED, Dead.PARTLY_SHADOWED):
-            opposite = [place for place in one.covered_by if rules[place - 1].action is not one.rule.action]
-            # An exception is narrower than each rule that hides it; above anything else it would hide that in turn.
-            if not any(contains(one.rule, rules[place - 1]) for place in opposite):
-                offers.append(Fix(Mend.MOVE_UP, (one.place,), opposite[0], decides_same=False))
+        offers += _moves_up(rules, one)
     return tuple(offers)
+
+
+def _moves_up(rules: RuleList, one: RuleFindings) -> list[Fix]:
+    """The move before what hides a rule, where it is an exception to that."""
+    if one.dead not in (Dead.SHADOWED, Dead.PARTLY_SHADOWED):
+        return []
+    opposite = [place for place in one.covered_by if rules[place - 1].action is not one.rule.action]
+    # An exception is narrower than each rule that hides it; above anything else it would hide that in turn.
+    if any(contains(one.rule, rules[place - 1]) for place in opposite):
+        return []
+    return [Fix(Mend.MOVE_UP, (one.place,), opposite[0], decides_same=False)]
 
 
 def mended(rules: RuleList, fix: Fix) -> lists.Rules:
