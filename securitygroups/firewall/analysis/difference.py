@@ -87,16 +87,21 @@ def changed_places(old: RuleList, new: RuleList) -> tuple[frozenset[int], frozen
     A packet that none of them matches meets the same rules in the same order in both lists. Descriptions do not count.
     """
     ours, theirs = _without_common_ends(_keys(old), _keys(new))
+    kept_old, kept_new = _kept(ours, theirs)
+    return (
+        frozenset(place for at, (place, _) in enumerate(ours) if at not in kept_old),
+        frozenset(place for at, (place, _) in enumerate(theirs) if at not in kept_new),
+    )
+
+
+def _kept(ours: _Keyed, theirs: _Keyed) -> tuple[set[int], set[int]]:
+    """Indexes of rules that both have in the same order. Of equal rules the first are taken for each other."""
     where: dict[Any, list[int]] = {}
     for at in range(len(theirs) - 1, -1, -1):
         where.setdefault(theirs[at][1], []).append(at)
     pairs = [(at, where[key].pop()) for at, (_, key) in enumerate(ours) if where.get(key)]
     kept = [pairs[at] for at in kept_in_order([b for _, b in pairs])]
-    kept_old, kept_new = {a for a, _ in kept}, {b for _, b in kept}
-    return (
-        frozenset(place for at, (place, _) in enumerate(ours) if at not in kept_old),
-        frozenset(place for at, (place, _) in enumerate(theirs) if at not in kept_new),
-    )
+    return {a for a, _ in kept}, {b for _, b in kept}
 
 
 def _without_common_ends(ours: _Keyed, theirs: _Keyed) -> tuple[_Keyed, _Keyed]:

@@ -64,20 +64,32 @@ def overlaps(rules: RuleList) -> Overlaps | None:
     """Counts of correlated and generalising pairs of enabled rules; None for lists beyond MAX_RULES."""
     if len(rules) > MAX_RULES:
         return None
-    correlated = np.zeros(len(rules) + 1, np.int64)
-    generalises = np.zeros(len(rules) + 1, np.int64)
+    tally = _Tally(np.zeros(len(rules) + 1, np.int64), np.zeros(len(rules) + 1, np.int64))
     for direction in Direction:
         held = [(at, rule) for at, rule in enumerate(rules, 1) if rule.enabled and rule.direction is direction]
-        if not held:
-            continue
-        areas = _ranked([area(rule) for _, rule in held])
-        places = np.array([place for place, _ in held])
-        accepts = np.array([rule.action is Action.ACCEPT for _, rule in held])
-        ours, theirs = np.flatnonzero(accepts), np.flatnonzero(~accepts)
-        step = max(_BLOCK // max(len(theirs), 1), 1)
-        for start in range(0, len(ours), step):
-            _count(areas, places, ours[start : start + step], theirs, correlated, generalises)
+        if held:
+            _count_pairs(held, tally)
+    correlated, generalises = tally.correlated, tally.generalises
     return Overlaps(correlated.tolist(), generalises.tolist(), int(correlated.sum()) // 2, int(generalises.sum()))
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts by place, while they are added up."""
+
+    correlated: NDArray[np.int64]
+    generalises: NDArray[np.int64]
+
+
+def _count_pairs(held: list[tuple[int, Rule]], tally: _Tally) -> None:
+    """Add the pairs of opposite action among rules of one direction, a block at a time for the sake of memory."""
+    areas = _ranked([area(rule) for _, rule in held])
+    places = np.array([place for place, _ in held])
+    accepts = np.array([rule.action is Action.ACCEPT for _, rule in held])
+    ours, theirs = np.flatnonzero(accepts), np.flatnonzero(~accepts)
+    step = max(_BLOCK // max(len(theirs), 1), 1)
+    for start in range(0, len(ours), step):
+        _count(areas, places, (ours[start : start + step], theirs), tally)
 
 
 def _ranked(areas: list[Area]) -> NDArray[np.int32]:
@@ -94,12 +106,11 @@ def _ranked(areas: list[Area]) -> NDArray[np.int32]:
 def _count(
     areas: NDArray[np.int32],
     places: NDArray[np.int64],
-    ours: NDArray[np.int64],
-    theirs: NDArray[np.int64],
-    correlated: NDArray[np.int64],
-    generalises: NDArray[np.int64],
+    sides: tuple[NDArray[np.int64], NDArray[np.int64]],
+    tally: _Tally,
 ) -> None:
     """Add the pairs of one block of accepting rules with all dropping ones to the counts."""
+    ours, theirs = sides
     a, b = areas[ours][:, None, :], areas[theirs][None, :, :]
     meet = (a[..., 0] & b[..., 0]) != 0
     for at in (1, 3, 5):
@@ -110,8 +121,8 @@ def _count(
     early_in_late, late_in_early = _inside(areas[early], areas[late]), _inside(areas[late], areas[early])
     partial = ~early_in_late & ~late_in_early
     for side in (early, late):
-        np.add.at(correlated, places[side[partial]], 1)
-    np.add.at(generalises, places[late[early_in_late & ~late_in_early]], 1)
+        np.add.at(tally.correlated, places[side[partial]], 1)
+    np.add.at(tally.generalises, places[late[early_in_late & ~late_in_early]], 1)
 
 
 def _inside(inner: NDArray[np.int32], outer: NDArray[np.int32]) -> NDArray[np.bool_]:

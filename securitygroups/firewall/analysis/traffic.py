@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Direction
+from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Direction, Protocol
 from securitygroups.firewall.values import BITS, ICMP, ICMPV6, Packet, RuleList
 
 Ranks = NDArray[np.int32]
@@ -69,16 +69,17 @@ _WHOLE = {kind: kind.whole for kind in CLASSES}
 
 def _fitting(direction: Direction, name: str, version: int | None, ports: bool) -> tuple[TrafficClass, ...]:
     """Classes that a rule can reach, by its protocol, the family of its networks and whether it sets ports."""
-    protocol = PROTOCOLS[name]
     return tuple(
-        kind
-        for kind in CLASSES
-        if kind.direction is direction
-        and (protocol.number is None or protocol.number == kind.protocol)
-        and (kind.version is not None or not (protocol.only_ip or version or ports))
-        and (version is None or version == kind.version)
-        and (kind.has_ports or not ports)
+        kind for kind in CLASSES if kind.direction is direction and _fits(kind, PROTOCOLS[name], version, ports)
     )
+
+
+def _fits(kind: TrafficClass, protocol: Protocol, version: int | None, ports: bool) -> bool:
+    if kind.version is None and (protocol.only_ip or version or ports):
+        return False
+    if ports and not kind.has_ports:
+        return False
+    return version in (None, kind.version) and protocol.number in (None, kind.protocol)
 
 
 _FITTING = {
@@ -95,6 +96,7 @@ Layer = list[tuple[int, Box]]
 
 def boxes(rules: RuleList) -> dict[TrafficClass, Layer]:
     """The enabled rules of a list as boxes, by class; classes that no rule reaches are absent."""
+    # Not taken apart: it runs for every rule of every list that is looked at, and calls would show.
     found: dict[TrafficClass, Layer] = {}
     for place, rule in enumerate(rules, 1):
         if not rule.enabled:
@@ -275,32 +277,33 @@ def pieces(
     """
     whole = _WHOLE[kind] if clip is None else clip
     held = [_clipped(layer, clip) for layer in (*layers, *([] if followers is None else [followers]))]
+    values, ranked = _ranked(whole, held)
+    places = [np.array([place for place, _ in layer], np.int32) for layer in held]
+    marks: list[NDArray[np.bool_]] | None = None
+    if changed is not None:
+        marks = [np.isin(p, np.fromiter(c, np.int32, len(c))) for p, c in zip(places, changed, strict=True)]
+    frame = _Frame(ranked, depth, len(layers))
+    rows = [np.arange(len(layer), dtype=np.int32) for layer in held]
+    top = _node(frame, rows, [0, 0, 0], [len(cuts) - 1 for cuts in values])
+    for node, left_out in _split(frame, top, budget, marks):
+        found = [(p[chosen], box) for p, chosen, box in zip(places, node.rows, node.boxes, strict=True)]
+        port, destination, source = ([values[axis][rank] for rank in node.cuts[axis].tolist()] for axis in range(3))
+        yield Piece(kind, (port, destination, source), found, left_out)
+
+
+def _ranked(whole: Box, layers: Sequence[Layer]) -> tuple[list[list[int]], list[Ranks]]:
+    """For each axis the sorted values where some box starts or ends; for each layer its boxes in ranks among these."""
     values: list[list[int]] = []
-    columns: list[list[list[int]]] = [[] for _ in held]
+    columns: list[list[list[int]]] = [[] for _ in layers]
     for axis in (0, 2, 4):
-        starts = [[box[axis] for _, box in layer] for layer in held]
-        ends = [[box[axis + 1] + 1 for _, box in layer] for layer in held]
+        starts = [[box[axis] for _, box in layer] for layer in layers]
+        ends = [[box[axis + 1] + 1 for _, box in layer] for layer in layers]
         cuts = sorted({whole[axis], whole[axis + 1] + 1}.union(*starts, *ends))
         rank = {value: at for at, value in enumerate(cuts)}
         values.append(cuts)
         for column, start, end in zip(columns, starts, ends, strict=True):
             column += [[rank[value] for value in start], [rank[value] for value in end]]
-    all_boxes = [np.array(column, np.int32).T.reshape(-1, 6) for column in columns]
-    places = [np.array([place for place, _ in layer], np.int32) for layer in held]
-    marks: list[NDArray[np.bool_]] | None = None
-    if changed is not None:
-        marks = [np.isin(p, np.fromiter(c, np.int32, len(c))) for p, c in zip(places, changed, strict=True)]
-    frame = _Frame(all_boxes, depth, len(layers))
-    top = _node(
-        frame,
-        [np.arange(len(layer), dtype=np.int32) for layer in held],
-        [0, 0, 0],
-        [len(cuts) - 1 for cuts in values],
-    )
-    for node, left_out in _split(frame, top, budget, marks):
-        found = [(p[chosen], box) for p, chosen, box in zip(places, node.rows, node.boxes, strict=True)]
-        port, destination, source = ([values[axis][rank] for rank in node.cuts[axis].tolist()] for axis in range(3))
-        yield Piece(kind, (port, destination, source), found, left_out)
+    return values, [np.array(column, np.int32).T.reshape(-1, 6) for column in columns]
 
 
 def _clipped(layer: Layer, clip: Box | None) -> Layer:
@@ -324,20 +327,28 @@ def _split(
         node = stack.pop()
         if marks is not None and not any(m[chosen].any() for m, chosen in zip(marks, node.rows, strict=True)):
             continue
-        cells, units = _cells(node), _units(node, frame.cutting)
-        if cells > _SMALL_CELLS:
-            longest = max(range(3), key=lambda axis: len(node.cuts[axis]))
-            node_units = _NODE_UNITS + 10 * sum(map(len, node.rows))
-            if budget.take(node_units):
-                halves = _halves(frame, node, longest)
-                split_units = sum(_units(half, frame.cutting) for half in halves) + node_units
-                if cells > GRID_CELLS or split_units < units:
-                    stack += reversed(halves)
-                    continue
-        painted = cells <= GRID_CELLS and budget.take(units)
+        units = _units(node, frame.cutting)
+        halves = _worth_halving(frame, node, budget, units)
+        if halves:
+            stack += reversed(halves)
+            continue
+        painted = _cells(node) <= GRID_CELLS and budget.take(units)
         if not painted:
             budget.short = True
         yield node, not painted
+
+
+def _worth_halving(frame: _Frame, node: _Node, budget: Budget, units: int) -> list[_Node]:
+    """The halves of a node where they cost less than its own `units` or it is too large to paint; else none."""
+    cells = _cells(node)
+    looking = _NODE_UNITS + 10 * sum(map(len, node.rows))
+    # Looking costs too: not for what is small, and not beyond the budget.
+    if cells <= _SMALL_CELLS or not budget.take(looking):
+        return []
+    longest = max(range(3), key=lambda axis: len(node.cuts[axis]))
+    halves = _halves(frame, node, longest)
+    split_units = sum(_units(half, frame.cutting) for half in halves) + looking
+    return halves if cells > GRID_CELLS or split_units < units else []
 
 
 def _halves(frame: _Frame, node: _Node, axis: int) -> list[_Node]:
