@@ -84,7 +84,7 @@ def _answer(
 ) -> HttpResponse:
     """The form, and with ?test the answer that `ask` gives to the packet."""
     line = request.GET.get("line", "")
-    # Enter in the form presses its first button, which may be the one that only reads a line.
+    # "Read" and "My IP" only fill the form in: nothing is asked before it has been seen.
     asked = "test" in request.GET and not ("read" in request.GET and line) and "mine" not in request.GET
     pasted = {} if asked else read_line(line, service_port)
     form = PacketForm(request.GET) if asked else PacketForm(initial=_initial(request, machine, pasted))
