@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# Only for a developer's own machine: README speaks of installations, which must not have them.
+# Only for a developer's own machine: docs/production.md speaks of installations, which must not have them.
 NOT_FOR_INSTALLATIONS = {"DEBUG", "INSECURE_HTTP"}
 # What a path in backticks begins with. Other words in backticks are code, addresses or commands.
 TOPS = {"karenpanel", "securitygroups", "templates", "static", "tests", "docs", ".ci"}
@@ -114,8 +114,8 @@ def test_the_example_of_an_environment_shows_what_holds_without_it(name: str) ->
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS - NOT_FOR_INSTALLATIONS))
-def test_readme_names_every_setting_of_an_installation(name: str) -> None:
-    assert f"`{name}`" in (ROOT / "README.md").read_text("utf-8")
+def test_the_page_about_production_names_every_setting_of_an_installation(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "production.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("file", documents(), ids=lambda file: file.relative_to(ROOT).as_posix())
