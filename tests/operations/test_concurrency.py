@@ -57,6 +57,7 @@ class Crew:
         """Give each order to a process and let all of them start at once."""
         dead = [place for place, process in enumerate(self.processes) if process.poll() is not None]
         for place in dead:
+            self.processes[place].communicate()  # closes its pipes
             self.processes[place] = self.new()
         self.heard([self.processes[place] for place in dead])
         busy = self.processes[: len(orders)]
@@ -228,9 +229,10 @@ def test_processes_killed_in_the_middle_of_commits_lose_nothing_and_leave_nothin
 ) -> None:
     group = make_group(project)
     acknowledged: list[tuple[int, str]] = []
-    others = others_connected() - PROCESSES
 
     victims = crew.start([{"do": "add_for_ever", "group": group.pk, "name": f"p{n}"} for n in range(PROCESSES)])
+    # By now each of them is connected, whichever test came first.
+    others = others_connected() - PROCESSES
     for victim in victims:
         for _ in range(random.randint(1, 3)):
             acknowledged += map(tuple, crew.heard([victim]))
