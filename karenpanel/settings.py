@@ -55,6 +55,8 @@ MIDDLEWARE = [
     "karenpanel.middleware.private_pages",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Inside the one for static files, which are compressed when they are collected. docs/decisions/0008 is about BREACH.
+    "django_http_compression.middleware.HttpCompressionMiddleware",
     # Before whatever may read a form.
     "karenpanel.middleware.bounded_bodies",
     "karenpanel.middleware.not_allowed",
