@@ -106,6 +106,7 @@ RIGHTS = {
     "rule_drop": SEND,
     "rules_bulk": SEND,
     "rule_edit": WRITE,
+    "rule_menu": LOOK,
     "rule_move": WRITE,
     "rule_delete": WRITE,
     "rule_fix": WRITE,
@@ -353,7 +354,8 @@ def test_a_rule_of_another_group_is_not_found_in_this_one(stage: Stage, project:
                 # A repair that is not offered any more leads back to the list, which says so.
                 assert browser.get(url).status_code == (302 if name == "rule_fix" else 404), name
             # What somebody sends about a rule that is gone is a conflict: they had it before their eyes.
-            assert browser.post(url, {"base": 1, "position": 1}).status_code == 409, name
+            if RIGHTS[name].post:
+                assert browser.post(url, {"base": 1, "position": 1}).status_code == 409, name
     other.refresh_from_db()
     assert other.revision == 1
 

@@ -12,11 +12,10 @@ from securitygroups import operations
 from securitygroups.admin.base import LiveFilter, ThroughOperations, and_more, by, group_pages, into_panel, link
 from securitygroups.admin.base import too_many as _too_many
 from securitygroups.admin.forms import AdminGroupForm, AdminRuleForm, AdminTemplateForm
+from securitygroups.answers.findings import findings_of
 from securitygroups.firewall import lists
-from securitygroups.firewall.analysis.findings import findings
 from securitygroups.firewall.formats.documents import write_group
 from securitygroups.models import Attachment, GroupTemplate, Rule, SecurityGroup, VirtualMachine, values
-from securitygroups.words.findings import findings_summary
 from securitygroups.words.rules import rule_sentence
 
 RULES_SHOWN, MACHINES_SHOWN = 200, 100
@@ -82,8 +81,8 @@ class SecurityGroupAdmin(ThroughOperations):
         if _too_many(request, queryset, CHECKED, f"The rules of up to {CHECKED} groups can be checked"):
             return
         for group in queryset.order_by("pk"):
-            found = findings(values(list(group.rules.in_order())))
-            messages.info(request, f"{group.name} ({group.public_id}): {findings_summary(found)}")
+            found = findings_of(values(list(group.rules.in_order())))
+            messages.info(request, f"{group.name} ({group.public_id}): {found.summary}")
 
     @admin.display(description="In the panel")
     def in_panel(self, group: SecurityGroup) -> SafeString:

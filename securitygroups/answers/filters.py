@@ -1,6 +1,6 @@
 """Find rules by what a person types: a port, an address, a protocol, an action, a word of the description."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -82,10 +82,16 @@ def _matches(rule: Rule | RuleValue, wanted: Wanted) -> bool:
     )
 
 
+def finder(query: str) -> Callable[[Rule | RuleValue], bool]:
+    """Tells whether the query finds a rule."""
+    wanted = parse(query)
+    return lambda rule: _matches(rule, wanted)
+
+
 def matching(rules: Iterable[Some], query: str) -> list[Some]:
     """The rules that the query finds, in order."""
-    wanted = parse(query)
-    return [rule for rule in rules if _matches(rule, wanted)]
+    finds = finder(query)
+    return [rule for rule in rules if finds(rule)]
 
 
 def as_condition(query: str) -> Q:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from securitygroups.answers.preview import Note, Shown, findings_of
+from securitygroups.answers.findings import Note, Shown, findings_of
 from securitygroups.effective import Listed, Placed, names_of, rules_of
 
 Noted = tuple[int, Placed, tuple[Note, ...]]
@@ -19,7 +19,7 @@ def noted(shown: Sequence[tuple[int, Placed]], listed: Listed, found: Shown) -> 
     """The shown places with their notes; of the fixes those alone that the rule's own group offers too: there they are
     made, and a rule that another group hides is not mended in its own.
     """
-    rows = [(place, one, found.notes.get(place, ())) for place, one in shown]
+    rows = [(place, one, found.notes.get(place)) for place, one in shown]
     mended = {one.group for _, one, notes in rows if any(note.kind == "fix" for note in notes)}
     own = {
         home: findings_of([one.rule for one in its]).notes
@@ -27,7 +27,8 @@ def noted(shown: Sequence[tuple[int, Placed]], listed: Listed, found: Shown) -> 
         if home in mended
     }
     return [
-        (place, one, _with_own_fixes(notes, own.get(one.group, {}).get(one.place, ()))) for place, one, notes in rows
+        (place, one, _with_own_fixes(notes, own[one.group].get(one.place) if one.group in own else ()))
+        for place, one, notes in rows
     ]
 
 

@@ -1,6 +1,6 @@
 """What a change would do, in words: newly allowed, newly denied, on which VMs, which rules become dead, what to ask about."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -8,11 +8,8 @@ from securitygroups.answers.alarms import denials, lockout, openings
 from securitygroups.answers.dead import MAX_LINES, DeadSearch
 from securitygroups.effective import Fleet, Limits, Name, Placed, fleet, fleet_of, placed
 from securitygroups.firewall.analysis.difference import Difference, changed_places, difference
-from securitygroups.firewall.analysis.findings import Mend, RuleFindings, findings, fixes
-from securitygroups.firewall.protocols import Action
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import SecurityGroup, VirtualMachine
-from securitygroups.words.findings import findings_summary, fix_sentence, remarks
 from securitygroups.words.traffic import change_sentence
 
 MAX_COMPARED = 300_000
@@ -60,77 +57,6 @@ class Preview:
     def worth_a_look(self) -> bool:
         """Whether to show it before the change is made: what passes changes, or a rule never acts."""
         return self.changes_traffic or bool(self.newly_dead)
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One thing to say about a rule. `covers` are the places of the rules that cover it; `fix` is "remove" or "up"."""
-
-    level: str
-    kind: str
-    text: str
-    covers: tuple[int, ...] = ()
-    fix: str = ""
-    fix_text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The findings of a list as the page shows them: notes by place, and a line for the whole."""
-
-    notes: Mapping[int, tuple[Note, ...]]
-    summary: str
-    dead: int
-    loud: int
-
-    @property
-    def remarkable(self) -> bool:
-        return bool(self.dead or self.loud or self.notes)
-
-
-# What a badge of the row says already, and what is meant more often than not, would only be noise at every rule.
-_QUIET = frozenset({"open", "correlated", "generalisation"})
-FIX_NAMES = {Mend.REMOVE: "remove", Mend.MOVE_UP: "up"}
-
-
-def _notes(one: RuleFindings, offers: Mapping[int, list[tuple[str, str]]], name: Name | None) -> tuple[Note, ...]:
-    notes = [
-        Note(
-            remark.level,
-            remark.kind,
-            remark.text,
-            one.covered_by if one.dead and remark.kind != "open-sensitive" else (),
-        )
-        for remark in remarks(one, name)
-        if remark.kind not in _QUIET and remark.kind != "behind-all"
-    ]
-    for fix, text in offers.get(one.place, []):
-        notes.append(Note("info", "fix", "", (), fix, text))
-    return tuple(notes)
-
-
-def _worth_saying(one: RuleFindings) -> RuleFindings:
-    """A drop that only repeats the default is meant: it says so in writing, and another group may come after it."""
-    if one.removable and one.dead is None and one.rule.action is Action.DROP:
-        return replace(one, removable=False)
-    return one
-
-
-def findings_of(rules: RuleList, name: Name | None = None) -> Shown:
-    """Findings of each rule in words. `name` says a place of a VM's effective list as group and rule."""
-    found = findings(rules)
-    found = replace(found, rules=tuple(_worth_saying(one) for one in found.rules))
-    offers: dict[int, list[tuple[str, str]]] = {}
-    for fix in fixes(rules, found):
-        if len(fix.places) == 1:
-            offers.setdefault(fix.places[0], []).append((FIX_NAMES[fix.mend], fix_sentence(fix, name)))
-    notes = {one.place: _notes(one, offers, name) for one in found.rules if one.rule.enabled}
-    return Shown(
-        notes={place: texts for place, texts in notes.items() if texts},
-        summary=findings_summary(found),
-        dead=len(found.dead),
-        loud=sum(bool(one.opening and one.opening.services) for one in found.rules),
-    )
 
 
 def _effect(change: Difference, before: Name | None = None, after: Name | None = None) -> Effect:

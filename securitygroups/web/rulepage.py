@@ -4,18 +4,13 @@ from typing import Any
 
 from django.http import HttpRequest, QueryDict
 
-from securitygroups.answers.filters import matching
-from securitygroups.answers.preview import findings_of
-from securitygroups.models import GroupRevision, Rule, SecurityGroup, values
+from securitygroups.answers.filters import finder
+from securitygroups.answers.findings import findings_of
+from securitygroups.effective import rules_of_group
+from securitygroups.firewall.values import Rule as RuleValue
+from securitygroups.firewall.values import RuleList
+from securitygroups.models import SecurityGroup
 from securitygroups.web.pages import RULES_A_PAGE, numbered
-
-
-def rows_of(group: SecurityGroup) -> list[Rule]:
-    """The group's rows in order, each knowing its group."""
-    rows = list(group.rules.in_order())
-    for row in rows:
-        row.group = group
-    return rows
 
 
 def filter_of(request: HttpRequest) -> str:
@@ -35,41 +30,40 @@ def kept(request: HttpRequest, page: int | None = None) -> str:
     return f"?{end.urlencode()}" if end else ""
 
 
+def found_in(rules: RuleList, query: str) -> list[tuple[int, RuleValue]]:
+    """The rules that the filter leaves, each with its place; all of them without one."""
+    numbered_through = enumerate(rules, 1)
+    if not query:
+        return list(numbered_through)
+    finds = finder(query)
+    return [(place, rule) for place, rule in numbered_through if finds(rule)]
+
+
 def page_url(request: HttpRequest, group: SecurityGroup, uid: str = "") -> str:
     """The group's page, filtered as it was; with `uid` where that rule stands on it."""
-    rows = rows_of(group) if uid else []
-    if query := filter_of(request):
-        rows = matching(rows, query)
-    places = [place for place, row in enumerate(rows) if row.uid == uid]
-    if not places:
+    shown = found_in(rules_of_group(group), filter_of(request)) if uid else []
+    nth = next((nth for nth, (_, rule) in enumerate(shown) if rule.uid == uid), None)
+    if nth is None:
         return group.get_absolute_url() + kept(request)
-    return group.get_absolute_url() + kept(request, places[0] // RULES_A_PAGE + 1) + f"#rule-{uid}"
+    return group.get_absolute_url() + kept(request, nth // RULES_A_PAGE + 1) + f"#rule-{uid}"
 
 
 def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
-    """What the group's page shows: the rules that the filter leaves, each with its findings."""
-    rows = rows_of(group)
+    """What the group's page shows: the rules that the filter leaves, each with its place and its findings."""
+    rules = rules_of_group(group)
     query = filter_of(request)
-    shown = matching(rows, query) if query else rows
-    page = numbered(request, shown, RULES_A_PAGE)
-    found = findings_of(values(rows))
-    numbers = {group.revision} | {number for row in page.object_list for number in (row.added_in, row.changed_in)}
-    made: dict[int, GroupRevision] = {
-        revision.number: revision for revision in group.revisions.filter(number__in=numbers).defer("rules")
-    }
+    page = numbered(request, found_in(rules, query), RULES_A_PAGE)
+    found = findings_of(rules)
     return {
         "group": group,
         "page": page,
-        "rules": [
-            (row, found.notes.get(row.position, ()), made.get(row.added_in), made.get(row.changed_in))
-            for row in page.object_list
-        ],
+        "rules": [(place, rule, found.notes.get(place)) for place, rule in page.object_list],
         "keep": kept(request, page.number),
         "findings": found,
-        "total": len(rows),
+        "total": len(rules),
         "query": query,
         "quota": group.project.rule_quota,
         "machine_count": group.attachments.count(),
-        "newest": made.get(group.revision),
+        "newest": group.revisions.filter(number=group.revision).defer("rules").first(),
         "tab": "rules",
     }

@@ -28,6 +28,7 @@ _rules: Patterns = [
     path("drop/", rules.rule_drop, name="rule_drop"),
     path("bulk/", bulk.rules_bulk, name="rules_bulk"),
     path("<slug:uid>/", rules.rule_edit, name="rule_edit"),
+    path("<slug:uid>/menu/", rules.rule_menu, name="rule_menu"),
     path("<slug:uid>/move/", rules.rule_move, name="rule_move"),
     path("<slug:uid>/delete/", rules.rule_delete, name="rule_delete"),
     re_path(r"^(?P<uid>[0-9a-f]+)/fix/(?P<mend>remove|up)/\Z", rules.rule_fix, name="rule_fix"),

@@ -12,3 +12,4 @@ import "./strips.js";
 import "./keyboard.js";
 import "./selection.js";
 import "./drag.js";
+import "./rule-rows.js";

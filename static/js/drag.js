@@ -11,7 +11,7 @@ export function takeDragBack() {
 }
 
 document.addEventListener("pointerdown", (event) => {
-  const handle = event.target.closest("[data-drag-handle]");
+  const handle = event.target.closest("[data-sortable] > [data-row] > .number");
   const list = handle?.closest("[data-sortable]");
   if (!list || event.button !== 0) return;
   event.preventDefault();
@@ -34,7 +34,7 @@ function drag(row, list) {
     if (!keep) return putBack();
     undoDrag = putBack;
     const form = $(list.dataset.sortable);
-    form.elements.rule.value = row.dataset.row;
+    form.elements.rule.value = row.id.replace("rule-", "");
     form.elements.position.value = place + Number(list.dataset.first ?? 1);
     form.requestSubmit();
   };

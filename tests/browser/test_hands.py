@@ -166,7 +166,7 @@ def test_a_rule_is_dragged_to_another_place_with_the_mouse(browse: Browse, alice
     page = browse(alice)
     page.goto(group.get_absolute_url())
     rows = page.locator("[data-row]")
-    handles = page.locator("[data-drag-handle]")
+    handles = page.locator("[data-sortable] .number")
 
     def drag(place: int, to: int) -> None:
         handles.nth(place - 1).scroll_into_view_if_needed()
@@ -206,7 +206,7 @@ def test_a_rule_is_dragged_to_another_place_with_the_mouse(browse: Browse, alice
 def test_a_rule_is_dragged_with_a_finger_on_a_phone(browse: Browse, alice: User, group: SecurityGroup) -> None:
     page = browse(alice, width=360, touch=True)
     page.goto(group.get_absolute_url())
-    handles = page.locator("[data-drag-handle]")
+    handles = page.locator("[data-sortable] .number")
     handles.nth(1).scroll_into_view_if_needed()
     x, y = middle(handles.nth(1))
     bottom = page.locator("[data-row]").nth(2).bounding_box()

@@ -504,12 +504,19 @@ def test_closing_the_door_behind_oneself_is_asked_about_in_red(as_alice: Client,
 
 
 def test_a_row_s_buttons_keep_the_filter(as_alice: Client, four: SecurityGroup) -> None:
+    """A row's own addresses begin where the list is; its menu comes from an address of its own."""
     page = as_alice.get(f"{four.get_absolute_url()}?q=3").content.decode()
     one = uid(four, 3)
-    for rest in (f"{one}/off/", f"{one}/up/", f"{one}/down/", f"{one}/", f"{one}/move/", f"{one}/delete/", "bulk/"):
-        assert f"{url(four, rest)}?q=3" in page, rest
-        assert f'{url(four, rest)}"' not in page, rest
-    assert f"{url(four, 'new/')}?place=3&amp;q=3" in page
+    for rest in (f"{one}/up/", f"{one}/down/", f"{one}/", f"{one}/menu/", "drop/", "bulk/"):
+        assert f"rules/{rest}?q=3" in page, rest
+        assert f'rules/{rest}"' not in page, rest
+    for headers in ({}, HTMX):
+        menu = as_alice.get(f"{url(four, f'{one}/menu/')}?q=3", headers=headers).content.decode()
+        for rest in (f"{one}/off/", f"{one}/move/", f"{one}/delete/"):
+            assert f"{url(four, rest)}?q=3" in menu, rest
+            assert f'{url(four, rest)}"' not in menu, rest
+        assert f"{url(four, 'new/')}?place=3&amp;q=3" in menu
+        assert f"{url(four, 'new/')}?place=4&amp;q=3" in menu
 
 
 def test_after_a_change_the_list_is_filtered_as_before(as_alice: Client, four: SecurityGroup) -> None:
@@ -548,6 +555,17 @@ def test_everybody_sees_who_added_and_who_changed_a_rule(
     now = values(list(four.rules.in_order()))
     changed = (replace(now[0], description="New"), *now[1:])
     operations.commit_rules(group=four, rules=changed, base=1, by=By(erin))
-    text = Page(as_bob.get(four.get_absolute_url())).text
+    text = " ".join(Page(as_bob.get(url(four, f"{uid(four, place)}/menu/"))).text for place in (1, 2, 3, 4))
     assert text.count("Added just now by alice") == 4
     assert text.count("Last changed just now by erin") == 1
+
+
+def test_a_rule_s_menu_is_a_page_and_a_part(as_alice: Client, as_bob: Client, four: SecurityGroup) -> None:
+    part, page = part_and_page(as_alice, url(four, f"{uid(four, 2)}/menu/"))
+    assert "Insert above Insert below Move to… Switch off Delete… Added just now by alice" in part.text
+    assert part.text in page.text
+    assert "Rule 2 Accept inbound TCP to port 2" in page.text
+    assert page.form_with("base").fields["base"] == ["1"], "what switches the rule off stands in a form"
+    part, page = part_and_page(as_bob, url(four, f"{uid(four, 2)}/menu/"))
+    assert part.text == "Added just now by alice"
+    assert as_alice.get(url(four, "0123456789ab/menu/")).status_code == 404

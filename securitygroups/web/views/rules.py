@@ -13,12 +13,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from securitygroups import operations
 from securitygroups.access import find_group
-from securitygroups.answers.preview import FIX_NAMES
+from securitygroups.answers.findings import FIX_NAMES
 from securitygroups.firewall import lists
 from securitygroups.firewall.analysis.findings import fixes, mended
 from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, preset_values, take_refusal, take_suggestion
-from securitygroups.models import GroupRevision, Rule
+from securitygroups.models import GroupRevision, Rule, SecurityGroup
 from securitygroups.proposals import Edit
 from securitygroups.web.changing import ask, change_or_tell, change_rules, conflict, preview_part, preview_waits
 from securitygroups.web.doors import OnGroup, by, enter, enter_group, said
@@ -31,6 +31,34 @@ def group(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     access = enter(request, slug)
     context = group_context(request, find_group(access, group_id))
     return answer(request, "securitygroups/groups/group.html", "securitygroups/rules/_table.html", context)
+
+
+@require_safe
+def rule_menu(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpResponse:
+    """What can be done with one rule, and who made it: the row's menu when it is opened, and a page without script."""
+    access = enter(request, slug)
+    group = find_group(access, group_id)
+    row = group.rules.filter(uid=uid).first()
+    if row is None:
+        raise Http404
+    keep = kept(request)
+    context = {
+        "group": group,
+        "rule": row,
+        "place": row.position,
+        "keep": keep,
+        "and_keep": f"&{keep[1:]}" if keep else "",
+        "back": f"{page_url(request, group)}#rule-{uid}",
+        **_makers(group, row),
+    }
+    return answer(request, "securitygroups/rules/menu.html", "securitygroups/rules/_menu.html", context)
+
+
+def _makers(group: SecurityGroup, row: Rule) -> dict[str, GroupRevision | None]:
+    """The revisions that the rule was added and last changed in."""
+    made = group.revisions.filter(number__in=[row.added_in, row.changed_in]).defer("rules")
+    who = {revision.number: revision for revision in made}
+    return {"added": who.get(row.added_in), "changed": who.get(row.changed_in)}
 
 
 @require_POST
@@ -148,10 +176,7 @@ def rule_edit(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
     def edit(form: RuleForm) -> Edit:
         return lambda rules: lists.change(rules, lists.place_of(rules, uid), form.as_value())
 
-    made = on.group.revisions.filter(number__in=[row.added_in, row.changed_in]).defer("rules")
-    who = {revision.number: revision for revision in made}
-    context = {"rule": row, "added": who.get(row.added_in), "changed": who.get(row.changed_in)}
-    return _rule_form(on, make, edit, context)
+    return _rule_form(on, make, edit, {"rule": row, **_makers(on.group, row)})
 
 
 def _removed(on: OnGroup, uid: str) -> Rule | None:

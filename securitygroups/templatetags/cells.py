@@ -1,0 +1,166 @@
+"""How a rule looks in a table, in one place: the group's rules, a VM's effective rules, a packet's way through them.
+
+These are drawn by the hundred, so they are made here and not in templates, and they are short: an icon of a row names a
+shape that stands once before the table ({% marks %}), and addresses begin where the page is, or are looked up once.
+"""
+
+import re
+from functools import lru_cache
+
+from django import template
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from lucide.templatetags.lucide import lucide
+
+from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction
+from securitygroups.firewall.values import Rule
+from securitygroups.templatetags.firewall import from_anywhere, ports, rule_page, service
+from securitygroups.templatetags.ui import address
+
+register = template.Library()
+
+# What a row's icons are called in it, and in the icon package.
+MARK_ICONS = {
+    "accept": "check",
+    "drop": "ban",
+    "in": "arrow-down-left",
+    "out": "arrow-up-right",
+    "anywhere": "globe",
+    "off": "pause",
+    "up": "arrow-up",
+    "down": "arrow-down",
+    "edit": "pencil",
+    "more": "ellipsis",
+}
+# These stand in a button or link that has a label; what is in it is not read out.
+_LABELLED = frozenset({"up", "down", "edit", "more"})
+_SILENT = ' aria-hidden="true"'
+_PEN = 'fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
+
+
+@register.simple_tag
+@lru_cache(maxsize=1)
+def marks() -> SafeString:
+    """The shapes of a row's icons. Once on a page, before the rows."""
+    shapes = {key: re.sub(r"\s*\n\s*|^.*?<svg[^>]*>|</svg>", "", lucide(name)) for key, name in MARK_ICONS.items()}
+    symbols = (f'<symbol id="i-{key}" viewBox="0 0 24 24" {_PEN}>{shape}</symbol>' for key, shape in shapes.items())
+    return SafeString(f'<svg class="marks" aria-hidden="true">{"".join(symbols)}</svg>')
+
+
+@lru_cache(maxsize=len(MARK_ICONS))
+def mark(key: str) -> SafeString:
+    """An icon of a row; what it stands in says how large it is, and words or a label say what it means."""
+    return SafeString(f'<svg{"" if key in _LABELLED else _SILENT}><use href="#i-{key}"/></svg>')
+
+
+@lru_cache
+def badge(kind: str, key: str, word: str) -> SafeString:
+    return format_html('<span class="badge {}">{}{}</span>', kind, mark(key), word)
+
+
+NONE = "–"
+ANY = SafeString('<span class="muted">any</span>')
+ANYWHERE = badge("warning", "anywhere", "Anywhere")
+OFF = badge("neutral", "off", "Off")
+
+
+def action_badge(action: Action) -> SafeString:
+    return badge(action.value, action.value, action.label)
+
+
+@lru_cache
+def _head(action: Action, direction: Direction, protocol: str) -> SafeString:
+    """The cells that are the same in many rules."""
+    return format_html(
+        '<td class="action">{}</td><td class="direction"><span class="way">{}{}</span></td>'
+        '<td class="protocol"><span class="badge protocol">{}</span></td>',
+        action_badge(action),
+        mark(direction.value),
+        direction.label,
+        PROTOCOLS[protocol].label,
+    )
+
+
+def _cell(name: str, content: object, *more: object) -> SafeString:
+    kind = f"{name} none" if content == NONE else name
+    return format_html('<td class="{}">{}{}</td>', kind, content, more[0] if more else "")
+
+
+@register.simple_tag
+def rule_cells(rule: Rule) -> SafeString:
+    """Action, direction, protocol, ports, source and destination of a rule: six cells of a table's row."""
+    return _head(rule.action, rule.direction, rule.protocol) + _ends(rule)
+
+
+@lru_cache(maxsize=2048)
+def _ends(rule: Rule) -> SafeString:
+    columns = PROTOCOLS[rule.protocol].columns
+    number, known = ports(rule), service(rule)
+    port: object = NONE if not number else ANY if number == "any" else format_html("<code>{}</code>", number)
+    return (
+        _cell("ports", port, format_html(' <span class="sub">{}</span>', known) if known else "")
+        + _cell(
+            "source",
+            address(rule.source) if "source" in columns else NONE,
+            format_html(" {}", ANYWHERE) if from_anywhere(rule) else "",
+        )
+        + _cell("destination", address(rule.destination) if "destination" in columns else NONE)
+    )
+
+
+_ROW = (
+    '<tr id="rule-{uid}" data-row{off}>{check}<td class="number" id="place-{place}">{place}</td>{cells}'
+    '<td class="description">{description}</td><td class="buttons">{buttons}'
+    '<details class="menu menu-end"><summary aria-label="More for rule {place}">{more}</summary>'
+    '<div class="menu-items"><a data-menu href="rules/{uid}/menu/{keep}">All choices</a></div></details>'
+    "</td></tr>"
+)
+_CHECK = (
+    '<td class="check"><label><input type="checkbox" name="rule" value="{uid}" aria-label="Select rule {place}">'
+    "</label></td>"
+)
+_STEP = '<button {to} aria-label="Move rule {place} {do}">{icon}</button>'
+_EDIT = '<a href="rules/{uid}/{keep}" aria-label="Edit rule {place}">{icon}</a>'
+_STILL = SafeString('type="button" aria-disabled="true"')
+
+
+@register.simple_tag
+def rule_row(place: int, rule: Rule, total: int, keep: str, can_edit: bool) -> SafeString:
+    """A row of the group's page, from where its addresses begin. `keep` leads back to the same filter and page."""
+    off = "" if rule.enabled else SafeString(' class="is-off"')
+    buttons: object = ""
+    if can_edit:
+        buttons = (
+            _step("up", place, rule, keep, still=place == 1)
+            + _step("down", place, rule, keep, still=place == total)
+            + format_html(_EDIT, uid=rule.uid, place=place, keep=keep, icon=mark("edit"))
+        )
+    return format_html(
+        _ROW,
+        uid=rule.uid,
+        place=place,
+        off=off,
+        check=format_html(_CHECK, uid=rule.uid, place=place) if can_edit else "",
+        cells=rule_cells(rule),
+        description=rule.description if rule.enabled else format_html("{} {}", rule.description, OFF),
+        buttons=buttons,
+        more=mark("more"),
+        keep=keep,
+    )
+
+
+def _step(do: str, place: int, rule: Rule, keep: str, still: bool) -> SafeString:
+    to = _STILL if still else format_html('formaction="rules/{}/{}/{}"', rule.uid, do, keep)
+    return format_html(_STEP, do=do, place=place, to=to, icon=mark(do))
+
+
+@lru_cache(maxsize=1024)
+def _group_address(slug: str, group_id: str) -> str:
+    return reverse("group", args=[slug, group_id])
+
+
+@register.simple_tag
+def rule_address(slug: str, group_id: str, place: int, uid: str) -> str:
+    """Where a rule stands on its group's page."""
+    return f"{_group_address(slug, group_id)}?page={rule_page(place)}#rule-{uid}"
