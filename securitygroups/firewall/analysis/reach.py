@@ -5,8 +5,9 @@ The verdicts are those for the packet that opens a connection; replies of an acc
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from securitygroups.firewall.analysis.traffic import (
     Box,
     Budget,
     Layer,
+    Piece,
     TrafficClass,
     boxes,
     pieces,
@@ -154,18 +156,14 @@ def internet_exposure(
     Machines of one sequence that no destination of its rules tells apart are looked at once. Once `late` says so, no
     further ones are begun.
     """
-    members: dict[int, list[Machine]] = {}
-    for machine in machines:
-        members.setdefault(machine.sequence, []).append(machine)
     found: list[Exposed] = []
     too_fine: list[int | str] = []
     unseen: list[int | str] = []
-    for sequence, its in sorted(members.items()):
+    for sequence, its in _by_sequence(machines):
         if late():
             unseen += [machine.key for machine in its]
             continue
-        layers = {kind: layer for kind, layer in boxes(sequences[sequence]).items() if kind.direction is Direction.IN}
-        accepting = {p for p, rule in enumerate(sequences[sequence], 1) if rule.action is Action.ACCEPT}
+        layers, accepting = _inbound(sequences[sequence])
         for alike in _alike(layers, its):
             keys = tuple(machine.key for machine in alike)
             if late():
@@ -177,6 +175,20 @@ def internet_exposure(
             else:
                 found += [replace(e, sequence=sequence, machines=keys) for e in one]
     return Exposures(tuple(found), tuple(too_fine), tuple(unseen))
+
+
+def _inbound(rules: RuleList) -> tuple[dict[TrafficClass, Layer], set[int]]:
+    """The boxes of the In rules by class, and the places of all accepting rules."""
+    layers = {kind: layer for kind, layer in boxes(rules).items() if kind.direction is Direction.IN}
+    return layers, {place for place, rule in enumerate(rules, 1) if rule.action is Action.ACCEPT}
+
+
+def _by_sequence(machines: Sequence[Machine]) -> list[tuple[int, list[Machine]]]:
+    """The machines of each sequence."""
+    members: dict[int, list[Machine]] = {}
+    for machine in machines:
+        members.setdefault(machine.sequence, []).append(machine)
+    return sorted(members.items())
 
 
 def _alike(layers: dict[TrafficClass, Layer], machines: Sequence[Machine]) -> list[list[Machine]]:
@@ -242,41 +254,51 @@ def _by_port(
 ) -> list[tuple[list[tuple[int, int]], _Sources]] | None:
     """Ports with the sources that are accepted there and the accepting rules; ports with equal sources together."""
     low, high = kind.whole[0], kind.whole[1]
-    accepted: list[tuple[list[tuple[int, int]], list[tuple[int, int]], set[int]]] = []
+    accepted: list[_Accepted] = []
     clip: Box = (low, high, address, address, *kind.whole[4:])
     for piece in pieces(kind, [layer], budget, clip=clip):
         if piece.left_out:
             return None
-        places = [0, *piece.layers[0][0].tolist()]
-        verdict = np.array([place in accepting for place in places])
-        first = paint(piece, 0).first[:, 0, :]
-        rows: dict[bytes, list[int]] = {}
-        for row in range(len(first)):
-            rows.setdefault(first[row].tobytes(), []).append(row)
-        for same in rows.values():
-            line = first[same[0]]
-            cells = np.flatnonzero(verdict[line]).tolist()
-            if cells:
-                rules = {places[owner] for owner in np.unique(line[cells]).tolist()}
-                accepted.append((spans(same, piece.cuts[0]), spans(cells, piece.cuts[2]), rules))
-    # Pieces may have cut the sources: put together what belongs to one port.
-    cuts = sorted({edge for ports, _, _ in accepted for first_port, last in ports for edge in (first_port, last + 1)})
+        accepted += _accepted(piece, accepting)
+    return _put_together(accepted)
+
+
+_Accepted = tuple[list[tuple[int, int]], list[tuple[int, int]], set[int]]
+"""Ports, the sources that are accepted there, and the accepting rules."""
+
+
+def _accepted(piece: Piece, accepting: set[int]) -> Iterator[_Accepted]:
+    """What is accepted in a piece with one destination, ports with equal deciding rules together."""
+    places = [0, *piece.layers[0][0].tolist()]
+    verdict = np.array([place in accepting for place in places])
+    first = paint(piece, 0).first[:, 0, :]
+    rows: dict[bytes, list[int]] = {}
+    for row in range(len(first)):
+        rows.setdefault(first[row].tobytes(), []).append(row)
+    for same in rows.values():
+        line = first[same[0]]
+        cells = np.flatnonzero(verdict[line]).tolist()
+        if cells:
+            rules = {places[owner] for owner in np.unique(line[cells]).tolist()}
+            yield spans(same, piece.cuts[0]), spans(cells, piece.cuts[2]), rules
+
+
+def _put_together(accepted: list[_Accepted]) -> list[tuple[list[tuple[int, int]], _Sources]]:
+    """What belongs to one port, whose sources the pieces may have cut; then ports with equal sources."""
+    spans_of_ports = chain.from_iterable(ports for ports, _, _ in accepted)
+    cuts = sorted({edge for first, last in spans_of_ports for edge in (first, last + 1)})
     groups: dict[tuple[tuple[int, int], ...], tuple[list[int], set[int]]] = {}
     for at in range(len(cuts) - 1):
-        sources: list[tuple[int, int]] = []
-        rules = set()
-        for ports, some, its in accepted:
-            if any(a <= cuts[at] <= b for a, b in ports):
-                sources += some
-                rules |= its
-        if sources:
-            chosen, all_rules = groups.setdefault(_connected(sources), ([], set()))
+        here = [one for one in accepted if any(a <= cuts[at] <= b for a, b in one[0])]
+        if here:
+            sources = _connected(chain.from_iterable(some for _, some, _ in here))
+            chosen, rules = groups.setdefault(sources, ([], set()))
             chosen.append(at)
-            all_rules |= rules
+            rules.update(*(its for _, _, its in here))
     return [(spans(chosen, cuts), ([*sources], rules)) for sources, (chosen, rules) in groups.items()]
 
 
-def _connected(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def _connected(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """Disjoint ranges sorted, neighbours joined."""
     found: list[tuple[int, int]] = []
     for first, last in sorted(ranges):
@@ -293,6 +315,10 @@ def _class_of(direction: Direction, version: int, protocol: int | None) -> Traff
     return known if known in CLASSES else TrafficClass(direction, version, None)
 
 
+def _on_port_axis(kind: TrafficClass, port: int | None) -> int:
+    return NO_PORT if port is None or not kind.has_ports else port
+
+
 def who_can_reach(
     rules: RuleList, version: int, address: int, protocol: int | None, port: int | None = None
 ) -> tuple[Senders, ...]:
@@ -301,7 +327,7 @@ def who_can_reach(
     `port` is None for protocols without ports, and for later fragments of those with.
     """
     kind = _class_of(Direction.IN, version, protocol)
-    at = NO_PORT if port is None or not kind.has_ports else port
+    at = _on_port_axis(kind, port)
     layer = boxes(rules).get(kind, [])
     clip: Box = (at, at, address, address, 0, (1 << BITS[version]) - 1)
     found: dict[int, list[tuple[int, int]]] = {}
@@ -334,35 +360,48 @@ def matrix(
     if port is not None and not 0 <= port <= MAX_PORT:
         raise ValueError(f"{port} is not a port")
     size = len(machines)
-    addresses = [machine.address(version) for machine in machines]
-    present = np.array([address is not None for address in addresses], np.bool_)
-    order = sorted((at for at in range(size) if present[at]), key=lambda at: addresses[at] or 0)
-    ranked = [addresses[at] or 0 for at in order]
-    sequence_of = np.array([machines[at].sequence for at in order], np.int64)
+    order, ranked = _by_address(machines, version)
+    columns, sequence_of = np.array(order, np.int64), np.array([machines[at].sequence for at in order], np.int64)
+    present = np.zeros(size, np.bool_)
+    present[columns] = True
     sends, receives = np.zeros((size, size), np.bool_), np.zeros((size, size), np.bool_)
-    columns = np.array(order, np.int64)
-    for sequence in {machines[at].sequence for at in order}:
+    for sequence in set(sequence_of.tolist()):
         rules = sequences[sequence]
-        accepts = [rule.action is Action.ACCEPT for rule in rules]
-        layers = boxes(rules)
         own = np.flatnonzero(sequence_of == sequence)
-        own_ranked = [ranked[at] for at in own.tolist()]
-        for direction, whole in ((Direction.OUT, sends), (Direction.IN, receives)):
+        mine, near = columns[own], [ranked[at] for at in own.tolist()]
+        layers = boxes(rules)
+        for direction in Direction:
             kind = _class_of(direction, version, protocol)
-            at = NO_PORT if port is None or not kind.has_ports else port
-            table = np.zeros((len(own), len(order)), np.bool_)
-            for place, (p0, p1, d0, d1, s0, s1) in reversed(layers.get(kind, [])):
-                if p0 <= at <= p1:
-                    # Rows are this sequence's machines: the source of what they send, the destination of what comes in.
-                    near, far = ((s0, s1), (d0, d1)) if direction is Direction.OUT else ((d0, d1), (s0, s1))
-                    rows, others = _between(own_ranked, *near), _between(ranked, *far)
-                    table[rows, others] = accepts[place - 1]
-            mine = columns[own]
+            layer = _with_port(layers.get(kind, []), _on_port_axis(kind, port))
+            table = _verdicts(rules, layer, direction, (near, ranked))
             if direction is Direction.OUT:
-                whole[np.ix_(mine, columns)] = table
+                sends[np.ix_(mine, columns)] = table
             else:
-                whole[np.ix_(columns, mine)] = table.T
+                receives[np.ix_(columns, mine)] = table.T
     return Matrix(tuple(m.key for m in machines), sends, receives, present[:, None] & present[None, :])
+
+
+def _by_address(machines: Sequence[Machine], version: int) -> tuple[list[int], list[int]]:
+    """The machines that have an address of the family, by index, and those addresses; sorted by address."""
+    held = sorted((a, at) for at, machine in enumerate(machines) if (a := machine.address(version)) is not None)
+    return [at for _, at in held], [address for address, _ in held]
+
+
+def _with_port(layer: Layer, port: int) -> Layer:
+    return [(place, box) for place, box in layer if box[0] <= port <= box[1]]
+
+
+def _verdicts(
+    rules: RuleList, layer: Layer, direction: Direction, sorted_addresses: tuple[list[int], list[int]]
+) -> NDArray[np.bool_]:
+    """Whether the rules accept, row = a machine of theirs, column = the machine at the other end; each by address."""
+    own, others = sorted_addresses
+    table = np.zeros((len(own), len(others)), np.bool_)
+    for place, (_, _, d0, d1, s0, s1) in reversed(layer):
+        # The rules' own machines are the source of what they send, the destination of what comes in.
+        near, far = ((s0, s1), (d0, d1)) if direction is Direction.OUT else ((d0, d1), (s0, s1))
+        table[_between(own, *near), _between(others, *far)] = rules[place - 1].action is Action.ACCEPT
+    return table
 
 
 def _between(ranked: list[int], first: int, last: int) -> slice:

@@ -10,6 +10,7 @@ the same answer on every machine); a piece that would exceed the budget is left 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -279,31 +280,40 @@ def pieces(
     held = [_clipped(layer, clip) for layer in (*layers, *([] if followers is None else [followers]))]
     values, ranked = _ranked(whole, held)
     places = [np.array([place for place, _ in layer], np.int32) for layer in held]
-    marks: list[NDArray[np.bool_]] | None = None
-    if changed is not None:
-        marks = [np.isin(p, np.fromiter(c, np.int32, len(c))) for p, c in zip(places, changed, strict=True)]
+    marks = None if changed is None else _marked(places, changed)
     frame = _Frame(ranked, depth, len(layers))
     rows = [np.arange(len(layer), dtype=np.int32) for layer in held]
     top = _node(frame, rows, [0, 0, 0], [len(cuts) - 1 for cuts in values])
     for node, left_out in _split(frame, top, budget, marks):
         found = [(p[chosen], box) for p, chosen, box in zip(places, node.rows, node.boxes, strict=True)]
-        port, destination, source = ([values[axis][rank] for rank in node.cuts[axis].tolist()] for axis in range(3))
-        yield Piece(kind, (port, destination, source), found, left_out)
+        yield Piece(kind, _values(node, values), found, left_out)
+
+
+def _values(node: _Node, values: list[list[int]]) -> tuple[list[int], list[int], list[int]]:
+    """The cuts of a node as values instead of ranks."""
+    port, destination, source = ([values[axis][rank] for rank in node.cuts[axis].tolist()] for axis in range(3))
+    return port, destination, source
+
+
+def _marked(places: list[Ranks], changed: Sequence[frozenset[int]]) -> list[NDArray[np.bool_]]:
+    """For each layer which of its places are among the changed ones."""
+    return [np.isin(p, np.fromiter(c, np.int32, len(c))) for p, c in zip(places, changed, strict=True)]
 
 
 def _ranked(whole: Box, layers: Sequence[Layer]) -> tuple[list[list[int]], list[Ranks]]:
     """For each axis the sorted values where some box starts or ends; for each layer its boxes in ranks among these."""
     values: list[list[int]] = []
-    columns: list[list[list[int]]] = [[] for _ in layers]
+    ranked = [np.empty((len(layer), 6), np.int32) for layer in layers]
     for axis in (0, 2, 4):
-        starts = [[box[axis] for _, box in layer] for layer in layers]
-        ends = [[box[axis + 1] + 1 for _, box in layer] for layer in layers]
-        cuts = sorted({whole[axis], whole[axis + 1] + 1}.union(*starts, *ends))
-        rank = {value: at for at, value in enumerate(cuts)}
+        # Ends become half-open here: what starts behind a box starts at the same value.
+        sides = [([box[axis] for _, box in layer], [box[axis + 1] + 1 for _, box in layer]) for layer in layers]
+        cuts = sorted({whole[axis], whole[axis + 1] + 1}.union(*chain.from_iterable(sides)))
+        rank = dict(zip(cuts, range(len(cuts)), strict=True)).__getitem__
         values.append(cuts)
-        for column, start, end in zip(columns, starts, ends, strict=True):
-            column += [[rank[value] for value in start], [rank[value] for value in end]]
-    return values, [np.array(column, np.int32).T.reshape(-1, 6) for column in columns]
+        for boxes_in_ranks, (starts, ends) in zip(ranked, sides, strict=True):
+            boxes_in_ranks[:, axis] = list(map(rank, starts))
+            boxes_in_ranks[:, axis + 1] = list(map(rank, ends))
+    return values, ranked
 
 
 def _clipped(layer: Layer, clip: Box | None) -> Layer:

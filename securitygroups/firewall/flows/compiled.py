@@ -5,7 +5,7 @@ range on one axis. The ends of all ranges cut an axis into intervals, and for ev
 hold there. A packet's rules are the AND of its intervals' bitsets, and the lowest bit is the rule that decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from securitygroups.firewall.flows.batch import DIRECTIONS, Batch
-from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action
+from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import BITS, Rule, RuleList
 
 NO_RULE = 0
@@ -164,6 +164,16 @@ def _ranges(rules: Sequence[Rule], name: str) -> list[Range | None]:
     return [None if network is None else (network.first, network.last) for network in networks]
 
 
+def _bounds(ranges: Sequence[Range | None], name: str, version: int) -> list[int]:
+    """Where some range begins or has ended, sorted; none where no rule restricts the axis."""
+    ends = {r[0] for r in ranges if r} | {r[1] + 1 for r in ranges if r}
+    if not ends:
+        return []
+    # Addresses begin at the bound 0; a port has the place below its first bound for packets without one.
+    start, top = (set(), MAX_PORT) if name == "port" else ({0}, (1 << BITS[version]) - 1)
+    return sorted(start | {end for end in ends if end <= top})
+
+
 def _bits(ranges: Sequence[Range | None], words: int, rank: dict[int, int], intervals: int) -> Words:
     """Bitsets (intervals × words) of the rules that hold in each interval."""
     # A rule's bit is toggled where its range begins and behind its end; the running XOR sets it in between.
@@ -195,17 +205,12 @@ class _Segment:
         self._axes: list[tuple[_Axis, Words, Words]] = []
         for name in ("source", "destination", "port"):
             ranges = _ranges(rules, name)
-            ends = {r[0] for r in ranges if r} | {r[1] + 1 for r in ranges if r}
-            if not ends:
-                continue
-            top = MAX_PORT if name == "port" else (1 << BITS[version]) - 1
-            bounds = sorted(end for end in ends if end <= top)
-            if name != "port":
-                bounds = sorted({0, *bounds})
-            axis = _axis(name, version, bounds)
-            rank = {bound: at + axis.offset for at, bound in enumerate(bounds)}
-            bits = _bits(ranges, self._words, rank, len(bounds) + axis.offset)
-            self._axes.append((axis, bits.ravel(), _summaries(bits) if self._words > 1 else bits.ravel()))
+            bounds = _bounds(ranges, name, version)
+            if bounds:
+                axis = _axis(name, version, bounds)
+                rank = {bound: at + axis.offset for at, bound in enumerate(bounds)}
+                bits = _bits(ranges, self._words, rank, len(bounds) + axis.offset)
+                self._axes.append((axis, bits.ravel(), _summaries(bits) if self._words > 1 else bits.ravel()))
 
     def first(self, batch: Batch, rows: Ranks) -> Places:
         """The place of the first rule that matches each of the rows, NO_RULE where none does."""
@@ -293,20 +298,22 @@ class CompiledList:
         if code not in self._classes:
             upper, kind = divmod(code, _OTHER + 1)
             direction, version = DIRECTIONS[upper >> 2], (upper & 3) << 1
-            number = None if kind == _OTHER else _NUMBERS[kind]
-            chosen: list[int] = []
-            for place, rule in enumerate(self.rules, 1):
-                if rule.enabled and rule.direction is direction and _covers(rule, version, number):
-                    chosen.append(place)
-                    if rule.source is None and rule.destination is None and rule.port_start is None:
-                        break  # It takes every packet of the class: none reaches the rules behind it.
-            key = (version, tuple(chosen))
+            chosen = tuple(self._covering(direction, version, None if kind == _OTHER else _NUMBERS[kind]))
+            key = (version, chosen)
             if key not in self._same:
                 parts = [chosen[at : at + _SEGMENT] for at in range(0, len(chosen), _SEGMENT)]
                 segments = (_Segment([self.rules[p - 1] for p in part], part, version) for part in parts)
                 self._same[key] = _Class(tuple(segments))
             self._classes[code] = self._same[key]
         return self._classes[code]
+
+    def _covering(self, direction: Direction, version: int, number: int | None) -> Iterator[int]:
+        """Places of the rules that packets of a class can reach."""
+        for place, rule in enumerate(self.rules, 1):
+            if rule.enabled and rule.direction is direction and _covers(rule, version, number):
+                yield place
+                if rule.source is None and rule.destination is None and rule.port_start is None:
+                    return  # It takes every packet of the class: none reaches the rules behind it.
 
     def judge(self, batch: Batch) -> tuple[NDArray[np.bool_], Places]:
         """(accepted, place) of each row: whether it passes, and the deciding rule from 1, NO_RULE where none matched.

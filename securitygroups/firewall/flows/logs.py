@@ -154,18 +154,13 @@ class _Text:
     def __init__(self, read: Callable[[int], bytes], skipped: Counter[Skip], *, directions_known: bool) -> None:
         self._read, self._skipped = read, skipped
         self._data, self._line, self.records = b"", 1, 0
-        while b"\n" not in self._data and len(self._data) <= MAX_LINE and (more := read(_CHUNK)):
-            self._data += more
-        head, _, rest = self._data.partition(b"\n")
-        if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise _bad("line 1", "The file is UTF-16: save it as UTF-8.")
-        if len(head) > MAX_LINE or b"\0" in head:
-            raise _bad("", "This is neither CSV, a VPC flow log nor a packet capture (classic pcap), plain or gzip.")
+        head, rest = self._head()
         line = head.decode("utf-8-sig", "replace").strip()
         self.kind = "CSV" if "," in line or not line else "VPC flow log"
         self._separator = "," if self.kind == "CSV" else " "
         names = self._fields(line, 1)
         if self.kind == "VPC flow log" and names[0] == "2" and len(names) == len(VPC_COLUMNS):
+            # The first line is a record already: the default format, without a header.
             names = list(VPC_COLUMNS)
         else:
             self._data, self._line = rest, 2
@@ -173,6 +168,17 @@ class _Text:
         self._check_names(directions_known)
         self.has_direction = "direction" in self._names
         self._openers = Openers() if "source_port" in self._names else None
+
+    def _head(self) -> tuple[bytes, bytes]:
+        """The first line, and what was read beyond it. Raises BadDocument where this is no text."""
+        while b"\n" not in self._data and len(self._data) <= MAX_LINE and (more := self._read(_CHUNK)):
+            self._data += more
+        head, _, rest = self._data.partition(b"\n")
+        if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise _bad("line 1", "The file is UTF-16: save it as UTF-8.")
+        if len(head) > MAX_LINE or b"\0" in head:
+            raise _bad("", "This is neither CSV, a VPC flow log nor a packet capture (classic pcap), plain or gzip.")
+        return head, rest
 
     def _check_names(self, directions_known: bool) -> None:
         needed = ["protocol", "source", "destination", "port"]

@@ -214,44 +214,69 @@ def what_if(
     """
     if max(len(old_rules), len(new_rules)) > MAX_RULES:
         raise ValueError(f"A list has more than {MAX_RULES} rules.")
-    if limit_seconds is not None and clock is None:
-        raise ValueError("limit_seconds needs a clock.")
-    started = clock() if clock else 0.0
-    old = CompiledList(old_rules)
-    new = old if new_rules is old_rules else CompiledList(new_rules)
+    late = _deadline(limit_seconds, clock)
     log = FlowLog(stream, local)
-    rows, accepted_before, accepted_after, cut = 0, 0, 0, None
-    hits_before, hits_after = hits(old, np.zeros(0, np.int32)), hits(new, np.zeros(0, np.int32))
-    denied, allowed = _Tally(), _Tally()
+    counts = _Counts(old_rules, new_rules)
+    cut = None
     for whole in log:
         batch = whole
-        if limit_rows is not None and rows + len(batch) > limit_rows:
-            batch, cut = whole.take(slice(0, limit_rows - rows)), "rows"
-        passed_before, before = old.judge(batch)
-        passed_after, after = (passed_before, before) if new is old else new.judge(batch)
-        rows += len(batch)
-        accepted_before += int(np.count_nonzero(passed_before))
-        accepted_after += int(np.count_nonzero(passed_after))
-        hits_before += hits(old, before)
-        hits_after += hits(new, after)
-        for tally, changed in ((denied, passed_before & ~passed_after), (allowed, ~passed_before & passed_after)):
-            tally.add(batch.take(changed), before[changed], after[changed])
+        if limit_rows is not None and counts.rows + len(batch) > limit_rows:
+            batch, cut = whole.take(slice(0, limit_rows - counts.rows)), "rows"
+        before, after = counts.add(batch)
         if observer:
             observer(batch, before, after)
-        if cut is None and limit_seconds is not None and clock and clock() - started >= limit_seconds:
+        if cut is None and late():
             cut = "seconds"
         if cut:
             break
     return Report(
         kind=log.kind,
         records=log.records,
-        rows=rows,
+        rows=counts.rows,
         skipped={reason: count for reason, count in log.skipped.items() if count},
-        accepted_before=accepted_before,
-        accepted_after=accepted_after,
-        newly_denied=denied.changes(limit_groups),
-        newly_allowed=allowed.changes(limit_groups),
-        hits_before=tuple(hits_before.tolist()),
-        hits_after=tuple(hits_after.tolist()),
+        accepted_before=counts.accepted_before,
+        accepted_after=counts.accepted_after,
+        newly_denied=counts.denied.changes(limit_groups),
+        newly_allowed=counts.allowed.changes(limit_groups),
+        hits_before=tuple(counts.hits_before.tolist()),
+        hits_after=tuple(counts.hits_after.tolist()),
         cut=cut,
     )
+
+
+def _deadline(seconds: float | None, clock: Callable[[], float] | None) -> Callable[[], bool]:
+    """Whether so many seconds have passed from now on."""
+    if seconds is None:
+        return lambda: False
+    if clock is None:
+        raise ValueError("limit_seconds needs a clock.")
+    started, now, limit = clock(), clock, seconds
+    return lambda: now() - started >= limit
+
+
+class _Counts:
+    """What two lists do with the flows seen so far."""
+
+    def __init__(self, old_rules: RuleList, new_rules: RuleList) -> None:
+        self._old = CompiledList(old_rules)
+        self._new = self._old if new_rules is old_rules else CompiledList(new_rules)
+        none = np.zeros(0, np.int32)
+        self.rows, self.accepted_before, self.accepted_after = 0, 0, 0
+        self.hits_before, self.hits_after = hits(self._old, none), hits(self._new, none)
+        self.denied, self.allowed = _Tally(), _Tally()
+
+    def add(self, batch: Batch) -> tuple[Places, Places]:
+        """Judge these flows too: the places of the deciding rules, in the old list and in the new one."""
+        passed_before, before = self._old.judge(batch)
+        passed_after, after = (passed_before, before) if self._new is self._old else self._new.judge(batch)
+        self.rows += len(batch)
+        self.accepted_before += int(np.count_nonzero(passed_before))
+        self.accepted_after += int(np.count_nonzero(passed_after))
+        self.hits_before += hits(self._old, before)
+        self.hits_after += hits(self._new, after)
+        for tally, changed in (
+            (self.denied, passed_before & ~passed_after),
+            (self.allowed, ~passed_before & passed_after),
+        ):
+            tally.add(batch.take(changed), before[changed], after[changed])
+        return before, after

@@ -104,6 +104,11 @@ def _check_rule(place: int, rule: Rule) -> None:
         )
 
 
+def _check_rules(rules: RuleList) -> None:
+    for place, rule in enumerate(rules, 1):
+        _check_rule(place, rule)
+
+
 def condition(rule: Rule, target: Target) -> str:
     """What the rule matches, apart from its direction, as nft reads it; "" matches every frame."""
     protocol = PROTOCOLS[rule.protocol]
@@ -215,8 +220,7 @@ def swap(
     Raises Unenforceable.
     """
     _check_machine(machine, tap_pattern)
-    for place, rule in enumerate(rules, 1):
-        _check_rule(place, rule)
+    _check_rules(rules)
     table = f"{target.family} {TABLE}"
     chains = [(direction, _chain_name(machine, direction)) for direction in Direction]
     about = ", ".join(filter(None, (machine.name, machine.ipv4, machine.ipv6)))
@@ -241,8 +245,7 @@ def remove(machine: Machine, rules: RuleList, target: Target, *, tap_pattern: st
     `rules` is the list that is loaded now. Raises Unenforceable.
     """
     _check_machine(machine, tap_pattern)
-    for place, rule in enumerate(rules, 1):
-        _check_rule(place, rule)
+    _check_rules(rules)
     table = f"{target.family} {TABLE}"
     names = [(direction, _chain_name(machine, direction)) for direction in Direction]
     text = "".join(f'delete element {table} vm_{direction} {{ "{machine.tap}" }}\n' for direction, _ in names)
