@@ -8,9 +8,11 @@ from securitygroups.answers.filters import finder
 from securitygroups.answers.findings import findings_of
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import Rule as RuleValue
-from securitygroups.firewall.values import RuleList
+from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.models import SecurityGroup
 from securitygroups.web.pages import RULES_A_PAGE, numbered
+
+MOST_PAGES = 999_999
 
 
 def filter_of(request: HttpRequest) -> str:
@@ -23,8 +25,7 @@ def kept(request: HttpRequest, page: int | None = None) -> str:
     end = QueryDict(mutable=True)
     if query := filter_of(request):
         end["q"] = query
-    text = request.GET.get("page", "")
-    number = page or (int(text) if text.isdecimal() and len(text) < 7 else 1)
+    number = page or whole_number(request.GET.get("page", ""), MOST_PAGES) or 1
     if number > 1:
         end["page"] = str(number)
     return f"?{end.urlencode()}" if end else ""
