@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
 from securitygroups.answers.search import LIMIT, search
-from securitygroups.firewall.formats.documents import packet_from_json
+from securitygroups.firewall.formats.packets import packet_from_json
 from securitygroups.models import Project, SecurityGroup, SupportCase, User, VirtualMachine
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine, make_project, make_user, ports, rule

@@ -7,7 +7,8 @@ from django.contrib.auth.forms import UserChangeForm
 from django.core.exceptions import ValidationError
 
 from securitygroups import operations
-from securitygroups.firewall.formats.documents import BadDocument, rule_to_json, rules_from_json
+from securitygroups.firewall.formats.documents import rule_to_json, rules_from_json
+from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.forms import GroupForm, MachineForm, RuleForm
 from securitygroups.models import GroupTemplate, Project, SecurityGroup
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from securitygroups.answers.way import Stop, way
 from securitygroups.effective import Home, Placed, of_group, of_machine, rules_of
 from securitygroups.firewall.decide import Decision, decide
-from securitygroups.firewall.formats.documents import packet_from_json, rule_from_json
+from securitygroups.firewall.formats.documents import rule_from_json
+from securitygroups.firewall.formats.packets import packet_from_json
 from securitygroups.firewall.values import Packet
 from securitygroups.models import SupportCase
 

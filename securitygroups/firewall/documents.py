@@ -2,13 +2,9 @@
 
 from securitygroups.firewall.formats.documents import (
     FORMAT,
-    BadDocument,
-    Fault,
+    MAX_DOCUMENT_BYTES,
     GroupDocument,
-    packet_from_json,
-    packet_to_json,
     read_group,
-    read_packets,
     rule_from_json,
     rule_to_json,
     rules_from_json,
@@ -16,12 +12,17 @@ from securitygroups.firewall.formats.documents import (
     stored_rules,
     write_group,
 )
+from securitygroups.firewall.formats.packets import packet_from_json, packet_to_json, read_packets
+from securitygroups.firewall.formats.strict import BadDocument, Fault, decode, load_json
 
 __all__ = [
     "FORMAT",
+    "MAX_DOCUMENT_BYTES",
     "BadDocument",
     "Fault",
     "GroupDocument",
+    "decode",
+    "load_json",
     "packet_from_json",
     "packet_to_json",
     "read_group",

@@ -9,8 +9,9 @@ from django.core.exceptions import ValidationError
 
 from securitygroups.effective import rules_at
 from securitygroups.fields import refusal
-from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, BadDocument
+from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES
 from securitygroups.firewall.formats.spreadsheet import read_any
+from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.values import Network, Refused, RuleList, parse_network
 from securitygroups.models import GroupRevision, SecurityGroup
 

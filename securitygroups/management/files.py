@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from securitygroups.firewall.formats.documents import BadDocument
+from securitygroups.firewall.formats.strict import BadDocument
 
 
 def read_bytes(name: str) -> bytes:

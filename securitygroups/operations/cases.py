@@ -4,7 +4,8 @@ from django.db import transaction
 
 from securitygroups.effective import Placed, of_group, of_machine, rules_of
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.formats.documents import packet_to_json, rule_to_json
+from securitygroups.firewall.formats.documents import rule_to_json
+from securitygroups.firewall.formats.packets import packet_to_json
 from securitygroups.firewall.values import Packet
 from securitygroups.models import CaseNote, SecurityGroup, SupportCase, User, VirtualMachine
 from securitygroups.operations.by import By

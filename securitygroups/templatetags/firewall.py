@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from django import template
 
 from securitygroups.firewall.decide import Decision, Step
-from securitygroups.firewall.formats.documents import packet_to_json
+from securitygroups.firewall.formats.packets import packet_to_json
 from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.firewall.values import ICMP, ICMPV6, Packet
 from securitygroups.firewall.values import Rule as RuleValue

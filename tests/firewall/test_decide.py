@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from securitygroups.firewall.decide import Field, Outcome, decide, differences
-from securitygroups.firewall.formats.documents import packet_from_json, rule_from_json, rules_from_json
+from securitygroups.firewall.formats.documents import rule_from_json, rules_from_json
+from securitygroups.firewall.formats.packets import packet_from_json
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, Rule, parse_address, parse_network
 from tests.firewall import reference

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from securitygroups.firewall.flows.batch import NO_PORT, Batch
 from securitygroups.firewall.flows.openers import MAYBE, Openers, Skip
-from securitygroups.firewall.formats.documents import BadDocument, Fault
+from securitygroups.firewall.formats.strict import BadDocument, Fault
 from securitygroups.firewall.protocols import Problem
 from securitygroups.firewall.values import ICMP, ICMPV6
 

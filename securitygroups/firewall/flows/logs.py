@@ -28,7 +28,7 @@ from securitygroups.firewall.flows.batch import IN, NO_PORT, OUT, Batch
 from securitygroups.firewall.flows.captures import MAGICS, PCAPNG, Capture
 from securitygroups.firewall.flows.openers import MAYBE, OPENS, REPLIES, Openers, Skip, directed
 from securitygroups.firewall.flows.text import Fields, ipv4, ipv6, key, keys, numbers, padded, split
-from securitygroups.firewall.formats.documents import BadDocument, Fault
+from securitygroups.firewall.formats.strict import BadDocument, Fault
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS, Problem
 from securitygroups.firewall.values import ICMP, ICMPV6, NON_IP, PACKET_PROTOCOLS, Network, Refused, parse_address
 

@@ -1,36 +1,38 @@
-"""Rule lists and packets as files: strict in, byte-stable out."""
+"""Rule lists as files: strict in, byte-stable out."""
 
-import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
-from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action, Direction, Problem, shown
+from securitygroups.firewall.formats.strict import (
+    MAX_COUNTED,
+    BadDocument,
+    Fault,
+    bad,
+    check_keys,
+    choice,
+    decode,
+    load_json,
+    no_constant,
+    port_number,
+    unique_keys,
+)
+from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction, Problem, shown
 from securitygroups.firewall.values import (
     MAX_DESCRIPTION,
-    NON_IP,
-    PACKET_PROTOCOLS,
-    Packet,
     Refused,
     Rule,
     RuleList,
-    address_text,
     description_problem,
-    make_packet,
-    packet_problems,
-    parse_address,
     parse_network,
 )
 
 FORMAT = "karenpanel.group/1"
 MAX_NAME = 100
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
-MAX_PROBLEMS = 20
-MAX_COUNTED = 1000
 MAX_LOCATED = 200_000
 RULE_KEYS = (
     "action",
@@ -44,30 +46,6 @@ RULE_KEYS = (
     "enabled",
 )
 GROUP_KEYS = ("format", "name", "description", "rules")
-PACKET_KEYS = ("direction", "protocol", "source", "destination", "port")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing wrong with a file: where (such as "line 5, rules[2].source" or "line 3, port") and what to write instead."""
-
-    where: str
-    problem: Problem
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.problem}" if self.where else self.problem.message
-
-
-class BadDocument(ValueError):
-    """A file that is refused whole; `faults` has the first MAX_PROBLEMS of what is wrong, `total` their number.
-
-    Reading ends where MAX_COUNTED are found, so that a file of nothing but faults costs no more than a good one.
-    """
-
-    def __init__(self, faults: list[Fault], total: int | None = None) -> None:
-        super().__init__("\n".join(str(fault) for fault in faults[:MAX_PROBLEMS]))
-        self.faults = faults[:MAX_PROBLEMS]
-        self.total = len(faults) if total is None else total
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,64 +55,6 @@ class GroupDocument:
     name: str
     description: str
     rules: tuple[Rule, ...]
-
-
-def _bad(where: str, message: str) -> BadDocument:
-    return BadDocument([Fault(where, Problem(message))])
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in keys:
-            raise _bad("", f"The key “{shown(key)}” stands twice in one object: keep one of them.")
-        keys[key] = value
-    return keys
-
-
-def _constant(name: str) -> None:
-    raise _bad("", f"{name} is not a JSON number: write a whole number.")
-
-
-def decode(data: bytes, where: str = "") -> str:
-    """UTF-8 text of a file's bytes. Raises BadDocument naming the line and byte that is not."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _bad(where, "The file is UTF-16: save it as UTF-8.")
-    data = data.removeprefix(codecs.BOM_UTF8)
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = error.start - data.rfind(b"\n", 0, error.start)
-        place = f"{where}, line {line}" if where else f"line {line}"
-        raise _bad(place, f"Byte {byte} of this line is not UTF-8: save the file as UTF-8.") from None
-
-
-def load_json(text: str, where: str = "") -> Any:
-    """One JSON value, duplicate keys and NaN refused. Raises BadDocument with line and column."""
-    try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
-    except json.JSONDecodeError as error:
-        place = f"{where}, column {error.colno}" if where else f"line {error.lineno}, column {error.colno}"
-        raise _bad(place, f"This is not JSON ({error.msg}).") from None
-    except RecursionError:
-        raise _bad(where, "This is nested too deeply to be a document of this kind.") from None
-    except BadDocument as error:
-        raise BadDocument([Fault(where, fault.problem) for fault in error.faults]) from None
-    except ValueError:
-        raise _bad(where, "A number here has too many digits.") from None
-
-
-def _keys(value: Any, allowed: tuple[str, ...], required: tuple[str, ...], where: str) -> Iterator[Fault]:
-    """Unknown and missing keys of an object, or that it is none."""
-    if not isinstance(value, dict):
-        yield Fault(where, Problem("Write an object in braces: {…}."))
-        return
-    for key in islice((key for key in value if key not in allowed), MAX_COUNTED):
-        yield Fault(where, Problem(f"“{shown(key)}” is not a key here: write only {', '.join(allowed)}."))
-    for key in required:
-        if key not in value:
-            yield Fault(where, Problem(f"“{key}” is missing: add it."))
 
 
 def _text(value: Any, longest: int) -> str | Problem:
@@ -156,25 +76,13 @@ def _network(value: Any) -> Any:
         return refusal.problem
 
 
-def _port(value: Any) -> int | Problem | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    return Problem(f"Write a whole number from 0 to {MAX_PORT} without quotes, or null for every port.")
-
-
-def _choice(value: Any, choices: type[Action] | type[Direction]) -> Any:
-    if isinstance(value, str) and value in [choice.value for choice in choices]:
-        return choices(value)
-    return Problem(f"Write {' or '.join(repr(choice.value) for choice in choices)}.".replace("'", '"'))
-
-
 def _protocol(value: Any) -> str | Problem:
     return value if isinstance(value, str) else Problem(f"Write one of {', '.join(PROTOCOLS)}, in quotes.")
 
 
 def rule_from_json(value: Any, where: str = "") -> Rule:
     """A rule from its JSON object. Raises BadDocument with every fault of it, each at its field."""
-    faults = list(_keys(value, RULE_KEYS, ("action", "direction", "protocol"), where))
+    faults = list(check_keys(value, RULE_KEYS, ("action", "direction", "protocol"), where))
     if faults:
         raise BadDocument(faults)
     fields = _rule_fields(value)
@@ -191,13 +99,13 @@ def rule_from_json(value: Any, where: str = "") -> Rule:
 def _rule_fields(value: Mapping[str, Any]) -> dict[str, Any]:
     """The rule's fields as values, or why each cannot be one."""
     fields: dict[str, Any] = {
-        "action": _choice(value["action"], Action),
-        "direction": _choice(value["direction"], Direction),
+        "action": choice(value["action"], Action),
+        "direction": choice(value["direction"], Direction),
         "protocol": _protocol(value["protocol"]),
         "source": _network(value.get("source")),
         "destination": _network(value.get("destination")),
-        "port_start": _port(value.get("port_start")),
-        "port_end": _port(value.get("port_end")),
+        "port_start": port_number(value.get("port_start")),
+        "port_end": port_number(value.get("port_end")),
         "description": _text(value.get("description", ""), MAX_DESCRIPTION),
         "enabled": value.get("enabled", True),
     }
@@ -232,7 +140,7 @@ def rule_to_json(rule: Rule) -> dict[str, Any]:
 def rules_from_json(values: Any, where: str = "rules") -> tuple[Rule, ...]:
     """A list of rules. Raises BadDocument with the faults of all of them."""
     if not isinstance(values, list):
-        raise _bad(where, "Write a list in brackets: […].")
+        raise bad(where, "Write a list in brackets: […].")
     rules: list[Rule] = []
     faults: list[Fault] = []
     for place, value in enumerate(values):
@@ -252,7 +160,7 @@ def _places(text: str) -> Iterator[tuple[str, int]]:
 
     Raises what reading a value raises, and ends at a key that stands twice: the last place is then the bad one.
     """
-    read = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant).raw_decode
+    read = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=no_constant).raw_decode
 
     def past(sign: re.Pattern[str], at: int) -> int:
         """The place behind `sign` and the space around it; `sign` may be missing."""
@@ -304,9 +212,7 @@ def _with_lines(text: str, faults: list[Fault]) -> list[Fault]:
 def read_group(data: bytes) -> GroupDocument:
     """A group document. Raises BadDocument; nothing of a bad file is taken."""
     if len(data) > MAX_DOCUMENT_BYTES:
-        raise _bad(
-            "", f"The file is larger than {MAX_DOCUMENT_BYTES // 2**20} MiB: split the list into several groups."
-        )
+        raise bad("", f"The file is larger than {MAX_DOCUMENT_BYTES // 2**20} MiB: split the list into several groups.")
     text = decode(data)
     try:
         return _group_from_json(load_json(text))
@@ -315,11 +221,11 @@ def read_group(data: bytes) -> GroupDocument:
 
 
 def _group_from_json(value: Any) -> GroupDocument:
-    faults = list(_keys(value, GROUP_KEYS, ("format", "name", "rules"), "document"))
+    faults = list(check_keys(value, GROUP_KEYS, ("format", "name", "rules"), "document"))
     if faults:
         raise BadDocument(faults)
     if value["format"] != FORMAT:
-        raise _bad("format", f"Write “{FORMAT}”.")
+        raise bad("format", f"Write “{FORMAT}”.")
     name, description = _text(value["name"], MAX_NAME), _text(value.get("description", ""), MAX_DESCRIPTION)
     if isinstance(name, str) and not name.strip():
         name = Problem("Write a name.")
@@ -355,101 +261,3 @@ def rules_from_stored(values: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:
     return tuple(
         replace(rule_from_json({k: v for k, v in value.items() if k != "uid"}), uid=value["uid"]) for value in values
     )
-
-
-def packet_from_json(value: Any, where: str = "") -> Packet:
-    """A packet from its JSON object. Raises BadDocument."""
-    faults = list(_keys(value, PACKET_KEYS, ("direction", "protocol"), where))
-    if faults:
-        raise BadDocument(faults)
-    fields = {
-        "direction": _choice(value["direction"], Direction),
-        "protocol": _packet_protocol(value["protocol"]),
-        "port": _packet_port(value.get("port")),
-        "source": _address(value.get("source")),
-        "destination": _address(value.get("destination")),
-    }
-    problems = {name: field for name, field in fields.items() if isinstance(field, Problem)}
-    if not problems:
-        direction = fields.pop("direction")
-        problems = packet_problems(**fields)
-        if not problems:
-            try:
-                return make_packet(direction, **fields)
-            except Refused as refusal:
-                problems["destination"] = refusal.problem
-    glue = ", " if where else ""
-    raise BadDocument([Fault(f"{where}{glue}{name}", problem) for name, problem in problems.items()])
-
-
-def _packet_protocol(value: Any) -> str | int | Problem:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return Problem("Write tcp, udp, sctp, icmp, non-ip in quotes, or a number from 0 to 255.")
-    return value
-
-
-def _packet_port(value: Any) -> int | Problem | None:
-    port = _port(value)
-    return Problem(f"Write a whole number from 0 to {MAX_PORT} without quotes.") if isinstance(port, Problem) else port
-
-
-def _address(value: Any) -> tuple[int, int] | Problem | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        return Problem('Write an address in quotes, such as "203.0.113.9".')
-    try:
-        return parse_address(value)
-    except Refused as refusal:
-        return refusal.problem
-
-
-def packet_to_json(packet: Packet) -> dict[str, Any]:
-    """The packet's JSON object, keys in the order of the format."""
-    if packet.version is None:
-        return {"direction": packet.direction.value, "protocol": NON_IP}
-    names: dict[int | None, str | int | None] = {number: name for name, number in PACKET_PROTOCOLS.items()}
-    value: dict[str, Any] = {
-        "direction": packet.direction.value,
-        "protocol": names.get(packet.protocol, packet.protocol),
-        "source": address_text(packet.version, packet.source or 0),
-        "destination": address_text(packet.version, packet.destination or 0),
-    }
-    return value if packet.port is None else value | {"port": packet.port}
-
-
-def read_packets(data: bytes) -> list[Packet]:
-    """Packets, one JSON object a line; empty lines are passed over. Raises BadDocument with line and field."""
-    packets: list[Packet] = []
-    faults: list[Fault] = []
-    for number, line in enumerate(decode(data).split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            packets.append(packet_from_json(load_json(line, f"line {number}"), f"line {number}"))
-        except BadDocument as error:
-            faults += error.faults
-            if len(faults) >= MAX_COUNTED:
-                break
-    if faults:
-        raise BadDocument(faults)
-    return packets
-
-
-__all__ = [
-    "FORMAT",
-    "NON_IP",
-    "BadDocument",
-    "Fault",
-    "GroupDocument",
-    "packet_from_json",
-    "packet_to_json",
-    "read_group",
-    "read_packets",
-    "rule_from_json",
-    "rule_to_json",
-    "rules_from_json",
-    "rules_from_stored",
-    "stored_rules",
-    "write_group",
-]

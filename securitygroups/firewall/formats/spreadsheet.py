@@ -6,17 +6,14 @@ import re
 from typing import Any
 
 from securitygroups.firewall.formats.documents import (
-    MAX_COUNTED,
     MAX_DOCUMENT_BYTES,
     RULE_KEYS,
-    BadDocument,
-    Fault,
     GroupDocument,
-    decode,
     read_group,
     rule_from_json,
     rule_to_json,
 )
+from securitygroups.firewall.formats.strict import MAX_COUNTED, BadDocument, Fault, decode
 from securitygroups.firewall.protocols import Problem
 from securitygroups.firewall.values import Rule, RuleList, whole_number
 

@@ -16,7 +16,8 @@ from securitygroups.firewall.decide import decide
 from securitygroups.firewall.flows.batch import Batch
 from securitygroups.firewall.flows.compiled import NO_RULE, Places
 from securitygroups.firewall.flows.whatif import Changes, Group, Report, what_if
-from securitygroups.firewall.formats.documents import BadDocument, read_group
+from securitygroups.firewall.formats.documents import read_group
+from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.values import Network, Packet, Refused, Rule, RuleList, address_text, parse_network
 from securitygroups.words.rules import protocol_text, rule_sentence
 

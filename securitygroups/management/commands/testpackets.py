@@ -8,7 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.formats.documents import BadDocument, read_group, read_packets
+from securitygroups.firewall.formats.documents import read_group
+from securitygroups.firewall.formats.packets import read_packets
+from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.management.files import read_bytes, refusal
 
 

@@ -11,8 +11,9 @@ from django.views.decorators.http import require_safe
 
 from securitygroups import operations
 from securitygroups.firewall.changes import recognised
-from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, BadDocument, GroupDocument, write_group
+from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, GroupDocument, write_group
 from securitygroups.firewall.formats.spreadsheet import read_any, write_csv
+from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import ImportForm, take_refusal
 from securitygroups.models import SecurityGroup

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from securitygroups.access import find_group
 from securitygroups.answers.replay import OutOfTime, replay, summary
 from securitygroups.effective import rules_of_group
-from securitygroups.firewall.formats.documents import BadDocument
+from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms.replay import FAULTS, MAX_LOCAL, ReplayForm
 from securitygroups.models import SecurityGroup, VirtualMachine

@@ -14,7 +14,7 @@ from securitygroups.firewall.flows import openers
 from securitygroups.firewall.flows.logs import FlowLog
 from securitygroups.firewall.flows.openers import Skip
 from securitygroups.firewall.flows.text import Fields, ipv4, ipv6, padded
-from securitygroups.firewall.formats.documents import BadDocument
+from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet, parse_address, parse_network
 

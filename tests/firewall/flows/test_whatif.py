@@ -11,7 +11,8 @@ from securitygroups.firewall.decide import decide
 from securitygroups.firewall.flows import whatif
 from securitygroups.firewall.flows.openers import Skip
 from securitygroups.firewall.flows.whatif import Pair, Report, what_if
-from securitygroups.firewall.formats.documents import BadDocument, packet_from_json
+from securitygroups.firewall.formats.packets import packet_from_json
+from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, Rule, parse_network
 

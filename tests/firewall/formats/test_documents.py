@@ -14,14 +14,8 @@ from hypothesis import strategies as st
 
 from securitygroups.firewall.formats.documents import (
     MAX_DOCUMENT_BYTES,
-    MAX_PROBLEMS,
-    BadDocument,
     GroupDocument,
-    load_json,
-    packet_from_json,
-    packet_to_json,
     read_group,
-    read_packets,
     rule_from_json,
     rule_to_json,
     rules_from_json,
@@ -29,6 +23,8 @@ from securitygroups.firewall.formats.documents import (
     stored_rules,
     write_group,
 )
+from securitygroups.firewall.formats.packets import packet_from_json, packet_to_json, read_packets
+from securitygroups.firewall.formats.strict import MAX_PROBLEMS, BadDocument, load_json
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import MAX_DESCRIPTION, Packet, Rule, parse_network
 from tests.firewall.samples import random_packet, random_rule

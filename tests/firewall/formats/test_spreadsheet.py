@@ -9,14 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from securitygroups.firewall.formats.documents import (
-    MAX_COUNTED,
-    MAX_DOCUMENT_BYTES,
-    RULE_KEYS,
-    BadDocument,
-    write_group,
-)
+from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, RULE_KEYS, write_group
 from securitygroups.firewall.formats.spreadsheet import read_any, read_csv, write_csv
+from securitygroups.firewall.formats.strict import MAX_COUNTED, BadDocument
 from securitygroups.firewall.protocols import UNPRINTABLE, Action, Direction
 from securitygroups.firewall.values import Rule
 from tests.firewall.strategies import rules, tight
