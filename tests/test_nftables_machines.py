@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from securitygroups.effective import of_machine, rules_of
-from securitygroups.firewall.nftables.ruleset import Machine, host_ruleset
+from securitygroups.firewall.nftables.ruleset import Tap, host_ruleset
 from securitygroups.firewall.platform import Target
 from tests.factories import make_group, make_machine, make_project, make_user
 
@@ -26,8 +26,8 @@ def test_vms_get_their_effective_lists_in_order_of_attachment() -> None:
     second = make_machine(project, "second", [base, web], tap="tap2")
     wanted = host_ruleset(
         [
-            (Machine(first.public_id, "tap1", "first", "10.0.0.1"), rules_of(of_machine(first))),
-            (Machine(second.public_id, "tap2", "second"), rules_of(of_machine(second))),
+            (Tap(first.public_id, "tap1", "first", "10.0.0.1"), rules_of(of_machine(first))),
+            (Tap(second.public_id, "tap2", "second"), rules_of(of_machine(second))),
         ],
         Target.INET,
     )

@@ -55,11 +55,11 @@ class Landscape:
         return [self.fleet.rules(sequence) for sequence in range(len(self.fleet.sequences))]
 
     @cached_property
-    def values(self) -> list[analysis.Machine]:
+    def values(self) -> list[analysis.Endpoint]:
         """The VMs as the analysis takes them, known by their index."""
         pairs = zip(self.machines, self.fleet.sequence_of, strict=True)
         return [
-            analysis.Machine(index, sequence, _number(vm.ipv4), _number(vm.ipv6))
+            analysis.Endpoint(index, sequence, _number(vm.ipv4), _number(vm.ipv6))
             for index, (vm, sequence) in enumerate(pairs)
         ]
 

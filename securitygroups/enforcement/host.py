@@ -1,7 +1,7 @@
 """A VM's row, and what is compiled of it for its host: decided once, for pages, commands and hosts."""
 
 from securitygroups.effective import of_machine, rules_of
-from securitygroups.firewall.nftables import TAP_PATTERN, Machine, Target, machine_ruleset
+from securitygroups.firewall.nftables import TAP_PATTERN, Tap, Target, machine_ruleset
 from securitygroups.firewall.values import Rule
 from securitygroups.models import VirtualMachine
 
@@ -11,12 +11,12 @@ PLACEHOLDER = "tap0"
 _KNOWN_PATTERNS = ("vnet*",)
 
 
-def on_host(machine: VirtualMachine, tap: str = "") -> Machine:
+def on_host(machine: VirtualMachine, tap: str = "") -> Tap:
     """The VM as its host knows it; `tap` where its own is not known."""
-    return Machine(machine.public_id, machine.tap or tap, machine.name, machine.ipv4, machine.ipv6)
+    return Tap(machine.public_id, machine.tap or tap, machine.name, machine.ipv4, machine.ipv6)
 
 
-def listed_on_host(machine: VirtualMachine) -> tuple[Machine, tuple[Rule, ...]]:
+def listed_on_host(machine: VirtualMachine) -> tuple[Tap, tuple[Rule, ...]]:
     """The VM with its effective list."""
     return on_host(machine), rules_of(of_machine(machine))
 

@@ -8,7 +8,7 @@ from securitygroups.firewall.values import RULE_FIELDS, Rule, RuleList
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class RuleChange:
     """One rule that differs; places count from 1, None where the rule is not in that list."""
 
     old_place: int | None
@@ -21,10 +21,10 @@ class Line:
 class ListChange:
     """Rules are the same by identity (uid). `moved` is the smallest set whose moving explains the new order."""
 
-    added: tuple[Line, ...]
-    removed: tuple[Line, ...]
-    changed: tuple[Line, ...]
-    moved: tuple[Line, ...]
+    added: tuple[RuleChange, ...]
+    removed: tuple[RuleChange, ...]
+    changed: tuple[RuleChange, ...]
+    moved: tuple[RuleChange, ...]
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.moved)
@@ -45,7 +45,7 @@ class ListChange:
         return " ".join(parts) or "No change."
 
 
-def _word(word: str, line: Line) -> str:
+def _word(word: str, line: RuleChange) -> str:
     """A change of nothing but the switch says so."""
     if line.old and line.new and replace(line.old, enabled=not line.old.enabled) == line.new:
         return "Switched on" if line.new.enabled else "Switched off"
@@ -59,12 +59,12 @@ def list_change(old: RuleList, new: RuleList) -> ListChange:
     both = [(old_places[rule.uid], place) for place, rule in enumerate(new, 1) if rule.uid in old_places]
     kept = set(kept_in_order([old_place for old_place, _ in both]))
 
-    def lines(pairs: Iterable[tuple[int, int]]) -> tuple[Line, ...]:
-        return tuple(Line(was, now, old[was - 1], new[now - 1]) for was, now in pairs)
+    def lines(pairs: Iterable[tuple[int, int]]) -> tuple[RuleChange, ...]:
+        return tuple(RuleChange(was, now, old[was - 1], new[now - 1]) for was, now in pairs)
 
     return ListChange(
-        added=tuple(Line(None, place, None, rule) for place, rule in _absent(new, old_places)),
-        removed=tuple(Line(place, None, rule, None) for place, rule in _absent(old, new_places)),
+        added=tuple(RuleChange(None, place, None, rule) for place, rule in _absent(new, old_places)),
+        removed=tuple(RuleChange(place, None, rule, None) for place, rule in _absent(old, new_places)),
         changed=lines((was, now) for was, now in both if old[was - 1] != new[now - 1]),
         moved=lines(pair for index, pair in enumerate(both) if index not in kept),
     )
@@ -122,7 +122,7 @@ def rebase(base: RuleList, mine: RuleList, theirs: RuleList) -> Rebased:
     return Rebased(rules, tuple(_notes(my_change, their_change, edited)))
 
 
-def _uids(lines: Iterable[Line]) -> set[str]:
+def _uids(lines: Iterable[RuleChange]) -> set[str]:
     """The identities of the rules, which have one unless they were just added."""
     return {rule.uid for line in lines if (rule := line.new or line.old) and rule.uid}
 

@@ -15,7 +15,7 @@ import pytest
 
 from securitygroups.firewall.analysis.difference import difference
 from securitygroups.firewall.analysis.findings import dead_rules, findings
-from securitygroups.firewall.analysis.reach import Machine, internet_exposure, matrix
+from securitygroups.firewall.analysis.reach import Endpoint, internet_exposure, matrix
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.notation import rule
 from securitygroups.firewall.protocols import Action, Direction
@@ -216,7 +216,7 @@ def test_exposure(ratio: Ratio) -> None:
     """A thousand VMs that share fifty effective lists."""
     random = Random(9)
     sequences = [random_list(random, 60) for _ in range(50)]
-    machines = [Machine(at, random.randrange(50), (10 << 24) + at * 3, 1 << 100 | at) for at in range(1000)]
+    machines = [Endpoint(at, random.randrange(50), (10 << 24) + at * 3, 1 << 100 | at) for at in range(1000)]
     ratio("1,000 × 1,000 VM matrix, against 1 s", fastest(lambda: matrix(sequences, machines, 6, 22), 2), 1, 1)
     ratio(
         "internet exposure of 1,000 VMs, against 1 s", fastest(lambda: internet_exposure(sequences, machines), 2), 1, 1

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from securitygroups.firewall.nftables.ruleset import Machine, host_ruleset, swap
+from securitygroups.firewall.nftables.ruleset import Tap, host_ruleset, swap
 from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Network, Rule
@@ -60,7 +60,7 @@ def fastest(work: Callable[[], object]) -> float:
 
 @pytest.mark.parametrize("count", [1_000, 10_000])
 def test_one_vm(empty: Host, count: int) -> None:
-    vm, rules = Machine("vm-1", "tap0"), rules_of(Random(1), count)
+    vm, rules = Tap("vm-1", "tap0"), rules_of(Random(1), count)
     compiled = fastest(lambda: host_ruleset([(vm, rules)], TARGET))
     text = host_ruleset([(vm, rules)], TARGET)
     loaded = fastest(lambda: empty.load(text))
@@ -70,7 +70,7 @@ def test_one_vm(empty: Host, count: int) -> None:
 
 def test_one_host_of_500_vms(empty: Host) -> None:
     random = Random(2)
-    machines = [(Machine(f"vm-{number}", f"tap{number}"), rules_of(random, 20)) for number in range(500)]
+    machines = [(Tap(f"vm-{number}", f"tap{number}"), rules_of(random, 20)) for number in range(500)]
     compiled = fastest(lambda: host_ruleset(machines, TARGET))
     text = host_ruleset(machines, TARGET)
     loaded = fastest(lambda: empty.load(text))

@@ -14,10 +14,10 @@ from typing import Any, Self
 import pytest
 
 from securitygroups.firewall.nftables.counters import Counted, Hits, read_counters
-from securitygroups.firewall.nftables.ruleset import TABLE, Machine, skeleton
+from securitygroups.firewall.nftables.ruleset import TABLE, Tap, skeleton
 from securitygroups.firewall.platform import Target
 
-VM = Machine("vm-1", "tap0", "web", "10.0.0.5", "2001:db8::5")
+VM = Tap("vm-1", "tap0", "web", "10.0.0.5", "2001:db8::5")
 NETWORK, OTHER_TAP = "peer0", "tap9"
 ANSWER_LIMIT = 120.0
 _MAC = {VM.tap: "02:00:00:00:00:01", NETWORK: "02:00:00:00:00:02", OTHER_TAP: "02:00:00:00:00:03"}

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from securitygroups.firewall.nftables.ruleset import TABLE, Machine, host_ruleset, swap
+from securitygroups.firewall.nftables.ruleset import TABLE, Tap, host_ruleset, swap
 from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, parse_network
@@ -16,7 +16,7 @@ pytestmark = KERNEL
 
 SHORT, LONG = 0.4, 3.0
 """Seconds to wait: where silence is due, and where an answer is, which takes a busy machine under a millisecond."""
-A, B = Machine("vm-a", "tap-a"), Machine("vm-b", "tap-b")
+A, B = Tap("vm-a", "tap-a"), Tap("vm-b", "tap-b")
 CABLES = {"a": A.tap, "b": B.tap, "client": "up0"}
 NUMBERS = {"a": 5, "b": 6, "client": 9}
 WEB = Rule(Action.ACCEPT, Direction.IN, "tcp", None, None, 8080, 8080, uid="web")

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from securitygroups.firewall.nftables.counters import Counted
-from securitygroups.firewall.nftables.ruleset import Machine, host_ruleset, remove, swap
+from securitygroups.firewall.nftables.ruleset import Tap, host_ruleset, remove, swap
 from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule
@@ -88,7 +88,7 @@ def test_a_change_from_a_list_that_is_not_loaded_is_refused_whole(host: Host, ta
 def test_a_second_vm_on_the_same_tap_is_refused_whole(host: Host, target: Target) -> None:
     host.load(swap(VM, FIRST, target))
     before = host.run("nft -n list ruleset")
-    host.refuses(swap(Machine("vm-2", VM.tap), SECOND, target))
+    host.refuses(swap(Tap("vm-2", VM.tap), SECOND, target))
     assert host.run("nft -n list ruleset") == before
 
 

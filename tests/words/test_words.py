@@ -7,7 +7,7 @@ import pytest
 from securitygroups.firewall.analysis.difference import allowed, difference
 from securitygroups.firewall.analysis.findings import findings, fixes
 from securitygroups.firewall.analysis.products import AddressRange
-from securitygroups.firewall.analysis.reach import Machine, internet_exposure, who_can_reach
+from securitygroups.firewall.analysis.reach import Endpoint, internet_exposure, who_can_reach
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.notation import rule
 from securitygroups.firewall.protocols import Action, Direction
@@ -274,7 +274,7 @@ def test_findings_in_words() -> None:
 def test_exposure_in_words() -> None:
     """Who reaches what, through which rule."""
     rules = (rule("accept in tcp 22"), rule("accept in udp 53 from 0.0.0.0/1"))
-    said = [exposed_sentence(e) for e in internet_exposure([rules], [Machine("a", 0, 5, 5)]).exposed]
+    said = [exposed_sentence(e) for e in internet_exposure([rules], [Endpoint("a", 0, 5, 5)]).exposed]
     assert said == [
         "inbound TCP 22 (SSH) from anywhere (IPv4, IPv6): everyone, through rule 1.",
         f"inbound UDP 53 (DNS) from 0.0.0.0/1: {share_text(0.57)}, through rule 2.",
@@ -292,7 +292,8 @@ def test_nothing_random_breaks_the_words() -> None:
             texts += [r.text for r in remarks(one)]
         texts += [fix_sentence(fix) for fix in fixes(new)]
         texts += [
-            exposed_sentence(e) for e in internet_exposure([new], [Machine(1, 0, Random(1).getrandbits(32), 5)]).exposed
+            exposed_sentence(e)
+            for e in internet_exposure([new], [Endpoint(1, 0, Random(1).getrandbits(32), 5)]).exposed
         ]
     assert len(texts) > 500
     assert not [t for t in texts if "None" in t or "  " in t or not t.endswith(".") or "from  " in t]

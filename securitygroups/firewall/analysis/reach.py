@@ -61,7 +61,7 @@ PUBLIC = _public()
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Endpoint:
     """A VM: what the caller knows it by, the index of its sequence, its addresses as numbers (None = it has none)."""
 
     key: int | str
@@ -147,7 +147,7 @@ def share(ranges: Iterable[AddressRange], version: int) -> float:
 
 def internet_exposure(
     sequences: Sequence[RuleList],
-    machines: Sequence[Machine],
+    machines: Sequence[Endpoint],
     least: float = LARGE,
     late: Callable[[], bool] = lambda: False,
 ) -> Exposures:
@@ -183,15 +183,15 @@ def _inbound(rules: RuleList) -> tuple[dict[TrafficClass, Layer], set[int]]:
     return layers, {place for place, rule in enumerate(rules, 1) if rule.action is Action.ACCEPT}
 
 
-def _by_sequence(machines: Sequence[Machine]) -> list[tuple[int, list[Machine]]]:
+def _by_sequence(machines: Sequence[Endpoint]) -> list[tuple[int, list[Endpoint]]]:
     """The machines of each sequence."""
-    members: dict[int, list[Machine]] = {}
+    members: dict[int, list[Endpoint]] = {}
     for machine in machines:
         members.setdefault(machine.sequence, []).append(machine)
     return sorted(members.items())
 
 
-def _alike(layers: dict[TrafficClass, Layer], machines: Sequence[Machine]) -> list[list[Machine]]:
+def _alike(layers: dict[TrafficClass, Layer], machines: Sequence[Endpoint]) -> list[list[Endpoint]]:
     """The machines in groups whose addresses lie in the same destinations of all rules."""
     edges = {
         version: sorted(
@@ -205,7 +205,7 @@ def _alike(layers: dict[TrafficClass, Layer], machines: Sequence[Machine]) -> li
         )
         for version in (4, 6)
     }
-    groups: dict[tuple[int | None, ...], list[Machine]] = {}
+    groups: dict[tuple[int | None, ...], list[Endpoint]] = {}
     for machine in machines:
         where = tuple(
             None if (address := machine.address(version)) is None else bisect_right(edges[version], address)
@@ -216,7 +216,7 @@ def _alike(layers: dict[TrafficClass, Layer], machines: Sequence[Machine]) -> li
 
 
 def _exposed(
-    layers: dict[TrafficClass, Layer], accepting: set[int], machine: Machine, least: float
+    layers: dict[TrafficClass, Layer], accepting: set[int], machine: Endpoint, least: float
 ) -> list[Exposed] | None:
     """What one machine accepts from so much of the internet; None where its rules are too fine."""
     items: list[tuple[Product, Exposed]] = []
@@ -348,7 +348,7 @@ def who_can_reach(
 
 def matrix(
     sequences: Sequence[RuleList],
-    machines: Sequence[Machine],
+    machines: Sequence[Endpoint],
     protocol: int | None,
     port: int | None = None,
     version: int = 4,
@@ -381,7 +381,7 @@ def matrix(
     return Matrix(tuple(m.key for m in machines), sends, receives, present[:, None] & present[None, :])
 
 
-def _by_address(machines: Sequence[Machine], version: int) -> tuple[list[int], list[int]]:
+def _by_address(machines: Sequence[Endpoint], version: int) -> tuple[list[int], list[int]]:
     """The machines that have an address of the family, by index, and those addresses; sorted by address."""
     held = sorted((a, at) for at, machine in enumerate(machines) if (a := machine.address(version)) is not None)
     return [at for _, at in held], [address for address, _ in held]

@@ -3,7 +3,7 @@
 from securitygroups.firewall.nftables.ruleset import (
     TABLE,
     TAP_PATTERN,
-    Machine,
+    Tap,
     Unenforceable,
     host_ruleset,
     machine_ruleset,
@@ -15,11 +15,15 @@ from securitygroups.firewall.nftables.ruleset import (
 )
 from securitygroups.firewall.platform import PlatformLine, Target, platform_lines
 
+Machine = Tap
+"""The name that programs on hosts know it by."""
+
 __all__ = [
     "TABLE",
     "TAP_PATTERN",
     "Machine",
     "PlatformLine",
+    "Tap",
     "Target",
     "Unenforceable",
     "host_ruleset",

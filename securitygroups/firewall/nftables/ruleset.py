@@ -30,7 +30,7 @@ class Unenforceable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Tap:
     """A VM on a host. `uid` names its chains and counters, `tap` is its interface; name and addresses are only shown."""
 
     uid: str
@@ -40,17 +40,17 @@ class Machine:
     ipv6: str | None = None
 
 
-def rule_counter(machine: Machine, place: int, rule: Rule) -> str:
+def rule_counter(machine: Tap, place: int, rule: Rule) -> str:
     """The name of the rule's counter: by its identity, so that it survives moves; by its place where it has none."""
     return f"hit.{machine.uid}.rule.{rule.uid}" if rule.uid else f"hit.{machine.uid}.place.{place}"
 
 
-def platform_counter(machine: Machine, direction: Direction, what: str) -> str:
+def platform_counter(machine: Tap, direction: Direction, what: str) -> str:
     """The name of the counter of a platform line; `what` is "none" for packets that no rule matched."""
     return f"hit.{machine.uid}.{direction}.{what}"
 
 
-def _check_machine(machine: Machine, tap_pattern: str) -> None:
+def _check_machine(machine: Tap, tap_pattern: str) -> None:
     if not _ID.fullmatch(machine.uid):
         raise Unenforceable(
             f"The VM's identity “{shown(machine.uid)}” cannot name a chain: 1 to 48 of A–Z, a–z, 0–9, - and _."
@@ -136,7 +136,7 @@ def _line(matches: str, counter: str, action: Action) -> str:
     return f'\t\t{matches}{" " if matches else ""}counter name "{counter}" {action}\n'
 
 
-def _chain(machine: Machine, rules: RuleList, direction: Direction, target: Target) -> Iterator[str]:
+def _chain(machine: Tap, rules: RuleList, direction: Direction, target: Target) -> Iterator[str]:
     """The lines of one of the VM's chains: what the platform adds, the rules in order, the drop of everything else."""
     for line in platform_lines(target):
         if line.direction is direction:
@@ -152,16 +152,16 @@ def _chain(machine: Machine, rules: RuleList, direction: Direction, target: Targ
     yield _line("", platform_counter(machine, direction, "none"), Action.DROP)
 
 
-def _chain_name(machine: Machine, direction: Direction) -> str:
+def _chain_name(machine: Tap, direction: Direction) -> str:
     return f"vm.{machine.uid}.{direction}"
 
 
-def _rule_counters(machine: Machine, rules: RuleList) -> list[str]:
+def _rule_counters(machine: Tap, rules: RuleList) -> list[str]:
     """The counters of the rules that are on, each once, in order."""
     return list(dict.fromkeys(rule_counter(machine, place, r) for place, r in enumerate(rules, 1) if r.enabled))
 
 
-def _platform_counters(machine: Machine, target: Target) -> list[str]:
+def _platform_counters(machine: Tap, target: Target) -> list[str]:
     names = [platform_counter(machine, line.direction, line.what) for line in platform_lines(target)]
     return names + [platform_counter(machine, direction, "none") for direction in Direction]
 
@@ -211,7 +211,7 @@ def skeleton(target: Target, tap_pattern: str = TAP_PATTERN) -> str:
 
 
 def swap(
-    machine: Machine, rules: RuleList, target: Target, *, before: RuleList = (), tap_pattern: str = TAP_PATTERN
+    machine: Tap, rules: RuleList, target: Target, *, before: RuleList = (), tap_pattern: str = TAP_PATTERN
 ) -> str:
     """The VM's chains with `rules`, whether it is new on the host or not: one transaction over a loaded skeleton.
 
@@ -239,7 +239,7 @@ def swap(
     return text + "".join(f"delete counter {table} {name}\n" for name in gone)
 
 
-def remove(machine: Machine, rules: RuleList, target: Target, *, tap_pattern: str = TAP_PATTERN) -> str:
+def remove(machine: Tap, rules: RuleList, target: Target, *, tap_pattern: str = TAP_PATTERN) -> str:
     """The VM taken off the host, in one transaction: its tap passes nothing from then on.
 
     `rules` is the list that is loaded now. Raises Unenforceable.
@@ -254,14 +254,12 @@ def remove(machine: Machine, rules: RuleList, target: Target, *, tap_pattern: st
     return text + "".join(f"delete counter {table} {name}\n" for name in counters)
 
 
-def machine_ruleset(machine: Machine, rules: RuleList, target: Target, tap_pattern: str = TAP_PATTERN) -> str:
+def machine_ruleset(machine: Tap, rules: RuleList, target: Target, tap_pattern: str = TAP_PATTERN) -> str:
     """All that one VM needs, the skeleton with it: a file that can be read, checked and loaded. Raises Unenforceable."""
     return host_ruleset([(machine, rules)], target, tap_pattern)
 
 
-def host_ruleset(
-    machines: Iterable[tuple[Machine, Sequence[Rule]]], target: Target, tap_pattern: str = TAP_PATTERN
-) -> str:
+def host_ruleset(machines: Iterable[tuple[Tap, Sequence[Rule]]], target: Target, tap_pattern: str = TAP_PATTERN) -> str:
     """The whole host in one transaction: after it these VMs pass what their rules accept, every other tap nothing.
 
     Raises Unenforceable, also when two VMs share an identity or a tap.

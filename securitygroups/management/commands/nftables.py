@@ -9,14 +9,14 @@ from securitygroups.enforcement.check import Answer, check
 from securitygroups.firewall.formats.documents import read_group
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.nftables.counters import BadCounters, Counted, Hits, read_counters
-from securitygroups.firewall.nftables.ruleset import TAP_PATTERN, Machine, Unenforceable, host_ruleset, swap
+from securitygroups.firewall.nftables.ruleset import TAP_PATTERN, Tap, Unenforceable, host_ruleset, swap
 from securitygroups.firewall.platform import Target, platform_lines
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule
 from securitygroups.management.files import read_bytes, refusal
 from securitygroups.words.rules import rule_sentence
 
-Listed = Sequence[tuple[Machine, Sequence[Rule]]]
+Listed = Sequence[tuple[Tap, Sequence[Rule]]]
 
 
 def from_document(name: str, tap: str) -> Listed:
@@ -25,7 +25,7 @@ def from_document(name: str, tap: str) -> Listed:
         group = read_group(read_bytes(name))
     except BadDocument as error:
         raise refusal(name, error) from None
-    return [(Machine("group", tap, group.name), group.rules)]
+    return [(Tap("group", tap, group.name), group.rules)]
 
 
 def from_database(names: Sequence[str]) -> Listed:

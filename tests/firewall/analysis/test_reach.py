@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from securitygroups.firewall.analysis.products import AddressRange, is_whole
-from securitygroups.firewall.analysis.reach import PUBLIC, Machine, internet_exposure, matrix, share, who_can_reach
+from securitygroups.firewall.analysis.reach import PUBLIC, Endpoint, internet_exposure, matrix, share, who_can_reach
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.notation import rule
 from securitygroups.firewall.protocols import Action, Direction
@@ -29,7 +29,7 @@ def test_the_matrix_is_two_decisions() -> None:
     for _ in range(25):
         sequences = [random_list(random) for _ in range(4)]
         machines = [
-            Machine(
+            Endpoint(
                 at,
                 random.randrange(4),
                 random.choice((None, *edges(4))),
@@ -59,7 +59,7 @@ def test_the_matrix_of_a_thousand_machines() -> None:
     """Fifty sequences; spot checks, for a million pairs are many."""
     random = Random(2)
     sequences = [random_list(random, 60) for _ in range(50)]
-    machines = [Machine(f"vm{at}", random.randrange(50), (10 << 24) + at * 3) for at in range(1000)]
+    machines = [Endpoint(f"vm{at}", random.randrange(50), (10 << 24) + at * 3) for at in range(1000)]
     found = matrix(sequences, machines, 6, 22)
     for _ in range(300):
         a, b = random.randrange(1000), random.randrange(1000)
@@ -101,7 +101,7 @@ def test_who_can_reach_behind_thousands_of_rules() -> None:
 def test_open_to_the_world_is_said_once_for_both_families() -> None:
     """With the rule, a sample, and the machines that share it."""
     sequence = (rule("accept in tcp 22"), rule("accept in udp 53 from 10.0.0.0/8"))
-    machines = [Machine("a", 0, address("10.0.0.5"), address("2001:db8::5")), Machine("b", 0, 7, 7)]
+    machines = [Endpoint("a", 0, address("10.0.0.5"), address("2001:db8::5")), Endpoint("b", 0, 7, 7)]
     (found,) = internet_exposure([sequence], machines).exposed
     assert found.machines == ("a", "b")
     assert found.product.ports == ((22, 22),)
@@ -121,7 +121,7 @@ def test_everyone_but_private_addresses_is_everyone() -> None:
         rule("accept in tcp 22 from 0.0.0.0/1"),
         rule("accept in tcp 22 from 128.0.0.0/1"),
     )
-    (found,) = internet_exposure([sequence], [Machine(1, 0, 5)]).exposed
+    (found,) = internet_exposure([sequence], [Endpoint(1, 0, 5)]).exposed
     assert found.shares == ((4, 1.0),)
     assert found.rules == (2, 3)
 
@@ -129,21 +129,21 @@ def test_everyone_but_private_addresses_is_everyone() -> None:
 def test_a_large_part_of_the_world() -> None:
     """Half of IPv4 is told with its share, a /8 is not; one address short of everyone is not everyone."""
     half, little = (rule("accept in tcp 22 from 0.0.0.0/1"),), (rule("accept in tcp 22 from 20.0.0.0/8"),)
-    machines = [Machine("half", 0, 5), Machine("little", 1, 5)]
+    machines = [Endpoint("half", 0, 5), Endpoint("little", 1, 5)]
     (found,) = internet_exposure([half, little], machines).exposed
     assert found.machines == ("half",)
     assert 0.5 < found.shares[0][1] < 0.65
     assert not found.from_everyone
     assert len(internet_exposure([half, little], machines, least=0.001).exposed) == 2
     almost = (rule("drop in tcp from 8.8.8.8"), rule("accept in ip"))
-    tcp = [e for e in internet_exposure([almost], [Machine("a", 0, 5)]).exposed if e.product.protocols == (6,)]
+    tcp = [e for e in internet_exposure([almost], [Endpoint("a", 0, 5)]).exposed if e.product.protocols == (6,)]
     assert [e.from_everyone for e in tcp] == [False]
 
 
 def test_destinations_tell_machines_apart() -> None:
     """An IP rule to one machine opens that one only."""
     one = Rule(Action.ACCEPT, Direction.IN, "ip", None, rule("accept in ip from 10.0.0.5").source)
-    machines = [Machine(n, 0, (10 << 24) + n, n) for n in range(3, 8)]
+    machines = [Endpoint(n, 0, (10 << 24) + n, n) for n in range(3, 8)]
     (found,) = internet_exposure([(one,)], machines).exposed
     assert found.machines == (5,)
     assert found.product.versions == (4,)
@@ -157,7 +157,7 @@ def test_exposure_agrees_with_the_evaluator() -> None:
     told = 0
     for _ in range(200):
         rules = random_list(random)
-        machine = Machine("m", 0, random.choice(edges(4)), random.choice(edges(6)))
+        machine = Endpoint("m", 0, random.choice(edges(4)), random.choice(edges(6)))
         exposed = internet_exposure([rules], [machine], least=0.0).exposed
         for _ in range(250):
             version, protocol = random.choice((4, 6)), random.choice((6, 6, 17, 47))
@@ -187,7 +187,7 @@ def test_time_is_asked_for_between_vms_of_one_list_too() -> None:
     """Destinations that tell many VMs apart make many questions of one list."""
     blocked = (rule(f"drop in ip from 8.8.8.8 to 10.0.0.{at}") for at in range(9))
     rules = (*blocked, rule("accept in tcp 22"))
-    machines = [Machine(at, 0, address(f"10.0.0.{at}")) for at in range(9)]
+    machines = [Endpoint(at, 0, address(f"10.0.0.{at}")) for at in range(9)]
     answers = iter([False] * 4 + [True] * 20)
     found = internet_exposure([rules], machines, late=lambda: next(answers))
     assert len(found.unseen) == 9 - 3

@@ -9,7 +9,7 @@ from securitygroups.firewall import protocols
 from securitygroups.firewall.nftables import ruleset as nftables
 from securitygroups.firewall.nftables.counters import BadCounters, Counted, Hits, of_rules, read_counters, total
 from securitygroups.firewall.nftables.ruleset import (
-    Machine,
+    Tap,
     Unenforceable,
     condition,
     host_ruleset,
@@ -23,7 +23,7 @@ from securitygroups.firewall.platform import Target, platform_lines
 from securitygroups.firewall.protocols import Action, Direction, Protocol
 from securitygroups.firewall.values import Network, Rule, parse_network
 
-VM = Machine("vm-1", "tap0", "web", "10.0.0.5", "2001:db8::5")
+VM = Tap("vm-1", "tap0", "web", "10.0.0.5", "2001:db8::5")
 OFFICE, SIX = parse_network("203.0.113.0/24"), parse_network("2001:db8::/32")
 ANY4, ANY6 = parse_network("0.0.0.0/0"), parse_network("::/0")
 SSH = Rule(Action.ACCEPT, Direction.IN, "tcp", OFFICE, None, 22, 22, "Office SSH", uid="a1")
@@ -145,7 +145,7 @@ def test_a_rule_that_is_switched_off_keeps_no_counter() -> None:
         (replace(VM, ipv4="10.0.0.5\nflush ruleset"), "not an IPv4 address"),
     ],
 )
-def test_a_machine_that_cannot_be_named_safely_is_refused(machine: Machine, words: str) -> None:
+def test_a_machine_that_cannot_be_named_safely_is_refused(machine: Tap, words: str) -> None:
     for write in (swap, remove):
         with pytest.raises(Unenforceable, match=words.replace("*", r"\*")):
             write(machine, RULES, Target.BRIDGE)
@@ -192,7 +192,7 @@ def test_a_pattern_that_would_miss_taps_or_catch_everything_is_refused(pattern: 
 
 
 def test_two_vms_cannot_share_a_tap_or_an_identity() -> None:
-    for other in (Machine("vm-2", "tap0"), Machine("vm-1", "tap1")):
+    for other in (Tap("vm-2", "tap0"), Tap("vm-1", "tap1")):
         with pytest.raises(Unenforceable, match="2 VMs have the"):
             host_ruleset([(VM, RULES), (other, [])], Target.BRIDGE)
 
