@@ -167,11 +167,6 @@ def why_passed(step: Step, packet: Packet) -> str:
     return condition_text(step.differs[0], step.rule, packet)
 
 
-def all_reasons(step: Step, packet: Packet) -> list[str]:
-    """Every condition that the packet does not meet, in words: the long form of why_passed."""
-    return [condition_text(condition, step.rule, packet) for condition in step.differs]
-
-
 def verdict_sentence(decision: Decision, packet: Packet) -> str:
     """The answer of the packet test in one sentence, with the packet and what decided."""
     subject = packet_sentence(packet)

@@ -4,14 +4,12 @@ Where rules of an effective list are named, the caller gives `name`, which turns
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from securitygroups.firewall.analysis.difference import Change, Difference
+from securitygroups.firewall.analysis.difference import Change
 from securitygroups.firewall.analysis.products import ALL_PORTS, AddressRange, Product, count, is_every_ip, is_whole
-from securitygroups.firewall.analysis.reach import Exposed, Senders
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS
 from securitygroups.firewall.values import BITS, address_text
-from securitygroups.words.rules import WAY, packet_sentence, protocol_text, range_text, service_name
+from securitygroups.words.rules import WAY, protocol_text, range_text, service_name
 
 SHOWN = 4
 """Ranges that a sentence names before it says how many more there are."""
@@ -174,33 +172,6 @@ def _rules_text(places: Sequence[int], name: Name | None) -> str:
     return text
 
 
-class ChangeRow(NamedTuple):
-    """One change as cells of a table. `allowed` tells the side; `sample` is a packet to try."""
-
-    allowed: bool
-    traffic: str
-    before: str
-    after: str
-    addresses: str
-    sample: str
-
-
-def change_row(
-    change: Change, allowed: bool, name_before: Name | None = None, name_after: Name | None = None
-) -> ChangeRow:
-    """A change for a table: what traffic, what decided, what decides, from how many addresses, and a packet."""
-    sources = change.product.sources
-    sizes = [f"{count_text(count(sources, v))} (IPv{v})" for v in change.product.versions]
-    return ChangeRow(
-        allowed,
-        product_text(change.product),
-        places_text(change.before, name_before),
-        places_text(change.after, name_after),
-        joined(sizes),
-        packet_sentence(change.sample),
-    )
-
-
 def change_sentence(
     change: Change, allowed: bool, name_before: Name | None = None, name_after: Name | None = None
 ) -> str:
@@ -213,38 +184,6 @@ def change_sentence(
     return f"Newly denied: {product_text(change.product)} – {now}, was accepted by {before}."
 
 
-def difference_sentences(
-    difference: Difference, name_before: Name | None = None, name_after: Name | None = None
-) -> list[str]:
-    """Every change, and honestly what is not listed; one sentence where nothing changes."""
-    if difference.decides_same:
-        return ["Every packet is decided as before."]
-    texts = [change_sentence(change, True, name_before, name_after) for change in difference.newly_allowed]
-    texts += [change_sentence(change, False, name_before, name_after) for change in difference.newly_denied]
-    for omitted, side in ((difference.omitted_allowed, "allowed"), (difference.omitted_denied, "denied")):
-        if omitted:
-            texts.append(f"Too fine to list in full: at least {omitted:,} more lines of newly {side} traffic.")
-    if difference.unknown:
-        parts = [product_text(part) for part in difference.unknown[:SHOWN]]
-        more = len(difference.unknown) - len(parts)
-        tail = f", and {more} more parts" if more else ""
-        texts.append(f"Too fine to compare: {'; '.join(parts)}{tail}. At least what is listed above changes.")
-    return texts
-
-
 def share_text(share: float) -> str:
     """A part of the internet's addresses: "everyone", "50% of all public addresses"."""
     return "everyone" if share == 1 else f"{min(max(round(share * 100), 1), 99)}% of all public addresses"
-
-
-def exposed_sentence(exposed: Exposed, name: Name | None = None) -> str:
-    """What the internet reaches: "inbound TCP 22 (SSH) from anywhere (IPv4, IPv6): everyone, through rule 1."."""
-    shares = dict(exposed.shares)
-    texts = {share_text(share) for share in shares.values()}
-    who = texts.pop() if len(texts) == 1 else joined([f"{share_text(s)} (IPv{v})" for v, s in shares.items()])
-    return f"{product_text(exposed.product)}: {who}, through {places_text(exposed.rules, name)}."
-
-
-def senders_sentence(senders: Senders, name: Name | None = None) -> str:
-    """Who gets in through a rule: "10.0.0.0/8, through rule 2."."""
-    return f"{ranges_text(senders.sources)}, through {places_text((senders.rule,), name)}."

@@ -56,11 +56,6 @@ class Difference:
         return bool(self.unknown or self.omitted_allowed or self.omitted_denied)
 
 
-def allowed(rules: RuleList) -> Difference:
-    """What a list lets through, as the difference to a list without rules: see its `newly_allowed` and `unknown`."""
-    return difference((), rules)
-
-
 def difference(old_rules: RuleList, new_rules: RuleList) -> Difference:
     """What changes when `new_rules` take the place of `old_rules`: exact, both families, in bounded work.
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from securitygroups.firewall.analysis.traffic import CLASSES, NO_PORT, Box, Piece, TrafficClass
+from securitygroups.firewall.analysis.traffic import CLASSES, NO_PORT, Piece, TrafficClass
 from securitygroups.firewall.protocols import MAX_PORT, Direction
 from securitygroups.firewall.values import BITS, Packet
 
@@ -156,11 +156,6 @@ def hull(piece: Piece) -> Product:
     """All of a piece as one product."""
     port, destination, source = ([(cuts[0], cuts[-1] - 1)] for cuts in piece.cuts)
     return of_spans(piece.kind, port, destination, source)
-
-
-def of_box(kind: TrafficClass, box: Box) -> Product:
-    """One box of a class as a product."""
-    return of_spans(kind, [(box[0], box[1])], [(box[2], box[3])], [(box[4], box[5])])
 
 
 def of_spans(kind: TrafficClass, port: list[Span], destination: list[Span], source: list[Span]) -> Product:

@@ -90,11 +90,6 @@ class Exposed:
     rules: tuple[int, ...]
     sample: Packet
 
-    @property
-    def from_everyone(self) -> bool:
-        """Whether every public address of each of its families gets in."""
-        return all(share == 1 for _, share in self.shares)
-
 
 @dataclass(frozen=True, slots=True)
 class Exposures:

@@ -1,8 +1,7 @@
 """Many packets at once, as columns of numbers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,26 +74,3 @@ def join(batches: Sequence[Batch]) -> Batch:
     if not batches:
         return empty()
     return Batch(*(np.concatenate([getattr(batch, name) for batch in batches]) for name in COLUMNS))
-
-
-def from_packets(packets: Iterable[Packet]) -> Batch:
-    """A batch from single packets: for tests and small numbers, the readers fill columns directly."""
-    rows: list[tuple[int, ...]] = []
-    for packet in packets:
-        source, destination = packet.source or 0, packet.destination or 0
-        rows.append(
-            (
-                DIRECTIONS.index(packet.direction),
-                packet.version or 0,
-                packet.protocol or 0,
-                source >> 64,
-                source & _LOW,
-                destination >> 64,
-                destination & _LOW,
-                NO_PORT if packet.port is None else packet.port,
-            )
-        )
-    if not rows:
-        return empty()
-    columns: list[Any] = [np.array(column, kind) for column, kind in zip(zip(*rows, strict=True), _TYPES, strict=True)]
-    return Batch(*columns)

@@ -330,12 +330,6 @@ class CompiledList:
         return self._accepts.take(places), places
 
 
-def judge(rules: RuleList | CompiledList, batch: Batch) -> tuple[NDArray[np.bool_], Places]:
-    """(accepted, place) of each packet, as CompiledList.judge; compile the list once where there are many batches."""
-    return (rules if isinstance(rules, CompiledList) else CompiledList(rules)).judge(batch)
-
-
-def hits(rules: RuleList | CompiledList, places: Places) -> NDArray[np.int64]:
+def hits(rules: RuleList, places: Places) -> NDArray[np.int64]:
     """How many packets each rule decided: index = place, index NO_RULE = those that no rule matched."""
-    length = len(rules.rules if isinstance(rules, CompiledList) else rules)
-    return np.bincount(places, minlength=length + 1).astype(np.int64)
+    return np.bincount(places, minlength=len(rules) + 1).astype(np.int64)

@@ -262,7 +262,7 @@ class _Counts:
         self._new = self._old if new_rules is old_rules else CompiledList(new_rules)
         none = np.zeros(0, np.int32)
         self.rows, self.accepted_before, self.accepted_after = 0, 0, 0
-        self.hits_before, self.hits_after = hits(self._old, none), hits(self._new, none)
+        self.hits_before, self.hits_after = hits(self._old.rules, none), hits(self._new.rules, none)
         self.denied, self.allowed = _Tally(), _Tally()
 
     def add(self, batch: Batch) -> tuple[Places, Places]:
@@ -272,8 +272,8 @@ class _Counts:
         self.rows += len(batch)
         self.accepted_before += int(np.count_nonzero(passed_before))
         self.accepted_after += int(np.count_nonzero(passed_after))
-        self.hits_before += hits(self._old, before)
-        self.hits_after += hits(self._new, after)
+        self.hits_before += hits(self._old.rules, before)
+        self.hits_after += hits(self._new.rules, after)
         for tally, changed in (
             (self.denied, passed_before & ~passed_after),
             (self.allowed, ~passed_before & passed_after),

@@ -5,7 +5,7 @@ Format: libnftables-json(5).
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from securitygroups.firewall.nftables.ruleset import TABLE
@@ -58,18 +58,3 @@ def _hits(counter: Mapping[str, Any]) -> Hits:
     if type(packets) is not int or type(size) is not int or packets < 0 or size < 0:
         raise ValueError(f"{counter['name']} counts no packets and bytes")
     return Hits(packets, size)
-
-
-def total(hits: Iterable[Hits]) -> Hits:
-    """The sum; (0, 0) of none."""
-    listed = list(hits)
-    return Hits(sum(hit.packets for hit in listed), sum(hit.bytes for hit in listed))
-
-
-def of_rules(counters: Mapping[Counted, Hits]) -> dict[str, Hits]:
-    """Hits by rule identity, summed over the VMs that the rule's group is attached to."""
-    summed: dict[str, Hits] = {}
-    for counted, hits in counters.items():
-        if counted.kind == "rule":
-            summed[counted.what] = total([summed.get(counted.what, Hits(0, 0)), hits])
-    return summed

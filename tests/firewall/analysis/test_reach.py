@@ -108,7 +108,7 @@ def test_open_to_the_world_is_said_once_for_both_families() -> None:
     assert found.product.protocols == (6,)
     assert is_whole(found.product.sources, 4)
     assert is_whole(found.product.sources, 6)
-    assert found.from_everyone
+    assert found.shares == ((4, 1.0), (6, 1.0))
     assert found.rules == (1,)
     assert decide(sequence, found.sample).rule == 1
     assert found.sample.destination == address("10.0.0.5")
@@ -133,11 +133,10 @@ def test_a_large_part_of_the_world() -> None:
     (found,) = internet_exposure([half, little], machines).exposed
     assert found.machines == ("half",)
     assert 0.5 < found.shares[0][1] < 0.65
-    assert not found.from_everyone
     assert len(internet_exposure([half, little], machines, least=0.001).exposed) == 2
     almost = (rule("drop in tcp from 8.8.8.8"), rule("accept in ip"))
     tcp = [e for e in internet_exposure([almost], [Endpoint("a", 0, 5)]).exposed if e.product.protocols == (6,)]
-    assert [e.from_everyone for e in tcp] == [False]
+    assert [[part == 1 for _, part in e.shares] for e in tcp] == [[False]]
 
 
 def test_destinations_tell_machines_apart() -> None:

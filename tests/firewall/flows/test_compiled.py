@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.flows.batch import COLUMNS, NO_PORT, Batch, empty, from_packets, join
-from securitygroups.firewall.flows.compiled import NO_RULE, CompiledList, hits, judge
+from securitygroups.firewall.flows.batch import COLUMNS, NO_PORT, Batch, empty, join
+from securitygroups.firewall.flows.compiled import NO_RULE, CompiledList, hits
 from securitygroups.firewall.protocols import PORT_NUMBERS, Action, Direction
 from securitygroups.firewall.values import BITS, Network, Packet, Rule
+from tests.firewall.flows.batches import from_packets, judge
 
 T = TypeVar("T")
 
@@ -190,7 +191,7 @@ def test_a_compiled_list_judges_block_after_block() -> None:
     compiled, packets = CompiledList(rules), [dice.packet(rules) for _ in range(300)]
     whole = judge(rules, from_packets(packets))[1]
 
-    parts = [judge(compiled, from_packets(packets[at : at + 70]))[1] for at in range(0, 300, 70)]
+    parts = [compiled.judge(from_packets(packets[at : at + 70]))[1] for at in range(0, 300, 70)]
 
     assert np.concatenate(parts).tolist() == whole.tolist()
 
@@ -200,7 +201,7 @@ def test_hits_count_each_rule_and_those_without_one() -> None:
     places = judge(rules, from_packets([Packet(IN, 4, 6, 1, 1, 1)] * 3 + [Packet(IN, 4, 1, 1, 1), Packet(OUT)]))[1]
 
     assert hits(rules, places).tolist() == [1, 3, 0, 1]
-    assert hits(CompiledList(rules), places[:0]).tolist() == [0, 0, 0, 0]
+    assert hits(rules, places[:0]).tolist() == [0, 0, 0, 0]
 
 
 def test_batches_give_their_packets_back() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from securitygroups.firewall import protocols
 from securitygroups.firewall.nftables import ruleset as nftables
-from securitygroups.firewall.nftables.counters import BadCounters, Counted, Hits, of_rules, read_counters, total
+from securitygroups.firewall.nftables.counters import BadCounters, Counted, Hits, read_counters
 from securitygroups.firewall.nftables.ruleset import (
     Tap,
     Unenforceable,
@@ -225,8 +225,6 @@ def test_counters_are_read_by_vm_and_rule() -> None:
         Counted("vm-1", "place", "12"): Hits(7, 420),
         Counted("vm-1", "in", "none"): Hits(0, 420),
     }
-    assert of_rules(read) == {"a1": Hits(8, 480)}
-    assert total([]) == Hits(0, 0)
 
 
 @pytest.mark.parametrize(
