@@ -54,6 +54,7 @@ def move(rules: RuleList, places: Collection[int], to: int) -> Rules:
         raise NoSuchPlace(f"There is no place {to}: the first is 1.")
     rest = remove(rules, places)
     moved = [rules[place - 1] for place in sorted(frozenset(places))]
+    # Counted among those that stay: places shift when the moved ones are taken out.
     at = min(to - 1, len(rest))
     return (*rest[:at], *moved, *rest[at:])
 

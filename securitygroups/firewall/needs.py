@@ -1,4 +1,4 @@
-"""What an accept would need where a packet is denied: the nearest rule and what stands in its way, and the rule that would do."""
+"""What an accept would need where a packet is denied: what stands in the nearest rule's way, and a rule that would do."""
 
 from dataclasses import dataclass
 
@@ -51,6 +51,7 @@ def _rule_fields(packet: Packet) -> dict[str, str]:
     """Add Rule filled in with the narrowest rule that accepts the packet."""
     fields = {"action": "accept", "direction": packet.direction.value}
     if packet.version is None:
+        # Only an All rule takes frames that are not IP.
         return fields | {"protocol": "all"}
     names = {number: name for name, number in PACKET_PROTOCOLS.items()}
     protocol = names.get(packet.protocol or 0)

@@ -10,7 +10,7 @@ _DIRECTIONS = {direction.value: direction for direction in Direction}
 
 
 def rule(text: str, description: str = "", *, enabled: bool = True, uid: str = "") -> Rule:
-    """A rule as it is said: "accept in tcp 22", "drop in udp 5000-5010 from 10.0.0.0/8", "accept out ip to 2001:db8::/32".
+    """A rule as it is said: "accept in tcp 22", "drop in udp 50-60 from 10.0.0.0/8", "accept out ip to 2001:db8::/32".
 
     Action, direction and protocol, then a port or a range, "from" a source and "to" a destination where they are set.
     Raises Refused where a word or an address is none. Whether the words make a rule is for `Rule.problems` to say, so

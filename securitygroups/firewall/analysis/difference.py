@@ -164,10 +164,12 @@ class _Search:
             self.unknown.append((hull(piece), None))
             return
         owners = [paint(piece, layer).first for layer in (0, 1)]
+        # The verdict of no rule stands before those of the piece's rules, as owner 0 stands for none.
         was, now = (
             verdicts[np.concatenate([[0], places])][owner]
             for verdicts, (places, _), owner in zip(self.verdicts, piece.layers, owners, strict=True)
         )
+        # What both lists decide alike is not looked at further, whoever decides it.
         for side, mask in enumerate((now & ~was, was & ~now)):
             if not mask.any():
                 continue
@@ -185,6 +187,7 @@ class _Search:
     def result(self) -> Difference:
         """What was found, folded."""
         sides = [[replace(change, product=p) for p, change in merge(side, _joined)] for side in self.found]
+        # Products that are found and not listed are counted too: what is listed must not look like all.
         omitted = [more + max(len(side) - MAX_CHANGES, 0) for side, more in zip(sides, self.omitted, strict=True)]
         newly_allowed, newly_denied = (tuple(side[:MAX_CHANGES]) for side in sides)
         unknown = tuple(p for p, _ in merge(self.unknown, lambda one, _: one))

@@ -50,8 +50,8 @@ class RuleFindings:
     """What there is to say about one rule; places count from 1.
 
     `witness` is a packet that the rule decides, None where it decides none (dead, switched off); `unknown` where it
-    could not be told in bounded work whether there is one. `covered_by` are the rules that take the packets of a dead rule, together where there are
-    several. `removable`: the list without this rule decides every packet the same. `correlated` counts the rules of the
+    could not be told in bounded work whether there is one. `covered_by` are the rules that take the packets of a dead
+    rule, together where there are several. `removable`: the list without this rule decides every packet the same. `correlated` counts the rules of the
     other action that it partly overlaps, `generalises` the earlier ones of the other action that lie inside it (usually
     meant: exceptions); None where the list is too long to count. `behind_all` is the place of the first All rule of its
     direction before it.

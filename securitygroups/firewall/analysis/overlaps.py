@@ -48,6 +48,7 @@ def area(rule: Rule) -> Area:
     networks = [network for network in (rule.source, rule.destination) if network is not None]
     version = networks[0].version if networks else None
     start, end = rule.port_start, rule.port_end
+    # Without ports a rule takes later fragments too, which lie behind the last port.
     ports = (0, MAX_PORT + 1) if start is None else (start, start if end is None else end)
     return bits, *ports, *_addresses(rule.destination, version), *_addresses(rule.source, version)
 
@@ -70,6 +71,7 @@ def overlaps(rules: RuleList) -> Overlaps | None:
         if held:
             _count_pairs(held, tally)
     correlated, generalises = tally.correlated, tally.generalises
+    # A correlated pair was counted at both of its rules, a generalising one only at the general rule.
     return Overlaps(correlated.tolist(), generalises.tolist(), int(correlated.sum()) // 2, int(generalises.sum()))
 
 
@@ -115,6 +117,7 @@ def _count(
     meet = (a[..., 0] & b[..., 0]) != 0
     for at in (1, 3, 5):
         meet &= (a[..., at] <= b[..., at + 1]) & (b[..., at] <= a[..., at + 1])
+    # Few pairs meet on every axis: what the others would be asked is saved.
     row, column = np.nonzero(meet)
     one, other = ours[row], theirs[column]
     early, late = np.minimum(one, other), np.maximum(one, other)

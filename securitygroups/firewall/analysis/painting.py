@@ -38,6 +38,7 @@ def paint(piece: Piece, layer: int, second: bool = False) -> Painting:
 
 def _paint_over(box: Ranks, rows: NDArray[np.int64], shape: tuple[int, int, int], dtype: Any, second: bool) -> Painting:
     """Each rule painted over those behind it; cells without a rule hold the largest number."""
+    # The largest number for no rule: the first rule of two paintings is then the smaller of both.
     first = np.full(shape, np.iinfo(dtype).max, dtype)
     backwards = zip(rows[::-1].tolist(), box[::-1].tolist(), strict=True)
     if not second:

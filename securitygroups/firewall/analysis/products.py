@@ -107,6 +107,7 @@ def fold(mask: NDArray[np.bool_], limit: int) -> tuple[list[Chosen], int]:
     """
     found, total = _fold(mask, limit)
     if total > 1:
+        # Grouping by source instead of by port may give fewer, and only the count tells.
         turned, other = _fold(np.ascontiguousarray(mask.transpose(2, 1, 0)), min(limit, total))
         if other < total:
             return [(port, destination, source) for source, destination, port in turned], other
@@ -225,6 +226,7 @@ def merge(items: Sequence[tuple[Product, Label]], join: Callable[[Label, Label],
     before = -1
     while len(found) != before:
         before = len(found)
+        # Joining on one axis can make products alike on another: again, until nothing is joined any more.
         for field, key in _ALIKE.items():
             groups: dict[tuple[Any, ...], tuple[Product, Label]] = {}
             for p, label in found:
@@ -247,6 +249,7 @@ def _across_families(
     joined: list[tuple[Product, Label]] = []
     for p, label in found:
         key = (p.direction, p.protocols, p.ports, p.portless, p.versions == (4,))
+        # An IPv4 product looks for an IPv6 one that waits, and the other way round.
         partner = waiting.get((*key[:-1], p.versions != (4,)))
         if len(p.versions) == 1 and partner:
             at = partner.pop(0)

@@ -137,6 +137,7 @@ def share(ranges: Iterable[AddressRange], version: int) -> float:
         if held.version == version:
             for _, first, last in PUBLIC[version]:
                 public += max(min(last, held.last) - max(first, held.first) + 1, 0)
+    # Rounding must not make almost everyone everyone.
     return 1.0 if public == total else min(public / total, 1 - 2**-40)
 
 
@@ -159,6 +160,7 @@ def internet_exposure(
             unseen += [machine.key for machine in its]
             continue
         layers, accepting = _inbound(sequences[sequence])
+        # A rule with a destination may tell VMs with the same list apart, by their addresses.
         for alike in _alike(layers, its):
             keys = tuple(machine.key for machine in alike)
             if late():
@@ -392,6 +394,7 @@ def _verdicts(
     """Whether the rules accept, row = a machine of theirs, column = the machine at the other end; each by address."""
     own, others = sorted_addresses
     table = np.zeros((len(own), len(others)), np.bool_)
+    # Backwards, so that the first rule that matches is painted last.
     for place, (_, _, d0, d1, s0, s1) in reversed(layer):
         # The rules' own machines are the source of what they send, the destination of what comes in.
         near, far = ((s0, s1), (d0, d1)) if direction is Direction.OUT else ((d0, d1), (s0, s1))

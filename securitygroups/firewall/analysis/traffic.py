@@ -219,6 +219,7 @@ def _node(frame: _Frame, rows: list[Ranks], low: list[int], high: list[int]) -> 
         if layer < frame.cutting:
             covers = np.flatnonzero(((start == low) & (end == high)).all(axis=1))
             if len(covers) >= frame.depth:
+                # Behind so many rules that take all of the box, no rule is asked there any more.
                 inside[covers[frame.depth - 1] + 1 :] = False
         kept.append(chosen[inside])
         starts.append(start[inside])

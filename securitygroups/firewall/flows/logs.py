@@ -215,6 +215,7 @@ class _Text:
                 break
             self._data += more
         if self._data:
+            # The last line may lack its line feed.
             yield self._batch(self._table(self._data + b"\n"))
 
     def _table(self, block: bytes) -> _Table:

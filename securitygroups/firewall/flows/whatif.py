@@ -164,6 +164,7 @@ class _Tally:
         names, counts = np.unique(kinds, return_counts=True)
         self._groups.update(dict(zip(names.tolist(), counts.tolist(), strict=True)))
         columns = [batch.destination_low, batch.source_low, kinds]
+        # Sorting is the dearest step here, and most blocks have no upper halves of addresses.
         if (batch.version == 6).any():
             columns = [batch.destination_high, batch.source_high, *columns]
         order = np.lexsort(columns)
@@ -221,6 +222,7 @@ def what_if(
     for whole in log:
         batch = whole
         if limit_rows is not None and counts.rows + len(batch) > limit_rows:
+            # A block is cut to the row, so that a limit means the same whatever the blocks' size.
             batch, cut = whole.take(slice(0, limit_rows - counts.rows)), "rows"
         before, after = counts.add(batch)
         if observer:

@@ -101,6 +101,7 @@ def read_any(data: bytes) -> GroupDocument:
     start = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if not start:
         raise BadDocument([Fault("", Problem("There is nothing in it: choose a file, or paste a document."))])
+    # UTF-16 is handed on as well: the document's reader says what to do about it.
     if start in (b"{", b"[") or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return read_group(data)
     return GroupDocument("", "", read_csv(data))

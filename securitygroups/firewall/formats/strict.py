@@ -57,6 +57,7 @@ def decode(data: bytes, where: str = "") -> str:
     """UTF-8 text of a file's bytes. Raises BadDocument naming the line and byte that is not."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise bad(where, "The file is UTF-16: save it as UTF-8.")
+    # Editors and spreadsheets of Windows begin UTF-8 with a mark.
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
         return data.decode()
@@ -79,6 +80,7 @@ def load_json(text: str, where: str = "") -> Any:
     except BadDocument as error:
         raise BadDocument([Fault(where, fault.problem) for fault in error.faults]) from None
     except ValueError:
+        # Python reads no number of more than 4,300 digits.
         raise bad(where, "A number here has too many digits.") from None
 
 
@@ -95,6 +97,7 @@ def check_keys(value: Any, allowed: tuple[str, ...], required: tuple[str, ...], 
 
 
 def port_number(value: Any) -> int | Problem | None:
+    # To Python true is an int, and no port.
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     return Problem(f"Write a whole number from 0 to {MAX_PORT} without quotes, or null for every port.")

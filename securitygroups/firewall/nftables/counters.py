@@ -55,6 +55,7 @@ def read_counters(text: str) -> dict[Counted, Hits]:
 
 def _hits(counter: Mapping[str, Any]) -> Hits:
     packets, size = counter["packets"], counter["bytes"]
+    # Not isinstance: JSON's true is an int to Python.
     if type(packets) is not int or type(size) is not int or packets < 0 or size < 0:
         raise ValueError(f"{counter['name']} counts no packets and bytes")
     return Hits(packets, size)

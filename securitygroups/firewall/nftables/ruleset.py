@@ -226,6 +226,7 @@ def swap(
     about = ", ".join(filter(None, (machine.name, machine.ipv4, machine.ipv6)))
     text = f"# VM {machine.uid}{f' ({about})' if about else ''}\n"
     text += "".join(f"add chain {table} {name}\nflush chain {table} {name}\n" for _, name in chains)
+    # Counters come before the chains that name them, elements behind the chains that they jump to.
     counters = _rule_counters(machine, rules)
     text += f"table {table} {{\n"
     text += "".join(f"\tcounter {name} {{ }}\n" for name in _platform_counters(machine, target) + counters)
@@ -270,5 +271,6 @@ def host_ruleset(machines: Iterable[tuple[Tap, Sequence[Rule]]], target: Target,
             if times > 1:
                 raise Unenforceable(f"{times} VMs have the {what} “{shown(value)}”: one chain cannot serve both.")
     table = f"{target.family} {TABLE}"
+    # The maps are emptied first: a VM that is not listed any more passes nothing.
     text = skeleton(target, tap_pattern) + "".join(f"flush map {table} vm_{direction}\n" for direction in Direction)
     return text + "".join(swap(machine, rules, target, tap_pattern=tap_pattern) for machine, rules in listed)
