@@ -102,6 +102,10 @@ class RuleForm(forms.ModelForm[Rule]):
             cleaned["port_end"] = cleaned.get("port_start")
         return cleaned
 
+    def validate_constraints(self) -> None:
+        """Nothing: the protocol table has told all problems, each at its field. Asking the database the same would be a
+        query for each of its check constraints, which hold in any case when the rule is written."""
+
     def as_value(self) -> RuleValue:
         """The rule of a valid form, with the identity of the row it edits ("" for a new one)."""
         value = self.instance.as_value()
