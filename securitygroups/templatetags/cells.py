@@ -13,10 +13,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from lucide.templatetags.lucide import lucide
 
+from securitygroups.effective import Placed
+from securitygroups.firewall.decide import Outcome, Step
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction
-from securitygroups.firewall.values import Rule
-from securitygroups.templatetags.firewall import from_anywhere, ports, rule_page, service
+from securitygroups.firewall.values import Packet, Rule
+from securitygroups.templatetags.firewall import from_anywhere, ports, rule_page, sentence_rest, service
 from securitygroups.templatetags.ui import address
+from securitygroups.words.rules import why_passed
 
 register = template.Library()
 
@@ -155,12 +158,59 @@ def _step(do: str, place: int, rule: Rule, keep: str, still: bool) -> SafeString
     return format_html(_STEP, do=do, place=place, to=to, icon=mark(do))
 
 
+@register.simple_tag
 @lru_cache(maxsize=1024)
-def _group_address(slug: str, group_id: str) -> str:
+def group_address(slug: str, group_id: str) -> str:
+    """A group's page: looked up once, not for each of its rules."""
     return reverse("group", args=[slug, group_id])
 
 
-@register.simple_tag
-def rule_address(slug: str, group_id: str, place: int, uid: str) -> str:
+def rule_address(slug: str, placed: Placed) -> str:
     """Where a rule stands on its group's page."""
-    return f"{_group_address(slug, group_id)}?page={rule_page(place)}#rule-{uid}"
+    return f"{group_address(slug, placed.group_id)}?page={rule_page(placed.place)}#rule-{placed.uid}"
+
+
+@register.simple_tag
+def rule_home(placed: Placed, slug: str) -> SafeString:
+    """Where a rule of an effective list comes from, and what it is for."""
+    rule = placed.rule
+    return format_html(
+        '<a href="{}">{}</a>{}{}',
+        rule_address(slug, placed),
+        placed.text,
+        "" if rule.enabled else format_html(" {}", OFF),
+        format_html('<p class="sub">{}</p>', rule.description) if rule.description else "",
+    )
+
+
+# ---- a packet's way down a list ----
+
+_STOP = (
+    '<li class="{kind}"><span class="number">{place}</span><div><p>{told}{where}</p><p class="why">{why}</p></div></li>'
+)
+_KINDS = {Outcome.NOT_REACHED: "unreached", Outcome.OFF: "passed off", Outcome.PASSED: "passed"}
+_MATCHED = SafeString("<strong>Matched</strong>: this rule decides")
+
+
+@register.simple_tag
+def trace_stop(step: Step, placed: Placed, packet: Packet, slug: str = "", named: object = None) -> SafeString:
+    """A rule of the list, and what became of the packet there. With `slug` it leads to the rule's group, with `named` it
+    says where the rule stood."""
+    rule = step.rule
+    kind = _KINDS.get(step.outcome, f"matched {rule.action.value}")
+    why: str = f"Passed by: {why_passed(step, packet)}"
+    if step.outcome is Outcome.MATCHED:
+        why = _MATCHED
+    elif step.outcome is Outcome.NOT_REACHED:
+        why = "Not reached"
+    where: object = ""
+    if slug:
+        where = format_html(' <a class="sub" href="{}">{}</a>', rule_address(slug, placed), placed.text)
+    elif named:
+        where = format_html(' <span class="sub">{}</span>', placed.text)
+    return format_html(_STOP, kind=kind, place=step.place, told=_told(rule), where=where, why=why)
+
+
+@lru_cache(maxsize=2048)
+def _told(rule: Rule) -> SafeString:
+    return format_html("{} <span>{}</span>", action_badge(rule.action), sentence_rest(rule))
