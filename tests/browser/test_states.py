@@ -135,7 +135,7 @@ def test_every_refusal_is_a_sound_page_in_words(
     def broken(*arguments: object, **named: object) -> None:
         raise RuntimeError("broken for a test")
 
-    monkeypatch.setattr("securitygroups.web.views.overview.render", broken)
+    monkeypatch.setattr("securitygroups.web.views.help.render", broken)
     page.goto("/help/")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     assert any(problem.startswith("500 GET") for problem in trouble)

@@ -224,7 +224,7 @@ def delete(name: str) -> None:
     ("number", "since", "texts"),
     [
         (1, None, ["a, at place 1", "b, at place 2", "Newly allowed: inbound TCP 1–2 "]),
-        (2, None, ["b from place 2 to 1", "a from place 1 to 2", "Newly denied: inbound TCP 1 ", "decided by b rule 1, was accepted by a rule 1"]),
+        (2, None, ["b from place 2 to 1", "a from place 1 to 2", "Newly denied: inbound TCP 1 ", "decided by b, rule 1, was accepted by a, rule 1"]),
         (3, None, ["c, at place 2", "b, from place 1", "Newly allowed: inbound TCP 1", "Newly denied: inbound TCP 2 "]),
         (4, None, ["No group: everything is denied", "a, from place 1", "Newly denied: inbound TCP 1"]),
         (3, 1, ["c, at place 2", "b, from place 2", "Newly allowed: inbound TCP 3"]),

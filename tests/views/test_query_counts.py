@@ -116,7 +116,7 @@ QUERIES = {
     "machine test": 8,
     "machine ruleset": 6,
     "machine new": 5,
-    "machine settings": 8,
+    "machine settings": 7,
 }
 
 

@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
+from securitygroups.answers import replay as answers
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, write_group
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
@@ -187,8 +188,8 @@ def test_out_of_time_says_how_far_it_came(as_bob: Client, group: SecurityGroup, 
     log = LOG + b"in,tcp,198.51.100.7,10.0.1.11,443\n" * 10
     ticks = iter(range(10**6))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(replay, "_Timed", lambda stream, until: stream)
-        patch.setattr(replay, "monotonic", lambda: next(ticks))
+        patch.setattr(answers, "_Timed", lambda stream, until: stream)
+        patch.setattr(answers, "monotonic", lambda: next(ticks))
         page = post(as_bob, group, log)
     assert "Only the beginning of the log was read" in page
 
