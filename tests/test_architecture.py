@@ -41,7 +41,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             *("firewall", "words", "starters", "fields", "models", "access", "effective"),
             *("operations", "answers", "enforcement", "proposals", "forms"),
         },
-        "templatetags": {"firewall", "words", "models", "answers", "web"},
+        "templatetags": {"firewall", "words", "models", "effective", "answers", "web"},
         "admin": {"firewall", "words", "models", "operations", "answers", "forms"},
         "demo": {"firewall", "models", "operations"},
         "management": {

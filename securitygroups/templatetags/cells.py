@@ -5,20 +5,22 @@ shape that stands once before the table ({% marks %}), and addresses begin where
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from django import template
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from lucide.templatetags.lucide import lucide
 
+from securitygroups.answers.way import Gap, Stop
 from securitygroups.effective import Placed
 from securitygroups.firewall.decide import Outcome, Step
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import Packet, Rule
 from securitygroups.templatetags.firewall import from_anywhere, ports, rule_page, sentence_rest, service
-from securitygroups.templatetags.ui import address
+from securitygroups.templatetags.ui import address, icon
 from securitygroups.words.rules import why_passed
 
 register = template.Library()
@@ -39,15 +41,14 @@ MARK_ICONS = {
 # These stand in a button or link that has a label; what is in it is not read out.
 _LABELLED = frozenset({"up", "down", "edit", "more"})
 _SILENT = ' aria-hidden="true"'
-_PEN = 'fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
 
 
 @register.simple_tag
 @lru_cache(maxsize=1)
 def marks() -> SafeString:
-    """The shapes of a row's icons. Once on a page, before the rows."""
+    """The shapes of a row's icons, which the style sheet draws. Once on a page, before the rows."""
     shapes = {key: re.sub(r"\s*\n\s*|^.*?<svg[^>]*>|</svg>", "", lucide(name)) for key, name in MARK_ICONS.items()}
-    symbols = (f'<symbol id="i-{key}" viewBox="0 0 24 24" {_PEN}>{shape}</symbol>' for key, shape in shapes.items())
+    symbols = (f'<symbol id="i-{key}" viewBox="0 0 24 24">{shape}</symbol>' for key, shape in shapes.items())
     return SafeString(f'<svg class="marks" aria-hidden="true">{"".join(symbols)}</svg>')
 
 
@@ -124,38 +125,36 @@ _CHECK = (
     "</label></td>"
 )
 _STEP = '<button {to} aria-label="Move rule {place} {do}">{icon}</button>'
+_TO = 'formaction="rules/{uid}/{do}/{keep}"'
+_STILL = 'type="button" aria-disabled="true"'
 _EDIT = '<a href="rules/{uid}/{keep}" aria-label="Edit rule {place}">{icon}</a>'
-_STILL = SafeString('type="button" aria-disabled="true"')
 
 
 @register.simple_tag
 def rule_row(place: int, rule: Rule, total: int, keep: str, can_edit: bool) -> SafeString:
     """A row of the group's page, from where its addresses begin. `keep` leads back to the same filter and page."""
-    off = "" if rule.enabled else SafeString(' class="is-off"')
-    buttons: object = ""
+    description: str = conditional_escape(rule.description)
+    # An identity is hexadecimal, a place a number; what people type is escaped here.
+    known = {"uid": conditional_escape(rule.uid), "place": place, "keep": conditional_escape(keep)}
+    buttons = ""
     if can_edit:
+        up = _STILL if place == 1 else _TO.format(do="up", **known)
+        down = _STILL if place == total else _TO.format(do="down", **known)
         buttons = (
-            _step("up", place, rule, keep, still=place == 1)
-            + _step("down", place, rule, keep, still=place == total)
-            + format_html(_EDIT, uid=rule.uid, place=place, keep=keep, icon=mark("edit"))
+            _STEP.format(do="up", place=place, to=up, icon=mark("up"))
+            + _STEP.format(do="down", place=place, to=down, icon=mark("down"))
+            + _EDIT.format(icon=mark("edit"), **known)
         )
-    return format_html(
-        _ROW,
-        uid=rule.uid,
-        place=place,
-        off=off,
-        check=format_html(_CHECK, uid=rule.uid, place=place) if can_edit else "",
+    row = _ROW.format(
+        off="" if rule.enabled else ' class="is-off"',
+        check=_CHECK.format(**known) if can_edit else "",
         cells=rule_cells(rule),
-        description=rule.description if rule.enabled else format_html("{} {}", rule.description, OFF),
+        description=description if rule.enabled else f"{description} {OFF}",
         buttons=buttons,
         more=mark("more"),
-        keep=keep,
+        **known,
     )
-
-
-def _step(do: str, place: int, rule: Rule, keep: str, still: bool) -> SafeString:
-    to = _STILL if still else format_html('formaction="rules/{}/{}/{}"', rule.uid, do, keep)
-    return format_html(_STEP, do=do, place=place, to=to, icon=mark(do))
+    return SafeString(row)
 
 
 @register.simple_tag
@@ -192,23 +191,45 @@ _KINDS = {Outcome.NOT_REACHED: "unreached", Outcome.OFF: "passed off", Outcome.P
 _MATCHED = SafeString("<strong>Matched</strong>: this rule decides")
 
 
+_GAP = (
+    '<li class="{kind}"><span class="number">{icon}</span><div><p>Rules {first} to {last}</p>'
+    '<p class="why">{why}</p></div></li>'
+)
+
+
 @register.simple_tag
-def trace_stop(step: Step, placed: Placed, packet: Packet, slug: str = "", named: object = None) -> SafeString:
-    """A rule of the list, and what became of the packet there. With `slug` it leads to the rule's group, with `named` it
-    says where the rule stood."""
-    rule = step.rule
-    kind = _KINDS.get(step.outcome, f"matched {rule.action.value}")
-    why: str = f"Passed by: {why_passed(step, packet)}"
-    if step.outcome is Outcome.MATCHED:
-        why = _MATCHED
-    elif step.outcome is Outcome.NOT_REACHED:
+def trace_stops(way: Iterable[Stop], packet: Packet, slug: str = "", named: object = None) -> SafeString:
+    """The packet's way, rule by rule. With `slug` a rule leads to its group, with `named` it says where it stood."""
+    stops = []
+    for step, placed, gap in way:
+        if gap:
+            stops.append(_passed_over(gap))
+        elif step and placed:
+            stops.append(_stop(step, packet, _whereabouts(placed, slug) if slug or named else ""))
+    return SafeString("".join(stops))
+
+
+def _stop(step: Step, packet: Packet, where: str) -> SafeString:
+    kind = _KINDS.get(step.outcome, f"matched {step.rule.action.value}")
+    why: str = _MATCHED
+    if step.outcome is Outcome.NOT_REACHED:
         why = "Not reached"
-    where: object = ""
+    elif step.outcome is not Outcome.MATCHED:
+        why = f"Passed by: {why_passed(step, packet)}"
+    return format_html(_STOP, kind=kind, place=step.place, told=_told(step.rule), where=where, why=why)
+
+
+def _passed_over(gap: Gap) -> SafeString:
+    kind, why = ("passed", "Passed by: none of them matches") if gap.passed else ("unreached", "Not reached")
+    return format_html(
+        _GAP, kind=kind, why=why, first=f"{gap.first:,}", last=f"{gap.last:,}", icon=icon(MARK_ICONS["more"], 14)
+    )
+
+
+def _whereabouts(placed: Placed, slug: str) -> SafeString:
     if slug:
-        where = format_html(' <a class="sub" href="{}">{}</a>', rule_address(slug, placed), placed.text)
-    elif named:
-        where = format_html(' <span class="sub">{}</span>', placed.text)
-    return format_html(_STOP, kind=kind, place=step.place, told=_told(rule), where=where, why=why)
+        return format_html(' <a class="sub" href="{}">{}</a>', rule_address(slug, placed), placed.text)
+    return format_html(' <span class="sub">{}</span>', placed.text)
 
 
 @lru_cache(maxsize=2048)

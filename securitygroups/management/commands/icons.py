@@ -15,8 +15,8 @@ from lucide.templatetags.lucide import lucide
 SPRITE = Path(settings.BASE_DIR) / "static" / "icons.svg"
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
 TAGS = Path(settings.BASE_DIR) / "securitygroups" / "templatetags"
-# {% icon "plus" %}, and {% include "ui/empty.html" with icon="server" %}.
-_NAMED = re.compile(r'\bicon[ =]"([a-z0-9-]+)"')
+# {% icon "plus" %}, and {% include "ui/nav_item.html" with icon_name="server" %}.
+_NAMED = re.compile(r'\bicon(?:_name)?[ =]"([a-z0-9-]+)"')
 
 
 def used() -> set[str]:
