@@ -1,0 +1,100 @@
+"""The files under templates/: lines and files that a person can read, and none that is missing or that nobody names."""
+
+import ast
+import re
+
+import pytest
+from django.template.loader import get_template
+
+from tests.test_settings import ROOT
+
+TEMPLATES = ROOT / "templates"
+LONGEST, WIDEST = 150, 140
+STILL_WIDE = (
+    "securitygroups/rules/",
+    "securitygroups/machines/_effective_rules.html",
+    "securitygroups/packet_test/_trace.html",
+    "securitygroups/history/group_revision.html",
+    "ui/messages.html",
+    "skeleton.html",
+)
+OVERRIDES = {
+    # Django's, by the names that it asks for.
+    "admin/base_site.html",
+    "django/forms/field.html",
+    # The pages of allauth that the panel has, and the frame of all others.
+    "account/login.html",
+    "account/logout.html",
+    "account/password_change.html",
+    "account/reauthenticate.html",
+    "allauth/layouts/base.html",
+}
+NAMED_IN_TEMPLATE = re.compile(r"{%\s*(?:extends|include)\s+(\S+)")
+
+NAMES = sorted(str(file.relative_to(TEMPLATES)) for file in TEMPLATES.rglob("*.html"))
+TEXTS = {name: (TEMPLATES / name).read_text() for name in NAMES}
+
+
+def named_by_code() -> set[str]:
+    """Every string of the code that ends like a template's name, and each status, for which there may be a page."""
+    files = [file for folder in ("karenpanel", "securitygroups") for file in (ROOT / folder).rglob("*.py")]
+    constants = [
+        node.value for file in files for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)
+    ]
+    words = {text for text in constants if isinstance(text, str) and re.fullmatch(r"[\w/-]+\.html", text)}
+    return words | {f"{number}.html" for number in constants if type(number) is int} & set(NAMES)
+
+
+def named_by_template(name: str) -> set[str]:
+    return {found.strip("\"'") for found in NAMED_IN_TEMPLATE.findall(TEXTS.get(name, ""))}
+
+
+def test_no_line_is_wider_than_a_reviewer_sees() -> None:
+    wide = [
+        f"{name}:{number}"
+        for name, text in TEXTS.items()
+        if not name.startswith(STILL_WIDE)
+        for number, line in enumerate(text.splitlines(), 1)
+        if len(line) > WIDEST
+    ]
+
+    assert not wide
+
+
+def test_no_file_has_two_subjects() -> None:
+    assert not [name for name, text in TEXTS.items() if text.count("\n") > LONGEST]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(named_by_code() | {found for name in NAMES for found in named_by_template(name)})
+)
+def test_every_template_that_is_named_is_there(name: str) -> None:
+    assert get_template(name)
+
+
+def test_every_template_is_reached_by_the_code_or_overrides_another() -> None:
+    reached, left = set(), named_by_code() | OVERRIDES
+    while left:
+        name = left.pop()
+        if name not in reached:
+            reached.add(name)
+            left |= named_by_template(name)
+
+    assert not set(NAMES) - reached
+
+
+def test_what_overrides_another_is_named_by_none_of_us() -> None:
+    assert set(NAMES) >= OVERRIDES
+    assert not OVERRIDES & named_by_code()
+
+
+def test_a_template_names_others_in_words() -> None:
+    """Not by a variable, which nobody could follow."""
+    odd = [
+        (name, found)
+        for name, text in TEXTS.items()
+        for found in NAMED_IN_TEMPLATE.findall(text)
+        if found[0] not in "\"'"
+    ]
+
+    assert not odd
