@@ -14,7 +14,7 @@ default:
 run PORT="8000" *ARGS:
     {{ python }} manage.py demo --reload --port {{ PORT }} {{ ARGS }}
 
-# Run the tests of one room: `just test firewall`, `just test views/test_rules -x`, `just test models`; without a room all
+# Run the tests of one room: `just test firewall`, `just test web/test_rules -x`, `just test models`; without a room all
 test ROOM="" *ARGS:
     {{ python }} -m pytest {{ if ROOM == "" { "" } else { "-n 0" } }} \
         {{ if ROOM == "" { "" } \

@@ -16,7 +16,7 @@ from securitygroups.operations import By
 from securitygroups.web.views import desk as support
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, make_user, ports, rule
-from tests.views.pages import Page, messages, part_and_page
+from tests.web.pages import Page, messages, part_and_page
 
 ASKED = {"reason": "They cannot reach SSH", "ticket": "T-17"}
 

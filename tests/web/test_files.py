@@ -15,7 +15,7 @@ from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, SecurityGroup, values
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine, ports, rule
-from tests.views.pages import HTMX, Page, messages, say_yes
+from tests.web.pages import HTMX, Page, messages, say_yes
 
 NASTY = [
     rule("accept in tcp 22 from 203.0.113.0/24", '=HYPERLINK("http://x","y")'),

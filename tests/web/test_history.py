@@ -12,7 +12,7 @@ from securitygroups.models import Project, SecurityGroup, User, VirtualMachine, 
 from securitygroups.operations import By
 from securitygroups.web.views import history
 from tests.factories import make_group, make_machine, ports
-from tests.views.pages import Page, messages, say_yes
+from tests.web.pages import Page, messages, say_yes
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from securitygroups.enforcement.check import Answer, check
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RULES = [
     {"action": "accept", "direction": "in", "protocol": "tcp", "port_start": 22, "description": "SSH"},
     {"action": "drop", "direction": "out", "protocol": "all"},

@@ -9,7 +9,7 @@ from securitygroups import operations
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine, ports
-from tests.views.pages import HTMX, Page, messages, part_and_page, say_yes
+from tests.web.pages import HTMX, Page, messages, part_and_page, say_yes
 
 LIST = "/p/shop/machines/"
 

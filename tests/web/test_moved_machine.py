@@ -14,7 +14,7 @@ from securitygroups.firewall.values import Packet, parse_address
 from securitygroups.models import Project, SecurityGroup, SupportCase, User, VirtualMachine
 from securitygroups.operations import By
 from tests.factories import make_group
-from tests.views.pages import Page, messages
+from tests.web.pages import Page, messages
 
 PACKET = {
     "test": "1",

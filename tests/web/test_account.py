@@ -5,7 +5,7 @@ from django.test import Client
 
 from securitygroups.models import Project, User
 from tests.factories import PASSWORD
-from tests.views.pages import HTMX, Page
+from tests.web.pages import HTMX, Page
 
 
 @pytest.mark.parametrize("login", ["alice", "ALICE", "alice@example.com", "Alice@Example.com", " alice "])

@@ -13,7 +13,7 @@ from securitygroups.firewall import lists
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine, values
 from securitygroups.operations import By
 from tests.factories import make_group, ports, rule
-from tests.views.pages import HTMX, Page, messages, part_and_page, say_yes
+from tests.web.pages import HTMX, Page, messages, part_and_page, say_yes
 
 REFUSED = [
     json.loads(line) for line in (Path(__file__).parents[1] / "cases" / "refused.jsonl").read_text().splitlines()

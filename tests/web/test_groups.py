@@ -7,7 +7,7 @@ from securitygroups import operations
 from securitygroups.models import Event, Project, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine
-from tests.views.pages import Page, messages, part_and_page
+from tests.web.pages import Page, messages, part_and_page
 
 LIST = "/p/shop/groups/"
 

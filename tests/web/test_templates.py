@@ -12,7 +12,7 @@ from securitygroups.models import Event, GroupTemplate, Project, SecurityGroup, 
 from securitygroups.operations import By
 from securitygroups.starters import STARTERS
 from tests.factories import make_group, ports, rule
-from tests.views.pages import Page, messages, say_yes
+from tests.web.pages import Page, messages, say_yes
 
 
 def save(group: SecurityGroup) -> str:

@@ -8,7 +8,7 @@ from django.test import Client
 
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES
 from securitygroups.models import Project, SecurityGroup
-from tests.views.pages import HTMX, Page
+from tests.web.pages import HTMX, Page
 
 
 def test_what_is_not_there_says_what_may_be_the_reason(as_alice: Client, client: Client) -> None:

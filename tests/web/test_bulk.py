@@ -10,7 +10,7 @@ from securitygroups.firewall import lists
 from securitygroups.models import Project, SecurityGroup, User, values
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine, ports, rule
-from tests.views.pages import HTMX, Page, messages, part_and_page, say_yes
+from tests.web.pages import HTMX, Page, messages, part_and_page, say_yes
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from securitygroups.models import Membership, Project, Role, SecurityGroup, User
 from securitygroups.operations import By
 from tests.conftest import SignIn
 from tests.factories import make_machine, make_project, make_user
-from tests.views.pages import Page, messages, part_and_page
+from tests.web.pages import Page, messages, part_and_page
 
 MEMBERS = "/p/shop/members/"
 

@@ -11,7 +11,7 @@ from securitygroups.firewall import lists
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine, values
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine, ports, rule
-from tests.views.pages import HTMX, Form, Page, messages, say_yes
+from tests.web.pages import HTMX, Form, Page, messages, say_yes
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from securitygroups.firewall.values import make_packet, parse_address
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine, ports
-from tests.views.pages import HTMX, Page, part_and_page
+from tests.web.pages import HTMX, Page, part_and_page
 
 PACKET = {
     "test": "1",

@@ -173,7 +173,7 @@ def test_a_bar_is_drawn_on_a_terminal_only_and_wiped_away(monkeypatch: pytest.Mo
 
 
 def test_the_command_line_needs_no_database(folder: Path) -> None:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     command = [sys.executable, str(root / "manage.py"), "replay", "old.json", "-", "--local", "10.0.0.0/8"]
     environment = os.environ | {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing"}
 
