@@ -103,7 +103,9 @@ class SignInFirst(LoginRequiredMiddleware):
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
         page = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
         known = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
-        if request.method in ("GET", "HEAD") or not known:
+        # A part that htmx asks for is no page to come back to.
+        asks_for_page = request.method in ("GET", "HEAD") and request.headers.get("HX-Request") != "true"
+        if asks_for_page or not known:
             return super().handle_no_permission(request, view_func)
         parts = urlsplit(page)
         return redirect_to_login(urlunsplit(("", "", parts.path, parts.query, "")))

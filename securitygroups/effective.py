@@ -148,6 +148,20 @@ def groups_at(machine: VirtualMachine, at: datetime) -> list[SecurityGroup]:
     return [found[public_id] for public_id in ids]
 
 
+def groups_of_revision(machine: VirtualMachine, number: int) -> list[SecurityGroup] | None:
+    """The VM's groups as revision `number` left them; None where one of them is gone or there is no such revision.
+
+    A revision from before the VM was moved into its project is none: it is another customer's.
+    """
+    revision = machine.own_revisions().filter(number=number).first()
+    if revision is None:
+        return None
+    ids = [group["id"] for group in revision.groups]
+    live = SecurityGroup.objects.live().filter(project=machine.project_id, public_id__in=ids)
+    found = {group.public_id: group for group in live}
+    return [found[public_id] for public_id in ids] if len(found) == len(ids) else None
+
+
 class TooLarge(Exception):
     """The VMs asked about have more rules, stored or effective, than are looked at at once."""
 

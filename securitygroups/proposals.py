@@ -2,7 +2,8 @@
 
 One dialect for rules, for a VM's groups, for a group's end and for a group that is still to be made. A proposal has a
 token, which names this change of this revision and nothing else. A preview that was shown brings the token back as
-`seen`, a question that was answered with yes as `sure`: neither is good for anything but what was looked at. Whoever
+`seen`, a question that was answered with yes as `sure`: neither is good for anything but what was looked at. A group
+from a file and the end of a group are always asked about; other changes where there is something to see. Whoever
 commits does so on the revision that the proposal was made from, so that nothing comes in between unnoticed.
 """
 
@@ -81,7 +82,6 @@ class NewGroup:
     project: Project
     rules: tuple[Rule, ...]
     token: str
-    notes: tuple[str, ...] = ()
 
     def preview(self, address: str = "") -> Preview:
         return preview_rules(SecurityGroup(pk=0, project=self.project), (), self.rules, address=address)
@@ -93,7 +93,6 @@ class EndOfGroup:
 
     group: SecurityGroup
     token: str
-    notes: tuple[str, ...] = ()
 
     def preview(self, address: str = "") -> Preview:
         return preview_rules(self.group, rules_of_group(self.group), (), address=address)
@@ -102,13 +101,17 @@ class EndOfGroup:
 Proposal = NewRules | NewGroups | NewGroup | EndOfGroup
 
 
-def to_ask(proposal: Proposal, said: Said) -> Preview | None:
+def agreed(proposal: Proposal, said: Said) -> bool:
+    """Whether the question about this very change was answered with yes. An empty token is nobody's yes."""
+    return bool(said.sure) and said.sure == proposal.token
+
+
+def to_ask(proposal: NewRules | NewGroups, said: Said) -> Preview | None:
     """What has to be looked at before the change is made; None where it has been, or nothing is to be seen.
 
     An alarm and a note are asked about in any case: the preview beside a form may have been overlooked.
     """
-    # An empty token is nobody's yes.
-    if said.sure and said.sure == proposal.token:
+    if agreed(proposal, said):
         return None
     preview = proposal.preview(said.address)
     new_to_them = preview.worth_a_look and said.seen != proposal.token

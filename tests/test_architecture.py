@@ -42,7 +42,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             *("operations", "answers", "enforcement", "proposals", "forms"),
         },
         "templatetags": {"firewall", "words", "models", "effective", "answers", "web"},
-        "admin": {"firewall", "words", "models", "operations", "answers", "forms"},
+        "admin": {"firewall", "words", "models", "effective", "operations", "answers", "forms"},
         "demo": {"firewall", "models", "operations"},
         "management": {
             *("firewall", "words", "models", "effective", "operations", "answers", "enforcement", "demo"),

@@ -9,13 +9,22 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from securitygroups import operations
-from securitygroups.admin.base import LiveFilter, ThroughOperations, and_more, by, group_pages, into_panel, link
-from securitygroups.admin.base import too_many as _too_many
+from securitygroups.admin.base import (
+    LiveFilter,
+    ThroughOperations,
+    and_more,
+    by,
+    group_pages,
+    into_panel,
+    link,
+    too_many,
+)
 from securitygroups.admin.forms import AdminGroupForm, AdminRuleForm, AdminTemplateForm
 from securitygroups.answers.findings import findings_of
+from securitygroups.effective import rules_of_group
 from securitygroups.firewall import lists
 from securitygroups.firewall.formats.documents import write_group
-from securitygroups.models import Attachment, GroupTemplate, Rule, SecurityGroup, VirtualMachine, values
+from securitygroups.models import Attachment, GroupTemplate, Rule, SecurityGroup, VirtualMachine
 from securitygroups.words.rules import rule_sentence
 
 RULES_SHOWN, MACHINES_SHOWN = 200, 100
@@ -64,12 +73,9 @@ class SecurityGroupAdmin(ThroughOperations):
     @admin.action(description="Export as JSON", permissions=["view"])
     def export(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> HttpResponse | None:
         """One group gives its document; several a JSON list of documents' texts, one a line."""
-        if _too_many(request, queryset, EXPORTED, f"Up to {EXPORTED} groups can be exported"):
+        if too_many(request, queryset, EXPORTED, f"Up to {EXPORTED} groups can be exported"):
             return None
-        texts = [
-            write_group(group.name, group.description, values(list(group.rules.in_order())))
-            for group in queryset.order_by("pk")
-        ]
+        texts = [write_group(group.name, group.description, rules_of_group(group)) for group in queryset.order_by("pk")]
         name = "group.json" if len(texts) == 1 else "groups.jsonl"
         # JSON spells a line break within a text as \n, so those in the document only lay it out.
         body = texts[0] if len(texts) == 1 else "".join(" ".join(text.split("\n")) + "\n" for text in texts)
@@ -78,10 +84,10 @@ class SecurityGroupAdmin(ThroughOperations):
 
     @admin.action(description="Check rules for findings", permissions=["view"])
     def recheck(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> None:
-        if _too_many(request, queryset, CHECKED, f"The rules of up to {CHECKED} groups can be checked"):
+        if too_many(request, queryset, CHECKED, f"The rules of up to {CHECKED} groups can be checked"):
             return
         for group in queryset.order_by("pk"):
-            found = findings_of(values(list(group.rules.in_order())))
+            found = findings_of(rules_of_group(group))
             messages.info(request, f"{group.name} ({group.public_id}): {found.summary}")
 
     @admin.display(description="In the panel")
@@ -170,7 +176,7 @@ class RuleAdmin(ThroughOperations):
 
     def save_model(self, request: HttpRequest, obj: Rule, form: AdminRuleForm, change: bool) -> None:
         group = obj.group
-        rules = values(list(group.rules.in_order()))
+        rules = rules_of_group(group)
         place = form.cleaned_data["place"]
         if change:
             now = lists.place_of(rules, obj.uid)
@@ -196,7 +202,7 @@ class RuleAdmin(ThroughOperations):
             chosen.setdefault(group_id, set()).add(uid)
         for group in SecurityGroup.objects.filter(pk__in=chosen).select_related("project").order_by("pk"):
             # By identity: places may have changed since they were chosen.
-            rules = [rule for rule in values(list(group.rules.in_order())) if rule.uid not in chosen[group.pk]]
+            rules = [rule for rule in rules_of_group(group) if rule.uid not in chosen[group.pk]]
             operations.commit_rules(group=group, rules=rules, base=group.revision, by=by(request))
 
 

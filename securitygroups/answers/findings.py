@@ -15,8 +15,10 @@ from securitygroups.firewall.protocols import Action
 from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.words.findings import findings_summary, fix_sentence, remarks
 
-RULES_KEPT = 40_000
-"""The lists whose findings a process remembers have so many rules together: about 0.5 KB each, so 20 MB."""
+ROOM = 40_000
+"""So much of findings a process remembers: some 40 MB. A rule counts one, and one more for each rule that covers it: those
+are what a hostile list has many of.
+"""
 # What a badge of the row says already, and what is meant more often than not, would only be noise at every rule.
 _QUIET = frozenset({"open", "correlated", "generalisation", "behind-all"})
 FIX_NAMES = {Mend.REMOVE: "remove", Mend.MOVE_UP: "up"}
@@ -42,6 +44,10 @@ class Analysis:
     offers: Mapping[int, tuple[Fix, ...]]
 
 
+def _weight(made: Analysis) -> int:
+    return sum(1 + len(one.covered_by) for one in made.found.rules)
+
+
 class _Remembered:
     """The analyses of the lists that were asked about last, found by what the lists say: equal lists have equal findings.
 
@@ -52,7 +58,7 @@ class _Remembered:
     def __init__(self, room: int) -> None:
         self.room = room
         self._kept: OrderedDict[tuple[Rule, ...], Analysis] = OrderedDict()
-        self._rules = 0
+        self._held = 0
         self._lock = Lock()
 
     def of(self, rules: tuple[Rule, ...]) -> Analysis:
@@ -61,16 +67,18 @@ class _Remembered:
                 self._kept.move_to_end(rules)
                 return known
         made = _analyse(rules)
+        if _weight(made) * 4 > self.room:
+            return made  # it would push everybody else's out
         with self._lock:
             if rules not in self._kept:
-                self._rules += len(rules)
+                self._held += _weight(made)
             self._kept[rules] = made
-            while self._rules > self.room:
-                self._rules -= len(self._kept.popitem(last=False)[0])
+            while self._held > self.room:
+                self._held -= _weight(self._kept.popitem(last=False)[1])
         return made
 
 
-_remembered = _Remembered(RULES_KEPT)
+_remembered = _Remembered(ROOM)
 
 
 def _analyse(rules: tuple[Rule, ...]) -> Analysis:

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from securitygroups.effective import groups_of_revision
 from securitygroups.models import (
     Attachment,
     Event,
@@ -210,24 +211,10 @@ def delete_machine(*, machine: VirtualMachine, by: By) -> None:
     record(locked.project, Verb.MACHINE_DELETED, f"Deleted {locked.name}.", by=by, machine=locked)
 
 
-def groups_at(machine: VirtualMachine, number: int) -> list[SecurityGroup] | None:
-    """The VM's groups as revision `number` left them; None where one of them is gone or there is no such revision.
-
-    A revision from before the VM was moved into its project is none: it is another customer's.
-    """
-    revision = machine.own_revisions().filter(number=number).first()
-    if revision is None:
-        return None
-    ids = [group["id"] for group in revision.groups]
-    live = SecurityGroup.objects.live().filter(project=machine.project_id, public_id__in=ids)
-    found = {group.public_id: group for group in live}
-    return [found[public_id] for public_id in ids] if len(found) == len(ids) else None
-
-
 @transaction.atomic
 def undo_groups(*, machine: VirtualMachine, number: int, by: By) -> None:
     """Take revision `number` of the VM's groups back, while it is the newest. Raises Conflict, ValidationError."""
-    groups = groups_at(machine, number - 1) if number == machine.revision else None
+    groups = groups_of_revision(machine, number - 1) if number == machine.revision else None
     if number != machine.revision:
         raise Conflict(machine.revision)
     if groups is None:
@@ -244,7 +231,7 @@ def restore_machine(*, machine: VirtualMachine, by: By) -> None:
     Raises ValidationError where its name or an address has been taken since; Conflict when it is not deleted.
     """
     project = lock_project(machine.project)
-    groups = groups_at(machine, machine.revision) or []
+    groups = groups_of_revision(machine, machine.revision) or []
     # What it had may be gone by now; then it comes back without, and everything is denied.
     held = lock_groups(project, groups)
     locked = VirtualMachine.objects.select_for_update(no_key=True).get(pk=machine.pk)

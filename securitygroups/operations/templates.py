@@ -2,8 +2,9 @@
 
 from django.db import IntegrityError, transaction
 
+from securitygroups.effective import rules_of_group
 from securitygroups.firewall.formats.documents import rule_to_json
-from securitygroups.models import GroupTemplate, SecurityGroup, values
+from securitygroups.models import GroupTemplate, SecurityGroup
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Verb, lock_project, record, save_checked
 
@@ -11,7 +12,7 @@ from securitygroups.operations.records import Verb, lock_project, record, save_c
 def save_template(*, group: SecurityGroup, name: str, description: str, by: By) -> GroupTemplate:
     """Keep the group's rules as a template of its project. Raises ValidationError."""
     # Kept as a document: a template outlives the group, and the columns of its day.
-    rules = [rule_to_json(rule) for rule in values(list(group.rules.in_order()))]
+    rules = [rule_to_json(rule) for rule in rules_of_group(group)]
     template = GroupTemplate(project=group.project, name=name, description=description, rules=rules)
     write_template(template=template, by=by, group=group)
     return template

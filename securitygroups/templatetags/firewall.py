@@ -11,7 +11,7 @@ from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.firewall.values import ICMP, ICMPV6, Packet
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
-from securitygroups.web.pages import RULES_A_PAGE
+from securitygroups.web.pages import page_of
 from securitygroups.words.rules import (
     condition_text,
     packet_sentence,
@@ -34,27 +34,11 @@ def ports(rule: Rule | RuleValue) -> str:
 
 
 @register.filter
-def protocol_label(name: str) -> str:
-    """A rule's protocol as the screen says it."""
-    return PROTOCOLS[name].label
-
-
-@register.filter
 def service(rule: Rule | RuleValue) -> str:
     """The well-known service of a rule for one port, "" where there is none."""
     if rule.port_start is None or rule.port_start != rule.port_end:
         return ""
     return service_name(rule.protocol, rule.port_start) or ""
-
-
-@register.filter
-def has_source(rule: Rule | RuleValue) -> bool:
-    return "source" in PROTOCOLS[rule.protocol].columns
-
-
-@register.filter
-def has_destination(rule: Rule | RuleValue) -> bool:
-    return "destination" in PROTOCOLS[rule.protocol].columns
 
 
 @register.filter
@@ -94,7 +78,7 @@ def verdict_words(decision: Decision, packet: Packet) -> str:
 @register.filter
 def rule_page(place: int) -> int:
     """The page of the group's rules on which this place is."""
-    return (place - 1) // RULES_A_PAGE + 1
+    return page_of(place)
 
 
 @register.filter

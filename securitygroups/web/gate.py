@@ -29,6 +29,8 @@ class SupportGate:
             return None
         response = redirect("support_enter", exception.project.slug)
         if request.method == "GET":
-            # With the query: a customer's link to a packet test is of no use without it.
-            response["Location"] += "?" + urlencode({"next": request.get_full_path()})
+            # With the query: a customer's link to a packet test is of no use without it. A part that htmx asks for is no
+            # page to come back to.
+            page = request.htmx.current_url_abs_path or request.get_full_path()  # type: ignore[attr-defined]
+            response["Location"] += "?" + urlencode({"next": page})
         return response

@@ -29,6 +29,11 @@ def answer(request: HttpRequest, page: str, part: str, context: dict[str, Any], 
     return render(request, part if is_part else page, {**context, "is_part": is_part}, status=status)
 
 
+def page_of(place: int) -> int:
+    """The page of a list of rules on which this place is, both from 1."""
+    return (place - 1) // RULES_A_PAGE + 1
+
+
 def numbered(request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], size: int | None = None) -> Page[Any]:
     """The page that ?page= names; a number that is none or too large gives the nearest."""
     return Paginator(rows, size or settings.PAGE_SIZE).get_page(request.GET.get("page"))

@@ -10,7 +10,7 @@ from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.models import SecurityGroup
-from securitygroups.web.pages import RULES_A_PAGE, numbered
+from securitygroups.web.pages import RULES_A_PAGE, numbered, page_of
 
 MOST_PAGES = 999_999
 
@@ -46,7 +46,7 @@ def page_url(request: HttpRequest, group: SecurityGroup, uid: str = "") -> str:
     nth = next((nth for nth, (_, rule) in enumerate(shown) if rule.uid == uid), None)
     if nth is None:
         return group.get_absolute_url() + kept(request)
-    return group.get_absolute_url() + kept(request, nth // RULES_A_PAGE + 1) + f"#rule-{uid}"
+    return group.get_absolute_url() + kept(request, page_of(nth + 1)) + f"#rule-{uid}"
 
 
 def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:

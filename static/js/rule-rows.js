@@ -19,7 +19,7 @@ document.addEventListener(
     const link = menu.open && menu.querySelector("[data-menu]");
     if (!link || !window.htmx) return;
     // When the focus has moved on to it, it stays near after the link is gone.
-    link.id = "menu-link";
+    link.id = `${menu.closest("tr").id}-menu`;
     window.htmx.ajax("GET", link.href, { source: menu, target: link.parentElement, swap: "innerHTML" });
   },
   { capture: true },

@@ -17,7 +17,7 @@ from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import ImportForm, take_refusal
 from securitygroups.models import SecurityGroup
-from securitygroups.proposals import Edit, NewGroup, propose_group
+from securitygroups.proposals import Edit, NewGroup, agreed, propose_group
 from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_shown, preview_waits
 from securitygroups.web.doors import by, enter, enter_group, said
 from securitygroups.web.pages import FORM_INVALID, address_of, page_or_form, resend
@@ -157,13 +157,16 @@ def _made(
     request: HttpRequest, form: ImportForm, document: GroupDocument, proposal: NewGroup, context: dict[str, Any]
 ) -> HttpResponse:
     """The new group, once its rules and what they would let through have been looked at."""
-    sure = said(request).sure == proposal.token
     # The second time the name stands in its field: empty, it was taken out.
     name = form.cleaned_data["name"] or ("" if "sure" in request.POST else document.name)
-    context |= {"document": document, "name": name, "preview": proposal.preview(address_of(request))}
-    if not sure:
-        context |= {"text": write_group(name or "imported", document.description, document.rules)}
-        context["token"] = proposal.token
+    if not agreed(proposal, said(request)):
+        context |= {
+            "document": document,
+            "name": name,
+            "preview": proposal.preview(address_of(request)),
+            "token": proposal.token,
+            "text": write_group(name or "imported", document.description, document.rules),
+        }
         return _page(request, context)
     try:
         made = operations.create_group(
@@ -171,7 +174,7 @@ def _made(
             name=name,
             description=document.description,
             rules=document.rules,
-            by=by(request),
+            by=by(request).because(""),  # the form has no field for one
             summary=f"Imported with {len(document.rules)} rules.",
         )
     except ValidationError as refusal:

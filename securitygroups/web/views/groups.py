@@ -18,6 +18,7 @@ from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import GroupForm, take_refusal
 from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine
+from securitygroups.operations import By
 from securitygroups.proposals import propose_end
 from securitygroups.web.doors import by, enter, said
 from securitygroups.web.pages import (
@@ -76,7 +77,7 @@ def _create(request: HttpRequest, access: Access, original: SecurityGroup | None
         try:
             rules, summary = _start(access, original, chosen)
             group = operations.create_group(
-                project=access.project, **form.cleaned_data, rules=rules, by=by(request), summary=summary
+                project=access.project, **form.cleaned_data, rules=rules, by=By(access.user), summary=summary
             )
             messages.success(request, f"{group.name} was created.")
             return redirect(group)
@@ -126,7 +127,7 @@ def group_edit_undo(request: HttpRequest, slug: str, group_id: str, event: int) 
     access = enter(request, slug, write=True)
     group = find_group(access, group_id)
     try:
-        operations.undo_update(group=group, event=event, by=by(request))
+        operations.undo_update(group=group, event=event, by=By(access.user))
         messages.success(request, "Undone: name and description are as they were before.")
     except operations.Conflict:
         messages.error(request, "Not undone: name or description have been changed again since.")

@@ -14,6 +14,7 @@ from securitygroups import operations
 from securitygroups.access import find_group, find_machine
 from securitygroups.answers.order import Named, group_change
 from securitygroups.answers.preview import preview_groups, preview_lists
+from securitygroups.effective import groups_of_revision
 from securitygroups.firewall.changes import list_change
 from securitygroups.firewall.values import Rule, whole_number
 from securitygroups.models import GroupRevision, MachineRevision, SecurityGroup, VirtualMachine
@@ -173,7 +174,7 @@ def machine_restore(request: HttpRequest, slug: str, machine_id: str, number: in
     machine = find_machine(access, machine_id)
     if not machine.own_revisions().filter(number=number).exists():
         raise Http404
-    groups = operations.groups_at(machine, number)
+    groups = groups_of_revision(machine, number)
     back = reverse("machine_revision", args=[slug, machine.public_id, number])
     if groups is None:
         messages.error(request, f"Revision {number} cannot be restored: one of its groups has been deleted.")

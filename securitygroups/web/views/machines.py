@@ -167,11 +167,9 @@ def machine_order(request: HttpRequest, slug: str, machine_id: str) -> HttpRespo
     """Move one of the VM's groups up or down, from the VM's page."""
     access = enter(request, slug, write=True)
     vm = find_machine(access, machine_id)
-    order = request.POST.get("order", "")
-    groups = attached_groups(vm)
-    if order.startswith(("up ", "down ")):
-        groups = _reordered(groups, order)
-    proposal = propose_groups(vm, attached_groups(vm), groups)
+    order, attached = request.POST.get("order", ""), attached_groups(vm)
+    groups = _reordered(attached, order) if order.startswith(("up ", "down ")) else attached
+    proposal = propose_groups(vm, attached, groups)
     return attach(request, proposal, f"The groups of {vm.name} are in another order now.")
 
 

@@ -19,9 +19,10 @@ from securitygroups.firewall.analysis.findings import fixes, mended
 from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, preset_values, take_refusal, take_suggestion
 from securitygroups.models import GroupRevision, Rule, SecurityGroup
+from securitygroups.operations import By
 from securitygroups.proposals import Edit
 from securitygroups.web.changing import ask, change_or_tell, change_rules, conflict, preview_part, preview_waits
-from securitygroups.web.doors import OnGroup, by, enter, enter_group, said
+from securitygroups.web.doors import OnGroup, enter, enter_group, said
 from securitygroups.web.pages import FORM_INVALID, address_of, answer, into_dialog, page_or_form
 from securitygroups.web.rulepage import group_context, kept, page_url
 
@@ -291,7 +292,7 @@ def group_undo(request: HttpRequest, slug: str, group_id: str, number: int) -> H
     """Take the newest revision back."""
     on = enter_group(request, slug, group_id)
     try:
-        operations.undo(group=on.group, number=number, by=by(request))
+        operations.undo(group=on.group, number=number, by=By(on.access.user))
     except operations.Conflict:
         return conflict(on, undoing=number)
     except ValidationError as refusal:
