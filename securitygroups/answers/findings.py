@@ -67,7 +67,7 @@ class _Remembered:
                 self._kept.move_to_end(rules)
                 return known
         made = _analyse(rules)
-        if _weight(made) * 4 > self.room:
+        if _weight(made) > self.room:
             return made  # it would push everybody else's out
         with self._lock:
             if rules not in self._kept:
