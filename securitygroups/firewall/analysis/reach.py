@@ -282,17 +282,28 @@ def _accepted(piece: Piece, accepting: set[int]) -> Iterator[_Accepted]:
 
 def _put_together(accepted: list[_Accepted]) -> list[tuple[list[tuple[int, int]], _Sources]]:
     """What belongs to one port, whose sources the pieces may have cut; then ports with equal sources."""
-    spans_of_ports = chain.from_iterable(ports for ports, _, _ in accepted)
-    cuts = sorted({edge for first, last in spans_of_ports for edge in (first, last + 1)})
+    cuts, here = _by_port_range(accepted)
     groups: dict[tuple[tuple[int, int], ...], tuple[list[int], set[int]]] = {}
-    for at in range(len(cuts) - 1):
-        here = [one for one in accepted if any(a <= cuts[at] <= b for a, b in one[0])]
-        if here:
-            sources = _connected(chain.from_iterable(some for _, some, _ in here))
+    for at, those in enumerate(here):
+        if those:
+            sources = _connected(chain.from_iterable(some for _, some, _ in those))
             chosen, rules = groups.setdefault(sources, ([], set()))
             chosen.append(at)
-            rules.update(*(its for _, _, its in here))
+            rules.update(*(its for _, _, its in those))
     return [(spans(chosen, cuts), ([*sources], rules)) for sources, (chosen, rules) in groups.items()]
+
+
+def _by_port_range(accepted: list[_Accepted]) -> tuple[list[int], list[list[_Accepted]]]:
+    """The ports where something starts or has ended, and what is accepted from each of them to the next."""
+    spans_of_ports = chain.from_iterable(ports for ports, _, _ in accepted)
+    cuts = sorted({edge for first, last in spans_of_ports for edge in (first, last + 1)})
+    rank = {value: at for at, value in enumerate(cuts)}
+    here: list[list[_Accepted]] = [[] for _ in cuts]
+    for one in accepted:
+        for first, last in one[0]:
+            for at in range(rank[first], rank[last + 1]):
+                here[at].append(one)
+    return cuts, here
 
 
 def _connected(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
