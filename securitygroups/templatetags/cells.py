@@ -64,6 +64,7 @@ def badge(kind: str, key: str, word: str) -> SafeString:
 
 
 NONE = "–"
+"""What a protocol lacks. Read as a dash: a word would stand a hundred times on a page."""
 ANY = SafeString('<span class="muted">any</span>')
 ANYWHERE = badge("warning", "anywhere", "Anywhere")
 OFF = badge("neutral", "off", "Off")
