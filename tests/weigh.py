@@ -86,8 +86,8 @@ def stage() -> tuple[Any, list[Weighed]]:
     uids = [row.uid for row in large.rules.in_order()]
     packet = "?test=1&direction=in&protocol=tcp&source=203.0.113.9&destination=10.0.0.5&port=25"
     new = {
-        "base": large.revision, "action": "accept", "direction": "in", "protocol": "tcp", "source": "203.0.113.0/24",
-        "port_start": "443", "port_end": "443", "description": "HTTPS", "place": "500", "enabled": "on", "preview": "1",
+        "base": middle.revision, "action": "accept", "direction": "in", "protocol": "tcp", "source": "203.0.113.0/24",
+        "port_start": "443", "port_end": "443", "description": "HTTPS", "place": "50", "enabled": "on", "preview": "1",
     }  # fmt: skip
     return client, [
         Weighed("group of 1,000, 100 shown", url),
@@ -102,7 +102,7 @@ def stage() -> tuple[Any, list[Weighed]]:
         Weighed("bulk, 100 chosen", f"{url}rules/bulk/", {"base": large.revision, "rule": uids[:100]}),
         Weighed("find rules", "/p/shop/rules/?q=tcp"),
         Weighed("Add Rule", f"{url}rules/new/"),
-        Weighed("Add Rule, preview", f"{url}rules/new/", new, part=True),
+        Weighed("Add Rule, preview", f"{middle.get_absolute_url()}rules/new/", new, part=True),
     ]
 
 

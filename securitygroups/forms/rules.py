@@ -102,9 +102,16 @@ class RuleForm(forms.ModelForm[Rule]):
             cleaned["port_end"] = cleaned.get("port_start")
         return cleaned
 
-    def validate_constraints(self) -> None:
-        """Nothing: the protocol table has told all problems, each at its field. Asking the database the same would be a
-        query for each of its check constraints, which hold in any case when the rule is written."""
+    def _post_clean(self) -> None:
+        """As ever, but for the check constraints, each of which would be a query: the protocol table has told what they
+        refuse, at its field, and they hold when the rule is written. full_clean can leave them out, but a form cannot
+        tell it to.
+        """
+        self.instance.validate_constraints = lambda exclude=None: None  # type: ignore[method-assign]
+        try:
+            super()._post_clean()  # type: ignore[misc]
+        finally:
+            del self.instance.validate_constraints
 
     def as_value(self) -> RuleValue:
         """The rule of a valid form, with the identity of the row it edits ("" for a new one)."""

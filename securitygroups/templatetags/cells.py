@@ -165,6 +165,13 @@ def group_address(slug: str, group_id: str) -> str:
     return reverse("group", args=[slug, group_id])
 
 
+@register.simple_tag
+@lru_cache(maxsize=1024)
+def machine_address(slug: str, machine_id: str) -> str:
+    """A VM's page: what leads on from it begins so."""
+    return reverse("machine", args=[slug, machine_id])
+
+
 def rule_address(slug: str, placed: Placed) -> str:
     """Where a rule stands on its group's page."""
     return f"{group_address(slug, placed.group_id)}?page={rule_page(placed.place)}#rule-{placed.uid}"

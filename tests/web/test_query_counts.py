@@ -152,3 +152,14 @@ def test_a_small_edit_of_a_long_list_writes_little(
         counts.append(len(queries))
     assert counts[0] == counts[1]
     assert Event.objects.filter(verb=Event.Verb.RULES_CHANGED).count() == 2
+
+
+def test_a_rule_form_asks_the_database_for_no_constraint(
+    fill: Fill, as_alice: Client, django_assert_max_num_queries: Any
+) -> None:
+    """The protocol table has told what they refuse; ten queries said it again."""
+    url = fill("group", 20)
+    sent = {"base": 1, "action": "accept", "direction": "in", "protocol": "tcp", "place": 1, "preview": "1"}
+    with django_assert_max_num_queries(12) as queries:
+        assert b"What this changes" in as_alice.post(f"{url}rules/new/", sent, headers={"HX-Request": "true"}).content
+    assert not [query for query in queries if "_check" in query["sql"]]
