@@ -9,9 +9,11 @@ from typing import Any
 
 import pgtrigger
 import pytest
+from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 from hypothesis import HealthCheck, settings
+from pytest_django import DjangoDbBlocker
 from zeal import zeal_context  # type: ignore[import-untyped]
 
 from securitygroups import operations
@@ -49,7 +51,7 @@ SignIn = Callable[[User], Client]
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> Iterator[None]:
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Tests with transaction=True empty all tables, which the append-only ones refuse: no triggers for that one statement."""
     flush = DatabaseOperations.execute_sql_flush
 
@@ -61,6 +63,13 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
     DatabaseOperations.execute_sql_flush = without_triggers  # type: ignore[method-assign,assignment]
     yield
     DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+    # A browser's event loop leaves connections behind that nobody here can reach any more, and a database that somebody
+    # is connected to is not dropped. It is this worker's own.
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture
