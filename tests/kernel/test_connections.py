@@ -234,12 +234,14 @@ def test_a_tap_of_no_vm_passes_nothing(host: Host, target: Target) -> None:
     assert passes(host, target, OUT, syn)
     assert not passes(host, target, (OTHER_TAP, NETWORK), syn)
     assert host.unknown(target, "out") == 1
+    # A bridge that has not learned yet where the network is has sent the first frame to every tap.
+    before = host.unknown(target, "in")
     if target is Target.INET:
         route_to_other(host, PEER[4])
     else:
         host.run("ip link set br0 type bridge fdb_flush")
     assert not passes(host, target, (NETWORK, OTHER_TAP), syn)
-    assert host.unknown(target, "in") == 1
+    assert host.unknown(target, "in") == before + 1
     host.load(remove(VM, [ALL_IN, ALL_OUT], target))
     assert not passes(host, target, OUT, syn)
     assert host.counters(target) == {}
