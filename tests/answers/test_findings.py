@@ -46,6 +46,14 @@ def test_what_is_remembered_is_bounded_by_rules(analysed: list[int]) -> None:
     assert analysed[3:] == [11, 11], "a list that does not fit at all is not kept"
 
 
+def test_what_is_remembered_is_bounded_by_what_covers_what_too(analysed: list[int]) -> None:
+    """A hostile list has few rules, each covered by all before it."""
+    hidden = (*HIDDEN, *(rule(f"drop in tcp 22 from 10.0.0.{n}") for n in range(6)))
+    findings_of(hidden)
+    findings_of(hidden)
+    assert analysed == [8, 8], "8 rules, of which 7 are covered by others, are more than 10"
+
+
 def test_a_rule_s_notes_name_what_hides_it_and_what_mends_it() -> None:
     shown = findings_of(HIDDEN, lambda place: f"web, rule {place}")
     assert (shown.remarkable, shown.dead, shown.loud) == (True, 1, 1)

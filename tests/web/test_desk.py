@@ -4,6 +4,7 @@ stays true after the rules have changed."""
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import time_machine
@@ -156,6 +157,16 @@ def test_without_a_reason_one_is_asked_and_then_taken_where_one_was_going(
     opened = page.form_with("reason").send(as_staff, **ASKED)
     assert (opened.status_code, opened["Location"]) == (302, there)
     assert "Accepted by rule 3" in Page(as_staff.get(there)).text
+
+
+def test_a_part_leads_to_the_door_with_its_page_behind_it(
+    as_staff: Client, group: SecurityGroup, project: Project
+) -> None:
+    """As when the visit ends while the page is open."""
+    uid, page = group.rules.in_order()[0].uid, f"{group.get_absolute_url()}?q=tcp"
+    headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{page}"}
+    asked = as_staff.get(f"{group.get_absolute_url()}rules/{uid}/menu/", headers=headers)
+    assert asked["HX-Redirect"] == f"{door(project)}?{urlencode({'next': page})}"
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,11 @@ def test_after_the_session_has_ended_a_form_leads_back_to_its_page(
     response = client.post(form, headers=headers)
     target = response.get("HX-Redirect") or response["Location"]
     assert target == f"/sign-in/?next={quote(back or form)}"
+
+
+def test_after_the_session_has_ended_a_part_leads_back_to_its_page(client: Client, group: SecurityGroup) -> None:
+    """A menu that htmx asks for has an address, but nobody wants to stand there after signing in."""
+    uid, page = group.rules.in_order()[0].uid, f"{group.get_absolute_url()}?q=tcp"
+    headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{page}"}
+    response = client.get(f"{group.get_absolute_url()}rules/{uid}/menu/", headers=headers)
+    assert response["HX-Redirect"] == f"/sign-in/?next={quote(page)}"
