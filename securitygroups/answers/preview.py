@@ -164,14 +164,10 @@ def preview_groups(
     # Read once: groups that are on it before and after have one list.
     known = fleet_of(machine, list(dict.fromkeys((*before, *after))))
     now, then = known.with_groups(machine, before), known.with_groups(machine, after)
-    change = difference(now.rules(0), then.rules(0))
     dying = DeadSearch()
     if now.sequences != then.sequences:
         dying.of_machine(now.listed(0), then.listed(0))
-    one = _Compared(
-        change, [machine], len(after), partial(now.listed, 0), partial(then.listed, 0), (now.names(0), then.names(0))
-    )
-    return _preview(now, [one], dying, address)
+    return _preview(now, _compared(now, then), dying, address)
 
 
 def _merged(effects: Sequence[tuple[Effect, list[VirtualMachine]]]) -> tuple[Effect, ...]:

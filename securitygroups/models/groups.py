@@ -90,10 +90,6 @@ class RuleQuerySet(models.QuerySet["Rule"]):
     def in_order(self) -> Self:
         return self.order_by("group_id", "position")
 
-    def covering(self, address: str) -> Self:
-        """Rules whose source or destination network contains the address (or network); "any" is not counted."""
-        return self.filter(Q(source__covers=address) | Q(destination__covers=address))
-
 
 class Rule(models.Model):
     """One line of a group. `position` counts from 1 without a gap; `uid` stays the same through edits and moves.

@@ -20,26 +20,16 @@ from securitygroups.firewall.decide import Outcome, Step
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import Packet, Rule
 from securitygroups.templatetags.firewall import from_anywhere, ports, rule_page, sentence_rest, service
-from securitygroups.templatetags.ui import address, icon
+from securitygroups.templatetags.ui import ICONS, address, icon
 from securitygroups.words.rules import why_passed
 
 register = template.Library()
 
 # What a row's icons are called in it, and in the icon package.
-MARK_ICONS = {
-    "accept": "check",
-    "drop": "ban",
-    "in": "arrow-down-left",
-    "out": "arrow-up-right",
-    "anywhere": "globe",
-    "off": "pause",
-    "up": "arrow-up",
-    "down": "arrow-down",
-    "edit": "pencil",
-    "more": "ellipsis",
-}
+ROW_ICONS = {"up": "arrow-up", "down": "arrow-down", "edit": "pencil", "more": "ellipsis"}
+MARKS = ICONS | ROW_ICONS
 # These stand in a button or link that has a label; what is in it is not read out.
-_LABELLED = frozenset({"up", "down", "edit", "more"})
+_LABELLED = frozenset(ROW_ICONS)
 _SILENT = ' aria-hidden="true"'
 
 
@@ -47,12 +37,12 @@ _SILENT = ' aria-hidden="true"'
 @lru_cache(maxsize=1)
 def marks() -> SafeString:
     """The shapes of a row's icons, which the style sheet draws. Once on a page, before the rows."""
-    shapes = {key: re.sub(r"\s*\n\s*|^.*?<svg[^>]*>|</svg>", "", lucide(name)) for key, name in MARK_ICONS.items()}
+    shapes = {key: re.sub(r"\s*\n\s*|^.*?<svg[^>]*>|</svg>", "", lucide(name)) for key, name in MARKS.items()}
     symbols = (f'<symbol id="i-{key}" viewBox="0 0 24 24">{shape}</symbol>' for key, shape in shapes.items())
     return SafeString(f'<svg class="marks" aria-hidden="true">{"".join(symbols)}</svg>')
 
 
-@lru_cache(maxsize=len(MARK_ICONS))
+@lru_cache(maxsize=len(MARKS))
 def mark(key: str) -> SafeString:
     """An icon of a row; what it stands in says how large it is, and words or a label say what it means."""
     return SafeString(f'<svg{"" if key in _LABELLED else _SILENT}><use href="#i-{key}"/></svg>')
@@ -230,7 +220,7 @@ def _stop(step: Step, packet: Packet, where: str) -> SafeString:
 def _passed_over(gap: Gap) -> SafeString:
     kind, why = ("passed", "Passed by: none of them matches") if gap.passed else ("unreached", "Not reached")
     return format_html(
-        _GAP, kind=kind, why=why, first=f"{gap.first:,}", last=f"{gap.last:,}", icon=icon(MARK_ICONS["more"], 14)
+        _GAP, kind=kind, why=why, first=f"{gap.first:,}", last=f"{gap.last:,}", icon=icon(MARKS["more"], 14)
     )
 
 

@@ -64,11 +64,6 @@ def protocol(label: object) -> SafeString:
 
 
 @register.simple_tag
-def anywhere() -> SafeString:
-    return badge("warning", ICONS["anywhere"], "Anywhere")
-
-
-@register.simple_tag
 def off() -> SafeString:
     return badge("neutral", ICONS["off"], "Off")
 
