@@ -39,6 +39,10 @@ INSTALLED_APPS = [
     "django.forms",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "csp",
     "django_htmx",
     "pgtrigger",
@@ -115,15 +119,15 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*", "password2*"]
-ACCOUNT_ADAPTER = "karenpanel.accounts.ClosedAdapter"
+ACCOUNT_ADAPTER = "securitygroups.accounts.adapter.ClosedAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_PRESERVE_USERNAME_CASING = False
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_FORMS = {
-    "login": "karenpanel.accounts.SignInForm",
-    "change_password": "karenpanel.accounts.PasswordForm",
+    "login": "securitygroups.accounts.forms.SignInForm",
+    "change_password": "securitygroups.accounts.forms.PasswordForm",
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = PROXY_COUNT
 

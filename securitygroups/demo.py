@@ -217,7 +217,7 @@ def create(password: str) -> list[tuple[str, str]]:
         user = people.get(name) or User(username=name, email=_email(name))
         user.is_staff = name in ("support", "admin")
         user.is_superuser = name == "admin"
-        user.set_password(password)
+        user.choose_password(password)
         user.save()
         people[name] = user
     people["support"].user_permissions.add(

@@ -18,7 +18,9 @@ _numbers = count(1)
 
 def make_user(name: str, *permissions: str, **fields: Any) -> User:
     """A person with the password PASSWORD; `permissions` are code names of the app's own."""
-    user = User.objects.create_user(name, f"{name}@example.com", PASSWORD, **fields)
+    user = User.objects.create_user(name, f"{name}@example.com", **fields)
+    user.choose_password(PASSWORD)
+    user.save()
     for codename in permissions:
         user.user_permissions.add(Permission.objects.get(content_type__app_label="securitygroups", codename=codename))
     return user

@@ -42,6 +42,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             *("operations", "answers", "enforcement", "proposals", "forms"),
         },
         "templatetags": {"firewall", "words", "models", "effective", "answers", "web"},
+        "accounts": {"models", "access", "operations", SITE},
         "admin": {"firewall", "words", "models", "effective", "operations", "answers", "forms"},
         "demo": {"firewall", "models", "operations"},
         "management": {

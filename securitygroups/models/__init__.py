@@ -1,5 +1,6 @@
 """What is stored: projects and their people, groups with ordered rules, VMs, and the append-only records."""
 
+from securitygroups.models.accounts import AccountEvent, Invitation
 from securitygroups.models.groups import (
     ACTIONS,
     DIRECTIONS,
@@ -22,12 +23,14 @@ __all__ = [
     "DIRECTIONS",
     "PROTOCOL_CHOICES",
     "TAP_NAME",
+    "AccountEvent",
     "Attachment",
     "CaseNote",
     "Event",
     "Family",
     "GroupRevision",
     "GroupTemplate",
+    "Invitation",
     "LiveQuerySet",
     "MachineRevision",
     "Membership",

@@ -15,6 +15,12 @@ from securitygroups.models.names import one_line
 class User(AbstractUser):
     """A person. Signs in with the name or the e-mail address; is switched off rather than deleted once on record."""
 
+    must_change_password = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Somebody else typed the password: the person chooses another one before anything else.",
+    )
+
     class Meta(AbstractUser.Meta):
         constraints = [
             models.UniqueConstraint(
@@ -25,6 +31,16 @@ class User(AbstractUser):
                 violation_error_message="Somebody already has this e-mail address.",
             )
         ]
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Every way to a password but the person's own comes by here and no further: it has to be changed then."""
+        super().set_password(raw_password)
+        self.must_change_password = raw_password is not None
+
+    def choose_password(self, password: str) -> None:
+        """The person has typed it, and nobody else. The caller saves."""
+        self.set_password(password)
+        self.must_change_password = False
 
 
 class Role(models.TextChoices):
@@ -46,6 +62,11 @@ class Project(models.Model):
     max_groups = models.PositiveIntegerField(null=True, blank=True)
     max_rules = models.PositiveIntegerField("max rules per group", null=True, blank=True)
     max_machines = models.PositiveIntegerField(null=True, blank=True)
+    second_factor = models.BooleanField(
+        "second factor required",
+        default=False,
+        help_text="Members come in only after signing in with a passkey or an authenticator app.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ProjectQuerySet.as_manager()

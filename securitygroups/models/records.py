@@ -93,6 +93,8 @@ class Event(models.Model):
         MACHINE_DELETED = "machine.deleted", "VM deleted"
         MACHINE_RESTORED = "machine.restored", "VM brought back"
         GROUPS_ATTACHED = "machine.groups", "Attached groups changed"
+        MEMBER_INVITED = "member.invited", "Member invited"
+        INVITATION_ENDED = "invitation.ended", "Invitation withdrawn"
         MEMBER_ADDED = "member.added", "Member added"
         MEMBER_CHANGED = "member.changed", "Member's role changed"
         MEMBER_REMOVED = "member.removed", "Member removed"

@@ -5,6 +5,7 @@ other.
 """
 
 from securitygroups.effective import rules_at
+from securitygroups.operations.accounts import NOWHERE, Client, note
 from securitygroups.operations.by import By
 from securitygroups.operations.cases import add_note, open_case
 from securitygroups.operations.groups import (
@@ -41,8 +42,10 @@ from securitygroups.operations.templates import delete_template, save_template, 
 from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_look
 
 __all__ = [
+    "NOWHERE",
     "VISIT_MINUTES",
     "By",
+    "Client",
     "Conflict",
     "RefusedRules",
     "add_member",
@@ -61,6 +64,7 @@ __all__ = [
     "delete_template",
     "move_machine",
     "move_machines",
+    "note",
     "open_case",
     "open_visit",
     "owned_alone",

@@ -1,10 +1,12 @@
 """Rows that the tests of models refer to."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
-from securitygroups.models import GroupTemplate, Project, SecurityGroup, User, VirtualMachine
+from securitygroups.models import GroupTemplate, Invitation, Project, SecurityGroup, User, VirtualMachine
 from tests.factories import make_group
 
 
@@ -29,4 +31,6 @@ class Cast:
 def cast(machine: VirtualMachine, group: SecurityGroup, alice: User, charlie: User) -> Cast:
     GroupTemplate.objects.create(project=None, name="mine")
     project = machine.project
+    until = timezone.now() + timedelta(days=1)
+    Invitation.objects.create(project=project, email="asked@example.com", by=alice, until=until, digest="1" * 64)
     return Cast(project, machine, group, make_group(project, "spare"), alice, charlie)

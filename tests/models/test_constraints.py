@@ -1,6 +1,7 @@
 """Every constraint of every table holds in the database itself."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.apps import apps
@@ -10,6 +11,7 @@ from securitygroups.models import (
     Attachment,
     GroupRevision,
     GroupTemplate,
+    Invitation,
     MachineRevision,
     Membership,
     Rule,
@@ -19,11 +21,21 @@ from securitygroups.models import (
 )
 from tests.models.conftest import Cast
 
+
+def invitation(cast: Cast, **fields: str) -> Invitation:
+    """One more; the cast has one for asked@example.com."""
+    plain = {"email": "new@example.com", "digest": "0" * 64} | fields
+    until = datetime.now(UTC) + timedelta(days=1)
+    return Invitation(project=cast.project, by=cast.alice, until=until, **plain)
+
+
 # Every constraint by name: what breaks it, in rows that only SQL sees.
 ROWS: dict[str, Callable[[Cast], models.Model]] = {
     "user_email": lambda cast: User(username="alice2", email="ALICE@example.com"),
     "member_once": lambda cast: Membership(project=cast.project, user=cast.alice, role="viewer"),
     "member_role": lambda cast: Membership(project=cast.project, user=cast.charlie, role="king"),
+    "invited_once": lambda cast: invitation(cast, email="Asked@example.com"),
+    "invitation_role": lambda cast: invitation(cast, role="king"),
     "group_name": lambda cast: SecurityGroup(project=cast.project, name="WEB"),
     "rule_position": lambda cast: Rule(group=cast.group, position=1),
     "rule_uid": lambda cast: Rule(group=cast.group, position=99, uid=cast.group.rules.in_order()[0].uid),

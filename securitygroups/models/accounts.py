@@ -1,0 +1,85 @@
+"""Invitations into projects, and the record of what happened to accounts."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from securitygroups.models.people import Project, Role
+from securitygroups.models.records import append_only
+
+
+class Invitation(models.Model):
+    """An e-mail address is asked into a project. Whoever reads its mail decides: until then nobody is a member.
+
+    The link in the mail holds a secret of which only the hash is kept: who reads this table cannot accept anything.
+    """
+
+    project = models.ForeignKey(Project, models.PROTECT, related_name="invitations")
+    email = models.EmailField("E-mail address")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+    # SHA-256 of the secret in the link, in hexadecimal.
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    by_name = models.CharField(max_length=254)
+    at = models.DateTimeField(auto_now_add=True)
+    until = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        constraints = [
+            # Inviting the same address again replaces the invitation; two would be two secrets for one place.
+            models.UniqueConstraint("project", Lower("email"), name="invited_once"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="invitation_role"),
+        ]
+        indexes = [models.Index(fields=["until"], name="invitation_until")]
+
+    def __str__(self) -> str:
+        return f"{self.email} into {self.project}"
+
+
+class AccountEvent(models.Model):
+    """One line of what happened to accounts: who came in, who was refused, who changed what. Append-only.
+
+    `user` is the account that it is about; empty where nobody has the name that was typed, which is not kept: people
+    type passwords there. `actor` is who did it, where that was somebody else.
+    """
+
+    class Verb(models.TextChoices):
+        SIGNED_IN = "signed.in", "Signed in"
+        SIGN_IN_FAILED = "signed.failed", "Sign-in failed"
+        SIGNED_OUT = "signed.out", "Signed out"
+        SESSION_ENDED = "session.ended", "Session ended"
+        LIMITED = "limited", "Too many attempts"
+        ACCESS_REFUSED = "access.refused", "Access refused"
+        ACCOUNT_MADE = "account.made", "Account made"
+        ACCOUNT_CHANGED = "account.changed", "Account changed"
+        RIGHTS_CHANGED = "rights.changed", "Rights changed"
+        LINK_SENT = "link.sent", "Link to set a password sent"
+        PASSWORD_CHANGED = "password.changed", "Password changed"
+        PASSWORD_RESET = "password.reset", "Password set by a link"
+        ADDRESS_CHANGED = "address.changed", "E-mail address changed"
+        FACTOR_ADDED = "factor.added", "Second factor added"
+        FACTOR_REMOVED = "factor.removed", "Second factor removed"
+        CODES_MADE = "codes.made", "Recovery codes made"
+        CONNECTED = "connected", "Single sign-on connected"
+
+    at = models.DateTimeField(auto_now_add=True)
+    verb = models.CharField(max_length=20, choices=Verb.choices)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="account_events")
+    user_name = models.CharField(max_length=254, blank=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    actor_name = models.CharField(max_length=254, blank=True)
+    project = models.ForeignKey(Project, models.PROTECT, null=True, related_name="+")
+    address = models.GenericIPAddressField(null=True)
+    # The name that the browser or program gives itself.
+    agent = models.CharField(max_length=200, blank=True)
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["user", "-id"], name="account_event_by_user")]
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return f"{self.get_verb_display()}: {self.user_name or 'nobody'}"

@@ -1,0 +1,63 @@
+"""The record of accounts: the one door by which it is written, and each line in the log too."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from securitygroups.models import AccountEvent, Project, User
+from securitygroups.operations.by import By
+
+logger = structlog.get_logger()
+
+Verb = AccountEvent.Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request came from: the address of the browser or program, and the name that it gives itself."""
+
+    address: str | None = None
+    agent: str = ""
+
+
+NOWHERE = Client()
+"""For what happens without a request, such as a command."""
+
+
+def note(
+    verb: AccountEvent.Verb,
+    *,
+    user: User | None = None,
+    by: By | None = None,
+    client: Client = NOWHERE,
+    project: Project | None = None,
+    **detail: Any,
+) -> AccountEvent:
+    """Put one line on the record of accounts and into the log.
+
+    `user` is the account that it is about, `by` who did it where that was somebody else. `detail` is kept as JSON: no
+    secrets, and of what an unknown person typed nothing.
+    """
+    other = by if by and by.user != user else None
+    event = AccountEvent.objects.create(
+        verb=verb,
+        user=user,
+        user_name=user.get_username() if user else "",
+        actor=other.user if other else None,
+        actor_name=other.name if other else "",
+        project=project,
+        address=client.address,
+        agent=client.agent[:200],
+        detail=detail,
+    )
+    logger.info(
+        "account",
+        verb=str(verb),
+        user=event.user_name,
+        actor=event.actor_name,
+        project=project.slug if project else "",
+        address=client.address,
+        **{f"about_{key}": value for key, value in detail.items()},
+    )
+    return event
