@@ -96,19 +96,24 @@ def plain_text(get_response: Next) -> Next:
     return middleware
 
 
-class SignInFirst(LoginRequiredMiddleware):
-    """Who is not signed in is sent to do so, and comes back to the page that the request was sent from, not to an
+def page_to_return_to(request: HttpRequest) -> str:
+    """Where a person who is asked for something first comes back to: the page that the request was sent from, not an
     address that only takes forms."""
+    page = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
+    known = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    # A part that htmx asks for is no page to come back to.
+    asks_for_page = request.method in ("GET", "HEAD") and request.headers.get("HX-Request") != "true"
+    if asks_for_page or not known:
+        return request.get_full_path()
+    parts = urlsplit(page)
+    return urlunsplit(("", "", parts.path, parts.query, ""))
+
+
+class SignInFirst(LoginRequiredMiddleware):
+    """Who is not signed in is sent to do so, and comes back."""
 
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
-        page = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
-        known = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
-        # A part that htmx asks for is no page to come back to.
-        asks_for_page = request.method in ("GET", "HEAD") and request.headers.get("HX-Request") != "true"
-        if asks_for_page or not known:
-            return super().handle_no_permission(request, view_func)
-        parts = urlsplit(page)
-        return redirect_to_login(urlunsplit(("", "", parts.path, parts.query, "")))
+        return redirect_to_login(page_to_return_to(request))
 
 
 def not_allowed(get_response: Next) -> Next:

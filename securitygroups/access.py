@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from securitygroups.models import (
     GroupTemplate,
+    Invitation,
     Membership,
     Project,
     Role,
@@ -36,6 +37,14 @@ class Right(Enum):
     """Change groups and VMs."""
     MANAGE = "manage"
     """Change members and settings."""
+
+
+class SecondFactorNeeded(Exception):
+    """The project lets members in only after they signed in with a second factor."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(f"{project} asks its members for a second factor.")
+        self.project = project
 
 
 class ReasonNeeded(Exception):
@@ -77,12 +86,19 @@ class Access:
             )
 
 
-def open_project(user: object, slug: str) -> Access:
-    """Let a person into the project. Raises Http404 for strangers, ReasonNeeded for support without a running visit."""
+def open_project(user: object, slug: str, *, strong: bool) -> Access:
+    """Let a person into the project; `strong` says whether they signed in with a second factor.
+
+    Raises Http404 for strangers, SecondFactorNeeded, and ReasonNeeded for support without a running visit.
+    """
     if not isinstance(user, User):
         raise Http404
     membership = Membership.objects.select_related("project").filter(user=user, project__slug=slug).first()
-    return Access(user, membership.project, membership.role) if membership else _as_support(user, slug)
+    if membership is None:
+        return _as_support(user, slug)
+    if membership.project.second_factor and not strong:
+        raise SecondFactorNeeded(membership.project)
+    return Access(user, membership.project, membership.role)
 
 
 def is_support(user: object) -> bool:
@@ -152,6 +168,24 @@ def find_deleted(access: Access, rows: type[SecurityGroup] | type[VirtualMachine
         raise Http404
     found.project = access.project
     return found
+
+
+def find_invitation(access: Access, pk: int) -> Invitation:
+    """An invitation into the project that waits, or 404."""
+    invitation = Invitation.objects.filter(project=access.project, pk=pk).first()
+    if invitation is None:
+        raise Http404
+    invitation.project = access.project
+    return invitation
+
+
+def invitation_by(digest: str) -> Invitation:
+    """The invitation that a link's secret belongs to, by the secret's digest, or 404: the link is all it takes to see
+    it, and more to accept it."""
+    invitation = Invitation.objects.select_related("project", "by").filter(digest=digest).first()
+    if invitation is None:
+        raise Http404
+    return invitation
 
 
 def find_member(access: Access, pk: int) -> Membership:

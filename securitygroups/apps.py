@@ -13,6 +13,8 @@ class SecurityGroupsConfig(AppConfig):
     verbose_name = "Security groups"
 
     def ready(self) -> None:
+        from securitygroups.accounts import standing  # noqa: F401 (its receivers)
+
         register(check_limits)
         register(check_transport, Tags.security)
         register(check_secret_key, Tags.security)

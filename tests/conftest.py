@@ -19,7 +19,7 @@ from zeal import zeal_context  # type: ignore[import-untyped]
 from securitygroups import operations
 from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
-from tests.factories import make_group, make_machine, make_project, make_user, rule
+from tests.factories import make_group, make_machine, make_project, make_user, rule, sign_in_at
 
 # What a machine does beside the tests must not fail them: no deadlines for single examples.
 settings.register_profile(
@@ -84,7 +84,7 @@ def sign_in() -> SignIn:
 
     def browser(user: User) -> Client:
         client = WatchedClient()
-        client.force_login(user)
+        sign_in_at(client, user)
         return client
 
     return browser

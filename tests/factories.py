@@ -1,10 +1,13 @@
 """Things to test with, made through operations as the panel makes them."""
 
+import time
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from django.contrib.auth.models import Permission
+from django.test import Client
 
 from securitygroups import operations
 from securitygroups.firewall.notation import rule as rule
@@ -13,6 +16,7 @@ from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMac
 from securitygroups.operations import By
 
 PASSWORD = "correct horse battery staple"
+NEW_PASSWORD = "wander cobalt trumpet"
 _numbers = count(1)
 
 
@@ -24,6 +28,16 @@ def make_user(name: str, *permissions: str, **fields: Any) -> User:
     for codename in permissions:
         user.user_permissions.add(Permission.objects.get(content_type__app_label="securitygroups", codename=codename))
     return user
+
+
+def sign_in_at(client: Client, user: User, *, strong: bool | None = None) -> None:
+    """Sign a person in at this browser without the pages that ask; with a second factor if they are staff, unless
+    `strong` says otherwise."""
+    client.force_login(user)
+    if user.is_staff if strong is None else strong:
+        session = client.session
+        session[AUTHENTICATION_METHODS_SESSION_KEY] += [{"method": "mfa", "type": "totp", "at": time.time()}]
+        session.save()
 
 
 def make_project(owner: User | None, name: str = "", quotas: dict[str, int | None] | None = None) -> Project:

@@ -18,6 +18,7 @@ os.environ |= {
     "ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
     "CSRF_TRUSTED_ORIGINS": "",
     "PROXY_COUNT": "0",
+    "STAFF_SECOND_FACTOR": "1",
     "LOG_LEVEL": "WARNING",
 }
 # Runs at the same time, in two terminals, share the embedded server but not their databases.

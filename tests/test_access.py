@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import time_machine
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
 from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.test import Client
@@ -60,11 +62,35 @@ WRITE = Rights(get=EDITORS, post=EDITORS)
 SEND = Rights(post=EDITORS)
 ACCOUNT = Rights(get=EVERYBODY, post=EVERYBODY)
 
+MINE = Rights(get=EVERYBODY)
+ENTRY = Rights(get=EVERYBODY, post=EVERYBODY, public=True)
+
 RIGHTS = {
-    "account_login": Rights(get=EVERYBODY, post=EVERYBODY, public=True),
+    "account_login": ENTRY,
+    "mfa_login_webauthn": ENTRY,
+    "mfa_authenticate": ENTRY,
+    "account_signup": ENTRY,
+    "account_reset_password": ENTRY,
+    "account_reset_password_done": Rights(get=EVERYBODY, public=True),
+    "account_reset_password_from_key": ENTRY,
+    "account_confirm_email": ENTRY,
+    "invitation": ENTRY,
     "account_logout": ACCOUNT,
     "account_change_password": ACCOUNT,
     "account_reauthenticate": ACCOUNT,
+    "account_email": ACCOUNT,
+    "account": MINE,
+    "usersessions_list": MINE,
+    "session_end": Rights(post=EVERYBODY),
+    "mfa_index": MINE,
+    "mfa_activate_totp": ACCOUNT,
+    "mfa_deactivate_totp": ACCOUNT,
+    "mfa_view_recovery_codes": MINE,
+    "mfa_generate_recovery_codes": ACCOUNT,
+    "mfa_add_webauthn": ACCOUNT,
+    "mfa_remove_webauthn": ACCOUNT,
+    "mfa_reauthenticate": ACCOUNT,
+    "mfa_reauthenticate_webauthn": ACCOUNT,
     "home": Rights(get=EVERYBODY),
     "help": Rights(get=EVERYBODY),
     "help_enforcement": Rights(get=EVERYBODY),
@@ -81,6 +107,8 @@ RIGHTS = {
     "overview": LOOK,
     "activity": LOOK,
     "members": Rights(get=MEMBERS | VISITORS, post=OWNERS),
+    "member_factor": Rights(post=OWNERS),
+    "member_invitation_end": Rights(post=OWNERS),
     "member_role": Rights(post=OWNERS),
     "member_remove": Rights(get=OWNERS, post=OWNERS),
     "groups": LOOK,
@@ -167,7 +195,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(request: pytest.FixtureRequest) -> Stage:
+def stage(db: None, request: pytest.FixtureRequest) -> Stage:
     return make_stage(request)
 
 
@@ -189,6 +217,8 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
     expired = make_user("expired", "support", is_staff=True)
     with time_machine.travel(timezone.now() - timedelta(minutes=operations.VISIT_MINUTES + 1)):
         operations.open_visit(project=project, staff=expired, reason="They asked", ticket="T-1")
+    invitation, secret = operations.invite(project=project, email="charlie@example.com", role=Role.VIEWER, by=By(alice))
+    dora = User.objects.get(username="dora")
     packet = Packet(Direction.IN, 4, 6, 1, 2, 443)
     case = operations.open_case(about=group, packet=packet, staff=visitor)
     return Stage(
@@ -205,8 +235,12 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
             "number": 1,
             "case_id": case.public_id,
             "pk": other.pk,
+            "secret": secret,
+            "uidb36": user_pk_to_url_str(dora),
+            "key": default_token_generator.make_token(dora),
         },
         {
+            "member_invitation_end": {"pk": invitation.pk},
             "template_delete": {"pk": template.pk},
             "group_bring_back": {"group_id": gone.public_id},
             "machine_bring_back": {"machine_id": gone_machine.public_id},
@@ -224,11 +258,13 @@ def taken_back() -> Iterator[None]:
 
 def expected(name: str, who: str, method: str) -> set[int]:
     rights = RIGHTS[name]
+    if name == "invitation" and method == "POST":
+        return {302} if who == "charlie" else {403}
     may = rights.get if method in ("GET", "HEAD") else rights.post if method == "POST" else None
     if may is None:
         return {405}
     if who in may:
-        return LET_IN
+        return LET_IN | {404} if name in OF_ONES_OWN else LET_IN
     if name in SUPPORT_DESK:
         return {302} if who in AT_THE_DOOR else {404}
     if who in AT_THE_DOOR:
@@ -236,6 +272,10 @@ def expected(name: str, who: str, method: str) -> set[int]:
     return {404} if who == "charlie" else {403}
 
 
+# A person's own things, which the cast has not.
+OF_ONES_OWN = frozenset(
+    {"mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_remove_webauthn", "account_confirm_email"}
+)
 SUPPORT_DESK = frozenset({"support", "support_enter", "case_open"})
 
 
@@ -260,7 +300,10 @@ def test_nobody_gets_anywhere_without_signing_in(stage: Stage, client: Client) -
     for name in RIGHTS:
         url = stage.url(name)
         if RIGHTS[name].public:
-            assert client.get(url).status_code == 200, name
+            answer = client.get(url)
+            # Some lead on to where they begin.
+            assert answer.status_code in (200, 302), name
+            assert not answer.get("Location", "").startswith("/sign-in/?"), name
             continue
         # Signing out again does no harm and leads to the sign-in page by itself.
         to = "/sign-in/" if name == "account_logout" else f"/sign-in/?next={url}"

@@ -32,7 +32,7 @@ from securitygroups import demo, operations
 from securitygroups.management.commands.demo import refuse_foreign_data
 from securitygroups.models import Event, Project, User
 from securitygroups.operations import By
-from tests.factories import PASSWORD, make_project, make_user
+from tests.factories import PASSWORD, make_project, make_user, sign_in_at
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED = {"DATABASE_URL": ""}
@@ -297,7 +297,7 @@ def test_the_demo_goes_ahead_with_its_own_data_and_with_what_its_people_made(cli
     demo.create("first password")
     assert demo.foreign_data() is None
     administrator = User.objects.get(username="admin")
-    client.force_login(administrator)
+    sign_in_at(client, administrator)
     new = {"username": "made", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
     assert client.post("/admin/securitygroups/user/add/", new).status_code == 302
     made = User.objects.get(username="made")

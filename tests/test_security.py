@@ -15,12 +15,11 @@ from django.core.cache.backends.db import DatabaseCache
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
-from django.urls import NoReverseMatch, reverse
 
 from karenpanel.wsgi import application
 from securitygroups.models import Project, SecurityGroup, User
 from tests.conftest import SignIn
-from tests.factories import PASSWORD, make_user
+from tests.factories import NEW_PASSWORD, PASSWORD, make_user
 from tests.test_access import RIGHTS, SESSION, Stage, make_stage
 from tests.test_settings import PRODUCTION, run
 
@@ -313,7 +312,7 @@ def test_signing_out_takes_a_click_so_that_no_link_can_do_it(as_alice: Client, p
 
 def test_a_new_password_signs_out_every_other_browser(alice: User, project: Project, sign_in: SignIn) -> None:
     here, there = sign_in(alice), sign_in(alice)
-    new = "a different battery staple"
+    new = NEW_PASSWORD
     sent = {"oldpassword": PASSWORD, "password1": new, "password2": new}
     assert here.post("/password/", sent).status_code == 302
     assert here.get("/p/shop/").status_code == 200
@@ -322,11 +321,20 @@ def test_a_new_password_signs_out_every_other_browser(alice: User, project: Proj
     assert sign_in_with(Client(), password=new).status_code == 302
 
 
-def test_nobody_can_make_an_account(client: Client) -> None:
-    for name in ("account_signup", "account_reset_password", "account_email", "account_set_password"):
-        with pytest.raises(NoReverseMatch):
-            reverse(name)
-    for path in ("/sign-up/", "/signup/", "/accounts/signup/", "/accounts/login/", "/password/reset/", "/accounts/"):
+def test_nobody_can_make_an_account_without_an_invitation(db: None, client: Client) -> None:
+    page = client.get("/sign-up/")
+    assert "By invitation only" in page.content.decode()
+    sent = {"username": "mallory", "email": "m@example.com", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    client.post("/sign-up/", sent)
+    assert not User.objects.filter(username="mallory").exists()
+    for path in (
+        "/signup/",
+        "/accounts/signup/",
+        "/accounts/login/",
+        "/password/reset/",
+        "/accounts/",
+        "/sign-in/code/",
+    ):
         assert client.get(path).status_code == 404
 
 
@@ -394,7 +402,7 @@ def test_an_account_that_is_switched_off_is_told_so_and_not_let_in(alice: User) 
 
 
 def test_the_current_password_cannot_be_guessed_from_a_stolen_session(as_alice: Client) -> None:
-    sent = {"oldpassword": "x", "password1": "battery horse 9", "password2": "battery horse 9"}
+    sent = {"oldpassword": "x", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
     codes = [as_alice.post("/password/", sent).status_code for _ in range(6)]
     assert codes == [422] * 5 + [429]
 

@@ -11,15 +11,17 @@ from tests.test_settings import ROOT
 TEMPLATES = ROOT / "templates"
 LONGEST, WIDEST = 150, 140
 OVERRIDES = {
+    # The pages of allauth that the panel has, and the frame of all others.
+    *(f"account/{name}.html" for name in ("login", "logout", "signup", "signup_closed", "reauthenticate")),
+    *(f"account/password_{name}.html" for name in ("change", "reset", "reset_done", "reset_from_key")),
+    *(f"account/email_{name}.html" for name in ("change", "confirm")),
+    *(f"mfa/{name}.html" for name in ("authenticate", "index", "reauthenticate", "recovery_codes/generate")),
+    *(f"mfa/{name}.html" for name in ("recovery_codes/index", "totp/activate_form", "totp/deactivate_form")),
+    *(f"mfa/webauthn/{name}.html" for name in ("add_form", "authenticator_confirm_delete", "reauthenticate")),
+    "allauth/layouts/base.html",
     # Django's, by the names that it asks for.
     "admin/base_site.html",
     "django/forms/field.html",
-    # The pages of allauth that the panel has, and the frame of all others.
-    "account/login.html",
-    "account/logout.html",
-    "account/password_change.html",
-    "account/reauthenticate.html",
-    "allauth/layouts/base.html",
 }
 NAMED_IN_TEMPLATE = re.compile(r"{%\s*(?:extends|include)\s+(\S+)")
 

@@ -1,11 +1,22 @@
-"""What of allauth's behaviour is ours: accounts are closed, and limits do not go by the host's name."""
+"""What of allauth's behaviour is ours: accounts come by invitation, and limits do not go by the host's name."""
 
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 
-from securitygroups.models import User
+from securitygroups import operations
+from securitygroups.models import Invitation, User
+
+INVITATION = "invitation"
+"""In the session, the digest of the invitation whose link was followed."""
+
+
+def invitation_of(request: HttpRequest) -> Invitation | None:
+    """The invitation that this session came with, while it can still be accepted."""
+    digest = request.session.get(INVITATION)
+    found = Invitation.objects.select_related("project", "by").filter(digest=digest).first() if digest else None
+    return found if found and operations.running(found) else None
 
 
 class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -15,7 +26,19 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return False
+        return invitation_of(request) is not None
+
+    def is_email_verified(self, request: HttpRequest, email: str) -> bool:
+        found = invitation_of(request)
+        return found is not None and found.email.lower() == email.lower()
+
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+        saved: User = super().save_user(request, user, form, commit=False)
+        # The person has typed it, and nobody else.
+        saved.must_change_password = False
+        if commit:
+            saved.save()
+        return saved
 
     def is_safe_url(self, url: str | None) -> bool:
         try:

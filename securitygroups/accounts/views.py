@@ -3,38 +3,154 @@
 from typing import Any
 
 from allauth.account import views
+from allauth.account.models import EmailAddress
+from allauth.mfa.base import views as mfa
+from allauth.mfa.recovery_codes import views as codes
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as webauthn
+from allauth.mfa.webauthn.internal import auth
+from django.contrib import messages
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse_lazy
 
 from karenpanel import errors
 
-METHODS = ["get", "head", "post"]
 
-
-class _InvalidIs422:
+class _Words:
     """An invalid form is answered like every other of the panel; attempts beyond the limit get the page that says so."""
 
     request: HttpRequest
-    http_method_names = METHODS
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        if form.has_error("__all__", "too_many_login_attempts"):
+        if any(form.has_error(name, "too_many_login_attempts") for name in (*form.fields, "__all__")):
             return errors.page(self.request, 429)
         response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
-        response.status_code = 422
+        if response.status_code == 200:
+            response.status_code = 422
         return response
 
 
-class SignInView(_InvalidIs422, views.LoginView):  # type: ignore[misc]
+# ── Signing in ────────────────────────────────────────────────────────────────
+
+
+class SignInView(_Words, views.LoginView):  # type: ignore[misc]
+    pass
+
+
+class SecondFactorView(_Words, mfa.AuthenticateView):  # type: ignore[misc]
+    pass
+
+
+class PasskeySignInView(_Words, webauthn.LoginWebAuthnView):  # type: ignore[misc]
     pass
 
 
 class SignOutView(views.LogoutView):  # type: ignore[misc]
-    http_method_names = METHODS
-
-
-class PasswordView(_InvalidIs422, views.PasswordChangeView):  # type: ignore[misc]
     pass
 
 
-class AgainView(_InvalidIs422, views.ReauthenticateView):  # type: ignore[misc]
+# ── Showing once more who one is ──────────────────────────────────────────────
+
+
+class AgainView(_Words, views.ReauthenticateView):  # type: ignore[misc]
     pass
+
+
+class AgainByCodeView(_Words, mfa.ReauthenticateView):  # type: ignore[misc]
+    pass
+
+
+class AgainByPasskeyView(_Words, webauthn.ReauthenticateWebAuthnView):  # type: ignore[misc]
+    pass
+
+
+# ── Password and address ──────────────────────────────────────────────────────
+
+
+class PasswordView(_Words, views.PasswordChangeView):  # type: ignore[misc]
+    pass
+
+
+class ForgottenView(_Words, views.PasswordResetView):  # type: ignore[misc]
+    pass
+
+
+class ForgottenSentView(views.PasswordResetDoneView):  # type: ignore[misc]
+    pass
+
+
+class NewPasswordView(_Words, views.PasswordResetFromKeyView):  # type: ignore[misc]
+    """By the link of a mail. Whoever follows it has shown to read the mails of that address."""
+
+    success_url = reverse_lazy("account_login")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response: HttpResponse = super().form_valid(form)
+        verified(self.reset_user)
+        return response
+
+    def render_to_response(self, context: Any, **kwargs: Any) -> HttpResponse:
+        # A link that is used up or too old is an answer too, and not one of success.
+        status = 410 if context.get("token_fail") else kwargs.pop("status", 200)
+        response: HttpResponse = super().render_to_response(context, status=status, **kwargs)
+        return response
+
+
+class AddressView(_Words, views.EmailView):  # type: ignore[misc]
+    pass
+
+
+class ConfirmAddressView(views.ConfirmEmailView):  # type: ignore[misc]
+    def post(self, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                return super().post(*args, **kwargs)  # type: ignore[no-any-return]
+        except IntegrityError:
+            # Told only to who reads the mails of that address.
+            messages.error(self.request, "This address belongs to another account already: sign in to that one.")
+            return redirect("account_login")
+
+
+def verified(user: Any) -> None:
+    """The person has shown to read the mails that go to the account's address."""
+    if user.email:
+        EmailAddress.objects.update_or_create(
+            user=user, email=user.email.lower(), defaults={"verified": True, "primary": True}
+        )
+
+
+# ── Second factors ────────────────────────────────────────────────────────────
+
+
+class FactorsView(mfa.IndexView):  # type: ignore[misc]
+    pass
+
+
+class AppView(_Words, totp.ActivateTOTPView):  # type: ignore[misc]
+    pass
+
+
+class RemoveAppView(_Words, totp.DeactivateTOTPView):  # type: ignore[misc]
+    pass
+
+
+class CodesView(codes.ViewRecoveryCodesView):  # type: ignore[misc]
+    pass
+
+
+class NewCodesView(_Words, codes.GenerateRecoveryCodesView):  # type: ignore[misc]
+    pass
+
+
+class AddPasskeyView(_Words, webauthn.AddWebAuthnView):  # type: ignore[misc]
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        # Always one that signs in by itself: the device asks for a finger, a face or a PIN.
+        context["js_data"] = {"creation_options": auth.begin_registration(self.request.user, True)}
+        return context
+
+
+class RemovePasskeyView(webauthn.RemoveWebAuthnView):  # type: ignore[misc]
+    success_url = reverse_lazy("mfa_index")

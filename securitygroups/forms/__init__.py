@@ -4,7 +4,7 @@ from securitygroups.forms.groups import GroupForm, ImportForm, TemplateForm
 from securitygroups.forms.machines import MachineForm, OrderedGroupsForm
 from securitygroups.forms.packets import PacketForm
 from securitygroups.forms.parts import PortField, take_refusal
-from securitygroups.forms.people import CaseForm, MemberForm, NoteForm, RoleForm, VisitForm
+from securitygroups.forms.people import CaseForm, InviteForm, NoteForm, RoleForm, VisitForm
 from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm, preset_values, take_suggestion
 
 __all__ = [
@@ -13,8 +13,8 @@ __all__ = [
     "CaseForm",
     "GroupForm",
     "ImportForm",
+    "InviteForm",
     "MachineForm",
-    "MemberForm",
     "MoveForm",
     "NoteForm",
     "OrderedGroupsForm",

@@ -1,33 +1,22 @@
 """Members, visits of support and what is written to cases."""
 
+from typing import Any
+
 from django import forms
-from django.core.exceptions import ValidationError
-from django.db.models import Q
 
-from securitygroups.models import (
-    Membership,
-    Role,
-    User,
-    one_line,
-)
+from securitygroups.models import Invitation, Membership, one_line
 
 
-class MemberForm(forms.Form):
-    """Add a person who has an account, by user name or e-mail address."""
+class InviteForm(forms.ModelForm[Invitation]):
+    """Ask an e-mail address into the project. There is no list of people to choose from."""
 
-    person = forms.CharField(
-        label="User name or e-mail address", max_length=254, error_messages={"required": "Type who you want to add."}
-    )
-    role = forms.ChoiceField(label="Role", choices=Role.choices, initial=Role.VIEWER)
+    class Meta:
+        model = Invitation
+        fields = ("email", "role")
 
-    def clean_person(self) -> User:
-        text = self.cleaned_data["person"].strip()
-        users = list(User.objects.filter(Q(username__iexact=text) | Q(email__iexact=text), is_active=True)[:2])
-        if len(users) != 1:
-            raise ValidationError(
-                "Nobody here has this name or address: check the spelling, or ask the platform's support to make an account."
-            )
-        return users[0]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].error_messages["required"] = "Type the address of the person whom you want to invite."
 
 
 class RoleForm(forms.ModelForm[Membership]):

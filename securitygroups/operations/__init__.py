@@ -17,6 +17,15 @@ from securitygroups.operations.groups import (
     undo_update,
     update_group,
 )
+from securitygroups.operations.invitations import (
+    INVITATION_DAYS,
+    NotForYou,
+    accept_invitation,
+    digest_of,
+    invite,
+    running,
+    withdraw_invitation,
+)
 from securitygroups.operations.machines import (
     attach_groups,
     create_machine,
@@ -28,12 +37,14 @@ from securitygroups.operations.machines import (
     undo_groups,
     update_machine,
 )
+from securitygroups.operations.notices import invited as send_invitation
 from securitygroups.operations.projects import (
     add_member,
     change_role,
     create_project,
     owned_alone,
     remove_member,
+    require_second_factor,
     update_project,
 )
 from securitygroups.operations.records import Conflict, record
@@ -42,12 +53,15 @@ from securitygroups.operations.templates import delete_template, save_template, 
 from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_look
 
 __all__ = [
+    "INVITATION_DAYS",
     "NOWHERE",
     "VISIT_MINUTES",
     "By",
     "Client",
     "Conflict",
+    "NotForYou",
     "RefusedRules",
+    "accept_invitation",
     "add_member",
     "add_note",
     "attach_groups",
@@ -62,6 +76,8 @@ __all__ = [
     "delete_groups",
     "delete_machine",
     "delete_template",
+    "digest_of",
+    "invite",
     "move_machine",
     "move_machines",
     "note",
@@ -71,16 +87,20 @@ __all__ = [
     "record",
     "record_look",
     "remove_member",
+    "require_second_factor",
     "restore_group",
     "restore_machine",
     "rules_at",
+    "running",
     "save_machine",
     "save_template",
+    "send_invitation",
     "undo",
     "undo_groups",
     "undo_update",
     "update_group",
     "update_machine",
     "update_project",
+    "withdraw_invitation",
     "write_template",
 ]

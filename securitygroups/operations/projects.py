@@ -12,6 +12,7 @@ from securitygroups.models import (
     Role,
     User,
 )
+from securitygroups.operations import notices
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Conflict, Verb, lock_project, record
 
@@ -75,13 +76,33 @@ def _keep_an_owner(project: Project, leaving: Membership) -> None:
 
 
 @transaction.atomic
+def require_second_factor(*, project: Project, required: bool, by: By) -> None:
+    """Let members in only after signing in with a second factor, or let them in without one again."""
+    locked = lock_project(project)
+    if locked.second_factor == required:
+        return
+    locked.second_factor = required
+    locked.save(update_fields=["second_factor"])
+    words = "Members need a second factor." if required else "Members need no second factor any more."
+    record(locked, Verb.PROJECT_CHANGED, words, by=by)
+
+
+@transaction.atomic
 def add_member(*, project: Project, user: User, role: str, by: By) -> Membership:
     """Raises ValidationError when the person is a member already."""
-    locked = lock_project(project)
+    return join(lock_project(project), user, role, by)
+
+
+def join(locked: Project, user: User, role: str, by: By) -> Membership:
+    """Inside a transaction that has the project's lock. Raises ValidationError."""
     member = Membership(project=locked, user=user, role=role)
     member.full_clean()
     member.save()
-    words = f"Added {user.get_username()} as {Role(role).label.lower()}."
+    joins = by.user is not None and by.user.pk == user.pk and not by.staff
+    role_words = Role(role).label.lower()
+    words = (
+        f"{user.get_username()} joined as {role_words}." if joins else f"Added {user.get_username()} as {role_words}."
+    )
     record(locked, Verb.MEMBER_ADDED, words, by=by)
     return member
 
@@ -107,6 +128,7 @@ def change_role(*, member: Membership, role: str, by: By) -> None:
     current.save()
     words = f"Made {current.user.get_username()} {Role(role).label.lower()}."
     record(locked, Verb.MEMBER_CHANGED, words, by=by)
+    notices.role_changed(locked, current.user, role, by)
 
 
 @transaction.atomic
@@ -119,6 +141,7 @@ def remove_member(*, member: Membership, by: By) -> None:
     current.delete()
     words = f"{name} left." if by.user and by.user.pk == current.user_id else f"Removed {name}."
     record(locked, Verb.MEMBER_REMOVED, words, by=by)
+    notices.removed(locked, current.user, by)
 
 
 def owned_alone(user: User) -> list[Project]:

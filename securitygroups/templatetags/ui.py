@@ -1,5 +1,6 @@
 """Tags every template may use: icons, badges, times, form errors, page links. They draw; they never decide."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -40,6 +41,28 @@ def icon(name: str, size: int = USUAL_SIZE, label: str = "") -> SafeString:
     said = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
     classes = "icon" if size == USUAL_SIZE else f"icon s{size}"
     return format_html('<svg class="{}" {}><use href="{}#{}"/></svg>', classes, said, static("icons.svg"), name)
+
+
+@register.filter
+def as_json(value: object) -> str:
+    """For an attribute that script reads."""
+    return json.dumps(value)
+
+
+# In this order: most browsers also say that they are some of the others.
+BROWSERS = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"), ("curl/", "curl"))
+SYSTEMS = (
+    *(("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows")),
+    *(("Mac OS X", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux")),
+)
+
+
+@register.filter
+def browser(agent: str) -> str:
+    """What a browser says of itself, as people call it: "Firefox on Windows". It may lie."""
+    name = next((word for mark, word in BROWSERS if mark in agent), "Another program")
+    system = next((word for mark, word in SYSTEMS if mark in agent), "")
+    return f"{name} on {system}" if system else name
 
 
 def badge(kind: str, icon_name: str, word: object) -> SafeString:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from allauth.account.decorators import reauthentication_required
 from django.http import Http404, HttpRequest
 
 from securitygroups.access import Access, Right, find_group, is_support, open_project
@@ -23,7 +24,7 @@ def enter(
     `write` asks for the right to change groups and VMs, `own` for the right to change members; 403 says who has it.
     Support staff are refused every write here, whatever the view would do, but for their own records (`support_writes`).
     """
-    access = open_project(request.user, slug)
+    access = open_project(request.user, slug, strong=request.strong)  # type: ignore[attr-defined]
     # Before the right is asked for: the page that refuses shows the project too, and the gate knows who was here.
     request.access = access  # type: ignore[attr-defined]
     looks = request.method in SAFE_METHODS or support_writes
@@ -36,6 +37,17 @@ def support_member(request: HttpRequest) -> User:
     if not is_support(request.user) or not isinstance(request.user, User):
         raise Http404
     return request.user
+
+
+def shown_again(request: HttpRequest) -> None:
+    """Before what is dangerous: the person has signed in, or shown once more who they are, within the last minutes.
+
+    Raises ReauthenticationRequired, which leads there and back.
+    """
+    _shown_again(request)
+
+
+_shown_again = reauthentication_required(lambda request: None)
 
 
 def by(request: HttpRequest) -> By:

@@ -13,3 +13,4 @@ import "./keyboard.js";
 import "./selection.js";
 import "./drag.js";
 import "./rule-rows.js";
+import "./passkeys.js";

@@ -10,13 +10,14 @@ from securitygroups.firewall.values import Packet
 from securitygroups.models import User, VirtualMachine
 from securitygroups.operations import By
 from tests.admin.pages import MODELS
+from tests.factories import sign_in_at
 
 
 @pytest.fixture
 def as_admin(admin: User) -> Client:
     """Not a watched one: Django's own pages and operations row by row are counted in test_base, thirty rows against two."""
     client = Client()
-    client.force_login(admin)
+    sign_in_at(client, admin)
     return client
 
 

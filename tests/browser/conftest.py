@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from pytest_django.live_server_helper import LiveServer
 
 from securitygroups.models import User
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, sign_in_at
 
 PATIENCE = 20_000
 DESKTOP, PHONE, NARROWEST = 1280, 360, 320
@@ -105,7 +105,7 @@ def browse(browser: Browser, live_server: LiveServer, trouble: list[str]) -> Ite
         context.on("response", answered)
         if who is not None:
             client = Client()
-            client.force_login(who)
+            sign_in_at(client, who)
             name = settings.SESSION_COOKIE_NAME
             context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": live_server.url}])
         return context.new_page()

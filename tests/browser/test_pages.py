@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Browse, Look
 from tests.browser.stages import FULL, LONG_ADDRESS, RULES, Stage, crowded, empty
-from tests.factories import make_group, make_machine, make_user, rule
+from tests.factories import make_group, make_machine, make_user, rule, sign_in_at
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.django_db(transaction=True)]
 
@@ -43,7 +43,7 @@ def pages(stage: Stage) -> dict[str, list[tuple[str, str]]]:
     browsers = {"": Client(), "owner": Client(), "staff": Client()}
     for who, client in browsers.items():
         if who:
-            client.force_login(stage.cast[who])
+            sign_in_at(client, stage.cast[who])
     seen: dict[str, list[tuple[str, str]]] = {who: [] for who in browsers}
     for name in ADDRESSES:
         address = url(stage, name)

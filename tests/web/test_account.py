@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from securitygroups.models import Project, User
-from tests.factories import PASSWORD
+from tests.factories import NEW_PASSWORD, PASSWORD
 from tests.web.pages import HTMX, Page
 
 
@@ -30,7 +30,7 @@ def test_missing_fields_are_named(db: None, client: Client) -> None:
 
 
 def test_the_page_says_where_accounts_come_from(client: Client) -> None:
-    assert "Ask your platform's support" in Page(client.get("/sign-in/")).text
+    assert "An owner of your project can invite you" in Page(client.get("/sign-in/")).text
 
 
 def test_signing_in_by_htmx_moves_the_whole_page(alice: User, client: Client) -> None:
@@ -51,12 +51,9 @@ def test_signing_out(as_alice: Client, project: Project) -> None:
 
 def test_changing_the_password(as_alice: Client, alice: User) -> None:
     form = Page(as_alice.get("/password/")).form_with("oldpassword")
-    assert (
-        form.send(as_alice, oldpassword=PASSWORD, password1="a new staple 9", password2="a new staple 9").status_code
-        == 302
-    )
+    assert form.send(as_alice, oldpassword=PASSWORD, password1=NEW_PASSWORD, password2=NEW_PASSWORD).status_code == 302
     alice.refresh_from_db()
-    assert alice.check_password("a new staple 9")
+    assert alice.check_password(NEW_PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +69,7 @@ def test_changing_the_password(as_alice: Client, alice: User) -> None:
 def test_a_bad_new_password_is_told_at_its_field(
     sent: dict[str, str], field: str, as_alice: Client, alice: User
 ) -> None:
-    good = {"oldpassword": PASSWORD, "password1": "a new staple 9", "password2": "a new staple 9"}
+    good = {"oldpassword": PASSWORD, "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
     response = as_alice.post("/password/", good | sent)
     assert response.status_code == 422
     assert field in Page(response).errors

@@ -16,7 +16,7 @@ from securitygroups.models import Event, Project, SecurityGroup, SupportCase, Su
 from securitygroups.operations import By
 from securitygroups.web.views import desk as support
 from tests.conftest import SignIn
-from tests.factories import make_group, make_machine, make_user, ports, rule
+from tests.factories import make_group, make_machine, make_user, ports, rule, sign_in_at
 from tests.web.pages import Page, messages, part_and_page
 
 ASKED = {"reason": "They cannot reach SSH", "ticket": "T-17"}
@@ -109,7 +109,7 @@ def test_after_the_visit_the_desk_shows_names_alone_again(
 ) -> None:
     start = len(looks(project))
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=31)):
-        inside.force_login(User.objects.get(username="staff"))
+        sign_in_at(inside, User.objects.get(username="staff"))
         page = Page(inside.get("/support/?q=203.0.113.9"))
     assert "web, rule 3" in page.text
     assert "Accept inbound" not in page.text

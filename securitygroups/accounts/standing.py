@@ -1,0 +1,62 @@
+"""How well a session is known to be the person's: how long since they showed it, and whether with a second factor.
+
+allauth keeps on each session's record how the person signed in; all that asks for more asks here.
+"""
+
+from typing import Any
+
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY, get_authentication_records
+from allauth.account.internal.flows.login import record_authentication
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authenticator_added, authenticator_removed
+from allauth.mfa.utils import is_mfa_enabled
+from allauth.usersessions.adapter import get_adapter as get_sessions_adapter
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from securitygroups.models import User
+
+FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+"""What a second factor is. Recovery codes stand in for a lost one, and are none by themselves."""
+
+
+def is_strong(request: HttpRequest) -> bool:
+    """Whether this session was signed in with a second factor, by the session alone: it costs no query."""
+    trusted = {"mfa", "socialaccount"} if settings.OIDC_SECOND_FACTOR else {"mfa"}
+    return any(record["method"] in trusted for record in get_authentication_records(request, request.user))
+
+
+def has_factor(user: User) -> bool:
+    """Whether the person can sign in with a second factor at all."""
+    return bool(is_mfa_enabled(user, FACTORS))
+
+
+def end_sessions(user: User, but: str | None = None) -> None:
+    """Sign the person out everywhere, but for the session with this key."""
+    rows = UserSession.objects.filter(user=user).exclude(session_key=but)
+    get_sessions_adapter().end_sessions(list(rows))
+
+
+@receiver(user_logged_in)
+def _signed_in_now(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """To have signed in a moment ago is as good as to have shown once more who one is."""
+    record_authentication(request, user, method="signed_in", reauthenticated=True)
+
+
+@receiver(authenticator_added)
+def _shown_now(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    """Whoever sets up a factor has just used it."""
+    if authenticator.type in FACTORS:
+        record_authentication(request, user, method="mfa", type=authenticator.type, id=authenticator.pk)
+
+
+@receiver(authenticator_removed)
+def _weaker_now(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """Other sessions may have been signed in with what is gone; this one is no stronger than what is left."""
+    end_sessions(user, but=request.session.session_key)
+    if not has_factor(user):
+        records = get_authentication_records(request, user)
+        request.session[AUTHENTICATION_METHODS_SESSION_KEY] = [each for each in records if each["method"] != "mfa"]
