@@ -27,7 +27,7 @@ def health(get_response: Next) -> Next:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path_info == "/healthz" and request.method in ("GET", "HEAD"):
-            return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
+            return HttpResponse("ok\n", content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
         return get_response(request)
 
     return middleware
@@ -42,6 +42,7 @@ def request_id(get_response: Next) -> Next:
             response = get_response(request)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         response.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+        response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
 
     return middleware

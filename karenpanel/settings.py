@@ -52,13 +52,14 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "karenpanel.middleware.health",
     "karenpanel.middleware.request_id",
     # Before whatever may refuse a request by itself, so that refusals carry these headers too.
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "karenpanel.middleware.private_pages",
     "django.middleware.security.SecurityMiddleware",
+    # With all headers, and before whatever asks for the host's name.
+    "karenpanel.middleware.health",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Inside the one for static files, which are compressed when they are collected. docs/decisions/0008 is about BREACH.
     "django_http_compression.middleware.HttpCompressionMiddleware",
@@ -174,6 +175,8 @@ SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_MINUTES", 60) * 60
 CSRF_FAILURE_VIEW = "karenpanel.errors.csrf_failure"
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
+# Load balancers ask a process of theirs in plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^healthz\Z"]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else env.int("HSTS_SECONDS", 365 * 24 * 60 * 60)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE_HTTP
 if PROXY_COUNT:
@@ -183,6 +186,7 @@ X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
+        "object-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
         "img-src": [SELF],
@@ -212,6 +216,9 @@ STORAGES = {
 }
 # A hashed name never changes its content.
 WHITENOISE_MAX_AGE = 60 if DEBUG else 24 * 60 * 60
+# No page of another origin needs them.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+WHITENOISE_MIMETYPES = {".svg": "image/svg+xml; charset=utf-8"}
 
 # The product's own limits (README says which of them each project can have for itself).
 MAX_GROUPS_PER_PROJECT = env.int("MAX_GROUPS_PER_PROJECT", 1_000)

@@ -24,7 +24,7 @@ from tests.test_access import RIGHTS, SESSION, Stage, make_stage
 from tests.test_settings import PRODUCTION, run
 
 CSP = {
-    *(f"{what} 'none'" for what in ("default-src", "base-uri", "frame-ancestors")),
+    *(f"{what} 'none'" for what in ("default-src", "object-src", "base-uri", "frame-ancestors")),
     *(f"{what}-src 'self'" for what in ("script", "style", "img", "font", "connect")),
     "form-action 'self'",
 }
@@ -82,6 +82,7 @@ def pages(stage: Stage, client: Client, alice: User) -> Iterator[tuple[str, Any]
     yield "403", stage.browsers["bob"].get(stage.url("rule_add"))
     yield "403 csrf", Client(enforce_csrf_checks=True).post("/sign-in/")
     yield "404", client.get("/nowhere")
+    yield "healthz", client.get("/healthz")
     yield "405", client.delete("/sign-in/")
     yield "409", alices.post(stage.url("rule_delete"), {"base": 99})
     yield "413", client.post("/sign-in/", b"", content_type="text/plain", CONTENT_LENGTH=str(10**9))
@@ -138,14 +139,32 @@ def test_every_page_has_the_headers_that_protect_it_and_nothing_inline(
         assert response["X-Content-Type-Options"] == "nosniff", name
         assert response["Referrer-Policy"] == "same-origin", name
         assert response["Cross-Origin-Opener-Policy"] == "same-origin", name
+        assert response["Cross-Origin-Resource-Policy"] == "same-origin", name
+        assert "Access-Control-Allow-Origin" not in response, name
         assert "camera=()" in response["Permissions-Policy"], name
         assert "no-store" in response["Cache-Control"], name
         assert re.fullmatch(r"[0-9a-f]{12}", response["X-Request-ID"]), name
-        if response.status_code not in (302, 400, 405, 413):
+        if response.status_code not in (302, 400, 405, 413) and name != "healthz":
             assert "HX-Request" in response["Vary"], name
+        if response.get("Content-Type", "").startswith("text/"):
+            assert response["Content-Type"].endswith("; charset=utf-8"), name
         if response.get("Content-Type", "").startswith("text/html") and response.content:
             assert inline(response) == [], name
     assert seen >= {200, 302, 400, 403, 404, 405, 409, 413, 422, 429, 500}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("favicon.svg", "image/svg+xml"), ("theme.js", "text/javascript"), ("css/app.css", "text/css")],
+)
+def test_a_static_file_has_its_type_and_is_for_our_own_pages(path: str, kind: str, db: None, client: Client) -> None:
+    response = client.get(f"/static/{path}")
+    response.close()
+    assert response.status_code == 200
+    assert response["Content-Type"].replace('"', "") == f"{kind}; charset=utf-8"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "Access-Control-Allow-Origin" not in response
 
 
 def test_error_pages_speak_in_words_and_name_the_request(stage: Stage, client: Client, broken_help: None) -> None:
@@ -269,6 +288,7 @@ cookie = secure.cookies["__Host-csrftoken"]
 assert cookie["secure"] and cookie["httponly"] and cookie["samesite"] == "Lax" and cookie["path"] == "/"
 assert not cookie["domain"]
 assert client.get("/healthz").status_code == 200
+assert client.get("/healthz", secure=True)["Strict-Transport-Security"] == secure["Strict-Transport-Security"]
 """
     done = run("-c", script, **PRODUCTION)
     assert done.returncode == 0, done.stderr
