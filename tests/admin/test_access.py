@@ -6,7 +6,7 @@ import pytest
 from django.db.models import Model
 from django.test import Client
 
-from securitygroups.models import Rule, SecurityGroup, User
+from securitygroups.models import Project, Rule, SecurityGroup, User
 from tests.admin.pages import MODELS, url
 from tests.factories import PASSWORD, make_user
 
@@ -59,3 +59,12 @@ def test_staff_who_may_only_look_can_look_at_everything(
         assert browser.get(address).status_code == 200
         assert browser.post(address, {"name": "x"}).status_code == 403
         assert browser.post(url(model, "delete", everything[model].pk), {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PUT", "DELETE", "OPTIONS", "NONSENSE"])
+def test_the_admin_answers_no_method_that_its_pages_are_not_made_for(
+    method: str, as_admin: Client, project: Project
+) -> None:
+    for path in ("", "securitygroups/project/", f"securitygroups/project/{project.pk}/change/", "nowhere/"):
+        response = as_admin.generic(method, f"/admin/{path}")
+        assert (response.status_code, response["Allow"]) == (405, "GET, HEAD, POST")
