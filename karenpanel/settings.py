@@ -173,6 +173,8 @@ CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_MINUTES", 60) * 60
+# Messages name what was changed: on the server, not in a cookie of their own.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 CSRF_FAILURE_VIEW = "karenpanel.errors.csrf_failure"
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
 # Load balancers ask a process of theirs in plain HTTP.

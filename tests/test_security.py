@@ -316,6 +316,14 @@ def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(alice: Us
     assert (cookie["samesite"], cookie["path"], cookie["domain"]) == ("Lax", "/", "")
 
 
+def test_what_was_done_is_told_by_the_session_and_by_no_cookie(as_alice: Client, project: Project) -> None:
+    made = as_alice.post("/p/shop/groups/new/", {"name": "db"})
+    assert set(made.cookies) <= {"session"}
+    assert "db was created." in as_alice.get(made["Location"]).content.decode()
+    assert "db was created." not in as_alice.get(made["Location"]).content.decode()
+    assert set(as_alice.cookies) <= {"session", "csrftoken"}
+
+
 def test_signing_out_ends_the_session_on_the_server(alice: User, project: Project) -> None:
     browser, copy = Client(), Client()
     sign_in_with(browser)
