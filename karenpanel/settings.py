@@ -20,6 +20,8 @@ env.read_env(BASE_DIR / ".env", recurse=False)
 DEBUG = env.bool("DEBUG", False)
 # No default key: an empty one makes Django refuse to start anything that signs. `manage.py demo` and the tests set their own.
 SECRET_KEY = env.str("SECRET_KEY", "")
+# Keys of before, which still read what they signed: so a key can be changed without signing everybody out.
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 # Plain HTTP is for one machine talking to itself; everything else is refused by a system check (see apps.py).

@@ -18,8 +18,9 @@ ROOT = Path(__file__).parents[1]
 KEY = "production-" + "Zb4" * 20
 PRODUCTION = {"SECRET_KEY": KEY, "ALLOWED_HOSTS": "panel.example.com"}
 OURS = (
-    "DEBUG SECRET_KEY ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS INSECURE_HTTP PROXY_COUNT DATABASE_URL HSTS_SECONDS STATIC_ROOT "
-    "MAX_GROUPS_PER_PROJECT MAX_RULES_PER_GROUP MAX_MACHINES_PER_PROJECT MAX_GROUPS_PER_MACHINE PAGE_SIZE LOG_LEVEL"
+    "DEBUG SECRET_KEY SECRET_KEY_FALLBACKS ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS INSECURE_HTTP PROXY_COUNT DATABASE_URL "
+    "HSTS_SECONDS STATIC_ROOT MAX_GROUPS_PER_PROJECT MAX_RULES_PER_GROUP MAX_MACHINES_PER_PROJECT "
+    "MAX_GROUPS_PER_MACHINE PAGE_SIZE LOG_LEVEL"
 )
 
 
@@ -83,6 +84,32 @@ def test_in_production_everything_that_protects_is_on() -> None:
         "SECURE_PROXY_SSL_HEADER": None,
         "SESSION_COOKIE_DOMAIN": None,
     }
+
+
+def test_a_key_of_before_reads_what_it_signed_and_signs_nothing_more() -> None:
+    script = """
+import os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "karenpanel.settings"
+import django
+django.setup()
+from django.core.signing import BadSignature, dumps, loads
+if len(sys.argv) < 2:
+    print(dumps("alice"))
+else:
+    try:
+        print(loads(sys.argv[1]))
+    except BadSignature:
+        print("refused")
+"""
+    new = PRODUCTION | {"SECRET_KEY": "another-" + KEY}
+
+    before, after = run("-c", script, **PRODUCTION).stdout.strip(), run("-c", script, **new).stdout.strip()
+
+    both = new | {"SECRET_KEY_FALLBACKS": KEY}
+    assert run("-c", script, before, **both).stdout == run("-c", script, after, **both).stdout == "alice\n"
+    assert run("-c", script, before, **new).stdout == "refused\n"
+    fresh = run("-c", script, **both).stdout.strip()
+    assert run("-c", script, fresh, **PRODUCTION).stdout == "refused\n"
 
 
 def test_a_proxy_is_believed_only_when_there_is_one() -> None:
