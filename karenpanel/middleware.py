@@ -34,10 +34,15 @@ def health(get_response: Next) -> Next:
 
 
 def request_id(get_response: Next) -> Next:
-    """A short id for each request: in its log lines, on error pages and in the X-Request-ID header."""
+    """A short id for each request: in its log lines, on error pages and in the X-Request-ID header.
+
+    Lines from behind the sign-in say who sent the request too (see SignInFirst).
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request.request_id = secrets.token_hex(6)  # type: ignore[attr-defined]
+        # A thread serves one person after another.
+        structlog.contextvars.unbind_contextvars("by")
         with structlog.contextvars.bound_contextvars(request_id=request.request_id):  # type: ignore[attr-defined]
             response = get_response(request)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
@@ -112,6 +117,11 @@ def page_to_return_to(request: HttpRequest) -> str:
 
 class SignInFirst(LoginRequiredMiddleware):
     """Who is not signed in is sent to do so, and comes back."""
+
+    def process_view(self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any) -> Any:
+        if request.user.is_authenticated:
+            structlog.contextvars.bind_contextvars(by=request.user.get_username())
+        return super().process_view(request, view_func, view_args, view_kwargs)
 
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
         return redirect_to_login(page_to_return_to(request))

@@ -1,9 +1,12 @@
 """What keeps attackers out: headers, cookies, forged requests, redirects, guessing, hostile hosts and encodings."""
 
+import json
+import logging
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -15,7 +18,9 @@ from django.core.cache.backends.db import DatabaseCache
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from structlog.stdlib import ProcessorFormatter
 
+from karenpanel import logs
 from karenpanel.wsgi import application
 from securitygroups.models import Project, SecurityGroup, User
 from tests.conftest import SignIn
@@ -222,6 +227,33 @@ def test_a_form_of_another_origin_is_refused_even_with_a_token(alice: User, proj
     response = browser.post("/p/shop/groups/new/", sent, headers={"Origin": "https://evil.example"})
     assert response.status_code == 403
     assert not project.groups.exists()
+
+
+# ── The log ───────────────────────────────────────────────────────────────────
+
+
+def test_a_line_of_the_log_says_which_request_of_whom_it_is_about(
+    as_alice: Client, client: Client, broken_help: None
+) -> None:
+    as_alice.raise_request_exception = False
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(ProcessorFormatter(processors=logs.PROCESSORS, foreign_pre_chain=logs.PRE_CHAIN))
+    logging.getLogger("django").addHandler(handler)
+    try:
+        broken = as_alice.get("/help/")
+        # In the same thread, as it is when a worker serves one person after another.
+        refused = client.get("/", headers={"Host": "evil.example"})
+    finally:
+        logging.getLogger("django").removeHandler(handler)
+
+    hers, nobodys = map(json.loads, written.getvalue().splitlines())
+    assert (hers["request_id"], hers["by"], hers["level"]) == (broken["X-Request-ID"], "alice", "error")
+    assert "TemplateSyntaxError" in hers["exception"]
+    assert (nobodys["request_id"], nobodys["logger"]) == (refused["X-Request-ID"], "django.security.DisallowedHost")
+    assert "by" not in nobodys
+    for line in (hers, nobodys):
+        assert datetime.fromisoformat(line["timestamp"]).utcoffset() == timedelta(0)
 
 
 # ── Redirects and hosts ───────────────────────────────────────────────────────
