@@ -48,7 +48,7 @@ types:
 # Check that no migration is missing, and what Django says of the settings of an installation
 settings:
     {{ production }} {{ python }} manage.py makemigrations --check --dry-run
-    DATABASE_URL=postgresql://panel@db.example.com/panel {{ production }} \
+    DATABASE_URL='postgresql://panel@db.example.com/panel?sslmode=verify-full' {{ production }} \
         {{ python }} manage.py check --deploy --fail-level WARNING
 
 # Put Python, scripts and styles into their form, and mend what tools can mend

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -18,6 +18,7 @@ class SecurityGroupsConfig(AppConfig):
         register(check_limits)
         register(check_transport, Tags.security)
         register(check_secret_key, Tags.security)
+        register(check_way_to_database, Tags.security, deploy=True)
 
 
 def check_limits(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -63,4 +64,25 @@ def check_secret_key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     command = 'python -c "import secrets; print(secrets.token_urlsafe(50))"'
     return [
         Error("SECRET_KEY is empty.", hint=f"Set SECRET_KEY to a long random text: {command}", id="karenpanel.E003")
+    ]
+
+
+def check_way_to_database(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A database on another machine is spoken to in private, and only when it proves to be the one that is meant.
+
+    By itself the PostgreSQL client takes what it can get: no encryption, or that of whoever answers.
+    """
+    here = ("localhost", "127.0.0.1", "::1")
+    return [
+        Warning(
+            f"The database at {database['HOST']} may be spoken to in the open, or be another one.",
+            hint="Add ?sslmode=verify-full to DATABASE_URL, and sslrootcert= where its certificate is of an authority of yours.",
+            id="karenpanel.W001",
+        )
+        for database in settings.DATABASES.values()
+        if database.get("HOST", "") not in ("", *here)
+        and not database["HOST"].startswith("/")
+        # With the system's authorities the client insists on verify-full by itself.
+        and database.get("OPTIONS", {}).get("sslmode") != "verify-full"
+        and database.get("OPTIONS", {}).get("sslrootcert") != "system"
     ]

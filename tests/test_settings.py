@@ -12,7 +12,8 @@ from django.conf import settings as current
 from django.core.checks import run_checks
 from django.test import Client
 
-from securitygroups.apps import check_limits, check_transport
+from karenpanel import database
+from securitygroups.apps import check_limits, check_transport, check_way_to_database
 
 ROOT = Path(__file__).parents[1]
 KEY = "production-" + "Zb4" * 20
@@ -188,6 +189,7 @@ def test_the_deployment_check_is_clean_with_the_settings_of_production() -> None
         ({"INSECURE_HTTP": "1", "ALLOWED_HOSTS": "*"}, "karenpanel.E002"),
         ({"MAX_RULES_PER_GROUP": "0"}, "karenpanel.E001"),
         ({"PAGE_SIZE": "-1"}, "karenpanel.E001"),
+        ({"DATABASE_URL": "postgres://panel@db.internal/panel"}, "karenpanel.W001"),
     ],
 )
 def test_each_wrong_setting_is_named_by_the_deployment_check(wrong: dict[str, str], identity: str) -> None:
@@ -232,6 +234,31 @@ def test_plain_http_on_loopback_names_is_no_problem(settings: Any) -> None:
 
     assert check_transport(None) == []
     assert check_limits(None) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("postgres://panel@db.internal/panel", True),
+        ("postgres://panel@db.internal/panel?sslmode=require", True),
+        ("postgres://panel@10.0.0.9/panel?sslmode=prefer", True),
+        ("postgres://panel@db.internal/panel?sslmode=verify-full", False),
+        ("postgres://panel@db.internal/panel?sslrootcert=system", False),
+        ("postgres://panel@localhost/panel", False),
+        ("postgres://panel@/panel?host=/run/postgresql", False),
+        ("", False),
+    ],
+)
+def test_w001_a_database_elsewhere_has_to_prove_who_it_is(
+    monkeypatch: pytest.MonkeyPatch, url: str, warned: bool
+) -> None:
+    # In place: Django warns of a whole new dictionary of databases.
+    monkeypatch.setitem(current.DATABASES, "default", database.settings(url))
+
+    found = check_way_to_database(None)
+
+    assert [problem.id for problem in found] == ["karenpanel.W001"] * warned
+    assert all("sslmode=verify-full" in str(problem.hint) for problem in found)
 
 
 @pytest.mark.parametrize("url", ["sqlite:///x.db", "mysql://u:p@h/db", "garbage", "postgres://", "postgresql://host"])
