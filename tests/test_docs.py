@@ -2,9 +2,11 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -133,3 +135,60 @@ def test_every_decision_says_what_would_change_it() -> None:
         headings = re.findall(r"^## (.+)$", file.read_text("utf-8"), flags=re.MULTILINE)
 
         assert headings == ["Context", "Decision", "Consequences", "What would change our mind"], file.name
+
+
+# ── The table of OWASP ASVS ───────────────────────────────────────────────────
+
+# Requirements of level 1 and of level 2 in each chapter of version 5.0.0, counted in the standard.
+ASVS_COUNTS = {
+    1: (8, 19), 2: (4, 7), 3: (8, 11), 4: (2, 8), 5: (4, 5), 6: (13, 22), 7: (6, 12), 8: (4, 3), 9: (4, 3), 10: (5, 24),
+    11: (3, 11), 12: (3, 6), 13: (1, 12), 14: (2, 7), 15: (3, 10), 16: (0, 16), 17: (0, 7),
+}  # fmt: skip
+VERDICTS = ("met", "not applicable", "not met", "planned")
+
+
+class Row(NamedTuple):
+    number: tuple[int, ...]
+    level: int
+    verdict: str
+    where: str
+
+
+def asvs() -> Iterator[Row]:
+    """The rows of docs/asvs.md; whatever else begins with a number in a table is one that cannot be read, and fails."""
+    for line in (ROOT / "docs" / "asvs.md").read_text("utf-8").splitlines():
+        if re.match(r"\|\s*\d", line):
+            number, level, short, verdict, where = (cell.strip() for cell in line.strip("|").split("|"))
+            assert short, number
+            yield Row(tuple(map(int, number.split("."))), int(level), verdict, where)
+
+
+ROWS = list(asvs())
+
+
+def test_the_table_of_asvs_has_every_requirement_of_both_levels() -> None:
+    numbers = [row.number for row in ROWS]
+
+    assert numbers == sorted(set(numbers))
+    found = Counter((row.number[0], row.level) for row in ROWS)
+    assert found == Counter({(c, level): n for c, both in ASVS_COUNTS.items() for level, n in enumerate(both, 1) if n})
+    assert all(len(number) == 3 and min(number) >= 1 for number in numbers)
+
+
+def test_each_requirement_has_a_verdict_and_what_it_stands_on() -> None:
+    for row in ROWS:
+        assert row.verdict in VERDICTS, row
+        assert row.where, row
+        if row.verdict == "met" or row.where.startswith("Installation"):
+            named = re.findall(r"`([\w.-]+(?:/[\w./-]*)?)`", row.where)
+            assert [path for path in named if (ROOT / path).exists()], f"Nothing that a reader could open: {row}"
+
+
+def test_the_table_of_asvs_says_at_its_top_how_it_stands() -> None:
+    text = " ".join((ROOT / "docs" / "asvs.md").read_text("utf-8").split())
+    told = Counter(row.verdict for row in ROWS)
+
+    for verdict in VERDICTS:
+        assert f"{told[verdict]} {verdict}" in text
+    assert f"{len(ROWS)} requirements" in text
+    assert f"{sum(row.where.startswith('Installation') for row in ROWS)} of them apply to every installation" in text
