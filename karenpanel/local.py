@@ -27,6 +27,8 @@ def prepare() -> None:
         "CSRF_TRUSTED_ORIGINS": "",
         "PROXY_COUNT": "0",
         "STATIC_ROOT": str(static),
+        "EMAIL_URL": "",
+        "EMAIL_FROM": "",
     }
 
 

@@ -7,7 +7,7 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 from environs import Env
 
-from karenpanel import database
+from karenpanel import database, mailserver
 
 # Lets classes name their model, as in ModelForm[Rule], for the type checker.
 django_stubs_ext.monkeypatch()
@@ -239,7 +239,12 @@ REPLAY_SECONDS = env.float("REPLAY_SECONDS", 10)
 DOCUMENT_MAX_MB = 8
 DATA_UPLOAD_MAX_MEMORY_SIZE = (DOCUMENT_MAX_MB + 2) * 2**20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+# What Django's SMTP backend takes. Without a server nothing is sent, and a check of deployments says so.
+MAIL_SERVER = mailserver.settings(env.str("EMAIL_URL", ""))
+EMAIL_BACKEND = "karenpanel.mail.Backend"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", "") or mailserver.sender(ALLOWED_HOSTS)
 
 LOGGING = {
     "version": 1,

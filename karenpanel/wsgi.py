@@ -9,12 +9,15 @@ from django.core.wsgi import get_wsgi_application
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
+from karenpanel import mail
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "karenpanel.settings")
 
 django = get_wsgi_application()
 # `manage.py` runs these by itself, a web server does not.
 if errors := [message for message in run_checks() if message.is_serious()]:
     raise ImproperlyConfigured("\n".join(str(message) for message in errors))
+mail.use_outbox()
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> HttpResponseBase:

@@ -5,6 +5,7 @@ project; admin may do everything in the Django admin.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pgtrigger
@@ -16,9 +17,11 @@ from hypothesis import HealthCheck, settings
 from pytest_django import DjangoDbBlocker
 from zeal import zeal_context  # type: ignore[import-untyped]
 
+from karenpanel import mailserver
 from securitygroups import operations
 from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
+from tests import mailbox
 from tests.factories import make_group, make_machine, make_project, make_user, rule, sign_in_at
 
 # What a machine does beside the tests must not fail them: no deadlines for single examples.
@@ -88,6 +91,15 @@ def sign_in() -> SignIn:
         return client
 
     return browser
+
+
+@pytest.fixture
+def smtp(tmp_path: Path, settings: Any) -> Iterator[mailbox.Mailbox]:
+    """A mail server, and the panel's own backend sending to it; at once, as commands do."""
+    with mailbox.running(tmp_path / "mailbox") as server:
+        settings.EMAIL_BACKEND = "karenpanel.mail.Backend"
+        settings.MAIL_SERVER = mailserver.settings(server.url)
+        yield server
 
 
 @pytest.fixture

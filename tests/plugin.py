@@ -19,6 +19,8 @@ os.environ |= {
     "CSRF_TRUSTED_ORIGINS": "",
     "PROXY_COUNT": "0",
     "STAFF_SECOND_FACTOR": "1",
+    "EMAIL_URL": "",
+    "EMAIL_FROM": "",
     "LOG_LEVEL": "WARNING",
 }
 # Runs at the same time, in two terminals, share the embedded server but not their databases.

@@ -17,11 +17,15 @@ from securitygroups.apps import check_limits, check_transport, check_way_to_data
 
 ROOT = Path(__file__).parents[1]
 KEY = "production-" + "Zb4" * 20
-PRODUCTION = {"SECRET_KEY": KEY, "ALLOWED_HOSTS": "panel.example.com"}
+PRODUCTION = {
+    "SECRET_KEY": KEY,
+    "ALLOWED_HOSTS": "panel.example.com",
+    "EMAIL_URL": "submission://panel:secret@mail.example.com",
+}
 OURS = (
     "DEBUG SECRET_KEY SECRET_KEY_FALLBACKS ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS INSECURE_HTTP PROXY_COUNT DATABASE_URL "
     "HSTS_SECONDS STATIC_ROOT MAX_GROUPS_PER_PROJECT MAX_RULES_PER_GROUP MAX_MACHINES_PER_PROJECT "
-    "MAX_GROUPS_PER_MACHINE PAGE_SIZE LOG_LEVEL"
+    "MAX_GROUPS_PER_MACHINE PAGE_SIZE LOG_LEVEL EMAIL_URL EMAIL_FROM"
 )
 
 
@@ -190,6 +194,9 @@ def test_the_deployment_check_is_clean_with_the_settings_of_production() -> None
         ({"MAX_RULES_PER_GROUP": "0"}, "karenpanel.E001"),
         ({"PAGE_SIZE": "-1"}, "karenpanel.E001"),
         ({"DATABASE_URL": "postgres://panel@db.internal/panel"}, "karenpanel.W001"),
+        ({"EMAIL_FROM": "The panel"}, "karenpanel.E010"),
+        ({"EMAIL_URL": ""}, "karenpanel.W010"),
+        ({"EMAIL_URL": "smtp://panel:secret@mail.example.com"}, "karenpanel.W011"),
     ],
 )
 def test_each_wrong_setting_is_named_by_the_deployment_check(wrong: dict[str, str], identity: str) -> None:
@@ -275,6 +282,22 @@ def test_a_database_that_is_not_postgresql_is_refused_in_words(url: str) -> None
 def test_a_password_in_a_database_url_is_not_repeated_in_the_refusal() -> None:
     done = run("manage.py", "check", **PRODUCTION, DATABASE_URL="mysql://user:hunter2secret@host/db")
 
+    assert "hunter2secret" not in done.stderr + done.stdout
+
+
+def test_mails_come_from_whom_the_environment_says() -> None:
+    assert shown("DEFAULT_FROM_EMAIL", **PRODUCTION) == {"DEFAULT_FROM_EMAIL": "karenpanel@panel.example.com"}
+
+    found = shown("DEFAULT_FROM_EMAIL", "SERVER_EMAIL", "EMAIL_TIMEOUT", **PRODUCTION, EMAIL_FROM="P <p@example.net>")
+
+    assert list(found.values()) == ["P <p@example.net>", "P <p@example.net>", 10]
+
+
+def test_a_password_in_an_email_url_is_not_repeated_in_the_refusal() -> None:
+    done = run("manage.py", "check", **PRODUCTION | {"EMAIL_URL": "smtp://user:hunter2secret/x@host"})
+
+    assert done.returncode != 0
+    assert "EMAIL_URL cannot be read: submission://" in done.stderr
     assert "hunter2secret" not in done.stderr + done.stdout
 
 
