@@ -19,6 +19,8 @@ def prepare() -> None:
     folder = database.private_folder()
     static = folder / "static"
     static.mkdir(mode=0o700, exist_ok=True)
+    mails = folder / "mails"
+    mails.mkdir(mode=0o700, exist_ok=True)
     os.environ |= {
         "DEBUG": "0",
         "SECRET_KEY": _kept(folder / "secret-key", secrets.token_urlsafe(50)),
@@ -29,6 +31,7 @@ def prepare() -> None:
         "STATIC_ROOT": str(static),
         "EMAIL_URL": "",
         "EMAIL_FROM": "",
+        "DEMO_MAILS": str(mails),
     }
 
 

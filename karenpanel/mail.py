@@ -25,6 +25,8 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.smtp import EmailBackend
 from django.db import transaction
 
+from karenpanel import demo_mails
+
 WORKERS = 2
 # Seconds before the second and the third try: a server that is restarted, then one that makes unknown senders wait.
 PAUSES = (10.0, 120.0)
@@ -55,8 +57,10 @@ class Backend(BaseEmailBackend):
 
 
 def deliver(message: EmailMessage) -> None:
-    """Hand one mail to the server. Raises OSError, SMTPException (a kind of OSError)."""
-    if settings.MAIL_SERVER:
+    """Hand one mail to the server, or to the demo's folder. Raises OSError, SMTPException (a kind of OSError)."""
+    if settings.DEMO_MAILS:
+        demo_mails.keep(message)
+    elif settings.MAIL_SERVER:
         server = EmailBackend(**settings.MAIL_SERVER)
         try:
             server.send_messages([message])

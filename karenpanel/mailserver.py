@@ -61,7 +61,7 @@ def sender(hosts: Sequence[str]) -> str:
 
 
 def check(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Mails come from an address."""
+    """Mails come from an address, and the demo's, which everybody can read, are no installation's."""
     found: list[CheckMessage] = []
     for name in ("DEFAULT_FROM_EMAIL", "SERVER_EMAIL"):
         try:
@@ -70,13 +70,16 @@ def check(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             hint = "Set EMAIL_FROM to an address, with a name before it or without: Panel <panel@example.net>."
             found.append(Error("EMAIL_FROM is no e-mail address.", hint=hint, id="karenpanel.E010"))
             break
+    if chosen.DEMO_MAILS and not chosen.INSECURE_HTTP:
+        hint = "Remove DEMO_MAILS and set EMAIL_URL: whoever reaches the panel reads the mails of a demo."
+        found.append(Error("DEMO_MAILS is set for an installation.", hint=hint, id="karenpanel.E011"))
     return found
 
 
 def check_server(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """For installations: there is a mail server, and the password for it does not travel in the open."""
     server = chosen.MAIL_SERVER
-    if not server:
+    if not server and not chosen.DEMO_MAILS:
         hint = f"Set EMAIL_URL, as in {FORM}. Without it nobody gets invitations or links for forgotten passwords."
         return [Warning("No mail server is set: no mail is sent.", hint=hint, id="karenpanel.W010")]
     open_password = server and server["password"] and not server["use_tls"] and not server["use_ssl"]

@@ -96,6 +96,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "securitygroups.web.context.page",
+                "karenpanel.demo_mails.link",
             ],
             "builtins": ["securitygroups.templatetags.ui", "securitygroups.templatetags.firewall"],
         },
@@ -245,6 +246,8 @@ MAIL_SERVER = mailserver.settings(env.str("EMAIL_URL", ""))
 EMAIL_BACKEND = "karenpanel.mail.Backend"
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", "") or mailserver.sender(ALLOWED_HOSTS)
+# The folder of the demo's mails, which `karenpanel.local` names: whoever reaches the panel reads them.
+DEMO_MAILS = env.str("DEMO_MAILS", "")
 
 LOGGING = {
     "version": 1,

@@ -1,10 +1,14 @@
-"""Every address of the panel: the admin, signing in, and the app's own."""
+"""Every address of the panel: the admin, the mails of a demo, signing in, and the app's own."""
 
 from django.contrib import admin
 from django.urls import include, path
 
+from karenpanel import demo_mails
+
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("mails/", demo_mails.mails_page, name="demo_mails"),
+    path("mails/<slug:number>/", demo_mails.mail_page, name="demo_mail"),
     path("", include("securitygroups.accounts.urls")),
     path("", include("securitygroups.web.urls")),
 ]

@@ -21,6 +21,7 @@ os.environ |= {
     "STAFF_SECOND_FACTOR": "1",
     "EMAIL_URL": "",
     "EMAIL_FROM": "",
+    "DEMO_MAILS": "",
     "LOG_LEVEL": "WARNING",
 }
 # Runs at the same time, in two terminals, share the embedded server but not their databases.

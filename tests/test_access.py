@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -16,11 +17,13 @@ import time_machine
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from django.contrib.auth.models import Permission
+from django.core.mail import EmailMessage
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
+from karenpanel import demo_mails
 from securitygroups import operations
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet
@@ -91,6 +94,8 @@ RIGHTS = {
     "mfa_remove_webauthn": ACCOUNT,
     "mfa_reauthenticate": ACCOUNT,
     "mfa_reauthenticate_webauthn": ACCOUNT,
+    "demo_mails": Rights(get=EVERYBODY, public=True),
+    "demo_mail": Rights(get=EVERYBODY, public=True),
     "home": Rights(get=EVERYBODY),
     "help": Rights(get=EVERYBODY),
     "help_enforcement": Rights(get=EVERYBODY),
@@ -194,6 +199,13 @@ class Stage:
         return reverse(name, kwargs=kwargs)
 
 
+@pytest.fixture(autouse=True)
+def everything_on(settings: Any, tmp_path: Path) -> None:
+    """What only some installations have; without it each of these addresses is a 404, which other tests hold."""
+    settings.DEMO_MAILS = str(tmp_path)
+    demo_mails.keep(EmailMessage("Hello", to=["alice@example.com"]))
+
+
 @pytest.fixture
 def stage(db: None, request: pytest.FixtureRequest) -> Stage:
     return make_stage(request)
@@ -244,6 +256,7 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
             "template_delete": {"pk": template.pk},
             "group_bring_back": {"group_id": gone.public_id},
             "machine_bring_back": {"machine_id": gone_machine.public_id},
+            "demo_mail": {"number": demo_mails.numbers()[0]},
         },
     )
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Only for a developer's own machine: docs/production.md speaks of installations, which must not have them.
-NOT_FOR_INSTALLATIONS = {"DEBUG", "INSECURE_HTTP"}
+NOT_FOR_INSTALLATIONS = {"DEBUG", "INSECURE_HTTP", "DEMO_MAILS"}
 # What a path in backticks begins with. Other words in backticks are code, addresses or commands.
 TOPS = {"karenpanel", "securitygroups", "templates", "static", "tests", "docs", ".ci"}
 # Examples of what somebody is about to make.

@@ -331,6 +331,13 @@ def test_e010_a_sender_that_is_no_address_is_an_error(settings: Any) -> None:
     assert mailserver.check(None) == []
 
 
+def test_e011_no_installation_shows_its_mails_to_everybody(settings: Any) -> None:
+    settings.DEMO_MAILS, settings.INSECURE_HTTP = "/somewhere", False
+    assert [problem.id for problem in mailserver.check(None)] == ["karenpanel.E011"]
+    settings.INSECURE_HTTP = True
+    assert mailserver.check(None) == []
+
+
 @pytest.mark.parametrize(
     ("url", "problems"),
     [

@@ -25,7 +25,7 @@ PRODUCTION = {
 OURS = (
     "DEBUG SECRET_KEY SECRET_KEY_FALLBACKS ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS INSECURE_HTTP PROXY_COUNT DATABASE_URL "
     "HSTS_SECONDS STATIC_ROOT MAX_GROUPS_PER_PROJECT MAX_RULES_PER_GROUP MAX_MACHINES_PER_PROJECT "
-    "MAX_GROUPS_PER_MACHINE PAGE_SIZE LOG_LEVEL EMAIL_URL EMAIL_FROM"
+    "MAX_GROUPS_PER_MACHINE PAGE_SIZE LOG_LEVEL EMAIL_URL EMAIL_FROM DEMO_MAILS"
 )
 
 
@@ -195,6 +195,7 @@ def test_the_deployment_check_is_clean_with_the_settings_of_production() -> None
         ({"PAGE_SIZE": "-1"}, "karenpanel.E001"),
         ({"DATABASE_URL": "postgres://panel@db.internal/panel"}, "karenpanel.W001"),
         ({"EMAIL_FROM": "The panel"}, "karenpanel.E010"),
+        ({"DEMO_MAILS": "/somewhere"}, "karenpanel.E011"),
         ({"EMAIL_URL": ""}, "karenpanel.W010"),
         ({"EMAIL_URL": "smtp://panel:secret@mail.example.com"}, "karenpanel.W011"),
     ],

@@ -55,6 +55,7 @@ class Command(BaseCommand):
                     self.say(f"Ready: http://{HOST}:{port}/")
                     for line in people:
                         self.say(line)
+                    self.say(f"Mails: http://{HOST}:{port}/mails/ (nothing is sent; kept in {settings.DEMO_MAILS})")
                     self.say("Ctrl-C stops it.")
                     self.watch(server)
         except KeyboardInterrupt:
