@@ -162,6 +162,9 @@ MFA_FORMS = {
     "reauthenticate": "securitygroups.accounts.forms.CodeAgainForm",
     "activate_totp": "securitygroups.accounts.forms.AppForm",
     "add_webauthn": "securitygroups.accounts.forms.PasskeyForm",
+    "authenticate_webauthn": "securitygroups.accounts.forms.PasskeyUseForm",
+    "login_webauthn": "securitygroups.accounts.forms.PasskeySignInForm",
+    "reauthenticate_webauthn": "securitygroups.accounts.forms.PasskeyAgainForm",
 }
 # Staff see every customer. Where nobody else reaches the panel, as in the demo, they may do without.
 STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", not INSECURE_HTTP)

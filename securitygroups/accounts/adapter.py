@@ -6,6 +6,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 
 from securitygroups import operations
+from securitygroups.accounts import places
 from securitygroups.models import Invitation, User
 
 INVITATION = "invitation"
@@ -45,6 +46,16 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             return bool(super().is_safe_url(url))
         except ValueError:
             return False  # no address at all, such as "http://["
+
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> Any:
+        places.tell_of_new_place(request, user)
+        return super().post_login(request, user, **kwargs)
+
+    def send_notification_mail(
+        self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """allauth writes to the addresses that it has rows of; an account that staff made has its own until then."""
+        super().send_notification_mail(template_prefix, user, context, email or user.email or None)
 
     def set_password(self, user: User, password: str) -> None:
         """By allauth's own forms: the person has typed it."""

@@ -1,22 +1,27 @@
 """Second factors: their secrets are kept encrypted, and told in the panel's words."""
 
 import base64
+import os
+from contextlib import suppress
 
 from allauth.account.utils import user_username
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.utils.crypto import salted_hmac
 
+NONCE = 12
+"""Bytes, drawn anew for each text, as AES-GCM wants them."""
 
-def _cipher() -> MultiFernet:
-    """By keys drawn from SECRET_KEY, and from those before it while they are among SECRET_KEY_FALLBACKS."""
+
+def _ciphers() -> list[AESGCM]:
+    """AES-256-GCM by a key drawn from SECRET_KEY, then by those of the keys before it among SECRET_KEY_FALLBACKS."""
     secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    keys = (salted_hmac("second factors", "", secret=str(key), algorithm="sha256").digest() for key in secrets)
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in keys])
+    return [AESGCM(salted_hmac("second factors", "", secret=str(key), algorithm="sha256").digest()) for key in secrets]
 
 
 class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
@@ -27,10 +32,16 @@ class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
     def encrypt(self, text: str) -> str:
         """Who reads the database or a copy of it cannot make anybody's codes."""
-        return _cipher().encrypt(text.encode()).decode()
+        nonce = os.urandom(NONCE)
+        return base64.b64encode(nonce + _ciphers()[0].encrypt(nonce, text.encode(), None)).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        return _cipher().decrypt(encrypted_text.encode()).decode()
+        """Raises InvalidTag where no key fits: SECRET_KEY was changed, and the one before is not among the fallbacks."""
+        sealed = base64.b64decode(encrypted_text)
+        for cipher in _ciphers():
+            with suppress(InvalidTag):
+                return cipher.decrypt(sealed[:NONCE], sealed[NONCE:], None).decode()
+        raise InvalidTag
 
     def build_totp_svg(self, url: str) -> str:
         """The QR code as an element of the page: the content policy takes no data: addresses."""

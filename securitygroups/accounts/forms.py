@@ -1,13 +1,17 @@
 """allauth's forms in the panel's words. What they check and write is allauth's."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from allauth.account import forms as account
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp.forms import ActivateTOTPForm
-from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from allauth.mfa.webauthn import forms as webauthn
+from cryptography.exceptions import InvalidSignature
 from django import forms
-from django.contrib.auth.password_validation import password_validators_help_texts
+
+from securitygroups.models import User
 
 
 class _Worded:
@@ -25,10 +29,8 @@ class _Worded:
             field.help_text = self.helps.get(name, "")
 
 
-def _rules_of_passwords() -> str:
-    return " ".join(password_validators_help_texts())
-
-
+RULE_OF_NEW = "At least 12 characters. Take three or four words that have nothing to do with each other."
+LONGEST_CREDENTIAL = 20_000
 NEW, ONCE_MORE = "New password", "New password, once more"
 CODE = {"code": "Code of your authenticator app, or a recovery code"}
 
@@ -52,7 +54,7 @@ class SignUpForm(_Worded, account.SignupForm):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.email = email
         del self.fields["email"]
-        self.fields["password1"].help_text = _rules_of_passwords()
+        self.fields["password1"].help_text = RULE_OF_NEW
 
     def clean(self) -> Any:
         # Not what was sent, if anything was: it is the address whose mail the person has shown to read.
@@ -60,20 +62,33 @@ class SignUpForm(_Worded, account.SignupForm):  # type: ignore[misc]
         return super().clean()
 
 
-class PasswordForm(_Worded, account.ChangePasswordForm):  # type: ignore[misc]
+class _Another:
+    """The one that the person has is none that they choose now, least of all where somebody else typed it."""
+
+    user: User
+    cleaned_data: dict[str, Any]
+
+    def clean_password1(self) -> str:
+        chosen: str = self.cleaned_data["password1"]
+        if self.user.check_password(chosen):
+            raise forms.ValidationError("This is the password that you have: choose another one.")
+        return chosen
+
+
+class PasswordForm(_Worded, _Another, account.ChangePasswordForm):  # type: ignore[misc]
     labels: ClassVar = {"oldpassword": "Current password", "password1": NEW, "password2": ONCE_MORE}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["password1"].help_text = _rules_of_passwords()
+        self.fields["password1"].help_text = RULE_OF_NEW
 
 
-class NewPasswordForm(_Worded, account.ResetPasswordKeyForm):  # type: ignore[misc]
+class NewPasswordForm(_Worded, _Another, account.ResetPasswordKeyForm):  # type: ignore[misc]
     labels: ClassVar = {"password1": NEW, "password2": ONCE_MORE}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["password1"].help_text = _rules_of_passwords()
+        self.fields["password1"].help_text = RULE_OF_NEW
 
 
 class ForgottenForm(_Worded, account.ResetPasswordForm):  # type: ignore[misc]
@@ -100,11 +115,64 @@ class AppForm(_Worded, ActivateTOTPForm):  # type: ignore[misc]
     labels: ClassVar = {"code": "Code that the app shows"}
 
 
-class PasskeyForm(_Worded, AddWebAuthnForm):  # type: ignore[misc]
+class Credential(forms.JSONField):
+    """What a browser says of a passkey. allauth reads it by its keys, and would break on what anybody else may send."""
+
+    widget = forms.HiddenInput
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            sent = super().to_python(value) if len(value or "") < LONGEST_CREDENTIAL else None
+        except ValueError:  # a number of thousands of digits
+            sent = None
+        if not isinstance(sent, dict) or not isinstance(sent.get("response"), dict):
+            raise forms.ValidationError("This is no passkey: try again.")
+        return sent
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """A form that comes back asks for the passkey again."""
+        return None
+
+
+class _Ceremony:
+    """allauth says "incorrect code" to a wrong signature; what is missing or of another kind it does not expect."""
+
+    def clean(self) -> Any:
+        with _as_refusal():
+            return super().clean()  # type: ignore[misc]
+
+    def clean_credential(self) -> Any:
+        with _as_refusal():
+            read = getattr(super(), "clean_credential", None)
+            return read() if read else self.cleaned_data["credential"]  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _as_refusal() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidSignature):
+        raise forms.ValidationError("This passkey was not accepted: try again.") from None
+
+
+class PasskeySignInForm(_Ceremony, webauthn.LoginWebAuthnForm):  # type: ignore[misc]
+    credential = Credential()
+
+
+class PasskeyUseForm(_Ceremony, webauthn.AuthenticateWebAuthnForm):  # type: ignore[misc]
+    credential = Credential()
+
+
+class PasskeyAgainForm(_Ceremony, webauthn.ReauthenticateWebAuthnForm):  # type: ignore[misc]
+    credential = Credential()
+
+
+class PasskeyForm(_Worded, _Ceremony, webauthn.AddWebAuthnForm):  # type: ignore[misc]
     """Always a passkey that can sign in by itself, which the device opens with a finger, a face or a PIN."""
 
     labels: ClassVar = {"name": "Name"}
     helps: ClassVar = {"name": "Such as the device that keeps it."}
+    credential = Credential()
     passwordless = forms.BooleanField(required=True, initial=True, widget=forms.HiddenInput)
 
     def clean_name(self) -> str:

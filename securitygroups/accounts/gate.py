@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 from allauth.core.exceptions import ReauthenticationRequired
 from allauth.usersessions.models import UserSession
@@ -13,11 +12,12 @@ from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 
 from karenpanel.middleware import page_to_return_to
 from securitygroups.access import SecondFactorNeeded
-from securitygroups.accounts.standing import has_factor, is_strong
+from securitygroups.accounts.standing import SINCE, has_factor, is_strong
 from securitygroups.models import User
 
 SEEN = "seen"
@@ -36,10 +36,9 @@ class AccountGate:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.strong = is_strong(request)  # type: ignore[attr-defined]
-        if request.user.is_authenticated and _away_too_long(request):
+        if request.user.is_authenticated and (why := _over(request)):
             logout(request)
-            minutes = settings.SESSION_IDLE_SECONDS // 60
-            messages.info(request, f"You were signed out after {minutes} minutes without a click. Sign in again.")
+            messages.info(request, why)
             return redirect_to_login(page_to_return_to(request))
         return self.get_response(request)
 
@@ -71,22 +70,25 @@ class AccountGate:
         return None
 
 
-def _away_too_long(request: HttpRequest) -> bool:
-    """Whether nothing was heard of the session for too long; writes down that something was, at most once a minute."""
+def _over(request: HttpRequest) -> str:
+    """Why the session has ended, or nothing. Writes down that it is in use, at most once a minute."""
     now = int(time.time())
+    # One from before this was kept counts from now on.
+    if now - request.session.setdefault(SINCE, now) > settings.SESSION_COOKIE_AGE:
+        return f"You signed in more than {settings.SESSION_COOKIE_AGE // 3600} hours ago. Sign in again."
     seen = request.session.get(SEEN, now)
     if now - seen > settings.SESSION_IDLE_SECONDS:
-        return True
+        return (
+            f"You were signed out after {settings.SESSION_IDLE_SECONDS // 60} minutes without a click. Sign in again."
+        )
     if SEEN not in request.session or now - seen >= NOTED_EACH:
         request.session[SEEN] = now
         UserSession.objects.filter(session_key=request.session.session_key).update(last_seen_at=timezone.now())
-    return False
+    return ""
 
 
 def _and_back(request: HttpRequest, name: str) -> HttpResponse:
-    answer = redirect(name)
-    answer["Location"] += "?" + urlencode({"next": page_to_return_to(request)})
-    return answer
+    return redirect_to_login(page_to_return_to(request), reverse(name))
 
 
 def _to_second_factor(request: HttpRequest, user: User, why: str) -> HttpResponse:

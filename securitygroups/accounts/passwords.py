@@ -10,8 +10,8 @@ from zxcvbn import zxcvbn  # type: ignore[import-untyped]
 
 from securitygroups.models import Project, User
 
-LEAST = 3
-"""Of zxcvbn's scores from 0 to 4: 3 stands for 10^8 guesses and more."""
+LEAST = 10**9
+"""Guesses that somebody would need who knows how people choose: with a slow hash, years."""
 JUDGED = 64
 """Characters that are looked at: the time grows with the square, and no more are needed to be sure."""
 CONTEXT = ("karenpanel", "security", "group", "firewall", "admin", "support")
@@ -23,7 +23,7 @@ class NotGuessed:
     def validate(self, password: str, user: User | None = None) -> None:
         """Raises ValidationError."""
         found = zxcvbn(password[:JUDGED], user_inputs=_known_of(user))
-        if found["score"] >= LEAST:
+        if found["guesses"] >= LEAST:
             return
         why = found["feedback"]["warning"]
         words = ["This password would be guessed soon.", f"{why.rstrip('.')}." if why else "", self.get_help_text()]

@@ -3,10 +3,12 @@
 allauth keeps on each session's record how the person signed in; all that asks for more asks here.
 """
 
+import time
 from typing import Any
 
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY, get_authentication_records
 from allauth.account.internal.flows.login import record_authentication
+from allauth.account.signals import authentication_step_completed
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed
 from allauth.mfa.utils import is_mfa_enabled
@@ -19,6 +21,10 @@ from django.http import HttpRequest
 
 from securitygroups.models import User
 
+SIGNED_IN = "signed_in"
+"""The record of what was shown on signing in, by whatever means."""
+SINCE = "since"
+"""In the session, when it was signed in, in seconds since 1970."""
 FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 """What a second factor is. Recovery codes stand in for a lost one, and are none by themselves."""
 
@@ -43,7 +49,18 @@ def end_sessions(user: User, but: str | None = None) -> None:
 @receiver(user_logged_in)
 def _signed_in_now(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
     """To have signed in a moment ago is as good as to have shown once more who one is."""
-    record_authentication(request, user, method="signed_in", reauthenticated=True)
+    request.session[SINCE] = int(time.time())
+    record_authentication(request, user, method=SIGNED_IN, reauthenticated=True)
+
+
+@receiver(authentication_step_completed)
+def _new_key(sender: Any, request: HttpRequest, method: str, **kwargs: Any) -> None:
+    """Whoever copied the session's key before gains nothing by what the person shows now. Signing in brings a new key
+    by itself."""
+    if kwargs.get("reauthenticated") and method != SIGNED_IN:
+        before = request.session.session_key
+        request.session.cycle_key()
+        UserSession.objects.filter(session_key=before).update(session_key=request.session.session_key)
 
 
 @receiver(authenticator_added)

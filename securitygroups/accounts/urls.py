@@ -11,11 +11,13 @@ from securitygroups.accounts import pages, views
 
 def _form(view: Any) -> Callable[..., Any]:
     """Before all that allauth's views do first: some lead on whatever the method is."""
-    return require_http_methods(["GET", "HEAD", "POST"])(view.as_view())
+    only: Callable[..., Any] = require_http_methods(["GET", "HEAD", "POST"])(view.as_view())
+    return only
 
 
 def _read(view: Any) -> Callable[..., Any]:
-    return require_safe(view.as_view())
+    only: Callable[..., Any] = require_safe(view.as_view())
+    return only
 
 
 urlpatterns = [
@@ -32,7 +34,7 @@ urlpatterns = [
     path("password/forgotten/", _form(views.ForgottenView), name="account_reset_password"),
     path("password/forgotten/sent/", _read(views.ForgottenSentView), name="account_reset_password_done"),
     re_path(
-        r"^password/new/(?P<uidb36>[0-9a-z]{1,13})-(?P<key>[-0-9A-Za-z]{1,100})/\Z",
+        r"^password/new/(?P<uidb36>[0-9A-Za-z]{1,13})-(?P<key>[-0-9A-Za-z]{1,100})/\Z",
         _form(views.NewPasswordView),
         name="account_reset_password_from_key",
     ),

@@ -99,7 +99,10 @@ class NewPasswordView(_Words, views.PasswordResetFromKeyView):  # type: ignore[m
 
 
 class AddressView(_Words, views.EmailView):  # type: ignore[misc]
-    pass
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        # To allauth an address without a row of its own is one that waits, and gives way to the next: this one holds.
+        verified(request.user)
+        return super().dispatch(request, *args, **kwargs)
 
 
 class ConfirmAddressView(views.ConfirmEmailView):  # type: ignore[misc]
@@ -114,11 +117,17 @@ class ConfirmAddressView(views.ConfirmEmailView):  # type: ignore[misc]
 
 
 def verified(user: Any) -> None:
-    """The person has shown to read the mails that go to the account's address."""
+    """The account's address is the person's: they have shown to read its mails, or staff who made the account said so.
+
+    No two accounts have the same (the constraint user_email), so what other accounts have rows of is out of date.
+    """
     if user.email:
-        EmailAddress.objects.update_or_create(
-            user=user, email=user.email.lower(), defaults={"verified": True, "primary": True}
-        )
+        rows = EmailAddress.objects.filter(email__iexact=user.email)
+        rows.exclude(user=user).delete()
+        if not rows.filter(user=user, verified=True, primary=True).exists():
+            EmailAddress.objects.filter(user=user, primary=True).delete()
+            rows.filter(user=user).delete()
+            EmailAddress.objects.create(user=user, email=user.email.lower(), verified=True, primary=True)
 
 
 # ── Second factors ────────────────────────────────────────────────────────────

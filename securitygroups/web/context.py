@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from securitygroups.access import SUPPORT, is_support
@@ -38,5 +39,6 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "can_edit": bool(access and access.can_edit),
         "projects": Project.objects.visible_to(user)[:50] if isinstance(user, User) else [],
         "nav": _section(match.url_name or "") if match else "",
+        "idle": settings.SESSION_IDLE_SECONDS if isinstance(user, User) else 0,
         "request_id": getattr(request, "request_id", ""),
     }

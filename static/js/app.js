@@ -14,3 +14,4 @@ import "./selection.js";
 import "./drag.js";
 import "./rule-rows.js";
 import "./passkeys.js";
+import "./idle.js";

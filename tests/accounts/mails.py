@@ -10,12 +10,12 @@ from django.core import mail
 def link_in(message: Any) -> str:
     """The path that the one link in a message leads to."""
     (found,) = re.findall(r"https?://\S+", message.body)
-    return urlsplit(found).path
+    return str(urlsplit(found).path)
 
 
 def subjects(to: str) -> list[str]:
     """Of all that was sent to an address, the oldest first."""
-    return [message.subject for message in mail.outbox if message.to == [to]]
+    return [str(message.subject) for message in mail.outbox if message.to == [to]]
 
 
 def last_to(address: str) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
@@ -67,7 +68,7 @@ def test_a_new_person_makes_an_account_and_is_a_member_at_once(send: Any, client
     assert form.send(client, **sent)["Location"] == "/p/shop/"
     dora = User.objects.get(username="dora")
     assert (dora.email, dora.must_change_password, dora.is_staff) == ("dora@example.com", False, False)
-    assert dora.emailaddress_set.get().verified
+    assert EmailAddress.objects.get(user=dora).verified
     assert project.memberships.get(user=dora).role == Role.VIEWER
     assert client.get("/p/shop/").status_code == 200
     assert dora.account_events.filter(verb="account.made").count() == 1
