@@ -17,10 +17,9 @@ from django.utils import timezone
 
 from karenpanel.middleware import page_to_return_to
 from securitygroups.access import SecondFactorNeeded
-from securitygroups.accounts.standing import SINCE, has_factor, is_strong
+from securitygroups.accounts.standing import SEEN, SINCE, has_factor, is_strong
 from securitygroups.models import User
 
-SEEN = "seen"
 NOTED_EACH = 60
 """Seconds: a session is not written at each click."""
 WITHOUT_FACTOR = frozenset({"account", "usersessions_list", "session_end"})

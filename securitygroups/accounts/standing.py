@@ -23,8 +23,8 @@ from securitygroups.models import User
 
 SIGNED_IN = "signed_in"
 """The record of what was shown on signing in, by whatever means."""
-SINCE = "since"
-"""In the session, when it was signed in, in seconds since 1970."""
+SINCE, SEEN = "since", "seen"
+"""In the session, when it was signed in and when it was last used, in seconds since 1970."""
 FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 """What a second factor is. Recovery codes stand in for a lost one, and are none by themselves."""
 
@@ -49,7 +49,7 @@ def end_sessions(user: User, but: str | None = None) -> None:
 @receiver(user_logged_in)
 def _signed_in_now(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
     """To have signed in a moment ago is as good as to have shown once more who one is."""
-    request.session[SINCE] = int(time.time())
+    request.session[SINCE] = request.session[SEEN] = int(time.time())
     record_authentication(request, user, method=SIGNED_IN, reauthenticated=True)
 
 

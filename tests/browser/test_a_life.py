@@ -34,7 +34,7 @@ def link_of(smtp: Mailbox, subject: str) -> str:
     """The path of the link in the newest mail to dora whose subject has these words."""
     found = [each for each in smtp.messages(to=DORA, wait=10) if subject in str(each["Subject"])]
     (link,) = re.findall(r"https?://\S+", found[-1].get_content())
-    return urlsplit(link).path
+    return str(urlsplit(link).path)
 
 
 def sign_in(page: Page, password: str) -> None:

@@ -98,7 +98,7 @@ QUERIES = {
     "overview": 11,
     "activity": 6,
     "activity of bob": 5,
-    "members": 6,
+    "members": 7,
     "groups": 7,
     "groups found": 7,
     "group": 8,
