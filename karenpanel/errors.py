@@ -21,13 +21,24 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def too_large(request: HttpRequest) -> HttpResponse:
-    # Without request context, which would read the form that is not to be read.
-    context = {
-        "request_id": getattr(request, "request_id", ""),
-        "log_mib": settings.REPLAY_MAX_MB,
-        "document_mib": settings.DOCUMENT_MAX_MB,
-    }
-    return HttpResponse(render_to_string("413.html", context), status=413)
+    return unread(
+        request,
+        413,
+        log_mib=settings.REPLAY_MAX_MB,
+        document_mib=settings.DOCUMENT_MAX_MB,
+        form_mib=settings.MEMBERS_FORM // 2**20,
+        visitors_kib=settings.VISITORS_FORM // 2**10,
+    )
+
+
+def length_required(request: HttpRequest) -> HttpResponse:
+    return unread(request, 411)
+
+
+def unread(request: HttpRequest, status: int, **context: Any) -> HttpResponse:
+    """The page for what is not to be read: without request context, which could read it after all."""
+    context |= {"request_id": getattr(request, "request_id", "")}
+    return HttpResponse(render_to_string(f"{status}.html", context), status=status)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

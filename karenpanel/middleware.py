@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -53,19 +53,55 @@ def request_id(get_response: Next) -> Next:
     return middleware
 
 
-def bounded_bodies(get_response: Next) -> Next:
-    """Nothing is read that is longer than the largest log and the largest form together: Django would keep it in a
-    file first. What is only a log beyond its limit is told by its form, with all that was typed."""
+def body_length(request: HttpRequest) -> int:
+    """How many bytes the request brings along, as it says. Raises BadRequest where it is not said in digits alone."""
+    text = request.META.get("CONTENT_LENGTH") or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise BadRequest("The length of what was sent is not a number.")
+    # Leading zeros are allowed, in any number. Cut off is what is too long for every limit anyway.
+    return int(text.lstrip("0")[:19] or "0")
+
+
+def framed_bodies(get_response: Next) -> Next:
+    """Whoever sends something says in advance how long it is, and nothing is longer than the largest log and the
+    largest form together. What is only a log beyond its limit is told by its form, with all that was typed."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal():
-            raise BadRequest("The length of what was sent is not a number.")
-        if int(length[:18]) > settings.REPLAY_MAX_MB * 2**20 + settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if "HTTP_TRANSFER_ENCODING" in request.META:
+            # In pieces, without a length: Django would take it for nothing at all.
+            return errors.length_required(request)
+        if body_length(request) > settings.REPLAY_MAX_MB * 2**20 + settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             return errors.too_large(request)
         return get_response(request)
 
     return middleware
+
+
+class BoundedBodies:
+    """Before anybody reads what was sent, to look for the token of the form in it: who is not signed in sends a small
+    form, who is signed in a form, and only a view that takes files gets them, from those whom it takes them from.
+
+    Such a view has an attribute `takes_files`: called with the person and the arguments of the address, it says whether
+    this person's files are taken.
+    """
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., HttpResponse], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        length = body_length(request)
+        if length <= settings.VISITORS_FORM:
+            return None
+        if request.user.is_authenticated:
+            takes_files = getattr(view, "takes_files", None)
+            if length <= settings.MEMBERS_FORM or (takes_files and takes_files(request.user, **kwargs)):
+                return None
+        return errors.too_large(request)
 
 
 def htmx_answers(get_response: Next) -> Next:
@@ -86,20 +122,27 @@ def htmx_answers(get_response: Next) -> Next:
     return middleware
 
 
-def plain_text(get_response: Next) -> Next:
+class PlainText:
     """Text that cannot be kept or shown is refused before a view has it, and so before the database or the answer break
     on it: NUL, and what only other encodings than UTF-8 can bring in, such as halves of characters."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         charset = (request.content_params or {}).get("charset", "utf-8")
         if charset.lower() not in ("utf-8", "utf8"):
             raise BadRequest("Text has to be sent as UTF-8.")
-        for sent in (request.GET, request.POST):
-            if any("\0" in value for _, values in sent.lists() for value in values):
-                raise BadRequest("Text cannot contain NUL.")
-        return get_response(request)
+        self.refuse_nul(request.GET)
+        return self.get_response(request)
 
-    return middleware
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        """What was sent is read here and not earlier: now it is known who sent it, and that it may be so long."""
+        self.refuse_nul(request.POST)
+
+    def refuse_nul(self, sent: QueryDict) -> None:
+        if any("\0" in value for _, values in sent.lists() for value in values):
+            raise BadRequest("Text cannot contain NUL.")
 
 
 def page_to_return_to(request: HttpRequest) -> str:

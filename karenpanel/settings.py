@@ -65,21 +65,22 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Inside the one for static files, which are compressed when they are collected. docs/decisions/0008 is about BREACH.
     "django_http_compression.middleware.HttpCompressionMiddleware",
-    # Before whatever may read a form.
-    "karenpanel.middleware.bounded_bodies",
+    "karenpanel.middleware.framed_bodies",
     "karenpanel.middleware.not_allowed",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # These two, and in this order, before the first that reads what was sent: the one that looks for the form's token.
     "karenpanel.middleware.SignInFirst",
+    "karenpanel.middleware.BoundedBodies",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "karenpanel.middleware.htmx_answers",
     "allauth.account.middleware.AccountMiddleware",
     "securitygroups.accounts.gate.AccountGate",
     "securitygroups.web.gate.SupportGate",
-    "karenpanel.middleware.plain_text",
+    "karenpanel.middleware.PlainText",
 ]
 
 ROOT_URLCONF = "karenpanel.urls"
@@ -251,6 +252,9 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", "") or mailserver.sender(ALLOWED_HOSTS)
 # The folder of the demo's mails, which `karenpanel.local` names: whoever reaches the panel reads them.
 DEMO_MAILS = env.str("DEMO_MAILS", "")
+# How many bytes a form may have where no view takes files: of somebody who is signed in, and of anybody else.
+MEMBERS_FORM = 2**20
+VISITORS_FORM = 64 * 2**10
 
 LOGGING = {
     "version": 1,

@@ -1,11 +1,13 @@
 """The doors of the panel: how a request comes into a project, and what a person says with a change."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from allauth.account.decorators import reauthentication_required
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 
-from securitygroups.access import Access, Right, find_group, is_support, open_project
+from securitygroups.access import Access, ReasonNeeded, Right, find_group, is_support, open_project
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import Rule
 from securitygroups.models import SecurityGroup, User
@@ -13,6 +15,7 @@ from securitygroups.operations import By
 from securitygroups.proposals import Said
 from securitygroups.web.pages import NO_REVISION, address_of, number_in, reason_of
 
+View = TypeVar("View", bound=Callable[..., HttpResponse])
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -30,6 +33,26 @@ def enter(
     looks = request.method in SAFE_METHODS or support_writes
     access.require(Right.MANAGE if own else Right.CHANGE if write else Right.LOOK if looks else Right.TAKE_PART)
     return access
+
+
+def takes_files(view: View) -> View:
+    """Marks a view of a project that takes more than a form, from those who may come in.
+
+    The middleware asks before it reads anything. The view itself is too late for that: the token that keeps forged forms
+    out is checked first, and stands in what was sent.
+    """
+    view.takes_files = _comes_in  # type: ignore[attr-defined]
+    return view
+
+
+def _comes_in(user: object, slug: str, **rest: Any) -> bool:
+    try:
+        open_project(user, slug)
+    except Http404:
+        return False
+    except ReasonNeeded:
+        pass  # staff, who will be asked why
+    return True
 
 
 def support_member(request: HttpRequest) -> User:

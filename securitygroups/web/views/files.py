@@ -19,7 +19,7 @@ from securitygroups.forms import ImportForm, take_refusal
 from securitygroups.models import SecurityGroup
 from securitygroups.proposals import Edit, NewGroup, agreed, propose_group
 from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_shown, preview_waits
-from securitygroups.web.doors import by, enter, enter_group, said
+from securitygroups.web.doors import by, enter, enter_group, said, takes_files
 from securitygroups.web.pages import FORM_INVALID, address_of, page_or_form, resend
 from securitygroups.words.rules import rule_sentence
 
@@ -88,6 +88,7 @@ def _refused(request: HttpRequest, context: dict[str, Any], refusal: BadDocument
     return _page(request, context)
 
 
+@takes_files
 @page_or_form
 def group_import(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     """The file's rules instead of the group's, as a new revision."""
@@ -130,6 +131,7 @@ def _peek(
         return preview_waits(request, group, refusal.messages[0])
 
 
+@takes_files
 @page_or_form
 def group_import_new(request: HttpRequest, slug: str) -> HttpResponse:
     """The file as a new group."""

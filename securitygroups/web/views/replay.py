@@ -14,7 +14,7 @@ from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms.replay import FAULTS, MAX_LOCAL, ReplayForm
 from securitygroups.models import SecurityGroup, VirtualMachine
-from securitygroups.web.doors import enter
+from securitygroups.web.doors import enter, takes_files
 from securitygroups.web.pages import FORM_INVALID, page_or_form
 from securitygroups.words.rules import WAY
 
@@ -30,6 +30,7 @@ def _own_addresses(group: SecurityGroup) -> str:
     return ", ".join([address for pair in pairs for address in pair if address][:MAX_LOCAL])
 
 
+@takes_files
 @page_or_form
 def group_replay(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     """The form, and to a POST the report. Whoever may look may do this: a log is sent, but nothing is kept of it."""
