@@ -108,8 +108,8 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 DATABASES = {"default": database.settings(env.str("DATABASE_URL", ""))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Rate limits count in this cache, so all web processes must share it: a table, not memory.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+# Limits count in this cache, so all web processes must share it, and nothing may push a count out of it.
+CACHES = {"default": {"BACKEND": "karenpanel.counts.KeptCache", "LOCATION": "cache"}}
 
 AUTH_USER_MODEL = "securitygroups.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
