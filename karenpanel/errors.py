@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -17,7 +17,10 @@ def page(request: HttpRequest, status: int, **context: Any) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return too_large(request) if isinstance(exception, RequestDataTooBig) else page(request, 400)
+    if isinstance(exception, RequestDataTooBig):
+        return too_large(request)
+    # Django's own words, of other exceptions, repeat what was sent.
+    return page(request, 400, why=str(exception) if isinstance(exception, BadRequest) else "")
 
 
 def too_large(request: HttpRequest) -> HttpResponse:

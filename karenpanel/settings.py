@@ -171,7 +171,6 @@ MFA_FORMS = {
 STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", not INSECURE_HTTP)
 # Whether signing in at the OpenID provider counts as signing in with a second factor.
 OIDC_SECOND_FACTOR = env.bool("OIDC_SECOND_FACTOR", False)
-ALLAUTH_TRUSTED_PROXY_COUNT = PROXY_COUNT
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
 SESSION_COOKIE_NAME = "session" if INSECURE_HTTP else "__Host-session"

@@ -118,9 +118,9 @@ else:
 
 
 def test_a_proxy_is_believed_only_when_there_is_one() -> None:
-    found = shown("SECURE_PROXY_SSL_HEADER", "ALLAUTH_TRUSTED_PROXY_COUNT", **PRODUCTION, PROXY_COUNT="2")
+    found = shown("SECURE_PROXY_SSL_HEADER", "PROXY_COUNT", **PRODUCTION, PROXY_COUNT="2")
 
-    assert found == {"SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"], "ALLAUTH_TRUSTED_PROXY_COUNT": 2}
+    assert found == {"SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"], "PROXY_COUNT": 2}
 
 
 def test_plain_http_takes_the_flags_off_that_would_lock_everybody_out() -> None:

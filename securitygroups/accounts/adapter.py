@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from securitygroups import operations
 from securitygroups.accounts import places
+from securitygroups.accounts.client import address_of
 from securitygroups.models import Invitation, User
 
 INVITATION = "invitation"
@@ -61,6 +62,10 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """By allauth's own forms: the person has typed it."""
         user.choose_password(password)
         user.save(update_fields=["password", "must_change_password"])
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """For all of allauth too: its sessions and its own limits."""
+        return address_of(request)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
         user = super().authenticate(request, **credentials)

@@ -47,7 +47,8 @@ def takes_files(view: View) -> View:
 
 def _comes_in(user: object, slug: str, **rest: Any) -> bool:
     try:
-        open_project(user, slug)
+        # Whether they signed in strongly enough is asked when they come in.
+        open_project(user, slug, strong=True)
     except Http404:
         return False
     except ReasonNeeded:

@@ -434,12 +434,13 @@ def test_the_lockout_warning_is_about_where_the_request_came_from(as_alice: Clie
         (2, "192.0.2.1, 198.51.100.7, 203.0.113.1", "198.51.100.7"),
         (2, "198.51.100.7", ""),
         (1, "nonsense", ""),
+        (1, "", ""),
     ],
 )
 def test_where_a_request_came_from_is_told_by_the_trusted_proxies_alone(
     as_alice: Client, project: Project, settings: Any, proxies: int, forwarded: str, address: str
 ) -> None:
-    settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+    settings.PROXY_COUNT = proxies
     group = make_group(project, "ssh", ["accept in tcp 22"])
     make_machine(project, "bastion", [group], ipv4="10.0.0.9")
     delete = url(group, f"rules/{uid(group, 1)}/delete/")
