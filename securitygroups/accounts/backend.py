@@ -1,0 +1,34 @@
+"""Whom a name or an address at the sign-in means, and that looking costs the same whether it means anybody."""
+
+from typing import Any
+
+from allauth.account.auth_backends import AuthenticationBackend
+from allauth.account.models import EmailAddress
+from django.db.models.functions import Lower
+from django.http import HttpRequest
+
+from securitygroups.models import User
+
+
+def accounts_named(login: str) -> list[User]:
+    """The account with this e-mail address, and the one with this name. Nearly always that is one or none; two where the
+    name of one is the address of the other, and then neither shuts the other out.
+
+    An address that nobody has proved to be theirs is no way in, but for the one that the account itself says.
+    """
+    small = login.strip().lower()
+    proved = EmailAddress.objects.filter(email=small, verified=True).select_related("user").first()
+    by_address = proved.user if proved else User.objects.annotate(small=Lower("email")).filter(small=small).first()
+    by_name = User.objects.filter(username=small).first()
+    return list(dict.fromkeys(user for user in (by_address, by_name) if user))
+
+
+class AccountBackend(AuthenticationBackend):  # type: ignore[misc]
+    """allauth's looks by address, by name and by address again, and works out a hash for each: how long that takes says
+    whether an address is known. Here it is one hash for each account that is meant, and one where nobody is."""
+
+    def _authenticate(self, request: HttpRequest | None, **credentials: Any) -> User | None:
+        login = credentials.get("username") or credentials.get("email") or ""
+        return next(
+            (user for user in accounts_named(login) if self._check_password(user, credentials["password"])), None
+        )
