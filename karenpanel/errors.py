@@ -1,5 +1,6 @@
 """Error pages in words."""
 
+import math
 from typing import Any
 
 from django.conf import settings
@@ -42,6 +43,13 @@ def unread(request: HttpRequest, status: int, **context: Any) -> HttpResponse:
     """The page for what is not to be read: without request context, which could read it after all."""
     context |= {"request_id": getattr(request, "request_id", "")}
     return HttpResponse(render_to_string(f"{status}.html", context), status=status)
+
+
+def too_many(request: HttpRequest, seconds: int, *, signing_in: bool = False) -> HttpResponse:
+    """Attempts beyond a limit, which has room again after so many seconds."""
+    response = page(request, 429, minutes=math.ceil(seconds / 60), signing_in=signing_in)
+    response["Retry-After"] = str(seconds)
+    return response
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

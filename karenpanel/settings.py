@@ -140,8 +140,12 @@ ACCOUNT_FORMS = {
     "reauthenticate": "securitygroups.accounts.forms.AgainForm",
 }
 ACCOUNT_CHANGE_EMAIL = True
-# Beside allauth's own: invitations that one person sends.
-ACCOUNT_RATE_LIMITS = {"invite": "30/h/user"}
+# Attempts to sign in are counted in securitygroups/accounts/limits.py; allauth's own limits would shut owners out together
+# with guessers. Beside its others: invitations that one person sends.
+ACCOUNT_RATE_LIMITS = {
+    **dict.fromkeys(("login", "login_failed", "change_password", "reauthenticate")),
+    "invite": "30/h/user",
+}
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[karenpanel] "
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
@@ -174,6 +178,7 @@ OIDC_SECOND_FACTOR = env.bool("OIDC_SECOND_FACTOR", False)
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
 SESSION_COOKIE_NAME = "session" if INSECURE_HTTP else "__Host-session"
+KNOWN_BROWSER_COOKIE_NAME = "known" if INSECURE_HTTP else "__Host-known"
 CSRF_COOKIE_NAME = "csrftoken" if INSECURE_HTTP else "__Host-csrftoken"
 CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"

@@ -16,4 +16,6 @@ urlpatterns = [
 handler400 = "karenpanel.errors.bad_request"
 handler403 = "karenpanel.errors.forbidden"
 handler404 = "karenpanel.errors.not_found"
+# allauth's name for it, in the manner of Django's.
+handler429 = "securitygroups.accounts.limits.too_many"
 handler500 = "karenpanel.errors.server_error"

@@ -1,4 +1,7 @@
-"""What keeps attackers out: headers, cookies, forged requests, redirects, guessing, hostile hosts and encodings."""
+"""What keeps attackers out: headers, cookies, forged requests, redirects, hostile hosts and encodings.
+
+Guessing is in test_guessing.py, and what is too large in test_uploads.py.
+"""
 
 import json
 import logging
@@ -13,9 +16,6 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.core.cache import caches
-from django.core.cache.backends.db import DatabaseCache
-from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from structlog.stdlib import ProcessorFormatter
@@ -396,75 +396,6 @@ def test_nobody_can_make_an_account_without_an_invitation(db: None, client: Clie
         "/sign-in/code/",
     ):
         assert client.get(path).status_code == 404
-
-
-# ── Guessing ──────────────────────────────────────────────────────────────────
-
-
-def test_after_five_wrong_passwords_even_the_right_one_has_to_wait(alice: User) -> None:
-    for attempt in range(5):
-        assert sign_in_with(Client(), password=f"guess {attempt}").status_code == 422
-    response = sign_in_with(Client())
-    assert response.status_code == 429
-    assert "Too many attempts" in response.content.decode()
-    assert "Wait a few minutes" in response.content.decode()
-
-
-def test_the_count_of_attempts_is_shared_by_all_web_processes(alice: User) -> None:
-    for attempt in range(5):
-        sign_in_with(Client(), password=f"guess {attempt}")
-        # Another process has a cache object of its own, and nothing of it in memory.
-        del caches["default"]
-    assert isinstance(caches["default"], DatabaseCache)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM cache WHERE cache_key LIKE '%login_failed%'")
-        assert cursor.fetchone()[0] > 0
-    assert sign_in_with(Client()).status_code == 429
-
-
-def test_the_limit_of_an_account_holds_whatever_port_and_case_the_attacker_writes(alice: User) -> None:
-    for port in range(5):
-        host = {"Host": f"localhost:{port + 1000}"}
-        assert sign_in_with(Client(), login="ALICE"[: port + 1] + "alice"[port + 1 :], password="x", headers=host)
-    assert sign_in_with(Client(), headers={"Host": "localhost:2000"}).status_code == 429
-
-
-def test_the_limit_of_an_address_holds_whatever_it_says_it_forwards_for(alice: User) -> None:
-    codes = [
-        sign_in_with(
-            Client(), login=f"user{n}", password="x", headers={"X-Forwarded-For": f"198.51.100.{n}"}
-        ).status_code
-        for n in range(12)
-    ]
-    assert codes == [422] * 10 + [429] * 2
-
-
-def test_one_attacker_does_not_lock_out_other_people(alice: User) -> None:
-    make_user("erin")
-    for _ in range(6):
-        sign_in_with(Client(REMOTE_ADDR="198.51.100.1"), password="x")
-    assert sign_in_with(Client(REMOTE_ADDR="198.51.100.2"), login="erin").status_code == 302
-
-
-def test_a_wrong_name_and_a_wrong_password_are_told_alike(alice: User) -> None:
-    wrong = [sign_in_with(Client(), login=login, password="x").content.decode() for login in ("alice", "nobody")]
-    first, second = (re.sub(r'value="[^"]*"|<code>\w+</code>', "", page) for page in wrong)
-    assert first == second
-
-
-def test_an_account_that_is_switched_off_is_told_so_and_not_let_in(alice: User) -> None:
-    alice.is_active = False
-    alice.save()
-    response = sign_in_with(Client())
-    assert response.status_code == 422
-    assert "This account is switched off" in response.content.decode()
-    assert "session" not in response.cookies
-
-
-def test_the_current_password_cannot_be_guessed_from_a_stolen_session(as_alice: Client) -> None:
-    sent = {"oldpassword": "x", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
-    codes = [as_alice.post("/password/", sent).status_code for _ in range(6)]
-    assert codes == [422] * 5 + [429]
 
 
 # ── Encodings ─────────────────────────────────────────────────────────────────

@@ -1,12 +1,12 @@
-"""What of allauth's behaviour is ours: accounts come by invitation, and limits do not go by the host's name."""
+"""What of allauth's behaviour is ours: accounts come by invitation, and limits are counted by us."""
 
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from securitygroups import operations
-from securitygroups.accounts import places
+from securitygroups.accounts import browsers, limits, places
 from securitygroups.accounts.client import address_of
 from securitygroups.models import Invitation, User
 
@@ -48,10 +48,6 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         except ValueError:
             return False  # no address at all, such as "http://["
 
-    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> Any:
-        places.tell_of_new_place(request, user)
-        return super().post_login(request, user, **kwargs)
-
     def send_notification_mail(
         self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
@@ -67,13 +63,31 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """For all of allauth too: its sessions and its own limits."""
         return address_of(request)
 
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Counted before the password is looked at: of a hundred at once no more get that far than may."""
+        self.attempt = limits.sign_in(request, credentials.get("username") or credentials.get("email") or "")
+
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
         user = super().authenticate(request, **credentials)
-        if user is not None and not user.is_active:
+        if user is None:
+            return None
+        self.attempt.give_back()
+        if not user.is_active:
             # allauth would go to a page of its own, which is not routed here.
             raise self.validation_error("account_inactive")
+        limits.signed_in(request, user)
         return user
 
-    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        # Without the host name, of which the client chooses the port: each port would be a new set of attempts.
-        return str(credentials.get("email", credentials.get("username", ""))).lower()
+    def reauthenticate(self, user: User, password: str) -> bool:
+        """Apart from signing in: whoever guesses here does not keep the person from coming in there."""
+        attempt = limits.again(self.request, user)
+        right = user.check_password(password)
+        if right:
+            attempt.give_back()
+        return right
+
+    def post_login(self, request: HttpRequest, user: User, **more: Any) -> HttpResponse:
+        places.tell_of_new_place(request, user)
+        response: HttpResponse = super().post_login(request, user, **more)
+        browsers.remember(response, user)
+        return response

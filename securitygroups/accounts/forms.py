@@ -5,12 +5,15 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from allauth.account import forms as account
+from allauth.account.adapter import get_adapter
+from allauth.core import context
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn import forms as webauthn
 from cryptography.exceptions import InvalidSignature
 from django import forms
 
+from securitygroups.accounts import limits
 from securitygroups.models import User
 
 
@@ -76,6 +79,13 @@ class _Another:
 
 
 class PasswordForm(_Worded, _Another, account.ChangePasswordForm):  # type: ignore[misc]
+    def clean_oldpassword(self) -> str:
+        """Asked for in the same way, and counted together with, wherever it is asked for again."""
+        password: str = self.cleaned_data["oldpassword"]
+        if not get_adapter().reauthenticate(self.user, password):
+            raise get_adapter().validation_error("enter_current_password")
+        return password
+
     labels: ClassVar = {"oldpassword": "Current password", "password1": NEW, "password2": ONCE_MORE}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -103,15 +113,27 @@ class AgainForm(_Worded, account.ReauthenticateForm):  # type: ignore[misc]
     labels: ClassVar = {"password": "Password"}
 
 
-class CodeForm(_Worded, mfa.AuthenticateForm):  # type: ignore[misc]
+class _Counted:
+    """A code has six digits: without a limit it would be guessed."""
+
+    user: User
+
+    def clean_code(self) -> str:
+        attempt = limits.code(context.request, self.user)
+        code: str = super().clean_code()  # type: ignore[misc]
+        attempt.give_back()
+        return code
+
+
+class CodeForm(_Worded, _Counted, mfa.AuthenticateForm):  # type: ignore[misc]
     labels = CODE
 
 
-class CodeAgainForm(_Worded, mfa.ReauthenticateForm):  # type: ignore[misc]
+class CodeAgainForm(_Worded, _Counted, mfa.ReauthenticateForm):  # type: ignore[misc]
     labels = CODE
 
 
-class AppForm(_Worded, ActivateTOTPForm):  # type: ignore[misc]
+class AppForm(_Worded, _Counted, ActivateTOTPForm):  # type: ignore[misc]
     labels: ClassVar = {"code": "Code that the app shows"}
 
 

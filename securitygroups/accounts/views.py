@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
 
-from karenpanel import errors
+from securitygroups.accounts import browsers, limits
 
 
 class _Words:
@@ -25,7 +25,7 @@ class _Words:
 
     def form_invalid(self, form: Any) -> HttpResponse:
         if any(form.has_error(name, "too_many_login_attempts") for name in (*form.fields, "__all__")):
-            return errors.page(self.request, 429)
+            return limits.too_many(self.request)
         response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
         if response.status_code == 200:
             response.status_code = 422
@@ -70,7 +70,10 @@ class AgainByPasskeyView(_Words, webauthn.ReauthenticateWebAuthnView):  # type: 
 
 
 class PasswordView(_Words, views.PasswordChangeView):  # type: ignore[misc]
-    pass
+    def form_valid(self, form: Any) -> HttpResponse:
+        response: HttpResponse = super().form_valid(form)
+        browsers.remember(response, form.user)
+        return response
 
 
 class ForgottenView(_Words, views.PasswordResetView):  # type: ignore[misc]
