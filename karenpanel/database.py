@@ -2,13 +2,18 @@
 
 This is the face of both. Nobody outside needs to know the rooms behind it: the embedded server is started, left, stopped
 and looked at from here.
+
+Two roles share the work: one owns the tables, the other serves the web and owns nothing (see roles.py). A process says
+what it is for before the settings are read, and gets the role for that; who says nothing gets the embedded server's owner,
+or the role of `DATABASE_URL`.
 """
 
+from enum import Enum
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from karenpanel.embedded.place import NAME, PORT, ROLE, SERVER_USER, Place, StartError, place, private_folder
+from karenpanel.embedded.place import NAME, PORT, ROLE, SERVER_USER, WEB_ROLE, Place, StartError, place, private_folder
 from karenpanel.embedded.server import Status, leave, start, status, stop
 
 __all__ = [
@@ -16,7 +21,9 @@ __all__ = [
     "POOL",
     "ROLE",
     "SERVER_USER",
+    "WEB_ROLE",
     "Place",
+    "Purpose",
     "StartError",
     "Status",
     "is_embedded",
@@ -29,26 +36,75 @@ __all__ = [
     "start",
     "status",
     "stop",
+    "use_for",
+    "used_for",
+    "web_role",
 ]
 
 # One web process serves this many requests at a time; a request that waits longer for a connection fails.
 POOL = {"min_size": 1, "max_size": 10, "timeout": 10.0}
 
 
-def settings(url: str) -> dict[str, Any]:
+class Purpose(Enum):
+    """What a process uses the database for."""
+
+    ORDINARY = "commands that read and write rows"
+    SCHEMA = "commands that make, change and empty tables"
+    WEB = "answering requests"
+
+
+# Kept in the process and not in its environment: the children of a command are for something of their own.
+_purpose = Purpose.ORDINARY
+
+
+def use_for(purpose: Purpose) -> None:
+    """Say what this process is for. Call it before the settings are read."""
+    global _purpose
+    _purpose = purpose
+
+
+def used_for() -> Purpose:
+    """What this process is for."""
+    return _purpose
+
+
+def settings(url: str, owner_url: str = "") -> dict[str, Any]:
     """Django's settings of the database that `url` names, or of the embedded server when it is empty.
 
-    Starts nothing, writes nothing. Raises ImproperlyConfigured for anything but a PostgreSQL URL with a database name.
+    Where this process works on the schema it is `owner_url` that counts, unless that is empty. Starts nothing, writes
+    nothing. Raises ImproperlyConfigured for anything but a PostgreSQL URL with a database name.
     """
     common = {"ENGINE": "django.db.backends.postgresql", "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+    if owner_url and not url:
+        raise ImproperlyConfigured(
+            "DATABASE_OWNER_URL is set, so DATABASE_URL has to name the role of the web processes"
+        )
+    if owner_url and _purpose is Purpose.SCHEMA:
+        return common | _from_url(owner_url, "DATABASE_OWNER_URL")
     if url:
         return common | _from_url(url)
     here = place()
+    role = WEB_ROLE if _purpose is Purpose.WEB else ROLE
     options: dict[str, Any] = {"pool": dict(POOL)}
     if here.user:
         # Whoever else manages to put a socket there is not talked to.
         options["requirepeer"] = here.user
-    return common | {"NAME": NAME, "USER": ROLE, "HOST": str(here.socket), "PORT": PORT, "OPTIONS": options}
+    return common | {"NAME": NAME, "USER": role, "HOST": str(here.socket), "PORT": PORT, "OPTIONS": options}
+
+
+def web_role(url: str, owner_url: str) -> str:
+    """The role of the web processes, empty where they use the owner's. Raises ImproperlyConfigured where it has no name."""
+    if not url:
+        return WEB_ROLE
+    if not owner_url:
+        return ""
+    role: str = _from_url(url)["USER"]
+    if not role:
+        raise ImproperlyConfigured(
+            "DATABASE_URL names no user, and beside DATABASE_OWNER_URL it has to name the role of the web processes: "
+            "postgresql://user:password@host:5432/name"
+        )
+    return "" if role == _from_url(owner_url, "DATABASE_OWNER_URL")["USER"] else role
 
 
 def is_embedded(database: dict[str, Any]) -> bool:
@@ -76,25 +132,25 @@ def reach(database: dict[str, Any]) -> None:
         raise StartError(f"The database cannot be reached: {str(error).strip()}") from None
 
 
-def _from_url(url: str) -> dict[str, Any]:
+def _from_url(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
     # The library that will connect reads the address too, so every form it understands means the same here.
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
     if not url.startswith(("postgresql://", "postgres://")):
         raise ImproperlyConfigured(
-            "DATABASE_URL has to name a PostgreSQL database: postgresql://user:password@host:5432/name"
+            f"{variable} has to name a PostgreSQL database: postgresql://user:password@host:5432/name"
         )
     try:
         parts = {key: str(value) for key, value in conninfo_to_dict(url).items()}
     except ProgrammingError:
         # Its message may hold a piece of the password, so it is not shown.
         raise ImproperlyConfigured(
-            "DATABASE_URL cannot be read: postgresql://user:password@host:5432/name is its form, "
+            f"{variable} cannot be read: postgresql://user:password@host:5432/name is its form, "
             "and special characters in the user or the password are written as %XX (/ is %2F, @ is %40, % is %25)"
         ) from None
     name = parts.pop("dbname", "")
     if not name:
-        raise ImproperlyConfigured("DATABASE_URL names no database: postgresql://user:password@host:5432/name")
+        raise ImproperlyConfigured(f"{variable} names no database: postgresql://user:password@host:5432/name")
     main = {key: parts.pop(key.lower(), "") for key in ("USER", "PASSWORD", "HOST", "PORT")}
     return {"NAME": name, **main, "OPTIONS": {"connect_timeout": "10", **parts, "pool": dict(POOL)}}

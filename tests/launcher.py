@@ -22,6 +22,8 @@ import psycopg
 
 from karenpanel import database
 from karenpanel.database import Place
+from karenpanel.embedded import server
+from karenpanel.embedded.programs import add_web_role, create_data
 
 
 def main() -> None:
@@ -37,6 +39,7 @@ def main() -> None:
         "join": join,
         "crash": crash,
         "stale": stale,
+        "earlier": earlier,
         "closed": closed,
         "intrude": intrude,
     }
@@ -107,6 +110,32 @@ def stale(here: Place) -> None:
     connect(here).close()
     assert third != second
     assert database.leave(here)
+
+
+def earlier(here: Place) -> None:
+    """The data folder of a version that had one role for all gets the second one when it is started, and keeps its rows."""
+    create_data(here, server._prepare(here))
+    with_one_role = partial(setattr, server, "add_web_role")
+    with_one_role(lambda place, programs: None)
+    database.start(here)
+    with connect(here) as owner:
+        owner.execute("CREATE TABLE kept AS SELECT 1 AS number")
+        assert owner.execute("SELECT count(*) FROM pg_roles WHERE rolname = %s", [database.WEB_ROLE]).fetchone() == (0,)
+    assert database.leave(here)
+
+    with_one_role(add_web_role)
+    for _ in range(2):
+        database.start(here)
+        with connect(here, database.WEB_ROLE) as web:
+            assert web.execute("SELECT session_user::text").fetchone() == (database.WEB_ROLE,)  # type: ignore[comparison-overlap]
+            for statement in (f"SET ROLE {database.ROLE}", "SELECT * FROM kept", "CREATE TABLE mine (id int)"):
+                with suppress(psycopg.errors.InsufficientPrivilege):
+                    web.execute(statement)
+                    raise AssertionError(statement)
+        with connect(here) as owner:
+            assert owner.execute("SELECT number FROM kept").fetchone() == (1,)
+            owner.execute(f"SET ROLE {database.WEB_ROLE}")
+        assert database.leave(here)
 
 
 def closed(here: Place) -> None:

@@ -17,6 +17,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 ROOT_STATE = Path("/var/lib/karenpanel")
 SERVER_USER = "karenpanel-db"
 NAME = ROLE = "karenpanel"
+WEB_ROLE = "karenpanel_web"
 SOCKET = ".s.PGSQL.5432"
 PORT = "5432"  # only a part of the socket's file name, but PGPORT would change it if it were left out
 # Linux allows 107 bytes for the path of a socket, macOS 103.

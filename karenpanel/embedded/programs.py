@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from karenpanel.embedded.place import NAME, ROLE, SERVER_USER, Place, StartError
+from karenpanel.embedded.place import NAME, ROLE, SERVER_USER, WEB_ROLE, Place, StartError
 
 
 def installed_programs() -> Path:
@@ -75,20 +75,38 @@ def create_data(here: Place, programs: Path) -> None:
         "--auth=reject",
         "--encoding=UTF8",
     ]
-    steps: list[tuple[list[str | Path], bytes]] = [
-        ([*initdb, "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"], b""),
-        (
-            # Single-user mode: the panel's role exists before anybody can connect, and nobody ever connects as superuser.
-            [programs / "bin" / "postgres", "--single", "-D", new, "postgres"],
-            f"CREATE ROLE {ROLE} LOGIN CREATEDB;\nCREATE DATABASE {NAME} OWNER {ROLE};\n".encode(),
-        ),
-    ]
-    for command, text in steps:
-        done = subprocess.run(command, input=text, capture_output=True, check=False, **as_owner(here))
-        if done.returncode != 0 or b"ERROR" in done.stderr:
-            output = (done.stdout + done.stderr).decode(errors="replace")
-            raise StartError(f"The data folder {here.data} could not be created.\n{tail(output)}")
+    failure = f"The data folder {here.data} could not be created."
+    _run(here, [*initdb, "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"], "", failure)
+    made = f"CREATE ROLE {ROLE} LOGIN CREATEDB;\nCREATE DATABASE {NAME} OWNER {ROLE};\n"
+    _run(here, _single_user(programs, new), made, failure)
     new.rename(here.data)
+
+
+def add_web_role(here: Place, programs: Path) -> None:
+    """Make the role of the web processes where there is none: the folder may be of a version that had one role for all.
+
+    The server is not running. Takes a fiftieth of a second. Raises StartError with the end of what the program said.
+    """
+    # The owner may act as the web, as tests do, and never the other way round.
+    made = f"CREATE ROLE {WEB_ROLE} LOGIN; GRANT {WEB_ROLE} TO {ROLE} WITH INHERIT FALSE, SET TRUE;"
+    missing = f"NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{WEB_ROLE}')"
+    # In one line: single-user mode takes the end of a line for the end of a statement.
+    text = f"DO $$ BEGIN IF {missing} THEN {made} END IF; END $$;\n"
+    failure = f"The role {WEB_ROLE} could not be made in {here.data}."
+    _run(here, _single_user(programs, here.data), text, failure)
+
+
+def _single_user(programs: Path, data: Path) -> list[str | Path]:
+    """Single-user mode: roles are made before anybody can connect, and nobody ever connects as superuser."""
+    return [programs / "bin" / "postgres", "--single", "-D", data, "postgres"]
+
+
+def _run(here: Place, command: list[str | Path], text: str, failure: str) -> None:
+    """Run a program that reads `text`. Raises StartError: `failure`, and the end of what the program said."""
+    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False, **as_owner(here))
+    if done.returncode != 0 or b"ERROR" in done.stderr:
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        raise StartError(f"{failure}\n{tail(output)}")
 
 
 def as_owner(here: Place) -> dict[str, Any]:

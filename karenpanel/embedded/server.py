@@ -19,6 +19,7 @@ from karenpanel.embedded.locks import hold, locked, locked_file, release, used
 from karenpanel.embedded.place import (
     ROLE,
     SERVER_USER,
+    WEB_ROLE,
     Place,
     StartError,
     closed_folder,
@@ -28,7 +29,7 @@ from karenpanel.embedded.place import (
     user_name,
 )
 from karenpanel.embedded.processes import clear, gone, pid_file, running, shut_down, started
-from karenpanel.embedded.programs import as_owner, copied_programs, create_data, installed_programs, tail
+from karenpanel.embedded.programs import add_web_role, as_owner, copied_programs, create_data, installed_programs, tail
 
 START_SECONDS = 120.0  # recovery after a crash replays at most max_wal_size
 SERVER_SETTINGS = {
@@ -155,6 +156,7 @@ def _prepare(here: Place) -> Path:
 def _launch(here: Place, programs: Path) -> int:
     """Start the server detached from this process, and wait until it takes connections. Returns its process number."""
     _refuse_other_version(here)
+    add_web_role(here, programs)
     command = _command(here, programs, _write_access_rules(here))
     _move_long_log_aside(here)
     pid, complaint = _spawn(here, command)
@@ -169,12 +171,12 @@ def _refuse_other_version(here: Place) -> None:
 
 
 def _write_access_rules(here: Place) -> dict[str, str]:
-    """Write who may connect: the panel's role for the user of this process. Returns the settings that name the files."""
+    """Write who may connect: the panel's two roles for the user of this process. Returns the settings that name the files."""
     access = here.state / "pg_hba.conf"
     names = here.state / "pg_ident.conf"
     caller = user_name(os.geteuid())
-    _write(access, f"local all {ROLE} peer map=panel\n", here)
-    _write(names, f'panel "{caller}" {ROLE}\n', here)
+    _write(access, f"local all {ROLE},{WEB_ROLE} peer map=panel\n", here)
+    _write(names, "".join(f'panel "{caller}" {role}\n' for role in (ROLE, WEB_ROLE)), here)
     return {"hba_file": str(access), "ident_file": str(names)}
 
 

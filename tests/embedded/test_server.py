@@ -30,6 +30,10 @@ def test_what_a_crash_leaves_behind_is_told_from_a_server(deed: Deed) -> None:
     deed.do("stale")
 
 
+def test_a_folder_of_a_version_with_one_role_gets_the_second_one(deed: Deed) -> None:
+    deed.do("earlier")
+
+
 def test_nobody_else_reads_or_connects(deed: Deed) -> None:
     waiting = deed.begin("closed")
     socket = waiting.stdout.readline().strip() if waiting.stdout else ""
