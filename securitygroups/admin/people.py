@@ -13,9 +13,9 @@ from securitygroups.models import User
 
 @admin.register(User)
 class PersonAdmin(Panel, UserAdmin):  # type: ignore[type-arg]
-    """People who are members somewhere are switched off or removed there first: a project must keep its owner."""
+    """People are switched off and never deleted: the records tell of them, and so does the log of this admin."""
 
     form = PersonForm
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and obj.memberships.exists())
+        return False
