@@ -3,6 +3,10 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from karenpanel.database import Purpose
 
 # Commands that need no database, or see to it themselves; all others find the embedded server running.
 NO_DATABASE = {
@@ -16,6 +20,21 @@ NO_DATABASE = {
     "replay",
     "testpackets",
     "version",
+}
+# Commands that make, change or empty tables: they use DATABASE_OWNER_URL where it is set, and no other command does.
+SCHEMA = {
+    "createcachetable",
+    "demo",
+    "flush",
+    "loaddata",
+    "makemigrations",
+    "migrate",
+    "pgtrigger",
+    "remove_stale_contenttypes",
+    "sqlflush",
+    "sqlmigrate",
+    "sqlsequencereset",
+    "squashmigrations",
 }
 
 
@@ -32,6 +51,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         sys.exit(f"{error}. Run manage.py with the environment's Python: .venv/bin/python manage.py")
     arguments = sys.argv[1:]
+    database.use_for(purpose(arguments))
     try:
         if arguments[:1] == ["demo"]:
             local.prepare()
@@ -45,13 +65,23 @@ def main() -> None:
     execute_from_command_line(sys.argv)
 
 
+def purpose(arguments: list[str]) -> "Purpose":
+    """What the command in these arguments (without the program's name) uses the database for."""
+    from karenpanel.database import Purpose
+
+    name = "".join(arguments[:1])
+    return Purpose.SCHEMA if name in SCHEMA else Purpose.WEB if name == "runserver" else Purpose.ORDINARY
+
+
 def needs_database(arguments: list[str]) -> bool:
     """Whether the command in these arguments (without the program's name) works on the database."""
     if not arguments or arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
         return False
+    options = {part.split("=")[0] for part in arguments}
     # A document given as a file is translated as it is.
-    from_file = arguments[0] == "nftables" and any(part.split("=")[0] == "--group" for part in arguments)
-    return arguments[0] not in NO_DATABASE and not from_file
+    from_file = arguments[0] == "nftables" and "--group" in options
+    asks_it = arguments[0] == "check" and "--database" in options
+    return asks_it or (arguments[0] not in NO_DATABASE and not from_file)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""The admin with the panel's own sign-in (see accounts.py) instead of a second one without rate limits, and the checks
-of what the site itself reads from its settings."""
+"""The admin with the panel's own sign-in instead of a second one without rate limits, the rights of the web's role, and
+the checks of what the site itself reads from its settings."""
+
+from typing import Any
 
 from django.contrib.admin.apps import AdminConfig
 from django.core.checks import Tags, register
+from django.db.models.signals import post_migrate
 
-from karenpanel import mailserver
+from karenpanel import mailserver, roles
 
 
 class PanelAdminConfig(AdminConfig):
@@ -14,3 +17,9 @@ class PanelAdminConfig(AdminConfig):
         super().ready()
         register(mailserver.check, Tags.security)
         register(mailserver.check_server, Tags.security, deploy=True)
+        # Sent for each app when all of them are migrated, and so for this one once.
+        post_migrate.connect(after_migrate, sender=self)
+
+
+def after_migrate(using: str, **kwargs: Any) -> None:
+    roles.grant(using)

@@ -105,7 +105,11 @@ TEMPLATES = [
 ]
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
-DATABASES = {"default": database.settings(env.str("DATABASE_URL", ""))}
+# In small letters, or an error page in DEBUG would show the passwords among the settings.
+_urls = (env.str("DATABASE_URL", ""), env.str("DATABASE_OWNER_URL", ""))
+DATABASES = {"default": database.settings(*_urls)}
+# Who is given the rights that the web needs (see roles.py); empty where the web uses the owner's role.
+DATABASE_WEB_ROLE = database.web_role(*_urls)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Limits count in this cache, so all web processes must share it, and nothing may push a count out of it.

@@ -9,9 +9,11 @@ from django.core.wsgi import get_wsgi_application
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
-from karenpanel import mail
+from karenpanel import database, mail
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "karenpanel.settings")
+# Never the owner's role, whatever the environment has.
+database.use_for(database.Purpose.WEB)
 
 django = get_wsgi_application()
 # `manage.py` runs these by itself, a web server does not.

@@ -13,6 +13,7 @@ import pytest
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
+from django.test.client import ClientHandler
 from hypothesis import HealthCheck, settings
 from pytest_django import DjangoDbBlocker
 from zeal import zeal_context  # type: ignore[import-untyped]
@@ -23,6 +24,7 @@ from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMac
 from securitygroups.operations import By
 from tests import mailbox
 from tests.factories import make_group, make_machine, make_project, make_user, rule, sign_in_at
+from tests.rights import with_web_rights
 
 # What a machine does beside the tests must not fail them: no deadlines for single examples.
 settings.register_profile(
@@ -40,6 +42,7 @@ def pytest_configure() -> None:
     django_settings.ZEAL_ALLOWLIST = [{"model": "*", "field": "get()"}]
     initialize_app_registry()
     patch()
+    ClientHandler.__call__ = with_web_rights(ClientHandler.__call__)  # type: ignore[method-assign]
 
 
 class WatchedClient(Client):

@@ -24,6 +24,8 @@ os.environ |= {
     "DEMO_MAILS": "",
     "LOG_LEVEL": "WARNING",
 }
+# Databases are made and emptied here. Browsers get the rights of the web: see rights.py.
+database.use_for(database.Purpose.SCHEMA)
 # Runs at the same time, in two terminals, share the embedded server but not their databases.
 os.environ.setdefault("KARENPANEL_TEST_RUN", str(os.getpid()))
 

@@ -159,6 +159,22 @@ def sign_in(address: str, name: str, password: str) -> str:
         return str(answer.geturl())
 
 
+def embedded(checkout: Path) -> dict[str, Any]:
+    """How to connect to the embedded server of a checkout, as the owner."""
+    here = database.place(checkout)
+    return {"host": str(here.socket), "dbname": database.NAME, "user": database.ROLE}
+
+
+def serving(parameters: dict[str, Any]) -> set[str]:
+    """The roles that the web processes are connected as: those of the sessions that stay, beside our own."""
+    with psycopg.connect(**parameters) as direct:
+        rows = direct.execute(
+            "SELECT DISTINCT usename::text FROM pg_stat_activity"
+            " WHERE datname = current_database() AND usename IS NOT NULL AND pid <> pg_backend_pid()"
+        )
+        return {name for (name,) in rows}
+
+
 @needs_server
 def test_from_nothing_to_signing_in_and_back_to_nothing(checkout: Path, port: int) -> None:
     with Demo(checkout, EMBEDDED, "--port", str(port)) as running:
@@ -172,6 +188,7 @@ def test_from_nothing_to_signing_in_and_back_to_nothing(checkout: Path, port: in
         assert len(passwords) == 1
         password = passwords.pop()
         assert "sign-in" not in sign_in(address, "owner", password)
+        assert serving(embedded(checkout)) == {database.WEB_ROLE}
         # The database is killed; the panel is back without anybody doing anything.
         pid = database.status(database.place(checkout)).pid
         assert pid
@@ -279,6 +296,23 @@ def test_an_empty_database_elsewhere_is_filled_and_the_password_can_be_chosen(
         assert running.end(signal.SIGHUP) == 0
         running.assert_all_gone(port)
     assert not any("database server" in line for line in running.said)
+
+
+@needs_server
+def test_the_owners_address_makes_the_tables_and_the_web_does_not_have_it(
+    checkout: Path, port: int, empty_database: tuple[str, dict[str, Any]]
+) -> None:
+    owner, parameters = empty_database
+    if parameters["user"] != database.ROLE:
+        pytest.skip("DATABASE_URL names another server")
+    web = owner.replace(f"user={database.ROLE}", f"user={database.WEB_ROLE}")
+    urls = {"DATABASE_URL": web, "DATABASE_OWNER_URL": owner}
+    with Demo(checkout, urls, "--port", str(port)) as running:
+        address = running.until("Ready: ")
+        password = running.until("Sign in: ").split(" / ")[1].rpartition(" (")[0]
+        assert "sign-in" not in sign_in(address, "owner", password)
+        assert serving(parameters) == {database.WEB_ROLE}
+        assert running.end(signal.SIGINT) == 0
 
 
 @pytest.mark.django_db

@@ -12,6 +12,7 @@ from django.conf import settings as current
 from django.core.checks import run_checks
 from django.test import Client
 
+import manage
 from karenpanel import database
 from securitygroups.apps import check_limits, check_transport, check_way_to_database
 
@@ -24,7 +25,7 @@ PRODUCTION = {
 }
 OURS = (
     "DEBUG SECRET_KEY SECRET_KEY_FALLBACKS ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS INSECURE_HTTP PROXY_COUNT DATABASE_URL "
-    "HSTS_SECONDS STATIC_ROOT MAX_GROUPS_PER_PROJECT MAX_RULES_PER_GROUP MAX_MACHINES_PER_PROJECT "
+    "DATABASE_OWNER_URL HSTS_SECONDS STATIC_ROOT MAX_GROUPS_PER_PROJECT MAX_RULES_PER_GROUP MAX_MACHINES_PER_PROJECT "
     "MAX_GROUPS_PER_MACHINE PAGE_SIZE LOG_LEVEL EMAIL_URL EMAIL_FROM DEMO_MAILS"
 )
 
@@ -300,6 +301,71 @@ def test_a_password_in_an_email_url_is_not_repeated_in_the_refusal() -> None:
     assert done.returncode != 0
     assert "EMAIL_URL cannot be read: submission://" in done.stderr
     assert "hunter2secret" not in done.stderr + done.stdout
+
+
+TWO = {
+    "DATABASE_URL": "postgresql://web:a@127.0.0.1:1/panel",
+    "DATABASE_OWNER_URL": "postgresql://owner:b@127.0.0.1:1/panel",
+}
+WHO = (
+    "from django.conf import settings; print(settings.DATABASES['default']['USER'], settings.DATABASE_WEB_ROLE or '-')"
+)
+
+
+def test_a_web_process_never_uses_the_owners_address_and_starts_while_the_database_is_down() -> None:
+    done = run("-c", f"import karenpanel.wsgi; {WHO}", **PRODUCTION, **TWO)
+
+    assert (done.returncode, done.stdout) == (0, "web web\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "purpose"),
+    [
+        ("migrate", "SCHEMA"), ("createcachetable", "SCHEMA"), ("flush", "SCHEMA"), ("demo", "SCHEMA"),
+        ("runserver", "WEB"), ("check", "ORDINARY"), ("shell", "ORDINARY"), ("createsuperuser", "ORDINARY"), ("", "ORDINARY"),
+    ],
+)  # fmt: skip
+def test_a_command_says_whether_it_works_on_the_schema(command: str, purpose: str) -> None:
+    assert manage.purpose([command, "migrate"] if command else []).name == purpose
+
+
+@pytest.mark.parametrize(
+    ("urls", "purpose", "user", "web"),
+    [
+        (TWO, "SCHEMA", "owner", "web"),
+        (TWO, "ORDINARY", "web", "web"),
+        (TWO, "WEB", "web", "web"),
+        ({"DATABASE_URL": TWO["DATABASE_URL"]}, "SCHEMA", "web", "-"),
+        ({"DATABASE_URL": TWO["DATABASE_URL"], "DATABASE_OWNER_URL": TWO["DATABASE_URL"]}, "WEB", "web", "-"),
+        ({}, "ORDINARY", "karenpanel", "karenpanel_web"),
+        ({}, "SCHEMA", "karenpanel", "karenpanel_web"),
+        ({}, "WEB", "karenpanel_web", "karenpanel_web"),
+    ],
+)
+def test_what_a_process_is_for_decides_its_role(urls: dict[str, str], purpose: str, user: str, web: str) -> None:
+    script = f"from karenpanel import database; database.use_for(database.Purpose.{purpose}); from karenpanel import settings;"
+    shown = run(
+        "-c", f"{script} print(settings.DATABASES['default']['USER'], settings.DATABASE_WEB_ROLE or '-')", **urls
+    )
+
+    assert shown.stdout == f"{user} {web}\n", shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"DATABASE_URL": ""}, "DATABASE_OWNER_URL is set, so DATABASE_URL has to name"),
+        ({"DATABASE_URL": "postgresql://127.0.0.1/panel"}, "DATABASE_URL names no user"),
+        ({"DATABASE_OWNER_URL": "mysql://owner:hunter2secret@host/db"}, "DATABASE_OWNER_URL has to name a PostgreSQL"),
+        ({"DATABASE_OWNER_URL": "postgresql://owner:hunter2secret@host"}, "DATABASE_OWNER_URL names no database"),
+    ],
+)
+def test_two_addresses_that_do_not_fit_are_refused_in_words(wrong: dict[str, str], words: str) -> None:
+    done = run("manage.py", "check", **PRODUCTION, **TWO | wrong)
+
+    assert done.returncode != 0
+    assert words in done.stderr.strip().splitlines()[-1]
+    assert "hunter2secret" not in done.stderr
 
 
 @pytest.mark.parametrize("wrong", [{"DEBUG": "maybe"}, {"PROXY_COUNT": "one"}, {"MAX_RULES_PER_GROUP": "many"}])

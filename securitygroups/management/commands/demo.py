@@ -26,6 +26,7 @@ HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 WATCH_SECONDS = 2.0
+NOT_FOR_THE_WEB = {"GUNICORN_CMD_ARGS", "DATABASE_OWNER_URL"}
 LOCK = 0x6B6172656E  # the number of the lock that two demos of one database take turns with
 
 
@@ -192,7 +193,7 @@ def web_server(listener: socket.socket, *, reload: bool = False) -> Iterator["su
     With `reload` it is Django's own one, for developers.
     """
     number = listener.fileno()
-    environment = {key: value for key, value in os.environ.items() if key != "GUNICORN_CMD_ARGS"}
+    environment = {key: value for key, value in os.environ.items() if key not in NOT_FOR_THE_WEB}
     if reload:
         # It cannot be handed a socket. It may bind the port beside ours, for nobody listens there yet.
         command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "runserver"]
