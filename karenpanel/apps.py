@@ -7,7 +7,7 @@ from django.contrib.admin.apps import AdminConfig
 from django.core.checks import Tags, register
 from django.db.models.signals import post_migrate
 
-from karenpanel import mailserver, roles
+from karenpanel import checks, mailserver, roles
 
 
 class PanelAdminConfig(AdminConfig):
@@ -17,6 +17,7 @@ class PanelAdminConfig(AdminConfig):
         super().ready()
         register(mailserver.check, Tags.security)
         register(mailserver.check_server, Tags.security, deploy=True)
+        register(checks.check, Tags.database)
         # Sent for each app when all of them are migrated, and so for this one once.
         post_migrate.connect(after_migrate, sender=self)
 

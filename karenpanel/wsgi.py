@@ -9,7 +9,7 @@ from django.core.wsgi import get_wsgi_application
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
-from karenpanel import database, mail
+from karenpanel import checks, database, mail
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "karenpanel.settings")
 # Never the owner's role, whatever the environment has.
@@ -20,6 +20,7 @@ django = get_wsgi_application()
 if errors := [message for message in run_checks() if message.is_serious()]:
     raise ImproperlyConfigured("\n".join(str(message) for message in errors))
 mail.use_outbox()
+checks.warn()
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> HttpResponseBase:

@@ -313,6 +313,12 @@ def test_the_owners_address_makes_the_tables_and_the_web_does_not_have_it(
         assert "sign-in" not in sign_in(address, "owner", password)
         assert serving(parameters) == {database.WEB_ROLE}
         assert running.end(signal.SIGINT) == 0
+    assert "karenpanel.W" not in "\n".join(running.said)
+    check = [sys.executable, str(checkout / "manage.py"), "check", "--database", "default", "--fail-level", "WARNING"]
+    for names, status in ((urls, 0), ({"DATABASE_URL": owner}, 1)):
+        done = subprocess.run(check, env=os.environ | names, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stderr
+        assert ("karenpanel.W010" in done.stderr) == bool(status)
 
 
 @pytest.mark.django_db

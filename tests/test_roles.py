@@ -1,4 +1,4 @@
-"""The web processes' role in the database: what it cannot do, whatever is sent through it; what it is given.
+"""The web processes' role in the database: what it cannot do, whatever is sent through it; what it is given; who looks.
 
 The attacks come over a connection of that role's own, as from a web process in which somebody runs code of theirs.
 """
@@ -14,13 +14,14 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, models
 from django.test import Client
 from psycopg.errors import InsufficientPrivilege
 from psycopg.sql import SQL, Identifier
 
-from karenpanel import database, roles
+from karenpanel import checks, database, roles
 from securitygroups import operations
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet
@@ -210,6 +211,8 @@ def test_the_web_gives_its_rights_to_nobody(web: "psycopg.Connection[Any]") -> N
         web.execute(written("GRANT ALL ON {table} TO PUBLIC, {web}", table))
 
     assert {table: given(table) for table in TABLES} == before
+    with connection.cursor() as cursor:
+        assert checks.look(cursor, WEB) == []
 
 
 @pytest.mark.django_db
@@ -266,6 +269,7 @@ def test_migrate_gives_what_is_missing_and_takes_what_is_too_much() -> None:
         assert given("securitygroups_event") == given("securitygroups_grouprevision") == {"SELECT", "INSERT"}
         assert given("securitygroups_project") == {"SELECT", "INSERT", "UPDATE", "DELETE"}
         assert given("stray") == set()
+        assert checks.look(cursor, WEB) == []
 
 
 @needs_two_roles
@@ -378,3 +382,91 @@ def test_a_day_of_the_panel_over_a_connection_of_the_web(
     assert Event.objects.filter(verb=Event.Verb.SUPPORT_LOOK).exists()
     assert LogEntry.objects.count() == 2
     assert Session.objects.count() == 2
+
+
+# ── Who looks ─────────────────────────────────────────────────────────────────
+
+
+def said(role: str = WEB) -> list[tuple[str | None, str]]:
+    with connection.cursor() as cursor:
+        return [(found.id, found.msg) for found in checks.look(cursor, role)]
+
+
+@pytest.mark.django_db
+def test_the_owner_is_no_role_for_the_web() -> None:
+    [(name, words)] = said("")
+
+    assert name == "karenpanel.W010"
+    assert words.startswith(f"The role {OWNER} of the web processes may do more in the database than they need: ")
+    assert "it owns account_emailaddress, " in words
+    assert "can empty them and switch their triggers off" in words
+
+
+@pytest.mark.django_db
+def test_a_superuser_is_told_of_in_one_word() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolname FROM pg_roles WHERE rolsuper")
+        superuser = cursor.fetchall()[0][0]
+
+    assert "it has CREATEROLE and BYPASSRLS and REPLICATION and SUPERUSER; it owns" in said(superuser)[0][1]
+
+
+@needs_two_roles
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("change", "name", "words"),
+    [
+        ("GRANT UPDATE ON securitygroups_event TO {web}", "W010", "it may UPDATE securitygroups_event."),
+        ("GRANT UPDATE (at) ON securitygroups_event TO {web}", "W010", "it may UPDATE securitygroups_event."),
+        ("GRANT DELETE ON securitygroups_event TO PUBLIC", "W010", "it may DELETE securitygroups_event."),
+        ("GRANT TRIGGER ON django_session TO {web}", "W010", "it may TRIGGER django_session."),
+        ("GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO {web}", "W010", "it may TRUNCATE account_emailaddress, "),
+        ("GRANT CREATE ON SCHEMA public TO PUBLIC", "W010", "it may make tables and functions in the schema."),
+        ("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {web}", "W011", "lacks rights on account_emailaddress, "),
+        ("REVOKE INSERT ON cache FROM {web}", "W011", "lacks rights on cache."),
+    ],
+)
+def test_what_the_web_may_do_beyond_its_needs_and_what_it_lacks_is_said(
+    change: str, name: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "used_for", lambda: database.Purpose.ORDINARY)
+    assert said() == []
+    with connection.cursor() as cursor:
+        cursor.execute(written(change))
+
+    [(found, text)] = said()
+
+    assert found == f"karenpanel.{name}"
+    assert words in text
+
+
+@needs_two_roles
+@pytest.mark.django_db
+def test_before_it_gives_the_rights_migrate_does_not_complain_that_they_are_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(written("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {web}"))
+    monkeypatch.setattr(database, "used_for", lambda: database.Purpose.SCHEMA)
+
+    assert said() == []
+
+
+@pytest.mark.django_db
+def test_the_check_runs_where_the_database_is_asked_and_names_a_role_that_is_missing(settings: Any) -> None:
+    settings.DATABASE_WEB_ROLE = "nobody_here"
+
+    assert "W011" not in str(run_checks())
+    [problem] = [found for found in run_checks(databases=["default"]) if found.id == "karenpanel.W011"]
+
+    assert problem.msg == "The database has no role nobody_here, which web processes use."
+    assert "CREATE ROLE nobody_here LOGIN" in str(problem.hint)
+
+
+@pytest.mark.django_db
+def test_the_embedded_server_of_an_earlier_version_is_to_be_started_again(settings: Any) -> None:
+    settings.DATABASE_WEB_ROLE = database.WEB_ROLE
+    if not database.is_embedded(settings.DATABASES["default"]):
+        pytest.skip("DATABASE_URL names another server")
+
+    assert "manage.py database stop" in roles.absent_hint(database.WEB_ROLE)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.conf import settings as current
@@ -316,6 +317,36 @@ def test_a_web_process_never_uses_the_owners_address_and_starts_while_the_databa
     done = run("-c", f"import karenpanel.wsgi; {WHO}", **PRODUCTION, **TWO)
 
     assert (done.returncode, done.stdout) == (0, "web web\n"), done.stderr
+    assert "The rights of the database's role could not be looked at." in done.stderr
+
+
+def test_a_web_process_says_where_its_role_is_the_owner() -> None:
+    embedded = current.DATABASES["default"]
+    if not embedded["HOST"].startswith("/"):
+        pytest.skip("DATABASE_URL names another server")
+    names = {"host": embedded["HOST"], "user": embedded["USER"], "dbname": embedded["NAME"]}
+    url = "postgresql://?" + urlencode(names, quote_via=quote)
+    done = run("-c", f"import karenpanel.wsgi; {WHO}", **PRODUCTION, DATABASE_URL=url)
+
+    assert (done.returncode, done.stdout) == (0, "karenpanel -\n"), done.stderr
+    assert '"id": "karenpanel.W010"' in done.stderr
+    assert "DATABASE_OWNER_URL the one that owns" in done.stderr
+
+
+def test_an_owners_address_that_a_web_process_can_read_is_told_of() -> None:
+    embedded = current.DATABASES["default"]
+    if not embedded["HOST"].startswith("/"):
+        pytest.skip("DATABASE_URL names another server")
+    names = {"host": embedded["HOST"], "dbname": embedded["NAME"]}
+    web, owner = (
+        "postgresql://?" + urlencode(names | {"user": user}, quote_via=quote)
+        for user in ("karenpanel_web", "karenpanel")
+    )
+    done = run("-c", f"import karenpanel.wsgi; {WHO}", **PRODUCTION, DATABASE_URL=web, DATABASE_OWNER_URL=owner)
+
+    assert (done.returncode, done.stdout) == (0, "karenpanel_web karenpanel_web\n"), done.stderr
+    assert "karenpanel.W012" in done.stderr
+    assert "karenpanel.W010" not in done.stderr
 
 
 @pytest.mark.parametrize(
