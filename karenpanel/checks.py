@@ -50,7 +50,18 @@ def check(app_configs: Any, databases: Iterable[str] | None = None, **kwargs: An
     if DEFAULT_DB_ALIAS not in (databases or ()):
         return []
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        return look(cursor, settings.DATABASE_WEB_ROLE)
+        return owner(cursor) or look(cursor, settings.DATABASE_WEB_ROLE)
+
+
+def owner(cursor: Any) -> list[checks.CheckMessage]:
+    """Whether a command that works on the schema can: without the owner's address it would break in its midst."""
+    cursor.execute("SELECT current_user::text, coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)")
+    [(role, may_make)] = cursor.fetchall()
+    if may_make or database.used_for() is not database.Purpose.SCHEMA:
+        return []
+    text = f"The role {role} may not make tables, so it cannot migrate."
+    hint = "Set DATABASE_OWNER_URL to the address with the role that owns the tables."
+    return [checks.Error(text, hint=hint, id="karenpanel.E010")]
 
 
 def warn() -> None:

@@ -50,6 +50,7 @@ def with_web_rights(answer: Callable[..., Any]) -> Callable[..., Any]:
 def may_switch() -> bool:
     """Whether there is a second role that the owner may act as."""
     asked = "SELECT pg_has_role(current_user, oid, %s) FROM pg_roles WHERE rolname = %s"
+    connection.ensure_connection()
     direct = connection.connection
     # Since 16 a member may be one without being allowed to switch.
     kind = "SET" if direct.info.server_version >= 160000 else "MEMBER"

@@ -113,6 +113,13 @@ def web() -> Iterator["psycopg.Connection[Any]"]:
 
 
 @pytest.fixture
+def switchable(db: None) -> None:
+    """The owner may act as the web's role."""
+    if not may_switch():
+        pytest.skip(f"{OWNER} may not act as {WEB}: GRANT {WEB} TO {OWNER}")
+
+
+@pytest.fixture
 def recorded(machine: VirtualMachine, group: SecurityGroup, staff: User, alice: User) -> None:
     """A line of each record."""
     operations.open_visit(project=machine.project, staff=staff, reason="Asked", ticket="T-1")
@@ -293,13 +300,21 @@ def test_a_role_that_does_not_exist_is_named(settings: Any) -> None:
 
 
 @needs_two_roles
-@pytest.mark.django_db
-def test_who_is_not_the_owner_is_told_so() -> None:
+@pytest.mark.usefixtures("switchable")
+def test_who_is_not_the_owner_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with connection.cursor() as cursor:
         cursor.execute("REVOKE INSERT ON securitygroups_project FROM " + WEB)
         cursor.execute("SET LOCAL ROLE " + WEB)
         with pytest.raises(CommandError, match=r"by the owner of the tables alone.*GRANT DELETE, INSERT"):
             roles.grant()
+        monkeypatch.setattr(database, "used_for", lambda: database.Purpose.SCHEMA)
+        [problem] = run_checks(databases=["default"])
+
+    assert (problem.id, problem.msg) == (
+        "karenpanel.E010",
+        f"The role {WEB} may not make tables, so it cannot migrate.",
+    )
+    assert "DATABASE_OWNER_URL" in str(problem.hint)
 
 
 def test_with_one_role_nothing_is_given(settings: Any) -> None:
@@ -313,7 +328,7 @@ def test_with_one_role_nothing_is_given(settings: Any) -> None:
 
 
 @needs_two_roles
-@pytest.mark.django_db
+@pytest.mark.usefixtures("switchable")
 def test_the_browsers_of_all_tests_are_answered_with_the_rights_of_the_web(as_alice: Client, project: Project) -> None:
     seen = set()
 
@@ -321,8 +336,6 @@ def test_the_browsers_of_all_tests_are_answered_with_the_rights_of_the_web(as_al
         seen.add(context["connection"].connection.execute("SELECT current_user").fetchone()[0])
         return execute(sql, params, many, context)
 
-    if not may_switch():
-        pytest.skip(f"{OWNER} may not act as {WEB}: GRANT {WEB} TO {OWNER}")
     with connection.execute_wrapper(note):
         assert as_alice.get(f"/p/{project.slug}/").status_code == 200
 
