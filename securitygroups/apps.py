@@ -28,6 +28,11 @@ def check_limits(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "MAX_RULES_PER_GROUP",
         "MAX_MACHINES_PER_PROJECT",
         "MAX_GROUPS_PER_MACHINE",
+        "MAX_TEMPLATES_PER_PROJECT",
+        "MAX_CASES_PER_PROJECT",
+        "MAX_NOTES_PER_CASE",
+        "MAX_MEMBERS_PER_PROJECT",
+        "MAX_INVITATIONS_PER_PROJECT",
         "PAGE_SIZE",
     )
     return [

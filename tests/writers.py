@@ -109,9 +109,44 @@ def make(kind: str, project: int, fields: dict[str, Any]) -> str:
         operations.create_project(**fields, by=operations.By())
     elif kind == "group":
         operations.create_group(project=Project.objects.get(pk=project), **fields, by=operations.By())
+    elif kind in SMALL:
+        _make_small(kind, Project.objects.get(pk=project))
     else:
         operations.create_machine(project=Project.objects.get(pk=project), fields=fields, by=operations.By())
     return "done"
+
+
+SMALL = {
+    "template": "MAX_TEMPLATES_PER_PROJECT",
+    "case": "MAX_CASES_PER_PROJECT",
+    "note": "MAX_NOTES_PER_CASE",
+    "member": "MAX_MEMBERS_PER_PROJECT",
+}
+"""What there can be too many of, and the setting that says so."""
+
+
+def _make_small(kind: str, project: Any) -> None:
+    """One more where there are all but one of those that there can be. The project has a group, and a case."""
+    import os
+
+    from django.conf import settings
+
+    from securitygroups import operations
+    from securitygroups.firewall.protocols import Direction
+    from securitygroups.firewall.values import Packet
+    from securitygroups.models import User
+
+    setattr(settings, SMALL[kind], 2)
+    group, name = project.groups.get(), f"n{os.getpid()}"
+    user = User.objects.create_user(name)
+    if kind == "template":
+        operations.save_template(group=group, name=name, description="", by=operations.By(user))
+    elif kind == "case":
+        operations.open_case(about=group, packet=Packet(Direction.IN), staff=user)
+    elif kind == "note":
+        operations.add_note(case=project.cases.get(), text=name, by=operations.By(user))
+    else:
+        operations.add_member(project=project, user=user, role="viewer", by=operations.By())
 
 
 def leave(member: int) -> str:

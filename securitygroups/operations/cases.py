@@ -1,5 +1,6 @@
 """Support cases: a packet test frozen with the list that it was made against, and what is written to it."""
 
+from django.conf import settings
 from django.db import transaction
 
 from securitygroups.effective import Placed, of_group, of_machine, rules_of
@@ -9,7 +10,7 @@ from securitygroups.firewall.formats.packets import packet_to_json
 from securitygroups.firewall.values import Packet
 from securitygroups.models import CaseNote, SecurityGroup, SupportCase, User, VirtualMachine
 from securitygroups.operations.by import By
-from securitygroups.operations.records import Verb, record
+from securitygroups.operations.records import Verb, lock_project, one_more, record
 
 
 def _frozen(one: Placed) -> dict[str, object]:
@@ -21,7 +22,16 @@ def _frozen(one: Placed) -> dict[str, object]:
 def open_case(
     *, about: SecurityGroup | VirtualMachine, packet: Packet, staff: User, ticket: str = "", note: str = ""
 ) -> SupportCase:
-    """Freeze what becomes of the packet on the group's or VM's list as it is now. Raises ValidationError of the note."""
+    """Freeze what becomes of the packet on the group's or VM's list as it is now. Raises ValidationError of the note,
+    and where the project has as many cases as it can.
+    """
+    project = lock_project(about.project)
+    one_more(
+        SupportCase.objects.filter(project=project).count(),
+        settings.MAX_CASES_PER_PROJECT,
+        "case",
+        "write to one of them, or ask whoever runs the panel for more",
+    )
     machine = about if isinstance(about, VirtualMachine) else None
     group = about if isinstance(about, SecurityGroup) else None
     listed = of_machine(machine) if machine else of_group(group) if group else []
@@ -49,6 +59,8 @@ def open_case(
 @transaction.atomic
 def add_note(*, case: SupportCase, text: str, by: By) -> CaseNote:
     """Write a note to a case. Raises ValidationError."""
+    lock_project(case.project)
+    one_more(case.notes.count(), settings.MAX_NOTES_PER_CASE, "note", "go on in another case", of="The case")
     note = CaseNote(case=case, author=by.user, author_name=by.name, by_staff=by.staff, text=text)
     note.full_clean()
     note.save()

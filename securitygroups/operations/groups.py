@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
@@ -26,11 +25,17 @@ from securitygroups.operations.records import (
     count,
     lock_group,
     lock_project,
+    one_more,
     record,
     record_all,
     save_checked,
 )
 from securitygroups.operations.rules import commit_rules
+
+
+def _one_more(locked: Project) -> None:
+    live = locked.groups.filter(deleted_at=None).count()
+    one_more(live, locked.group_quota, "group", "delete one that is not used first")
 
 
 @transaction.atomic
@@ -45,12 +50,7 @@ def create_group(
 ) -> SecurityGroup:
     """A new group with its first revision. Identities of `rules` are not taken over. Raises ValidationError."""
     locked = lock_project(project)
-    # Counted under the project's lock: two people who create at once cannot both be the last that fits.
-    if locked.groups.filter(deleted_at=None).count() >= locked.group_quota:
-        raise ValidationError(
-            f"The project has its {count(locked.group_quota, 'group')} already: delete one that is not used first.",
-            code="quota",
-        )
+    _one_more(locked)
     group = SecurityGroup(project=locked, name=name, description=description)
     save_checked(group)
     commit_rules(
@@ -189,8 +189,7 @@ def restore_group(*, group: SecurityGroup, by: By) -> int:
     if locked.deleted_at is None:
         raise Conflict(locked.revision)
     # Others may have filled the project up since it was deleted.
-    if project.groups.filter(deleted_at=None).count() >= project.group_quota:
-        raise ValidationError(f"The project has its {count(project.group_quota, 'group')} already.", code="quota")
+    _one_more(project)
     locked.project, locked.deleted_at = project, None
     save_checked(locked)
     event = Event.objects.filter(group=locked, verb=Verb.GROUP_DELETED).order_by("-pk").first()

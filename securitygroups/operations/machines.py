@@ -21,10 +21,10 @@ from securitygroups.operations.by import By
 from securitygroups.operations.records import (
     Conflict,
     Verb,
-    count,
     event,
     lock_machine,
     lock_project,
+    one_more,
     record,
     record_all,
     save_checked,
@@ -124,6 +124,11 @@ def lock_groups(project: Project, groups: Sequence[SecurityGroup]) -> list[Secur
     return [held[group.pk] for group in groups]
 
 
+def _one_more(locked: Project, of: str = "The project") -> None:
+    live = locked.machines.filter(deleted_at=None).count()
+    one_more(live, locked.machine_quota, "VM", "delete one first", of=of)
+
+
 @transaction.atomic
 def create_machine(
     *,
@@ -134,10 +139,7 @@ def create_machine(
 ) -> VirtualMachine:
     """A new VM with its ordered groups. `fields` maps VirtualMachine's editable names. Raises ValidationError."""
     locked = lock_project(project)
-    if locked.machines.filter(deleted_at=None).count() >= locked.machine_quota:
-        raise ValidationError(
-            f"The project has its {count(locked.machine_quota, 'VM')} already: delete one first.", code="quota"
-        )
+    _one_more(locked)
     held = lock_groups(locked, groups)
     machine = VirtualMachine(project=locked, **fields)
     save_checked(machine)
@@ -237,8 +239,7 @@ def restore_machine(*, machine: VirtualMachine, by: By) -> None:
     locked = VirtualMachine.objects.select_for_update(no_key=True).get(pk=machine.pk)
     if locked.deleted_at is None:
         raise Conflict(locked.revision)
-    if project.machines.filter(deleted_at=None).count() >= project.machine_quota:
-        raise ValidationError(f"The project has its {count(project.machine_quota, 'VM')} already.", code="quota")
+    _one_more(project)
     locked.project, locked.deleted_at = project, None
     save_checked(locked)
     # Always: the newest revision tells the groups it had, and some may be gone.
@@ -258,8 +259,7 @@ def move_machine(*, machine: VirtualMachine, target: Project, by: By) -> None:
     source = locked.project
     if source.pk == target.pk:
         raise ValidationError("The VM is in this project already.")
-    if target.machines.filter(deleted_at=None).count() >= target.machine_quota:
-        raise ValidationError(f"{target} has its {count(target.machine_quota, 'VM')} already.", code="quota")
+    _one_more(target, of=str(target))
     write_attachments(locked, [], by.because(f"Moved to {target}."))
     locked.project = target
     save_checked(locked)

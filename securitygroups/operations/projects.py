@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
@@ -14,7 +15,7 @@ from securitygroups.models import (
 )
 from securitygroups.operations import notices
 from securitygroups.operations.by import By
-from securitygroups.operations.records import Conflict, Verb, lock_project, record
+from securitygroups.operations.records import Conflict, Verb, lock_project, one_more, record
 
 
 @transaction.atomic
@@ -94,7 +95,9 @@ def add_member(*, project: Project, user: User, role: str, by: By) -> Membership
 
 
 def join(locked: Project, user: User, role: str, by: By) -> Membership:
-    """Inside a transaction that has the project's lock. Raises ValidationError."""
+    """Inside a transaction that has the project's lock. Raises ValidationError, also where the project has as many
+    members as it can."""
+    one_more(locked.memberships.count(), settings.MAX_MEMBERS_PER_PROJECT, "member", "remove one first")
     member = Membership(project=locked, user=user, role=role)
     member.full_clean()
     member.save()

@@ -96,3 +96,12 @@ def save_checked(instance: SecurityGroup | VirtualMachine | GroupTemplate) -> No
 
 def count(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def one_more(has: int, quota: int, word: str, otherwise: str, *, of: str = "The project") -> None:
+    """Whether one more fits where there are `has`. Raises ValidationError, which says what to do `otherwise`.
+
+    Counted under the project's lock: two people who create at once cannot both be the last that fits.
+    """
+    if has >= quota:
+        raise ValidationError(f"{of} has its {count(quota, word)} already: {otherwise}.", code="quota")

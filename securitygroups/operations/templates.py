@@ -1,12 +1,13 @@
 """Templates of groups: a project's own, and the platform's, which belong to no project."""
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall.formats.documents import rule_to_json
 from securitygroups.models import GroupTemplate, SecurityGroup
 from securitygroups.operations.by import By
-from securitygroups.operations.records import Verb, lock_project, record, save_checked
+from securitygroups.operations.records import Verb, lock_project, one_more, record, save_checked
 
 
 def save_template(*, group: SecurityGroup, name: str, description: str, by: By) -> GroupTemplate:
@@ -22,7 +23,11 @@ def save_template(*, group: SecurityGroup, name: str, description: str, by: By) 
 def write_template(*, template: GroupTemplate, by: By, group: SecurityGroup | None = None) -> None:
     """Store a new or changed template, made from `group`, on record where it is a project's. Raises ValidationError."""
     if template.project:
-        lock_project(template.project)
+        locked = lock_project(template.project)
+        there = GroupTemplate.objects.filter(project=locked)
+        if not there.filter(pk=template.pk).exists():
+            most = settings.MAX_TEMPLATES_PER_PROJECT
+            one_more(there.count(), most, "template", "delete one that is not used first")
     start = "Changed" if template.pk else f"Saved {group.name} as" if group else "Saved"
     try:
         with transaction.atomic():

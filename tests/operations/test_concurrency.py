@@ -17,10 +17,14 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from securitygroups import operations
 from securitygroups.firewall.formats.documents import stored_rules
+from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.values import Packet
 from securitygroups.models import Attachment, GroupRevision, Project, Role, SecurityGroup, VirtualMachine, values
+from securitygroups.operations import By
 from tests.factories import make_group, make_machine, make_project, make_user, ports
-from tests.writers import GATE
+from tests.writers import GATE, SMALL
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("concurrency")]
 PROCESSES = 8
@@ -188,6 +192,21 @@ def test_what_can_be_there_once_is_made_once_and_refused_in_words_to_the_others(
     )
 
     assert Counter(answers) == {"done": 1, refusal: PROCESSES - 1}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_where_one_more_fits_only_one_of_many_at_once_is_made(crew: Crew, project: Project, kind: str) -> None:
+    """One of two there may be is there: the owner, a template, a case with one note."""
+    group, alice = make_group(project, rules=ports(1)), project.memberships.get().user
+    operations.save_template(group=group, name="first", description="", by=By(alice))
+    operations.open_case(about=group, packet=Packet(Direction.IN), staff=alice, note="first")
+
+    answers = crew.do([{"do": "make", "kind": kind, "project": project.pk, "fields": {}}] * PROCESSES)
+
+    of = "The case" if kind == "note" else "The project"
+    assert answers.count("done") == 1
+    refused = {answer.partition(":")[2].partition(":")[0] for answer in answers if answer != "done"}
+    assert refused == {f" {of} has its 2 {kind}s already"}
 
 
 def test_two_owners_who_leave_at_once_do_not_leave_the_project_without_one(crew: Crew) -> None:

@@ -494,3 +494,20 @@ def test_members_open_no_cases(as_alice: Client, machine: VirtualMachine, projec
 def test_a_case_is_found_at_the_desk(inside: Client, machine: VirtualMachine, project: Project) -> None:
     case = open_case(inside, project, machine)
     assert case.get_absolute_url() in inside.get("/support/", {"q": case.public_id}).content.decode()
+
+
+def test_no_more_cases_and_notes_than_the_quotas(
+    inside: Client, as_erin: Client, machine: VirtualMachine, project: Project, settings: Any
+) -> None:
+    settings.MAX_CASES_PER_PROJECT = settings.MAX_NOTES_PER_CASE = 1
+    case = open_case(inside, project, machine)
+    for text in ("First", "Second"):
+        assert as_erin.post(f"{case.get_absolute_url()}note/", {"text": text}).status_code == 302
+
+    response = inside.post(f"{door(project)}case/", PACKET | {"target": machine.public_id})
+
+    assert (response.status_code, response["Location"]) == (302, machine.get_absolute_url())
+    assert "The project has its 1 case already" in messages(inside)
+    assert "The case has its 1 note already" in messages(as_erin)
+    assert list(case.notes.values_list("text", flat=True)) == ["First"]
+    assert SupportCase.objects.count() == 1

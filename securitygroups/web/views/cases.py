@@ -1,7 +1,7 @@
 """Support cases: frozen packet tests. Support opens them; customers read them and their editors write to them too."""
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -29,13 +29,17 @@ def case_open(request: HttpRequest, slug: str) -> HttpResponse:
     if not packet.is_valid() or not form.is_valid():
         messages.error(request, "No case was opened: test a packet first, and keep the note under 4,000 characters.")
         return redirect(about)
-    case = operations.open_case(
-        about=about,
-        packet=packet.packet,
-        staff=access.user,
-        ticket=access.visit.ticket,
-        note=form.cleaned_data["note"],
-    )
+    try:
+        case = operations.open_case(
+            about=about,
+            packet=packet.packet,
+            staff=access.user,
+            ticket=access.visit.ticket,
+            note=form.cleaned_data["note"],
+        )
+    except ValidationError as refusal:
+        messages.error(request, refusal.messages[0])
+        return redirect(about)
     messages.success(request, f"{case.public_id} was opened. Its address is good for the customer too.")
     return redirect(case)
 
@@ -76,11 +80,13 @@ def case_note(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
         raise PermissionDenied("You can read this case, but not write to it. Ask an owner for the editor role.")
     frozen = find_case(access, case_id)
     form = NoteForm(request.POST)
-    if form.is_valid():
-        operations.add_note(
-            case=frozen, by=By(access.user, staff=access.role == SUPPORT), text=form.cleaned_data["text"]
-        )
-        messages.success(request, "The note was added.")
-    else:
+    if not form.is_valid():
         messages.error(request, "The note was not added: type up to 4,000 characters.")
+        return redirect(frozen)
+    by = By(access.user, staff=access.role == SUPPORT)
+    try:
+        operations.add_note(case=frozen, by=by, text=form.cleaned_data["text"])
+        messages.success(request, "The note was added.")
+    except ValidationError as refusal:
+        messages.error(request, refusal.messages[0])
     return redirect(frozen)
