@@ -1,8 +1,55 @@
-"""Logs as JSON lines, each with the id of the request it belongs to."""
+"""Logs as JSON lines, each with the id of the request it belongs to, and none with a secret.
 
+JSON is what keeps a line one line: newlines, terminal escapes and all that is not ASCII are escaped in it.
+"""
+
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
+
+HIDDEN = "[hidden]"
+
+# A slash or the like in an address, or in an address that another one carries, such as ?next=%2Finvitation%2F…
+_SLASH, _AND = r"(?:/|%(?:25)*2F)", r"(?:[?&;#]|%(?:25)*(?:3F|26|3B|23))"
+_IS = r"(?:=|%(?:25)*3D)"
+# What ends a piece of an address. Whatever else stands there may belong to the secret, and goes with it.
+_PIECE = r"[^/?&;#=\s\"'<>\\]+"
+_LINKS = re.compile(
+    rf"({_SLASH}(?:invitation|confirm-email|account{_SLASH}address|password{_SLASH}new|reset{_SLASH}key){_SLASH}){_PIECE}",
+    re.IGNORECASE,
+)
+_PARAMETERS = re.compile(
+    rf"({_AND}(?:code|state|key|password|[a-z_]*(?:token|secret)|session_state){_IS}){_PIECE}", re.IGNORECASE
+)
+_SECRET_NAMES = re.compile(r"passw|secret|token|cookie|authorization|credential|session_key|digest", re.IGNORECASE)
+
+
+def redacted(text: str) -> str:
+    """The text without what lets whoever reads it in: links of invitations and for new passwords, codes and tokens."""
+    return _PARAMETERS.sub(rf"\1{HIDDEN}", _LINKS.sub(rf"\1{HIDDEN}", text))
+
+
+def _redacted(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {
+            redacted(str(name)): HIDDEN if _SECRET_NAMES.search(str(name)) else _redacted(each)
+            for name, each in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(each) for each in value]
+    # Whatever else is there is logged as its text: a request says its address there.
+    return redacted(str(value))
+
+
+def without_secrets(logger: Any, method: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    """The last look at a line, tracebacks included: nothing that is a secret by its name or its place is in it."""
+    line: dict[str, Any] = _redacted(event)
+    return line
+
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -14,7 +61,8 @@ PRE_CHAIN: list[Any] = [*_SHARED, structlog.stdlib.ExtraAdder(allow=["status_cod
 PROCESSORS: list[Any] = [
     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
     structlog.processors.format_exc_info,
-    structlog.processors.JSONRenderer(default=str),
+    without_secrets,
+    structlog.processors.JSONRenderer(),
 ]
 structlog.configure(
     processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -280,5 +280,11 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}, "django.server": {"level": "WARNING"}},
+    "loggers": {
+        # Django's own handlers, which write plain text, are taken away; its server of developers keeps its lines back
+        # from ours unless it is told to hand them on.
+        "django": {},
+        "django.request": {"level": "ERROR"},
+        "django.server": {"level": "WARNING", "propagate": True},
+    },
 }
