@@ -15,7 +15,7 @@ from securitygroups.models.groups import (
 from securitygroups.models.machines import TAP_NAME, Attachment, VirtualMachine
 from securitygroups.models.names import LiveQuerySet, new_case_id, new_group_id, new_machine_id, new_rule_id, one_line
 from securitygroups.models.people import Membership, Project, ProjectQuerySet, Role, User
-from securitygroups.models.records import Event, GroupRevision, MachineRevision, Revision
+from securitygroups.models.records import AdminLine, Event, GroupRevision, MachineRevision, Revision
 from securitygroups.models.support import CaseNote, SupportCase, SupportVisit
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "PROTOCOL_CHOICES",
     "TAP_NAME",
     "AccountEvent",
+    "AdminLine",
     "Attachment",
     "CaseNote",
     "Event",

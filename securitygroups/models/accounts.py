@@ -63,6 +63,8 @@ class AccountEvent(models.Model):
         FACTOR_REMOVED = "factor.removed", "Second factor removed"
         CODES_MADE = "codes.made", "Recovery codes made"
         CONNECTED = "connected", "Single sign-on connected"
+        DISCONNECTED = "disconnected", "Single sign-on taken off"
+        SEARCHED = "support.searched", "Support searched"
 
     at = models.DateTimeField(auto_now_add=True)
     verb = models.CharField(max_length=20, choices=Verb.choices)

@@ -2,6 +2,7 @@
 
 import pgtrigger
 from django.conf import settings
+from django.contrib.admin.models import LogEntry
 from django.db import models
 
 from securitygroups.models.groups import SecurityGroup
@@ -94,7 +95,7 @@ class Event(models.Model):
         MACHINE_RESTORED = "machine.restored", "VM brought back"
         GROUPS_ATTACHED = "machine.groups", "Attached groups changed"
         MEMBER_INVITED = "member.invited", "Member invited"
-        INVITATION_ENDED = "invitation.ended", "Invitation withdrawn"
+        INVITATION_ENDED = "invitation.ended", "Invitation ended"
         MEMBER_ADDED = "member.added", "Member added"
         MEMBER_CHANGED = "member.changed", "Member's role changed"
         MEMBER_REMOVED = "member.removed", "Member removed"
@@ -124,3 +125,13 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return self.summary
+
+
+class AdminLine(LogEntry):
+    """The admin's own record, which is Django's table. Append-only too, and so whoever stands in it cannot be deleted:
+    Django would let the lines go along with the person."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        triggers = append_only()

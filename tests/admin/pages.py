@@ -20,7 +20,7 @@ from securitygroups.models import (
     SupportVisit,
 )
 
-MODELS = list(apps.get_app_config("securitygroups").get_models())
+MODELS = [model for model in apps.get_app_config("securitygroups").get_models() if not model._meta.proxy]
 READ_ONLY = [Attachment, CaseNote, Event, GroupRevision, MachineRevision, Membership, SupportCase, SupportVisit]
 EDITABLE = [model for model in MODELS if model not in READ_ONLY]
 REFUSED = [
