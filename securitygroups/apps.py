@@ -13,7 +13,7 @@ class SecurityGroupsConfig(AppConfig):
     verbose_name = "Security groups"
 
     def ready(self) -> None:
-        from securitygroups.accounts import standing  # noqa: F401 (its receivers)
+        from securitygroups.accounts import record, standing  # noqa: F401 (their receivers)
 
         register(check_limits)
         register(check_transport, Tags.security)

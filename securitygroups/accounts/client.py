@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest
 
-from securitygroups.operations import Client
+from securitygroups.operations import NOWHERE, Client
 
 logger = structlog.get_logger()
 
@@ -66,6 +66,12 @@ def network_of(address: str, bits: int = NETWORK) -> str:
     return address if ip_address(address).version == 4 else str(ip_network(f"{address}/{bits}", strict=False))
 
 
-def client_of(request: HttpRequest) -> Client:
-    """Raises WrongProxies."""
-    return Client(address_of(request), request.headers.get("User-Agent", ""))
+def client_of(request: HttpRequest | None) -> Client:
+    """The address is None where nothing tells it, as for a program, or for who came around the proxies."""
+    if request is None:
+        return NOWHERE
+    try:
+        address = address_of(request)
+    except WrongProxies:
+        address = None
+    return Client(address, request.headers.get("User-Agent", ""))

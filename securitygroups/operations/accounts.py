@@ -48,7 +48,8 @@ def note(
         actor_name=other.name if other else "",
         project=project,
         address=client.address,
-        agent=client.agent[:200],
+        # A header is whatever bytes were sent, and PostgreSQL has no NUL in a text.
+        agent=client.agent.replace("\0", "")[:200],
         detail=detail,
     )
     logger.info(
