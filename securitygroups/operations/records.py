@@ -1,9 +1,12 @@
 """What every operation shares: locks, records, refusals."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import structlog
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
 from securitygroups.models import (
     Event,
@@ -13,6 +16,8 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations.by import By
+
+logger = structlog.get_logger()
 
 
 class Conflict(Exception):
@@ -24,6 +29,13 @@ class Conflict(Exception):
 
 
 Verb = Event.Verb
+_ABOUT_ACCESS = frozenset(
+    {
+        *(Verb.MEMBER_INVITED, Verb.INVITATION_ENDED, Verb.MEMBER_ADDED, Verb.MEMBER_CHANGED, Verb.MEMBER_REMOVED),
+        *(Verb.PROJECT_CREATED, Verb.SUPPORT_LOOK),
+    }
+)
+"""Who may come in and who came in is in the log too, where the platform's operators watch over it."""
 
 
 def event(project: Project, verb: Event.Verb, summary: str, *, by: By, **about: Any) -> Event:
@@ -34,6 +46,21 @@ def event(project: Project, verb: Event.Verb, summary: str, *, by: By, **about: 
 def record_all(events: Sequence[Event]) -> None:
     """The one door by which events are written: a few statements for thousands of them."""
     Event.objects.bulk_create(events, batch_size=1000)
+    told = [said for said in events if said.verb in _ABOUT_ACCESS]
+    if told:
+        transaction.on_commit(partial(_log, told))
+
+
+def _log(events: Sequence[Event]) -> None:
+    for said in events:
+        logger.info(
+            "project",
+            verb=str(said.verb),
+            project=said.project.slug,
+            actor=said.actor_name,
+            by_staff=said.by_staff,
+            summary=said.summary,
+        )
 
 
 def record(project: Project, verb: Event.Verb, summary: str, *, by: By, **about: Any) -> Event:
