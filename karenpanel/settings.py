@@ -79,6 +79,7 @@ MIDDLEWARE = [
     "karenpanel.middleware.htmx_answers",
     "allauth.account.middleware.AccountMiddleware",
     "securitygroups.accounts.gate.AccountGate",
+    "securitygroups.accounts.refusals.Refusals",
     "securitygroups.web.gate.SupportGate",
     "karenpanel.middleware.PlainText",
 ]

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import timezone
@@ -186,6 +187,38 @@ def invitation_by(digest: str) -> Invitation:
     if invitation is None:
         raise Http404
     return invitation
+
+
+_BY_PARAMETER: dict[str, type[models.Model]] = {
+    "group_id": SecurityGroup,
+    "machine_id": VirtualMachine,
+    "case_id": SupportCase,
+}
+_BY_PAGE: dict[str, type[models.Model]] = {
+    "template": GroupTemplate,
+    "member": Membership,
+    "member_invitation": Invitation,
+}
+
+
+def meant_elsewhere(access: Access, page: str, parameters: dict[str, Any]) -> Project | None:
+    """The other project that the thing belongs to which an address of this one names; None where it is nobody else's.
+
+    `page` and `parameters` are the address's name and its parts.
+    """
+    rows = _BY_PAGE.get(page.rpartition("_")[0]) if "pk" in parameters else None
+    name = next((name for name in _BY_PARAMETER if name in parameters), "")
+    where = {"pk": parameters["pk"]} if rows else {"public_id": parameters[name]} if name else {}
+    table = rows or _BY_PARAMETER.get(name)
+    if table is None:
+        return None
+    elsewhere = table._default_manager.filter(**where).exclude(project=access.project)
+    return Project.objects.filter(pk__in=elsewhere.values("project")).first()
+
+
+def project_of(slug: str) -> Project | None:
+    """Whoever asks: for the record of refusals alone."""
+    return Project.objects.filter(slug=slug).first()
 
 
 def find_member(access: Access, pk: int) -> Membership:

@@ -80,7 +80,11 @@ class AccountEvent(models.Model):
 
     class Meta:
         ordering = ["-at", "-pk"]
-        indexes = [models.Index(fields=["user", "-id"], name="account_event_by_user")]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="account_event_by_user"),
+            # Asked at each refusal, of which an attacker makes many.
+            models.Index(fields=["user", "project", "at"], name="refused_lately", condition=Q(verb="access.refused")),
+        ]
         triggers = append_only()
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ other.
 """
 
 from securitygroups.effective import rules_at
-from securitygroups.operations.accounts import NOWHERE, Client, note
+from securitygroups.operations.accounts import NOWHERE, Client, note, note_refusal
 from securitygroups.operations.by import By
 from securitygroups.operations.cases import add_note, open_case
 from securitygroups.operations.groups import (
@@ -81,6 +81,7 @@ __all__ = [
     "move_machine",
     "move_machines",
     "note",
+    "note_refusal",
     "open_case",
     "open_visit",
     "owned_alone",

@@ -1,9 +1,12 @@
 """The record of accounts: the one door by which it is written, and each line in the log too."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
+from django.db import connection, transaction
+from django.utils import timezone
 
 from securitygroups.models import AccountEvent, Project, User
 from securitygroups.operations.by import By
@@ -62,3 +65,26 @@ def note(
         **{f"about_{key}": value for key, value in detail.items()},
     )
     return event
+
+
+REFUSALS_EACH = timedelta(minutes=1)
+"""A person who is refused at one project again and again fills the log, and not the record."""
+
+
+@transaction.atomic
+def note_refusal(*, user: User, project: Project | None, client: Client, **detail: Any) -> None:
+    """Somebody asked for what is not theirs. Each time is in the log, the first of each minute and project on record.
+
+    Where `project` is None there is nothing that the person could have meant. Then the same is done, and taken back: how
+    long an answer takes must not tell what exists.
+    """
+    with connection.cursor() as cursor:
+        # A commit that waits for the disk would tell. What a crash of the server loses of the last moment is in the log.
+        cursor.execute("SET LOCAL synchronous_commit TO off")
+    # Two requests at once would both be the first of the minute.
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    before = AccountEvent.objects.filter(user=user, verb=Verb.ACCESS_REFUSED, project=project)
+    lately = before.filter(at__gt=timezone.now() - REFUSALS_EACH).exists()
+    note(Verb.ACCESS_REFUSED, user=user, client=client, project=project, **detail)
+    if lately or project is None:
+        transaction.set_rollback(True)
