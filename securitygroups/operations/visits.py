@@ -7,9 +7,11 @@ from django.utils import timezone
 
 from securitygroups.models import Project, SupportVisit, User
 from securitygroups.operations.by import By
-from securitygroups.operations.records import Verb, record
+from securitygroups.operations.records import Verb, count, record
 
 VISIT_MINUTES = 30
+LONGEST_ADDRESS = 300
+"""Of a page in the line that people read; a longer one stands in the line's detail alone."""
 
 
 @transaction.atomic
@@ -30,11 +32,13 @@ def open_visit(*, project: Project, staff: User, reason: str, ticket: str) -> Su
 
 
 def record_look(*, visit: SupportVisit, page: str) -> None:
-    """One page that support looked at, for the customer to read."""
+    """One page that support looked at, for the customer to read: its whole address, however long its query is."""
+    path, _, query = page.partition("?")
+    words = page if len(page) <= LONGEST_ADDRESS else f"{path} with a query of {count(len(query), 'character')}"
     record(
         visit.project,
         Verb.SUPPORT_LOOK,
-        f"Support looked at {page}",
+        f"Support looked at {words}",
         by=By(visit.staff, staff=True),
         detail={"ticket": visit.ticket, "page": page},
     )

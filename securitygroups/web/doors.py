@@ -11,7 +11,7 @@ from securitygroups.access import Access, ReasonNeeded, Right, find_group, is_su
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import Rule
 from securitygroups.models import SecurityGroup, User
-from securitygroups.operations import By
+from securitygroups.operations import By, Client
 from securitygroups.proposals import Said
 from securitygroups.web.pages import NO_REVISION, address_of, number_in, reason_of
 
@@ -72,6 +72,11 @@ def shown_again(request: HttpRequest) -> None:
 
 
 _shown_again = reauthentication_required(lambda request: None)
+
+
+def client(request: HttpRequest) -> Client:
+    """Where the request comes from, for the record of accounts."""
+    return Client(address_of(request) or None, request.headers.get("User-Agent", ""))
 
 
 def by(request: HttpRequest) -> By:

@@ -21,7 +21,7 @@ class SupportGate:
         access = getattr(request, "access", None)
         # Afterwards: what was refused or is not there was not looked at.
         if access is not None and access.role == SUPPORT and response.status_code not in (403, 404):
-            operations.record_look(visit=access.visit, page=request.get_full_path()[:300])
+            operations.record_look(visit=access.visit, page=request.get_full_path())
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

@@ -2,23 +2,35 @@
 stays true after the rules have changed."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 import time_machine
+from django.db import connection
+from django.db.models import Model
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from securitygroups import operations
-from securitygroups.models import Event, Project, SecurityGroup, SupportCase, SupportVisit, User, VirtualMachine
+from securitygroups.models import (
+    AccountEvent,
+    Event,
+    Project,
+    SecurityGroup,
+    SupportCase,
+    SupportVisit,
+    User,
+    VirtualMachine,
+)
 from securitygroups.operations import By
-from securitygroups.web.views import desk as support
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, make_user, ports, rule, sign_in_at
 from tests.web.pages import Page, messages, part_and_page
 
+Refuse = Callable[[type[Model], str], None]
 ASKED = {"reason": "They cannot reach SSH", "ticket": "T-17"}
 
 
@@ -31,6 +43,25 @@ def inside(as_staff: Client, project: Project) -> Client:
     """Staff who named a reason at alice's door."""
     assert as_staff.post(door(project), ASKED).status_code == 302
     return as_staff
+
+
+@pytest.fixture
+def refuse_writes(as_staff: Client) -> Refuse:
+    """Lets the database refuse lines of one kind from now on, and staff's browser show what becomes of that."""
+
+    def refuse(model: type[Model], verb: str) -> None:
+        as_staff.raise_request_exception = False
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE FUNCTION out_of_order() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'out of order'; END $$"
+            )
+            connection.check_constraints()
+            cursor.execute(
+                f"CREATE TRIGGER out_of_order BEFORE INSERT ON {model._meta.db_table}"
+                f" FOR EACH ROW WHEN (NEW.verb = '{verb}') EXECUTE FUNCTION out_of_order()"
+            )
+
+    return refuse
 
 
 # ── Who finds the desk ────────────────────────────────────────────────────────
@@ -116,18 +147,29 @@ def test_after_the_visit_the_desk_shows_names_alone_again(
     assert len(looks(project)) == start
 
 
-def test_each_search_is_in_the_log(
-    as_staff: Client, machine: VirtualMachine, project: Project, monkeypatch: pytest.MonkeyPatch
+def test_each_search_is_on_record_whatever_it_finds(
+    as_staff: Client, staff: User, machine: VirtualMachine, project: Project
 ) -> None:
-    lines: list[dict[str, Any]] = []
-    monkeypatch.setattr(support.logger, "info", lambda event, **fields: lines.append({"event": event} | fields))
-    for query in ("web-1", "zzz", ""):
-        as_staff.get("/support/", {"q": query})
-    about = {"event": "support search", "staff": "staff"}
-    assert lines == [
-        about | {"query": "web-1", "found": {"Virtual Machines": 1}, "projects": [project.pk]},
-        about | {"query": "zzz", "found": {}, "projects": []},
+    long = "no such thing " * 300
+    for query in ("web-1", "zzz", "", long):
+        as_staff.get("/support/", {"q": query}, HTTP_USER_AGENT="Browser/1")
+
+    found = AccountEvent.objects.filter(verb="support.searched").order_by("pk")
+    assert [line.detail for line in found] == [
+        {"query": "web-1", "found": {"Virtual Machines": 1}, "projects": [project.pk]},
+        {"query": "zzz", "found": {}, "projects": []},
+        {"query": long.strip(), "found": {}, "projects": []},
     ]
+    assert {(line.user, line.address, line.agent) for line in found} == {(staff, "127.0.0.1", "Browser/1")}
+
+
+def test_no_search_is_shown_off_the_record(as_staff: Client, machine: VirtualMachine, refuse_writes: Refuse) -> None:
+    refuse_writes(AccountEvent, "support.searched")
+
+    response = as_staff.get("/support/?q=web-1")
+
+    assert response.status_code == 500
+    assert "web-1" not in response.content.decode()
 
 
 @pytest.mark.parametrize("query", ["<script>alert(1)</script>", "x" * 5000, "10.0.0.5/24", "'", "é", "sg-x", "case-x"])
@@ -266,6 +308,87 @@ def test_parts_that_htmx_asks_for_are_looks_too(inside: Client, project: Project
     before = len(looks(project))
     inside.get(group.get_absolute_url(), headers={"HX-Request": "true"})
     assert len(looks(project)) == before + 1
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "txt"])
+def test_exports_are_looks_too(kind: str, inside: Client, project: Project, group: SecurityGroup) -> None:
+    page = f"{group.get_absolute_url()}export.{kind}"
+    assert inside.get(page).status_code == 200
+    assert looks(project)[-1] == f"Support looked at {page}"
+
+
+def test_a_look_is_one_whatever_the_method_and_the_answer(
+    inside: Client, project: Project, machine: VirtualMachine, group: SecurityGroup
+) -> None:
+    at, test = group.get_absolute_url(), f"{machine.get_absolute_url()}test/"
+    case = open_case(inside, project, machine).get_absolute_url()
+    answers: list[tuple[int, str, str, dict[str, str]]] = [
+        (200, "HEAD", at, {}),
+        (422, "GET", f"{test}?test=1&source=nonsense", {}),
+        (422, "POST", f"{at}replay/", {"log": "nonsense"}),
+        (302, "POST", f"{case}note/", {"text": "Seen"}),
+        (302, "POST", f"{case}note/", {}),
+    ]
+    for status, method, page, sent in answers:
+        before = len(looks(project))
+        response = inside.post(page, sent) if method == "POST" else inside.generic(method, page)
+        assert response.status_code == status, page
+        assert looks(project)[before:] == [f"Support looked at {page}"]
+
+
+def test_answers_that_were_refused_before_anything_was_read_are_no_looks(
+    inside: Client, project: Project, group: SecurityGroup, settings: Any
+) -> None:
+    before = len(looks(project))
+    at = group.get_absolute_url()
+    assert inside.put(at).status_code == 405
+    assert inside.get(f"{at}?q=%00").status_code == 400
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = settings.REPLAY_MAX_MB = 0
+    assert inside.post(f"{at}replay/", {"log": "x" * 100}).status_code == 413
+    assert len(looks(project)) == before
+
+
+def test_a_page_that_failed_half_way_is_a_look(
+    inside: Client, project: Project, group: SecurityGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("half-way")
+
+    monkeypatch.setattr("securitygroups.web.views.rules.render", fail)
+    monkeypatch.setattr("securitygroups.web.pages.render", fail)
+    inside.raise_request_exception = False
+
+    assert inside.get(group.get_absolute_url()).status_code == 500
+
+    assert looks(project)[-1] == f"Support looked at {group.get_absolute_url()}"
+
+
+@pytest.mark.parametrize("page", ["", "export.json", "history/1/"])
+def test_no_page_goes_out_when_the_look_cannot_be_written(
+    page: str, inside: Client, group: SecurityGroup, refuse_writes: Refuse
+) -> None:
+    url = group.get_absolute_url() + page
+    assert "Office SSH" in inside.get(url).content.decode()
+    refuse_writes(Event, "support.look")
+
+    response = inside.get(url)
+
+    assert response.status_code == 500
+    assert "Office SSH" not in response.content.decode()
+
+
+@pytest.mark.parametrize("query", ["q=" + "x" * 20_000, "q=" + "%F0%9F%94%92" * 500, "q=%0A%1B[2J" + "%22" * 400])
+def test_a_look_is_on_record_with_its_whole_address(
+    query: str, inside: Client, as_bob: Client, project: Project, group: SecurityGroup
+) -> None:
+    page = f"{group.get_absolute_url()}?{query}"
+
+    assert inside.get(page).status_code == 200
+
+    event = project.events.filter(verb="support.look").latest("pk")
+    assert event.detail["page"] == page
+    assert event.summary == f"Support looked at {group.get_absolute_url()} with a query of {len(query):,} characters"
+    assert page in Page(as_bob.get(f"/p/{project.slug}/activity/")).text
 
 
 def test_what_was_not_shown_is_no_look(inside: Client, project: Project) -> None:

@@ -1,6 +1,5 @@
 """The support desk: one search box, and the door with its reason."""
 
-import structlog
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,31 +10,30 @@ from securitygroups import operations
 from securitygroups.access import running_visits
 from securitygroups.answers.search import Found, projects_of, search
 from securitygroups.forms import VisitForm, take_refusal
-from securitygroups.models import Project, SupportVisit, User
-from securitygroups.web.doors import support_member
+from securitygroups.models import AccountEvent, Project, SupportVisit, User
+from securitygroups.web.doors import client, support_member
 from securitygroups.web.pages import FORM_INVALID, answer, page_or_form
-
-logger = structlog.get_logger()
 
 
 def _search(request: HttpRequest, staff: User, query: str) -> tuple[list[Found], set[int]]:
     """What is found, and the projects of it that a running visit has opened: of these alone the page shows more than
-    names. For those it is a look like any other, and each search is in the log."""
+    names. For those it is a look like any other, and each search is on record."""
     found = search(query)
     there = {project for kind in found for row in kind.rows for project in projects_of(row)}
     running = running_visits(staff).filter(project__in=there).select_related("project")
     visits = {visit.project_id: visit for visit in running}
-    # Who looks for whom is itself worth a record, also where nothing is found.
-    logger.info(
-        "support search",
-        staff=staff.get_username(),
-        query=query[:200],
+    # Names of customers go out, and who looks for whom is itself worth a record, also where nothing is found.
+    operations.note(
+        AccountEvent.Verb.SEARCHED,
+        user=staff,
+        client=client(request),
+        query=query,
         found={kind.kind: len(kind.rows) for kind in found},
         projects=sorted(there),
     )
     for visit in visits.values():
         visit.staff = staff
-        operations.record_look(visit=visit, page=request.get_full_path()[:300])
+        operations.record_look(visit=visit, page=request.get_full_path())
     return found, set(visits)
 
 
