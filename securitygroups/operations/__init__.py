@@ -26,6 +26,7 @@ from securitygroups.operations.invitations import (
     running,
     withdraw_invitation,
 )
+from securitygroups.operations.leftovers import tidy
 from securitygroups.operations.machines import (
     attach_groups,
     create_machine,
@@ -96,6 +97,7 @@ __all__ = [
     "save_machine",
     "save_template",
     "send_invitation",
+    "tidy",
     "undo",
     "undo_groups",
     "undo_update",

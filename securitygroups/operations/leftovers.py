@@ -1,0 +1,90 @@
+"""What has ended and is of use to nobody is taken away, in batches, beside panels that run. Records stay."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from allauth.account.models import EmailConfirmation
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from securitygroups.models import Invitation
+from securitygroups.operations.by import By
+from securitygroups.operations.records import Verb, event, record_all
+
+DATABASE_CACHE = "django.core.cache.backends.db.DatabaseCache"
+BATCH = 1_000
+"""Rows of one transaction: nobody who works meanwhile waits for more."""
+
+
+def tidy(now: datetime, *, dry_run: bool = False) -> Iterator[tuple[str, int]]:
+    """Take away what had ended by `now`; what it was, and how much of it, one kind after the other. With `dry_run` only
+    counted. Several may run at once, and a killed one leaves nothing half done."""
+    for what, rows in _ended(now).items():
+        yield what, rows.count() if dry_run else sum(_batches(rows))
+    for table in sorted({each["LOCATION"] for each in settings.CACHES.values() if each["BACKEND"] == DATABASE_CACHE}):
+        yield "expired counts of limits", _expired(table, now) if dry_run else sum(_expire_in_batches(table, now))
+
+
+def _ended(now: datetime) -> dict[str, QuerySet[Any]]:
+    lives = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gte=now)
+    return {
+        "expired sessions": Session.objects.filter(expire_date__lt=now),
+        "browsers without a session": UserSession.objects.filter(~Exists(lives)),
+        "expired confirmations of addresses": EmailConfirmation.objects.all_expired(),
+        "expired invitations": Invitation.objects.filter(until__lt=now).select_related("project"),
+    }
+
+
+def _batches(rows: QuerySet[Any]) -> Iterator[int]:
+    while number := _take_away(rows):
+        yield number
+
+
+@transaction.atomic
+def _take_away(rows: QuerySet[Any]) -> int:
+    # A row that somebody is at is left for the next time: it may not have ended after all.
+    batch = list(rows.select_for_update(skip_locked=True, of=("self",))[:BATCH])
+    if rows.model is Invitation:
+        _tell(batch)
+    rows.model._default_manager.filter(pk__in=[row.pk for row in batch]).delete()
+    return len(batch)
+
+
+def _tell(invitations: Sequence[Invitation]) -> None:
+    """The project's owners, who read in its activity why nobody came."""
+    record_all(
+        [
+            event(
+                one.project,
+                Verb.INVITATION_ENDED,
+                f"The invitation of {one.email} ended: nobody accepted it in time.",
+                by=By(),
+            )
+            for one in invitations
+        ]
+    )
+
+
+# ── The cache, which is a table and no model ──────────────────────────────────
+
+
+def _expired(table: str, now: datetime) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {connection.ops.quote_name(table)} WHERE expires < %s", [now])  # noqa: S608 – from the settings
+        return int(cursor.fetchone()[0])
+
+
+def _expire_in_batches(table: str, now: datetime) -> Iterator[int]:
+    name = connection.ops.quote_name(table)
+    batch = f"SELECT cache_key FROM {name} WHERE expires < %s LIMIT %s FOR UPDATE SKIP LOCKED"  # noqa: S608 – from the settings
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {name} WHERE cache_key IN ({batch})", [now, BATCH])  # noqa: S608
+            number = cursor.rowcount
+        if not number:
+            return
+        yield number
