@@ -7,7 +7,7 @@ from django.contrib.admin.apps import AdminConfig
 from django.core.checks import Tags, register
 from django.db.models.signals import post_migrate
 
-from karenpanel import checks, mailserver, roles
+from karenpanel import checks, mailserver, roles, single_sign_on
 
 
 class PanelAdminConfig(AdminConfig):
@@ -16,6 +16,7 @@ class PanelAdminConfig(AdminConfig):
     def ready(self) -> None:
         super().ready()
         register(mailserver.check, Tags.security)
+        register(single_sign_on.check, Tags.security)
         register(mailserver.check_server, Tags.security, deploy=True)
         register(checks.check, Tags.database)
         # Sent for each app when all of them are migrated, and so for this one once.

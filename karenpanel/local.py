@@ -30,6 +30,9 @@ def prepare() -> None:
         "PROXY_COUNT": "0",
         "STATIC_ROOT": str(static),
         "EMAIL_URL": "",
+        "OIDC_URL": "",
+        "OIDC_CLIENT_ID": "",
+        "OIDC_CLIENT_SECRET": "",
         "EMAIL_FROM": "",
         "DEMO_MAILS": str(mails),
     }

@@ -7,7 +7,7 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 from environs import Env
 
-from karenpanel import database, mailserver
+from karenpanel import database, mailserver, single_sign_on
 
 # Lets classes name their model, as in ModelForm[Rule], for the type checker.
 django_stubs_ext.monkeypatch()
@@ -99,6 +99,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "securitygroups.web.context.page",
                 "karenpanel.demo_mails.link",
+                "karenpanel.single_sign_on.link",
             ],
             "builtins": ["securitygroups.templatetags.ui", "securitygroups.templatetags.firewall"],
         },
@@ -146,9 +147,10 @@ ACCOUNT_FORMS = {
 }
 ACCOUNT_CHANGE_EMAIL = True
 # Attempts to sign in are counted in securitygroups/accounts/limits.py; allauth's own limits would shut owners out together
-# with guessers. Beside its others: invitations that one person sends.
+# with guessers. Beside its others: ways to the provider, and invitations that one person sends.
 ACCOUNT_RATE_LIMITS = {
     **dict.fromkeys(("login", "login_failed", "change_password", "reauthenticate")),
+    "single_sign_on": "30/m/ip",
     "invite": "30/h/user",
 }
 ACCOUNT_EMAIL_NOTIFICATIONS = True
@@ -178,8 +180,19 @@ MFA_FORMS = {
 }
 # Staff see every customer. Where nobody else reaches the panel, as in the demo, they may do without.
 STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", not INSECURE_HTTP)
-# Whether signing in at the OpenID provider counts as signing in with a second factor.
+
+# Single sign-on. Of the provider's people those come in whose account here is connected, or can be (accounts/sso.py).
+OIDC_URL = env.str("OIDC_URL", "").rstrip("/")
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", "")
+OIDC_CLIENT_SECRET = env.str("OIDC_CLIENT_SECRET", "")
+OIDC_NAME = env.str("OIDC_NAME", "single sign-on")
+OIDC_SIGN_UP = env.bool("OIDC_SIGN_UP", False)
 OIDC_SECOND_FACTOR = env.bool("OIDC_SECOND_FACTOR", False)
+SOCIALACCOUNT_PROVIDERS = single_sign_on.providers(OIDC_URL, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET, OIDC_NAME)
+SOCIALACCOUNT_ADAPTER = "securitygroups.accounts.sso.SingleSignOn"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
+SOCIALACCOUNT_STORE_TOKENS = SOCIALACCOUNT_LOGIN_ON_GET = False
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
 SESSION_COOKIE_NAME = "session" if INSECURE_HTTP else "__Host-session"

@@ -22,6 +22,9 @@ os.environ |= {
     "EMAIL_URL": "",
     "EMAIL_FROM": "",
     "DEMO_MAILS": "",
+    "OIDC_URL": "",
+    "OIDC_CLIENT_ID": "",
+    "OIDC_CLIENT_SECRET": "",
     "LOG_LEVEL": "WARNING",
 }
 # Databases are made and emptied here. Browsers get the rights of the web: see rights.py.

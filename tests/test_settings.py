@@ -24,11 +24,13 @@ PRODUCTION = {
     "ALLOWED_HOSTS": "panel.example.com",
     "EMAIL_URL": "submission://panel:secret@mail.example.com",
 }
+PROVIDER = {"OIDC_URL": "https://login.example.net/", "OIDC_CLIENT_ID": "panel", "OIDC_CLIENT_SECRET": "secret"}
 OURS = (
     "DEBUG SECRET_KEY SECRET_KEY_FALLBACKS ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS INSECURE_HTTP PROXY_COUNT DATABASE_URL "
     "DATABASE_OWNER_URL HSTS_SECONDS STATIC_ROOT MAX_GROUPS_PER_PROJECT MAX_RULES_PER_GROUP MAX_MACHINES_PER_PROJECT "
     "MAX_GROUPS_PER_MACHINE MAX_TEMPLATES_PER_PROJECT MAX_CASES_PER_PROJECT MAX_NOTES_PER_CASE MAX_MEMBERS_PER_PROJECT "
-    "MAX_INVITATIONS_PER_PROJECT PAGE_SIZE LOG_LEVEL EMAIL_URL EMAIL_FROM DEMO_MAILS"
+    "MAX_INVITATIONS_PER_PROJECT PAGE_SIZE LOG_LEVEL EMAIL_URL EMAIL_FROM DEMO_MAILS "
+    "OIDC_URL OIDC_CLIENT_ID OIDC_CLIENT_SECRET OIDC_NAME OIDC_SIGN_UP OIDC_SECOND_FACTOR"
 )
 
 
@@ -200,6 +202,9 @@ def test_the_deployment_check_is_clean_with_the_settings_of_production() -> None
         ({"EMAIL_FROM": "The panel"}, "karenpanel.E010"),
         ({"DEMO_MAILS": "/somewhere"}, "karenpanel.E011"),
         ({"EMAIL_URL": ""}, "karenpanel.W010"),
+        ({"OIDC_URL": "https://login.example.net"}, "karenpanel.E020"),
+        ({**PROVIDER, "OIDC_URL": "login.example.net"}, "karenpanel.E021"),
+        ({**PROVIDER, "OIDC_URL": "http://login.example.net"}, "karenpanel.E022"),
         ({"EMAIL_URL": "smtp://panel:secret@mail.example.com"}, "karenpanel.W011"),
     ],
 )
@@ -289,6 +294,15 @@ def test_a_password_in_a_database_url_is_not_repeated_in_the_refusal() -> None:
     done = run("manage.py", "check", **PRODUCTION, DATABASE_URL="mysql://user:hunter2secret@host/db")
 
     assert "hunter2secret" not in done.stderr + done.stdout
+
+
+def test_single_sign_on_lets_in_whom_the_panel_knows_unless_more_is_said() -> None:
+    names = ("OIDC_URL", "OIDC_NAME", "OIDC_SIGN_UP", "OIDC_SECOND_FACTOR", "SOCIALACCOUNT_STORE_TOKENS")
+
+    assert list(shown(*names, **PRODUCTION, **PROVIDER).values()) == [
+        "https://login.example.net", "single sign-on", False, False, False,
+    ]  # fmt: skip
+    assert shown("SOCIALACCOUNT_PROVIDERS", **PRODUCTION) == {"SOCIALACCOUNT_PROVIDERS": {}}
 
 
 def test_mails_come_from_whom_the_environment_says() -> None:

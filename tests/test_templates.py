@@ -19,6 +19,7 @@ OVERRIDES = {
     *(f"mfa/{name}.html" for name in ("recovery_codes/index", "totp/activate_form", "totp/deactivate_form")),
     *(f"mfa/webauthn/{name}.html" for name in ("add_form", "authenticator_confirm_delete", "reauthenticate")),
     "allauth/layouts/base.html",
+    "socialaccount/connections.html",
     # Django's, by the names that it asks for.
     "admin/base_site.html",
     "django/forms/field.html",

@@ -6,7 +6,7 @@ from typing import Any
 from django.urls import path, re_path
 from django.views.decorators.http import require_http_methods, require_safe
 
-from securitygroups.accounts import pages, views
+from securitygroups.accounts import pages, sso_views, views
 
 
 def _form(view: Any) -> Callable[..., Any]:
@@ -27,6 +27,9 @@ urlpatterns = [
     path("sign-in/again/", _form(views.AgainView), name="account_reauthenticate"),
     path("sign-in/again/code/", _form(views.AgainByCodeView), name="mfa_reauthenticate"),
     path("sign-in/again/passkey/", _form(views.AgainByPasskeyView), name="mfa_reauthenticate_webauthn"),
+    # Single sign-on, by the names that allauth asks for; 404 unless there is a provider.
+    path("sign-in/provider/", sso_views.to_provider, name="openid_connect_login"),
+    path("sign-in/provider/back/", sso_views.from_provider, name="openid_connect_callback"),
     path("sign-out/", _form(views.SignOutView), name="account_logout"),
     path("sign-up/", _form(pages.SignUpView), name="account_signup"),
     path("invitation/<slug:secret>/", pages.invitation, name="invitation"),
@@ -43,6 +46,7 @@ urlpatterns = [
     re_path(
         r"^account/address/(?P<key>[-:\w]{1,200})/\Z", _form(views.ConfirmAddressView), name="account_confirm_email"
     ),
+    path("account/single-sign-on/", sso_views.Connections.as_view(), name="socialaccount_connections"),
     path("account/sessions/", pages.sessions, name="usersessions_list"),
     path("account/sessions/<int:pk>/end/", pages.session_end, name="session_end"),
     path("account/factors/", _read(views.FactorsView), name="mfa_index"),

@@ -120,7 +120,7 @@ def sign_in(page: Page, who: User) -> None:
     page.goto("/sign-in/")
     page.get_by_label("User name or e-mail address").fill(who.username)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_label(f"Account of {who.username}")).to_be_visible()
 
 
