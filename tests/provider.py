@@ -78,6 +78,17 @@ class ProviderOfTests:
         self.process.wait(10)
 
 
+def use(settings: Any, url: str) -> None:
+    """Let the panel of a test, whose settings these are, sign in by the provider at that address."""
+    from karenpanel import single_sign_on
+
+    settings.OIDC_URL, settings.OIDC_NAME = url, "Example Login"
+    settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET = CLIENT, SECRET
+    settings.SOCIALACCOUNT_PROVIDERS = single_sign_on.providers(url, CLIENT, SECRET, settings.OIDC_NAME)
+    # Machines of tests are busy.
+    settings.SOCIALACCOUNT_REQUESTS_TIMEOUT = 20
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[ProviderOfTests]:
     folder.mkdir(exist_ok=True)

@@ -23,7 +23,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from karenpanel import demo_mails, single_sign_on
+from karenpanel import demo_mails
 from securitygroups import operations
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet
@@ -37,6 +37,7 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations import By
+from tests import provider
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, make_project, make_user
 
@@ -214,8 +215,7 @@ def stage(db: None, request: pytest.FixtureRequest) -> Stage:
 
 
 def everything_on(settings: Any, folder: Path) -> None:
-    settings.OIDC_URL = "http://127.0.0.1:9"  # nobody listens there
-    settings.SOCIALACCOUNT_PROVIDERS = single_sign_on.providers(settings.OIDC_URL, "panel", "secret", "Login")
+    provider.use(settings, "http://127.0.0.1:9")  # nobody listens there
     settings.DEMO_MAILS = str(folder)
     demo_mails.keep(EmailMessage("Hello", to=["alice@example.com"]))
 

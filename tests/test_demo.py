@@ -187,6 +187,10 @@ def test_from_nothing_to_signing_in_and_back_to_nothing(checkout: Path, port: in
         passwords = {match[2] for match in found if match}
         assert len(passwords) == 1
         password = passwords.pop()
+        mails = running.until("Mails: ").partition(" ")[0]
+        assert mails == f"{address}mails/"
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(mails, timeout=20) as answer:
+            assert "No mails yet" in answer.read().decode()
         assert "sign-in" not in sign_in(address, "owner", password)
         assert serving(embedded(checkout)) == {database.WEB_ROLE}
         # The database is killed; the panel is back without anybody doing anything.
@@ -208,7 +212,7 @@ def test_from_nothing_to_signing_in_and_back_to_nothing(checkout: Path, port: in
     assert not any(line.startswith("Creating") for line in again.said)
 
     here = database.place(checkout)
-    for name in ("secret-key", "demo-password"):
+    for name in ("secret-key", "demo-password", "mails"):
         assert (here.state / name).stat().st_mode & 0o077 == 0
 
 

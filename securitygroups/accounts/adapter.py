@@ -6,7 +6,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest, HttpResponse
 
 from securitygroups import operations
-from securitygroups.accounts import browsers, limits, places
+from securitygroups.accounts import browsers, limits, places, record
 from securitygroups.accounts.client import address_of
 from securitygroups.models import Invitation, User
 
@@ -84,6 +84,8 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         right = user.check_password(password)
         if right:
             attempt.give_back()
+        else:
+            record.password_refused(self.request, user)
         return right
 
     def post_login(self, request: HttpRequest, user: User, **more: Any) -> HttpResponse:

@@ -67,7 +67,11 @@ def _account(credentials: dict[str, Any]) -> User | None:
 
 @receiver(user_login_failed)
 def _refused(credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
-    user = _account(credentials)
+    password_refused(request, _account(credentials))
+
+
+def password_refused(request: HttpRequest | None, user: User | None) -> None:
+    """For those too who look at a password past Django's authenticate(), which is what sends the signal."""
     switched_off: dict[str, Any] = {"switched_off": True} if user and not user.is_active else {}
     note(Verb.SIGN_IN_FAILED, user=user, client=client_of(request), ways=[WAYS["password"]], **switched_off)
 

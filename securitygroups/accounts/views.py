@@ -92,6 +92,7 @@ class NewPasswordView(_Words, views.PasswordResetFromKeyView):  # type: ignore[m
     def form_valid(self, form: Any) -> HttpResponse:
         response: HttpResponse = super().form_valid(form)
         verified(self.reset_user)
+        browsers.remember(response, self.reset_user)
         return response
 
     def render_to_response(self, context: Any, **kwargs: Any) -> HttpResponse:

@@ -42,16 +42,8 @@ def provider(running: ProviderOfTests, settings: Any) -> ProviderOfTests:
     """An honest provider that knows one person, with an account at it alone."""
     running.fault = ""
     running.person(NUMBER, email="bob@example.com", email_verified=True, preferred_username="bob", name="Bob")
-    use(settings, running.url)
+    providers.use(settings, running.url)
     return running
-
-
-def use(settings: Any, url: str) -> None:
-    settings.OIDC_URL, settings.OIDC_NAME = url, "Example Login"
-    settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET = providers.CLIENT, providers.SECRET
-    settings.SOCIALACCOUNT_PROVIDERS = single_sign_on.providers(
-        url, providers.CLIENT, providers.SECRET, settings.OIDC_NAME
-    )
 
 
 def begin(client: Client, **sent: str) -> str:
@@ -230,8 +222,9 @@ def test_an_account_whose_address_nobody_answered_here_is_not_opened(
 
 @pytest.mark.parametrize("rights", [{"is_staff": True}, {"is_staff": True, "is_superuser": True}])
 def test_accounts_of_the_staff_are_never_connected_by_address(
-    rights: dict[str, bool], provider: ProviderOfTests, client: Client, db: None
+    rights: dict[str, bool], provider: ProviderOfTests, client: Client, db: None, settings: Any
 ) -> None:
+    settings.STAFF_SECOND_FACTOR = False
     boss = verified(make_user("boss", **rights))
     provider.person(NUMBER, email=boss.email, email_verified=True)
 
@@ -372,7 +365,7 @@ def test_a_provider_that_is_gone_is_said_before_and_after(
     settings: Any, bob: User, client: Client, tmp_path: Path
 ) -> None:
     with providers.running(tmp_path / "another") as another:
-        use(settings, another.url)
+        providers.use(settings, another.url)
         another.person(NUMBER, email=bob.email, email_verified=True)
         back = at_provider(begin(client), sub=NUMBER)
 
@@ -395,7 +388,7 @@ def test_a_provider_that_answers_nonsense_is_said(
 def test_a_provider_that_calls_itself_otherwise_is_not_believed(
     provider: ProviderOfTests, settings: Any, client: Client, db: None
 ) -> None:
-    use(settings, provider.url.replace("127.0.0.1", "localhost") + "/.well-known/../")
+    providers.use(settings, provider.url.replace("127.0.0.1", "localhost") + "/.well-known/../")
 
     assert client.post("/sign-in/provider/").status_code == 424
 
@@ -421,13 +414,13 @@ def test_too_many_begin(provider: ProviderOfTests, client: Client, db: None) -> 
     assert (answers[0], answers[-1]) == (200, 429)
 
 
-@pytest.mark.parametrize("address", ["/sign-in/provider/", BACK, "/single-sign-on/"])
+@pytest.mark.parametrize("address", ["/sign-in/provider/", BACK, "/account/single-sign-on/"])
 def test_without_a_provider_there_is_nothing(address: str, as_alice: Client) -> None:
     method = as_alice.post if address == "/sign-in/provider/" else as_alice.get
 
     assert method(address).status_code == 404
     assert "Single sign-on" not in as_alice.get("/").content.decode()
-    assert "Sign in with" not in Client().get("/sign-in/").content.decode()
+    assert "/sign-in/provider/" not in Client().get("/sign-in/").content.decode()
 
 
 # ── New accounts ──────────────────────────────────────────────────────────────
@@ -482,7 +475,9 @@ def by_password(client: Client, name: str = "bob") -> None:
 
 
 def connect(client: Client, number: str = NUMBER) -> Any:
-    form = next(form for form in Page(client.get("/single-sign-on/")).forms if form.action == "/sign-in/provider/")
+    form = next(
+        form for form in Page(client.get("/account/single-sign-on/")).forms if form.action == "/sign-in/provider/"
+    )
     response = form.send(client)
     address = unescape(re.findall(r'content="0; url=([^"]+)"', response.content.decode())[0])
     response = client.get(at_provider(address, sub=number))
@@ -495,14 +490,14 @@ def test_connecting_asks_for_the_password_and_disconnecting_too(
 ) -> None:
     by_password(client)
 
-    assert connect(client)["Location"] == "/single-sign-on/"
-    assert "Your account is connected" in Page(client.get("/single-sign-on/")).text
+    assert connect(client)["Location"] == "/account/single-sign-on/"
+    assert "Your account is connected" in Page(client.get("/account/single-sign-on/")).text
     assert connections(bob).get().uid == NUMBER
     other = Client()
     sign_in(other)
     assert who(other) == "bob"
 
-    page = Page(other.get("/single-sign-on/"))
+    page = Page(other.get("/account/single-sign-on/"))
     form = next(form for form in page.forms if "account" in form.fields)
     response = form.send(other)
     assert response["Location"].startswith("/sign-in/again/")
@@ -523,7 +518,7 @@ def test_nobody_takes_a_connection_from_somebody_else(
 
     connect(client)
 
-    assert "belongs to another account here" in Page(client.get("/single-sign-on/")).text
+    assert "belongs to another account here" in Page(client.get("/account/single-sign-on/")).text
     assert not connections(bob).exists()
 
 
@@ -547,10 +542,10 @@ def test_a_connection_with_the_provider_before_can_be_removed(
     before = connected(bob, url="https://the-one-before.example.net")
     by_password(client)
 
-    page = client.get("/single-sign-on/").content.decode()
+    page = client.get("/account/single-sign-on/").content.decode()
     assert "Connect with Example Login" in page
     assert "https://the-one-before.example.net" in page
-    again = client.post("/single-sign-on/", {"account": before.pk})["Location"]
+    again = client.post("/account/single-sign-on/", {"account": before.pk})["Location"]
     Page(client.get(again)).form_with("password").send(client, password=PASSWORD)
 
     assert not connections(bob).exists()
@@ -560,7 +555,7 @@ def test_nobody_disconnects_others(provider: ProviderOfTests, bob: User, erin: U
     theirs = connected(erin)
     by_password(client)
 
-    assert client.post("/single-sign-on/", {"account": theirs.pk}).status_code == 422
+    assert client.post("/account/single-sign-on/", {"account": theirs.pk}).status_code == 422
 
     assert connections(erin).exists()
 
@@ -571,7 +566,7 @@ def test_who_has_no_password_keeps_the_last_way_in(provider: ProviderOfTests, bo
     mine = connected(bob)
     sign_in(client)
 
-    response = client.post("/single-sign-on/", {"account": mine.pk})
+    response = client.post("/account/single-sign-on/", {"account": mine.pk})
 
     assert response.status_code == 422
     assert "You have no password here" in Page(response).text

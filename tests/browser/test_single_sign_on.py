@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from karenpanel import single_sign_on
 from securitygroups.models import User
 from tests import provider as providers
 from tests.browser.conftest import Browse, Look, said
@@ -21,10 +20,7 @@ def test_connect_then_sign_in_by_the_provider_and_disconnect(
     script: bool, browse: Browse, look: Look, trouble: list[str], bob: User, settings: Any, tmp_path: Path
 ) -> None:
     with providers.running(tmp_path / "provider") as provider:
-        settings.OIDC_URL, settings.OIDC_NAME = provider.url, "Example Login"
-        settings.SOCIALACCOUNT_PROVIDERS = single_sign_on.providers(
-            provider.url, providers.CLIENT, providers.SECRET, "Example Login"
-        )
+        providers.use(settings, provider.url)
         provider.person("7", preferred_username="bob at work")
         page = browse(script=script)
 
@@ -41,7 +37,7 @@ def test_connect_then_sign_in_by_the_provider_and_disconnect(
         page.get_by_role("link", name="Go to the sign-in page").click()
 
         by_password(page, bob)
-        page.goto("/single-sign-on/")
+        page.goto("/account/single-sign-on/")
         if script:
             look(page, "an account without connection")
         page.get_by_role("button", name="Connect with Example Login").click()
