@@ -61,7 +61,7 @@ def owner(cursor: Any) -> list[checks.CheckMessage]:
         return []
     text = f"The role {role} may not make tables, so it cannot migrate."
     hint = "Set DATABASE_OWNER_URL to the address with the role that owns the tables."
-    return [checks.Error(text, hint=hint, id="karenpanel.E010")]
+    return [checks.Error(text, hint=hint, id="karenpanel.E030")]
 
 
 def warn() -> None:
@@ -80,7 +80,7 @@ def warn() -> None:
             checks.Warning(
                 "DATABASE_OWNER_URL is in the environment of a web process, which never uses it.",
                 hint="Set it only where `migrate` and `createcachetable` run: whoever gets code to run here reads it.",
-                id="karenpanel.W012",
+                id="karenpanel.W032",
             )
         )
     for message in found:
@@ -93,7 +93,7 @@ def look(cursor: Any, role: str = "") -> list[checks.CheckMessage]:
         cursor.execute("SELECT current_user::text")
         [(role,)] = cursor.fetchall()
     if not exists(cursor, role):
-        return [checks.Warning(absent(role), hint=absent_hint(role), id="karenpanel.W011")]
+        return [checks.Warning(absent(role), hint=absent_hint(role), id="karenpanel.W031")]
     rights = wanted()
     cursor.execute(HELD, {"role": role, "watched": list(WATCHED), "tables": list(rights)})
     held = [(table, owns, set(privileges)) for table, owns, privileges in cursor.fetchall()]
@@ -102,13 +102,13 @@ def look(cursor: Any, role: str = "") -> list[checks.CheckMessage]:
         text = (
             f"The role {role} of the web processes may do more in the database than they need: {'; '.join(too_much)}."
         )
-        found.append(checks.Warning(text, hint=HINT, id="karenpanel.W010"))
+        found.append(checks.Warning(text, hint=HINT, id="karenpanel.W030"))
     lacking = [table for table, _, privileges in held if rights[table] - privileges]
     # Commands that work on the schema give them in the end.
     if lacking and database.used_for() is not database.Purpose.SCHEMA:
         text = f"The role {role} of the web processes lacks rights on {some(lacking)}."
         hint = "Run `manage.py migrate` and `manage.py createcachetable` with the role that owns the tables."
-        found.append(checks.Warning(text, hint=hint, id="karenpanel.W011"))
+        found.append(checks.Warning(text, hint=hint, id="karenpanel.W031"))
     return found
 
 

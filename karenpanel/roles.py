@@ -45,8 +45,6 @@ def wanted() -> dict[str, frozenset[str]]:
         # What its trigger refuses for every row is not given either.
         if isinstance(trigger, pgtrigger.Protect) and trigger.condition is None:
             rights[model._meta.db_table] -= set(str(trigger.operation).split(" OR "))
-    # What staff did in the admin, which Django adds to without a trigger.
-    rights[apps.get_model("admin", "LogEntry")._meta.db_table] = frozenset({"SELECT", "INSERT"})
     rights[MigrationRecorder.Migration._meta.db_table] = frozenset({"SELECT"})
     caching = [cache for cache in caches.all() if isinstance(cache, BaseDatabaseCache)]
     return rights | {cache._table: ROWS for cache in caching}  # type: ignore[attr-defined]

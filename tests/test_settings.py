@@ -346,7 +346,7 @@ def test_a_web_process_says_where_its_role_is_the_owner() -> None:
     done = run("-c", f"import karenpanel.wsgi; {WHO}", **PRODUCTION, DATABASE_URL=url)
 
     assert (done.returncode, done.stdout) == (0, "karenpanel -\n"), done.stderr
-    assert '"id": "karenpanel.W010"' in done.stderr
+    assert '"id": "karenpanel.W030"' in done.stderr
     assert "DATABASE_OWNER_URL the one that owns" in done.stderr
 
 
@@ -362,8 +362,8 @@ def test_an_owners_address_that_a_web_process_can_read_is_told_of() -> None:
     done = run("-c", f"import karenpanel.wsgi; {WHO}", **PRODUCTION, DATABASE_URL=web, DATABASE_OWNER_URL=owner)
 
     assert (done.returncode, done.stdout) == (0, "karenpanel_web karenpanel_web\n"), done.stderr
-    assert "karenpanel.W012" in done.stderr
-    assert "karenpanel.W010" not in done.stderr
+    assert "karenpanel.W032" in done.stderr
+    assert "karenpanel.W030" not in done.stderr
 
 
 @pytest.mark.parametrize(
