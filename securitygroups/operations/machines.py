@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -29,6 +30,8 @@ from securitygroups.operations.records import (
     record_all,
     save_checked,
 )
+
+logger = structlog.get_logger()
 
 
 def regrouped(
@@ -250,7 +253,10 @@ def restore_machine(*, machine: VirtualMachine, by: By) -> None:
 @transaction.atomic
 def move_machine(*, machine: VirtualMachine, target: Project, by: By) -> None:
     """Staff move a VM to another project. Its groups stay behind, so everything to and from it is denied until the
-    new project attaches its own. Raises ValidationError where a name or address is taken there; Conflict."""
+    new project attaches its own. Neither project's record names the other one: they may be two customers'.
+
+    Raises ValidationError where a name or address is taken there; Conflict.
+    """
     # Only staff can: a member has no other project to name.
     by = By(by.user, staff=True)
     for project in sorted((machine.project, target), key=lambda each: each.pk):
@@ -260,16 +266,14 @@ def move_machine(*, machine: VirtualMachine, target: Project, by: By) -> None:
     if source.pk == target.pk:
         raise ValidationError("The VM is in this project already.")
     _one_more(target, of=str(target))
-    write_attachments(locked, [], by.because(f"Moved to {target}."))
+    write_attachments(locked, [], by.because("Moved to another project."))
     locked.project = target
     save_checked(locked)
     # Its first revision there: what it had before stays the old project's.
     write_attachments(locked, [], by.because("Moved here from another project."), always=True)
-    for project, words in (
-        (source, f"Moved {locked.name} to {target}."),
-        (target, f"Moved {locked.name} here from {source}."),
-    ):
-        record(project, Verb.MACHINE_CHANGED, words, by=by, machine=locked)
+    for project, where in ((source, "to another project"), (target, "here from another project")):
+        record(project, Verb.MACHINE_CHANGED, f"Moved {locked.name} {where}.", by=by, machine=locked)
+    logger.info("machine moved", machine=locked.public_id, source=source.slug, target=target.slug, by=by.name)
 
 
 @transaction.atomic

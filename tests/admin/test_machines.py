@@ -1,6 +1,7 @@
 """VMs and their groups in order."""
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from securitygroups import operations
@@ -72,3 +73,16 @@ def test_a_vms_wrong_fields_are_refused_and_nothing_is_saved(
     assert response.status_code == (400 if "\x00" in value else 200)
     assert "\x00" in value or response.context["errors"] or said(response)
     assert (machine.revisions.count(), Event.objects.count()) == before
+
+
+def test_from_where_a_vm_was_moved_stands_in_the_admins_own_history_alone(
+    as_admin: Client, machine: VirtualMachine, bakery: Project
+) -> None:
+    chosen = {"action": "move_to_project", "target": bakery.slug, "_selected_action": [machine.pk]}
+
+    assert as_admin.post(url(VirtualMachine), chosen).status_code == 302
+
+    assert LogEntry.objects.get().change_message == "Moved from Shop to Bakery."
+    assert "Moved from Shop to Bakery." in as_admin.get(url(VirtualMachine, "history", machine.pk)).content.decode()
+    assert not Event.objects.filter(project__slug="bakery", summary__contains="Shop").exists()
+    assert not Event.objects.filter(project__slug="shop", summary__contains="Bakery").exists()

@@ -195,7 +195,7 @@ def test_a_moved_vm_leaves_its_groups_and_is_told_of_in_both_projects(
     assert (moved.project, attached(moved), moved.revision) == (bakery, [], 3)
     told = Event.objects.filter(machine=machine, verb="machine.changed")
     assert {(e.project, e.summary, e.by_staff) for e in told} == {
-        (old, "Moved web-1 to Bakery.", True), (bakery, "Moved web-1 here from Shop.", True),
+        (old, "Moved web-1 to another project.", True), (bakery, "Moved web-1 here from another project.", True),
     }  # fmt: skip
 
 

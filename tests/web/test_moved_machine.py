@@ -1,5 +1,7 @@
 """A VM that staff moved to another project: neither customer sees anything of the other's, then or later."""
 
+import json
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +13,7 @@ from django.utils import timezone
 from securitygroups import operations
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet, parse_address
-from securitygroups.models import Project, SecurityGroup, SupportCase, User, VirtualMachine
+from securitygroups.models import MachineRevision, Project, SecurityGroup, SupportCase, User, VirtualMachine
 from securitygroups.operations import By
 from tests.factories import make_group
 from tests.web.pages import Page, messages
@@ -79,6 +81,33 @@ def test_the_new_members_see_its_history_from_the_move_on(as_charlie: Client, mo
     for number in (1, 2, 3):
         for rest in ("", "restore/"):
             assert as_charlie.get(f"{moved.get_absolute_url()}history/{number}/{rest}").status_code == 404
+
+
+def recorded(project: Project) -> str:
+    """All that the project's record holds, as the database has it."""
+    kept = (project.events, MachineRevision.objects.filter(project=project), project.cases)
+    return json.dumps([list(rows.values()) for rows in kept], default=str)
+
+
+def test_neither_project_is_told_the_others_name_anywhere(
+    as_alice: Client, as_charlie: Client, moved: VirtualMachine, project: Project, bakery: Project
+) -> None:
+    case = SupportCase.objects.get()
+    sides = {
+        "Shop": (as_charlie, bakery, [f"{moved.get_absolute_url()}{page}" for page in ("", "history/", "test/")]),
+        "Bakery": (as_alice, project, [case.get_absolute_url()]),
+    }
+
+    for name, (browser, own, addresses) in sides.items():
+        assert not re.search(rf"\b{name}\b", recorded(own), re.IGNORECASE)
+        addresses += [f"/p/{own.slug}/{page}" for page in ("", "activity/", "machines/", "cases/")]
+        for address in addresses:
+            response = browser.get(address)
+            assert response.status_code == 200, address
+            assert not re.search(rf"\b{name}\b", response.content.decode(), re.IGNORECASE), address
+    words = project.events.filter(machine=moved, verb="machine.changed").get().summary
+    assert words == "Moved web-1 to another project."
+    assert "Moved to another project." in MachineRevision.objects.filter(project=project).first().reason  # type: ignore[union-attr]
 
 
 def test_as_of_a_time_before_the_move_nothing_is_told(
