@@ -86,7 +86,9 @@ class Panel(admin.ModelAdmin[Any]):
 
     # Beside a filtered list Django says how many rows there are in all, and counts the whole table for it.
     show_full_result_count = False
-    list_per_page = 50
+    list_per_page = list_max_show_all = 50
+    # The address behind it leads to any object whatever; into_panel says where a page leads.
+    view_on_site = False
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:

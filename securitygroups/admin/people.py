@@ -13,7 +13,7 @@ from securitygroups.models import User
 
 @admin.register(User)
 class PersonAdmin(Panel, UserAdmin):  # type: ignore[type-arg]
-    """People are switched off and never deleted: the records tell of them, and so does the log of this admin."""
+    """People are switched off and never deleted: they are on record."""
 
     form = PersonForm
 

@@ -18,6 +18,7 @@ class MembershipInline(Chooses, admin.TabularInline[Membership, Project]):
 
     model = Membership
     extra = 0
+    view_on_site = False
     autocomplete_fields = ("user",)
     readonly_fields = ("created_at",)
 

@@ -9,10 +9,12 @@ from django.utils.safestring import SafeString
 
 from securitygroups.admin.base import ReadOnly, case_pages, group_pages, into_panel, machine_pages
 from securitygroups.models import (
+    AccountEvent,
     Attachment,
     CaseNote,
     Event,
     GroupRevision,
+    Invitation,
     MachineRevision,
     Membership,
     SupportCase,
@@ -135,4 +137,31 @@ class EventAdmin(ReadOnly):
     list_filter = ("verb", "by_staff")
     list_select_related = ("project",)
     search_fields = ("project__slug", "actor_name", "summary")
+    ordering = ("-pk",)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnly):
+    """Who is asked into which project, and has not answered yet. Of the secret in the link nothing is shown."""
+
+    list_display = ("email", "project", "role", "by_name", "at", "until")
+    list_filter = ("role",)
+    list_select_related = ("project",)
+    search_fields = ("email", "project__slug", "by_name")
+    ordering = ("-pk",)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        # The digest is in no form; asked for letter by letter it would be read all the same.
+        return not lookup.startswith("digest") and super().lookup_allowed(lookup, value, request)
+
+
+@admin.register(AccountEvent)
+class AccountEventAdmin(ReadOnly):
+    """What happened to accounts, the newest first: who came in from where, who was refused, who changed what."""
+
+    list_display = ("at", "verb", "user_name", "actor_name", "project", "address", "agent")
+    list_filter = ("verb",)
+    list_select_related = ("project",)
+    search_fields = ("user_name", "actor_name", "address")
+    search_help_text = "Name of the account or of who did it, or the address."
     ordering = ("-pk",)

@@ -10,10 +10,12 @@ from django.test import Client
 from django.urls import reverse
 
 from securitygroups.models import (
+    AccountEvent,
     Attachment,
     CaseNote,
     Event,
     GroupRevision,
+    Invitation,
     MachineRevision,
     Membership,
     SupportCase,
@@ -21,7 +23,10 @@ from securitygroups.models import (
 )
 
 MODELS = [model for model in apps.get_app_config("securitygroups").get_models() if not model._meta.proxy]
-READ_ONLY = [Attachment, CaseNote, Event, GroupRevision, MachineRevision, Membership, SupportCase, SupportVisit]
+READ_ONLY = [
+    AccountEvent, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, Membership, SupportCase,
+    SupportVisit,
+]  # fmt: skip
 EDITABLE = [model for model in MODELS if model not in READ_ONLY]
 REFUSED = [
     json.loads(line) for line in (Path(__file__).parents[1] / "cases" / "refused.jsonl").read_text("utf-8").splitlines()

@@ -3,8 +3,12 @@
 import pytest
 from django.db.models import Model
 from django.test import Client
+from django.utils import timezone
 
+from securitygroups import operations
+from securitygroups.models import AccountEvent, Invitation, Project, User
 from tests.admin.pages import READ_ONLY, label, url
+from tests.factories import make_user
 
 
 @pytest.mark.parametrize("model", READ_ONLY, ids=label)
@@ -19,3 +23,29 @@ def test_what_is_a_record_can_be_read_only(
     assert as_admin.post(url(model, "delete", row.pk), {"post": "yes"}).status_code == 403
     as_admin.post(url(model), {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
     assert list(model._default_manager.order_by("pk").values()) == before
+
+
+@pytest.mark.parametrize("asked", ["alice", "192.0.2.9", "192.0.2", "STAFF"])
+def test_the_record_of_accounts_is_searched_by_name_and_by_address(
+    as_admin: Client, alice: User, staff: User, asked: str
+) -> None:
+    by, client = operations.By(staff, staff=True), operations.Client("192.0.2.9", "Browser")
+    operations.note(AccountEvent.Verb.LINK_SENT, user=alice, by=by, client=client)
+    operations.note(AccountEvent.Verb.SIGNED_IN, user=make_user("other"), client=operations.Client("198.51.100.1"))
+
+    found = as_admin.get(url(AccountEvent), {"q": asked}).context["cl"].result_list
+
+    assert [(event.user_name, event.actor_name, event.address) for event in found] == [("alice", "staff", "192.0.2.9")]
+
+
+def test_the_secret_of_an_invitation_is_neither_shown_nor_to_be_guessed(
+    as_admin: Client, project: Project, alice: User
+) -> None:
+    invitation = Invitation.objects.create(
+        project=project, email="new@example.com", digest="5ec2e7" * 10, by=alice, by_name="alice", until=timezone.now()
+    )
+
+    for page in (url(Invitation), url(Invitation, "change", invitation.pk)):
+        assert "5ec2e7" not in as_admin.get(page).content.decode()
+    for lookup in ("digest", "digest__startswith", "digest__regex"):
+        assert as_admin.get(url(Invitation), {lookup: "5"}).status_code == 400
