@@ -16,6 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from securitygroups import operations
+from securitygroups.admin.looks import OnRecord
 from securitygroups.firewall import lists
 from securitygroups.forms import take_refusal
 from securitygroups.models import SecurityGroup, SupportCase, User, VirtualMachine
@@ -81,7 +82,7 @@ def too_many(request: HttpRequest, rows: QuerySet[Any], limit: int, what: str) -
     return number > limit
 
 
-class Panel(admin.ModelAdmin[Any]):
+class Panel(OnRecord):
     """What all lists have. A filter or choice in the address that the database cannot read is told, not crashed on."""
 
     # Beside a filtered list Django says how many rows there are in all, and counts the whole table for it.
@@ -176,6 +177,7 @@ class ThroughOperations(Chooses, Panel):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What goes along is the operations' matter, and what is on record stays: nothing of that protects a row."""
         rows = list(objs)
+        self.remember(request, rows)
         names = {str(self.opts.verbose_name) for row in rows if not self.has_delete_permission(request, row)}
         return [str(row) for row in rows], {str(self.opts.verbose_name_plural): len(rows)}, names, []
 

@@ -42,6 +42,7 @@ def _rule_line(rule: Rule) -> tuple[Rule, str, str]:
 class SecurityGroupAdmin(ThroughOperations):
     """A group with its rules in words and its VMs. Deleted ones can be looked at, and no more."""
 
+    project_path = "project"
     form = AdminGroupForm
     list_display = ("name", "public_id", "project", "revision", "changed_at", "deleted_at")
     list_filter = (LiveFilter,)
@@ -75,10 +76,12 @@ class SecurityGroupAdmin(ThroughOperations):
         """One group gives its document; several a JSON list of documents' texts, one a line."""
         if too_many(request, queryset, EXPORTED, f"Up to {EXPORTED} groups can be exported"):
             return None
-        texts = [write_group(group.name, group.description, rules_of_group(group)) for group in queryset.order_by("pk")]
+        groups = list(queryset.order_by("pk"))
+        texts = [write_group(group.name, group.description, rules_of_group(group)) for group in groups]
         name = "group.json" if len(texts) == 1 else "groups.jsonl"
         # JSON spells a line break within a text as \n, so those in the document only lay it out.
         body = texts[0] if len(texts) == 1 else "".join(" ".join(text.split("\n")) + "\n" for text in texts)
+        self.looked_at(request, groups)
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return HttpResponse(body, content_type="application/json", headers=headers)
 
@@ -86,7 +89,9 @@ class SecurityGroupAdmin(ThroughOperations):
     def recheck(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> None:
         if too_many(request, queryset, CHECKED, f"The rules of up to {CHECKED} groups can be checked"):
             return
-        for group in queryset.order_by("pk"):
+        groups = list(queryset.order_by("pk"))
+        self.looked_at(request, groups)
+        for group in groups:
             found = findings_of(rules_of_group(group))
             messages.info(request, f"{group.name} ({group.public_id}): {found.summary}")
 
@@ -141,6 +146,8 @@ class SecurityGroupAdmin(ThroughOperations):
 class RuleAdmin(ThroughOperations):
     """Every rule of every group in use. A change of one is a new list, committed like any other."""
 
+    project_path = "group__project"
+    list_tells = True
     form = AdminRuleForm
     list_display = (
         "group",
@@ -162,6 +169,9 @@ class RuleAdmin(ThroughOperations):
     autocomplete_fields = ("group",)
     readonly_fields = ("uid", "added_in", "changed_in", "in_panel")
     ordering = ("group", "position")
+
+    def name_of(self, row: Rule) -> str:
+        return f"rule {row.position} of {row.group}"
 
     @admin.display(description="In the panel")
     def in_panel(self, rule: Rule) -> SafeString:
@@ -210,6 +220,8 @@ class RuleAdmin(ThroughOperations):
 class GroupTemplateAdmin(ThroughOperations):
     """The platform's templates are those without a project; they are on offer in every project."""
 
+    project_path = "project"
+    list_tells = True
     form = AdminTemplateForm
     list_display = ("name", "project", "description", "created_at")
     list_select_related = ("project",)

@@ -23,6 +23,8 @@ MOVED = 100
 class VirtualMachineAdmin(ThroughOperations):
     """A VM with its groups in order. Deleted ones can be looked at, and no more."""
 
+    project_path = "project"
+    list_tells = True
     form = AdminMachineForm
     list_display = ("name", "public_id", "project", "ipv4", "ipv6", "deleted_at")
     list_filter = (LiveFilter,)
@@ -54,6 +56,7 @@ class VirtualMachineAdmin(ThroughOperations):
                 self.log_change(request, machine, f"Moved from {machine.project} to {target}.")
             messages.success(request, f"{len(machines)} VM(s) moved to {target}.")
             return None
+        self.remember(request, machines)
         context = {
             **self.admin_site.each_context(request),
             "title": "Move to another project",

@@ -30,6 +30,7 @@ class MembershipInline(Chooses, admin.TabularInline[Membership, Project]):
 class ProjectAdmin(ThroughOperations):
     """A project, its quotas and its members. It is never deleted, and its slug stays for the links to it."""
 
+    project_path = "pk"
     list_display = ("name", "slug", "max_groups", "max_rules", "max_machines", "created_at")
     search_fields = ("name", "slug")
     inlines = (MembershipInline,)

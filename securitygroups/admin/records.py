@@ -1,5 +1,6 @@
 """What is only read here: records, and rows that are changed on another object's page."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -26,6 +27,7 @@ from securitygroups.models import (
 class MembershipAdmin(ReadOnly):
     """To look up; changed on the project's page."""
 
+    project_path = "project"
     list_display = ("user", "project", "role", "created_at")
     list_filter = ("role",)
     list_select_related = ("user", "project")
@@ -36,16 +38,23 @@ class MembershipAdmin(ReadOnly):
 class AttachmentAdmin(ReadOnly):
     """To look up; changed on the VM's page."""
 
+    project_path = "machine__project"
+    list_tells = True
     list_display = ("machine", "position", "group")
     list_display_links = ("position",)
     list_select_related = ("machine", "group")
     search_fields = ("machine__public_id", "machine__name", "group__public_id", "group__name")
+
+    def name_of(self, row: Attachment) -> str:
+        return str(row)
 
 
 @admin.register(GroupRevision)
 class GroupRevisionAdmin(ReadOnly):
     """Each state that a group's rules had, and who made it."""
 
+    project_path = "group__project"
+    list_tells = True
     list_display = ("group", "number", "at", "actor_name", "by_staff", "summary", "reason")
     list_select_related = ("group",)
     search_fields = ("group__public_id", "group__name", "actor_name")
@@ -63,16 +72,25 @@ class GroupRevisionAdmin(ReadOnly):
         at = [revision.group.project.slug, revision.group.public_id, revision.number]
         return into_panel([("Open", "group_revision", at), *pages] if pages else [])
 
+    def name_of(self, row: GroupRevision) -> str:
+        return str(row)
+
 
 @admin.register(MachineRevision)
 class MachineRevisionAdmin(ReadOnly):
     """Each order of groups that a VM had, and who made it."""
 
+    project_path = "project"
+    list_tells = True
     list_display = ("machine", "number", "at", "actor_name", "by_staff", "summary", "reason")
     list_select_related = ("machine",)
     search_fields = ("machine__public_id", "machine__name", "actor_name")
     ordering = ("-pk",)
     readonly_fields = ("in_panel",)
+
+    def name_of(self, row: MachineRevision) -> str:
+        # The VM may be another project's by now, and have another name there.
+        return f"{row.machine.public_id}, revision {row.number}"
 
     @admin.display(description="In the panel")
     def in_panel(self, revision: MachineRevision) -> SafeString:
@@ -84,6 +102,7 @@ class MachineRevisionAdmin(ReadOnly):
 class SupportVisitAdmin(ReadOnly):
     """Who of the staff looked into which project, when and why."""
 
+    project_path = "project"
     list_display = ("at", "staff", "project", "ticket", "reason", "until")
     list_select_related = ("staff", "project")
     search_fields = ("staff__username", "project__slug", "ticket")
@@ -94,6 +113,8 @@ class SupportVisitAdmin(ReadOnly):
 class SupportCaseAdmin(ReadOnly):
     """What staff and customers looked at together: a packet, and the rules of that moment."""
 
+    project_path = "project"
+    list_tells = True
     list_display = ("public_id", "project", "machine", "group", "verdict", "ticket", "opened_by", "at")
     list_select_related = ("project", "machine", "group", "opened_by")
     search_fields = ("public_id", "project__slug", "ticket")
@@ -113,6 +134,8 @@ class SupportCaseAdmin(ReadOnly):
 class CaseNoteAdmin(ReadOnly):
     """What was said in a case."""
 
+    project_path = "case__project"
+    list_tells = True
     list_display = ("case", "at", "author_name", "by_staff", "text")
     list_select_related = ("case",)
     search_fields = ("case__public_id", "author_name", "text")
@@ -128,22 +151,35 @@ class CaseNoteAdmin(ReadOnly):
         """Links to its case, and to a packet test on what that is about."""
         return into_panel(case_pages(note.case))
 
+    def name_of(self, row: CaseNote) -> str:
+        return f"a note of {row.case}"
+
 
 @admin.register(Event)
 class EventAdmin(ReadOnly):
     """What happened in all projects, the newest first."""
 
+    project_path = "project"
+    list_tells = True
     list_display = ("at", "project", "actor_name", "by_staff", "verb", "summary")
     list_filter = ("verb", "by_staff")
     list_select_related = ("project",)
     search_fields = ("project__slug", "actor_name", "summary")
     ordering = ("-pk",)
 
+    def name_of(self, row: Event) -> str:
+        return f"the event “{row.summary}”"
+
+    def looked_at(self, request: HttpRequest, rows: Iterable[Any]) -> None:
+        # A look says nothing of the customer, and a list would be full of looks at itself.
+        super().looked_at(request, [row for row in rows if row.verb != Event.Verb.SUPPORT_LOOK])
+
 
 @admin.register(Invitation)
 class InvitationAdmin(ReadOnly):
     """Who is asked into which project, and has not answered yet. Of the secret in the link nothing is shown."""
 
+    project_path = "project"
     list_display = ("email", "project", "role", "by_name", "at", "until")
     list_filter = ("role",)
     list_select_related = ("project",)

@@ -51,7 +51,7 @@ from securitygroups.operations.projects import (
 from securitygroups.operations.records import Conflict, record
 from securitygroups.operations.rules import RefusedRules, check_rules, commit_rules, undo
 from securitygroups.operations.templates import delete_template, save_template, write_template
-from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_look
+from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_look, record_staff_looks
 
 __all__ = [
     "INVITATION_DAYS",
@@ -88,6 +88,7 @@ __all__ = [
     "owned_alone",
     "record",
     "record_look",
+    "record_staff_looks",
     "remove_member",
     "require_second_factor",
     "restore_group",

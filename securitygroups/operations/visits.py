@@ -1,5 +1,6 @@
-"""Visits of support: a reason, half an hour, and every look on record."""
+"""Visits of support: a reason, half an hour, and every look on record, in the panel and in the admin."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
@@ -7,7 +8,7 @@ from django.utils import timezone
 
 from securitygroups.models import Project, SupportVisit, User
 from securitygroups.operations.by import By
-from securitygroups.operations.records import Verb, count, record
+from securitygroups.operations.records import Verb, count, event, record, record_all
 
 VISIT_MINUTES = 30
 LONGEST_ADDRESS = 300
@@ -41,4 +42,20 @@ def record_look(*, visit: SupportVisit, page: str) -> None:
         f"Support looked at {words}",
         by=By(visit.staff, staff=True),
         detail={"ticket": visit.ticket, "page": page},
+    )
+
+
+def record_staff_looks(*, looks: Sequence[tuple[Project, str]], page: str, by: By) -> None:
+    """What staff looked at on a page of the administration, a line for each customer to read."""
+    record_all(
+        [
+            event(
+                project,
+                Verb.SUPPORT_LOOK,
+                f"Staff looked at {what} in the administration.",
+                by=by,
+                detail={"page": page},
+            )
+            for project, what in looks
+        ]
     )

@@ -81,8 +81,10 @@ def test_lists_cost_as_many_queries_for_thirty_rows_as_for_two(project: Project,
     def costs() -> dict[str, int]:
         found = {}
         for model in MODELS:
+            # Of a page of looks there is nothing to be put on record.
+            but_looks = {"by_staff__exact": 0} if model is Event else {}
             with CaptureQueriesContext(connection) as queries:
-                assert as_admin.get(url(model)).status_code == 200
+                assert as_admin.get(url(model), but_looks).status_code == 200
             found[model.__name__] = len(queries)
         return found
 
