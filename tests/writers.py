@@ -157,6 +157,32 @@ def leave(member: int) -> str:
     return "done"
 
 
+def join(project: int, person: int) -> str:
+    from securitygroups import operations
+    from securitygroups.models import Project, Role, User
+
+    user = User.objects.get(pk=person)
+    operations.add_member(project=Project.objects.get(pk=project), user=user, role=Role.OWNER, by=operations.By())
+    return "done"
+
+
+def switch_off(person: int, by: int | None = None) -> str:
+    from securitygroups import operations
+    from securitygroups.models import User
+
+    who = operations.By(User.objects.get(pk=by), staff=True) if by else operations.By()
+    operations.change_person(person=User.objects.get(pk=person), about={"is_active": False}, by=who)
+    return "done"
+
+
+def change_role(member: int, role: str) -> str:
+    from securitygroups import operations
+    from securitygroups.models import Membership
+
+    operations.change_role(member=Membership.objects.get(pk=member), role=role, by=operations.By())
+    return "done"
+
+
 def attach(machines: list[int], groups: list[int], times: int) -> list[str]:
     """Attach some of the groups in some order to some VM, again and again; what was refused."""
     from django.core.exceptions import ValidationError

@@ -39,6 +39,7 @@ from securitygroups.operations.machines import (
     update_machine,
 )
 from securitygroups.operations.notices import invited as send_invitation
+from securitygroups.operations.people import change_person, end_sessions, make_person, remove_factors, set_rights
 from securitygroups.operations.projects import (
     add_member,
     change_role,
@@ -49,6 +50,14 @@ from securitygroups.operations.projects import (
     update_project,
 )
 from securitygroups.operations.records import Conflict, record
+from securitygroups.operations.rights import (
+    may_readdress,
+    may_touch,
+    may_touch_group,
+    permissions_of,
+    rights_groups_of,
+)
+from securitygroups.operations.rightsgroups import delete_rights_group, write_rights_group
 from securitygroups.operations.rules import RefusedRules, check_rules, commit_rules, undo
 from securitygroups.operations.templates import delete_template, save_template, write_template
 from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_look, record_staff_looks
@@ -67,6 +76,7 @@ __all__ = [
     "add_note",
     "attach_groups",
     "attached_mark",
+    "change_person",
     "change_role",
     "check_rules",
     "commit_rules",
@@ -76,9 +86,15 @@ __all__ = [
     "delete_group",
     "delete_groups",
     "delete_machine",
+    "delete_rights_group",
     "delete_template",
     "digest_of",
+    "end_sessions",
     "invite",
+    "make_person",
+    "may_readdress",
+    "may_touch",
+    "may_touch_group",
     "move_machine",
     "move_machines",
     "note",
@@ -86,18 +102,22 @@ __all__ = [
     "open_case",
     "open_visit",
     "owned_alone",
+    "permissions_of",
     "record",
     "record_look",
     "record_staff_looks",
+    "remove_factors",
     "remove_member",
     "require_second_factor",
     "restore_group",
     "restore_machine",
+    "rights_groups_of",
     "rules_at",
     "running",
     "save_machine",
     "save_template",
     "send_invitation",
+    "set_rights",
     "tidy",
     "undo",
     "undo_groups",
@@ -106,5 +126,6 @@ __all__ = [
     "update_machine",
     "update_project",
     "withdraw_invitation",
+    "write_rights_group",
     "write_template",
 ]

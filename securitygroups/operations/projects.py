@@ -67,9 +67,10 @@ def update_project(*, project: Project, by: By) -> None:
 
 
 def _keep_an_owner(project: Project, leaving: Membership) -> None:
-    # An owner who cannot sign in is none.
-    others = project.memberships.filter(role=Role.OWNER, user__is_active=True).exclude(pk=leaving.pk)
-    if leaving.role == Role.OWNER and not others.exists():
+    # An owner who cannot sign in is none. Locked, for one of them may just be switched off.
+    owners = User.objects.filter(memberships__project=project, memberships__role=Role.OWNER, is_active=True)
+    others = owners.exclude(pk=leaving.user_id).order_by("pk").select_for_update(no_key=True, of=("self",))
+    if leaving.role == Role.OWNER and not len(others):
         raise ValidationError(
             "This is the last owner: make somebody else an owner first, or nobody could manage the project.",
             code="owner",

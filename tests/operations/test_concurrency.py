@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from securitygroups import operations
 from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet
-from securitygroups.models import Attachment, GroupRevision, Project, Role, SecurityGroup, VirtualMachine, values
+from securitygroups.models import Attachment, GroupRevision, Project, Role, SecurityGroup, User, VirtualMachine, values
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine, make_project, make_user, ports
 from tests.writers import GATE, SMALL
@@ -217,6 +217,56 @@ def test_two_owners_who_leave_at_once_do_not_leave_the_project_without_one(crew:
 
     assert Counter(answer.partition(":")[0] for answer in answers) == {"done": 1, "ValidationError": 1}
     assert project.memberships.filter(role=Role.OWNER).count() == 1
+
+
+@pytest.mark.parametrize("other", ["leave", "change_role", "switch_off"])
+def test_one_owner_switched_off_while_the_other_goes_leaves_the_project_one(crew: Crew, other: str) -> None:
+    for turn in range(5):
+        people = [make_user(f"one{turn}"), make_user(f"two{turn}")]
+        # Each of them owns another one, too: locks are taken of several projects.
+        projects = [make_project(people[0], f"A {turn}"), make_project(people[1], f"B {turn}")]
+        for project, person in zip(projects, people[::-1], strict=True):
+            project.memberships.create(user=person, role=Role.OWNER)
+        member = projects[0].memberships.get(user=people[1]).pk
+        second: dict[str, dict[str, Any]] = {
+            "leave": {"member": member},
+            "change_role": {"member": member, "role": "viewer"},
+            "switch_off": {"person": people[1].pk},
+        }
+        orders = [{"do": "switch_off", "person": people[0].pk}, {"do": other, **second[other]}]
+
+        answers = crew.do(orders)
+
+        assert Counter(answer.partition(":")[0] for answer in answers) == {"done": 1, "ValidationError": 1}, answers
+        for project in projects:
+            assert project.memberships.filter(role=Role.OWNER, user__is_active=True).exists()
+
+
+def test_who_was_made_an_owner_while_being_switched_off_is_none_to_who_leaves(crew: Crew) -> None:
+    owner, late = make_user("owner"), make_user("late")
+    project = make_project(owner, "Shop")
+    leaves = {"do": "leave", "member": project.memberships.get().pk}
+
+    with transaction.atomic():
+        operations.change_person(person=late, about={"is_active": False}, by=By())
+        assert crew.do([{"do": "join", "project": project.pk, "person": late.pk}]) == ["done"]
+        leaving = crew.start([leaves])
+        wait_until(lambda: count("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'") == 1)
+
+    (answer,) = crew.heard(leaving)
+    assert answer.startswith("ValidationError: This is the last owner")
+    assert project.memberships.filter(user=owner).exists()
+
+
+def test_two_superusers_who_switch_each_other_off_take_turns(crew: Crew) -> None:
+    one, two = (make_user(name, is_staff=True, is_superuser=True) for name in ("one", "two"))
+
+    answers = crew.do(
+        [{"do": "switch_off", "person": each.pk, "by": other.pk} for each, other in ((one, two), (two, one))]
+    )
+
+    assert Counter(answer.partition(":")[0] for answer in answers) == {"done": 1, "PermissionDenied": 1}
+    assert User.objects.filter(is_superuser=True, is_active=True).count() == 1
 
 
 def test_groups_are_deleted_while_they_are_attached_without_deadlock_or_ghosts(crew: Crew, project: Project) -> None:
