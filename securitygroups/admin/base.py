@@ -5,6 +5,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 import structlog
+from allauth.account.adapter import get_adapter
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
@@ -20,7 +21,7 @@ from securitygroups.admin.looks import OnRecord
 from securitygroups.firewall import lists
 from securitygroups.forms import take_refusal
 from securitygroups.models import SecurityGroup, SupportCase, User, VirtualMachine
-from securitygroups.operations import By
+from securitygroups.operations import By, Client
 
 logger = structlog.get_logger()
 
@@ -28,6 +29,11 @@ logger = structlog.get_logger()
 def by(request: HttpRequest) -> By:
     """Who writes. Whatever comes from the admin is on record as done by staff, a member of the project or not."""
     return By(cast(User, request.user), staff=True)
+
+
+def client_of(request: HttpRequest) -> Client:
+    """Where it is written from, for the record of accounts. The address is the one that PROXY_COUNT says can be believed."""
+    return Client(get_adapter(request).get_client_ip(request), request.headers.get("User-Agent", ""))
 
 
 def link(instance: Model, text: str = "") -> SafeString:

@@ -3,26 +3,32 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import UserChangeForm
 from django.core.exceptions import ValidationError
 
-from securitygroups import operations
 from securitygroups.firewall.formats.documents import rule_to_json, rules_from_json
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.forms import GroupForm, MachineForm, RuleForm
-from securitygroups.models import GroupTemplate, Project, SecurityGroup
+from securitygroups.models import GroupTemplate, Project, SecurityGroup, User
+from securitygroups.operations.people import ABOUT, RIGHTS
 
 
-class PersonForm(UserChangeForm):  # type: ignore[type-arg]
-    """Whoever is switched off can no longer hand a project over, so its last owner is not."""
+class PersonForm(forms.ModelForm[User]):
+    """An account and its rights. Without an address nobody can be sent a link to choose a password."""
 
-    def clean_is_active(self) -> bool:
-        active = bool(self.cleaned_data["is_active"])
-        alone = [] if active else operations.owned_alone(self.instance)
-        if alone:
-            names = ", ".join(project.name for project in alone[:5])
-            raise ValidationError(f"This is the last owner of {names}: make somebody else an owner there first.")
-        return active
+    class Meta:
+        model = User
+        fields = ABOUT + RIGHTS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance.pk:
+            self.fields["email"].required = True
+
+    def clean_username(self) -> str:
+        return str(self.cleaned_data["username"]).lower()
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).lower()
 
 
 class AdminGroupForm(GroupForm):

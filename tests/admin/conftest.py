@@ -10,16 +10,12 @@ from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet
 from securitygroups.models import AccountEvent, Invitation, User, VirtualMachine
 from securitygroups.operations import By
-from tests.admin.pages import MODELS
-from tests.factories import sign_in_at
+from tests.admin.pages import MODELS, fresh
 
 
 @pytest.fixture
 def as_admin(admin: User) -> Client:
-    """Not a watched one: Django's own pages and operations row by row are counted in test_base, thirty rows against two."""
-    client = Client()
-    sign_in_at(client, admin)
-    return client
+    return fresh(admin)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY as SHOWN
 from django.apps import apps
 from django.db.models import Model, QuerySet
 from django.test import Client
@@ -20,7 +21,9 @@ from securitygroups.models import (
     Membership,
     SupportCase,
     SupportVisit,
+    User,
 )
+from tests.factories import sign_in_at
 
 MODELS = [model for model in apps.get_app_config("securitygroups").get_models() if not model._meta.proxy]
 READ_ONLY = [
@@ -31,6 +34,19 @@ EDITABLE = [model for model in MODELS if model not in READ_ONLY]
 REFUSED = [
     json.loads(line) for line in (Path(__file__).parents[1] / "cases" / "refused.jsonl").read_text("utf-8").splitlines()
 ]
+
+
+def fresh(user: User, seconds_ago: float = 0) -> Client:
+    """A browser of somebody who showed so many seconds ago once more who they are.
+
+    Not a watched one: Django's own pages and operations row by row are counted in test_base, thirty rows against two.
+    """
+    client = Client()
+    sign_in_at(client, user)
+    session = client.session
+    session[SHOWN] = [each | {"at": each["at"] - seconds_ago} for each in session[SHOWN]]
+    session.save()
+    return client
 
 
 def url(model: type[Model], page: str = "changelist", *arguments: object) -> str:
@@ -69,6 +85,11 @@ def refused(response: Any) -> str:
 def changes() -> QuerySet[Event]:
     """What is on record but for looks, which come with every page."""
     return Event.objects.exclude(verb=Event.Verb.SUPPORT_LOOK)
+
+
+def lines() -> QuerySet[AccountEvent]:
+    """What is on record of accounts, but for who came in."""
+    return AccountEvent.objects.exclude(verb=AccountEvent.Verb.SIGNED_IN)
 
 
 def newest() -> Event:
