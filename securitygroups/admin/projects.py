@@ -50,8 +50,10 @@ class ProjectAdmin(ThroughOperations):
         return into_panel([(text, name, [project.slug]) for text, name in names])
 
     def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
+        required = form.cleaned_data["second_factor"]
         if change:
             operations.update_project(project=obj, by=by(request))
+            operations.require_second_factor(project=obj, required=required, by=by(request))
             return
         made = operations.create_project(
             name=obj.name,
@@ -59,6 +61,7 @@ class ProjectAdmin(ThroughOperations):
             quotas={name: getattr(obj, name) for name in ("max_groups", "max_rules", "max_machines")},
             by=by(request),
         )
+        operations.require_second_factor(project=made, required=required, by=by(request))
         # Django logs the addition, saves the members and leads on with the object that it has.
         obj.pk = made.pk
         obj._state.adding = False

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from securitygroups.admin.base import ReadOnly, case_pages, group_pages, into_panel, machine_pages
+from securitygroups import operations
+from securitygroups.admin.base import ReadOnly, by, case_pages, group_pages, into_panel, machine_pages, too_many
 from securitygroups.models import (
     AccountEvent,
     Attachment,
@@ -21,6 +22,9 @@ from securitygroups.models import (
     SupportCase,
     SupportVisit,
 )
+
+WITHDRAWN = 100
+"""Rows that one action takes: each costs time, and a part done in silence would pass for the whole."""
 
 
 @admin.register(Membership)
@@ -185,6 +189,22 @@ class InvitationAdmin(ReadOnly):
     list_select_related = ("project",)
     search_fields = ("email", "project__slug", "by_name")
     ordering = ("-pk",)
+
+    actions = ("withdraw",)
+
+    def has_withdraw_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("securitygroups.delete_invitation")
+
+    @admin.action(description="Withdraw", permissions=["withdraw"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        """Their links lead nowhere from now on; the projects read of it."""
+        if too_many(request, queryset, WITHDRAWN, f"Up to {WITHDRAWN} invitations can be withdrawn"):
+            return
+        # By project, as everybody takes locks.
+        invitations = list(queryset.select_related("project").order_by("project", "pk"))
+        for invitation in invitations:
+            operations.withdraw_invitation(invitation=invitation, by=by(request))
+        messages.success(request, f"{len(invitations)} invitation(s) withdrawn.")
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         # The digest is in no form; asked for letter by letter it would be read all the same.

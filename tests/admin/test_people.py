@@ -15,7 +15,7 @@ from securitygroups import operations
 from securitygroups.models import AccountEvent, Project, User
 from securitygroups.operations import By
 from tests.admin.pages import fresh, lines, refused, said, sent, url
-from tests.factories import PASSWORD, make_user
+from tests.factories import NEW_PASSWORD, PASSWORD, make_user
 
 Verb = AccountEvent.Verb
 LINK = re.compile(r"http://testserver/password/new/([0-9a-z]+)-(\S+)/")
@@ -97,6 +97,24 @@ def test_whoever_has_an_account_is_sent_a_link_to_set_another_password(
 
 
 @pytest.mark.parametrize("name", ["link", "factors"])
+def test_who_was_sent_a_first_link_chooses_a_password_and_is_in(as_admin: Client) -> None:
+    as_admin.post(url(User, "add"), {"username": "new", "email": "new@example.com"})
+    link, _, _ = link_in(mail.outbox[0])
+    browser = Client()
+
+    form = browser.get(link)["Location"]
+    assert browser.get(form).status_code == 200
+    assert browser.post(form, {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}).status_code == 302
+
+    person = User.objects.get(username="new")
+    assert (person.check_password(NEW_PASSWORD), person.must_change_password) == (True, False)
+    other = Client()
+    assert other.post("/sign-in/", {"login": "new", "password": NEW_PASSWORD}).status_code == 302
+    assert other.get("/help/").status_code == 200
+    assert Client().post(link, {"password1": PASSWORD, "password2": PASSWORD}).status_code == 200
+    assert User.objects.get(username="new").check_password(NEW_PASSWORD)
+
+
 def test_nothing_is_done_to_a_person_by_opening_an_address(as_admin: Client, alice: User, name: str) -> None:
     assert as_admin.get(f"/admin/securitygroups/user/{alice.pk}/{name}/").status_code == 405
     assert as_admin.post(f"/admin/securitygroups/user/{2**40}/{name}/").status_code == 404

@@ -5,7 +5,7 @@ from typing import Any
 from django.test import Client
 
 from securitygroups.models import Project, User
-from tests.admin.pages import changes, refused, url
+from tests.admin.pages import changes, newest, refused, url
 
 
 def member_forms(project: Project) -> dict[str, Any]:
@@ -85,3 +85,20 @@ def test_a_project_is_created_with_its_first_owner(as_admin: Client, charlie: Us
     assert (project.rule_quota, project.memberships.get().user) == (7, charlie)
     assert {e.by_staff for e in project.events.all()} == {True}
     assert as_admin.post(url(Project, "delete", project.pk), {"post": "yes"}).status_code == 403
+
+
+def test_that_members_need_a_second_factor_is_set_on_record(as_admin: Client, project: Project) -> None:
+    for ticked, words in (({"second_factor": "on"}, "need a second factor."), ({}, "need no second factor any more.")):
+        assert as_admin.post(url(Project, "change", project.pk), member_forms(project) | ticked).status_code == 302
+        project.refresh_from_db()
+        assert project.second_factor == bool(ticked)
+        assert (newest().summary, newest().by_staff) == (f"Members {words}", True)
+    new = {
+        "name": "New",
+        "slug": "new",
+        "second_factor": "on",
+        "memberships-TOTAL_FORMS": 0,
+        "memberships-INITIAL_FORMS": 0,
+    }
+    assert as_admin.post(url(Project, "add"), new).status_code == 302
+    assert Project.objects.get(slug="new").second_factor

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from securitygroups import operations
 from securitygroups.models import AccountEvent, Invitation, Project, User
-from tests.admin.pages import READ_ONLY, label, url
+from tests.admin.pages import READ_ONLY, fresh, label, newest, said, url
 from tests.factories import make_user
 
 
@@ -55,3 +55,18 @@ def test_the_secret_of_an_invitation_is_neither_shown_nor_to_be_guessed(
         assert "5ec2e7" not in as_admin.get(page).content.decode()
     for lookup in ("digest", "digest__startswith", "digest__regex"):
         assert as_admin.get(url(Invitation), {lookup: "5"}).status_code == 400
+
+
+def test_an_invitation_is_withdrawn_by_who_may_and_the_project_reads_of_it(
+    as_admin: Client, project: Project, alice: User
+) -> None:
+    invitation, _ = operations.invite(project=project, email="new@example.com", role="viewer", by=operations.By(alice))
+    chosen = {"action": "withdraw", "_selected_action": [invitation.pk]}
+    looker = fresh(make_user("looker", "view_invitation", "change_invitation", is_staff=True))
+
+    looker.post(url(Invitation), chosen)
+    assert Invitation.objects.count() == 1
+    assert said(as_admin.post(url(Invitation), chosen, follow=True)) == ["1 invitation(s) withdrawn."]
+
+    assert not Invitation.objects.exists()
+    assert (newest().project, newest().verb, newest().by_staff) == (project, "invitation.ended", True)
