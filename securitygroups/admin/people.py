@@ -145,6 +145,7 @@ class PersonAdmin(GivesRights):
         person = (context or {}).get("original")
         if context is not None and isinstance(person, User):
             context["in_reach"] = self.has_change_permission(request, person)
+            context["has_factors"] = Authenticator.objects.filter(user=person).exists()
         return response
 
     # ── A link, and lost factors ──────────────────────────────────────────────
