@@ -209,7 +209,11 @@ SECURE_SSL_REDIRECT = not INSECURE_HTTP
 # Load balancers ask a process of theirs in plain HTTP.
 SECURE_REDIRECT_EXEMPT = [r"^healthz\Z"]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else env.int("HSTS_SECONDS", 365 * 24 * 60 * 60)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE_HTTP
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not INSECURE_HTTP
+# A browser that has the panel's domain in its own list cannot be told otherwise for months: only who asks for it.
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", False) and not INSECURE_HTTP
+# Of being in no browser's list: that is what is meant, unless HSTS_PRELOAD says otherwise.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 if PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"

@@ -315,7 +315,7 @@ assert wrong.status_code == 400
 assert "default-src 'none'" in wrong["Content-Security-Policy"]
 secure = client.get("/sign-in/", secure=True)
 assert secure.status_code == 200
-assert secure["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+assert secure["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
 cookie = secure.cookies["__Host-csrftoken"]
 assert cookie["secure"] and cookie["httponly"] and cookie["samesite"] == "Lax" and cookie["path"] == "/"
 assert not cookie["domain"]

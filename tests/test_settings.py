@@ -27,8 +27,8 @@ PRODUCTION = {
 PROVIDER = {"OIDC_URL": "https://login.example.net/", "OIDC_CLIENT_ID": "panel", "OIDC_CLIENT_SECRET": "secret"}
 OURS = (
     "DEBUG SECRET_KEY SECRET_KEY_FALLBACKS ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS INSECURE_HTTP PROXY_COUNT DATABASE_URL "
-    "DATABASE_OWNER_URL HSTS_SECONDS STATIC_ROOT MAX_GROUPS_PER_PROJECT MAX_RULES_PER_GROUP MAX_MACHINES_PER_PROJECT "
-    "MAX_GROUPS_PER_MACHINE MAX_TEMPLATES_PER_PROJECT MAX_CASES_PER_PROJECT MAX_NOTES_PER_CASE MAX_MEMBERS_PER_PROJECT "
+    "DATABASE_OWNER_URL HSTS_SECONDS HSTS_PRELOAD STATIC_ROOT MAX_GROUPS_PER_PROJECT MAX_RULES_PER_GROUP "
+    "MAX_MACHINES_PER_PROJECT MAX_GROUPS_PER_MACHINE MAX_TEMPLATES_PER_PROJECT MAX_CASES_PER_PROJECT MAX_NOTES_PER_CASE MAX_MEMBERS_PER_PROJECT "
     "MAX_INVITATIONS_PER_PROJECT PAGE_SIZE LOG_LEVEL EMAIL_URL EMAIL_FROM DEMO_MAILS "
     "OIDC_URL OIDC_CLIENT_ID OIDC_CLIENT_SECRET OIDC_NAME OIDC_SIGN_UP OIDC_SECOND_FACTOR"
 )
@@ -70,7 +70,8 @@ def test_in_production_everything_that_protects_is_on() -> None:
     found = shown(
         "DEBUG", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY", "CSRF_COOKIE_HTTPONLY",
         "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SESSION_COOKIE_SAMESITE", "CSRF_COOKIE_SAMESITE",
-        "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_CONTENT_TYPE_NOSNIFF",
+        "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD",
+        "SECURE_CONTENT_TYPE_NOSNIFF",
         "X_FRAME_OPTIONS", "SECURE_PROXY_SSL_HEADER", "SESSION_COOKIE_DOMAIN",
         **PRODUCTION,
     )  # fmt: skip
@@ -88,6 +89,8 @@ def test_in_production_everything_that_protects_is_on() -> None:
         "SECURE_SSL_REDIRECT": True,
         "SECURE_HSTS_SECONDS": 31_536_000,
         "SECURE_HSTS_INCLUDE_SUBDOMAINS": True,
+        # No browser keeps to HTTPS for longer than it was told: a place in its own list is asked for by hand.
+        "SECURE_HSTS_PRELOAD": False,
         "SECURE_CONTENT_TYPE_NOSNIFF": True,
         "X_FRAME_OPTIONS": "DENY",
         # Nobody stands in front unless it is said: a client could write this header itself.
@@ -135,6 +138,14 @@ def test_plain_http_takes_the_flags_off_that_would_lock_everybody_out() -> None:
     )  # fmt: skip
 
     assert list(found.values()) == [False, "session", False, 0, False]
+
+
+def test_a_place_in_the_browsers_own_list_is_asked_for_by_name_alone() -> None:
+    asked = shown("SECURE_HSTS_PRELOAD", "SILENCED_SYSTEM_CHECKS", **PRODUCTION, HSTS_PRELOAD="1")
+    over_http = shown("SECURE_HSTS_PRELOAD", SECRET_KEY=KEY, INSECURE_HTTP="1", HSTS_PRELOAD="1")
+
+    assert asked == {"SECURE_HSTS_PRELOAD": True, "SILENCED_SYSTEM_CHECKS": ["security.W021"]}
+    assert over_http == {"SECURE_HSTS_PRELOAD": False}
 
 
 def test_an_empty_environment_allows_nobody_in() -> None:
