@@ -1,4 +1,6 @@
-"""The CIDR column: PostgreSQL `cidr` in the database, firewall.values.Network in Python, good messages in forms."""
+"""Columns of ours: text by the one rule of firewall/texts.py, and networks, which are PostgreSQL's `cidr` in the database
+and firewall.values.Network in Python. Both with good messages in forms.
+"""
 
 import ipaddress
 from functools import lru_cache
@@ -10,12 +12,88 @@ from django.db import models
 from django.db.models.lookups import Lookup
 
 from securitygroups.firewall.protocols import Problem
+from securitygroups.firewall.texts import clean, clean_lines, mixed_alphabets, text_problem, visible
 from securitygroups.firewall.values import Network, Refused, parse_network
+
+MOST = 10_000
+"""Far beyond any line; each column has its own limit, which it tells in its own words."""
 
 
 def refusal(problem: Problem, code: str = "refused") -> ValidationError:
     """The problem as Django's error; the values that can be taken with one click go along in `params`."""
     return ValidationError(problem.message.replace("%", "%%"), code=code, params={"suggestions": problem.suggestions})
+
+
+def one_line(text: str) -> None:
+    """Validator: one line of text by which nobody is deceived. Raises ValidationError."""
+    problem = text_problem(text, longest=MOST)
+    if problem:
+        raise refusal(problem)
+
+
+def one_alphabet(text: str) -> None:
+    """Validator: a name that imitates no other by letters of another alphabet. Raises ValidationError."""
+    problem = mixed_alphabets(text)
+    if problem:
+        raise refusal(problem)
+
+
+class LineFormField(forms.CharField):
+    """One line of text, as it is kept."""
+
+    default_validators = [one_line]
+
+    def to_python(self, value: Any) -> Any:
+        return clean(super().to_python(value) or "")
+
+
+class LinesFormField(forms.CharField):
+    """Several lines of text, as they are kept."""
+
+    def to_python(self, value: Any) -> Any:
+        return clean_lines(super().to_python(value) or "")
+
+
+class LineField(models.CharField[Any, str]):
+    """One line that people write, or that is put on record about them.
+
+    It is cleaned on its way in, by whatever door. On its way out, what was kept before there was the rule, or past it,
+    has a mark in place of each character that could deceive: no page has to think of it.
+    """
+
+    default_validators = [one_line]
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        return clean(text) if isinstance(text, str) else text
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        return value if value is None else visible(value)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(**{"form_class": LineFormField, **kwargs})
+
+
+class LinesField(models.TextField[Any, str]):
+    """Several lines that people write, likewise."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        return clean_lines(text) if isinstance(text, str) else text
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        return value if value is None else visible(value, "\r\n\t")
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return super().formfield(**{"form_class": LinesFormField, **kwargs})
+
+
+class RecordField(models.JSONField):
+    """What is put on record as JSON; its texts come out as those of a LineField do."""
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        # As it is sent, JSON is one line, and nothing of its own is hidden.
+        return super().from_db_value(visible(value) if isinstance(value, str) else value, expression, connection)
 
 
 @lru_cache(maxsize=8192)

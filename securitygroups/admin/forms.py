@@ -30,6 +30,11 @@ class PersonForm(forms.ModelForm[User]):
     def clean_email(self) -> str:
         return str(self.cleaned_data["email"]).lower()
 
+    def _get_validation_exclusions(self) -> set[str]:
+        # A name from before names were plain ASCII stays good until it is changed.
+        kept = set() if "username" in self.changed_data else {"username"}
+        return super()._get_validation_exclusions() | kept  # type: ignore[misc,no-any-return]
+
 
 class AdminGroupForm(GroupForm):
     """In the panel the address says the project; here it is chosen."""

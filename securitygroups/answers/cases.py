@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from securitygroups.answers.way import Stop, way
 from securitygroups.effective import Home, Placed, of_group, of_machine, rules_of
 from securitygroups.firewall.decide import Decision, decide
-from securitygroups.firewall.formats.documents import rule_from_json
+from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.formats.packets import packet_from_json
 from securitygroups.firewall.values import Packet
 from securitygroups.models import SupportCase
@@ -25,8 +25,7 @@ class Reread:
 def frozen_list(case: SupportCase) -> list[Placed]:
     """The list as it was when the case was opened, and where each rule stood."""
     listed = []
-    for stored in case.rules:
-        rule = rule_from_json({key: value for key, value in stored.items() if key != "group"})
+    for stored, rule in zip(case.rules, rules_from_stored(case.rules), strict=True):
         group = stored["group"]
         # The row's key is not on record and not asked for: what is frozen is read, never compared.
         listed.append(Placed(rule, Home(0, group["id"], group["name"]), group["place"]))

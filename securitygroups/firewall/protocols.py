@@ -1,10 +1,12 @@
 """The one table of what each protocol asks for, and the check of a rule's shape against it."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from securitygroups.firewall.texts import Problem as Problem
+from securitygroups.firewall.texts import shown as shown
 
 MAX_PORT = 65535
 
@@ -29,30 +31,6 @@ class Direction(StrEnum):
     @property
     def label(self) -> str:
         return self.value.capitalize()
-
-
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, line breaks, characters that turn the reading direction of what follows, halves of characters."""
-
-
-def shown(text: object) -> str:
-    """What somebody sent, fit to be quoted in a message: short, on one line, and always encodable."""
-    line = UNPRINTABLE.sub("\ufffd", str(text))
-    return line if len(line) <= 60 else line[:57] + "…"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a value is refused, in words that say what to type instead, and values that can be taken with one click.
-
-    Each suggestion is valid in place of what was refused; one for a port range reads "80-443".
-    """
-
-    message: str
-    suggestions: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return self.message
 
 
 @dataclass(frozen=True, slots=True)

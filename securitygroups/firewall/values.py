@@ -10,13 +10,13 @@ from securitygroups.firewall.protocols import (
     MAX_PORT,
     PORT_NUMBERS,
     PROTOCOLS,
-    UNPRINTABLE,
     Action,
     Direction,
     Problem,
     shape_errors,
     shown,
 )
+from securitygroups.firewall.texts import text_problem
 
 BITS = {4: 32, 6: 128}
 ICMP, ICMPV6 = 1, 58
@@ -198,13 +198,9 @@ def _network_address(text: str, host: str, rest: str) -> tuple[int, int]:
         ) from None
 
 
-def description_problem(text: str, longest: int = MAX_DESCRIPTION) -> Problem | None:
-    """Why a line of text cannot be kept, or None. Line breaks and control characters would forge lines in exports."""
-    if len(text) > longest:
-        return Problem(f"This is {len(text)} characters long: {longest} is the most.")
-    if UNPRINTABLE.search(text):
-        return Problem("This has a line break or a control character: type one line of plain text.")
-    return None
+def description_problem(text: str) -> Problem | None:
+    """Why a rule's description, or another line of its length, cannot be kept, or None."""
+    return text_problem(text, MAX_DESCRIPTION)
 
 
 @dataclass(frozen=True, slots=True)

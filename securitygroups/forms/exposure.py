@@ -6,6 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 
+from securitygroups.fields import LineFormField
 from securitygroups.firewall.protocols import MAX_PORT
 from securitygroups.firewall.values import Refused, address_text, parse_address
 from securitygroups.forms.parts import PortField
@@ -49,7 +50,7 @@ class SendersForm(AskForm):
     """Which port of which VM."""
 
     field_order = ["vm", "protocol", "port"]
-    vm = forms.CharField(
+    vm = LineFormField(
         label="Virtual machine",
         max_length=200,
         help_text="Its name, an address or its ID.",
@@ -87,7 +88,7 @@ class BetweenForm(AskForm):
         label="Lines",
         choices=[("auto", "Automatic"), ("vm", "One for each VM"), ("groups", "VMs with equal groups together")],
     )
-    q = forms.CharField(
+    q = LineFormField(
         label="Only VMs with",
         required=False,
         max_length=100,

@@ -4,17 +4,17 @@ from typing import Any
 
 from django import forms
 
+from securitygroups.fields import LineFormField
 from securitygroups.models import (
     GroupTemplate,
     SecurityGroup,
-    one_line,
 )
 
 
 class ImportForm(forms.Form):
     """A document, uploaded or pasted, and for a new group its name."""
 
-    name = forms.CharField(label="Name", max_length=100, required=False, validators=[one_line])
+    name = LineFormField(label="Name", max_length=100, required=False)
     file = forms.FileField(label="File", required=False, help_text="JSON or CSV, as exported here.")
     text = forms.CharField(
         label="Or paste it",

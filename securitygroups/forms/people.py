@@ -4,7 +4,8 @@ from typing import Any
 
 from django import forms
 
-from securitygroups.models import Invitation, Membership, one_line
+from securitygroups.fields import LineFormField, LinesFormField
+from securitygroups.models import Invitation, Membership
 
 
 class InviteForm(forms.ModelForm[Invitation]):
@@ -28,24 +29,22 @@ class RoleForm(forms.ModelForm[Membership]):
 class VisitForm(forms.Form):
     """Why support looks into a customer's project; the customer reads it."""
 
-    reason = forms.CharField(
+    reason = LineFormField(
         label="Reason",
         max_length=255,
-        validators=[one_line],
         help_text="The customer can read it.",
         error_messages={"required": "Type why you look into this project."},
     )
-    ticket = forms.CharField(
+    ticket = LineFormField(
         label="Ticket",
         max_length=100,
-        validators=[one_line],
         error_messages={"required": "Type the number of the customer's ticket."},
     )
 
 
 class CaseForm(forms.Form):
-    note = forms.CharField(label="Note", max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    note = LinesFormField(label="Note", max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 3}))
 
 
 class NoteForm(forms.Form):
-    text = forms.CharField(label="Add a note", max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
+    text = LinesFormField(label="Add a note", max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))

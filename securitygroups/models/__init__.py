@@ -1,5 +1,6 @@
 """What is stored: projects and their people, groups with ordered rules, VMs, and the append-only records."""
 
+from securitygroups.fields import one_line
 from securitygroups.models.accounts import AccountEvent, Invitation
 from securitygroups.models.groups import (
     ACTIONS,
@@ -13,7 +14,14 @@ from securitygroups.models.groups import (
     values,
 )
 from securitygroups.models.machines import TAP_NAME, Attachment, VirtualMachine
-from securitygroups.models.names import LiveQuerySet, new_case_id, new_group_id, new_machine_id, new_rule_id, one_line
+from securitygroups.models.names import (
+    LiveQuerySet,
+    SameName,
+    new_case_id,
+    new_group_id,
+    new_machine_id,
+    new_rule_id,
+)
 from securitygroups.models.people import Membership, Project, ProjectQuerySet, Role, User
 from securitygroups.models.records import AdminLine, Event, GroupRevision, MachineRevision, Revision
 from securitygroups.models.support import CaseNote, SupportCase, SupportVisit
@@ -41,6 +49,7 @@ __all__ = [
     "Role",
     "Rule",
     "RuleQuerySet",
+    "SameName",
     "SecurityGroup",
     "SupportCase",
     "SupportVisit",

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
+from securitygroups.fields import LineField, RecordField
 from securitygroups.models.people import Project, Role
 from securitygroups.models.records import append_only
 
@@ -21,7 +22,7 @@ class Invitation(models.Model):
     # SHA-256 of the secret in the link, in hexadecimal.
     digest = models.CharField(max_length=64, unique=True, editable=False)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    by_name = models.CharField(max_length=254)
+    by_name = LineField(max_length=254)
     at = models.DateTimeField(auto_now_add=True)
     until = models.DateTimeField()
 
@@ -69,14 +70,14 @@ class AccountEvent(models.Model):
     at = models.DateTimeField(auto_now_add=True)
     verb = models.CharField(max_length=20, choices=Verb.choices)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="account_events")
-    user_name = models.CharField(max_length=254, blank=True)
+    user_name = LineField(max_length=254, blank=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
-    actor_name = models.CharField(max_length=254, blank=True)
+    actor_name = LineField(max_length=254, blank=True)
     project = models.ForeignKey(Project, models.PROTECT, null=True, related_name="+")
     address = models.GenericIPAddressField(null=True)
     # The name that the browser or program gives itself.
-    agent = models.CharField(max_length=200, blank=True)
-    detail = models.JSONField(default=dict)
+    agent = LineField(max_length=200, blank=True)
+    detail = RecordField(default=dict)
 
     class Meta:
         ordering = ["-at", "-pk"]

@@ -14,11 +14,11 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.urls import reverse
 
-from securitygroups.fields import CidrField, refusal, to_network
+from securitygroups.fields import CidrField, LineField, RecordField, refusal, to_network
 from securitygroups.firewall.protocols import COLUMNS, MAX_PORT, PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import MAX_DESCRIPTION, RULE_FIELDS
 from securitygroups.firewall.values import Rule as RuleValue
-from securitygroups.models.names import LiveQuerySet, new_group_id, new_rule_id, one_line
+from securitygroups.models.names import LiveQuerySet, SameName, new_group_id, new_rule_id
 from securitygroups.models.people import Project
 
 ACTIONS = [(action.value, action.label) for action in Action]
@@ -31,8 +31,8 @@ class SecurityGroup(models.Model):
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="groups")
     public_id = models.CharField("ID", max_length=20, unique=True, default=new_group_id, editable=False)
-    name = models.CharField("Name", max_length=100, validators=[one_line])
-    description = models.CharField("Description", max_length=255, blank=True, validators=[one_line])
+    name = LineField("Name", max_length=100)
+    description = LineField("Description", max_length=255, blank=True)
     revision = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now_add=True)
@@ -45,7 +45,7 @@ class SecurityGroup(models.Model):
         constraints = [
             models.UniqueConstraint(
                 "project",
-                Lower("name"),
+                SameName("name"),
                 name="group_name",
                 # A deleted group's name is free again.
                 condition=Q(deleted_at=None),
@@ -108,7 +108,7 @@ class Rule(models.Model):
     destination = CidrField("Destination IP Address", null=True, blank=True)
     port_start = models.IntegerField("Start port", null=True, blank=True)
     port_end = models.IntegerField("End port", null=True, blank=True)
-    description = models.CharField("Description", max_length=MAX_DESCRIPTION, blank=True)
+    description = LineField("Description", max_length=MAX_DESCRIPTION, blank=True)
     enabled = models.BooleanField("On", default=True)
     added_in = models.PositiveIntegerField(default=1, editable=False)
     changed_in = models.PositiveIntegerField(default=1, editable=False)
@@ -191,9 +191,9 @@ class GroupTemplate(models.Model):
     """Rules to start a group from: a project's own, or the platform's for all projects where `project` is empty."""
 
     project = models.ForeignKey(Project, models.CASCADE, null=True, blank=True, related_name="templates")
-    name = models.CharField("Name", max_length=100, validators=[one_line])
-    description = models.CharField("Description", max_length=255, blank=True, validators=[one_line])
-    rules = models.JSONField(default=list)
+    name = LineField("Name", max_length=100)
+    description = LineField("Description", max_length=255, blank=True)
+    rules = RecordField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -201,7 +201,7 @@ class GroupTemplate(models.Model):
         constraints = [
             models.UniqueConstraint(
                 "project",
-                Lower("name"),
+                SameName("name"),
                 name="template_name",
                 # The platform's templates have no project, and two NULLs would count as different projects.
                 nulls_distinct=False,

@@ -9,8 +9,9 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 
+from securitygroups.fields import LineField
 from securitygroups.models.groups import SecurityGroup
-from securitygroups.models.names import LiveQuerySet, new_machine_id, one_line
+from securitygroups.models.names import LiveQuerySet, SameName, new_machine_id
 from securitygroups.models.people import Project
 
 TAP_NAME = RegexValidator(
@@ -24,8 +25,8 @@ class VirtualMachine(models.Model):
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="machines")
     public_id = models.CharField("ID", max_length=20, unique=True, default=new_machine_id, editable=False)
-    name = models.CharField("Name", max_length=100, validators=[one_line])
-    description = models.CharField("Description", max_length=255, blank=True, validators=[one_line])
+    name = LineField("Name", max_length=100)
+    description = LineField("Description", max_length=255, blank=True)
     ipv4 = models.GenericIPAddressField("IPv4 address", protocol="IPv4", null=True, blank=True)
     ipv6 = models.GenericIPAddressField("IPv6 address", protocol="IPv6", null=True, blank=True)
     tap = models.CharField(
@@ -48,7 +49,7 @@ class VirtualMachine(models.Model):
         constraints = [
             models.UniqueConstraint(
                 "project",
-                Lower("name"),
+                SameName("name"),
                 name="machine_name",
                 condition=Q(deleted_at=None),
                 violation_error_message="The project already has a VM of this name: type another.",

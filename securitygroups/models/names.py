@@ -1,17 +1,17 @@
-"""What stored things have in common: ids, one line of text, and lists without what was deleted."""
+"""What stored things have in common: ids, names, and lists without what was deleted."""
 
 import secrets
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
 
-from securitygroups.fields import refusal
-from securitygroups.firewall.values import Refused, address_text, description_problem, parse_address
+from securitygroups.firewall.texts import clean
+from securitygroups.firewall.values import Refused, address_text, parse_address
 
 
 # Public ids are random: an address in the panel tells nobody how many groups, VMs or cases there are.
-# The migrations know these functions, and one_line, by the name securitygroups.models.*.
+# The migrations know these functions, and one_line of fields, by the name securitygroups.models.*.
 def new_group_id() -> str:
     return f"sg-{secrets.token_hex(5)}"
 
@@ -28,11 +28,16 @@ def new_case_id() -> str:
     return f"case-{secrets.token_hex(5)}"
 
 
-def one_line(text: str) -> None:
-    """Validator: one line of plain text. Raises ValidationError."""
-    problem = description_problem(text, longest=10_000)
-    if problem:
-        raise refusal(problem)
+class SameName(models.Func):
+    """What two names have to differ in: not in case, in width or other shapes of the same letters (NFKC), nor in what joins
+    or colours them unseen.
+    """
+
+    template = (
+        "lower(translate(normalize(%(expressions)s, NFKC), "
+        r"U&'\180B\180C\180D\180E\180F\200B\200C\200D\FE0E\FE0F', ''))"
+    )
+    output_field: ClassVar[models.Field[Any, Any]] = models.TextField()
 
 
 def _address(text: str) -> str | None:
@@ -55,9 +60,10 @@ class LiveQuerySet(models.QuerySet[Any]):
 
     def named_like(self, text: str) -> Self:
         """Name, description, public id or (of VMs) an address has the text; all when it is empty."""
+        text = clean(text)
         if not text:
             return self
-        found = Q(name__icontains=text) | Q(description__icontains=text) | Q(public_id__iexact=text.strip())
+        found = Q(name__icontains=text) | Q(description__icontains=text) | Q(public_id__iexact=text)
         address = _address(text)
         if address and hasattr(self.model, "ipv4"):
             found |= Q(**{"ipv6" if ":" in address else "ipv4": address})

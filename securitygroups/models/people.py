@@ -4,17 +4,32 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.validators import ASCIIUsernameValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 
-from securitygroups.models.names import one_line
+from securitygroups.fields import LineField, one_alphabet
+
+PLAIN_NAME = ASCIIUsernameValidator(
+    message="Type letters from a to z, digits and @ . + - _ only: others look like these, and could pass for somebody else."
+)
 
 
 class User(AbstractUser):
     """A person. Signs in with the name or the e-mail address; is switched off rather than deleted once on record."""
 
+    username = LineField(
+        "user name",
+        max_length=150,
+        unique=True,
+        help_text="Up to 150 letters from a to z, digits and @ . + - _.",
+        validators=[PLAIN_NAME],
+        error_messages={"unique": "Somebody already has this user name: type another."},
+    )
+    first_name = LineField("first name", max_length=150, blank=True)
+    last_name = LineField("last name", max_length=150, blank=True)
     must_change_password = models.BooleanField(
         default=False,
         editable=False,
@@ -24,12 +39,17 @@ class User(AbstractUser):
     class Meta(AbstractUser.Meta):
         constraints = [
             models.UniqueConstraint(
+                Lower("username"),
+                name="user_name",
+                violation_error_message="Somebody already has this user name: type another.",
+            ),
+            models.UniqueConstraint(
                 Lower("email"),
                 name="user_email",
                 # Any number of people may have none.
                 condition=~Q(email=""),
                 violation_error_message="Somebody already has this e-mail address.",
-            )
+            ),
         ]
 
     def set_password(self, raw_password: str | None) -> None:
@@ -57,7 +77,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
 class Project(models.Model):
     """What a customer owns: groups and VMs belong to one project. Empty quotas mean the installation's setting."""
 
-    name = models.CharField(max_length=100, validators=[one_line])
+    name = LineField(max_length=100, validators=[one_alphabet])
     slug = models.SlugField(max_length=60, unique=True, help_text="Stands in the address of the project's pages.")
     max_groups = models.PositiveIntegerField(null=True, blank=True)
     max_rules = models.PositiveIntegerField("max rules per group", null=True, blank=True)

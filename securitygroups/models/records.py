@@ -5,6 +5,7 @@ from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.db import models
 
+from securitygroups.fields import LineField, RecordField
 from securitygroups.models.groups import SecurityGroup
 from securitygroups.models.machines import VirtualMachine
 from securitygroups.models.people import Project
@@ -33,10 +34,10 @@ class Revision(models.Model):
     # Empty where the panel itself did it.
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     # The name at that time: a record cannot follow when somebody is renamed.
-    actor_name = models.CharField(max_length=254)
+    actor_name = LineField(max_length=254)
     by_staff = models.BooleanField(default=False)
-    summary = models.CharField(max_length=300)
-    reason = models.CharField(max_length=255, blank=True)
+    summary = LineField(max_length=300)
+    reason = LineField(max_length=255, blank=True)
 
     class Meta:
         abstract = True
@@ -47,7 +48,7 @@ class GroupRevision(Revision):
 
     # PROTECT, here and below: what is on record is never deleted, only marked as deleted or switched off.
     group = models.ForeignKey(SecurityGroup, models.PROTECT, related_name="revisions")
-    rules = models.JSONField()
+    rules = RecordField()
 
     class Meta:
         ordering = ["group", "-number"]
@@ -67,7 +68,7 @@ class MachineRevision(Revision):
     # Staff may move a VM to another project: its own `project` says only where it is now.
     project = models.ForeignKey(Project, models.PROTECT, related_name="+")
     machine = models.ForeignKey(VirtualMachine, models.PROTECT, related_name="revisions")
-    groups = models.JSONField()
+    groups = RecordField()
 
     class Meta:
         ordering = ["machine", "-number"]
@@ -107,13 +108,13 @@ class Event(models.Model):
     project = models.ForeignKey(Project, models.PROTECT, related_name="events")
     at = models.DateTimeField(auto_now_add=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
-    actor_name = models.CharField(max_length=254)
+    actor_name = LineField(max_length=254)
     by_staff = models.BooleanField(default=False)
     verb = models.CharField(max_length=20, choices=Verb.choices)
     group = models.ForeignKey(SecurityGroup, models.PROTECT, null=True, related_name="events")
     machine = models.ForeignKey(VirtualMachine, models.PROTECT, null=True, related_name="events")
-    summary = models.CharField(max_length=400)
-    detail = models.JSONField(default=dict)
+    summary = LineField(max_length=400)
+    detail = RecordField(default=dict)
 
     class Meta:
         ordering = ["-at", "-pk"]

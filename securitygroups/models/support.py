@@ -4,9 +4,10 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
+from securitygroups.fields import LineField, LinesField, RecordField
 from securitygroups.models.groups import ACTIONS, SecurityGroup
 from securitygroups.models.machines import VirtualMachine
-from securitygroups.models.names import new_case_id, one_line
+from securitygroups.models.names import new_case_id
 from securitygroups.models.people import Project
 from securitygroups.models.records import append_only
 
@@ -16,8 +17,8 @@ class SupportVisit(models.Model):
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="support_visits")
     staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    reason = models.CharField("Reason", max_length=255, validators=[one_line])
-    ticket = models.CharField("Ticket", max_length=100, validators=[one_line])
+    reason = LineField("Reason", max_length=255)
+    ticket = LineField("Ticket", max_length=100)
     at = models.DateTimeField(auto_now_add=True)
     # Set at the start, for the row cannot be changed: a visit ends by the clock, a longer one is a new row.
     until = models.DateTimeField()
@@ -43,11 +44,11 @@ class SupportCase(models.Model):
     machine = models.ForeignKey(VirtualMachine, models.PROTECT, null=True, related_name="cases")
     group = models.ForeignKey(SecurityGroup, models.PROTECT, null=True, related_name="cases")
     packet = models.JSONField()
-    rules = models.JSONField()
+    rules = RecordField()
     verdict = models.CharField(max_length=6, choices=ACTIONS)
     # The place in `rules` that decided, not a key: the row may be gone. Empty where no rule did.
     rule = models.PositiveIntegerField(null=True)
-    ticket = models.CharField("Ticket", max_length=100, blank=True)
+    ticket = LineField("Ticket", max_length=100, blank=True)
     opened_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     at = models.DateTimeField(auto_now_add=True)
 
@@ -68,9 +69,9 @@ class CaseNote(models.Model):
 
     case = models.ForeignKey(SupportCase, models.PROTECT, related_name="notes")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    author_name = models.CharField(max_length=254)
+    author_name = LineField(max_length=254)
     by_staff = models.BooleanField(default=False)
-    text = models.TextField("Note", max_length=4000)
+    text = LinesField("Note", max_length=4000)
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

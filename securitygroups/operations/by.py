@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from django.core.exceptions import ValidationError
 
+from securitygroups.firewall.texts import clean
 from securitygroups.firewall.values import description_problem
 from securitygroups.models import User
 
@@ -21,6 +22,10 @@ class By:
     user: User | None = None
     staff: bool = False
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        # It goes on record in more than one place: as it is kept in all of them.
+        object.__setattr__(self, "reason", clean(self.reason))
 
     @property
     def name(self) -> str:

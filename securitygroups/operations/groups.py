@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
+from securitygroups.firewall.texts import clean
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import (
     Attachment,
@@ -74,7 +75,7 @@ def update_group(*, group: SecurityGroup, name: str, description: str, by: By) -
     by.check()
     lock_project(group.project)
     locked = lock_group(group)
-    before, name = (locked.name, locked.description), name.strip()
+    before, name, description = (locked.name, locked.description), clean(name), clean(description)
     if before == (name, description):
         return None
     locked.name, locked.description = name, description

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from securitygroups.effective import groups_of_revision
+from securitygroups.firewall.texts import clean
 from securitygroups.models import (
     Attachment,
     Event,
@@ -156,6 +157,7 @@ def update_machine(*, machine: VirtualMachine, fields: dict[str, Any], by: By) -
     """New values of the VM's own fields. Raises ValidationError, Conflict when the VM is gone."""
     lock_project(machine.project)
     locked = lock_machine(machine)
+    fields = {name: clean(value) if isinstance(value, str) else value for name, value in fields.items()}
     changed = [name for name, value in fields.items() if getattr(locked, name) != value]
     if not changed:
         return

@@ -29,7 +29,7 @@ def create_project(
     detail: dict[str, Any] | None = None,
 ) -> Project:
     """A project, with its first owner where one is named. Raises ValidationError."""
-    project = Project(name=name.strip(), slug=slug, **(quotas or {}))
+    project = Project(name=name, slug=slug, **(quotas or {}))
     project.full_clean()
     try:
         with transaction.atomic():

@@ -103,7 +103,6 @@ _TAKEN_AT = {
 
 def save_checked(instance: SecurityGroup | VirtualMachine | GroupTemplate) -> None:
     """Save under the project's lock, so that a name that is taken is found by the check and not by a crash."""
-    instance.name = instance.name.strip()
     problems: dict[str, list[ValidationError]] = {}
     try:
         instance.full_clean(exclude=["project"], validate_constraints=False)

@@ -11,6 +11,7 @@ from securitygroups.effective import rules_at
 from securitygroups.firewall.changes import ListChange, list_change
 from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.protocols import Problem
+from securitygroups.firewall.texts import clean
 from securitygroups.firewall.values import RULE_FIELDS, RuleList
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import (
@@ -102,8 +103,8 @@ def _insert(group: SecurityGroup, added: Sequence[tuple[int, RuleValue]], number
 
 
 def _named(rules: RuleList) -> tuple[RuleValue, ...]:
-    """The list with an identity for every rule. Raises ValueError where two have the same."""
-    named = tuple(rule if rule.uid else replace(rule, uid=new_rule_id()) for rule in rules)
+    """The list as it is kept, with an identity for every rule. Raises ValueError where two have the same."""
+    named = tuple(replace(rule, uid=rule.uid or new_rule_id(), description=clean(rule.description)) for rule in rules)
     if len({rule.uid for rule in named}) != len(named):
         raise ValueError("Two rules of the list have the same identity.")
     return named

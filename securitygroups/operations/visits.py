@@ -27,8 +27,9 @@ def open_visit(*, project: Project, staff: User, reason: str, ticket: str) -> Su
     )
     visit.full_clean()
     visit.save()
-    words = f"Support came to look, for {VISIT_MINUTES} minutes: {reason} (ticket {ticket})"
-    record(project, Verb.SUPPORT_LOOK, words, by=By(staff, staff=True), detail={"reason": reason, "ticket": ticket})
+    words = f"Support came to look, for {VISIT_MINUTES} minutes: {visit.reason} (ticket {visit.ticket})"
+    detail = {"reason": visit.reason, "ticket": visit.ticket}
+    record(project, Verb.SUPPORT_LOOK, words, by=By(staff, staff=True), detail=detail)
     return visit
 
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from securitygroups.firewall.texts import clean, visible
 from securitygroups.firewall.values import whole_number
 
 FORM_INVALID, CONFLICT = 422, 409
@@ -46,6 +47,11 @@ def into_dialog(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
+def typed(request: HttpRequest, name: str, longest: int = 200) -> str:
+    """What stands in a search box: fit to be looked for, and to be shown again."""
+    return visible(clean(request.GET.get(name, "")[:longest]))
+
+
 def number_in(request: HttpRequest, name: str) -> int:
     """A revision number of the form; NO_REVISION for anything else."""
     found = whole_number(request.POST.get(name, ""), MOST_REVISIONS)
@@ -54,7 +60,7 @@ def number_in(request: HttpRequest, name: str) -> int:
 
 def reason_of(request: HttpRequest) -> str:
     """Why the change is made, as far as the form says; as it goes on record."""
-    return " ".join(request.POST.get("reason", "").split())[:255]
+    return clean(" ".join(request.POST.get("reason", "").split()))[:255]
 
 
 def sent_fields(request: HttpRequest, without: Collection[str]) -> list[tuple[str, str]]:

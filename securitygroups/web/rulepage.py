@@ -10,14 +10,14 @@ from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.models import SecurityGroup
-from securitygroups.web.pages import RULES_A_PAGE, numbered, page_of
+from securitygroups.web.pages import RULES_A_PAGE, numbered, page_of, typed
 
 MOST_PAGES = 999_999
 
 
 def filter_of(request: HttpRequest) -> str:
     """What the list of rules is filtered by, which every address of its buttons carries along."""
-    return request.GET.get("q", "").strip()[:200]
+    return typed(request, "q")
 
 
 def kept(request: HttpRequest, page: int | None = None) -> str:

@@ -31,6 +31,7 @@ def invitation(cast: Cast, **fields: str) -> Invitation:
 
 # Every constraint by name: what breaks it, in rows that only SQL sees.
 ROWS: dict[str, Callable[[Cast], models.Model]] = {
+    "user_name": lambda cast: User(username="ALICE", email="alice3@example.com"),
     "user_email": lambda cast: User(username="alice2", email="ALICE@example.com"),
     "member_once": lambda cast: Membership(project=cast.project, user=cast.alice, role="viewer"),
     "member_role": lambda cast: Membership(project=cast.project, user=cast.charlie, role="king"),

@@ -21,12 +21,12 @@ from securitygroups.firewall.formats.strict import (
     unique_keys,
 )
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction, Problem, shown
+from securitygroups.firewall.texts import clean, text_problem, visible
 from securitygroups.firewall.values import (
     MAX_DESCRIPTION,
     Refused,
     Rule,
     RuleList,
-    description_problem,
     parse_network,
 )
 
@@ -60,7 +60,8 @@ class GroupDocument:
 def _text(value: Any, longest: int) -> str | Problem:
     if not isinstance(value, str):
         return Problem("Write a text in quotes.")
-    return description_problem(value, longest) or value
+    text = clean(value)
+    return text_problem(text, longest) or text
 
 
 def _network(value: Any) -> Any:
@@ -227,7 +228,7 @@ def _group_from_json(value: Any) -> GroupDocument:
     if value["format"] != FORMAT:
         raise bad("format", f"Write “{FORMAT}”.")
     name, description = _text(value["name"], MAX_NAME), _text(value.get("description", ""), MAX_DESCRIPTION)
-    if isinstance(name, str) and not name.strip():
+    if name == "":
         name = Problem("Write a name.")
     faults = [Fault(k, v) for k, v in (("name", name), ("description", description)) if isinstance(v, Problem)]
     try:
@@ -236,7 +237,7 @@ def _group_from_json(value: Any) -> GroupDocument:
         raise BadDocument(faults + error.faults, len(faults) + error.total) from None
     if isinstance(name, Problem) or isinstance(description, Problem):
         raise BadDocument(faults)
-    return GroupDocument(name.strip(), description.strip(), rules)
+    return GroupDocument(name, description, rules)
 
 
 def write_group(name: str, description: str, rules: RuleList) -> str:
@@ -257,7 +258,15 @@ def stored_rules(rules: RuleList) -> list[dict[str, Any]]:
 
 
 def rules_from_stored(values: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:
-    """The inverse of stored_rules."""
-    return tuple(
-        replace(rule_from_json({k: v for k, v in value.items() if k != "uid"}), uid=value["uid"]) for value in values
+    """The inverse of stored_rules, and of rule_to_json for rules that were kept without an identity.
+
+    What is kept is never refused: a character that today's rule of texts would refuse has a mark in its place.
+    """
+    return tuple(_from_stored(value) for value in values)
+
+
+def _from_stored(value: Mapping[str, Any]) -> Rule:
+    kept = {key: value[key] for key in RULE_KEYS if key in value}
+    return replace(
+        rule_from_json({**kept, "description": visible(value.get("description", ""))}), uid=value.get("uid", "")
     )

@@ -5,14 +5,14 @@ from django.views.decorators.http import require_safe
 
 from securitygroups.models import Event
 from securitygroups.web.doors import enter
-from securitygroups.web.pages import answer, numbered
+from securitygroups.web.pages import answer, numbered, typed
 
 
 @require_safe
 def activity(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug)
     events = Event.objects.filter(project=access.project).select_related("group", "machine")
-    verb, who = request.GET.get("what", ""), request.GET.get("who", "").strip()
+    verb, who = request.GET.get("what", ""), typed(request, "who")
     if verb in Event.Verb.values:
         events = events.filter(verb=verb)
     if who:

@@ -19,7 +19,7 @@ from securitygroups.models import Rule as RuleRow
 from securitygroups.proposals import Edit
 from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_waits
 from securitygroups.web.doors import OnGroup, enter, enter_group
-from securitygroups.web.pages import FORM_INVALID, answer, numbered, resend
+from securitygroups.web.pages import FORM_INVALID, answer, numbered, resend, typed
 from securitygroups.web.rulepage import page_url
 
 
@@ -121,7 +121,7 @@ def _asked(on: OnGroup, form: BulkForm, uids: set[str]) -> tuple[OnGroup, Edit, 
 def project_rules(request: HttpRequest, slug: str) -> HttpResponse:
     """Find rules across the groups of the project."""
     access = enter(request, slug)
-    query = request.GET.get("q", "").strip()[:200]
+    query = typed(request, "q")
     rows = RuleRow.objects.filter(group__project=access.project, group__deleted_at=None).select_related("group")
     rows = rows.filter(as_condition(query)).order_by("group__name", "group_id", "position")
     context = {"page": numbered(request, rows), "query": query}

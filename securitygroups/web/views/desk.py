@@ -12,7 +12,7 @@ from securitygroups.answers.search import Found, projects_of, search
 from securitygroups.forms import VisitForm, take_refusal
 from securitygroups.models import AccountEvent, Project, SupportVisit, User
 from securitygroups.web.doors import client, support_member
-from securitygroups.web.pages import FORM_INVALID, answer, page_or_form
+from securitygroups.web.pages import FORM_INVALID, answer, page_or_form, typed
 
 
 def _search(request: HttpRequest, staff: User, query: str) -> tuple[list[Found], set[int]]:
@@ -40,7 +40,7 @@ def _search(request: HttpRequest, staff: User, query: str) -> tuple[list[Found],
 @require_safe
 def support(request: HttpRequest) -> HttpResponse:
     staff = support_member(request)
-    query = request.GET.get("q", "").strip()
+    query = typed(request, "q")
     found, opened = _search(request, staff, query) if query else ([], set())
     visits = SupportVisit.objects.filter(staff=staff).select_related("project")[:10]
     context = {"query": query, "found": found, "opened": opened, "visits": visits}

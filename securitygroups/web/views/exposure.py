@@ -15,7 +15,7 @@ from securitygroups.effective import TooLarge, of_machine
 from securitygroups.forms.exposure import BetweenForm, SendersForm
 from securitygroups.models import VirtualMachine
 from securitygroups.web.doors import enter
-from securitygroups.web.pages import FORM_INVALID, answer
+from securitygroups.web.pages import FORM_INVALID, answer, typed
 from securitygroups.web.pictures import EACH, draw
 
 TABS = (("internet", "From the internet"), ("senders", "Who reaches a port"), ("between", "Between VMs"))
@@ -62,7 +62,7 @@ def _first(machines: Iterable[VirtualMachine], project: Any) -> list[VirtualMach
 
 
 def _internet(request: HttpRequest, access: Access) -> dict[str, Any]:
-    query = request.GET.get("q", "").strip()[:100]
+    query = typed(request, "q", 100)
     context: dict[str, Any] = {"query": query}
     try:
         found = exposures.internet(exposures.load(exposures.chosen(access.project, query)))

@@ -29,6 +29,7 @@ from securitygroups.web.pages import (
     numbered,
     page_or_form,
     reason_of,
+    typed,
 )
 from securitygroups.web.views.templates import start_choices, start_rules
 
@@ -46,7 +47,7 @@ def _counted(groups: QuerySet[SecurityGroup]) -> QuerySet[SecurityGroup]:
 @require_safe
 def groups(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug)
-    query = request.GET.get("q", "").strip()
+    query = typed(request, "q")
     rows = SecurityGroup.objects.live().filter(project=access.project).named_like(query)
     page = numbered(request, rows)
     page.object_list = list(_counted(rows.filter(pk__in=[row.pk for row in page.object_list])))

@@ -31,6 +31,7 @@ from securitygroups.web.pages import (
     numbered,
     page_or_form,
     reason_of,
+    typed,
 )
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ T = TypeVar("T")
 @require_safe
 def machines(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug)
-    query = request.GET.get("q", "").strip()
+    query = typed(request, "q")
     attached = Prefetch("attachments", Attachment.objects.select_related("group").order_by("position"))
     rows = VirtualMachine.objects.live().filter(project=access.project).named_like(query).prefetch_related(attached)
     context = {"page": numbered(request, rows), "query": query, "quota": access.project.machine_quota}

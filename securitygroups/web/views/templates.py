@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from securitygroups import operations
 from securitygroups.access import Access, find_group, find_template
-from securitygroups.firewall.formats.documents import rules_from_json
+from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.forms import TemplateForm, take_refusal
 from securitygroups.models import GroupTemplate
@@ -41,7 +41,7 @@ def start_rules(access: Access, key: str) -> tuple[RuleList, str]:
     if pk is not None:
         own = GroupTemplate.objects.filter(Q(project=access.project) | Q(project=None), pk=pk).first()
         if own:
-            return rules_from_json(own.rules), own.name
+            return rules_from_stored(own.rules), own.name
     raise ValidationError("This template has been deleted in the meantime: choose another, or none.")
 
 

@@ -1,0 +1,182 @@
+"""What people write – names, descriptions, reasons, notes – and the one rule for it, at every door.
+
+Nobody may be deceived by what stands there: what cannot be seen is refused, and so is what turns the reading direction
+of the words around it. Every script that people write in passes, with the joiners and pictures that it needs.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a value is refused, in words that say what to type instead, and values that can be taken with one click.
+
+    Each suggestion is valid in place of what was refused; one for a port range reads "80-443".
+    """
+
+    message: str
+    suggestions: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.message
+
+
+INSTEAD = "\ufffd"
+"""Stands where a character is not shown."""
+MOST_MARKS = 6
+"""Marks in a row on one letter. Hebrew with its accents and Tibetan need some; a tower of them covers other lines."""
+
+_SPACE = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_SPACES = re.compile(f"{_SPACE.pattern}+")
+_BREAKS = frozenset("\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+_TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Letters, marks and pictures by their kind, and yet nothing is seen of them.
+_BLANK = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufffc\U0001d159"
+    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+)
+_MARKS = (
+    frozenset(sign for sign in map(chr, range(0x300, 0x20000)) if unicodedata.category(sign) in ("Mn", "Me")) - _BLANK
+)
+_UNSURE = _MARKS | _BLANK
+_PICTURE = "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+_JOINS = (
+    "[\u0620-\u085f\u0870-\u0dff\u0f00-\u109f\u1780-\u18af\u1a20-\u1aaf\u1b00-\u1bff\ua8e0-\ua8ff\ua980-\uaa7f"
+    "\U00011000-\U00011fff]"
+)
+_BREAKS_UNSEEN = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"
+# What is not seen by itself and says something where it stands: a joiner between letters of a script that joins them
+# (Persian, Hindi …), a break between words of one that has no spaces (Khmer, Thai …), the shape of a Mongolian letter,
+# the colour of a picture, pictures and flags that are made of several.
+_MEANT = re.compile(
+    f"(?<={_JOINS})[\u200c\u200d](?={_JOINS})"
+    f"|(?<={_BREAKS_UNSEEN})\u200b(?={_BREAKS_UNSEEN})"
+    "|(?<=[\u1820-\u18aa])[\u180b-\u180f]"
+    f"|(?<={_PICTURE})[\ufe0e\ufe0f](?:\u200d(?={_PICTURE}))?"
+    f"|(?<={_PICTURE})\u200d(?={_PICTURE})"
+    "|(?<=[0-9#*])\ufe0f(?=\u20e3)"
+    "|(?<=\U0001f3f4)(?:\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074"
+    "|\U000e0077\U000e006c\U000e0073)\U000e007f)"
+)
+_ALPHABETS = ("LATIN", "GREEK", "CYRILLIC")
+"""Whose letters look alike, and are taken for each other."""
+
+
+def clean(text: str) -> str:
+    """One line as it is kept: composed letters (NFC), one plain space where any spaces are, none at the ends."""
+    return _SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip()
+
+
+def clean_lines(text: str) -> str:
+    """Several lines as they are kept: composed letters, one kind of line break, and nothing in them that is not seen.
+
+    What comes along with a pasted mail or log is no reason to refuse a note, and nobody misses it.
+    """
+    text = "\n".join(unicodedata.normalize("NFC", text).splitlines()).strip()
+    while faults := frozenset(_faults(text, "\n\t")):
+        kept = "".join(sign for at, sign in enumerate(text) if at not in faults)
+        text = unicodedata.normalize("NFC", kept).strip()
+    return text
+
+
+def text_problem(text: str, longest: int) -> Problem | None:
+    """Why a line of text of up to `longest` characters cannot be kept, or None.
+
+    It speaks of the text as it would be kept, so `clean` it first: spaces of other widths are no problem here.
+    """
+    if len(text) > longest:
+        return Problem(f"This is {len(text)} characters long: {longest} is the most.")
+    at = next(_faults(text), None)
+    if at is None:
+        return None
+    better = mended(text)
+    return Problem(_told(text, at), (better,) if better and len(better) <= longest else ())
+
+
+def mended(text: str) -> str:
+    """A line without what `text_problem` finds; it may be empty."""
+    text = clean(text)
+    while faults := frozenset(_faults(text)):
+        text = clean("".join(sign if at not in faults else _in_its_place(sign) for at, sign in enumerate(text)))
+    return text
+
+
+def _in_its_place(sign: str) -> str:
+    """What is kept of a character that is taken out of a line: two words stay two."""
+    return " " if sign in _BREAKS or sign == "\t" else ""
+
+
+def visible(text: str, also: str = "") -> str:
+    """The text with a mark (INSTEAD) for each character that is not seen or turns what is around it.
+
+    For what was kept before there was a rule, or past it. `also` are characters that may stand there, such as "\\n".
+    """
+    while faults := frozenset(_faults(text, also)):
+        text = "".join(INSTEAD if at in faults else sign for at, sign in enumerate(text))
+    return text
+
+
+def shown(text: object) -> str:
+    """What somebody sent, fit to be quoted in a message: short, on one line, and always encodable."""
+    start = str(text)[:61]
+    line = visible(_SPACE.sub(" ", start))
+    return line if len(line) <= 60 else line[:57] + "…"
+
+
+def mixed_alphabets(text: str) -> Problem | None:
+    """Why a name imitates another one, or None: a word with letters of two alphabets that look alike, as “раypal”."""
+    for word in re.findall(r"[^\W_]+", text):
+        names = {unicodedata.name(sign, "").partition(" ")[0] for sign in word}
+        mixed = [alphabet.capitalize() for alphabet in _ALPHABETS if alphabet in names]
+        if len(mixed) > 1:
+            said = f"“{shown(word)}” has {' and '.join(mixed)} letters in one word, which can imitate another name"
+            return Problem(f"{said}: write it in one alphabet.")
+    return None
+
+
+def _faults(text: str, also: str = "") -> Iterator[int]:
+    """Where the characters stand that are not seen, turn others, or cover them; those of `also` are let pass."""
+    # Nearly every text ends here, and lists of thousands of rules are read by way of it.
+    if text.isprintable() and _UNSURE.isdisjoint(text):
+        return
+    meant = {at for found in _MEANT.finditer(text) for at in range(*found.span())}
+    marks, before = 0, " "
+    for at, sign in enumerate(text):
+        marks = marks + 1 if sign in _MARKS else 0
+        # A mark without a letter goes onto the quotation mark or the name that is shown before it.
+        bare = marks and before.isspace()
+        if (bare or marks > MOST_MARKS or _is_hidden(sign)) and at not in meant and sign not in also:
+            yield at
+        before = sign
+
+
+def _is_hidden(sign: str) -> bool:
+    """Whether nothing is seen of the character, or not by everybody. Spaces are seen by the words around them."""
+    if sign.isprintable() or _SPACE.match(sign):
+        return sign in _BLANK
+    # Pictures are drawn on telephones years before Python knows of them.
+    return not "\U0001f000" <= sign <= "\U0001faff"
+
+
+def _told(text: str, at: int) -> str:
+    """What is wrong with the character there, and what to do."""
+    sign = text[at]
+    kind, name = unicodedata.category(sign), unicodedata.name(sign, "")
+    known = f"{name}, U+{ord(sign):04X}" if name else f"U+{ord(sign):04X}"
+    if sign in _BREAKS or kind == "Cc":
+        what = "a line break" if sign in _BREAKS else "a tab" if sign == "\t" else "a control character"
+        return f"Character {at + 1} is {what} ({known}): type one line of plain text."
+    if sign in _TURNS:
+        what = "turns the reading direction of what follows"
+    elif kind == "Cs":
+        what = "is half of one"
+    elif kind in ("Cn", "Co"):
+        what = "is none that everybody sees the same"
+    elif sign in _MARKS:
+        what = "is a mark without a letter" if at == 0 or text[at - 1].isspace() else "is one mark too many on a letter"
+    else:
+        what = "is invisible"
+    return f"Character {at + 1} {what} ({known}): type the text without it."
