@@ -20,8 +20,22 @@ from securitygroups.firewall.values import Rule, RuleList, whole_number
 _MOST = 999_999_999
 """Far beyond any port, so that the document's own refusal can name the number."""
 _SWITCH = {"true": True, "false": False}
-# Spreadsheets take such text for a formula unless an apostrophe stands before it; one more is put there, one taken off.
-_FORMULA, _QUOTED = re.compile("'*[=+@-]"), re.compile("'+[=+@-]")
+# Spreadsheets take a cell for a formula that begins with one of these, in other widths too, whatever blanks and quotation
+# marks come first; where a file is split at other signs than commas, a cell begins in the middle of a text. An apostrophe
+# before it makes it text: one more is put there, one taken off.
+_CELL = r"(?:\A|[;|\t\n\r])(?:[^\S\t\n\r]|[\"'\ufeff\u200b-\u200f\u2060\u00ad])*"
+_STARTS = "[=+@\\-\u207a-\u207c\u208a-\u208c\ufb29\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
+_FORMULA, _GUARDED = re.compile(f"({_CELL})(?={_STARTS})"), re.compile(f"({_CELL})'(?={_STARTS})")
+
+
+def guarded(text: str) -> str:
+    """The text of a cell, fit for spreadsheets: none takes it, or a part of it, for a formula."""
+    return _FORMULA.sub(r"\1'", text)
+
+
+def unguarded(text: str) -> str:
+    """The inverse of guarded."""
+    return _GUARDED.sub(r"\1", text)
 
 
 def write_csv(rules: RuleList) -> str:
@@ -32,8 +46,7 @@ def write_csv(rules: RuleList) -> str:
     for rule in rules:
         fields = rule_to_json(rule)
         fields["enabled"] = str(rule.enabled).lower()
-        if _FORMULA.match(rule.description):
-            fields["description"] = f"'{rule.description}"
+        fields["description"] = guarded(rule.description)
         writer.writerow(["" if fields[key] is None else fields[key] for key in RULE_KEYS])
     return text.getvalue()
 
@@ -41,7 +54,7 @@ def write_csv(rules: RuleList) -> str:
 def _value(key: str, text: str) -> Any:
     """A field as JSON would have it; what is none stays text, for the document's own refusal."""
     if key == "description":
-        return text[1:] if _QUOTED.match(text) else text
+        return unguarded(text)
     text = text.strip()
     if key == "enabled":
         return _SWITCH.get(text.lower(), text)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from dataclasses import replace
 from random import Random
 
@@ -10,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, RULE_KEYS, write_group
-from securitygroups.firewall.formats.spreadsheet import read_any, read_csv, write_csv
+from securitygroups.firewall.formats.spreadsheet import guarded, read_any, read_csv, unguarded, write_csv
 from securitygroups.firewall.formats.strict import MAX_COUNTED, BadDocument
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.texts import mended
@@ -27,6 +28,8 @@ AWKWARD = (
 )  # fmt: skip
 descriptions = st.one_of(
     st.sampled_from(AWKWARD),
+    # Signs that spreadsheets look for, close together.
+    st.text("=+-@＝＋－＠﹦⁺;|,'\"\t =cmd", max_size=12),
     st.text(max_size=40),
 ).map(mended)
 
@@ -85,12 +88,49 @@ def refusal(data: bytes) -> BadDocument:
     return caught.value
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "'=", "''@", "'"])
+def starts_a_formula(cell: str) -> bool:
+    """Whether some spreadsheet takes the cell for one: it passes over blanks, quotation marks, and widths of signs."""
+    plain = unicodedata.normalize("NFKC", cell).lstrip().lstrip('\ufeff\u200b\u2060\u00ad \t"')
+    return plain[:1] in {"=", "+", "-", "@"}
+
+
+STARTS = (
+    "=", "+", "-", "@", "'=", "''@", "'", "＝", "＋", "－", "＠", "﹦", "﹢", "﹣", "﹫", "⁼", "₊", '"=', '""+', '" =', "ok;=",
+    "ok; =", "ok;'=", 'ok;"=', "ok;;@", "a|=", "ok;＝", "'ok;-", "=a;=",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("start", STARTS)
 def test_no_description_is_a_formula_to_a_spreadsheet(start: str) -> None:
-    some = (Rule(Action.ACCEPT, Direction.IN, "all", description=f"{start}1+1"),)
-    cell = next(csv.DictReader(io.StringIO(write_csv(some))))["description"]
-    assert cell[0] not in "=+-@"
-    assert read_csv(write_csv(some).encode()) == some
+    some = (Rule(Action.ACCEPT, Direction.IN, "all", description=f'{start}cmd|" /C calc"!A0'),)
+    text = write_csv(some)
+    line = text.splitlines()[1]
+
+    assert not starts_a_formula(next(csv.DictReader(io.StringIO(text)))["description"])
+    # A spreadsheet that is set to other signs than commas knows nothing of our quotation marks.
+    assert not any(starts_a_formula(cell) for sign in ";|\t" for cell in line.split(sign))
+    assert read_csv(text.encode()) == some
+
+
+@pytest.mark.parametrize(
+    "blank", ["", " ", "\t", "\n", "\r", "\u00a0", "\u3000", "\ufeff", "\u200b", "\u00ad"], ids=ascii
+)
+@pytest.mark.parametrize("sign", "=+-@＝＋－＠﹦﹢﹣﹫")
+def test_a_cell_is_guarded_whatever_blanks_come_first(blank: str, sign: str) -> None:
+    for text in (f"{blank}{sign}1", f"a;{blank}{sign}1", f"{blank}{blank}'{sign}1"):
+        assert not starts_a_formula(guarded(text).partition(";")[2] or guarded(text))
+        assert unguarded(guarded(text)) == text
+
+
+@given(st.one_of(st.text(), st.text("=+-@＝＋－＠;|,'\"\t\n\r \ufeff\u00a0a")))
+def test_what_is_guarded_is_what_comes_back(text: str) -> None:
+    assert unguarded(guarded(text)) == text
+    assert guarded(text).replace("'", "") == text.replace("'", "")
+
+
+@pytest.mark.parametrize("text", ["", "Office", "a = b", "1+1", "a-b@c", "ssh, -v", "it's -1", "10;20", "日本語－東京"])
+def test_what_no_spreadsheet_runs_is_written_as_it_is(text: str) -> None:
+    assert guarded(text) == text
 
 
 PLAIN = write_group("web", "", read_csv(f"{HEADER}\n{GOOD}\n".encode()))
