@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -138,6 +138,12 @@ def message_icon(level: str) -> SafeString:
 def undo_url(message: Message) -> str:
     """A message made with extra_tags="undo:/where/to/post" offers an Undo button that posts there."""
     return next((tag[5:] for tag in (message.extra_tags or "").split() if tag.startswith("undo:")), "")
+
+
+@register.filter
+def names(values: Iterable[object]) -> SafeString:
+    """Names in a line, each by itself: two that are written from right to left would change places."""
+    return format_html_join(", ", "<bdi>{}</bdi>", ((value,) for value in values))
 
 
 @register.filter

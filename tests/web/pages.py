@@ -35,6 +35,8 @@ class Page(HTMLParser):
         self._open: list[tuple[str, str]] = []
         self._select = ""
         self._options: list[tuple[str, bool]] = []
+        # Whether the text goes on, as it does around a name that is set apart from its direction alone.
+        self._goes_on = False
         self.feed(response.content.decode())
         self.text = " ".join(self.text.split())
         self.title = " ".join(self.title.split())
@@ -42,6 +44,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         has = {name: value or "" for name, value in attrs}
+        self._goes_on = tag == "bdi"
         if "id" in has:
             self.ids.append(has["id"])
         if tag not in VOID:
@@ -61,6 +64,7 @@ class Page(HTMLParser):
             self._options.append((has.get("value", ""), "selected" in has))
 
     def handle_endtag(self, tag: str) -> None:
+        self._goes_on = tag == "bdi"
         if tag == "select" and self._select:
             chosen = [value for value, selected in self._options if selected] or [
                 value for value, _ in self._options[:1]
@@ -77,7 +81,8 @@ class Page(HTMLParser):
         if "title" in tags:
             self.title += data
         elif not tags & {"option", "script"}:
-            self.text += f" {data}" if data.strip() else " "
+            self.text += data if self._goes_on else f" {data}" if data.strip() else " "
+        self._goes_on = False
         for _, identity in self._open:
             if identity.startswith("id_") and identity.endswith("_error"):
                 name = identity[3:-6]
