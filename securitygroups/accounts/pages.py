@@ -97,8 +97,8 @@ def _accept(request: HttpRequest, found: Invitation, user: User) -> HttpResponse
             verified(user)
     except operations.NotForYou:
         return _invitation_page(request, found, status=403)
-    except ValidationError:
-        return render(request, "account/invitation_ended.html", status=410)
+    except ValidationError as refusal:
+        return render(request, "account/invitation_ended.html", {"why": refusal.messages[0]}, status=410)
     messages.success(request, f"Welcome to {found.project}.")
     return redirect("overview", found.project.slug)
 

@@ -173,15 +173,21 @@ def refuse_foreign_data() -> None:
     if not any(app == "securitygroups" for app, _ in executor.loader.applied_migrations):
         some = ", ".join(sorted(tables)[:3])
         raise CommandError(f"The database holds tables of something else ({some}). The demo needs an empty database.")
+    try:
+        refuse_what_is_not_the_demos()
+    except ProgrammingError:
+        # Of an earlier version. What then turns out to be more than the demo is left as it was, in one transaction.
+        with transaction.atomic():
+            call_command("migrate", interactive=False, verbosity=0)
+            refuse_what_is_not_the_demos()
+
+
+def refuse_what_is_not_the_demos() -> None:
+    """Raises CommandError, and ProgrammingError where the tables are those of another version."""
     from securitygroups import demo
 
-    try:
-        with transaction.atomic():
-            found = demo.foreign_data()
-    except ProgrammingError:
-        raise CommandError(
-            "The database is of another version of the panel. If it holds the demo, run `manage.py migrate` first."
-        ) from None
+    with transaction.atomic():
+        found = demo.foreign_data()
     if found:
         raise CommandError(f"The database holds more than the demo: {found}. The demo needs a database of its own.")
 
