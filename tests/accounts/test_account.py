@@ -13,9 +13,11 @@ from cryptography.exceptions import InvalidTag
 from django.core import mail
 from django.test import Client
 
+from securitygroups import operations
 from securitygroups.accounts.factors import FactorAdapter
 from securitygroups.accounts.passwords import NotGuessed
-from securitygroups.models import Project, User
+from securitygroups.models import Project, Role, User
+from securitygroups.operations import By
 from tests.accounts.mails import last_to, link_in, subjects
 from tests.conftest import SignIn
 from tests.factories import NEW_PASSWORD, PASSWORD, make_user
@@ -169,6 +171,36 @@ def signed_in(agent: str) -> Client:
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Version/19.0 Safari/604.1"
+
+
+def test_signing_in_from_a_place_that_was_not_seen_before_is_told_by_mail(alice: User) -> None:
+    told = "[karenpanel] You signed in from a new place"
+
+    def sign_in(agent: str, address: str) -> int:
+        browser = Client(headers={"User-Agent": agent}, REMOTE_ADDR=address)
+        assert browser.post("/sign-in/", {"login": "alice", "password": PASSWORD}).status_code == 302
+        return subjects(ALICE).count(told)
+
+    assert sign_in(FIREFOX, "203.0.113.9") == 0, "the first time everything is new"
+    assert sign_in(FIREFOX, "203.0.113.77") == 0, "next door"
+    assert sign_in(FIREFOX.replace("140", "141"), "203.0.113.9") == 0, "the browser was brought up to date"
+    assert sign_in(SAFARI, "203.0.113.9") == 1
+    assert sign_in(FIREFOX, "198.51.100.9") == 2
+    assert sign_in(SAFARI, "203.0.113.9") == 2, "seen by now"
+    assert "From: 198.51.100.9, Firefox on Windows" in last_to(ALICE).body
+
+
+def test_a_change_of_role_is_told_by_mail(
+    alice: User, bob: User, project: Project, django_capture_on_commit_callbacks: Any
+) -> None:
+    member = project.memberships.get(user=bob)
+    with django_capture_on_commit_callbacks(execute=True):
+        operations.change_role(member=member, role=Role.EDITOR, by=By(alice))
+        operations.remove_member(member=member, by=By(alice, staff=True))
+    role, removed = mail.outbox
+    assert (role.to, removed.to) == (["bob@example.com"], ["bob@example.com"])
+    assert "You are editor of Shop now. This was changed by alice." in str(role.body)
+    assert "You were removed by your platform's staff." in str(removed.body)
 
 
 def test_a_person_sees_where_they_are_signed_in_and_ends_one(alice: User) -> None:

@@ -1,0 +1,60 @@
+"""A database of an earlier version comes along with its data."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from securitygroups.models import AccountEvent, Event, Project, SecurityGroup, User
+from tests.factories import PASSWORD
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BEFORE = [("securitygroups", "0002_machinerevision_project")]
+DECOMPOSED = "cafe\u0301"
+
+
+def migrate(targets: list[Any]) -> Any:
+    executor = MigrationExecutor(connection)
+    executor.migrate(targets)
+    return MigrationExecutor(connection).loader.project_state(targets).apps
+
+
+@pytest.fixture
+def before() -> Iterator[Any]:
+    """The models of the first version, in its tables; afterwards the tables are those of now again."""
+    newest = [key for key in MigrationExecutor(connection).loader.graph.leaf_nodes() if key[0] == "securitygroups"]
+    apps = migrate(BEFORE)
+    yield apps, newest
+    migrate(newest)
+
+
+def test_people_projects_and_records_come_along(before: Any) -> None:
+    apps, newest = before
+    user, project, group, event = (
+        apps.get_model("securitygroups", name) for name in ("User", "Project", "SecurityGroup", "Event")
+    )
+    password = User(username="x")
+    password.set_password(PASSWORD)
+    alice = user.objects.create(username="alice", email="alice@example.com", password=password.password)
+    user.objects.create(username="Alice", email="other@example.com", password="!")
+    shop = project.objects.create(name="  Shop ", slug="shop")
+    for name in ("web", DECOMPOSED, "café"):
+        group.objects.create(project=shop, name=name, public_id=f"sg-{len(name):010}{name[0]}"[:20])
+    event.objects.create(
+        project=shop, actor=alice, actor_name="alice", verb="project.created", summary=f"Made {DECOMPOSED}"
+    )
+
+    migrate(newest)
+
+    found = User.objects.get(pk=alice.pk)
+    assert (found.username, found.check_password(PASSWORD), found.must_change_password) == ("alice", True, False)
+    assert User.objects.filter(username__iexact="alice").count() == 1, "names differ in more than case now"
+    assert AccountEvent.objects.get().detail == {"was": "Alice"}
+    kept = Project.objects.get(slug="shop")
+    assert (kept.name, kept.second_factor) == ("Shop", False)
+    names = set(SecurityGroup.objects.values_list("name", flat=True))
+    assert {"web", "café"} < names
+    assert len(names) == 3, "what was the same in another form has its ID behind it"
+    assert Event.objects.get().summary == f"Made {DECOMPOSED}", "what is on record stays as it was"
