@@ -186,7 +186,7 @@ def test_nobody_is_signed_in_off_the_record(alice: User) -> None:
         ({"REMOTE_ADDR": ""}, None, ""),
         ({"REMOTE_ADDR": "2001:db8::7"}, "2001:db8::7", ""),
         ({"HTTP_USER_AGENT": "x" * 5000}, "127.0.0.1", "x" * 200),
-        ({"HTTP_USER_AGENT": 'a\nb\x1b[2J"}\x00é'}, "127.0.0.1", 'a\nb\x1b[2J"}é'),
+        ({"HTTP_USER_AGENT": 'a\nb\x1b[2J"}\x00é'}, "127.0.0.1", 'a\ufffdb\ufffd[2J"}é'),
     ],
 )
 def test_whatever_a_request_says_of_itself_does_the_record_no_harm(
