@@ -37,7 +37,8 @@ def _known_of(user: User | None) -> list[str]:
     """What somebody who knows the person and the place would try."""
     texts = [*CONTEXT]
     if user is not None:
-        texts += [user.username, user.email, user.first_name, user.last_name]
+        # A form whose user name was refused has none by now.
+        texts += [text for text in (user.username, user.email, user.first_name, user.last_name) if text]
         if user.pk:
             texts += Project.objects.visible_to(user).values_list("name", flat=True)[:20]
     return [part for text in texts for part in {text, *re.split(r"[\W_]+", text)} if len(part) > 2]
