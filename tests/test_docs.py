@@ -144,7 +144,7 @@ ASVS_COUNTS = {
     1: (8, 19), 2: (4, 7), 3: (8, 11), 4: (2, 8), 5: (4, 5), 6: (13, 22), 7: (6, 12), 8: (4, 3), 9: (4, 3), 10: (5, 24),
     11: (3, 11), 12: (3, 6), 13: (1, 12), 14: (2, 7), 15: (3, 10), 16: (0, 16), 17: (0, 7),
 }  # fmt: skip
-VERDICTS = ("met", "not applicable", "not met", "planned")
+VERDICTS = ("met", "not applicable", "not met")
 
 
 class Row(NamedTuple):
