@@ -6,8 +6,9 @@ from typing import Any
 
 from allauth.account.models import EmailConfirmation
 from allauth.usersessions.models import UserSession
-from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.core.cache import caches
+from django.core.cache.backends.db import BaseDatabaseCache
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -15,7 +16,6 @@ from securitygroups.models import Invitation
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Verb, event, record_all
 
-DATABASE_CACHE = "django.core.cache.backends.db.DatabaseCache"
 BATCH = 1_000
 """Rows of one transaction: nobody who works meanwhile waits for more."""
 
@@ -25,7 +25,7 @@ def tidy(now: datetime, *, dry_run: bool = False) -> Iterator[tuple[str, int]]:
     counted. Several may run at once, and a killed one leaves nothing half done."""
     for what, rows in _ended(now).items():
         yield what, rows.count() if dry_run else sum(_batches(rows))
-    for table in sorted({each["LOCATION"] for each in settings.CACHES.values() if each["BACKEND"] == DATABASE_CACHE}):
+    for table in sorted({cache._table for cache in caches.all() if isinstance(cache, BaseDatabaseCache)}):  # type: ignore[attr-defined]
         yield "expired counts of limits", _expired(table, now) if dry_run else sum(_expire_in_batches(table, now))
 
 
