@@ -150,6 +150,9 @@ ACCOUNT_CHANGE_EMAIL = True
 # with guessers. Beside its others: ways to the provider, and invitations that one person sends.
 ACCOUNT_RATE_LIMITS = {
     **dict.fromkeys(("login", "login_failed", "change_password", "reauthenticate")),
+    # Mails to people who did not ask for them are what these can be misused for.
+    "reset_password": "20/m/ip,60/h/ip,6/h/key",
+    "manage_email": "10/h/user",
     "single_sign_on": "30/m/ip",
     "invite": "30/h/user",
 }

@@ -31,6 +31,20 @@ def one_line(text: str) -> None:
         raise refusal(problem)
 
 
+def _too_long(text: str, longest: int | None) -> bool:
+    """Whether cleaning leaves it too long anyway: composing letters takes time by the square of what was sent."""
+    return len(text) > 4 * (longest or MOST)
+
+
+def plain_address(text: str) -> None:
+    """Validator: an e-mail address whose every letter is what it seems. Other domains are typed as they travel, beginning
+    with xn--. Raises ValidationError."""
+    if not text.isascii():
+        raise ValidationError(
+            "Type plain letters from a to z; a domain with others is written as xn--….", code="refused"
+        )
+
+
 def one_alphabet(text: str) -> None:
     """Validator: a name that imitates no other by letters of another alphabet. Raises ValidationError."""
     problem = mixed_alphabets(text)
@@ -44,14 +58,16 @@ class LineFormField(forms.CharField):
     default_validators = [one_line]
 
     def to_python(self, value: Any) -> Any:
-        return clean(super().to_python(value) or "")
+        text = super().to_python(value) or ""
+        return text if _too_long(text, self.max_length) else clean(text)
 
 
 class LinesFormField(forms.CharField):
     """Several lines of text, as they are kept."""
 
     def to_python(self, value: Any) -> Any:
-        return clean_lines(super().to_python(value) or "")
+        text = super().to_python(value) or ""
+        return text if _too_long(text, self.max_length) else clean_lines(text)
 
 
 class LineField(models.CharField[Any, str]):
@@ -65,7 +81,7 @@ class LineField(models.CharField[Any, str]):
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
-        return clean(text) if isinstance(text, str) else text
+        return clean(text) if isinstance(text, str) and not _too_long(text, self.max_length) else text
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         return value if value is None else visible(value)
@@ -79,7 +95,7 @@ class LinesField(models.TextField[Any, str]):
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
-        return clean_lines(text) if isinstance(text, str) else text
+        return clean_lines(text) if isinstance(text, str) and not _too_long(text, self.max_length) else text
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         return value if value is None else visible(value, "\r\n\t")

@@ -42,8 +42,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             *("operations", "answers", "enforcement", "proposals", "forms"),
         },
         "templatetags": {"firewall", "words", "models", "effective", "answers", "web"},
-        "accounts": {"models", "access", "operations", SITE},
-        "admin": {"firewall", "words", "models", "effective", "operations", "answers", "forms"},
+        "accounts": {"fields", "models", "access", "operations", SITE},
+        "admin": {"firewall", "words", "fields", "models", "effective", "operations", "answers", "forms"},
         "demo": {"firewall", "models", "operations"},
         "management": {
             *("firewall", "words", "models", "effective", "operations", "answers", "enforcement", "demo"),

@@ -3,7 +3,10 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from securitygroups import operations
 from securitygroups.accounts import browsers, limits, places, record
@@ -71,11 +74,11 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         user = super().authenticate(request, **credentials)
         if user is None:
             return None
-        self.attempt.give_back()
         if not user.is_active:
-            # allauth would go to a page of its own, which is not routed here.
+            # Counted like a wrong one: somebody who was sent away would try for ever.
             raise self.validation_error("account_inactive")
-        limits.signed_in(request, user)
+        self.attempt.give_back()
+        limits.right_password(request, user)
         return user
 
     def reauthenticate(self, user: User, password: str) -> bool:
@@ -88,7 +91,19 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             record.password_refused(self.request, user)
         return right
 
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Whoever was switched off between the password and the second factor does not come in. Raises
+        ImmediateHttpResponse."""
+        if not User.objects.filter(pk=user.pk, is_active=True).exists():
+            raise ImmediateHttpResponse(self.respond_user_inactive(request, user))
+        super().login(request, user)
+
+    def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:
+        messages.error(request, self.error_messages["account_inactive"])
+        return redirect("account_login")
+
     def post_login(self, request: HttpRequest, user: User, **more: Any) -> HttpResponse:
+        limits.signed_in(request, user)
         places.tell_of_new_place(request, user)
         response: HttpResponse = super().post_login(request, user, **more)
         browsers.remember(response, user)

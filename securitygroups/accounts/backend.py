@@ -10,17 +10,22 @@ from django.http import HttpRequest
 from securitygroups.models import User
 
 
-def accounts_named(login: str) -> list[User]:
-    """The account with this e-mail address, and the one with this name. Nearly always that is one or none; two where the
-    name of one is the address of the other, and then neither shuts the other out.
+def account_of(email: str) -> User | None:
+    """The account with this e-mail address. Letters are compared as Unicode makes them small: by capitals, "ı" would be "i".
 
     An address that nobody has proved to be theirs is no way in, but for the one that the account itself says.
     """
-    small = login.strip().lower()
+    small = email.strip().lower()
     proved = EmailAddress.objects.filter(email=small, verified=True).select_related("user").first()
-    by_address = proved.user if proved else User.objects.annotate(small=Lower("email")).filter(small=small).first()
-    by_name = User.objects.filter(username=small).first()
-    return list(dict.fromkeys(user for user in (by_address, by_name) if user))
+    return proved.user if proved else User.objects.alias(small=Lower("email")).filter(small=small).first()
+
+
+def accounts_named(login: str) -> list[User]:
+    """The account with this e-mail address, and the one with this name. Nearly always that is one or none; two where the
+    name of one is the address of the other, and then neither shuts the other out.
+    """
+    by_name = User.objects.filter(username=login.strip().lower()).first()
+    return list(dict.fromkeys(user for user in (account_of(login), by_name) if user))
 
 
 class AccountBackend(AuthenticationBackend):  # type: ignore[misc]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from allauth.account import forms as account
 from allauth.account.adapter import get_adapter
 from allauth.core import context
+from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn import forms as webauthn
@@ -14,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from django import forms
 
 from securitygroups.accounts import limits
+from securitygroups.fields import plain_address
 from securitygroups.models import User
 
 
@@ -68,12 +70,13 @@ class SignUpForm(_Worded, account.SignupForm):  # type: ignore[misc]
 class _Another:
     """The one that the person has is none that they choose now, least of all where somebody else typed it."""
 
-    user: User
+    user: User | None
+    """None where a link is used up: what is sent to its address comes here all the same."""
     cleaned_data: dict[str, Any]
 
     def clean_password1(self) -> str:
         chosen: str = self.cleaned_data["password1"]
-        if self.user.check_password(chosen):
+        if self.user and self.user.check_password(chosen):
             raise forms.ValidationError("This is the password that you have: choose another one.")
         return chosen
 
@@ -104,9 +107,17 @@ class NewPasswordForm(_Worded, _Another, account.ResetPasswordKeyForm):  # type:
 class ForgottenForm(_Worded, account.ResetPasswordForm):  # type: ignore[misc]
     labels: ClassVar = {"email": "E-mail address of your account"}
 
+    def clean_email(self) -> str:
+        plain_address(self.cleaned_data["email"])
+        return str(super().clean_email())
+
 
 class AddressForm(_Worded, account.AddEmailForm):  # type: ignore[misc]
     labels: ClassVar = {"email": "New e-mail address"}
+
+    def clean_email(self) -> str:
+        plain_address(self.cleaned_data["email"])
+        return str(super().clean_email())
 
 
 class AgainForm(_Worded, account.ReauthenticateForm):  # type: ignore[misc]
@@ -121,6 +132,8 @@ class _Counted:
     def clean_code(self) -> str:
         attempt = limits.code(context.request, self.user)
         code: str = super().clean_code()  # type: ignore[misc]
+        if limits.used(self.user, code):
+            raise get_mfa_adapter().validation_error("incorrect_code")
         attempt.give_back()
         return code
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from allauth.core.exceptions import ReauthenticationRequired
@@ -17,24 +18,36 @@ from django.utils import timezone
 
 from karenpanel.middleware import page_to_return_to
 from securitygroups.access import SecondFactorNeeded
-from securitygroups.accounts.standing import SEEN, SINCE, has_factor, is_strong
+from securitygroups.accounts.standing import SEEN, SINCE, can_be_asked, has_factor, is_fresh, is_strong
 from securitygroups.models import User
 
 NOTED_EACH = 60
 """Seconds: a session is not written at each click."""
 WITHOUT_FACTOR = frozenset({"account", "usersessions_list", "session_end"})
 """Beside the pages of `_ACCOUNT`, what a person can do before setting up a second factor that is asked for."""
+DANGEROUS = (
+    "mfa_activate",
+    "mfa_deactivate",
+    "mfa_generate",
+    "mfa_add",
+    "mfa_remove",
+    "account_email",
+    "socialaccount_",
+)
+"""What changes how a person comes in."""
 _ACCOUNT = ("account_", "mfa_", "openid_connect_", "socialaccount_")
 
 
 class AccountGate:
-    """Behind the sign-in, before every page. `request.strong` says whether the session has a second factor."""
+    """Behind the sign-in, before every page. `request.strong` says whether the session has a second factor,
+    and `request.fresh()` whether the person has shown within the last minutes who they are."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.strong = is_strong(request)  # type: ignore[attr-defined]
+        request.fresh = partial(is_fresh, request)  # type: ignore[attr-defined]
         if request.user.is_authenticated and (why := _over(request)):
             logout(request)
             messages.info(request, why)
@@ -49,6 +62,12 @@ class AccountGate:
         if user.must_change_password and name != "account_change_password":
             messages.warning(request, "Somebody else typed your password: choose one that only you know.")
             return redirect("account_change_password")
+        if name.startswith(DANGEROUS):
+            # By a session that was signed in without the factors that there are, nobody adds or takes away any.
+            if not request.strong and has_factor(user):  # type: ignore[attr-defined]
+                return _and_back(request, "mfa_reauthenticate")
+            if not is_fresh(request) and not can_be_asked(user):
+                return _sign_in_anew(request)
         if name.startswith(_ACCOUNT) or name in WITHOUT_FACTOR:
             return None
         if user.is_staff and settings.STAFF_SECOND_FACTOR and not request.strong:  # type: ignore[attr-defined]
@@ -58,14 +77,11 @@ class AccountGate:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, SecondFactorNeeded) and isinstance(request.user, User):
             return _to_second_factor(request, request.user, str(exception))
-        # allauth's own pages go on with what was sent; ours are opened again, where it can be looked at.
-        match = request.resolver_match
-        if (
-            isinstance(exception, ReauthenticationRequired)
-            and match
-            and not (match.url_name or "").startswith(_ACCOUNT)
-        ):
-            return _and_back(request, "account_reauthenticate")
+        if isinstance(exception, ReauthenticationRequired) and isinstance(request.user, User):
+            # The page is opened again, where what is done can be looked at: allauth would keep all that was sent in the
+            # session, secrets too, and go on with it by itself.
+            asked = can_be_asked(request.user)
+            return _and_back(request, "account_reauthenticate") if asked else _sign_in_anew(request)
         return None
 
 
@@ -88,6 +104,13 @@ def _over(request: HttpRequest) -> str:
 
 def _and_back(request: HttpRequest, name: str) -> HttpResponse:
     return redirect_to_login(page_to_return_to(request), reverse(name))
+
+
+def _sign_in_anew(request: HttpRequest) -> HttpResponse:
+    """Who has nothing here to show once more who they are shows it where they came in."""
+    logout(request)
+    messages.info(request, "What comes next is sensitive: sign in again.")
+    return redirect_to_login(page_to_return_to(request))
 
 
 def _to_second_factor(request: HttpRequest, user: User, why: str) -> HttpResponse:

@@ -46,8 +46,11 @@ AGAIN = Limit("password again", 5, 5 * MINUTE)
 # Whoever gets here has the password already. Codes have six digits, and some ten thousand tries would find one.
 CODE_HERE = Limit("second factor from one network", 5, 5 * MINUTE)
 CODE_WIDE = Limit("second factor over all networks", 30, 20 * MINUTE)
+# allauth forgets a code after the half minute in which it is shown; clocks that differ make it good for three of them.
+CODE_USED = Limit("second factor used", 1, 5 * MINUTE)
 # The right password, over and over: each sign-in is a session and a line on record.
 SIGN_INS = Limit("sign-ins of one account", 30, 20)
+CHANGES = Limit("changes of an account", 15, MINUTE)
 REQUESTS = Limit("requests", 0, MINUTE)
 NOTES = Limit("notes", 1, MINUTE)
 
@@ -118,6 +121,17 @@ def sign_in(request: HttpRequest, login: str) -> Attempt:
         raise ImmediateHttpResponse(refusal(request, error, login=login)) from None
 
 
+def right_password(request: HttpRequest, user: User) -> None:
+    """Counts it where it was typed: whoever has it and no second factor keeps its owner out nowhere else. Raises
+    ImmediateHttpResponse."""
+    _one(request, user, Place(SIGN_INS, (str(user.pk), network_of(address_of(request)))))
+
+
+def changes(request: HttpRequest, user: User) -> None:
+    """One change of how an account is got into: each is a line on record and a mail. Raises ImmediateHttpResponse."""
+    _one(request, user, Place(CHANGES, (str(user.pk),)))
+
+
 def signed_in(request: HttpRequest, user: User) -> None:
     """Counts a sign-in that was right. Raises ImmediateHttpResponse."""
     _one(request, user, Place(SIGN_INS, (str(user.pk),)))
@@ -135,6 +149,11 @@ def code(request: HttpRequest, user: User) -> Attempt:
         return Attempt(Place(CODE_HERE, (str(user.pk), here)), Place(CODE_WIDE, (str(user.pk),)))
     except TooMany as error:
         raise ImmediateHttpResponse(refusal(request, error, user=user)) from None
+
+
+def used(user: User, code: str) -> bool:
+    """Whether this code was right before, lately; from now on it was."""
+    return bool(counts().take(Place(CODE_USED, (str(user.pk), code)).key, CODE_USED.burst, CODE_USED.every))
 
 
 def _one(request: HttpRequest, user: User, place: Place) -> Attempt:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from securitygroups import operations
 from securitygroups.access import invitation_by
 from securitygroups.accounts.adapter import INVITATION, invitation_of
+from securitygroups.accounts.backend import account_of
 from securitygroups.accounts.client import client_of
 from securitygroups.accounts.standing import FACTORS
 from securitygroups.accounts.views import _Words, verified
@@ -84,7 +85,7 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
 
 def _invitation_page(request: HttpRequest, found: Invitation, status: int = 200) -> HttpResponse:
     user = request.user
-    has_account = User.objects.filter(email__iexact=found.email).exists()
+    has_account = account_of(found.email) is not None
     fits = isinstance(user, User) and user.email.lower() == found.email.lower()
     context = {"invitation": found, "has_account": has_account, "fits": fits}
     return render(request, "account/invitation.html", context, status=status)

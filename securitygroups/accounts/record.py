@@ -10,7 +10,6 @@ from typing import Any
 from allauth.account import signals as account
 from allauth.account.authentication import get_authentication_records
 from allauth.account.models import EmailAddress
-from allauth.account.utils import filter_users_by_email, filter_users_by_username
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount import signals as social
@@ -18,6 +17,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from securitygroups.accounts.backend import accounts_named
 from securitygroups.accounts.client import client_of
 from securitygroups.models import AccountEvent, User
 from securitygroups.operations import note
@@ -59,10 +59,9 @@ def _signed_out(request: HttpRequest, user: User | None, **kwargs: Any) -> None:
 
 
 def _account(credentials: dict[str, Any]) -> User | None:
-    """The account that was tried, found as allauth finds it; with the same questions whether there is one or not."""
-    name = str(credentials.get("username") or credentials.get("email") or "")
-    found = [*filter_users_by_username(name), *filter_users_by_email(name, prefer_verified=True)]
-    return found[0] if found else None
+    """The account that was tried, where it is just one: somebody's name may be another one's address."""
+    named = accounts_named(str(credentials.get("username") or credentials.get("email") or ""))
+    return named[0] if len(named) == 1 else None
 
 
 @receiver(user_login_failed)

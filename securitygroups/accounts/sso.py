@@ -4,7 +4,6 @@ from typing import Any
 
 import structlog
 from allauth.account.adapter import get_adapter as get_account_adapter
-from allauth.account.internal.userkit import filter_users_by_email
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
@@ -14,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from securitygroups.accounts.adapter import invitation_of
+from securitygroups.accounts.backend import account_of
 from securitygroups.accounts.client import client_of
 from securitygroups.accounts.oidc import Provider
 from securitygroups.models import AccountEvent, User
@@ -87,7 +87,7 @@ class SingleSignOn(DefaultSocialAccountAdapter):  # type: ignore[misc]
             return None
         for address in sociallogin.email_addresses:
             if address.verified:
-                here = EmailAddress.objects.filter(email__iexact=address.email, verified=True).select_related("user")
+                here = EmailAddress.objects.filter(email=address.email.lower(), verified=True).select_related("user")
                 if (found := here.first()) and not (found.user.is_staff or found.user.is_superuser):
                     return found.user, found.email
         return None
@@ -101,7 +101,7 @@ class SingleSignOn(DefaultSocialAccountAdapter):  # type: ignore[misc]
                 self.refuse(request, "off", sociallogin.user)
             return
         verified = [address.email for address in sociallogin.email_addresses if address.verified]
-        mine = [user for email in verified for user in filter_users_by_email(email)]
+        mine = [user for email in verified if (user := account_of(email))]
         if mine:
             self.refuse(request, "connect", mine[0])
         if not self.is_open_for_signup(request, sociallogin):

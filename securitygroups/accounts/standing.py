@@ -12,13 +12,14 @@ from allauth.account.signals import authentication_step_completed
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed
 from allauth.mfa.utils import is_mfa_enabled
-from allauth.usersessions.adapter import get_adapter as get_sessions_adapter
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
+from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from securitygroups import operations
 from securitygroups.models import User
 
 SIGNED_IN = "signed_in"
@@ -40,10 +41,16 @@ def has_factor(user: User) -> bool:
     return bool(is_mfa_enabled(user, FACTORS))
 
 
-def end_sessions(user: User, but: str | None = None) -> None:
-    """Sign the person out everywhere, but for the session with this key."""
-    rows = UserSession.objects.filter(user=user).exclude(session_key=but)
-    get_sessions_adapter().end_sessions(list(rows))
+def is_fresh(request: HttpRequest) -> bool:
+    """Whether the person has signed in, or shown once more who they are, within the last minutes. allauth says so of
+    everybody whom it cannot ask, as of who has no password here."""
+    shown = [each["at"] for each in get_authentication_records(request, request.user) if each.get("reauthenticated")]
+    return bool(shown) and time.time() - shown[-1] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def can_be_asked(user: User) -> bool:
+    """Whether there is anything by which the person can show once more who they are."""
+    return user.has_usable_password() or has_factor(user)
 
 
 @receiver(user_logged_in)
@@ -59,8 +66,10 @@ def _new_key(sender: Any, request: HttpRequest, method: str, **kwargs: Any) -> N
     by itself."""
     if kwargs.get("reauthenticated") and method != SIGNED_IN:
         before = request.session.session_key
-        request.session.cycle_key()
-        UserSession.objects.filter(session_key=before).update(session_key=request.session.session_key)
+        # Together: a row without its session would be taken away, and the session go on unseen.
+        with transaction.atomic():
+            request.session.cycle_key()
+            UserSession.objects.filter(session_key=before).update(session_key=request.session.session_key)
 
 
 @receiver(authenticator_added)
@@ -73,7 +82,7 @@ def _shown_now(sender: Any, request: HttpRequest, user: User, authenticator: Aut
 @receiver(authenticator_removed)
 def _weaker_now(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
     """Other sessions may have been signed in with what is gone; this one is no stronger than what is left."""
-    end_sessions(user, but=request.session.session_key)
+    operations.end_sessions(user, but=request.session.session_key)
     if not has_factor(user):
         records = get_authentication_records(request, user)
         request.session[AUTHENTICATION_METHODS_SESSION_KEY] = [each for each in records if each["method"] != "mfa"]

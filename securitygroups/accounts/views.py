@@ -16,6 +16,7 @@ from django.shortcuts import redirect
 from django.urls import reverse_lazy
 
 from securitygroups.accounts import browsers, limits
+from securitygroups.models import User
 
 
 class _Words:
@@ -30,6 +31,18 @@ class _Words:
         if response.status_code == 200:
             response.status_code = 422
         return response
+
+
+class _Change:
+    """A change of how an account is got into: counted, and made together with its line on record or not at all."""
+
+    request: HttpRequest
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        if isinstance(self.request.user, User):
+            limits.changes(self.request, self.request.user)
+        with transaction.atomic():
+            return super().form_valid(form)  # type: ignore[misc,no-any-return]
 
 
 # ── Signing in ────────────────────────────────────────────────────────────────
@@ -69,7 +82,13 @@ class AgainByPasskeyView(_Words, webauthn.ReauthenticateWebAuthnView):  # type: 
 # ── Password and address ──────────────────────────────────────────────────────
 
 
-class PasswordView(_Words, views.PasswordChangeView):  # type: ignore[misc]
+class PasswordView(_Change, _Words, views.PasswordChangeView):  # type: ignore[misc]
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if not request.user.has_usable_password():
+            messages.info(request, "You have no password yet: have a link sent to you, and choose one.")
+            return redirect("account_reset_password")
+        return super().dispatch(request, *args, **kwargs)
+
     def form_valid(self, form: Any) -> HttpResponse:
         response: HttpResponse = super().form_valid(form)
         browsers.remember(response, form.user)
@@ -84,7 +103,7 @@ class ForgottenSentView(views.PasswordResetDoneView):  # type: ignore[misc]
     pass
 
 
-class NewPasswordView(_Words, views.PasswordResetFromKeyView):  # type: ignore[misc]
+class NewPasswordView(_Change, _Words, views.PasswordResetFromKeyView):  # type: ignore[misc]
     """By the link of a mail. Whoever follows it has shown to read the mails of that address."""
 
     success_url = reverse_lazy("account_login")
@@ -102,7 +121,7 @@ class NewPasswordView(_Words, views.PasswordResetFromKeyView):  # type: ignore[m
         return response
 
 
-class AddressView(_Words, views.EmailView):  # type: ignore[misc]
+class AddressView(_Change, _Words, views.EmailView):  # type: ignore[misc]
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         # To allauth an address without a row of its own is one that waits, and gives way to the next: this one holds.
         verified(request.user)
@@ -120,18 +139,22 @@ class ConfirmAddressView(views.ConfirmEmailView):  # type: ignore[misc]
             return redirect("account_login")
 
 
+@transaction.atomic
 def verified(user: Any) -> None:
     """The account's address is the person's: they have shown to read its mails, or staff who made the account said so.
 
     No two accounts have the same (the constraint user_email), so what other accounts have rows of is out of date.
     """
-    if user.email:
-        rows = EmailAddress.objects.filter(email__iexact=user.email)
-        rows.exclude(user=user).delete()
-        if not rows.filter(user=user, verified=True, primary=True).exists():
-            EmailAddress.objects.filter(user=user, primary=True).delete()
-            rows.filter(user=user).delete()
-            EmailAddress.objects.create(user=user, email=user.email.lower(), verified=True, primary=True)
+    locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    email = locked.email.lower()
+    if not email:
+        return
+    rows = EmailAddress.objects.filter(email=email)
+    rows.exclude(user=locked).delete()
+    if not rows.filter(verified=True, primary=True).exists():
+        EmailAddress.objects.filter(user=locked, primary=True).delete()
+        rows.delete()
+        EmailAddress.objects.create(user=locked, email=email, verified=True, primary=True)
 
 
 # ── Second factors ────────────────────────────────────────────────────────────
@@ -141,11 +164,11 @@ class FactorsView(mfa.IndexView):  # type: ignore[misc]
     pass
 
 
-class AppView(_Words, totp.ActivateTOTPView):  # type: ignore[misc]
+class AppView(_Change, _Words, totp.ActivateTOTPView):  # type: ignore[misc]
     pass
 
 
-class RemoveAppView(_Words, totp.DeactivateTOTPView):  # type: ignore[misc]
+class RemoveAppView(_Change, _Words, totp.DeactivateTOTPView):  # type: ignore[misc]
     pass
 
 
@@ -153,11 +176,11 @@ class CodesView(codes.ViewRecoveryCodesView):  # type: ignore[misc]
     pass
 
 
-class NewCodesView(_Words, codes.GenerateRecoveryCodesView):  # type: ignore[misc]
+class NewCodesView(_Change, _Words, codes.GenerateRecoveryCodesView):  # type: ignore[misc]
     pass
 
 
-class AddPasskeyView(_Words, webauthn.AddWebAuthnView):  # type: ignore[misc]
+class AddPasskeyView(_Change, _Words, webauthn.AddWebAuthnView):  # type: ignore[misc]
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context_data(**kwargs)
         # Always one that signs in by itself: the device asks for a finger, a face or a PIN.
@@ -165,5 +188,5 @@ class AddPasskeyView(_Words, webauthn.AddWebAuthnView):  # type: ignore[misc]
         return context
 
 
-class RemovePasskeyView(webauthn.RemoveWebAuthnView):  # type: ignore[misc]
+class RemovePasskeyView(_Change, webauthn.RemoveWebAuthnView):  # type: ignore[misc]
     success_url = reverse_lazy("mfa_index")

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import structlog
 from allauth.account.adapter import get_adapter
+from allauth.account.decorators import reauthentication_required
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
@@ -13,6 +14,7 @@ from django.db import DataError, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -24,6 +26,9 @@ from securitygroups.models import SecurityGroup, SupportCase, User, VirtualMachi
 from securitygroups.operations import By, Client
 
 logger = structlog.get_logger()
+
+freshly = method_decorator(reauthentication_required(allow_get=True))
+"""What is sent here makes others powerful or powerless: an unattended browser is not enough for it."""
 
 
 def by(request: HttpRequest) -> By:

@@ -26,15 +26,13 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from securitygroups import operations
-from securitygroups.admin.base import ThroughOperations, by, client_of
+from securitygroups.admin.base import ThroughOperations, by, client_of, freshly
 from securitygroups.admin.forms import PersonForm
+from securitygroups.fields import LineFormField, one_alphabet
 from securitygroups.models import AccountEvent, User
 from securitygroups.operations.people import ABOUT, RIGHTS
 
 logger = structlog.get_logger()
-
-freshly = method_decorator(reauthentication_required(allow_get=True))
-"""What is sent here makes others powerful or powerless: an unattended browser is not enough for it."""
 
 
 def _editor(request: HttpRequest) -> User:
@@ -221,6 +219,8 @@ def _nothing(request: HttpRequest, **what: str) -> HttpResponse:
 
 
 class RightsGroupForm(forms.ModelForm[Group]):
+    name = LineFormField(max_length=150, validators=[one_alphabet])
+
     class Meta:
         model = Group
         fields = ("name", "permissions")

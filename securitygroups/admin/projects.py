@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from securitygroups import operations
-from securitygroups.admin.base import Chooses, ThroughOperations, by, into_panel
+from securitygroups.admin.base import Chooses, ThroughOperations, by, freshly, into_panel
 from securitygroups.models import Membership, Project, Role
 
 
@@ -66,7 +66,16 @@ class ProjectAdmin(ThroughOperations):
         obj.pk = made.pk
         obj._state.adding = False
 
+    @freshly
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return super().changeform_view(request, *args, **kwargs)
+
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        mine = [
+            each for each in formset.initial_forms if each.has_changed() and each.instance.user_id == request.user.pk
+        ]
+        if mine and not request.user.is_superuser:
+            raise ValidationError("Nobody changes their own membership here: an owner of the project does.")
         # change_role looks at the role alone, and would leave the other person out without a word.
         if any("user" in each.changed_data for each in formset.initial_forms):
             raise ValidationError("A membership stays its person's: remove it, and add the other person.")

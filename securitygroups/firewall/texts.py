@@ -26,6 +26,8 @@ class Problem:
 
 INSTEAD = "\ufffd"
 """Stands where a character is not shown."""
+PASSES = 8
+"""One character that is taken out may bare another. Honest text is done after two passes; each looks at all of it."""
 MOST_MARKS = 6
 """Marks in a row on one letter. Hebrew with its accents and Tibetan need some; a tower of them covers other lines."""
 
@@ -76,10 +78,13 @@ def clean_lines(text: str) -> str:
     What comes along with a pasted mail or log is no reason to refuse a note, and nobody misses it.
     """
     text = "\n".join(unicodedata.normalize("NFC", text).splitlines()).strip()
-    while faults := frozenset(_faults(text, "\n\t")):
+    for _ in range(PASSES):
+        faults = frozenset(_faults(text, "\n\t"))
+        if not faults:
+            return text
         kept = "".join(sign for at, sign in enumerate(text) if at not in faults)
         text = unicodedata.normalize("NFC", kept).strip()
-    return text
+    return _plain(text, "\n\t")
 
 
 def text_problem(text: str, longest: int) -> Problem | None:
@@ -99,9 +104,17 @@ def text_problem(text: str, longest: int) -> Problem | None:
 def mended(text: str) -> str:
     """A line without what `text_problem` finds; it may be empty."""
     text = clean(text)
-    while faults := frozenset(_faults(text)):
+    for _ in range(PASSES):
+        faults = frozenset(_faults(text))
+        if not faults:
+            return text
         text = clean("".join(sign if at not in faults else _in_its_place(sign) for at, sign in enumerate(text)))
-    return text
+    return clean(_plain(text))
+
+
+def _plain(text: str, also: str = "") -> str:
+    """Without all that could be a fault: for what was made so that each one taken out bares the next."""
+    return "".join(sign for sign in text if sign in also or (sign.isprintable() and sign not in _UNSURE)).strip()
 
 
 def _in_its_place(sign: str) -> str:

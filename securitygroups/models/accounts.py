@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 
-from securitygroups.fields import LineField, RecordField
+from securitygroups.fields import LineField, RecordField, plain_address
 from securitygroups.models.people import Project, Role
 from securitygroups.models.records import append_only
 
@@ -17,7 +17,7 @@ class Invitation(models.Model):
     """
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="invitations")
-    email = models.EmailField("E-mail address")
+    email = models.EmailField("E-mail address", validators=[plain_address])
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
     # SHA-256 of the secret in the link, in hexadecimal.
     digest = models.CharField(max_length=64, unique=True, editable=False)

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 
-from securitygroups.fields import LineField, one_alphabet
+from securitygroups.fields import LineField, one_alphabet, plain_address
 
 PLAIN_NAME = ASCIIUsernameValidator(
     message="Type letters from a to z, digits and @ . + - _ only: others look like these, and could pass for somebody else."
@@ -28,6 +28,7 @@ class User(AbstractUser):
         validators=[PLAIN_NAME],
         error_messages={"unique": "Somebody already has this user name: type another."},
     )
+    email = models.EmailField("e-mail address", blank=True, validators=[plain_address])
     first_name = LineField("first name", max_length=150, blank=True)
     last_name = LineField("last name", max_length=150, blank=True)
     must_change_password = models.BooleanField(

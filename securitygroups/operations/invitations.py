@@ -15,7 +15,7 @@ from django.utils import timezone
 from securitygroups.models import Invitation, Membership, Project, Role, User
 from securitygroups.operations import notices
 from securitygroups.operations.by import By
-from securitygroups.operations.projects import join
+from securitygroups.operations.projects import join, still_manages
 from securitygroups.operations.records import Verb, lock_project, record
 
 INVITATION_DAYS = 7
@@ -34,7 +34,7 @@ def _still_may(invitation: Invitation) -> bool:
     """Whether who sent it may still invite: what an owner who was removed has sent leads nowhere."""
     sender = invitation.by
     owner = invitation.project.memberships.filter(user=sender, role=Role.OWNER)
-    return sender.is_active and (sender.is_staff or owner.exists())
+    return sender.has_perm("securitygroups.add_membership") or (sender.is_active and owner.exists())
 
 
 def running(invitation: Invitation) -> bool:
@@ -47,10 +47,12 @@ def invite(*, project: Project, email: str, role: str, by: By) -> tuple[Invitati
     """Ask an address into the project; a second invitation of the same address replaces the first.
 
     Returns the invitation and the secret for its link, which nobody can find out again: send it with
-    `notices.invited`. Raises ValidationError.
+    `notices.invited`. Raises ValidationError, PermissionDenied.
     """
     locked = lock_project(project)
-    locked.invitations.filter(email__iexact=email).delete()
+    still_manages(locked, by)
+    email = email.lower()
+    locked.invitations.filter(email=email).delete()
     if locked.invitations.filter(until__gt=timezone.now()).count() >= settings.MAX_INVITATIONS_PER_PROJECT:
         raise ValidationError(
             f"{locked} has its {settings.MAX_INVITATIONS_PER_PROJECT} open invitations already: withdraw some.",
@@ -76,6 +78,7 @@ def invite(*, project: Project, email: str, role: str, by: By) -> tuple[Invitati
 def withdraw_invitation(*, invitation: Invitation, by: By) -> None:
     """Its link leads nowhere from now on. One that has ended already stays so."""
     locked = lock_project(invitation.project)
+    still_manages(locked, by)
     if locked.invitations.filter(pk=invitation.pk).delete()[0]:
         record(locked, Verb.INVITATION_ENDED, f"Withdrew the invitation of {invitation.email}.", by=by)
 

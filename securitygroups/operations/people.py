@@ -132,9 +132,9 @@ def remove_factors(*, person: User, by: By, client: Client = NOWHERE) -> None:
     _tell(locked.email, "Your second factors", f"All second factors of your account {locked} were removed.")
 
 
-def end_sessions(person: User) -> None:
-    """Sign the person out everywhere."""
-    for row in UserSession.objects.filter(user=person):
+def end_sessions(person: User, but: str | None = None) -> None:
+    """Sign the person out everywhere, but for the session with this key."""
+    for row in UserSession.objects.filter(user=person).exclude(session_key=but):
         row.end()
 
 
@@ -168,7 +168,8 @@ def _normal(about: dict[str, Any]) -> dict[str, Any]:
 def _save(person: User, changed: Iterable[str] | None = None) -> None:
     """Raises ValidationError where a name or an address is taken."""
     person.full_clean(exclude=["password"])
-    if person.email and EmailAddress.objects.filter(email__iexact=person.email).exclude(user=person.pk).exists():
+    others = EmailAddress.objects.filter(email=person.email.lower(), verified=True).exclude(user=person.pk)
+    if person.email and others.exists():
         raise ValidationError({"email": "Somebody already has this e-mail address."})
     try:
         with transaction.atomic():

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 
@@ -81,6 +81,7 @@ def _keep_an_owner(project: Project, leaving: Membership) -> None:
 def require_second_factor(*, project: Project, required: bool, by: By) -> None:
     """Let members in only after signing in with a second factor, or let them in without one again."""
     locked = lock_project(project)
+    still_manages(locked, by)
     if locked.second_factor == required:
         return
     locked.second_factor = required
@@ -111,6 +112,15 @@ def join(locked: Project, user: User, role: str, by: By) -> Membership:
     return member
 
 
+def still_manages(locked: Project, by: By) -> None:
+    """Whoever was let in as an owner may have been removed while the request was under way: asked once more, under the
+    project's lock. Raises PermissionDenied. Staff and the panel itself were let in elsewhere."""
+    if by.user is None or by.staff:
+        return
+    if not locked.memberships.filter(user=by.user, role=Role.OWNER, user__is_active=True).exists():
+        raise PermissionDenied("You are no owner of this project any more. Nothing was changed.")
+
+
 def _locked_member(project: Project, member: Membership) -> Membership:
     current = project.memberships.select_related("user").filter(pk=member.pk).first()
     if current is None:
@@ -120,8 +130,9 @@ def _locked_member(project: Project, member: Membership) -> Membership:
 
 @transaction.atomic
 def change_role(*, member: Membership, role: str, by: By) -> None:
-    """Raises ValidationError when the project would be left without an owner."""
+    """Raises ValidationError when the project would be left without an owner, PermissionDenied."""
     locked = lock_project(member.project)
+    still_manages(locked, by)
     current = _locked_member(locked, member)
     if current.role == role:
         return
@@ -140,6 +151,8 @@ def remove_member(*, member: Membership, by: By) -> None:
     """Raises ValidationError when the project would be left without an owner."""
     locked = lock_project(member.project)
     current = _locked_member(locked, member)
+    if by.user is None or by.user.pk != current.user_id:
+        still_manages(locked, by)
     _keep_an_owner(locked, current)
     name = current.user.get_username()
     current.delete()

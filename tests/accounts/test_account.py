@@ -2,9 +2,11 @@
 
 import re
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
@@ -12,6 +14,7 @@ from allauth.usersessions.models import UserSession
 from cryptography.exceptions import InvalidTag
 from django.core import mail
 from django.test import Client
+from django.utils import timezone
 
 from securitygroups import operations
 from securitygroups.accounts.factors import FactorAdapter
@@ -253,6 +256,19 @@ def test_with_an_app_the_password_alone_opens_nothing(alice: User, as_alice: Cli
     again.post("/sign-in/", {"login": "alice", "password": PASSWORD})
     assert again.post("/sign-in/second/", {"code": codes[0]}).status_code == 422, "a recovery code is good once"
     assert code_of(secret).isdigit()
+
+
+def test_a_code_is_good_once_as_long_as_clocks_may_differ(alice: User, as_alice: Client) -> None:
+    secret = set_up_app(as_alice)
+    answers = []
+    with time_machine.travel(timezone.now() + timedelta(minutes=10), tick=False) as clock:
+        code = code_of(secret)
+        for seconds in (0, 0, 31):
+            clock.shift(timedelta(seconds=seconds))
+            browser = Client()
+            browser.post("/sign-in/", {"login": "alice", "password": PASSWORD})
+            answers.append(browser.post("/sign-in/second/", {"code": code}).status_code)
+    assert answers == [302, 422, 422]
 
 
 def test_codes_cannot_be_tried_without_end(alice: User, as_alice: Client) -> None:
