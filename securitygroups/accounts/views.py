@@ -84,7 +84,7 @@ class AgainByPasskeyView(_Words, webauthn.ReauthenticateWebAuthnView):  # type: 
 
 class PasswordView(_Change, _Words, views.PasswordChangeView):  # type: ignore[misc]
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if not request.user.has_usable_password():
+        if isinstance(request.user, User) and not request.user.has_usable_password():
             messages.info(request, "You have no password yet: have a link sent to you, and choose one.")
             return redirect("account_reset_password")
         return super().dispatch(request, *args, **kwargs)
