@@ -80,11 +80,20 @@ def grant(using: str = DEFAULT_DB_ALIAS) -> None:
 
 
 def _entry(cursor: Any, role: str) -> Iterator[Composed]:
-    """What lets the role find the tables at all, where not everybody may."""
+    """What lets the role find the tables at all, where not everybody may, and makes none of its own in front of them."""
     cursor.execute("SELECT current_schema(), has_schema_privilege(%s, current_schema(), 'USAGE')", [role])
     [(schema, may_enter)] = cursor.fetchall()
     if not may_enter:
         yield SQL("GRANT USAGE ON SCHEMA {} TO {}").format(Identifier(schema), Identifier(role))
+    # A temporary table of a record's name would take the lines that belong into it.
+    cursor.execute(
+        "SELECT datname, has_database_privilege(%s, oid, 'TEMPORARY') AND pg_has_role(datdba, 'USAGE')"
+        " FROM pg_database WHERE datname = current_database()",
+        [role],
+    )
+    [(database, may_hide)] = cursor.fetchall()
+    if may_hide:
+        yield SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(Identifier(database))
 
 
 def _changes(cursor: Any, role: str, needed: dict[str, frozenset[str]]) -> Iterator[Composed]:

@@ -80,6 +80,7 @@ ON_THE_SERVER = (
     "ALTER SYSTEM SET session_replication_role = replica",
     "ALTER ROLE {web} SET session_replication_role = replica",
     "CREATE TABLE mine (id int)",
+    "CREATE TEMPORARY TABLE securitygroups_accountevent (id int)",
     "CREATE VIEW mine AS SELECT 1",
     "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     "CREATE OR REPLACE FUNCTION _pgtrigger_should_ignore(trigger_name name) RETURNS boolean LANGUAGE sql AS 'SELECT true'",
