@@ -1,6 +1,6 @@
 """Accounts of people, as staff make and change them. No password is typed here: people choose their own by a link."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -165,9 +165,11 @@ def _normal(about: dict[str, Any]) -> dict[str, Any]:
     return {name: value.lower() if name in ("username", "email") else value for name, value in about.items()}
 
 
-def _save(person: User, changed: Iterable[str] | None = None) -> None:
-    """Raises ValidationError where a name or an address is taken."""
-    person.full_clean(exclude=["password"])
+def _save(person: User, changed: Collection[str] | None = None) -> None:
+    """Raises ValidationError where a name or an address is taken, or none."""
+    # A name from before names were plain ASCII stays good until it is changed.
+    old = {"username"} if changed is not None and "username" not in changed else set()
+    person.full_clean(exclude={"password"} | old)
     others = EmailAddress.objects.filter(email=person.email.lower(), verified=True).exclude(user=person.pk)
     if person.email and others.exists():
         raise ValidationError({"email": "Somebody already has this e-mail address."})
@@ -175,7 +177,7 @@ def _save(person: User, changed: Iterable[str] | None = None) -> None:
         with transaction.atomic():
             person.save(update_fields=changed)
     except IntegrityError:
-        person.full_clean(exclude=["password"])  # somebody was quicker: the refusal says so
+        person.full_clean(exclude={"password"} | old)  # somebody was quicker: the refusal says so
         raise
 
 
