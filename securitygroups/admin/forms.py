@@ -31,8 +31,8 @@ class PersonForm(forms.ModelForm[User]):
         return str(self.cleaned_data["email"]).lower()
 
     def _get_validation_exclusions(self) -> set[str]:
-        # A name from before names were plain ASCII stays good until it is changed.
-        kept = set() if "username" in self.changed_data else {"username"}
+        # A name or an address from before both were plain ASCII stays good until it is changed.
+        kept = {"username", "email"} - set(self.changed_data)
         return super()._get_validation_exclusions() | kept  # type: ignore[misc,no-any-return]
 
 

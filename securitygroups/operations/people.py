@@ -167,8 +167,8 @@ def _normal(about: dict[str, Any]) -> dict[str, Any]:
 
 def _save(person: User, changed: Collection[str] | None = None) -> None:
     """Raises ValidationError where a name or an address is taken, or none."""
-    # A name from before names were plain ASCII stays good until it is changed.
-    old = {"username"} if changed is not None and "username" not in changed else set()
+    # A name or an address from before both were plain ASCII stays good until it is changed.
+    old = {"username", "email"} - set(changed) if changed is not None else set()
     person.full_clean(exclude={"password"} | old)
     others = EmailAddress.objects.filter(email=person.email.lower(), verified=True).exclude(user=person.pk)
     if person.email and others.exists():
