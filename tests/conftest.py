@@ -97,6 +97,12 @@ def sign_in() -> SignIn:
     return browser
 
 
+@pytest.fixture(autouse=True)
+def mails_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a test has imported the web server's entry, which gives the process an outbox."""
+    monkeypatch.setattr("karenpanel.mail._outbox", None)
+
+
 @pytest.fixture
 def smtp(tmp_path: Path, settings: Any) -> Iterator[mailbox.Mailbox]:
     """A mail server, and the panel's own backend sending to it; at once, as commands do."""

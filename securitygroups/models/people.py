@@ -33,6 +33,7 @@ class User(AbstractUser):
     last_name = LineField("last name", max_length=150, blank=True)
     must_change_password = models.BooleanField(
         default=False,
+        db_default=False,
         editable=False,
         help_text="Somebody else typed the password: the person chooses another one before anything else.",
     )
@@ -86,6 +87,7 @@ class Project(models.Model):
     second_factor = models.BooleanField(
         "second factor required",
         default=False,
+        db_default=False,
         help_text="Members come in only after signing in with a passkey or an authenticator app.",
     )
     created_at = models.DateTimeField(auto_now_add=True)

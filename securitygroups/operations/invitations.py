@@ -34,7 +34,7 @@ def _still_may(invitation: Invitation) -> bool:
     """Whether who sent it may still invite: what an owner who was removed has sent leads nowhere."""
     sender = invitation.by
     owner = invitation.project.memberships.filter(user=sender, role=Role.OWNER)
-    return sender.has_perm("securitygroups.add_membership") or (sender.is_active and owner.exists())
+    return (sender.is_active and owner.exists()) or sender.has_perm("securitygroups.add_membership")
 
 
 def running(invitation: Invitation) -> bool:

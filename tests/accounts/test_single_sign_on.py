@@ -514,6 +514,7 @@ def test_connecting_asks_for_the_password_and_disconnecting_too(
     assert response["Location"].startswith("/sign-in/again/")
     assert connections(bob).exists()
     Page(other.get(response["Location"])).form_with("password").send(other, password=PASSWORD)
+    form.send(other)
     assert not connections(bob).exists()
     assert [e.verb for e in AccountEvent.objects.filter(verb__in=[Verb.CONNECTED, Verb.DISCONNECTED])][::-1] == [
         Verb.CONNECTED,
@@ -559,6 +560,7 @@ def test_a_connection_with_the_provider_before_can_be_removed(
     an_hour_later(client)
     again = client.post("/account/single-sign-on/", {"account": before.pk})["Location"]
     Page(client.get(again)).form_with("password").send(client, password=PASSWORD)
+    client.post("/account/single-sign-on/", {"account": before.pk})
 
     assert not connections(bob).exists()
 

@@ -48,9 +48,9 @@ def test_every_state_is_sound_too(browse: Browse, look: Look) -> None:
     expect(page.get_by_role("alert")).to_be_visible()
     look(page, "a file that is refused")
     page.goto(f"/p/{stage.project.slug}/members/")
-    press("Add member")
+    press("Send the invitation")
     expect(page.get_by_role("alert")).to_be_focused()
-    look(page, "a member that is refused")
+    look(page, "an invitation that is refused")
 
     # Questions that are not on a page of their own, and the things that open.
     page.goto(group)
@@ -126,7 +126,7 @@ def test_every_refusal_is_a_sound_page_in_words(
         nobody.get_by_label("User name or e-mail address").fill("bob")
         nobody.get_by_label("Password").fill(f"guess {guess}")
         with nobody.expect_navigation():
-            nobody.get_by_role("button", name="Sign in").click()
+            nobody.get_by_role("button", name="Sign in", exact=True).click()
         if guess == 0:
             look(nobody, "a password that is wrong")
     expect(nobody.get_by_label("Password")).to_have_count(0)

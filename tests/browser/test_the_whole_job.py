@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from securitygroups.models import Project, User
+from securitygroups import operations
+from securitygroups.models import Project, Role, User
+from securitygroups.operations import By
 from tests.browser.conftest import Browse, said, sign_in
 from tests.factories import make_user
 
@@ -65,7 +67,7 @@ def choose_protocol(page: Page, script: bool, name: str) -> None:
 def test_a_customer_does_the_whole_job(
     browse: Browse, alice: User, project: Project, script: bool, tmp_path: Path
 ) -> None:
-    make_user("dora")
+    operations.add_member(project=project, user=make_user("dora"), role=Role.EDITOR, by=By(alice))
     page = browse(script=script)
     sign_in(page, alice)
     a_group_and_its_first_rules(page, script)
@@ -312,9 +314,12 @@ def duplicate_and_delete_a_group(page: Page) -> None:
 
 def members(page: Page) -> None:
     follow(page, "Members")
-    page.get_by_label("User name or e-mail address").fill("dora")
+    page.get_by_label("E-mail address").fill("new@example.com")
     page.get_by_label("Role", exact=True).select_option(label="Editor")
-    press(page, "Add member")
+    press(page, "Send the invitation")
+    expect(page.get_by_role("row", name=re.compile("new@example.com"))).to_be_visible()
+    press(page, "Withdraw the invitation of new@example.com")
+    expect(page.get_by_role("row", name=re.compile("new@example.com"))).to_have_count(0)
     row = page.get_by_role("row", name=re.compile("dora"))
     page.get_by_label("Role of dora", exact=True).select_option(label="Viewer")
     press(page, "Save the role of dora")

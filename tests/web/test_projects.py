@@ -52,7 +52,7 @@ def test_many_projects_come_in_pages_and_the_menu_leads_there(as_alice: Client, 
 def test_without_a_project_home_says_whom_to_ask(sign_in: SignIn, db: None) -> None:
     text = Page(sign_in(make_user("new")).get("/")).text
     assert "You are in no project yet" in text
-    assert "they need your user name, new ." in text
+    assert "they need your e-mail address, new@example.com ." in text
 
 
 def test_home_shows_nobody_elses_project(as_charlie: Client, project: Project) -> None:
