@@ -36,7 +36,7 @@ def send(as_alice: Client, commit: Any, project: Project) -> Any:
         with commit():
             form = Page(as_alice.get(MEMBERS)).form_with("email")
             assert form.send(as_alice, email=email, role=role).status_code == 302
-        return link_in(last_to(email))
+        return link_in(last_to(email.lower()))
 
     return invite
 

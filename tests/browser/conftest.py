@@ -32,7 +32,7 @@ FLAGS = [
 # Chromium writes every answer of 400 and more to the console; these belong to refusals that the panel explains. htmx
 # writes there when it gives up a request for a newer one, as it is told to.
 EXPECTED = (
-    *(f"the server responded with a status of {status}" for status in (400, 403, 404, 409, 422, 429)),
+    *(f"the server responded with a status of {status}" for status in (400, 403, 404, 409, 410, 422, 429)),
     "htmx:sendAbort",
     "htmx:afterRequest",
 )
@@ -105,7 +105,7 @@ def browse(browser: Browser, live_server: LiveServer, trouble: list[str]) -> Ite
         context.on("response", answered)
         if who is not None:
             client = Client()
-            sign_in_at(client, who)
+            sign_in_at(client, who, strong=True)
             name = settings.SESSION_COOKIE_NAME
             context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": live_server.url}])
         return context.new_page()

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP
+
 from securitygroups import operations
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule, make_packet, parse_address
@@ -67,6 +70,9 @@ def crowded() -> Stage:
         ticket=LONG,
         note=LONG * 20,
     )
+    TOTP.activate(owner, "JBSWY3DPEHPK3PXP")
+    RecoveryCodes.activate(owner)
+    _, secret = operations.invite(project=project, email=f"{LONG[:60]}@example.com", role=Role.EDITOR, by=By(owner))
     uids = [row.uid for row in group.rules.in_order()]
     return Stage(
         cast={"owner": owner, "staff": staff},
@@ -85,6 +91,10 @@ def crowded() -> Stage:
             "number": 2,
             "pk": member.pk,
             "event": 1,
+            "secret": secret,
+            # Links that have ended: what they say is looked at, and one that is good leads on.
+            "uidb36": "1",
+            "key": "ended",
         },
         special={"rule_fix": {"uid": uids[2]}, "template_delete": {"pk": template.pk}},
     )
