@@ -53,13 +53,12 @@ class SignUpForm(_Worded, account.SignupForm):  # type: ignore[misc]
     """For whoever was invited: the address is the invitation's."""
 
     labels: ClassVar = {"username": "User name", "password1": "Password", "password2": "Password, once more"}
-    helps: ClassVar = {"username": "Others in your projects see it."}
+    helps: ClassVar = {"username": "Others in your projects see it.", "password1": RULE_OF_NEW}
 
     def __init__(self, *args: Any, email: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.email = email
         del self.fields["email"]
-        self.fields["password1"].help_text = RULE_OF_NEW
 
     def clean(self) -> Any:
         # Not what was sent, if anything was: it is the address whose mail the person has shown to read.
@@ -82,6 +81,9 @@ class _Another:
 
 
 class PasswordForm(_Worded, _Another, account.ChangePasswordForm):  # type: ignore[misc]
+    labels: ClassVar = {"oldpassword": "Current password", "password1": NEW, "password2": ONCE_MORE}
+    helps: ClassVar = {"password1": RULE_OF_NEW}
+
     def clean_oldpassword(self) -> str:
         """Asked for in the same way, and counted together with, wherever it is asked for again."""
         password: str = self.cleaned_data["oldpassword"]
@@ -89,35 +91,26 @@ class PasswordForm(_Worded, _Another, account.ChangePasswordForm):  # type: igno
             raise get_adapter().validation_error("enter_current_password")
         return password
 
-    labels: ClassVar = {"oldpassword": "Current password", "password1": NEW, "password2": ONCE_MORE}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["password1"].help_text = RULE_OF_NEW
-
 
 class NewPasswordForm(_Worded, _Another, account.ResetPasswordKeyForm):  # type: ignore[misc]
     labels: ClassVar = {"password1": NEW, "password2": ONCE_MORE}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["password1"].help_text = RULE_OF_NEW
+    helps: ClassVar = {"password1": RULE_OF_NEW}
 
 
-class ForgottenForm(_Worded, account.ResetPasswordForm):  # type: ignore[misc]
+class _PlainAddress:
+    cleaned_data: dict[str, Any]
+
+    def clean_email(self) -> str:
+        plain_address(self.cleaned_data["email"])
+        return str(super().clean_email())  # type: ignore[misc]
+
+
+class ForgottenForm(_Worded, _PlainAddress, account.ResetPasswordForm):  # type: ignore[misc]
     labels: ClassVar = {"email": "E-mail address of your account"}
 
-    def clean_email(self) -> str:
-        plain_address(self.cleaned_data["email"])
-        return str(super().clean_email())
 
-
-class AddressForm(_Worded, account.AddEmailForm):  # type: ignore[misc]
+class AddressForm(_Worded, _PlainAddress, account.AddEmailForm):  # type: ignore[misc]
     labels: ClassVar = {"email": "New e-mail address"}
-
-    def clean_email(self) -> str:
-        plain_address(self.cleaned_data["email"])
-        return str(super().clean_email())
 
 
 class AgainForm(_Worded, account.ReauthenticateForm):  # type: ignore[misc]

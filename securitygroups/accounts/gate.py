@@ -49,9 +49,7 @@ class AccountGate:
         request.strong = is_strong(request)  # type: ignore[attr-defined]
         request.fresh = partial(is_fresh, request)  # type: ignore[attr-defined]
         if request.user.is_authenticated and (why := _over(request)):
-            logout(request)
-            messages.info(request, why)
-            return redirect_to_login(page_to_return_to(request))
+            return _sign_in_anew(request, why)
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
@@ -106,10 +104,10 @@ def _and_back(request: HttpRequest, name: str) -> HttpResponse:
     return redirect_to_login(page_to_return_to(request), reverse(name))
 
 
-def _sign_in_anew(request: HttpRequest) -> HttpResponse:
-    """Who has nothing here to show once more who they are shows it where they came in."""
+def _sign_in_anew(request: HttpRequest, why: str = "What comes next is sensitive: sign in again.") -> HttpResponse:
+    """Where a session has ended; and who has nothing here to show once more who they are shows it where they came in."""
     logout(request)
-    messages.info(request, "What comes next is sensitive: sign in again.")
+    messages.info(request, why)
     return redirect_to_login(page_to_return_to(request))
 
 
