@@ -24,7 +24,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     "stored": {
         "fields": {"firewall"},
         "models": {"firewall", "fields"},
-        "migrations": {"fields", "models"},
+        "migrations": {"fields", "models", SITE},
         "access": {"models"},
         "effective": {"firewall", "models"},
     },

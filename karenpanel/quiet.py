@@ -1,0 +1,107 @@
+"""Indexes that are made and taken away while the panel is in use.
+
+A plain CREATE INDEX keeps everybody from writing for as long as it reads the table, and a plain DROP INDEX even from
+reading until it gets its turn. These operations let PostgreSQL do both beside the readers and writers. It can only do
+so outside a transaction, so their migration says `atomic = False` and has nothing else in it: it begins anew when it was
+interrupted, and each of them then finds what it has done already. Where there is a transaction around the migration all
+the same, in which an earlier version's database is only tried, they do it plainly.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.db import NotSupportedError
+from django.db.migrations import AddIndex, RemoveIndex
+from django.db.models import Index
+
+# Null where there is no such index. One that is not valid is what is left of an interrupted CREATE INDEX CONCURRENTLY.
+VALID = "SELECT (SELECT indisvalid AND indisready FROM pg_index WHERE indexrelid = to_regclass(%s))"
+
+
+class AddIndexQuietly(AddIndexConcurrently):
+    """Django's AddIndex, beside readers and writers; what an interrupted one left behind is made again."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            add(self, schema_editor, model, self.index)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            remove(self, schema_editor, model, self.index)
+
+
+class RemoveIndexQuietly(RemoveIndexConcurrently):
+    """Django's RemoveIndex, beside readers and writers."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            index = from_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
+            remove(self, schema_editor, model, index)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            index = to_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
+            add(self, schema_editor, model, index)
+
+
+def add(operation: AddIndex | RemoveIndex, schema_editor: Any, model: Any, index: Index) -> None:
+    """Make this index, if it is not there already."""
+    beside = may_go_beside(operation, schema_editor)
+    if schema_editor.collect_sql:
+        schema_editor.add_index(model, index, concurrently=beside)
+        return
+    valid = is_valid(schema_editor, index)
+    if valid is False:
+        remove(operation, schema_editor, model, index)
+    if not valid:
+        # In an empty table it takes no time, and there is nobody to wait for.
+        beside = beside and model._base_manager.using(schema_editor.connection.alias).exists()
+        with patient(schema_editor, beside):
+            schema_editor.add_index(model, index, concurrently=beside)
+
+
+def remove(operation: AddIndex | RemoveIndex, schema_editor: Any, model: Any, index: Index) -> None:
+    """Take this index away, if it is there."""
+    beside = may_go_beside(operation, schema_editor)
+    with patient(schema_editor, beside):
+        schema_editor.remove_index(model, index, concurrently=beside)
+
+
+def may_go_beside(operation: AddIndex | RemoveIndex, schema_editor: Any) -> bool:
+    """Whether there is no transaction around this one. Raises NotSupportedError where its own migration makes one."""
+    if schema_editor.atomic_migration:
+        raise NotSupportedError(f"{type(operation).__name__} stands in a migration that says `atomic = False`.")
+    return not schema_editor.connection.in_atomic_block
+
+
+def is_valid(schema_editor: Any, index: Index) -> bool | None:
+    """Whether the index of this name can be used; None where there is none."""
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(VALID, [schema_editor.quote_name(index.name)])
+        [(valid,)] = cursor.fetchall()
+    return bool(valid) if valid is not None else None
+
+
+@contextmanager
+def patient(schema_editor: Any, beside: bool) -> Iterator[None]:
+    """No limits of time, where nobody has to wait for us while we wait for others."""
+    if not beside:
+        yield
+        return
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
+        [before] = cursor.fetchall()
+        cursor.execute("SET lock_timeout = 0; SET statement_timeout = 0")
+    try:
+        yield
+    finally:
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)", before
+            )
