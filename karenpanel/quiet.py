@@ -1,4 +1,4 @@
-"""Indexes that are made and taken away while the panel is in use.
+"""Indexes that are made and taken away while the panel is in use, by one process at a time.
 
 A plain CREATE INDEX keeps everybody from writing for as long as it reads the table, and a plain DROP INDEX even from
 reading until it gets its turn. These operations let PostgreSQL do both beside the readers and writers. It can only do
@@ -7,7 +7,8 @@ interrupted, and each of them then finds what it has done already. Where there i
 the same, in which an earlier version's database is only tried, they do it plainly.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.db import NotSupportedError
 from django.db.migrations import AddIndex, RemoveIndex
 from django.db.models import Index
 
+TURN_SECONDS = 0.1
 # Null where there is no such index. One that is not valid is what is left of an interrupted CREATE INDEX CONCURRENTLY.
 VALID = "SELECT (SELECT indisvalid AND indisready FROM pg_index WHERE indexrelid = to_regclass(%s))"
 
@@ -105,3 +107,31 @@ def patient(schema_editor: Any, beside: bool) -> Iterator[None]:
             cursor.execute(
                 "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)", before
             )
+
+
+@contextmanager
+def one_at_a_time(connection: Any, number: int, waits: Callable[[], object]) -> Iterator[None]:
+    """Hold this database's lock of that number; who has to wait for it is told once.
+
+    It is the session's, so a process that was killed does not keep it. It is asked for again and again: a statement that
+    waits for it would have PostgreSQL wait for that statement before an index is done, and so for ever.
+    """
+    with connection.cursor() as cursor:
+        said = False
+        while not _mine(cursor, number):
+            if not said:
+                waits()
+                said = True
+            time.sleep(TURN_SECONDS)
+    try:
+        yield
+    finally:
+        # Without a connection there is no lock any more.
+        if connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+
+
+def _mine(cursor: Any, number: int) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
+    return bool(cursor.fetchone()[0])

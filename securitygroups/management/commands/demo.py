@@ -21,6 +21,7 @@ from django.db import ProgrammingError, connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from karenpanel import database, local
+from karenpanel.quiet import one_at_a_time
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
@@ -149,10 +150,9 @@ def embedded_server(say: Any) -> Iterator[None]:
 @contextmanager
 def taking_turns() -> Iterator[None]:
     """One demo at a time prepares a database; the lock is the session's, so a killed one does not keep it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
     try:
-        yield
+        with one_at_a_time(connection, LOCK, lambda: None):
+            yield
     finally:
         forget_connections()
 
