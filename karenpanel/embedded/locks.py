@@ -12,6 +12,7 @@ from pathlib import Path
 
 from karenpanel.embedded.place import Place
 
+_locks: set[int] = set()  # the open files of the locks that this process has just now
 _holding: dict[Path, int] = {}  # state folder -> the open file whose shared lock says that this process uses the server
 
 
@@ -26,9 +27,17 @@ def locked_file(path: Path) -> Iterator[None]:
     held = _open_lock(path)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
+        _locks.add(held)
         yield
     finally:
+        _locks.discard(held)
         os.close(held)
+
+
+def for_children() -> tuple[int, ...]:
+    """The open files that a program has to inherit for the locks to last until it ends, even when this process is killed:
+    what it was writing is then nobody's to remove before."""
+    return tuple(_locks)
 
 
 def hold(here: Place) -> None:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from karenpanel.embedded.locks import for_children
 from karenpanel.embedded.place import NAME, ROLE, SERVER_USER, WEB_ROLE, Place, StartError
 
 
@@ -103,7 +104,9 @@ def _single_user(programs: Path, data: Path) -> list[str | Path]:
 
 def _run(here: Place, command: list[str | Path], text: str, failure: str) -> None:
     """Run a program that reads `text`. Raises StartError: `failure`, and the end of what the program said."""
-    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False, **as_owner(here))
+    done = subprocess.run(
+        command, input=text.encode(), capture_output=True, check=False, pass_fds=for_children(), **as_owner(here)
+    )
     if done.returncode != 0 or b"ERROR" in done.stderr:
         output = (done.stdout + done.stderr).decode(errors="replace")
         raise StartError(f"{failure}\n{tail(output)}")

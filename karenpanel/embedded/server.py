@@ -8,6 +8,7 @@ for the last of them.
 
 import os
 import pwd
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -75,7 +76,7 @@ def start(here: Place | None = None, report: Callable[[str], None] | None = None
         programs = _prepare(here)
         with locked(here):
             hold(here)
-            pid = running(here)
+            pid = _joined(here)
             if pid is None:
                 if not (here.data / "PG_VERSION").exists():
                     report("Creating a database server")
@@ -153,14 +154,35 @@ def _prepare(here: Place) -> Path:
     return programs
 
 
+def _joined(here: Place) -> int | None:
+    """The process number of the server that runs, once it takes connections; None where none does.
+
+    Whoever started it may have been killed meanwhile, or told it to stop and not waited for that.
+    """
+    pid = running(here)
+    deadline = time.monotonic() + START_SECONDS
+    while pid is not None and not _is_ready(here, pid):
+        if time.monotonic() > deadline:
+            raise StartError(f"The embedded PostgreSQL server (process {pid}) runs, and takes no connections.")
+        time.sleep(0.02)
+        pid = running(here)
+    return pid
+
+
 def _launch(here: Place, programs: Path) -> int:
     """Start the server detached from this process, and wait until it takes connections. Returns its process number."""
     _refuse_other_version(here)
     add_web_role(here, programs)
     command = _command(here, programs, _write_access_rules(here))
     _move_long_log_aside(here)
-    pid, complaint = _spawn(here, command)
-    _wait_until_ready(here, pid, complaint)
+    pid = _spawn(here, command)
+    try:
+        _wait_until_ready(here, pid)
+    except BaseException:
+        # Nobody else knows yet that it runs.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGQUIT)
+        raise
     return pid
 
 
@@ -200,32 +222,36 @@ def _move_long_log_aside(here: Place) -> None:
             here.log.replace(here.log.with_name("server.log.1"))
 
 
-def _spawn(here: Place, command: list[str]) -> tuple[int, str]:
-    """Run the server as its owner. Returns its process number, and what the shell complained of if it never ran."""
-    # The shell opens the log as the server's owner. A session of its own keeps Ctrl-C and a closed terminal away.
-    script = 'log=$1; shift; exec "$@" </dev/null >>"$log" 2>&1'
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", script, "sh", str(here.log), *command],
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        **as_owner(here),
-    )
-    assert process.stderr  # noqa: S101 (for the type checker)
-    with process.stderr as stream:  # ends when the shell has become the server
-        complaint = stream.read().decode(errors="replace")
+def _spawn(here: Place, command: list[str]) -> int:
+    """Run the server as its owner. Returns its process number."""
+
+    def write_log() -> None:
+        # In the child, as the server's owner, and without a shell between: a process that is not yet the server has our
+        # lock, and one that is the server is recognised. So a process that is killed here leaves nothing unknown.
+        log = os.open(here.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+
+    # A session of its own keeps Ctrl-C and a closed terminal away.
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=write_log, **as_owner(here)
+        )
+    except subprocess.SubprocessError:
+        raise StartError(f"The embedded PostgreSQL server cannot write its log, {here.log}.") from None
     started(process.pid)
     process.returncode = 0  # Popen would warn of a child that outlives it, which is what this one is for.
-    return process.pid, complaint
+    return process.pid
 
 
-def _wait_until_ready(here: Place, pid: int, complaint: str) -> None:
+def _wait_until_ready(here: Place, pid: int) -> None:
     """Return when the server says that it is ready. Raises StartError when it ended, or START_SECONDS have passed."""
     deadline = time.monotonic() + START_SECONDS
     while not _is_ready(here, pid):
         if gone(pid) or time.monotonic() > deadline:
             log = here.log.read_text(errors="replace") if here.log.exists() else ""
             raise StartError(
-                f"The embedded PostgreSQL server did not start; the end of {here.log}:\n{tail(complaint + log)}"
+                f"The embedded PostgreSQL server did not start; the end of {here.log}:\n{tail(log)}"
             )
         time.sleep(0.02)
 

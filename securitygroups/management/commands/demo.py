@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -19,6 +20,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import ProgrammingError, connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 
 from karenpanel import database, local
 from karenpanel.quiet import one_at_a_time
@@ -29,6 +31,8 @@ STOP_SECONDS = 10.0
 WATCH_SECONDS = 2.0
 NOT_FOR_THE_WEB = {"GUNICORN_CMD_ARGS", "DATABASE_OWNER_URL"}
 LOCK = 0x6B6172656E  # the number of the lock that two demos of one database take turns with
+# Stands at the table of migrations, the first that there is, from before there is another until all is prepared.
+UNFINISHED = "karenpanel demo: not finished"
 
 
 class Command(BaseCommand):
@@ -75,6 +79,7 @@ class Command(BaseCommand):
         database.reach(settings.DATABASES["default"])
         with taking_turns():
             refuse_foreign_data()
+            begin_tables()
             self.say("Preparing the tables")
             call_command("migrate", interactive=False, verbosity=0)
             call_command("createcachetable", verbosity=0)
@@ -88,10 +93,9 @@ class Command(BaseCommand):
                 raise CommandError(f"{taken} The demo needs a database of its own.") from None
             if password:
                 local.password(password)
+            finish_tables()
             self.say("Preparing the static files")
-            # Compressing them takes ten times as long, and gains nothing on the way from one machine to itself.
-            settings.WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["css", "js", "json", "md", "svg", "txt"]
-            call_command("collectstatic", interactive=False, verbosity=0)
+            collect_static()
         return [f"Sign in: {name} / {known} ({words})" for name, words in people]
 
     def watch(self, server: "subprocess.Popen[bytes]") -> None:
@@ -167,7 +171,7 @@ def refuse_foreign_data() -> None:
     """Refuse a database that holds anything but the demo's own, before a table of it is touched."""
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
-    if not tables:
+    if not tables or unfinished():
         return
     executor = MigrationExecutor(connection)
     if not any(app == "securitygroups" for app, _ in executor.loader.applied_migrations):
@@ -190,6 +194,41 @@ def refuse_what_is_not_the_demos() -> None:
         found = demo.foreign_data()
     if found:
         raise CommandError(f"The database holds more than the demo: {found}. The demo needs a database of its own.")
+
+
+def unfinished() -> bool:
+    """Whether a demo that was interrupted began with this database, which was empty then."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT obj_description(to_regclass('django_migrations'), 'pg_class')")
+        return bool(cursor.fetchone()[0] == UNFINISHED)
+
+
+def begin_tables() -> None:
+    """In an empty database the first table, with the mark that lets the next demo go on after this one was killed."""
+    with connection.cursor() as cursor:
+        if not connection.introspection.table_names(cursor):
+            with transaction.atomic():
+                MigrationRecorder(connection).ensure_schema()
+                cursor.execute(f"COMMENT ON TABLE django_migrations IS '{UNFINISHED}'")
+
+
+def finish_tables() -> None:
+    """From here on the demo's people are known by the record, and what else is there is somebody's."""
+    if unfinished():
+        with connection.cursor() as cursor:
+            cursor.execute("COMMENT ON TABLE django_migrations IS NULL")
+
+
+def collect_static() -> None:
+    """All files anew where the last time did not come to its end: one of them may be half written, and looks new."""
+    # Compressing them takes ten times as long, and gains nothing on the way from one machine to itself.
+    settings.WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["css", "js", "json", "md", "svg", "txt"]
+    root = Path(settings.STATIC_ROOT)
+    under_way = root.with_name(f"{root.name}.under-way")
+    clear = under_way.exists()
+    under_way.touch()
+    call_command("collectstatic", interactive=False, verbosity=0, clear=clear)
+    under_way.unlink()
 
 
 @contextmanager
