@@ -1,5 +1,7 @@
 """Rows of an earlier version, as the tables of 0006_plain_addresses take them. Fixed: that version changes no more."""
 
+from collections.abc import Iterator
+
 from django.db import connection
 
 BEFORE = "0006_plain_addresses"
@@ -27,14 +29,17 @@ ROWS = {
 }
 
 
-def fill(number: int) -> list[str]:
-    """So many rows in each of these tables, which are empty; returns the names of the tables."""
+def statements(number: int, first: int = 1) -> Iterator[str]:
+    """What puts so many rows into each of these tables, with numbers from the first on."""
+    for model, said in ROWS.items():
+        columns, values = said.split(" | ")
+        yield (
+            f"INSERT INTO securitygroups_{model} (id, {columns}) OVERRIDING SYSTEM VALUE"
+            f" SELECT n, {values} FROM generate_series({first}, {first + number - 1}) n"
+        )
+
+
+def fill(number: int, first: int = 1) -> None:
     with connection.cursor() as cursor:
-        for model, said in ROWS.items():
-            columns, values = said.split(" | ")
-            cursor.execute(
-                f"INSERT INTO securitygroups_{model} (id, {columns}) OVERRIDING SYSTEM VALUE"
-                f" SELECT n, {values} FROM generate_series(1, %s) n",
-                [number],
-            )
-    return [f"securitygroups_{model}" for model in ROWS]
+        for statement in statements(number, first):
+            cursor.execute(statement)

@@ -12,10 +12,11 @@ from django.db.migrations.operations.base import Operation
 
 from karenpanel.quiet import AddIndexQuietly, RemoveIndexQuietly
 from tests.blocking import MANY, watched
-from tests.management.earlier import BEFORE, fill
+from tests.management.earlier import BEFORE, ROWS, fill
 
 pytestmark = pytest.mark.django_db(transaction=True)
 APP = "securitygroups"
+EARLIER = [f"{APP}_{model}" for model in ROWS]
 # What may stand outside a transaction: it holds no lock between its statements, and can be begun anew.
 QUIET: tuple[type[Operation], ...] = (AddIndexQuietly, RemoveIndexQuietly)
 NOISY = {
@@ -92,6 +93,22 @@ def test_the_newest_migrations_go_through_no_table_while_they_hold_it(earlier: N
         found[target[1]] = list(said)
 
     assert not {name: said for name, said in found.items() if said}
+
+
+def test_web_processes_of_before_still_read_and_write(earlier: None) -> None:
+    """Beside the new tables they run on, until each of them is started again."""
+    columns = {table: has(table) for table in EARLIER}
+
+    call_command("migrate", verbosity=0)
+    fill(10, first=MANY * 2 + 1)
+
+    gone = {table: missing for table in EARLIER if (missing := columns[table] - has(table))}
+    assert not gone
+
+
+def has(table: str) -> set[str]:
+    with connection.cursor() as cursor:
+        return {column.name for column in connection.introspection.get_table_description(cursor, table)}
 
 
 def test_outside_a_transaction_there_is_only_what_can_be_begun_anew() -> None:
