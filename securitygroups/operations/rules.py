@@ -1,29 +1,22 @@
 """The rule list of a group: the only writer of rules."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from securitygroups.effective import rules_at
+from securitygroups.effective import rules_at, rules_of_group
 from securitygroups.firewall.changes import ListChange, list_change
 from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.protocols import Problem
 from securitygroups.firewall.texts import clean
-from securitygroups.firewall.values import RULE_FIELDS, RuleList
 from securitygroups.firewall.values import Rule as RuleValue
-from securitygroups.models import (
-    GroupRevision,
-    Project,
-    Rule,
-    SecurityGroup,
-    new_rule_id,
-    values,
-)
+from securitygroups.firewall.values import RuleList
+from securitygroups.models import GroupRevision, Project, SecurityGroup, new_rule_id
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Conflict, Verb, count, lock_group, record
+from securitygroups.operations.rows import write_rows
 
 
 class RefusedRules(ValidationError):
@@ -54,54 +47,6 @@ def check_rules(project: Project, rules: RuleList, *, had: int = 0) -> None:
         raise RefusedRules(problems)
 
 
-def _write_rules(group: SecurityGroup, rows: dict[str, Rule], rules: RuleList, number: int) -> ListChange:
-    """Bring the rows to the list: delete, update and insert just what differs."""
-    change = list_change(values(list(rows.values())), rules)
-    if change.removed:
-        group.rules.filter(uid__in=[line.old.uid for line in change.removed if line.old]).delete()
-    _update(rows, [line.new for line in change.changed if line.new], number)
-    _move(rows, rules)
-    _insert(group, [(line.new_place, line.new) for line in change.added if line.new and line.new_place], number)
-    return change
-
-
-def _update(rows: dict[str, Rule], changed: Sequence[RuleValue], number: int) -> None:
-    edited = []
-    for rule in changed:
-        row = rows[rule.uid]
-        row.set_value(rule)
-        row.changed_in = number
-        edited.append(row)
-    Rule.objects.bulk_update(edited, [*RULE_FIELDS, "changed_in"], batch_size=200)
-
-
-def _move(rows: dict[str, Rule], rules: RuleList) -> None:
-    """One statement for all places that differ. Two rules may have one place until the transaction ends: the constraint
-    is looked at then.
-    """
-    moved = [
-        (rows[rule.uid].pk, place)
-        for place, rule in enumerate(rules, 1)
-        if rule.uid in rows and rows[rule.uid].position != place
-    ]
-    if moved:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"UPDATE {Rule._meta.db_table} AS rule SET position = new.position"  # noqa: S608 – the table's own name
-                " FROM unnest(%s::bigint[], %s::int[]) AS new (id, position) WHERE rule.id = new.id",
-                [[pk for pk, _ in moved], [place for _, place in moved]],
-            )
-
-
-def _insert(group: SecurityGroup, added: Sequence[tuple[int, RuleValue]], number: int) -> None:
-    fresh = []
-    for place, rule in added:
-        row = Rule(group=group, position=place, uid=rule.uid, added_in=number, changed_in=number)
-        row.set_value(rule)
-        fresh.append(row)
-    Rule.objects.bulk_create(fresh, batch_size=1000)
-
-
 def _named(rules: RuleList) -> tuple[RuleValue, ...]:
     """The list as it is kept, with an identity for every rule. Raises ValueError where two have the same."""
     named = tuple(replace(rule, uid=rule.uid or new_rule_id(), description=clean(rule.description)) for rule in rules)
@@ -122,11 +67,12 @@ def commit_rules(*, group: SecurityGroup, rules: RuleList, base: int, by: By, su
     if locked.revision != base:
         raise Conflict(locked.revision)
     # Read under the lock, and only here: what a caller has read before may be old.
-    rows = {row.uid: row for row in locked.rules.order_by("position")}
-    check_rules(locked.project, rules, had=len(rows))
+    old = rules_of_group(locked)
+    check_rules(locked.project, rules, had=len(old))
     by.check()
     named, number = _named(rules), locked.revision + 1
-    change = _write_rules(locked, rows, named, number)
+    change = list_change(old, named)
+    write_rows(locked, old, named, change, number)
     # A double click, or a restore of what is there already.
     if not change and locked.revision:
         group.revision = locked.revision

@@ -82,6 +82,8 @@ def test_only_rows_that_differ_are_written(project: Project) -> None:
         commit(group, tuple(replace(each, enabled=False) for each in rules))
 
     assert len(written) == 1
+    assert {'"enabled"', "changed_in"} <= set(written[0].split()), "and no column that has an index"
+    assert not {'"source"', "position", '"description"'} & set(written[0].split())
     assert len(queries) == few
 
 
