@@ -29,6 +29,10 @@ INSECURE_HTTP = env.bool("INSECURE_HTTP", False)
 # How many reverse proxies append to X-Forwarded-For. 0 = the peer's address is the client's.
 PROXY_COUNT = env.int("PROXY_COUNT", 0)
 
+# Web processes, and requests that each of them computes at the same time (see serving/).
+WEB_WORKERS = env.int("WEB_WORKERS", 2)
+WEB_THREADS = env.int("WEB_THREADS", 4)
+
 INSTALLED_APPS = [
     "karenpanel.apps.PanelAdminConfig",
     "django.contrib.auth",

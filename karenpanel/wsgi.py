@@ -1,15 +1,17 @@
-"""The entry for a web server: `gunicorn karenpanel.wsgi`."""
+"""The entry for a web server: `gunicorn -c python:karenpanel.serving karenpanel.wsgi`."""
 
 import os
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import request_finished
 from django.core.wsgi import get_wsgi_application
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
 from karenpanel import checks, database, mail
+from karenpanel.server.connection import NotYet
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "karenpanel.settings")
 # Never the owner's role, whatever the environment has.
@@ -35,4 +37,9 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Http
         parameters = {"charset": "none"}
     if parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         environ["CONTENT_TYPE"] = "text/plain; charset=none"
-    return django(environ, start_response)
+    try:
+        return django(environ, start_response)
+    except NotYet:
+        # Nobody answers, so nobody would give the database's connection back.
+        request_finished.send(sender=application)
+        raise

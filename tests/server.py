@@ -27,9 +27,10 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
-        command = [sys.executable, "-m", "gunicorn", "tests.served", "--bind", f"127.0.0.1:{self.port}"]
-        command += ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--graceful-timeout", "2"]
-        command += ["--preload", "--no-control-socket", "--log-level", "warning"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:karenpanel.serving", "tests.served"]
+        command += ["--bind", f"127.0.0.1:{self.port}", "--graceful-timeout", "2", "--log-level", "warning"]
+        # A test waits until the server ends a connection.
+        command += ["--keep-alive", "2"]
         more = {
             "TMPDIR": str(self.temporary),
             "CHECKED": str(self.checked),

@@ -245,9 +245,8 @@ def web_server(listener: socket.socket, *, reload: bool = False) -> Iterator["su
         command += [f"{HOST}:{listener.getsockname()[1]}"]
         environment["DEBUG"] = "1"
     else:
-        command = [sys.executable, "-m", "gunicorn", "karenpanel.wsgi", "--bind", f"fd://{number}"]
-        command += ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--graceful-timeout", "2"]
-        command += ["--preload", "--no-control-socket", "--log-level", "warning"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:karenpanel.serving", "karenpanel.wsgi"]
+        command += ["--bind", f"fd://{number}", "--graceful-timeout", "2", "--log-level", "warning"]
     # In a session of its own: Ctrl-C reaches every process of the terminal's, and the order of ending is ours to keep.
     server = subprocess.Popen(
         command,

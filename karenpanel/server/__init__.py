@@ -1,0 +1,1 @@
+"""The web server: gunicorn, with a worker of ours in which slow clients hold no thread."""

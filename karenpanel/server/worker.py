@@ -1,0 +1,255 @@
+"""gunicorn's worker with threads, in which no client holds a thread: only whole requests reach one.
+
+Its loop waits for requests to arrive and for answers to be taken; threads do nothing but compute. What a request says is
+still for gunicorn's parser to find out: the loop hands it the bytes as they came, from the first.
+"""
+
+import errno
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+
+from gunicorn.http import RequestParser
+from gunicorn.workers.gthread import ThreadWorker
+
+from karenpanel.server.connection import HEAD, SMALL, Connection, NotYet
+
+# Seconds for the head of a request once it has begun, for anything longer before its rate counts, and for the end.
+HEAD_SECONDS = 15.0
+GRACE_SECONDS = 20.0
+LINGER_SECONDS = 5.0
+SWEEP_SECONDS = 0.5
+# Bytes a second that a client sends and takes at the least, 128 kbit/s.
+RATE = 16 * 2**10
+# Of each process: long bodies that arrive at the same time, on its disk, and bytes of answers that nobody takes.
+LONG_BODIES = 32
+UNSENT = 64 * 2**20
+
+# Answered beside all others, each by a thread that has nothing else to do: whoever watches the panel learns in time.
+APART = (b"/healthz", b"/readyz")
+
+REFUSALS = {
+    408: ("Request Timeout", "This took too long to arrive. Try again, over a faster connection if you can."),
+    431: ("Request Header Fields Too Large", "The address or the cookies are too long. Delete this site's cookies."),
+    503: ("Service Unavailable", "Too many files are arriving just now. Try again in a minute."),
+}
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    def init_process(self) -> None:
+        # All that the loop waits for, the longest waiting first.
+        self.watched: dict[Connection, None] = {}
+        self.swept = 0.0
+        self.apart = {path: ThreadPoolExecutor(1) for path in APART}
+        super().init_process()
+
+    def run(self) -> None:
+        super().run()
+        for pool in self.apart.values():
+            pool.shutdown(wait=False)
+
+    # ── A request arrives ─────────────────────────────────────────────────────
+
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            line, client = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self.make_room()
+            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
+                raise
+            return
+        self.nr_conns += 1
+        if self.nr_conns >= self.worker_connections:
+            self.make_room()
+        self.listen(Connection(line, client, listener.getsockname()))
+
+    def make_room(self) -> None:
+        """The one that has waited longest goes."""
+        if self.watched:
+            self.end(next(iter(self.watched)))
+
+    def listen(self, connection: Connection) -> None:
+        """Wait for a request, of which a part may be there."""
+        connection.arriving = True
+        if connection.is_whole():
+            self.enqueue_req(connection)
+        else:
+            seconds = HEAD_SECONDS if connection.received else self.cfg.keepalive
+            self.watch(connection, selectors.EVENT_READ, self.on_arriving, seconds)
+
+    def on_arriving(self, connection: Connection, line: socket.socket) -> None:
+        began, had_head = bool(connection.received), bool(connection.wanted)
+        try:
+            goes_on = connection.receive()
+        except OSError:
+            goes_on = False
+        if not goes_on:
+            self.end(connection)
+        elif connection.is_whole():
+            self.unwatch(connection)
+            self.enqueue_req(connection)
+        elif connection.wanted and not had_head:
+            connection.until = time.monotonic() + seconds_for(connection.wanted)
+        elif not connection.wanted and len(connection.received) > HEAD:
+            self.refuse(connection, 431)
+        elif not began:
+            connection.until = time.monotonic() + HEAD_SECONDS
+
+    # ── A thread answers ──────────────────────────────────────────────────────
+
+    def enqueue_req(self, connection: Connection) -> None:
+        path = bytes(connection.received[:32]).partition(b" ")[2].partition(b" ")[0]
+        future = (self.apart.get(path) or self.tpool).submit(self.handle, connection)
+        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, connection, done))
+
+    def handle(self, connection: Connection) -> bool | None:
+        """In a thread. Returns whether the connection stays, or None where the application has to be asked again."""
+        connection.parser = RequestParser(self.cfg, connection.pieces(), connection.client)
+        try:
+            keep = bool(super().handle(connection))
+        except NotYet:
+            return None
+        connection.flush()
+        return keep
+
+    def _keepalive_after(self, connection: Connection, keepalive: bool) -> bool:
+        try:
+            return bool(super()._keepalive_after(connection, keepalive))
+        except NotYet:
+            # A body that nobody reads, and that is not there: what follows it could not be told from it.
+            return False
+
+    def finish_request(self, connection: Connection, future: "Future[bool | None]") -> None:
+        """In the loop again."""
+        if future.cancelled() or future.exception():
+            self.end(connection)
+        elif (keep := future.result()) is None:
+            self.await_all(connection)
+        else:
+            connection.keep = keep
+            self.send(connection)
+
+    def await_all(self, connection: Connection) -> None:
+        missing = connection.want_all()
+        long_ones = sum(1 for other in self.watched if other.later)
+        if missing <= 0:
+            self.end(connection)
+        elif connection.later and long_ones >= LONG_BODIES:
+            self.refuse(connection, 503)
+        else:
+            seconds = seconds_for(missing)
+            self.watch(connection, selectors.EVENT_READ, self.on_arriving, seconds)
+
+    # ── The client takes the answer ───────────────────────────────────────────
+
+    def send(self, connection: Connection) -> None:
+        connection.arriving = False
+        if not self.flushed(connection):
+            if connection.unsent:
+                self.watch(connection, selectors.EVENT_WRITE, self.on_room, seconds_for(len(connection.unsent)))
+                self.bound_unsent()
+        elif connection.keep:
+            connection.next()
+            self.listen(connection)
+        else:
+            self.linger(connection)
+
+    def bound_unsent(self) -> None:
+        kept = {one: len(one.unsent) for one in self.watched if one.unsent}
+        for one in list(kept):
+            if sum(kept.values()) <= UNSENT:
+                return
+            self.end(one)
+            del kept[one]
+
+    def flushed(self, connection: Connection) -> bool:
+        try:
+            return connection.flush()
+        except OSError:
+            connection.unsent.clear()
+            self.end(connection)
+            return False
+
+    def on_room(self, connection: Connection, line: socket.socket) -> None:
+        if self.flushed(connection):
+            self.unwatch(connection)
+            self.send(connection)
+
+    def refuse(self, connection: Connection, status: int) -> None:
+        reason, words = REFUSALS[status]
+        more = "Retry-After: 60\r\n" if status == 503 else ""
+        self.unwatch(connection)
+        connection.keep = False
+        connection.unsent += (
+            f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            f"Cache-Control: no-store\r\n{more}X-Content-Type-Options: nosniff\r\n"
+            f"Content-Length: {len(words) + 1}\r\n\r\n{words}\n"
+        ).encode()
+        self.send(connection)
+
+    def linger(self, connection: Connection) -> None:
+        """Ended at once, a connection on which the client still sends would take the answer along."""
+        try:
+            connection.line.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.end(connection)
+        else:
+            connection.forget()
+            connection.received.clear()
+            self.watch(connection, selectors.EVENT_READ, self.on_lingering, LINGER_SECONDS)
+
+    def on_lingering(self, connection: Connection, line: socket.socket) -> None:
+        try:
+            if connection.line.recv(HEAD + SMALL):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.end(connection)
+
+    # ── What the loop waits for ───────────────────────────────────────────────
+
+    def watch(
+        self, connection: Connection, event: int, react: Callable[[Connection, socket.socket], None], seconds: float
+    ) -> None:
+        connection.until = time.monotonic() + seconds
+        self.watched[connection] = None
+        self.poller.register(connection.line, event, partial(react, connection))
+
+    def unwatch(self, connection: Connection) -> None:
+        if connection in self.watched:
+            del self.watched[connection]
+            self.poller.unregister(connection.line)
+
+    def end(self, connection: Connection) -> None:
+        self.unwatch(connection)
+        self.nr_conns -= 1
+        connection.close()
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """What gunicorn's loop calls each time it has turned: end what has taken too long."""
+        now = time.monotonic()
+        if not force and now < self.swept + SWEEP_SECONDS:
+            return
+        self.swept = now
+        for connection in [one for one in self.watched if force or one.until <= now]:
+            if connection.arriving and connection.received and not force:
+                self.refuse(connection, 408)
+            else:
+                self.end(connection)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """The worker stops: connections on which nothing comes need not be waited for."""
+        for connection in self.watched:
+            if connection.arriving and not connection.received:
+                connection.until = min(connection.until, deadline)
+
+
+def seconds_for(size: int) -> float:
+    """How long so many bytes may take, in either direction."""
+    return GRACE_SECONDS + size / RATE

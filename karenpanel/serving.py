@@ -1,0 +1,35 @@
+"""How the panel is served, in the demo as in production: `gunicorn -c python:karenpanel.serving karenpanel.wsgi`.
+
+gunicorn reads the names below. What is said on its command line wins over them. docs/decisions/0012 says why they are so.
+"""
+
+import gc
+from typing import Any
+
+from karenpanel import database
+
+# Before the settings are read.
+database.use_for(database.Purpose.WEB)
+
+from karenpanel import settings  # noqa: E402
+
+worker_class = "karenpanel.server.worker.Worker"
+workers = settings.WEB_WORKERS
+threads = settings.WEB_THREADS
+# So many at a time in each process, whatever they do: beyond it the one that has waited longest makes way.
+worker_connections = 500
+# Seconds in which a connection may carry another request: longer than load balancers keep theirs, so that they are the
+# ones who end it, and not in the middle of a request.
+keepalive = 75
+# Loaded once and then forked, so that processes share what they do not change.
+preload_app = True
+# Nobody commands the server but by signals.
+control_socket_disable = True
+# Answers go through a buffer, which a file of the system's own sending would pass by.
+sendfile = False
+
+
+def when_ready(server: Any) -> None:
+    """What is loaded now stays for good: no collection of garbage looks at it again, nor copies its pages by that."""
+    gc.collect()
+    gc.freeze()
