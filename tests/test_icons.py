@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 from django.core.management import CommandError
+from django.template import engines
 
 from securitygroups.management.commands import icons
 from securitygroups.templatetags.ui import icon
@@ -34,3 +35,11 @@ def test_an_icon_is_silent_unless_it_is_named() -> None:
     assert icon("lock", 14, "Fixed <here>") == (
         '<svg class="icon s14" role="img" aria-label="Fixed &lt;here&gt;"><use href="/static/icons.svg#lock"/></svg>'
     )
+
+
+@pytest.mark.parametrize("size", ["14", "size"])
+def test_a_template_shows_the_icon_that_it_names(size: str) -> None:
+    """Whether it says all of it by itself, or leaves something to the page."""
+    template = engines["django"].from_string(f'{{% icon "lock" size={size} label="Fixed" %}}')
+
+    assert template.render({"size": 14}) == icon("lock", 14, "Fixed")

@@ -4,7 +4,9 @@ import ast
 import re
 
 import pytest
+from django.template import engines
 from django.template.loader import get_template
+from django.utils.safestring import mark_safe
 
 from tests.test_settings import ROOT
 
@@ -24,7 +26,7 @@ OVERRIDES = {
     "admin/base_site.html",
     "django/forms/field.html",
 }
-NAMED_IN_TEMPLATE = re.compile(r"{%\s*(?:extends|include)\s+(\S+)")
+NAMED_IN_TEMPLATE = re.compile(r"{%\s*(?:extends|include|drawn_once)\s+(\S+)")
 
 NAMES = sorted(str(file.relative_to(TEMPLATES)) for file in TEMPLATES.rglob("*.html"))
 TEXTS = {name: (TEMPLATES / name).read_text() for name in NAMES}
@@ -92,3 +94,37 @@ def test_a_template_names_others_in_words() -> None:
     ]
 
     assert not odd
+
+
+DRAWN_ONCE = {found.strip("\"'") for text in TEXTS.values() for found in re.findall(r"{%\s*drawn_once\s+(\S+)", text)}
+
+
+def test_what_is_drawn_once_says_nothing_of_who_asks() -> None:
+    reached, left = set(), set(DRAWN_ONCE)
+    while left:
+        reached.add(name := left.pop())
+        left |= named_by_template(name) - reached
+    personal = re.compile(r"\b(csrf_token|request|user|messages|access|perms)\b")
+
+    assert {"ui/nav.html", "ui/nav_item.html", "ui/user_links.html"} <= reached
+    for name in reached:
+        said = [re.sub(r"([\"']).*?\1", "", tag) for tag in re.findall(r"{[{%].*?[}%]}", TEXTS[name])]
+        assert not [tag for tag in said if personal.search(tag)], name
+
+
+def test_what_is_drawn_once_knows_only_what_is_named() -> None:
+    page = engines["django"].from_string('{% drawn_once "ui/nav_item.html" route="help" label=label %}')
+
+    drawn = page.render({"label": "Help", "nav": "help", "slug": "shop"})
+
+    assert 'href="/help/"' in drawn
+    assert "aria-current" not in drawn
+
+
+def test_what_is_drawn_once_is_drawn_for_each_value_and_each_kind_of_it() -> None:
+    page = engines["django"].from_string('{% drawn_once "ui/copy_id.html" id=id %}')
+    texts = ["<b>", mark_safe("<b>"), "<b>", "<i>"]
+
+    drawn = [re.findall('data-copy="(.*?)"', page.render({"id": text}))[0] for text in texts]
+
+    assert drawn == ["&lt;b&gt;", "<b>", "&lt;b&gt;", "&lt;i&gt;"]

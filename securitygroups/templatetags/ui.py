@@ -2,15 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.contrib.messages.storage.base import Message
 from django.core.paginator import Page
 from django.forms import BaseForm, BoundField
+from django.template.base import FilterExpression, Node, Parser, TextNode, Token, Variable
+from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -41,6 +44,39 @@ def icon(name: str, size: int = USUAL_SIZE, label: str = "") -> SafeString:
     said = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
     classes = "icon" if size == USUAL_SIZE else f"icon s{size}"
     return format_html('<svg class="{}" {}><use href="{}#{}"/></svg>', classes, said, static("icons.svg"), name)
+
+
+_draw_icon = register.tags["icon"]
+
+
+def _said_in_words(value: FilterExpression) -> bool:
+    """Whether the template has the value itself, and not the name of one that each page fills in."""
+    return not value.filters and not (isinstance(value.var, Variable) and value.var.lookups)
+
+
+@register.tag("icon")
+def _icon_of_template(parser: Parser, token: Token) -> Node:
+    """Nearly every icon is the same each time its template is drawn: then it is text of the template like any other."""
+    node: Any = _draw_icon(parser, token)
+    if node.target_var is None and all(map(_said_in_words, [*node.args, *node.kwargs.values()])):
+        return TextNode(node.render(template.Context()))
+    return node  # type: ignore[no-any-return]
+
+
+@register.simple_tag
+def drawn_once(name: str, **known: Hashable) -> str:
+    """Include a part of the page that depends on nothing but what is named here, and draw it once for each of that.
+
+    Such a part knows nothing else, neither the request nor the person, so nobody's page can come to somebody else. What is
+    named should take few values: a project, a group, a role.
+    """
+    return render_to_string(name, known) if settings.DEBUG else _drawn(name, **known)
+
+
+# By type too: the same text may be marked as safe or not.
+@lru_cache(maxsize=1024, typed=True)
+def _drawn(name: str, **known: Hashable) -> str:
+    return render_to_string(name, known)
 
 
 @register.filter
