@@ -207,6 +207,7 @@ KNOWN_BROWSER_COOKIE_NAME = "known" if INSECURE_HTTP else "__Host-known"
 CSRF_COOKIE_NAME = "csrftoken" if INSECURE_HTTP else "__Host-csrftoken"
 CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_ENGINE = "securitygroups.accounts.sessions"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_MINUTES", 60) * 60
 # Messages name what was changed: on the server, not in a cookie of their own.

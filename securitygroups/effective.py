@@ -16,7 +16,15 @@ from django.db.models import Count, QuerySet
 from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import RULE_FIELDS, Rule, RuleList
-from securitygroups.models import Attachment, GroupRevision, MachineRevision, SecurityGroup, VirtualMachine
+from securitygroups.models import (
+    Asked,
+    Attachment,
+    Given,
+    GroupRevision,
+    MachineRevision,
+    SecurityGroup,
+    VirtualMachine,
+)
 from securitygroups.models import Rule as RuleRow
 
 
@@ -80,10 +88,19 @@ def names_of(listed: Listed) -> Name:
     return lambda place: listed[place - 1].text
 
 
-def _rules(rows: QuerySet[RuleRow], *by: str) -> Iterator[tuple[tuple[Any, ...], Rule]]:
-    """Values without model instances, which a list of a thousand rules would spend most of its time on."""
-    for row in rows.values_list(*by, "uid", *RULE_FIELDS):
-        key, (uid, *stored) = row[: len(by)], row[len(by) :]
+def _columns(rows: QuerySet[RuleRow], *by: str) -> QuerySet[RuleRow, tuple[Any, ...]]:
+    """What `_rules` reads: values without model instances, on which a list of a thousand rules would spend most of its
+    time."""
+    return rows.values_list(*by, "uid", *RULE_FIELDS)
+
+
+_OF_GROUP = Asked(lambda: _columns(RuleRow.objects.filter(group=Given("group")).order_by("position")))
+
+
+def _rules(rows: Iterable[tuple[Any, ...]], by: int = 0) -> Iterator[tuple[tuple[Any, ...], Rule]]:
+    """The rules of rows, whose first `by` columns say where each belongs."""
+    for row in rows:
+        key, (uid, *stored) = row[:by], row[by:]
         fields = dict(zip(RULE_FIELDS, stored, strict=True))
         fields["action"], fields["direction"] = Action(fields["action"]), Direction(fields["direction"])
         yield key, Rule(uid=uid, **fields)
@@ -91,14 +108,15 @@ def _rules(rows: QuerySet[RuleRow], *by: str) -> Iterator[tuple[tuple[Any, ...],
 
 def rules_of_group(group: SecurityGroup) -> tuple[Rule, ...]:
     """The group's own list as it is now (one query)."""
-    return tuple(rule for _, rule in _rules(group.rules.order_by("position")))
+    return tuple(rule for _, rule in _rules(_OF_GROUP(group=group.pk)))
 
 
 def rules_of_groups(group_ids: Iterable[int]) -> dict[int, tuple[Rule, ...]]:
     """The lists of some groups (one query)."""
     lists: dict[int, list[Rule]] = {pk: [] for pk in group_ids}
     if lists:
-        for (pk,), rule in _rules(RuleRow.objects.filter(group__in=lists).in_order(), "group_id"):
+        rows = RuleRow.objects.filter(group__in=lists).in_order()
+        for (pk,), rule in _rules(_columns(rows, "group_id"), 1):
             lists[pk].append(rule)
     return {pk: tuple(rules) for pk, rules in lists.items()}
 
@@ -126,7 +144,7 @@ def of_machine(machine: VirtualMachine, at: datetime | None = None) -> list[Plac
     rows = rows.order_by("group__attachments__position", "position")
     # One Home a group, not one a rule.
     homes: dict[int, Home] = {}
-    found = _rules(rows, "group_id", "group__public_id", "group__name", "position")
+    found = _rules(_columns(rows, "group_id", "group__public_id", "group__name", "position"), 4)
     return [
         Placed(rule, homes.setdefault(pk, Home(pk, public_id, name)), place)
         for (pk, public_id, name, place), rule in found

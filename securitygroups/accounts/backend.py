@@ -7,7 +7,9 @@ from allauth.account.models import EmailAddress
 from django.db.models.functions import Lower
 from django.http import HttpRequest
 
-from securitygroups.models import User
+from securitygroups.models import Asked, Given, User
+
+_BY_KEY = Asked(lambda: User.objects.filter(pk=Given("pk")))
 
 
 def account_of(email: str) -> User | None:
@@ -37,3 +39,7 @@ class AccountBackend(AuthenticationBackend):  # type: ignore[misc]
         return next(
             (user for user in accounts_named(login) if self._check_password(user, credentials["password"])), None
         )
+
+    def get_user(self, user_id: int) -> User | None:
+        user: User | None = _BY_KEY.one(pk=user_id)
+        return user if user and self.user_can_authenticate(user) else None

@@ -2,6 +2,7 @@
 
 from securitygroups.fields import one_line
 from securitygroups.models.accounts import AccountEvent, Invitation
+from securitygroups.models.asked import Asked, Given
 from securitygroups.models.groups import (
     ACTIONS,
     DIRECTIONS,
@@ -33,10 +34,12 @@ __all__ = [
     "TAP_NAME",
     "AccountEvent",
     "AdminLine",
+    "Asked",
     "Attachment",
     "CaseNote",
     "Event",
     "Family",
+    "Given",
     "GroupRevision",
     "GroupTemplate",
     "Invitation",

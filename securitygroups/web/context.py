@@ -1,12 +1,16 @@
 """What every page knows: the project, the person's role in it, the other projects, which menu entry is current."""
 
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from securitygroups.access import SUPPORT, is_support
-from securitygroups.models import Project, Role, User
+from securitygroups.models import Asked, Given, Project, Role, User
+
+_PROJECTS = Asked(lambda: Project.objects.visible_to(Given("user"))[:50])
 
 _SECTIONS = {
     "group": "groups",
@@ -37,7 +41,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "role_label": ("Support" if access.role == SUPPORT else Role(access.role).label) if access else "",
         "is_support": is_support(user),
         "can_edit": bool(access and access.can_edit),
-        "projects": Project.objects.visible_to(user)[:50] if isinstance(user, User) else [],
+        "projects": SimpleLazyObject(partial(_PROJECTS, user=user.pk)) if isinstance(user, User) else [],
         "nav": _section(match.url_name or "") if match else "",
         "idle": settings.SESSION_IDLE_SECONDS if isinstance(user, User) else 0,
         "request_id": getattr(request, "request_id", ""),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import Count
 from django.http import HttpRequest, QueryDict
 
 from securitygroups.answers.filters import finder
@@ -9,10 +10,13 @@ from securitygroups.answers.findings import findings_of
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList, whole_number
-from securitygroups.models import SecurityGroup
+from securitygroups.models import Asked, Given, GroupRevision, SecurityGroup
 from securitygroups.web.pages import RULES_A_PAGE, numbered, page_of, typed
 
 MOST_PAGES = 999_999
+
+_MACHINES = Asked(lambda: SecurityGroup.objects.filter(pk=Given("group")).order_by().values_list(Count("attachments")))
+_NEWEST = Asked(lambda: GroupRevision.objects.filter(group=Given("group"), number=Given("number")).defer("rules"))
 
 
 def filter_of(request: HttpRequest) -> str:
@@ -64,7 +68,7 @@ def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
         "total": len(rules),
         "query": query,
         "quota": group.project.rule_quota,
-        "machine_count": group.attachments.count(),
-        "newest": group.revisions.filter(number=group.revision).defer("rules").first(),
+        "machine_count": _MACHINES.one(group=group.pk)[0],
+        "newest": _NEWEST.one(group=group.pk, number=group.revision),
         "tab": "rules",
     }
