@@ -14,23 +14,42 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from karenpanel import errors
+from karenpanel import errors, ready
 
 Next = Callable[[HttpRequest], HttpResponse]
 
 
 def health(get_response: Next) -> Next:
-    """/healthz for load balancers, which name a machine's address as the host and speak plain HTTP: this process answers.
+    """For load balancers, which name a machine's address as the host and speak plain HTTP.
 
-    Says nothing of the database, or one outage would take every process out.
+    /healthz: this process answers. Says nothing of the database, or one outage would take every process out.
+    /readyz: it reaches its database now.
     """
+    answers = {"/healthz": alive, "/readyz": readiness}
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if request.path_info == "/healthz" and request.method in ("GET", "HEAD"):
-            return HttpResponse("ok\n", content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
-        return get_response(request)
+        answer = answers.get(request.path_info)
+        return answer() if answer and request.method in ("GET", "HEAD") else get_response(request)
 
     return middleware
+
+
+def plain(words: str, **more: Any) -> HttpResponse:
+    return HttpResponse(words, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"}, **more)
+
+
+def alive() -> HttpResponse:
+    return plain("ok\n")
+
+
+def readiness() -> HttpResponse:
+    if ready.reached():
+        return plain("ready\n")
+    response = plain("This process does not reach its database.\n", status=503)
+    response["Retry-After"] = "5"
+    # Whoever asks knows it then, and asks every few seconds: the log has nothing to gain.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def request_id(get_response: Next) -> Next:

@@ -215,7 +215,7 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 CSRF_FAILURE_VIEW = "karenpanel.errors.csrf_failure"
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
 # Load balancers ask a process of theirs in plain HTTP.
-SECURE_REDIRECT_EXEMPT = [r"^healthz\Z"]
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)\Z"]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else env.int("HSTS_SECONDS", 365 * 24 * 60 * 60)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not INSECURE_HTTP
 # A browser that has the panel's domain in its own list cannot be told otherwise for months: only who asks for it.

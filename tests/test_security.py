@@ -88,6 +88,7 @@ def pages(stage: Stage, client: Client, alice: User) -> Iterator[tuple[str, Any]
     yield "403 csrf", Client(enforce_csrf_checks=True).post("/sign-in/")
     yield "404", client.get("/nowhere")
     yield "healthz", client.get("/healthz")
+    yield "readyz", client.get("/readyz")
     yield "405", client.delete("/sign-in/")
     yield "409", alices.post(stage.url("rule_delete"), {"base": 99})
     yield "413", client.post("/sign-in/", b"", content_type="text/plain", CONTENT_LENGTH=str(10**9))
@@ -149,7 +150,7 @@ def test_every_page_has_the_headers_that_protect_it_and_nothing_inline(
         assert "camera=()" in response["Permissions-Policy"], name
         assert "no-store" in response["Cache-Control"], name
         assert re.fullmatch(r"[0-9a-f]{12}", response["X-Request-ID"]), name
-        if response.status_code not in (302, 400, 405, 413) and name != "healthz":
+        if response.status_code not in (302, 400, 405, 413) and name not in ("healthz", "readyz"):
             assert "HX-Request" in response["Vary"], name
         if response.get("Content-Type", "").startswith("text/"):
             assert response["Content-Type"].endswith("; charset=utf-8"), name
@@ -320,6 +321,7 @@ cookie = secure.cookies["__Host-csrftoken"]
 assert cookie["secure"] and cookie["httponly"] and cookie["samesite"] == "Lax" and cookie["path"] == "/"
 assert not cookie["domain"]
 assert client.get("/healthz").status_code == 200
+assert client.get("/readyz").status_code in (200, 503)
 assert client.get("/healthz", secure=True)["Strict-Transport-Security"] == secure["Strict-Transport-Security"]
 """
     done = run("-c", script, **PRODUCTION)

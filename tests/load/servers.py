@@ -63,7 +63,11 @@ def running(name: str) -> Iterator[tuple[int, psutil.Process]]:
     words, more = command(name, port)
     errors = None if os.environ.get("LOUD") else subprocess.DEVNULL
     server = subprocess.Popen(
-        words, env=os.environ | {"LOG_LEVEL": "CRITICAL"} | more, stdout=subprocess.DEVNULL, start_new_session=True
+        words,
+        env=os.environ | {"LOG_LEVEL": "CRITICAL"} | more,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+        start_new_session=True,
     )
     try:
         until = time.monotonic() + 60

@@ -1,11 +1,13 @@
 """Pages of what went wrong, for people with and without an account, and in parts of pages."""
 
+import socket
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.test import Client
 
+from karenpanel import ready
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES
 from securitygroups.models import Project, SecurityGroup
 from tests.web.pages import HTMX, Page
@@ -61,6 +63,43 @@ def test_the_health_page_needs_nobody_and_says_nothing(client: Client) -> None:
         assert response.status_code == 200
     assert response.content == b"ok\n"
     assert client.post("/healthz").status_code == 404
+
+
+def test_the_page_of_readiness_says_whether_the_database_is_reached(
+    client: Client, db: None, settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ready, "reached", ready.Asker().reached)
+    here = client.get("/readyz", HTTP_HOST="10.0.0.7:8000")
+
+    monkeypatch.setitem(settings.DATABASES, "default", settings.DATABASES["default"] | {"HOST": "/nowhere"})
+    monkeypatch.setattr(ready, "reached", ready.Asker().reached)
+    gone = client.get("/readyz")
+
+    assert (here.status_code, here.content) == (200, b"ready\n")
+    assert (gone.status_code, gone.content) == (503, b"This process does not reach its database.\n")
+    assert gone["Retry-After"] == "5"
+    assert caplog.records == [], "who asks every few seconds knows it already"
+    assert client.post("/readyz").status_code == 404
+
+
+def test_a_database_that_does_not_answer_is_not_waited_for(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready, "reached", ready.Asker().reached)
+    monkeypatch.setattr(ready, "WAIT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        there = {"HOST": "127.0.0.1", "PORT": deaf.getsockname()[1], "OPTIONS": {}}
+        monkeypatch.setitem(settings.DATABASES, "default", settings.DATABASES["default"] | there)
+
+        answers = [client.get("/readyz").status_code for _ in range(3)]
+        deaf.settimeout(5)
+        deaf.accept()[0].close()
+        deaf.settimeout(0.1)
+
+        assert answers == [503, 503, 503]
+        with pytest.raises(TimeoutError):
+            # They all asked for the one attempt.
+            deaf.accept()
 
 
 def test_a_body_beyond_the_largest_upload_is_refused_unread(client: Client) -> None:
