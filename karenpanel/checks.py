@@ -66,7 +66,7 @@ def owner(cursor: Any) -> list[checks.CheckMessage]:
 
 def warn() -> None:
     """Log what is wrong with the role of this web process. A database that does not answer is no reason not to start."""
-    # By a connection of its own: Django's would open the pool, and its threads do not come along into forked workers.
+    # By a connection of its own: Django's would be kept, and forked workers must not share it.
     to = database.parameters(settings.DATABASES[DEFAULT_DB_ALIAS]) | {"connect_timeout": LOOK_SECONDS}
     try:
         with psycopg.connect(**to) as direct, direct.cursor() as cursor:

@@ -18,7 +18,6 @@ from karenpanel.embedded.server import Status, leave, start, status, stop
 
 __all__ = [
     "NAME",
-    "POOL",
     "ROLE",
     "SERVER_USER",
     "WEB_ROLE",
@@ -41,8 +40,18 @@ __all__ = [
     "web_role",
 ]
 
-# One web process serves this many requests at a time; a request that waits longer for a connection fails.
-POOL = {"min_size": 1, "max_size": 10, "timeout": 10.0}
+# Each thread that answers requests keeps a connection for so many seconds, and looks before each request whether it is still
+# good. So there are as many as there are threads, a refusal is known at once with the server's own words, and nobody waits
+# for a pool to notice that the server is back.
+KEPT_SECONDS = 600
+# A server that neither answers nor refuses, as behind a broken network, is given up after a few seconds.
+GIVEN_UP = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "5000",
+}
 
 
 class Purpose(Enum):
@@ -74,7 +83,11 @@ def settings(url: str, owner_url: str = "") -> dict[str, Any]:
     Where this process works on the schema it is `owner_url` that counts, unless that is empty. Starts nothing, writes
     nothing. Raises ImproperlyConfigured for anything but a PostgreSQL URL with a database name.
     """
-    common = {"ENGINE": "django.db.backends.postgresql", "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+    common = {
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_MAX_AGE": KEPT_SECONDS,
+        "CONN_HEALTH_CHECKS": True,
+    }
     if owner_url and not url:
         raise ImproperlyConfigured(
             "DATABASE_OWNER_URL is set, so DATABASE_URL has to name the role of the web processes"
@@ -85,7 +98,7 @@ def settings(url: str, owner_url: str = "") -> dict[str, Any]:
         return common | _from_url(url)
     here = place()
     role = WEB_ROLE if _purpose is Purpose.WEB else ROLE
-    options: dict[str, Any] = {"pool": dict(POOL)}
+    options = {"connect_timeout": GIVEN_UP["connect_timeout"]}
     if here.user:
         # Whoever else manages to put a socket there is not talked to.
         options["requirepeer"] = here.user
@@ -113,17 +126,14 @@ def is_embedded(database: dict[str, Any]) -> bool:
 
 
 def parameters(database: dict[str, Any]) -> dict[str, Any]:
-    """These Django settings of a database as psycopg.connect() takes them: one connection, without the pool."""
+    """These Django settings of a database as psycopg.connect() takes them."""
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
     main = {ours: database[key] for key, ours in names.items() if database.get(key)}
-    return main | {key: value for key, value in database.get("OPTIONS", {}).items() if key != "pool"}
+    return {**main, **database.get("OPTIONS", {})}
 
 
 def reach(database: dict[str, Any]) -> None:
-    """Connect once to the database of these Django settings, and close. Raises StartError with the server's own words.
-
-    A pool only says that time ran out, and logs its reasons elsewhere.
-    """
+    """Connect once to the database of these Django settings, and close. Raises StartError with the server's own words."""
     import psycopg
 
     try:
@@ -153,4 +163,4 @@ def _from_url(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
     if not name:
         raise ImproperlyConfigured(f"{variable} names no database: postgresql://user:password@host:5432/name")
     main = {key: parts.pop(key.lower(), "") for key in ("USER", "PASSWORD", "HOST", "PORT")}
-    return {"NAME": name, **main, "OPTIONS": {"connect_timeout": "10", **parts, "pool": dict(POOL)}}
+    return {"NAME": name, **main, "OPTIONS": {**GIVEN_UP, **parts}}

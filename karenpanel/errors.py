@@ -1,6 +1,7 @@
 """Error pages in words."""
 
 import math
+import sys
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +9,12 @@ from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+
+from karenpanel import outage, sent_again
+from karenpanel.outage import Trouble
+from karenpanel.ways_back import page_to_return_to
+
+RETRY_SECONDS = 3
 
 
 def page(request: HttpRequest, status: int, **context: Any) -> HttpResponse:
@@ -60,7 +67,34 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return page(request, 404)
 
 
+def unavailable(request: HttpRequest, trouble: Trouble, *, untouched: bool) -> HttpResponse:
+    """The database cannot be asked. `untouched`: so nothing of this request can have been written.
+
+    In words, for htmx as one sentence that is shown above the form, and else with the form to be sent again.
+    """
+    changes = request.method not in ("GET", "HEAD", "OPTIONS")
+    words: dict[str, Any] = {
+        "trouble": trouble.name,
+        "changes": changes,
+        "untouched": untouched or trouble is Trouble.READ_ONLY,
+        "request_id": getattr(request, "request_id", ""),
+    }
+    headers = {"Retry-After": str(RETRY_SECONDS), "Vary": "HX-Request"}
+    if request.headers.get("HX-Request") == "true":
+        text = " ".join(render_to_string("503.txt", words).split())
+        return HttpResponse(text, status=503, content_type="text/plain; charset=utf-8", headers=headers)
+    # Without request context, whose parts ask the database.
+    words |= {"path": request.get_full_path(), "back": page_to_return_to(request)}
+    words["fields"] = sent_again.fields(request) if changes else None
+    return HttpResponse(render_to_string("503.html", words), status=503, headers=headers)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
+    error = sys.exception()
+    if error and (trouble := outage.trouble(error)):
+        if trouble is Trouble.AWAY:
+            outage.watch.look()
+        return unavailable(request, trouble, untouched=outage.before_anything(error))
     # Without request context: whatever is broken may be what a context processor needs.
     return HttpResponse(render_to_string("500.html", {"request_id": getattr(request, "request_id", "")}), status=500)
 

@@ -3,7 +3,9 @@
 JSON is what keeps a line one line: newlines, terminal escapes and all that is not ASCII are escaped in it.
 """
 
+import logging
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +51,29 @@ def without_secrets(logger: Any, method: str, event: Mapping[str, Any]) -> dict[
     """The last look at a line, tracebacks included: nothing that is a secret by its name or its place is in it."""
     line: dict[str, Any] = _redacted(event)
     return line
+
+
+class Calm(logging.Filter):
+    """Of answers with 503 one line a second, with the reason in one line, and how many others there were since the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last, self._others = float("-inf"), 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "status_code", None) != 503:
+            return True
+        now = time.monotonic()
+        if now - self._last < 1:
+            self._others += 1
+            return False
+        if record.exc_info and (error := record.exc_info[1]):
+            record.msg, record.args = f"{record.getMessage()} ({type(error).__name__}: {error})", ()
+            record.exc_info = None
+        if self._others:
+            record.msg, record.args = f"{record.getMessage()} and {self._others} other requests", ()
+        self._last, self._others = now, 0
+        return True
 
 
 _SHARED: list[Any] = [

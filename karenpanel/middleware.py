@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from django.conf import settings
@@ -12,9 +11,9 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
-from django.utils.http import url_has_allowed_host_and_scheme
 
-from karenpanel import errors, ready
+from karenpanel import errors, outage, ready
+from karenpanel.ways_back import page_to_return_to
 
 Next = Callable[[HttpRequest], HttpResponse]
 
@@ -50,6 +49,17 @@ def readiness() -> HttpResponse:
     # Whoever asks knows it then, and asks every few seconds: the log has nothing to gain.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
+
+
+def database_away(get_response: Next) -> Next:
+    """While the database is known to be away nobody waits for it, and what was typed is kept."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if outage.watch.away():
+            return errors.unavailable(request, outage.Trouble.AWAY, untouched=True)
+        return get_response(request)
+
+    return middleware
 
 
 def request_id(get_response: Next) -> Next:
@@ -162,19 +172,6 @@ class PlainText:
     def refuse_nul(self, sent: QueryDict) -> None:
         if any("\0" in value for _, values in sent.lists() for value in values):
             raise BadRequest("Text cannot contain NUL.")
-
-
-def page_to_return_to(request: HttpRequest) -> str:
-    """Where a person who is asked for something first comes back to: the page that the request was sent from, not an
-    address that only takes forms."""
-    page = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
-    known = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
-    # A part that htmx asks for is no page to come back to.
-    asks_for_page = request.method in ("GET", "HEAD") and request.headers.get("HX-Request") != "true"
-    if asks_for_page or not known:
-        return request.get_full_path()
-    parts = urlsplit(page)
-    return urlunsplit(("", "", parts.path, parts.query, ""))
 
 
 class SignInFirst(LoginRequiredMiddleware):

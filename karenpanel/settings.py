@@ -71,6 +71,8 @@ MIDDLEWARE = [
     "django_http_compression.middleware.HttpCompressionMiddleware",
     "karenpanel.middleware.framed_bodies",
     "karenpanel.middleware.not_allowed",
+    # Before the first that asks the database: whose session it is.
+    "karenpanel.middleware.database_away",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -304,13 +306,15 @@ LOGGING = {
             "foreign_pre_chain": "ext://karenpanel.logs.PRE_CHAIN",
         }
     },
+    # While the database is away each request fails for the same reason.
+    "filters": {"calm": {"()": "karenpanel.logs.Calm"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
     "loggers": {
         # Django's own handlers, which write plain text, are taken away; its server of developers keeps its lines back
         # from ours unless it is told to hand them on.
         "django": {},
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["calm"]},
         "django.server": {"level": "WARNING", "propagate": True},
     },
 }

@@ -350,7 +350,6 @@ def signed_in_as_the_web() -> Iterator[None]:
 
     def reconnect(chosen: dict[str, Any]) -> None:
         connection.close()
-        connection.close_pool()  # type: ignore[attr-defined]
         connection.settings_dict.update({key: chosen[key] for key in ("USER", "PASSWORD") if key in chosen})
 
     before = dict(connection.settings_dict)

@@ -18,7 +18,6 @@ def main() -> None:
     from django.conf import settings
 
     settings.DATABASES["default"]["NAME"] = sys.argv[1]
-    settings.DATABASES["default"]["OPTIONS"].pop("pool", None)
     import django
 
     django.setup()

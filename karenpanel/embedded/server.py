@@ -250,9 +250,7 @@ def _wait_until_ready(here: Place, pid: int) -> None:
     while not _is_ready(here, pid):
         if gone(pid) or time.monotonic() > deadline:
             log = here.log.read_text(errors="replace") if here.log.exists() else ""
-            raise StartError(
-                f"The embedded PostgreSQL server did not start; the end of {here.log}:\n{tail(log)}"
-            )
+            raise StartError(f"The embedded PostgreSQL server did not start; the end of {here.log}:\n{tail(log)}")
         time.sleep(0.02)
 
 

@@ -16,7 +16,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 
-from karenpanel.middleware import page_to_return_to
+from karenpanel.ways_back import page_to_return_to
 from securitygroups.access import SecondFactorNeeded
 from securitygroups.accounts.standing import SEEN, SINCE, can_be_asked, has_factor, is_fresh, is_strong
 from securitygroups.models import User

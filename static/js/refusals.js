@@ -12,12 +12,20 @@ const REFUSALS = {
 const OTHER = "The panel could not answer. Nothing was changed. Try again; if it happens again, tell support.";
 const SILENCE = "No connection to the panel. Reload the page to see what is stored, then try again.";
 
-function refuse(words) {
+function refuse(words, keep = false) {
   takeDragBack();
-  showError(words);
+  showError(words, keep);
 }
 
-document.addEventListener("htmx:responseError", (event) => refuse(REFUSALS[event.detail.xhr.status] ?? OTHER));
+// What cannot be taken just now is said by the panel itself, as text, and the form stays as it is.
+function saidByThePanel(xhr) {
+  return xhr.status === 503 && xhr.getResponseHeader("Content-Type")?.startsWith("text/plain") && xhr.responseText;
+}
+
+document.addEventListener("htmx:responseError", ({ detail: { xhr } }) => {
+  const words = saidByThePanel(xhr);
+  refuse(words || REFUSALS[xhr.status] || OTHER, Boolean(words));
+});
 // A request without an answer may still have arrived, so this one must not promise anything.
 document.addEventListener("htmx:sendError", () => refuse(SILENCE));
 document.addEventListener("htmx:timeout", () => refuse(SILENCE));

@@ -13,9 +13,10 @@ export function announce(text) {
   }, 50);
 }
 
-export function showError(text) {
-  // An open modal dialog makes everything behind it inert, messages too.
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+export function showError(text, keep = false) {
+  // An open modal dialog makes everything behind it inert, messages too: it goes, or has the message with what was typed.
+  const open = keep && document.querySelector("dialog[open]");
+  if (!open) for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   const message = document.createElement("div");
   message.className = "message error";
   const words = document.createElement("p");
@@ -24,7 +25,9 @@ export function showError(text) {
   Object.assign(close, { type: "button", className: "btn btn-small", textContent: "Dismiss" });
   close.dataset.dismiss = "";
   message.append(words, close);
-  messages.append(message);
+  if (open) message.role = "alert";
+  if (open) open.prepend(message);
+  else messages.append(message);
 }
 
 function watchMessages() {

@@ -162,9 +162,8 @@ def taking_turns() -> Iterator[None]:
 
 
 def forget_connections() -> None:
-    """Close what this process keeps open, pool and all."""
+    """Close what this process keeps open."""
     connections.close_all()
-    connection.close_pool()  # type: ignore[attr-defined]
 
 
 def refuse_foreign_data() -> None:

@@ -1,0 +1,19 @@
+"""Where a person goes back to who was stopped on the way."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
+
+
+def page_to_return_to(request: HttpRequest) -> str:
+    """Where a person who is asked for something first comes back to: the page that the request was sent from, not an
+    address that only takes forms."""
+    page = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
+    known = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    # A part that htmx asks for is no page to come back to.
+    asks_for_page = request.method in ("GET", "HEAD") and request.headers.get("HX-Request") != "true"
+    if asks_for_page or not known:
+        return request.get_full_path()
+    parts = urlsplit(page)
+    return urlunsplit(("", "", parts.path, parts.query, ""))
