@@ -34,7 +34,8 @@ def health(get_response: Next) -> Next:
 
 
 def plain(words: str, **more: Any) -> HttpResponse:
-    return HttpResponse(words, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"}, **more)
+    headers = {"Cache-Control": "no-store", "Content-Length": str(len(words))}
+    return HttpResponse(words, content_type="text/plain; charset=utf-8", headers=headers, **more)
 
 
 def alive() -> HttpResponse:

@@ -4,6 +4,7 @@ gunicorn reads the names below. What is said on its command line wins over them.
 """
 
 import gc
+import sys
 from typing import Any
 
 from karenpanel import database
@@ -29,7 +30,14 @@ control_socket_disable = True
 sendfile = False
 
 
+# Seconds for which a thread computes while others want to. Whoever only passes on what has arrived, or says that all is
+# well, wants to several times for each request.
+SWITCH = 0.001
+
+
 def when_ready(server: Any) -> None:
-    """What is loaded now stays for good: no collection of garbage looks at it again, nor copies its pages by that."""
+    """Before the processes are forked."""
+    sys.setswitchinterval(SWITCH)
+    # What is loaded now stays for good: no collection of garbage looks at it again, nor copies its pages by that.
     gc.collect()
     gc.freeze()

@@ -1,5 +1,6 @@
 """One settings file. Everything comes from the environment; whatever is dangerous is off unless asked for."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ INSECURE_HTTP = env.bool("INSECURE_HTTP", False)
 # How many reverse proxies append to X-Forwarded-For. 0 = the peer's address is the client's.
 PROXY_COUNT = env.int("PROXY_COUNT", 0)
 
-# Web processes, and requests that each of them computes at the same time (see serving/).
-WEB_WORKERS = env.int("WEB_WORKERS", 2)
+# Web processes, and requests that each of them computes at the same time (see serving.py). Each thread has a connection to
+# the database at most, and each process one to say whether it reaches it.
+WEB_WORKERS = env.int("WEB_WORKERS", max(2, os.cpu_count() or 1))
 WEB_THREADS = env.int("WEB_THREADS", 4)
 
 INSTALLED_APPS = [
@@ -116,6 +118,8 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 # In small letters, or an error page in DEBUG would show the passwords among the settings.
 _urls = (env.str("DATABASE_URL", ""), env.str("DATABASE_OWNER_URL", ""))
 DATABASES = {"default": database.settings(*_urls)}
+if database.POOL["max_size"] < WEB_THREADS:
+    DATABASES["default"]["OPTIONS"]["pool"]["max_size"] = WEB_THREADS
 # Who is given the rights that the web needs (see roles.py); empty where the web uses the owner's role.
 DATABASE_WEB_ROLE = database.web_role(*_urls)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

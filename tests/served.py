@@ -1,10 +1,15 @@
 """The panel for a real web server that tests start: `gunicorn tests.served`, with the settings that tests have.
 
 The database is the one that DATABASE says. Each password that is checked leaves a byte in the file that CHECKED says.
+Limits of the web server are those that SERVER_LIMITS says, as a JSON object. `/busy/` computes for so many seconds.
 """
 
+import json
 import os
+import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.hashers import MD5PasswordHasher
@@ -24,4 +29,18 @@ settings.PASSWORD_HASHERS = ["tests.served.NotedHasher"]
 settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 settings.WHITENOISE_USE_FINDERS = settings.WHITENOISE_AUTOREFRESH = True
 
-from karenpanel.wsgi import application as application  # noqa: E402
+from karenpanel import wsgi  # noqa: E402
+from karenpanel.server import worker  # noqa: E402
+
+for name, value in json.loads(os.environ.get("SERVER_LIMITS", "{}")).items():
+    setattr(worker, name, value)
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    if environ["PATH_INFO"] == "/busy/":
+        until = time.monotonic() + float(environ["QUERY_STRING"])
+        while time.monotonic() < until:
+            pass
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+    return wsgi.application(environ, start_response)

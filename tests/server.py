@@ -1,5 +1,6 @@
 """A real web server for a test, and raw connections to it: what a test client cannot show."""
 
+import json
 import os
 import socket
 import subprocess
@@ -19,7 +20,7 @@ START_SECONDS = 60
 class Server:
     """gunicorn, started as `manage.py demo` starts it, on the database of the test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **limits: float) -> None:
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
         self.checked = folder / "checked"
@@ -35,6 +36,7 @@ class Server:
             "TMPDIR": str(self.temporary),
             "CHECKED": str(self.checked),
             "DATABASE": str(connection.settings_dict["NAME"]),
+            "SERVER_LIMITS": json.dumps(limits),
         }
         self.process = subprocess.Popen(command, cwd=ROOT, env=os.environ | more)
 
@@ -81,8 +83,9 @@ def all_of(line: socket.socket) -> bytes:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Server]:
-    server = Server(folder)
+def running(folder: Path, **limits: float) -> Iterator[Server]:
+    """`limits` are constants of karenpanel/server/worker.py."""
+    server = Server(folder, **limits)
     try:
         server.wait()
         yield server
@@ -93,7 +96,7 @@ def running(folder: Path) -> Iterator[Server]:
 class Watch:
     """The most bytes that lay in a folder at once, looked at all the time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **limits: float) -> None:
         self.folder, self.most, self.files = folder, 0, set[str]()
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.look)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 from gunicorn.http import RequestParser
 from gunicorn.workers.gthread import ThreadWorker
@@ -43,6 +44,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         # All that the loop waits for, the longest waiting first.
         self.watched: dict[Connection, None] = {}
         self.swept = 0.0
+        # How many requests are with threads, or wait for one.
+        self.computing = 0
         self.apart = {path: ThreadPoolExecutor(1) for path in APART}
         super().init_process()
 
@@ -103,6 +106,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def enqueue_req(self, connection: Connection) -> None:
         path = bytes(connection.received[:32]).partition(b" ")[2].partition(b" ")[0]
+        self.computing += 1
         future = (self.apart.get(path) or self.tpool).submit(self.handle, connection)
         future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, connection, done))
 
@@ -116,6 +120,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         connection.flush()
         return keep
 
+    def handle_request(self, request: Any, connection: Connection) -> bool:
+        if self.computing > self.cfg.threads:
+            # The client comes again, and may find a process that has less to do.
+            request.force_close()
+        return bool(super().handle_request(request, connection))
+
     def _keepalive_after(self, connection: Connection, keepalive: bool) -> bool:
         try:
             return bool(super()._keepalive_after(connection, keepalive))
@@ -125,6 +135,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, connection: Connection, future: "Future[bool | None]") -> None:
         """In the loop again."""
+        self.computing -= 1
         if future.cancelled() or future.exception():
             self.end(connection)
         elif (keep := future.result()) is None:
