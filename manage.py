@@ -42,6 +42,11 @@ def main() -> None:
     """Run one management command; what a person has to put right is said in words, with exit status 1."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "karenpanel.settings")
     try:
+        from securitygroups.management import programs
+
+        # Before Django is imported, which would take ten times as long.
+        if programs.run(sys.argv[1:]):
+            return
         from django.conf import settings
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line

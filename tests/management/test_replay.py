@@ -15,8 +15,8 @@ from securitygroups.firewall.flows.compiled import NO_RULE
 from securitygroups.firewall.formats.documents import write_group
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, parse_network
-from securitygroups.management.commands import replay
 from securitygroups.management.commands.replay import Command
+from securitygroups.management.programs import replay
 
 IN, OUT = Direction.IN, Direction.OUT
 OLD = [

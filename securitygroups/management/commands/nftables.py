@@ -13,7 +13,8 @@ from securitygroups.firewall.nftables.ruleset import TAP_PATTERN, Tap, Unenforce
 from securitygroups.firewall.platform import Target, platform_lines
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule
-from securitygroups.management.files import read_bytes, refusal
+from securitygroups.management.programs import Failure
+from securitygroups.management.programs.files import read_bytes, refusal
 from securitygroups.words.rules import rule_sentence
 
 Listed = Sequence[tuple[Tap, Sequence[Rule]]]
@@ -115,11 +116,13 @@ class Command(BaseCommand):
             raise CommandError("Give VMs, or --group and a group document.")
         if options["group"] == options["hits"] == "-":
             raise CommandError("Standard input is one file: give a name for the group or for the counters.")
-        listed = (
-            from_document(options["group"], options["tap"]) if options["group"] else from_database(options["machines"])
-        )
         target, taps = options["target"], options["taps"]
         try:
+            listed = (
+                from_document(options["group"], options["tap"])
+                if options["group"]
+                else from_database(options["machines"])
+            )
             ruleset = host_ruleset(listed, target, taps)
             if options["hits"]:
                 ruleset = "\n".join(hit_lines(listed, read_counters(_text(options["hits"])), target))
@@ -127,7 +130,7 @@ class Command(BaseCommand):
                 ruleset = self.checked(ruleset)
             elif options["swap"]:
                 ruleset = "".join(swap(machine, rules, target, tap_pattern=taps) for machine, rules in listed)
-        except (Unenforceable, BadCounters) as error:
+        except (Unenforceable, BadCounters, Failure) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(ruleset)
 
