@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Count, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, OuterRef, QuerySet
 
 from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.protocols import Action, Direction
@@ -91,19 +92,20 @@ def names_of(listed: Listed) -> Name:
 def _columns(rows: QuerySet[RuleRow], *by: str) -> QuerySet[RuleRow, tuple[Any, ...]]:
     """What `_rules` reads: values without model instances, on which a list of a thousand rules would spend most of its
     time."""
-    return rows.values_list(*by, "uid", *RULE_FIELDS)
+    return rows.values_list(*RULE_FIELDS, "uid", *by)
 
 
 _OF_GROUP = Asked(lambda: _columns(RuleRow.objects.filter(group=Given("group")).order_by("position")))
+_ACTIONS = {one.value: one for one in Action}
+_DIRECTIONS = {one.value: one for one in Direction}
 
 
-def _rules(rows: Iterable[tuple[Any, ...]], by: int = 0) -> Iterator[tuple[tuple[Any, ...], Rule]]:
-    """The rules of rows, whose first `by` columns say where each belongs."""
-    for row in rows:
-        key, (uid, *stored) = row[:by], row[by:]
-        fields = dict(zip(RULE_FIELDS, stored, strict=True))
-        fields["action"], fields["direction"] = Action(fields["action"]), Direction(fields["direction"])
-        yield key, Rule(uid=uid, **fields)
+def _rules(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[tuple[Any, ...], Rule]]:
+    """The rules of such rows, each with the columns that say where it belongs."""
+    # By place, for a hundred thousand of them are read at once.
+    own = len(RULE_FIELDS) - 1
+    for action, direction, *said in rows:
+        yield tuple(said[own:]), Rule(_ACTIONS[action], _DIRECTIONS[direction], *said[:own])
 
 
 def rules_of_group(group: SecurityGroup) -> tuple[Rule, ...]:
@@ -116,7 +118,7 @@ def rules_of_groups(group_ids: Iterable[int]) -> dict[int, tuple[Rule, ...]]:
     lists: dict[int, list[Rule]] = {pk: [] for pk in group_ids}
     if lists:
         rows = RuleRow.objects.filter(group__in=lists).in_order()
-        for (pk,), rule in _rules(_columns(rows, "group_id"), 1):
+        for (pk,), rule in _rules(_columns(rows, "group_id")):
             lists[pk].append(rule)
     return {pk: tuple(rules) for pk, rules in lists.items()}
 
@@ -144,7 +146,7 @@ def of_machine(machine: VirtualMachine, at: datetime | None = None) -> list[Plac
     rows = rows.order_by("group__attachments__position", "position")
     # One Home a group, not one a rule.
     homes: dict[int, Home] = {}
-    found = _rules(_columns(rows, "group_id", "group__public_id", "group__name", "position"), 4)
+    found = _rules(_columns(rows, "group_id", "group__public_id", "group__name", "position"))
     return [
         Placed(rule, homes.setdefault(pk, Home(pk, public_id, name)), place)
         for (pk, public_id, name, place), rule in found
@@ -200,6 +202,27 @@ class Limits:
     trim: bool = False
 
 
+class Vm(NamedTuple):
+    """A VM as far as analyses and their pages have to know it: ten thousand of them are read at once."""
+
+    pk: int
+    public_id: str
+    name: str
+    ipv4: str | None
+    ipv6: str | None
+
+    @classmethod
+    def of(cls, machine: VirtualMachine) -> "Vm":
+        return cls(machine.pk, machine.public_id, machine.name, machine.ipv4, machine.ipv6)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def addresses(self) -> list[str]:
+        return [address for address in (self.ipv4, self.ipv6) if address]
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """A group of a fleet with its list."""
@@ -215,7 +238,7 @@ class Fleet:
     `unseen` counts the VMs that the limits left out; they are not among `machines`.
     """
 
-    machines: tuple[VirtualMachine, ...]
+    machines: tuple[Vm, ...]
     sequences: tuple[tuple[int, ...], ...]
     sequence_of: tuple[int, ...]
     groups: Mapping[int, Group]
@@ -226,15 +249,19 @@ class Fleet:
         """The effective list of a sequence."""
         return tuple(rule for pk in self.sequences[sequence] for rule in self.groups[pk].rules)
 
-    def at(self, sequence: int, place: int) -> Placed:
-        """A place of an effective list, from 1, as people know it."""
+    def spot(self, sequence: int, place: int) -> tuple[int, int]:
+        """The group, by key, that a place of an effective list belongs to, and its place there."""
         ends = self._ends.get(sequence)
         if ends is None:
             lengths = (len(self.groups[pk].rules) for pk in self.sequences[sequence])
             ends = self._ends[sequence] = list(accumulate(lengths))
         index = bisect_left(ends, place)
-        group = self.groups[self.sequences[sequence][index]]
-        own = place - (ends[index - 1] if index else 0)
+        return self.sequences[sequence][index], place - (ends[index - 1] if index else 0)
+
+    def at(self, sequence: int, place: int) -> Placed:
+        """A place of an effective list, from 1, as people know it."""
+        pk, own = self.spot(sequence, place)
+        group = self.groups[pk]
         return Placed(group.rules[own - 1], group.home, own)
 
     def names(self, sequence: int) -> Name:
@@ -246,9 +273,9 @@ class Fleet:
         groups = [self.groups[pk] for pk in self.sequences[sequence]]
         return [Placed(rule, one.home, place) for one in groups for place, rule in enumerate(one.rules, 1)]
 
-    def members(self) -> list[list[VirtualMachine]]:
+    def members(self) -> list[list[Vm]]:
         """The VMs of each sequence, in the fleet's order."""
-        found: list[list[VirtualMachine]] = [[] for _ in self.sequences]
+        found: list[list[Vm]] = [[] for _ in self.sequences]
         for vm, sequence in zip(self.machines, self.sequence_of, strict=True):
             found[sequence].append(vm)
         return found
@@ -258,20 +285,16 @@ class Fleet:
         changed = {**self.groups, group.pk: Group(Home.of(group), tuple(rules))}
         return replace(self, groups=changed, _ends={})
 
-    def with_groups(self, machine: VirtualMachine, groups: Sequence[SecurityGroup]) -> "Fleet":
-        """The same VMs when this one has these groups, whose lists are read where they are not here yet."""
+    def with_groups(self, groups: Sequence[SecurityGroup]) -> "Fleet":
+        """The same VMs when they have these groups, whose lists are read where they are not here yet."""
         fresh = [group for group in groups if group.pk not in self.groups]
         lists = rules_of_groups(group.pk for group in fresh)
         known = {**self.groups, **{group.pk: Group(Home.of(group), lists[group.pk]) for group in fresh}}
-        order = [
-            tuple(group.pk for group in groups) if vm is machine else self.sequences[its]
-            for vm, its in zip(self.machines, self.sequence_of, strict=True)
-        ]
-        return _fleet(self.machines, order, known, self.unseen)
+        return _fleet(self.machines, [tuple(group.pk for group in groups)] * len(self.machines), known, self.unseen)
 
 
 def _fleet(
-    machines: Sequence[VirtualMachine], order: Sequence[tuple[int, ...]], groups: Mapping[int, Group], unseen: int = 0
+    machines: Sequence[Vm], order: Sequence[tuple[int, ...]], groups: Mapping[int, Group], unseen: int = 0
 ) -> Fleet:
     numbers: dict[tuple[int, ...], int] = {}
     sequence_of = tuple(numbers.setdefault(pks, len(numbers)) for pks in order)
@@ -280,17 +303,16 @@ def _fleet(
 
 def fleet_of(machine: VirtualMachine, groups: Sequence[SecurityGroup]) -> Fleet:
     """One VM with these groups, whatever is attached to it now: it may not be stored yet (one query)."""
-    return _fleet([machine], [()], {}).with_groups(machine, groups)
+    return _fleet([Vm.of(machine)], [()], {}).with_groups(groups)
 
 
 def fleet(rows: QuerySet[VirtualMachine], limits: Limits, known: Mapping[int, RuleList] | None = None) -> Fleet:
-    """The VMs with their lists, in five queries however many there are. `known` lists are not read again.
+    """The VMs with their lists, in four queries however many there are. `known` lists are not read again.
 
     Raises TooLarge over the limits, unless they say to trim.
     """
     known = known or {}
-    machines = list(rows)
-    order = _attached(machines, rows)
+    machines, order = _attached(rows)
     sizes = _sizes({pk for pks in order for pk in pks} - known.keys())
     unseen = 0
     if limits.trim:
@@ -301,24 +323,29 @@ def fleet(rows: QuerySet[VirtualMachine], limits: Limits, known: Mapping[int, Ru
     return _fleet(machines, order, _groups({pk for pks in order for pk in pks}, known), unseen)
 
 
+def vms(rows: QuerySet[VirtualMachine]) -> list[Vm]:
+    """The VMs alone (one query)."""
+    return list(map(Vm._make, rows.values_list(*Vm._fields)))
+
+
+def _attached(rows: QuerySet[VirtualMachine]) -> tuple[list[Vm], list[tuple[int, ...]]]:
+    """The VMs, and the groups of each, in order (one query)."""
+    groups = Attachment.objects.filter(machine=OuterRef("pk")).order_by("position").values("group")
+    found = rows.values_list(*Vm._fields, ArraySubquery(groups))
+    machines: list[Vm] = []
+    order: list[tuple[int, ...]] = []
+    for *vm, pks in found:
+        machines.append(Vm(*vm))
+        order.append(tuple(pks))
+    return machines, order
+
+
 def _groups(used: set[int], known: Mapping[int, RuleList]) -> dict[int, Group]:
     """The groups with their lists (two queries)."""
     # Two short queries: names joined to every rule would be sent a thousand times.
     lists = rules_of_groups(used - known.keys())
     homes = SecurityGroup.objects.filter(pk__in=used).only("public_id", "name")
     return {one.pk: Group(Home.of(one), tuple(known.get(one.pk, lists.get(one.pk, ())))) for one in homes}
-
-
-def _attached(machines: Sequence[VirtualMachine], rows: QuerySet[VirtualMachine]) -> list[tuple[int, ...]]:
-    """The groups of each VM, in order (one query)."""
-    order: dict[int, list[int]] = {vm.pk: [] for vm in machines}
-    # A subquery says the VMs of a whole project in a line.
-    these: Any = list(order) if rows.query.is_sliced else rows.order_by().values("pk")
-    attached = Attachment.objects.filter(machine__in=these).order_by("machine", "position")
-    for machine_id, group_id in attached.values_list("machine_id", "group_id"):
-        if machine_id in order:  # one that was created between the two queries is not looked at
-            order[machine_id].append(group_id)
-    return [tuple(order[vm.pk]) for vm in machines]
 
 
 def _sizes(group_ids: Iterable[int]) -> dict[int, int]:
@@ -333,8 +360,8 @@ def _refuse(rules: int, most: int) -> None:
 
 
 def _affordable(
-    machines: Sequence[VirtualMachine], order: Sequence[tuple[int, ...]], sizes: Mapping[int, int], most: int
-) -> tuple[list[VirtualMachine], list[tuple[int, ...]], int]:
+    machines: Sequence[Vm], order: Sequence[tuple[int, ...]], sizes: Mapping[int, int], most: int
+) -> tuple[list[Vm], list[tuple[int, ...]], int]:
     """The VMs whose lists fit into `most` rules together, those that most VMs have first, and how many are left out."""
     counted: dict[tuple[int, ...], int] = {}
     for pks in order:

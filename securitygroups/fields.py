@@ -2,7 +2,7 @@
 and firewall.values.Network in Python. Both with good messages in forms.
 """
 
-import ipaddress
+import socket
 from functools import lru_cache
 from typing import Any
 
@@ -114,8 +114,10 @@ class RecordField(models.JSONField):
 
 @lru_cache(maxsize=8192)
 def _stored(text: str) -> Network:
-    network = ipaddress.ip_network(text)
-    return Network(network.version, int(network.network_address), network.prefixlen)
+    """A network as PostgreSQL writes it: it was looked at when it came in."""
+    host, _, prefix = text.partition("/")
+    version, family = (6, socket.AF_INET6) if ":" in host else (4, socket.AF_INET)
+    return Network(version, int.from_bytes(socket.inet_pton(family, host)), int(prefix))
 
 
 def to_network(value: Any) -> Network | None:
@@ -161,6 +163,10 @@ class CidrField(models.Field[Any, Any]):
 
     def db_type(self, connection: Any) -> str:
         return "cidr"
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> Any:
+        # As text: the driver would make an object of each, which takes longer than all the rest of reading a rule.
+        return f"{sql}::text", params
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Network | None:
         return None if value is None else _stored(str(value))

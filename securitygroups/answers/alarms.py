@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from securitygroups.effective import Vm
 from securitygroups.firewall.analysis.difference import Change, Difference
+from securitygroups.firewall.analysis.internet import LARGE
 from securitygroups.firewall.analysis.products import AddressRange, Product
-from securitygroups.firewall.analysis.reach import LARGE, share
+from securitygroups.firewall.analysis.public import share
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.services import SERVICES, Service
 from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet, Refused, parse_address
-from securitygroups.models import VirtualMachine
 
 MANY_MACHINES = 10
 """Denying what so many VMs accept now is asked about once more."""
@@ -73,7 +74,7 @@ def denials(machines: int) -> Iterator[str]:
         yield f"This denies what {machines} virtual machines accept now."
 
 
-def lockout(change: Difference, machines: Sequence[VirtualMachine], address: str) -> Iterator[str]:
+def lockout(change: Difference, machines: Sequence[Vm], address: str) -> Iterator[str]:
     """Whether the way to SSH or RDP of a VM would be cut for the person who is connected from the address."""
     try:
         version, number = _peer(address)
@@ -103,7 +104,7 @@ def _takes_tcp_from(product: Product, version: int, number: int) -> bool:
     return PACKET_PROTOCOLS["tcp"] in product.protocols and any(one.first <= number <= one.last for one in spans)
 
 
-def _cut(machine: VirtualMachine, denied: Sequence[Product], version: int, number: int) -> Iterator[str]:
+def _cut(machine: Vm, denied: Sequence[Product], version: int, number: int) -> Iterator[str]:
     """Names of the VM's remote services whose packets from the address are among the denied."""
     own = machine.ipv4 if version == 4 else machine.ipv6
     if not own:

@@ -3,12 +3,11 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from securitygroups.effective import Listed, Placed, names_of, rules_of
+from securitygroups.effective import Listed, Placed, Vm, names_of, rules_of
 from securitygroups.firewall.analysis.difference import changed_places
 from securitygroups.firewall.analysis.findings import dead_rules, findings
 from securitygroups.firewall.analysis.overlaps import Area, area
 from securitygroups.firewall.values import Rule
-from securitygroups.models import VirtualMachine
 from securitygroups.words.findings import dead_sentence
 from securitygroups.words.traffic import joined
 
@@ -79,7 +78,7 @@ class DeadSearch:
 
     unseen: int = 0
     _work: int = 0
-    _lines: dict[tuple[str, str], list[VirtualMachine]] = field(default_factory=dict)
+    _lines: dict[tuple[str, str], list[Vm]] = field(default_factory=dict)
     _told: set[Identity] = field(default_factory=set)
     _unsaid: set[Identity] = field(default_factory=set)
     _alone: set[Identity] = field(default_factory=set)
@@ -92,7 +91,7 @@ class DeadSearch:
         self._alone = set(dead.values())
         self._tell(after, self._new(before, dead), (), own=True)
 
-    def of_machines(self, before: Listed, after: Listed, machines: Sequence[VirtualMachine]) -> None:
+    def of_machines(self, before: Listed, after: Listed, machines: Sequence[Vm]) -> None:
         """The effective list of these VMs, as long as the work for it can be afforded."""
         asked = self._may_have_died(before, after)
         around = self._meeting.those(rules_of(after), asked)
@@ -138,9 +137,7 @@ class DeadSearch:
         gone = {_identity(before[place - 1]) for place in _dead_among(rules, around, places)}
         return {place: one for place, one in dead.items() if one not in gone}
 
-    def _tell(
-        self, listed: Listed, dead: dict[int, Identity], machines: Sequence[VirtualMachine], *, own: bool = False
-    ) -> None:
+    def _tell(self, listed: Listed, dead: dict[int, Identity], machines: Sequence[Vm], *, own: bool = False) -> None:
         """Make a line of each, as long as there is room; those that have one already get these VMs added to it."""
         # A dead rule of one group on a thousand VMs is one line with a thousand names, not a thousand lines.
         room = MAX_LINES - len(self._lines)

@@ -3,42 +3,33 @@
 What is too much for one page is left out and counted, never passed over in silence.
 """
 
+import socket
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate
-from time import monotonic
 
 import numpy as np
 from django.db.models import Q, QuerySet
 from numpy.typing import NDArray
 
-from securitygroups.effective import Fleet, Limits, Listed, Placed, TooLarge, fleet, rules_of
+from securitygroups.effective import Fleet, Limits, Listed, Placed, Vm, fleet, rules_of
 from securitygroups.firewall.analysis import reach as analysis
-from securitygroups.firewall.analysis.products import AddressRange, Product
-from securitygroups.firewall.analysis.reach import Exposed
-from securitygroups.firewall.services import SERVICES
-from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, Packet, Rule, parse_address
+from securitygroups.firewall.analysis.internet import LARGE
+from securitygroups.firewall.analysis.products import AddressRange
+from securitygroups.firewall.analysis.public import share
+from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, Rule, parse_address
 from securitygroups.models import Attachment, Project, VirtualMachine
-from securitygroups.words.traffic import count_text, joined, product_ports_text, protocols_text, ranges_text, share_text
+from securitygroups.words.traffic import count_text, ranges_text
 
 MAX_RULES = 100_000
 """Stored rules that are read for one page: some two seconds. Beyond, a search has to choose VMs."""
 MAX_EFFECTIVE = 400_000
 """Rules in all different effective lists together: some two seconds of comparing VMs."""
-MAX_OVERVIEW_RULES, MAX_OVERVIEW_MACHINES = 5_000, 500
-"""What the overview looks at by the way; a larger project is looked at on its exposure page alone."""
 MAX_MATRIX = 2_000
 """VMs that are compared with each other at once: four million pairs."""
-SECONDS = 5.0
-"""How long one page goes on with new lists."""
-SERVICES_NAMED, MACHINES_NAMED = 3, 20
-
-Clock = Callable[[], float]
-
-
 LIMITS = Limits(MAX_RULES, MAX_EFFECTIVE)
 
 
@@ -48,6 +39,11 @@ class Landscape:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self.machines = fleet.machines
+
+    @cached_property
+    def parts(self) -> list[list[tuple[Rule, ...]]]:
+        """The lists that the effective list of each sequence is made of."""
+        return [[self.fleet.groups[pk].rules for pk in sequence] for sequence in self.fleet.sequences]
 
     @cached_property
     def lists(self) -> list[tuple[Rule, ...]]:
@@ -68,14 +64,17 @@ class Landscape:
         return [self.fleet.groups[pk].home.name for pk in self.fleet.sequences[sequence]]
 
     @property
-    def without_address(self) -> list[VirtualMachine]:
+    def without_address(self) -> list[Vm]:
         """VMs with groups of which nothing can be said: no address of theirs is known."""
         pairs = zip(self.machines, self.fleet.sequence_of, strict=True)
         return [vm for vm, its in pairs if self.fleet.sequences[its] and not vm.addresses]
 
 
 def _number(address: str | None) -> int | None:
-    return parse_address(address)[1] if address else None
+    """A stored address as a number: it was looked at when it came in."""
+    if not address:
+        return None
+    return int.from_bytes(socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address))
 
 
 def chosen(project: Project, query: str = "") -> QuerySet[VirtualMachine]:
@@ -94,127 +93,7 @@ def chosen(project: Project, query: str = "") -> QuerySet[VirtualMachine]:
 
 def load(rows: QuerySet[VirtualMachine], limit: int | None = None, limits: Limits = LIMITS) -> Landscape:
     """The VMs (the first `limit`) with their lists. Raises TooLarge."""
-    return Landscape(fleet(rows.only("public_id", "name", "ipv4", "ipv6")[:limit], limits))
-
-
-# ── From the internet ─────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """Traffic that the internet gets in with on some VMs, through the same rules. `services` are better not so open."""
-
-    what: str
-    ports: str
-    sources: str
-    who: str
-    everyone: bool
-    services: str
-    machines: tuple[VirtualMachine, ...]
-    through: tuple[Placed, ...]
-    sample: Packet
-
-    @property
-    def named(self) -> tuple[VirtualMachine, ...]:
-        return self.machines[:MACHINES_NAMED]
-
-    @property
-    def unnamed(self) -> int:
-        return len(self.machines) - len(self.named)
-
-
-@dataclass(frozen=True, slots=True)
-class Internet:
-    """What the internet reaches. `open` and `loud` count VMs: reachable at all, and with such services open.
-
-    `unsettled` are VMs that could not be looked at whole; `unseen` counts those that time ran out for.
-    """
-
-    openings: tuple[Opening, ...]
-    machines: int
-    open: int
-    loud: int
-    without_address: tuple[VirtualMachine, ...]
-    unsettled: tuple[VirtualMachine, ...] = ()
-    unseen: int = 0
-
-    @property
-    def complete(self) -> bool:
-        return not (self.unsettled or self.unseen or self.without_address)
-
-
-def _sensitive(product: Product) -> list[str]:
-    numbers = {number for number in product.protocols if number is not None}
-    return [
-        service.name
-        for service in SERVICES
-        if service.sensitive
-        and PACKET_PROTOCOLS[service.protocol] in numbers
-        and any(first <= service.port <= last for first, last in product.ports)
-    ]
-
-
-Shares = tuple[tuple[int, float], ...]
-"""Of each family, the part of the internet."""
-
-
-def _who(shares: Shares) -> str:
-    texts = {share_text(share) for _, share in shares}
-    if len(texts) == 1:
-        return texts.pop()
-    return joined([f"{share_text(share)} (IPv{version})" for version, share in shares])
-
-
-def _opening(
-    land: Landscape, product: Product, shares: Shares, through: tuple[Placed, ...], ones: list[Exposed]
-) -> Opening:
-    services = _sensitive(product)
-    more = len(services) - SERVICES_NAMED
-    return Opening(
-        what=protocols_text(product),
-        ports=product_ports_text(product),
-        sources=ranges_text(product.sources),
-        who=_who(shares),
-        everyone=all(share == 1 for _, share in shares),
-        services=joined(services if more <= 1 else [*services[:SERVICES_NAMED], f"{more} more"]),
-        machines=tuple(land.machines[key] for key in sorted(int(key) for one in ones for key in one.machines)),
-        through=through,
-        sample=ones[0].sample,
-    )
-
-
-def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic) -> Internet:
-    """What the internet reaches on these VMs; nothing new is begun once the seconds have passed."""
-    # Seconds, not work: pictures of a project are looked at, nothing is decided by them.
-    end = clock() + seconds
-    found = analysis.internet_exposure(land.lists, land.values, late=lambda: clock() > end)
-    same: dict[tuple[Product, Shares, tuple[Placed, ...]], list[Exposed]] = {}
-    for one in found.exposed:
-        through = tuple(land.fleet.at(one.sequence, place) for place in one.rules)
-        same.setdefault((one.product, one.shares, through), []).append(one)
-    openings = [_opening(land, product, shares, through, ones) for (product, shares, through), ones in same.items()]
-    loud = {vm.pk for one in openings if one.services for vm in one.machines}
-    openings.sort(key=lambda one: (not one.services, -len(one.machines), one.what, one.ports))
-    return Internet(
-        openings=tuple(openings),
-        machines=len(land.machines),
-        open=len({vm.pk for one in openings for vm in one.machines}),
-        loud=len(loud),
-        without_address=tuple(land.without_address),
-        unsettled=tuple(land.machines[int(key)] for key in found.too_fine),
-        unseen=len(found.unseen),
-    )
-
-
-def glance(project: Project, machine_count: int) -> Internet | None:
-    """The same for the overview, where that is cheap; None for a project that is looked at on its own page alone."""
-    if machine_count > MAX_OVERVIEW_MACHINES:
-        return None
-    try:
-        found = internet(load(chosen(project), limits=Limits(MAX_OVERVIEW_RULES, MAX_EFFECTIVE)), seconds=0.3)
-    except TooLarge:
-        return None
-    return None if found.unseen else found
+    return Landscape(fleet(rows[:limit], limits))
 
 
 # ── Who reaches a port of a VM ────────────────────────────────────────────────
@@ -229,7 +108,7 @@ class Sender:
     count: str
     everyone: bool
     through: Placed
-    machines: tuple[VirtualMachine, ...]
+    machines: tuple[Vm, ...]
 
 
 def protocol_number(protocol: str, version: int) -> int:
@@ -242,7 +121,7 @@ def senders(
     listed: Listed,
     protocol: str,
     port: int | None,
-    others: Iterable[VirtualMachine] = (),
+    others: Iterable[Vm] = (),
 ) -> list[Sender]:
     """Who may open a connection to the port: a line for each accepting rule and family that the VM has an address of.
 
@@ -258,7 +137,7 @@ def senders(
 
 
 def _senders_of(
-    listed: Listed, own: tuple[int, int], protocol: str, port: int | None, everybody: Sequence[VirtualMachine]
+    listed: Listed, own: tuple[int, int], protocol: str, port: int | None, everybody: Sequence[Vm]
 ) -> Iterator[Sender]:
     """The senders of one family, to the VM's address in it."""
     version, address = own
@@ -269,7 +148,7 @@ def _senders_of(
             version=version,
             sources=ranges_text(one.sources),
             count=count_text(sum(r.size for r in one.sources)),
-            everyone=analysis.share(one.sources, version) >= analysis.LARGE,
+            everyone=share(one.sources, version) >= LARGE,
             through=listed[one.rule - 1],
             machines=tuple(everybody[at] for at in sorted(_among(one.sources, ranked))),
         )
@@ -301,7 +180,7 @@ class State(StrEnum):
 class Bundle:
     """A line of the matrix: one VM, or the VMs of one sequence."""
 
-    machines: tuple[VirtualMachine, ...]
+    machines: tuple[Vm, ...]
     groups: tuple[str, ...]
 
     @property

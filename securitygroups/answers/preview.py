@@ -6,7 +6,7 @@ from functools import partial
 
 from securitygroups.answers.alarms import denials, lockout, openings
 from securitygroups.answers.dead import MAX_LINES, DeadSearch
-from securitygroups.effective import Fleet, Limits, Name, Placed, fleet, fleet_of, placed
+from securitygroups.effective import Fleet, Limits, Name, Placed, Vm, fleet, fleet_of, placed
 from securitygroups.firewall.analysis.difference import Difference, changed_places, difference
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import SecurityGroup, VirtualMachine
@@ -24,7 +24,7 @@ class Effect:
     denied: tuple[str, ...]
     more: int
     too_fine: bool
-    machines: tuple[VirtualMachine, ...] = ()
+    machines: tuple[Vm, ...] = ()
 
     @property
     def count(self) -> int:
@@ -78,8 +78,6 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
     """
     machines = VirtualMachine.objects.live().filter(attachments__group=group).order_by("name")
     before = fleet(machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True), {group.pk: old})
-    for machine in before.machines:
-        machine.project = group.project
     # Searched before anything else, because it can be said of a group that is on no VM too.
     dying, changed = DeadSearch(), changed_places(old, new) != (frozenset(), frozenset())
     if changed:
@@ -103,7 +101,7 @@ class _Compared:
     """One distinct list before and after the change, and the VMs that have it."""
 
     change: Difference
-    machines: list[VirtualMachine]
+    machines: list[Vm]
     groups: int
     before: Callable[[], list[Placed]]
     after: Callable[[], list[Placed]]
@@ -163,16 +161,16 @@ def preview_groups(
     """What it means to replace the VM's ordered groups."""
     # Read once: groups that are on it before and after have one list.
     known = fleet_of(machine, list(dict.fromkeys((*before, *after))))
-    now, then = known.with_groups(machine, before), known.with_groups(machine, after)
+    now, then = known.with_groups(before), known.with_groups(after)
     dying = DeadSearch()
     if now.sequences != then.sequences:
         dying.of_machine(now.listed(0), then.listed(0))
     return _preview(now, _compared(now, then), dying, address)
 
 
-def _merged(effects: Sequence[tuple[Effect, list[VirtualMachine]]]) -> tuple[Effect, ...]:
+def _merged(effects: Sequence[tuple[Effect, list[Vm]]]) -> tuple[Effect, ...]:
     """One effect for all VMs on which the same sentences hold, most VMs first."""
-    same: dict[Effect, list[VirtualMachine]] = {}
+    same: dict[Effect, list[Vm]] = {}
     for effect, machines in effects:
         same.setdefault(effect, []).extend(machines)
     merged = [replace(effect, machines=tuple(machines)) for effect, machines in same.items()]

@@ -12,7 +12,7 @@ from securitygroups import operations
 from securitygroups.answers.alarms import MANY_MACHINES
 from securitygroups.answers.dead import MAX_LINES
 from securitygroups.answers.preview import preview_groups, preview_lists, preview_rules
-from securitygroups.effective import of_machine, rules_of
+from securitygroups.effective import Vm, of_machine, rules_of
 from securitygroups.firewall.analysis.difference import difference
 from securitygroups.firewall.analysis.findings import dead_rules
 from securitygroups.firewall.decide import decide
@@ -65,7 +65,7 @@ def test_on_every_vm_the_sentences_are_the_evaluator_s_own_difference(seed: int,
 
     assert preview.attached
     assert (preview.machine_count, len(machines)) == (6, 7)
-    told = {machine: effect for effect in preview.effects for machine in effect.machines}
+    told = {vm.pk: effect for effect in preview.effects for vm in effect.machines}
     assert sum(effect.count for effect in preview.effects) == len(told)
     assert preview.unaffected == 6 - len(told)
     assert preview.changes_traffic == bool(told)
@@ -75,20 +75,20 @@ def test_on_every_vm_the_sentences_are_the_evaluator_s_own_difference(seed: int,
         for packet in [random_packet(random) for _ in range(150)]:
             verdicts = decide(was, packet).action, decide(now, packet).action
             if verdicts[0] is not verdicts[1]:
-                lines = told[machine].allowed if verdicts[1] is Action.ACCEPT else told[machine].denied
+                lines = told[machine.pk].allowed if verdicts[1] is Action.ACCEPT else told[machine.pk].denied
                 assert lines, f"{packet} on {machine}"
         change = difference(was, now)
-        assert (machine in told) is not change.decides_same
-        if machine in told:
+        assert (machine.pk in told) is not change.decides_same
+        if machine.pk in told:
             name_before, name_after = (lambda at, names=names: names[at - 1] for names in (names_before, names_after))
             for lines, changes, allowed in (
-                (told[machine].allowed, change.newly_allowed, True),
-                (told[machine].denied, change.newly_denied, False),
+                (told[machine.pk].allowed, change.newly_allowed, True),
+                (told[machine.pk].denied, change.newly_denied, False),
             ):
                 assert lines == tuple(
                     change_sentence(one, allowed, name_before, name_after) for one in changes[:MAX_LINES]
                 )
-            assert told[machine].more == sum(
+            assert told[machine.pk].more == sum(
                 max(0, len(some) - MAX_LINES) for some in (change.newly_allowed, change.newly_denied)
             )
     dead = [place for place in dead_rules(new) if new[place - 1].uid not in {old[at - 1].uid for at in dead_rules(old)}]
@@ -127,7 +127,7 @@ def test_other_groups_on_a_vm_are_previewed_as_the_evaluator_has_it(seed: int, p
     )
     assert preview.changes_traffic is not difference(was, now).decides_same
     assert not differs or preview.changes_traffic
-    assert [effect.machines for effect in preview.effects] == ([(machine,)] if preview.changes_traffic else [])
+    assert [effect.machines for effect in preview.effects] == ([(Vm.of(machine),)] if preview.changes_traffic else [])
     assert preview.unaffected == (0 if preview.changes_traffic else 1)
 
 

@@ -6,6 +6,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from securitygroups.answers import exposure as exposures
+from securitygroups.answers import internet as internets
 from securitygroups.answers.exposure import State
 from securitygroups.effective import Limits
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
@@ -21,8 +22,8 @@ def text(client: Client, query: str = "", status: int = 200) -> str:
     return " ".join(response.content.decode().split())
 
 
-def found(project: Project, query: str = "") -> exposures.Internet:
-    return exposures.internet(exposures.load(exposures.chosen(project, query)))
+def found(project: Project, query: str = "") -> internets.Internet:
+    return internets.internet(exposures.load(exposures.chosen(project, query)))
 
 
 def fleet(project: Project, groups: list[SecurityGroup], first: int, last: int) -> None:
@@ -58,7 +59,7 @@ def test_a_management_port_open_to_all_comes_first_and_is_counted(
     internet = found(project)
     assert (internet.loud, internet.open, internet.machines) == (1, 2, 2)
     assert internet.openings[0].services == "SSH"
-    assert internet.openings[0].machines[0].name == "old-1"
+    assert internet.openings[0].machines.first[0].name == "old-1"
     assert "SSH" in text(as_alice)
 
 
@@ -74,7 +75,7 @@ def test_vms_whose_groups_differ_but_open_the_same_are_one_line(project: Project
     make_machine(project, "a", [group], ipv4="10.0.0.1", ipv6="2001:db8::1")
     make_machine(project, "b", [other, group], ipv4="10.0.0.2", ipv6="2001:db8::2")
     (opening,) = found(project).openings
-    assert [vm.name for vm in opening.machines] == ["a", "b"]
+    assert [vm.name for vm in opening.machines.first] == ["a", "b"]
 
 
 def test_a_vm_without_an_address_is_named_and_not_called_safe(
@@ -95,7 +96,7 @@ def test_the_search_finds_vms_by_name_and_by_group(as_alice: Client, project: Pr
 
 def test_what_time_runs_out_for_is_counted(project: Project, machine: VirtualMachine) -> None:
     ticks = iter(range(100))
-    internet = exposures.internet(exposures.load(exposures.chosen(project)), seconds=0, clock=lambda: next(ticks))
+    internet = internets.internet(exposures.load(exposures.chosen(project)), seconds=0, clock=lambda: next(ticks))
     assert (internet.unseen, internet.openings) == (1, ())
 
 
@@ -278,5 +279,5 @@ def test_the_overview_says_what_is_open(as_alice: Client, machine: VirtualMachin
 def test_the_overview_of_a_large_project_only_links(
     as_alice: Client, machine: VirtualMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exposures, "MAX_OVERVIEW_MACHINES", 0)
+    monkeypatch.setattr(internets, "MAX_OVERVIEW_MACHINES", 0)
     assert "too large to be looked at by the way" in as_alice.get("/p/shop/").content.decode()

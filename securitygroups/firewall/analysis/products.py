@@ -164,18 +164,19 @@ def of_spans(kind: TrafficClass, port: list[Span], destination: list[Span], sour
     version = kind.version
     if version is None:
         return Product(kind.direction, non_ip=True)
+    sources, destinations = (tuple(AddressRange(version, *s) for s in spans) for spans in (source, destination))
+    return of_ranges(kind, port, destinations, sources)
+
+
+def of_ranges(
+    kind: TrafficClass, port: list[Span], destinations: tuple[AddressRange, ...], sources: tuple[AddressRange, ...]
+) -> Product:
+    """The same of a class that has addresses, where their ranges are made already."""
     ports, portless = ALL_PORTS, True
     if kind.has_ports:
         portless = port[-1][1] == NO_PORT
         ports = tuple((first, min(last, MAX_PORT)) for first, last in port if first <= MAX_PORT)
-    return Product(
-        kind.direction,
-        (kind.protocol,),
-        ports,
-        portless,
-        tuple(AddressRange(version, *s) for s in source),
-        tuple(AddressRange(version, *s) for s in destination),
-    )
+    return Product(kind.direction, (kind.protocol,), ports, portless, sources, destinations)
 
 
 def _union(*many: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -95,12 +95,13 @@ Layer = list[tuple[int, Box]]
 """One list within one class: (place from 1, box) of its enabled rules, in order."""
 
 
-def boxes(rules: RuleList) -> dict[TrafficClass, Layer]:
-    """The enabled rules of a list as boxes, by class; classes that no rule reaches are absent."""
+def boxes(rules: RuleList, only: Direction | None = None) -> dict[TrafficClass, Layer]:
+    """The enabled rules of a list (`only` those of a direction) as boxes, by class; classes that no rule reaches are
+    absent."""
     # Not taken apart: it runs for every rule of every list that is looked at, and calls would show.
     found: dict[TrafficClass, Layer] = {}
     for place, rule in enumerate(rules, 1):
-        if not rule.enabled:
+        if not rule.enabled or (only is not None and rule.direction is not only):
             continue
         source, destination, start = rule.source, rule.destination, rule.port_start
         version = source.version if source is not None else None

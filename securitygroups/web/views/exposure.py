@@ -1,6 +1,5 @@
 """What can be reached in a project: from the internet, a port of one VM, and between its VMs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,8 @@ from django.views.decorators.http import require_safe
 from securitygroups.access import Access
 from securitygroups.answers import exposure as exposures
 from securitygroups.answers.exposure import Reach
-from securitygroups.effective import TooLarge, of_machine
+from securitygroups.answers.internet import internet
+from securitygroups.effective import TooLarge, of_machine, vms
 from securitygroups.forms.exposure import BetweenForm, SendersForm
 from securitygroups.models import VirtualMachine
 from securitygroups.web.doors import enter
@@ -53,19 +53,11 @@ def _side(request: HttpRequest, name: str, reach: Reach) -> Side:
     )
 
 
-def _first(machines: Iterable[VirtualMachine], project: Any) -> list[VirtualMachine]:
-    """Machines that know their project, whose address their links need."""
-    found = list(machines)
-    for vm in found:
-        vm.project = project
-    return found
-
-
 def _internet(request: HttpRequest, access: Access) -> dict[str, Any]:
     query = typed(request, "q", 100)
     context: dict[str, Any] = {"query": query}
     try:
-        found = exposures.internet(exposures.load(exposures.chosen(access.project, query)))
+        found = internet(exposures.load(exposures.chosen(access.project, query)))
         context |= {"found": found, "page": Paginator(found.openings, LINES).get_page(request.GET.get("page"))}
     except TooLarge as large:
         context["too_large"] = large.rules
@@ -90,7 +82,7 @@ def _senders(request: HttpRequest, access: Access) -> tuple[dict[str, Any], int]
         of_machine(vm),
         form.cleaned_data["protocol"],
         form.cleaned_data["port"],
-        everybody.only("public_id", "name", "ipv4", "ipv6").order_by("name"),
+        vms(everybody.order_by("name")),
     )
     context |= {"machine": vm, "lines": lines, "asked": form.words, "world": any(line.everyone for line in lines)}
     return context, 200
@@ -118,19 +110,17 @@ def _between(request: HttpRequest, access: Access) -> tuple[dict[str, Any], int]
         "one_each": each,
         "pairs": int(found.pairs.sum()),
         "reached": int(found.reaches.sum()),
-        **_part(request, access, found),
+        **_part(request, found),
     }
     return context, 200
 
 
-def _part(request: HttpRequest, access: Access, found: Reach) -> dict[str, Any]:
+def _part(request: HttpRequest, found: Reach) -> dict[str, Any]:
     """The part of the matrix that fits on a page, as a table and as a picture."""
     senders, receivers = _side(request, "senders", found), _side(request, "receivers", found)
     rows, columns = (list(side.page.object_list) for side in (senders, receivers))
     cells = [[found.cell(row, column) for column in columns] for row in rows]
     lines, heads = ([found.bundles[at] for at in some] for some in (rows, columns))
-    for bundle in {*lines, *heads}:
-        _first(bundle.machines[:1], access.project)
     return {
         "sides": [senders, receivers] if senders.page.paginator.num_pages > 1 else [],
         "columns": heads,

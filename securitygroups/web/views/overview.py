@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from securitygroups.answers import exposure as exposures
+from securitygroups.answers.internet import glance
 from securitygroups.models import Event, Project, SecurityGroup, VirtualMachine
 from securitygroups.web.doors import enter
 from securitygroups.web.pages import numbered
@@ -44,5 +44,5 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         "closed": machines.filter(attachments=None).count(),
     }
     events = Event.objects.filter(project=access.project).select_related("group", "machine")[:8]
-    context = {"counts": counts, "events": events, "internet": exposures.glance(access.project, counts["machines"])}
+    context = {"counts": counts, "events": events, "internet": glance(access.project, counts["machines"])}
     return render(request, "securitygroups/projects/overview.html", context)

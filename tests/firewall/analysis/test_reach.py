@@ -6,8 +6,10 @@ from random import Random
 import numpy as np
 import pytest
 
+from securitygroups.firewall.analysis.internet import internet_exposure
 from securitygroups.firewall.analysis.products import AddressRange, is_whole
-from securitygroups.firewall.analysis.reach import PUBLIC, Endpoint, internet_exposure, matrix, share, who_can_reach
+from securitygroups.firewall.analysis.public import PUBLIC, share
+from securitygroups.firewall.analysis.reach import Endpoint, matrix, who_can_reach
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.notation import rule
 from securitygroups.firewall.protocols import Action, Direction
@@ -102,7 +104,7 @@ def test_open_to_the_world_is_said_once_for_both_families() -> None:
     """With the rule, a sample, and the machines that share it."""
     sequence = (rule("accept in tcp 22"), rule("accept in udp 53 from 10.0.0.0/8"))
     machines = [Endpoint("a", 0, address("10.0.0.5"), address("2001:db8::5")), Endpoint("b", 0, 7, 7)]
-    (found,) = internet_exposure([sequence], machines).exposed
+    (found,) = internet_exposure([[sequence]], machines).exposed
     assert found.machines == ("a", "b")
     assert found.product.ports == ((22, 22),)
     assert found.product.protocols == (6,)
@@ -121,7 +123,7 @@ def test_everyone_but_private_addresses_is_everyone() -> None:
         rule("accept in tcp 22 from 0.0.0.0/1"),
         rule("accept in tcp 22 from 128.0.0.0/1"),
     )
-    (found,) = internet_exposure([sequence], [Endpoint(1, 0, 5)]).exposed
+    (found,) = internet_exposure([[sequence]], [Endpoint(1, 0, 5)]).exposed
     assert found.shares == ((4, 1.0),)
     assert found.rules == (2, 3)
 
@@ -130,12 +132,12 @@ def test_a_large_part_of_the_world() -> None:
     """Half of IPv4 is told with its share, a /8 is not; one address short of everyone is not everyone."""
     half, little = (rule("accept in tcp 22 from 0.0.0.0/1"),), (rule("accept in tcp 22 from 20.0.0.0/8"),)
     machines = [Endpoint("half", 0, 5), Endpoint("little", 1, 5)]
-    (found,) = internet_exposure([half, little], machines).exposed
+    (found,) = internet_exposure([[half], [little]], machines).exposed
     assert found.machines == ("half",)
     assert 0.5 < found.shares[0][1] < 0.65
-    assert len(internet_exposure([half, little], machines, least=0.001).exposed) == 2
+    assert len(internet_exposure([[half], [little]], machines, least=0.001).exposed) == 2
     almost = (rule("drop in tcp from 8.8.8.8"), rule("accept in ip"))
-    tcp = [e for e in internet_exposure([almost], [Endpoint("a", 0, 5)]).exposed if e.product.protocols == (6,)]
+    tcp = [e for e in internet_exposure([[almost]], [Endpoint("a", 0, 5)]).exposed if e.product.protocols == (6,)]
     assert [[part == 1 for _, part in e.shares] for e in tcp] == [[False]]
 
 
@@ -143,7 +145,7 @@ def test_destinations_tell_machines_apart() -> None:
     """An IP rule to one machine opens that one only."""
     one = Rule(Action.ACCEPT, Direction.IN, "ip", None, rule("accept in ip from 10.0.0.5").source)
     machines = [Endpoint(n, 0, (10 << 24) + n, n) for n in range(3, 8)]
-    (found,) = internet_exposure([(one,)], machines).exposed
+    (found,) = internet_exposure([[(one,)]], machines).exposed
     assert found.machines == (5,)
     assert found.product.versions == (4,)
     assert found.product.every_protocol
@@ -157,7 +159,7 @@ def test_exposure_agrees_with_the_evaluator() -> None:
     for _ in range(200):
         rules = random_list(random)
         machine = Endpoint("m", 0, random.choice(edges(4)), random.choice(edges(6)))
-        exposed = internet_exposure([rules], [machine], least=0.0).exposed
+        exposed = internet_exposure([[rules]], [machine], least=0.0).exposed
         for _ in range(250):
             version, protocol = random.choice((4, 6)), random.choice((6, 6, 17, 47))
             port = random.choice(PORTS) if protocol != 47 else None
@@ -169,6 +171,70 @@ def test_exposure_agrees_with_the_evaluator() -> None:
             assert all(decision.rule in e.rules for e in hits)
             told += len(hits)
     assert told > 3000
+
+
+def test_exposure_of_many_lists_agrees_with_the_evaluator() -> None:
+    """Sequences that share lists, VMs that destinations tell apart: packets on every edge, in what is said and beside it."""
+    random = Random(43)
+    told = 0
+    for _ in range(60):
+        lists = [random_list(random, random.choice((3, 14, 40))) for _ in range(4)]
+        sequences = [random.sample(lists, random.randint(0, 3)) for _ in range(5)]
+        whole = [tuple(one for rules in some for one in rules) for some in sequences]
+        machines = [
+            Endpoint(at, random.randrange(5), random.choice((None, *edges(4))), random.choice((None, *edges(6))))
+            for at in range(12)
+        ]
+        found = internet_exposure(sequences, machines, least=0.0)
+        assert not found.too_fine
+        for machine in machines:
+            mine = [one for one in found.exposed if machine.key in one.machines]
+            for _ in range(60):
+                version = random.choice((4, 6))
+                to, number = machine.address(version), random.choice((6, 6, 17, 132, 47))
+                if to is None:
+                    continue
+                port = random.choice((None, *PORTS)) if number != 47 else None
+                packet = Packet(Direction.IN, version, number, random.choice(edges(version)), to, port)
+                decision = decide(whole[machine.sequence], packet)
+                hits = [one for one in mine if packet in one.product]
+                assert len(hits) == (decision.action is Action.ACCEPT)
+                assert all(decision.rule in one.rules for one in hits)
+                told += len(hits)
+        for one in found.exposed:
+            assert decide(whole[one.sequence], one.sample).rule in one.rules
+    assert told > 3000
+
+
+def test_only_what_enough_of_the_internet_reaches_is_said() -> None:
+    """With a bound, the same is said as without, but for what too few reach: whatever was not looked at was too little."""
+    random = Random(44)
+    for _ in range(150):
+        lists = [random_list(random, random.choice((5, 30))) for _ in range(3)]
+        least = random.choice((0.001, 1 / 8, 1 / 2, 1))
+        # A family at a time: an opening of both has the smaller share of the two.
+        for machine in Endpoint("m", 0, random.choice(edges(4))), Endpoint("m", 0, None, random.choice(edges(6))):
+            every, few = (internet_exposure([lists], [machine], bound).exposed for bound in (0.0, least))
+            enough = {one.product.sources for one in every if one.shares[0][1] >= least}
+            assert {one.product.sources for one in few} == enough
+
+
+def test_thousands_of_rules_that_cross_are_looked_at_whole() -> None:
+    """Every second port is closed, every second host is: what is left is said, and nothing is too fine."""
+    rules = (*crossing_strips(2000), rule("accept in tcp"))
+    found = internet_exposure([[rules]], [Endpoint("m", 0, 5)])
+    assert not found.too_fine
+    (one,) = found.exposed
+    assert (len(one.product.ports), len(one.product.sources)) == (1001, 1001)
+    assert one.rules == (2001,)
+
+
+def test_what_is_too_fine_is_told_and_not_guessed() -> None:
+    """Ten times as many: the VM is named, and nothing is said of it."""
+    rules = (*crossing_strips(16_000), rule("accept in tcp"))
+    found = internet_exposure([[rules], [(rule("accept in tcp 22"),)]], [Endpoint("m", 0, 5), Endpoint("n", 1, 6)])
+    assert found.too_fine == ("m",)
+    assert [one.machines for one in found.exposed] == [("n",)]
 
 
 def test_shares() -> None:
@@ -188,6 +254,6 @@ def test_time_is_asked_for_between_vms_of_one_list_too() -> None:
     rules = (*blocked, rule("accept in tcp 22"))
     machines = [Endpoint(at, 0, address(f"10.0.0.{at}")) for at in range(9)]
     answers = iter([False] * 4 + [True] * 20)
-    found = internet_exposure([rules], machines, late=lambda: next(answers))
+    found = internet_exposure([[rules]], machines, late=lambda: next(answers))
     assert len(found.unseen) == 9 - 3
     assert {key for one in found.exposed for key in one.machines} == {0, 1, 2}

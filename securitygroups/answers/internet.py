@@ -1,0 +1,205 @@
+"""What the internet reaches of a project, as the exposure page and the overview show it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from time import monotonic
+from typing import NamedTuple
+
+from securitygroups.answers.exposure import LIMITS, Landscape, chosen, load
+from securitygroups.effective import Limits, Placed, TooLarge, Vm
+from securitygroups.firewall.analysis.internet import Exposed, internet_exposure
+from securitygroups.firewall.analysis.products import Product, Span
+from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.services import SERVICES
+from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet
+from securitygroups.models import Project
+from securitygroups.words.traffic import joined, product_ports_text, protocols_text, ranges_text, share_text
+
+MAX_OVERVIEW_RULES, MAX_OVERVIEW_MACHINES = 5_000, 500
+"""What the overview looks at by the way; a larger project is looked at on its exposure page alone."""
+SECONDS = 5.0
+"""How long one page goes on with new lists."""
+SERVICES_NAMED, MACHINES_NAMED, RULES_NAMED = 3, 20, 6
+
+Clock = Callable[[], float]
+
+
+class Named(NamedTuple):
+    """A VM that a page names."""
+
+    public_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """How many VMs there are, of which the first are named."""
+
+    first: tuple[Named, ...]
+    count: int
+
+    @property
+    def unnamed(self) -> int:
+        return self.count - len(self.first)
+
+
+class Through(NamedTuple):
+    """A rule that lets traffic in, as links need it."""
+
+    group_id: str
+    text: str
+    place: int
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Traffic that the internet gets in with on some VMs, through the same rules. `services` are better not so open.
+
+    `through` are the first of the `rules` many.
+    """
+
+    what: str
+    ports: str
+    sources: str
+    who: str
+    everyone: bool
+    services: str
+    machines: Some
+    through: tuple[Through, ...]
+    rules: int
+    sample: Packet
+
+    @property
+    def unnamed_rules(self) -> int:
+        return self.rules - len(self.through)
+
+
+@dataclass(frozen=True, slots=True)
+class Internet:
+    """What the internet reaches. `open` and `loud` count VMs: reachable at all, and with such services open.
+
+    `unsettled` are VMs that could not be looked at whole; `unseen` counts those that time ran out for.
+    """
+
+    openings: tuple[Opening, ...]
+    machines: int
+    open: int
+    loud: int
+    without_address: Some
+    unsettled: Some
+    unseen: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return not (self.unsettled.count or self.unseen or self.without_address.count)
+
+
+def _some(machines: Sequence[Vm]) -> Some:
+    return Some(tuple(Named(vm.public_id, vm.name) for vm in machines[:MACHINES_NAMED]), len(machines))
+
+
+Shares = tuple[tuple[int, float], ...]
+"""Of each family, the part of the internet."""
+_Spot = tuple[int, int]
+"""A rule by its group's key and its place there."""
+
+
+def _who(shares: Shares) -> str:
+    texts = {share_text(share) for _, share in shares}
+    if len(texts) == 1:
+        return texts.pop()
+    return joined([f"{share_text(share)} (IPv{version})" for version, share in shares])
+
+
+def _sensitive(product: Product) -> str:
+    numbers = {number for number in product.protocols if number is not None}
+    names = [
+        service.name
+        for service in SERVICES
+        if service.sensitive
+        and PACKET_PROTOCOLS[service.protocol] in numbers
+        and any(first <= service.port <= last for first, last in product.ports)
+    ]
+    more = len(names) - SERVICES_NAMED
+    return joined(names if more <= 1 else [*names[:SERVICES_NAMED], f"{more} more"])
+
+
+def _opening(land: Landscape, same: list[Exposed], spots: tuple[_Spot, ...], words: tuple[str, str, str]) -> Opening:
+    one = same[0]
+    what, ports, services = words
+    machines = sorted(int(key) for each in same for key in each.machines)
+    return Opening(
+        what=what,
+        ports=ports,
+        sources=ranges_text(one.product.sources),
+        who=_who(one.shares),
+        everyone=all(share == 1 for _, share in one.shares),
+        services=services,
+        machines=Some(_names(land, machines[:MACHINES_NAMED]), len(machines)),
+        through=tuple(_through(land, *spot) for spot in spots[:RULES_NAMED]),
+        rules=len(spots),
+        sample=one.sample,
+    )
+
+
+def _names(land: Landscape, indexes: Iterable[int]) -> tuple[Named, ...]:
+    return tuple(Named(land.machines[at].public_id, land.machines[at].name) for at in indexes)
+
+
+def _through(land: Landscape, group: int, place: int) -> Through:
+    held = land.fleet.groups[group]
+    one = Placed(held.rules[place - 1], held.home, place)
+    return Through(one.group_id, one.text, place, one.uid)
+
+
+def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic) -> Internet:
+    """What the internet reaches on these VMs; nothing new is begun once the seconds have passed."""
+    # Seconds, not work: pictures of a project are looked at, nothing is decided by them.
+    end = clock() + seconds
+    found = internet_exposure(land.parts, land.values, late=lambda: clock() > end)
+    same: dict[tuple[Product, Shares, tuple[_Spot, ...]], list[Exposed]] = {}
+    for one in found.exposed:
+        spots = tuple(land.fleet.spot(one.sequence, place) for place in one.rules)
+        same.setdefault((one.product, one.shares, spots), []).append(one)
+
+    # Many products are of the same ports.
+    @cache
+    def words(protocols: tuple[int | None, ...], ports: tuple[Span, ...], portless: bool) -> tuple[str, str, str]:
+        product = Product(Direction.IN, protocols, ports, portless)
+        return protocols_text(product), product_ports_text(product), _sensitive(product)
+
+    openings = [
+        _opening(land, ones, spots, words(product.protocols, product.ports, product.portless))
+        for (product, _, spots), ones in same.items()
+    ]
+    openings.sort(key=lambda one: (not one.services, -one.machines.count, one.what, one.ports))
+    open_ones = {key for one in found.exposed for key in one.machines}
+    loud = {
+        key
+        for (product, _, _), ones in same.items()
+        if words(product.protocols, product.ports, product.portless)[2]
+        for key in chain.from_iterable(one.machines for one in ones)
+    }
+    return Internet(
+        openings=tuple(openings),
+        machines=len(land.machines),
+        open=len(open_ones),
+        loud=len(loud),
+        without_address=_some(land.without_address),
+        unsettled=_some([land.machines[int(key)] for key in found.too_fine]),
+        unseen=len(found.unseen),
+    )
+
+
+def glance(project: Project, machine_count: int) -> Internet | None:
+    """The same for the overview, where that is cheap; None for a project that is looked at on its own page alone."""
+    if machine_count > MAX_OVERVIEW_MACHINES:
+        return None
+    try:
+        found = internet(load(chosen(project), limits=Limits(MAX_OVERVIEW_RULES, LIMITS.effective)), seconds=0.3)
+    except TooLarge:
+        return None
+    return None if found.unseen else found
