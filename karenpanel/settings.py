@@ -125,7 +125,11 @@ DATABASE_WEB_ROLE = database.web_role(*_urls)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Limits count in this cache, so all web processes must share it, and nothing may push a count out of it.
-CACHES = {"default": {"BACKEND": "karenpanel.counts.KeptCache", "LOCATION": "cache"}}
+CACHES = {
+    "default": {"BACKEND": "karenpanel.counts.KeptCache", "LOCATION": "cache"},
+    # What is dear to find and may be lost.
+    "answers": {"BACKEND": "karenpanel.shelf.Shelf", "LOCATION": "answers"},
+}
 
 AUTH_USER_MODEL = "securitygroups.User"
 AUTHENTICATION_BACKENDS = ["securitygroups.accounts.backend.AccountBackend"]

@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from django.contrib.postgres.expressions import ArraySubquery
+from django.db import connection
 from django.db.models import Count, OuterRef, QuerySet
 
 from securitygroups.firewall.formats.documents import rules_from_stored
@@ -23,6 +24,7 @@ from securitygroups.models import (
     Given,
     GroupRevision,
     MachineRevision,
+    Project,
     SecurityGroup,
     VirtualMachine,
 )
@@ -321,6 +323,30 @@ def fleet(rows: QuerySet[VirtualMachine], limits: Limits, known: Mapping[int, Ru
         _refuse(sum(sizes.values()), limits.stored)
         _refuse(sum(sizes.get(pk, 0) for pks in set(order) for pk in pks), limits.effective)
     return _fleet(machines, order, _groups({pk for pks in order for pk in pks}, known), unseen)
+
+
+_MARK = """
+WITH chosen (id) AS ({chosen})
+SELECT encode(sha256(convert_to(concat_ws('/',
+    (SELECT string_agg(concat_ws(' ', m.id, m.revision, m.xmin), ',' ORDER BY m.id) FROM {machines} m JOIN chosen USING (id)),
+    (SELECT string_agg(concat_ws(' ', g.id, g.revision, g.xmin), ',' ORDER BY g.id) FROM {groups} g
+     WHERE g.project_id = %s AND g.deleted_at IS NULL)
+), 'UTF8')), 'hex')
+"""
+
+
+def mark(project: Project, rows: QuerySet[VirtualMachine]) -> str:
+    """A short text that is another one after whatever changes what `fleet` reads of these VMs (one query).
+
+    Revisions count the changes of a VM's groups and of a group's rules. Names and addresses have none, so each row's
+    version in the database counts too: by that, what was changed there and back is told from what was left alone.
+    """
+    chosen, params = rows.order_by().values("pk").query.sql_with_params()
+    tables = {"machines": VirtualMachine._meta.db_table, "groups": SecurityGroup._meta.db_table}
+    with connection.cursor() as cursor:
+        cursor.execute(_MARK.format(chosen=chosen, **tables), [*params, project.pk])
+        found: str = cursor.fetchone()[0]
+    return f"{project.pk}:{found}"
 
 
 def vms(rows: QuerySet[VirtualMachine]) -> list[Vm]:

@@ -63,8 +63,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
     def without_triggers(self: DatabaseOperations, statements: Iterable[str]) -> None:
         with pgtrigger.ignore():
-            # The counts of attempts are in a table that is no model's.
-            flush(self, [*statements, "TRUNCATE cache"])
+            # The caches are in tables that are no model's.
+            flush(self, [*statements, "TRUNCATE cache, answers"])
 
     # On the class, for a browser's event loop gives the tests after it connection objects of their own.
     DatabaseOperations.execute_sql_flush = without_triggers  # type: ignore[method-assign,assignment]

@@ -1,16 +1,19 @@
 """What the internet reaches of a project, as the exposure page and the overview show it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from itertools import chain
+from json import dumps, loads
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 from securitygroups.answers.exposure import LIMITS, Landscape, chosen, load
-from securitygroups.effective import Limits, Placed, TooLarge, Vm
+from securitygroups.answers.kept import kept
+from securitygroups.effective import Limits, Placed, TooLarge, Vm, mark
 from securitygroups.firewall.analysis.internet import Exposed, internet_exposure
 from securitygroups.firewall.analysis.products import Product, Span
+from securitygroups.firewall.formats.packets import packet_from_json, packet_to_json
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet
@@ -33,16 +36,15 @@ class Named(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Some:
+class Some(NamedTuple):
     """How many VMs there are, of which the first are named."""
 
     first: tuple[Named, ...]
-    count: int
+    number: int
 
     @property
     def unnamed(self) -> int:
-        return self.count - len(self.first)
+        return self.number - len(self.first)
 
 
 class Through(NamedTuple):
@@ -67,9 +69,9 @@ class Opening:
     who: str
     everyone: bool
     services: str
+    rules: int
     machines: Some
     through: tuple[Through, ...]
-    rules: int
     sample: Packet
 
     @property
@@ -84,7 +86,7 @@ class Internet:
     `unsettled` are VMs that could not be looked at whole; `unseen` counts those that time ran out for.
     """
 
-    openings: tuple[Opening, ...]
+    openings: Sequence[Opening]
     machines: int
     open: int
     loud: int
@@ -94,7 +96,7 @@ class Internet:
 
     @property
     def complete(self) -> bool:
-        return not (self.unsettled.count or self.unseen or self.without_address.count)
+        return not (self.unsettled.number or self.unseen or self.without_address.number)
 
 
 def _some(machines: Sequence[Vm]) -> Some:
@@ -175,7 +177,7 @@ def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic
         _opening(land, ones, spots, words(product.protocols, product.ports, product.portless))
         for (product, _, spots), ones in same.items()
     ]
-    openings.sort(key=lambda one: (not one.services, -one.machines.count, one.what, one.ports))
+    openings.sort(key=lambda one: (not one.services, -one.machines.number, one.what, one.ports))
     open_ones = {key for one in found.exposed for key in one.machines}
     loud = {
         key
@@ -194,12 +196,77 @@ def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic
     )
 
 
+_SAID = tuple(each.name for each in fields(Opening) if each.name != "sample")
+_NUMBERS = tuple(each.name for each in fields(Internet) if each.name != "openings")
+
+
+def look(project: Project, query: str = "", limits: Limits = LIMITS, seconds: float = SECONDS) -> Internet:
+    """What the internet reaches on the project's VMs, or those that a search finds; kept once it is known whole.
+
+    Raises TooLarge.
+    """
+    rows = chosen(project, query)
+    found = kept(
+        "internet",
+        lambda: mark(project, rows),
+        lambda: _written(internet(load(rows, limits=limits), seconds)),
+        lambda written: not written["unseen"],
+    )
+    return _read(found)
+
+
+def _written(found: Internet) -> dict[str, Any]:
+    """As JSON; each opening as a line of its own, for a page shows few of thousands."""
+    return {**{name: getattr(found, name) for name in _NUMBERS}, "openings": list(map(_line, found.openings))}
+
+
+def _line(one: Opening) -> str:
+    return dumps([getattr(one, name) for name in _SAID] + [packet_to_json(one.sample)])
+
+
+def _opened(line: str) -> Opening:
+    *said, sample = loads(line)
+    parts = dict(zip(_SAID, said, strict=True))
+    parts["machines"] = _some_of(parts["machines"])
+    parts["through"] = tuple(Through(*one) for one in parts["through"])
+    return Opening(**parts, sample=packet_from_json(sample))
+
+
+def _some_of(written: Any) -> Some:
+    first, number = written
+    return Some(tuple(Named(*one) for one in first), number)
+
+
+def _read(written: dict[str, Any]) -> Internet:
+    unsettled, without = _some_of(written["unsettled"]), _some_of(written["without_address"])
+    return Internet(
+        **{**written, "openings": Lines(written["openings"]), "unsettled": unsettled, "without_address": without}
+    )
+
+
+class Lines(Sequence[Opening]):
+    """Openings that are read when they are looked at."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, at: int) -> Opening: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Opening]: ...
+    def __getitem__(self, at: int | slice) -> Opening | Sequence[Opening]:
+        return Lines(self._lines[at]) if isinstance(at, slice) else _opened(self._lines[at])
+
+
 def glance(project: Project, machine_count: int) -> Internet | None:
     """The same for the overview, where that is cheap; None for a project that is looked at on its own page alone."""
     if machine_count > MAX_OVERVIEW_MACHINES:
         return None
     try:
-        found = internet(load(chosen(project), limits=Limits(MAX_OVERVIEW_RULES, LIMITS.effective)), seconds=0.3)
+        found = look(project, limits=Limits(MAX_OVERVIEW_RULES, LIMITS.effective), seconds=0.3)
     except TooLarge:
         return None
     return None if found.unseen else found

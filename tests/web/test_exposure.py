@@ -103,7 +103,7 @@ def test_what_time_runs_out_for_is_counted(project: Project, machine: VirtualMac
 def test_too_many_rules_ask_for_a_search(
     as_alice: Client, machine: VirtualMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exposures.load, "__defaults__", (None, Limits(3, 3)))
+    monkeypatch.setattr(internets.look, "__defaults__", ("", Limits(3, 3), 5.0))
     assert "Too much to look at in one go" in text(as_alice)
 
 

@@ -95,7 +95,7 @@ def fill(project: Project, alice: User) -> Fill:
 # Four each are for the session, the person, the membership and the menu of projects.
 QUERIES = {
     "home": 5,
-    "overview": 10,
+    "overview": 12,
     "activity": 6,
     "activity of bob": 5,
     "members": 7,

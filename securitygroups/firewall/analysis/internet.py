@@ -397,7 +397,7 @@ class _Sheet:
         for line in np.flatnonzero(accepted.astype(float) @ self.public >= self.bound).tolist():
             held = accepted[line]
             key = held.tobytes()
-            if not budget.take(self.width // 4 + (0 if key in self.known else _RANGE * np.count_nonzero(held))):
+            if not budget.take(self.width // 4 + (0 if key in self.known else _RANGE * int(np.count_nonzero(held)))):
                 return
             if key not in self.known:
                 self.known[key] = self._ranges(held)

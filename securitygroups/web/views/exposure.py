@@ -9,8 +9,8 @@ from django.views.decorators.http import require_safe
 
 from securitygroups.access import Access
 from securitygroups.answers import exposure as exposures
+from securitygroups.answers import internet
 from securitygroups.answers.exposure import Reach
-from securitygroups.answers.internet import internet
 from securitygroups.effective import TooLarge, of_machine, vms
 from securitygroups.forms.exposure import BetweenForm, SendersForm
 from securitygroups.models import VirtualMachine
@@ -57,7 +57,7 @@ def _internet(request: HttpRequest, access: Access) -> dict[str, Any]:
     query = typed(request, "q", 100)
     context: dict[str, Any] = {"query": query}
     try:
-        found = internet(exposures.load(exposures.chosen(access.project, query)))
+        found = internet.look(access.project, query)
         context |= {"found": found, "page": Paginator(found.openings, LINES).get_page(request.GET.get("page"))}
     except TooLarge as large:
         context["too_large"] = large.rules
