@@ -8,6 +8,7 @@ what it is for before the settings are read, and gets the role for that; who say
 or the role of `DATABASE_URL`.
 """
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "ROLE",
     "SERVER_USER",
     "WEB_ROLE",
+    "Patience",
     "Place",
     "Purpose",
     "StartError",
@@ -62,6 +64,27 @@ class Purpose(Enum):
     WEB = "answering requests"
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many seconds the server gives a statement, a wait for a lock, and a transaction that does nothing; 0 is for ever.
+
+    Set for each session when it begins, as the server would have it in its own configuration.
+    """
+
+    statement: float = 0
+    lock: float = 0
+    idle: float = 0
+
+    def options(self) -> str:
+        """As the server takes them in the connection's `options`."""
+        seconds = {
+            "statement_timeout": self.statement,
+            "lock_timeout": self.lock,
+            "idle_in_transaction_session_timeout": self.idle,
+        }
+        return " ".join(f"-c {name}={round(value * 1000)}" for name, value in seconds.items())
+
+
 # Kept in the process and not in its environment: the children of a command are for something of their own.
 _purpose = Purpose.ORDINARY
 
@@ -77,12 +100,22 @@ def used_for() -> Purpose:
     return _purpose
 
 
-def settings(url: str, owner_url: str = "") -> dict[str, Any]:
+def settings(url: str, owner_url: str = "", patience: Patience | None = None) -> dict[str, Any]:
     """Django's settings of the database that `url` names, or of the embedded server when it is empty.
 
-    Where this process works on the schema it is `owner_url` that counts, unless that is empty. Starts nothing, writes
-    nothing. Raises ImproperlyConfigured for anything but a PostgreSQL URL with a database name.
+    Where this process works on the schema it is `owner_url` that counts, unless that is empty. Only the web has but so
+    much patience. Starts nothing, writes nothing. Raises ImproperlyConfigured for anything but a PostgreSQL URL with a
+    database name.
     """
+    found = _settings(url, owner_url)
+    if patience and _purpose is Purpose.WEB:
+        options = found["OPTIONS"]
+        # What the address says of it comes last, and so it counts.
+        options["options"] = f"{patience.options()} {options.get('options', '')}".strip()
+    return found
+
+
+def _settings(url: str, owner_url: str) -> dict[str, Any]:
     common = {
         "ENGINE": "django.db.backends.postgresql",
         "CONN_MAX_AGE": KEPT_SECONDS,

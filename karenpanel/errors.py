@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 
 from karenpanel import outage, sent_again
 from karenpanel.outage import Trouble
+from karenpanel.turns import NoTurn
 from karenpanel.ways_back import page_to_return_to
 
 RETRY_SECONDS = 3
@@ -56,6 +57,33 @@ def too_many(request: HttpRequest, seconds: int, *, signing_in: bool = False) ->
     """Attempts beyond a limit, which has room again after so many seconds."""
     response = page(request, 429, minutes=math.ceil(seconds / 60), signing_in=signing_in)
     response["Retry-After"] = str(seconds)
+    return response
+
+
+AGAIN_SECONDS = 5
+
+
+def busy(request: HttpRequest, why: NoTurn) -> HttpResponse:
+    """There was no turn for this: what was sent can be sent again from here, but for files, which a page cannot keep.
+
+    429 where the person's own other request is why, 503 otherwise.
+    """
+    context = {
+        "request_id": getattr(request, "request_id", ""),
+        "own": why.own,
+        "to": request.get_full_path(),
+        "posted": request.method == "POST",
+        "files": bool(request.FILES),
+        "fields": [
+            (name, text) for name, texts in request.POST.lists() for text in texts if name != "csrfmiddlewaretoken"
+        ],
+    }
+    # To htmx the words alone: the form that it sent is still there.
+    is_part = request.headers.get("HX-Request") == "true"
+    response = render(request, "_busy.html" if is_part else "busy.html", context, status=429 if why.own else 503)
+    response["Retry-After"] = str(AGAIN_SECONDS)
+    # It is no fault, and on a busy day there are many: not an error in the log for each.
+    response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 

@@ -12,7 +12,7 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 
-from karenpanel import errors, outage, ready
+from karenpanel import errors, outage, ready, turns
 from karenpanel.ways_back import page_to_return_to
 
 Next = Callable[[HttpRequest], HttpResponse]
@@ -150,6 +150,25 @@ def htmx_answers(get_response: Next) -> Next:
         return response
 
     return middleware
+
+
+class Turns:
+    """Requests of who is signed in may take a turn for what is dear. Without one they are answered by a page
+    that says so."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not isinstance(request.user.pk, int):
+            return self.get_response(request)
+        with turns.may_take(request.user.pk):
+            return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, turns.NoTurn):
+            return errors.busy(request, exception)
+        return None
 
 
 class PlainText:

@@ -89,6 +89,8 @@ MIDDLEWARE = [
     "securitygroups.accounts.gate.AccountGate",
     "securitygroups.accounts.refusals.Refusals",
     "securitygroups.web.gate.SupportGate",
+    # Everybody before it has only little to do. What becomes dear is known to the view, or to whom it asks.
+    "karenpanel.middleware.Turns",
     "karenpanel.middleware.PlainText",
 ]
 
@@ -117,9 +119,14 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # In small letters, or an error page in DEBUG would show the passwords among the settings.
 _urls = (env.str("DATABASE_URL", ""), env.str("DATABASE_OWNER_URL", ""))
-DATABASES = {"default": database.settings(*_urls)}
-if database.POOL["max_size"] < WEB_THREADS:
-    DATABASES["default"]["OPTIONS"]["pool"]["max_size"] = WEB_THREADS
+# Seconds that the server gives the web for a statement, for waiting for a lock, and for a transaction that does nothing.
+# Commands have as long as they need.
+_patience = database.Patience(
+    env.float("DATABASE_STATEMENT_SECONDS", 15),
+    env.float("DATABASE_LOCK_SECONDS", 5),
+    env.float("DATABASE_IDLE_SECONDS", 30),
+)
+DATABASES = {"default": database.settings(*_urls, _patience)}
 # Who is given the rights that the web needs (see roles.py); empty where the web uses the owner's role.
 DATABASE_WEB_ROLE = database.web_role(*_urls)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -287,6 +294,8 @@ PAGE_SIZE = env.int("PAGE_SIZE", 50)
 # A flow log that is replayed inside a request: how many MiB it may have, and how many seconds it is read.
 REPLAY_MAX_MB = env.int("REPLAY_MAX_MB", 20)
 REPLAY_SECONDS = env.float("REPLAY_SECONDS", 10)
+# How much dear work all web processes do at the same time (see turns.py): each has a processor to itself, and some 200 MB.
+DEAR_AT_ONCE = env.int("DEAR_AT_ONCE", 2)
 # The limit of a list of rules in MiB, as firewall/documents.py has it (a test compares them). Pasted, each end of a line
 # takes another byte, and other fields come along.
 DOCUMENT_MAX_MB = 8

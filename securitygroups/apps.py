@@ -34,6 +34,7 @@ def check_limits(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "MAX_MEMBERS_PER_PROJECT",
         "MAX_INVITATIONS_PER_PROJECT",
         "PAGE_SIZE",
+        "DEAR_AT_ONCE",
     )
     return [
         Error(

@@ -15,6 +15,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
 from django.db.models import Count, OuterRef, QuerySet
 
+from karenpanel.turns import weigh
 from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import RULE_FIELDS, Rule, RuleList
@@ -142,8 +143,15 @@ def of_machine(machine: VirtualMachine, at: datetime | None = None) -> list[Plac
     """The VM's effective list (one query), or as it was at a moment: the groups that it had then, each with its rules of
     then. Empty where it was in another project then: what held there is that customer's business.
     """
-    if at is not None:
-        return [one for group in groups_at(machine, at) for one in of_group(group, at)]
+    listed = (
+        _listed_now(machine) if at is None else [one for group in groups_at(machine, at) for one in of_group(group, at)]
+    )
+    # Read it is soon; whatever is asked of it takes longer.
+    weigh(len(listed))
+    return listed
+
+
+def _listed_now(machine: VirtualMachine) -> list[Placed]:
     rows = RuleRow.objects.filter(group__attachments__machine=machine)
     rows = rows.order_by("group__attachments__position", "position")
     # One Home a group, not one a rule.
@@ -196,12 +204,14 @@ class TooLarge(Exception):
 class Limits:
     """How many rules are read, and how many the distinct lists may have together.
 
-    What is over them raises TooLarge; with `trim` the lists that fewest VMs have are left out and counted instead.
+    What is over them raises TooLarge; with `trim` the lists that fewest VMs have are left out and counted instead. What is
+    only looked at `aside`, for a part of a page that is bounded otherwise, needs no turn however many rules there are.
     """
 
     stored: int
     effective: int
     trim: bool = False
+    aside: bool = False
 
 
 class Vm(NamedTuple):
@@ -291,6 +301,7 @@ class Fleet:
         """The same VMs when they have these groups, whose lists are read where they are not here yet."""
         fresh = [group for group in groups if group.pk not in self.groups]
         lists = rules_of_groups(group.pk for group in fresh)
+        weigh(sum(map(len, lists.values())))
         known = {**self.groups, **{group.pk: Group(Home.of(group), lists[group.pk]) for group in fresh}}
         return _fleet(self.machines, [tuple(group.pk for group in groups)] * len(self.machines), known, self.unseen)
 
@@ -311,7 +322,7 @@ def fleet_of(machine: VirtualMachine, groups: Sequence[SecurityGroup]) -> Fleet:
 def fleet(rows: QuerySet[VirtualMachine], limits: Limits, known: Mapping[int, RuleList] | None = None) -> Fleet:
     """The VMs with their lists, in four queries however many there are. `known` lists are not read again.
 
-    Raises TooLarge over the limits, unless they say to trim.
+    Raises TooLarge over the limits, unless they say to trim. Lists that are long together are dear.
     """
     known = known or {}
     machines, order = _attached(rows)
@@ -322,6 +333,9 @@ def fleet(rows: QuerySet[VirtualMachine], limits: Limits, known: Mapping[int, Ru
     else:
         _refuse(sum(sizes.values()), limits.stored)
         _refuse(sum(sizes.get(pk, 0) for pks in set(order) for pk in pks), limits.effective)
+    if not limits.aside:
+        lengths = sizes | {pk: len(rules) for pk, rules in known.items()}
+        weigh(sum(lengths.get(pk, 0) for pks in set(order) for pk in pks))
     return _fleet(machines, order, _groups({pk for pks in order for pk in pks}, known), unseen)
 
 

@@ -26,7 +26,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "models": {"firewall", "fields"},
         "migrations": {"fields", "models", SITE},
         "access": {"models"},
-        "effective": {"firewall", "models"},
+        "effective": {"firewall", "models", SITE},
     },
     "inside": {
         "operations": {"firewall", "models", "effective"},
@@ -40,6 +40,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "web": {
             *("firewall", "words", "starters", "fields", "models", "access", "effective"),
             *("operations", "answers", "enforcement", "proposals", "forms"),
+            SITE,
         },
         "templatetags": {"firewall", "words", "models", "effective", "answers", "web"},
         "accounts": {"fields", "models", "access", "operations", SITE},
@@ -62,6 +63,8 @@ OUTSIDE = {"firewall": {"numpy"}} | {room: set[str]() for room in ("words", "sta
 HTTP = ("django.http", "django.shortcuts", "django.contrib.messages", "django.template", "django_htmx")
 # Django's names for "there is no such thing" and "you may not", which every door knows how to say.
 REFUSALS = {("access", "django.http.Http404")}
+# All that is taken from the site below the doors and on the pages: to say that what follows is dear.
+TURNS = {"karenpanel.turns", "karenpanel.turns.weigh", "karenpanel.turns.NoTurn"}
 
 
 def files(*folders: str) -> list[Path]:
@@ -170,6 +173,19 @@ def test_a_room_imports_only_from_the_rooms_that_it_may_see(room: str) -> None:
 
     assert looked_at
     assert not wrong
+
+
+def test_of_the_site_lists_and_pages_know_the_turns_alone() -> None:
+    taken = {
+        name
+        for module in MODULES
+        for name in imports(module)
+        if room_of(module) in ("effective", "web") and room_of(name) == SITE
+    }
+    turns = [name for name in imports("karenpanel.turns") if name.startswith(HTTP) or room_of(name) == SITE]
+
+    assert taken <= TURNS
+    assert not turns
 
 
 def test_the_site_knows_the_app_by_name_only() -> None:

@@ -17,7 +17,7 @@ from securitygroups.firewall.formats.packets import packet_from_json, packet_to_
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet
-from securitygroups.models import Project
+from securitygroups.models import Project, VirtualMachine
 from securitygroups.words.traffic import joined, product_ports_text, protocols_text, ranges_text, share_text
 
 MAX_OVERVIEW_RULES, MAX_OVERVIEW_MACHINES = 5_000, 500
@@ -261,12 +261,19 @@ class Lines(Sequence[Opening]):
         return Lines(self._lines[at]) if isinstance(at, slice) else _opened(self._lines[at])
 
 
+def is_large(project: Project) -> bool:
+    """Whether the project has more VMs than are looked at by the way (one query, of no more rows)."""
+    rows = VirtualMachine.objects.live().filter(project=project).order_by()
+    found: int = rows[: MAX_OVERVIEW_MACHINES + 1].count()
+    return found > MAX_OVERVIEW_MACHINES
+
+
 def glance(project: Project, machine_count: int) -> Internet | None:
     """The same for the overview, where that is cheap; None for a project that is looked at on its own page alone."""
     if machine_count > MAX_OVERVIEW_MACHINES:
         return None
     try:
-        found = look(project, limits=Limits(MAX_OVERVIEW_RULES, LIMITS.effective), seconds=0.3)
+        found = look(project, limits=Limits(MAX_OVERVIEW_RULES, LIMITS.effective, aside=True), seconds=0.3)
     except TooLarge:
         return None
     return None if found.unseen else found

@@ -9,6 +9,8 @@ from django.shortcuts import redirect
 from securitygroups import operations
 from securitygroups.access import SUPPORT, ReasonNeeded
 
+REFUSED = (403, 404, 429, 503)
+
 
 class SupportGate:
     """A page goes out to staff only when the look at it is on record."""
@@ -20,7 +22,7 @@ class SupportGate:
         response = self.get_response(request)
         access = getattr(request, "access", None)
         # Afterwards: what was refused or is not there was not looked at.
-        if access is not None and access.role == SUPPORT and response.status_code not in (403, 404):
+        if access is not None and access.role == SUPPORT and response.status_code not in REFUSED:
             operations.record_look(visit=access.visit, page=request.get_full_path())
         return response
 

@@ -7,7 +7,8 @@ const REFUSALS = {
   403: "You may not do this. Nothing was changed.",
   404: "This does not exist any more. Nothing was changed. Reload the page to see what does.",
   413: "This is too much at once. Nothing was changed. Shorten it, or split it.",
-  429: "Too many requests. Nothing was changed. Wait a minute, then try again.",
+  429: "Another page of yours is still being worked out, or there were too many requests. Nothing was changed. Wait a little, then try again.",
+  503: "The panel has no time for this right now. Nothing was changed. Try again in a few seconds.",
 };
 const OTHER = "The panel could not answer. Nothing was changed. Try again; if it happens again, tell support.";
 const SILENCE = "No connection to the panel. Reload the page to see what is stored, then try again.";

@@ -14,7 +14,6 @@ from securitygroups.answers import replay as answers
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, write_group
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
-from securitygroups.web.views import replay
 from tests.conftest import SignIn
 from tests.factories import make_machine, rule
 
@@ -198,12 +197,6 @@ def test_compressed_nothing_ends_in_time(as_bob: Client, group: SecurityGroup, s
     settings.REPLAY_SECONDS = 0.2
     log = gzip.compress(LOG.splitlines(keepends=True)[0] + b"\n" * 30_000_000, 9)
     assert "There is no flow to judge in what could be read" in post(as_bob, group, log, status=422)
-
-
-def test_one_replay_at_a_time(as_bob: Client, group: SecurityGroup) -> None:
-    with replay._turn:
-        assert "Another log is being replayed right now" in post(as_bob, group, status=503)
-    post(as_bob, group)
 
 
 def test_strangers_find_nothing(as_charlie: Client, group: SecurityGroup) -> None:

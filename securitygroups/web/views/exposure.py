@@ -7,6 +7,7 @@ from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from karenpanel import turns
 from securitygroups.access import Access
 from securitygroups.answers import exposure as exposures
 from securitygroups.answers import internet
@@ -133,6 +134,9 @@ def _part(request: HttpRequest, found: Reach) -> dict[str, Any]:
 def exposure(request: HttpRequest, slug: str) -> HttpResponse:
     """?show= chooses between what the internet reaches, who reaches a port, and who reaches whom."""
     access = enter(request, slug)
+    if internet.is_large(access.project):
+        # Before anything is read: by many at once even what is known already would be dear.
+        turns.take()
     show = request.GET.get("show", "")
     status = 200
     if show == "senders":

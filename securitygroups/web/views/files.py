@@ -1,6 +1,7 @@
 """Files: export of a group as JSON, CSV or text; import into a new group or over one, after a dry run."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import messages
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
+from karenpanel.turns import NoTurn, weigh
 from securitygroups import operations
 from securitygroups.firewall.changes import recognised
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, GroupDocument, write_group
@@ -23,6 +25,8 @@ from securitygroups.web.doors import by, enter, enter_group, said, takes_files
 from securitygroups.web.pages import FORM_INVALID, address_of, page_or_form, resend
 from securitygroups.words.rules import rule_sentence
 
+SHORTEST_RULE = 100
+"""Bytes that a rule has in a document, or more: so a document's length tells how dear it is before it is read."""
 LONGEST_TEXT = 100_000
 """Bytes of a refused file that come back as text, to be mended in the form."""
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "txt": "text/plain; charset=utf-8"}
@@ -88,8 +92,32 @@ def _refused(request: HttpRequest, context: dict[str, Any], refusal: BadDocument
     return _page(request, context)
 
 
+def _sent_again_as_text(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Where there is no turn for the view, an upload is among what can be sent again: a browser forgets the file."""
+
+    @wraps(view)
+    def kept(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except NoTurn:
+            if upload := request.FILES.get("file"):
+                upload.seek(0)
+                resend(request, text=_document(request).decode(errors="replace"))
+                request.FILES.clear()
+            raise
+
+    return kept
+
+
+def _read(document: bytes) -> GroupDocument:
+    """What a document says. Raises BadDocument."""
+    weigh(len(document) // SHORTEST_RULE)
+    return read_any(document)
+
+
 @takes_files
 @page_or_form
+@_sent_again_as_text
 def group_import(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     """The file's rules instead of the group's, as a new revision."""
     on = enter_group(request, slug, group_id)
@@ -106,7 +134,7 @@ def group_import(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
     if not posted:
         return _page(request, context)
     try:
-        document = read_any(sent)
+        document = _read(sent)
         # The question page sends the document along as text, so that what was looked at is what is committed.
         resend(request, text=write_group(document.name or on.group.name, "", document.rules))
         return change_rules(on, _instead(document.rules), f"Imported {len(document.rules)} rules.")
@@ -124,7 +152,7 @@ def _peek(
 ) -> HttpResponse:
     """The preview below the form while a document is pasted. It is no yes: the question shows which rules differ."""
     try:
-        return show(read_any(sent).rules)
+        return show(_read(sent).rules)
     except BadDocument as error:
         return preview_waits(request, group, str(error.faults[0]) if sent.strip() else "")
     except ValidationError as refusal:
@@ -133,6 +161,7 @@ def _peek(
 
 @takes_files
 @page_or_form
+@_sent_again_as_text
 def group_import_new(request: HttpRequest, slug: str) -> HttpResponse:
     """The file as a new group."""
     access = enter(request, slug, write=True)
@@ -148,7 +177,7 @@ def group_import_new(request: HttpRequest, slug: str) -> HttpResponse:
     if not posted:
         return _page(request, context)
     try:
-        document = read_any(sent)
+        document = _read(sent)
         proposal = propose_group(access.project, document.rules)
     except (BadDocument, ValidationError) as refusal:
         return _refused(request, context, refusal)

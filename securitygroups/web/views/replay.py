@@ -1,12 +1,12 @@
 """Replay a flow log against a group's list, and against what the list could become. Nothing is written."""
 
-import threading
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from karenpanel import turns
 from securitygroups.access import find_group
 from securitygroups.answers.replay import OutOfTime, replay, summary
 from securitygroups.effective import rules_of_group
@@ -18,9 +18,11 @@ from securitygroups.web.doors import enter, takes_files
 from securitygroups.web.pages import FORM_INVALID, page_or_form
 from securitygroups.words.rules import WAY
 
-BUSY = 503
-# A replay keeps a processor and some 150 MB busy: one at a time in each process, and the others answer pages.
-_turn = threading.BoundedSemaphore(1)
+BUSY, OWN = 503, 429
+WAITING = {
+    BUSY: "Other people's large logs and lists are being worked out right now: try again in a few seconds.",
+    OWN: "Another page of yours is still being worked out: try again in a few seconds.",
+}
 
 
 def _own_addresses(group: SecurityGroup) -> str:
@@ -55,18 +57,19 @@ def group_replay(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
 
 def _replayed(form: ReplayForm, old: RuleList) -> tuple[int, dict[str, Any]]:
     """The answer's status and its report; what went wrong stands in the form."""
-    if not _turn.acquire(blocking=False):
-        form.add_error(None, "Another log is being replayed right now: try again in a few seconds.")
-        return BUSY, {}
     data, seconds = form.cleaned_data, settings.REPLAY_SECONDS
     try:
+        turns.take()
         report = replay(data["log"], old, form.proposed, data["local"], seconds)
         return 200, summary(report, old, form.proposed, form.proposed_name)
+    except turns.NoTurn as none:
+        # In its form, for a page in between would lose which log it was.
+        status = OWN if none.own else BUSY
+        form.add_error(None, WAITING[status])
+        return status, {}
     except BadDocument as error:
         for fault in error.faults[:FAULTS]:
             form.add_error("log", str(fault))
     except OutOfTime:
         form.add_error("log", f"There is no flow to judge in what could be read within {seconds:g} s.")
-    finally:
-        _turn.release()
     return FORM_INVALID, {}
