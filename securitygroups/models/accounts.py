@@ -1,6 +1,7 @@
 """Invitations into projects, and the record of what happened to accounts."""
 
 from django.conf import settings
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -33,7 +34,11 @@ class Invitation(models.Model):
             models.UniqueConstraint("project", Lower("email"), name="invited_once"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="invitation_role"),
         ]
-        indexes = [models.Index(fields=["until"], name="invitation_until")]
+        indexes = [
+            models.Index(fields=["until"], name="invitation_until"),
+            models.Index(OpClass(Lower("email"), "varchar_pattern_ops"), name="invitation_lower_email"),
+            models.Index(fields=["role", "id"], name="invitation_by_role"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.email} into {self.project}"
@@ -83,6 +88,8 @@ class AccountEvent(models.Model):
         ordering = ["-at", "-pk"]
         indexes = [
             models.Index(fields=["user", "-id"], name="account_event_by_user"),
+            models.Index(fields=["verb", "id"], name="account_event_by_verb"),
+            models.Index(fields=["address"], name="account_event_by_address"),
             # Asked at each refusal, of which an attacker makes many.
             models.Index(fields=["user", "project", "at"], name="refused_lately", condition=Q(verb="access.refused")),
         ]

@@ -56,6 +56,7 @@ class SecurityGroup(models.Model):
             models.Index("project", "name", "id", name="group_by_name", condition=Q(deleted_at=None)),
             # Support staff look for the beginning of a name over all projects.
             models.Index(OpClass(Lower("name"), "varchar_pattern_ops"), name="group_lower_name"),
+            models.Index("id", name="group_deleted", condition=Q(deleted_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -116,7 +117,7 @@ class Rule(models.Model):
     objects = RuleQuerySet.as_manager()
 
     class Meta:
-        ordering = ["group", "position"]
+        ordering = ["group_id", "position"]
         constraints = [
             # Looked at when the transaction ends: while rules change places, two of them have the same one for a moment.
             models.UniqueConstraint(
@@ -208,6 +209,7 @@ class GroupTemplate(models.Model):
                 violation_error_message="There is a template of this name already: type another.",
             )
         ]
+        indexes = [models.Index(OpClass(Lower("name"), "varchar_pattern_ops"), name="template_lower_name")]
 
     def __str__(self) -> str:
         return self.name

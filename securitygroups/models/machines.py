@@ -70,6 +70,7 @@ class VirtualMachine(models.Model):
             models.Index(OpClass(Lower("name"), "varchar_pattern_ops"), name="machine_lower_name"),
             models.Index("ipv4", name="machine_by_ipv4"),
             models.Index("ipv6", name="machine_by_ipv6"),
+            models.Index("id", name="machine_deleted", condition=Q(deleted_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -97,7 +98,7 @@ class Attachment(models.Model):
     position = models.PositiveSmallIntegerField()
 
     class Meta:
-        ordering = ["machine", "position"]
+        ordering = ["machine_id", "position"]
         constraints = [
             # Looked at when the transaction ends, like a rule's.
             models.UniqueConstraint(

@@ -3,7 +3,10 @@
 import pgtrigger
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
 
 from securitygroups.fields import LineField, RecordField
 from securitygroups.models.groups import SecurityGroup
@@ -51,7 +54,7 @@ class GroupRevision(Revision):
     rules = RecordField()
 
     class Meta:
-        ordering = ["group", "-number"]
+        ordering = ["group_id", "-number"]
         constraints = [models.UniqueConstraint(fields=["group", "number"], name="group_revision_number")]
         triggers = append_only()
 
@@ -71,7 +74,7 @@ class MachineRevision(Revision):
     groups = RecordField()
 
     class Meta:
-        ordering = ["machine", "-number"]
+        ordering = ["machine_id", "-number"]
         constraints = [models.UniqueConstraint(fields=["machine", "number"], name="machine_revision_number")]
         triggers = append_only()
 
@@ -121,6 +124,10 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["project", "-at", "-id"], name="event_by_time"),
             models.Index(fields=["group", "-id"], name="event_by_group"),
+            # The kind first: a project's activity of a kind, and in the admin whatever is rare, of all projects.
+            models.Index(fields=["verb", "project", "-at", "-id"], name="event_by_verb"),
+            models.Index("project", OpClass(Lower("actor_name"), "varchar_pattern_ops"), name="event_by_name"),
+            models.Index("id", name="event_by_staff", condition=Q(by_staff=True)),
         ]
         triggers = append_only()
 

@@ -1,7 +1,9 @@
 """What support may look at and for how long, and the packet tests that it kept as cases. All append-only."""
 
 from django.conf import settings
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
+from django.db.models.functions import Lower
 from django.urls import reverse
 
 from securitygroups.fields import LineField, LinesField, RecordField
@@ -25,7 +27,11 @@ class SupportVisit(models.Model):
 
     class Meta:
         ordering = ["-at"]
-        indexes = [models.Index(fields=["staff", "project", "-until"], name="visit_of_staff")]
+        indexes = [
+            models.Index(fields=["staff", "project", "-until"], name="visit_of_staff"),
+            models.Index(fields=["staff", "-at"], name="visit_by_time"),
+            models.Index(OpClass(Lower("ticket"), "varchar_pattern_ops"), name="visit_lower_ticket"),
+        ]
         triggers = append_only()
 
     def __str__(self) -> str:
@@ -54,7 +60,10 @@ class SupportCase(models.Model):
 
     class Meta:
         ordering = ["-at", "-pk"]
-        indexes = [models.Index(fields=["project", "-at"], name="case_by_project")]
+        indexes = [
+            models.Index(fields=["project", "-at"], name="case_by_project"),
+            models.Index(OpClass(Lower("ticket"), "varchar_pattern_ops"), name="case_lower_ticket"),
+        ]
         triggers = append_only()
 
     def __str__(self) -> str:
