@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from karenpanel.paging import BoundedPaginator
 from securitygroups.firewall.texts import clean, visible
 from securitygroups.firewall.values import whole_number
 
@@ -38,6 +39,11 @@ def page_of(place: int) -> int:
 def numbered(request: HttpRequest, rows: QuerySet[Any] | Sequence[Any], size: int | None = None) -> Page[Any]:
     """The page that ?page= names; a number that is none or too large gives the nearest."""
     return Paginator(rows, size or settings.PAGE_SIZE).get_page(request.GET.get("page"))
+
+
+def bounded(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
+    """The same of a list that no quota keeps short: of its first rows."""
+    return BoundedPaginator(rows, settings.PAGE_SIZE).get_page(request.GET.get("page"))
 
 
 def into_dialog(request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -1,21 +1,38 @@
 """What was done in a project, by whom and when."""
 
+from datetime import UTC, datetime, time, timedelta
+
+from django.db.models import QuerySet
+from django.db.models.functions import Lower
+from django.db.models.lookups import StartsWith
 from django.http import HttpRequest, HttpResponse
+from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
 from securitygroups.models import Event
 from securitygroups.web.doors import enter
-from securitygroups.web.pages import answer, numbered, typed
+from securitygroups.web.pages import answer, bounded, typed
 
 
 @require_safe
 def activity(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug)
     events = Event.objects.filter(project=access.project).select_related("group", "machine")
-    verb, who = request.GET.get("what", ""), typed(request, "who")
+    verb, who, until = request.GET.get("what", ""), typed(request, "who"), typed(request, "until")
     if verb in Event.Verb.values:
         events = events.filter(verb=verb)
     if who:
-        events = events.filter(actor_name__icontains=who)
-    context = {"page": numbered(request, events), "verbs": Event.Verb.choices, "verb": verb, "who": who}
+        events = events.filter(StartsWith(Lower("actor_name"), who.lower()))
+    events = _up_to(events, until)
+    context = {"page": bounded(request, events), "verbs": Event.Verb.choices, "verb": verb, "who": who, "until": until}
     return answer(request, "securitygroups/projects/activity.html", "securitygroups/projects/_activity.html", context)
+
+
+def _up_to(events: QuerySet[Event], day: str) -> QuerySet[Event]:
+    """Those until the end of the day; all of them where it is none."""
+    try:
+        last = parse_date(day)
+        end = datetime.combine(last, time(), UTC) + timedelta(days=1) if last else None
+    except (ValueError, OverflowError):
+        return events
+    return events.filter(at__lt=end) if end else events

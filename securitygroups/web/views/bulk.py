@@ -19,7 +19,7 @@ from securitygroups.models import Rule as RuleRow
 from securitygroups.proposals import Edit
 from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_waits
 from securitygroups.web.doors import OnGroup, enter, enter_group
-from securitygroups.web.pages import FORM_INVALID, answer, numbered, resend, typed
+from securitygroups.web.pages import FORM_INVALID, answer, bounded, resend, typed
 from securitygroups.web.rulepage import page_url
 
 
@@ -124,5 +124,5 @@ def project_rules(request: HttpRequest, slug: str) -> HttpResponse:
     query = typed(request, "q")
     rows = RuleRow.objects.filter(group__project=access.project, group__deleted_at=None).select_related("group")
     rows = rows.filter(as_condition(query)).order_by("group__name", "group_id", "position")
-    context = {"page": numbered(request, rows), "query": query}
+    context = {"page": bounded(request, rows), "query": query}
     return answer(request, "securitygroups/rules/search.html", "securitygroups/rules/_search.html", context)

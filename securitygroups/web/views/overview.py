@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, Exists, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from securitygroups.answers.internet import glance
-from securitygroups.models import Event, Project, SecurityGroup, VirtualMachine
+from securitygroups.models import Attachment, Event, Project, SecurityGroup, VirtualMachine
 from securitygroups.web.doors import enter
 from securitygroups.web.pages import numbered
 
@@ -37,11 +37,12 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug)
     groups = SecurityGroup.objects.live().filter(project=access.project)
     machines = VirtualMachine.objects.live().filter(project=access.project)
+    # Not by joining: the outer join would be made for every attachment there is.
     counts = {
         "groups": groups.count(),
-        "unused": groups.filter(attachments=None).count(),
+        "unused": groups.filter(~Exists(Attachment.objects.filter(group=OuterRef("pk")))).count(),
         "machines": machines.count(),
-        "closed": machines.filter(attachments=None).count(),
+        "closed": machines.filter(~Exists(Attachment.objects.filter(machine=OuterRef("pk")))).count(),
     }
     events = Event.objects.filter(project=access.project).select_related("group", "machine")[:8]
     context = {"counts": counts, "events": events, "internet": glance(access.project, counts["machines"])}
