@@ -1,13 +1,14 @@
 """What the admin's pages have in common: who writes, links, refusals as messages, foreign keys by typing."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import urlencode
 
 import structlog
 from allauth.account.adapter import get_adapter
 from allauth.account.decorators import reauthentication_required
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
 from django.db import DataError, transaction
@@ -18,7 +19,9 @@ from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from karenpanel.paging import MOST, BoundedPaginator
 from securitygroups import operations
+from securitygroups.admin import search
 from securitygroups.admin.looks import OnRecord
 from securitygroups.firewall import lists
 from securitygroups.forms import take_refusal
@@ -87,10 +90,20 @@ def and_more(number: int, model: type[Model], query: str) -> SafeString:
 
 def too_many(request: HttpRequest, rows: QuerySet[Any], limit: int, what: str) -> bool:
     """Refuse an action on more rows than it takes, in words."""
-    number = rows.count()
-    if number > limit:
-        messages.error(request, f"{what} at once, and these are {number:,}: choose fewer. Nothing was done.")
-    return number > limit
+    counted = BoundedPaginator(rows, limit)
+    if counted.count > limit:
+        number = f"{'more than ' if counted.more else ''}{counted.count:,}"
+        messages.error(request, f"{what} at once, and these are {number}: choose fewer. Nothing was done.")
+    return counted.count > limit
+
+
+class List(ChangeList):
+    """Django says how many results there are with no word for “more than”: the line below the list has it."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if isinstance(self.paginator, BoundedPaginator) and self.paginator.more:
+            self.full_result_count = self.result_count
 
 
 class Panel(OnRecord):
@@ -98,9 +111,35 @@ class Panel(OnRecord):
 
     # Beside a filtered list Django says how many rows there are in all, and counts the whole table for it.
     show_full_result_count = False
+    # The same for each choice of each filter.
+    show_facets = admin.ShowFacets.NEVER
+    paginator = BoundedPaginator
     list_per_page = list_max_show_all = 50
+    # Most orders would have the database sort all rows there are; what an index has in order, a list offers by name.
+    sortable_by: ClassVar[tuple[str, ...]] = ()
+    ordering: ClassVar[tuple[str, ...]] = ("-pk",)
     # The address behind it leads to any object whatever; into_panel says where a page leads.
     view_on_site = False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return List
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        if not search_term.strip():
+            return queryset, False
+        found = search.find(self.model, self.get_search_fields(request), search_term)
+        if found.more and request.resolver_match and request.resolver_match.url_name != "autocomplete":
+            messages.warning(
+                request, "Very much begins like this, and only a part was looked through: type more of it."
+            )
+        return queryset.filter(found.condition), False
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any) -> HttpResponse | None:
+        # Of a longer list nobody has seen how long it is.
+        if request.POST.get("select_across", "0") != "0" and queryset.order_by()[MOST : MOST + 1].exists():
+            messages.error(request, f"These are more than {MOST:,}: search for fewer first. Nothing was done.")
+            return HttpResponseRedirect(request.get_full_path())
+        return super().response_action(request, queryset, *args)
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:

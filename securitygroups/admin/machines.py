@@ -29,7 +29,8 @@ class VirtualMachineAdmin(ThroughOperations):
     list_display = ("name", "public_id", "project", "ipv4", "ipv6", "deleted_at")
     list_filter = (LiveFilter,)
     list_select_related = ("project",)
-    search_fields = ("public_id", "name", "ipv4", "ipv6", "project__slug")
+    search_fields = ("=public_id", "^name", "=ipv4", "=ipv6", "=project__slug")
+    search_help_text = "The beginning of the name, the ID, an address, or the project's slug."
     autocomplete_fields = ("project",)
     readonly_fields = ("public_id", "revision", "created_at", "deleted_at", "in_panel")
     actions = ("move_to_project",)

@@ -73,8 +73,9 @@ class PersonAdmin(GivesRights):
     change_form_template = "admin/person.html"
     list_display = ("username", "email", "first_name", "last_name", "is_active", "is_staff", "last_login")
     list_filter = ("is_staff", "is_superuser", "is_active", "groups")
-    search_fields = ("username", "first_name", "last_name", "email")
-    ordering = ("username",)
+    search_fields = ("^username", "^first_name", "^last_name", "^email")
+    search_help_text = "The beginning of a name or of the address."
+    ordering = sortable_by = ("username",)
     filter_horizontal = ("groups", "user_permissions")
     readonly_fields = ("has_password", "second_factors", "last_login", "date_joined")
 
@@ -231,7 +232,7 @@ class RightsGroupAdmin(GivesRights):
     """Groups of permissions. What one gives is a right of each of its members."""
 
     form = RightsGroupForm
-    search_fields = ("name",)
+    search_fields = ("^name",)
     ordering = ("name",)
     filter_horizontal = ("permissions",)
 

@@ -32,7 +32,10 @@ class ProjectAdmin(ThroughOperations):
 
     project_path = "pk"
     list_display = ("name", "slug", "max_groups", "max_rules", "max_machines", "created_at")
-    search_fields = ("name", "slug")
+    search_fields = ("^name", "=slug")
+    search_help_text = "The beginning of the name, or the slug."
+    ordering = ("name", "pk")
+    sortable_by = ("name", "slug")
     inlines = (MembershipInline,)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

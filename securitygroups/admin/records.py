@@ -35,7 +35,8 @@ class MembershipAdmin(ReadOnly):
     list_display = ("user", "project", "role", "created_at")
     list_filter = ("role",)
     list_select_related = ("user", "project")
-    search_fields = ("user__username", "user__email", "project__slug")
+    search_fields = ("^user__username", "^user__email", "=project__slug")
+    search_help_text = "The beginning of the person's name or address, or the project's slug."
 
 
 @admin.register(Attachment)
@@ -47,7 +48,9 @@ class AttachmentAdmin(ReadOnly):
     list_display = ("machine", "position", "group")
     list_display_links = ("position",)
     list_select_related = ("machine", "group")
-    search_fields = ("machine__public_id", "machine__name", "group__public_id", "group__name")
+    search_fields = ("=machine__public_id", "^machine__name", "=group__public_id", "^group__name")
+    search_help_text = "ID, or the beginning of the name, of the VM or of the group."
+    ordering = ("machine_id", "position")
 
     def name_of(self, row: Attachment) -> str:
         return str(row)
@@ -61,8 +64,8 @@ class GroupRevisionAdmin(ReadOnly):
     list_tells = True
     list_display = ("group", "number", "at", "actor_name", "by_staff", "summary", "reason")
     list_select_related = ("group",)
-    search_fields = ("group__public_id", "group__name", "actor_name")
-    ordering = ("-pk",)
+    search_fields = ("=group__public_id", "^group__name", "=actor__username")
+    search_help_text = "The group's ID, the beginning of its name, or who did it."
     readonly_fields = ("in_panel",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -88,8 +91,8 @@ class MachineRevisionAdmin(ReadOnly):
     list_tells = True
     list_display = ("machine", "number", "at", "actor_name", "by_staff", "summary", "reason")
     list_select_related = ("machine",)
-    search_fields = ("machine__public_id", "machine__name", "actor_name")
-    ordering = ("-pk",)
+    search_fields = ("=machine__public_id", "^machine__name", "=actor__username")
+    search_help_text = "The VM's ID, the beginning of its name, or who did it."
     readonly_fields = ("in_panel",)
 
     def name_of(self, row: MachineRevision) -> str:
@@ -109,8 +112,8 @@ class SupportVisitAdmin(ReadOnly):
     project_path = "project"
     list_display = ("at", "staff", "project", "ticket", "reason", "until")
     list_select_related = ("staff", "project")
-    search_fields = ("staff__username", "project__slug", "ticket")
-    ordering = ("-pk",)
+    search_fields = ("=staff__username", "=project__slug", "^ticket")
+    search_help_text = "Who looked, the project's slug, or the beginning of the ticket."
 
 
 @admin.register(SupportCase)
@@ -121,8 +124,8 @@ class SupportCaseAdmin(ReadOnly):
     list_tells = True
     list_display = ("public_id", "project", "machine", "group", "verdict", "ticket", "opened_by", "at")
     list_select_related = ("project", "machine", "group", "opened_by")
-    search_fields = ("public_id", "project__slug", "ticket")
-    ordering = ("-pk",)
+    search_fields = ("=public_id", "=project__slug", "^ticket")
+    search_help_text = "ID, the project's slug, or the beginning of the ticket."
     readonly_fields = ("in_panel",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -142,8 +145,8 @@ class CaseNoteAdmin(ReadOnly):
     list_tells = True
     list_display = ("case", "at", "author_name", "by_staff", "text")
     list_select_related = ("case",)
-    search_fields = ("case__public_id", "author_name", "text")
-    ordering = ("-pk",)
+    search_fields = ("=case__public_id", "=author__username")
+    search_help_text = "The case's ID, or who wrote it."
     readonly_fields = ("in_panel",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -168,8 +171,8 @@ class EventAdmin(ReadOnly):
     list_display = ("at", "project", "actor_name", "by_staff", "verb", "summary")
     list_filter = ("verb", "by_staff")
     list_select_related = ("project",)
-    search_fields = ("project__slug", "actor_name", "summary")
-    ordering = ("-pk",)
+    search_fields = ("=project__slug", "=group__public_id", "=machine__public_id", "=actor__username")
+    search_help_text = "The project's slug, the ID of a group or VM, or who did it."
 
     def name_of(self, row: Event) -> str:
         return f"the event “{row.summary}”"
@@ -187,8 +190,8 @@ class InvitationAdmin(ReadOnly):
     list_display = ("email", "project", "role", "by_name", "at", "until")
     list_filter = ("role",)
     list_select_related = ("project",)
-    search_fields = ("email", "project__slug", "by_name")
-    ordering = ("-pk",)
+    search_fields = ("^email", "=project__slug", "=by__username")
+    search_help_text = "The beginning of the address, the project's slug, or who invited."
 
     actions = ("withdraw",)
 
@@ -218,6 +221,5 @@ class AccountEventAdmin(ReadOnly):
     list_display = ("at", "verb", "user_name", "actor_name", "project", "address", "agent")
     list_filter = ("verb",)
     list_select_related = ("project",)
-    search_fields = ("user_name", "actor_name", "address")
-    search_help_text = "Name of the account or of who did it, or the address."
-    ordering = ("-pk",)
+    search_fields = ("=user__username", "=actor__username", "=address")
+    search_help_text = "User name of the account or of who did it, or the address."

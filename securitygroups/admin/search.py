@@ -1,0 +1,75 @@
+"""What is typed above a list: an ID, a slug or an address as it is, or the beginning of a name.
+
+Never a part from the middle: an index has the beginnings in order, and anything else reads every row that there is. The
+tables that a list refers to are asked first, so that it is found by keys and not by joining what has nothing to do with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import GenericIPAddressField, Model, Q
+from django.db.models.functions import Lower
+from django.db.models.lookups import StartsWith
+
+from securitygroups.firewall.texts import clean
+from securitygroups.firewall.values import Refused, address_text, parse_address
+
+KEYS = 1_000
+"""Rows of another table that a search goes on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rows, as a condition; `more` says that it leaves out some that the text would find."""
+
+    condition: Q
+    more: bool = False
+
+    def __or__(self, other: "Found") -> "Found":
+        return Found(self.condition | other.condition, self.more or other.more)
+
+
+NOTHING = Found(Q(pk__in=[]))
+
+
+def find(model: type[Model], fields: Sequence[str], text: str) -> Found:
+    """The rows in one of whose columns stands what was typed. `fields` are written as Django's search_fields are: "=" for
+    columns that have to be equal, "^" for those that begin so, and two underscores for a column of another table.
+    """
+    text = clean(text.strip()[:200])
+    # PostgreSQL has no such character in a text.
+    return _find(model, fields, text) if text and "\x00" not in text else NOTHING
+
+
+def _find(model: type[Model], fields: Sequence[str], text: str) -> Found:
+    found, elsewhere = NOTHING, dict[str, list[str]]()
+    for field in fields:
+        how, (name, _, column) = field[0], field[1:].partition("__")
+        if column:
+            elsewhere.setdefault(name, []).append(how + column)
+        else:
+            found |= _equal(model, name, text) if how == "=" else Found(Q(StartsWith(Lower(name), text.lower())))
+    for name, columns in elsewhere.items():
+        found |= _through(model, name, columns, text)
+    return found
+
+
+def _through(model: type[Model], name: str, columns: Sequence[str], text: str) -> Found:
+    """Rows that refer to what was found in another table."""
+    other: Any = model._meta.get_field(name).related_model
+    found = _find(other, columns, text)
+    keys = list(other._base_manager.filter(found.condition).order_by().values_list("pk", flat=True)[: KEYS + 1])
+    return Found(Q(**{f"{name}__in": keys[:KEYS]}), found.more or len(keys) > KEYS)
+
+
+def _equal(model: type[Model], name: str, text: str) -> Found:
+    field = model._meta.get_field(name)
+    if not isinstance(field, GenericIPAddressField):
+        return Found(Q(**{f"{name}__in": sorted({text, text.lower()})}))
+    try:
+        address = address_text(*parse_address(text))
+    except Refused:
+        return NOTHING
+    protocol = "ipv6" if ":" in address else "ipv4"
+    return Found(Q(**{name: address})) if field.protocol.lower() in (protocol, "both") else NOTHING
