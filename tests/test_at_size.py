@@ -1,0 +1,30 @@
+"""No list of the panel or the admin reads a whole large table, whatever is searched, chosen and ordered there."""
+
+import pytest
+from django.db import connection
+
+from tests import at_size
+from tests.benchmarks import large
+
+RULES = 60_000
+
+
+@pytest.fixture
+def installation(db: None) -> None:
+    """A large one in small, gone with the test."""
+    with connection.cursor() as cursor:
+        for _ in large.fill(cursor, RULES):
+            pass
+        cursor.execute("ANALYZE")
+
+
+def test_every_list_is_answered_by_indexes(installation: None) -> None:
+    browsers, tables = at_size.cast(), at_size.large_tables()
+
+    visits = [at_size.opened(browsers, who, address) for who, address in at_size.pages(browsers)]
+    for visit in visits:
+        at_size.read_whole(visit, tables, by_index=True)
+
+    assert {"securitygroups_rule", "securitygroups_event", "securitygroups_attachment"} < set(tables)
+    assert {f"{visit.who} {visit.address}" for visit in visits if visit.status != 200} == set()
+    assert [f"{visit.who} {visit.address}: {scan}" for visit in visits for scan in visit.scans] == []
