@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from django.contrib.postgres.operations import AddIndexConcurrently
+from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 from django.db import models
-from django.db.migrations import AddIndex, RunSQL
+from django.db.migrations import AddIndex, RemoveIndex, RunSQL
 
 
 class AddIndexInUse(AddIndexConcurrently):
@@ -30,6 +30,20 @@ class AddIndexInUse(AddIndexConcurrently):
             AddIndex.database_backwards(self, app_label, schema_editor, from_state, to_state)
         else:
             super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+
+class RemoveIndexInUse(RemoveIndexConcurrently):
+    """Removes an index in the same way."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        plain = schema_editor.connection.in_atomic_block
+        operation = RemoveIndex if plain else RemoveIndexConcurrently
+        operation.database_forwards(self, app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        plain = schema_editor.connection.in_atomic_block
+        operation = RemoveIndex if plain else RemoveIndexConcurrently
+        operation.database_backwards(self, app_label, schema_editor, from_state, to_state)
 
 
 class RunSQLInUse(RunSQL):

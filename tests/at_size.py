@@ -32,8 +32,8 @@ LARGE = 2_000
 """Rows from which on a table is large. Smaller ones are read at once, and rightly so."""
 BLOCKING = ("Sort", "Aggregate", "Hash", "Materialize", "WindowAgg", "SetOp", "Unique", "HashAggregate")
 """Steps of a plan that take all rows of what is below them, whatever limit stands above."""
-SOON = 0.1
-"""The share of a table's rows from which on a list that ends after some of them does not read far."""
+SOON = 0.2
+"""The share of the rows that a query wants, below which a list that ends there has not read far."""
 NOTHING = "nothing-of-this-name"
 
 
@@ -165,11 +165,11 @@ def opened(browsers: dict[str, Client], who: str, address: str) -> Visit:
     return visit
 
 
-def large_tables() -> dict[str, float]:
-    """The tables that are large by now, as far as the database has looked, and how many rows they have."""
+def large_tables(rows: int = LARGE) -> dict[str, float]:
+    """The tables that have so many rows by now, as far as the database has looked, and how many."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT relname, reltuples FROM pg_class WHERE relkind IN ('r', 'p') AND reltuples >= %s", [LARGE]
+            "SELECT relname, reltuples FROM pg_class WHERE relkind IN ('r', 'p') AND reltuples >= %s", [rows]
         )
         return dict(cursor.fetchall())
 
@@ -187,18 +187,18 @@ def read_whole(visit: Visit, tables: dict[str, float], *, by_index: bool = False
             cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
             [(plan,)] = cursor.fetchall()
         [top] = json.loads(plan) if isinstance(plan, str) else plan
-        visit.scans += [f"{found} for {sql[:2000]}" for found in _scans(top["Plan"], tables, limited=False)]
+        visit.scans += [f"{found} for {sql[:2000]}" for found in _scans(top["Plan"], tables)]
 
 
-def _scans(node: dict[str, Any], tables: dict[str, float], *, limited: bool) -> Iterator[str]:
+def _scans(node: dict[str, Any], tables: dict[str, float], limit: float = 0) -> Iterator[str]:
     kind, table = node["Node Type"], node.get("Relation Name", "")
-    # Where many of the rows are wanted, the first ones are soon found.
-    soon = limited and table in tables and node["Plan Rows"] > SOON * tables[table]
+    # Where a list ends after a few of the many rows that it wants, they are soon found.
+    soon = 0 < limit < SOON * node["Plan Rows"]
     if kind == "Seq Scan" and table in tables and not soon:
         yield f"a sequential scan of {table}"
-    if kind in ("Index Scan", "Index Only Scan") and table in tables and "Index Cond" not in node and not limited:
+    if kind in ("Index Scan", "Index Only Scan") and table in tables and "Index Cond" not in node and not limit:
         yield f"the whole index {node['Index Name']}"
-    below = (limited or kind == "Limit") and kind not in BLOCKING
+    below = 0 if kind in BLOCKING else node["Plan Rows"] if kind == "Limit" else limit
     for number, under in enumerate(node.get("Plans", ())):
         # The inner side of a join may be read whole before the first row of the outer one is there.
-        yield from _scans(under, tables, limited=below and number == 0)
+        yield from _scans(under, tables, 0 if number else below)

@@ -98,11 +98,15 @@ def too_many(request: HttpRequest, rows: QuerySet[Any], limit: int, what: str) -
 
 
 class List(ChangeList):
-    """Django says how many results there are with no word for “more than”: the line below the list has it."""
+    """What is shown of a list, and what is said of its length."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        if not self.multi_page:
+            # Django asks in another way where all rows are on one page.
+            self.result_list = self.paginator.page(1).object_list
         if isinstance(self.paginator, BoundedPaginator) and self.paginator.more:
+            # Beside the search Django has no word for “more than”: the line below the list has it.
             self.full_result_count = self.result_count
 
 

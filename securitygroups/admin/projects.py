@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
@@ -13,10 +14,22 @@ from securitygroups.admin.base import Chooses, ThroughOperations, by, freshly, i
 from securitygroups.models import Membership, Project, Role
 
 
+class MembershipForm(forms.ModelForm[Membership]):
+    """A membership stays its person's: nobody else is looked for where there is one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            person = self.instance.user
+            # The choice by typing would ask for the person of each row again.
+            self.fields["user"].widget = forms.Select(choices=[(person.pk, str(person))])
+
+
 class MembershipInline(Chooses, admin.TabularInline[Membership, Project]):
     """On the project's page, so that one form can hand it over from owner to owner."""
 
     model = Membership
+    form = MembershipForm
     extra = 0
     view_on_site = False
     autocomplete_fields = ("user",)

@@ -13,7 +13,7 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import StartsWith
 
 from securitygroups.firewall.texts import clean
-from securitygroups.firewall.values import Refused, address_text, parse_address
+from securitygroups.firewall.values import Network, Refused, address_text, parse_network
 
 KEYS = 1_000
 """Rows of another table that a search goes on with."""
@@ -67,9 +67,19 @@ def _equal(model: type[Model], name: str, text: str) -> Found:
     field = model._meta.get_field(name)
     if not isinstance(field, GenericIPAddressField):
         return Found(Q(**{f"{name}__in": sorted({text, text.lower()})}))
-    try:
-        address = address_text(*parse_address(text))
-    except Refused:
+    network = _network(text)
+    if network is None or field.protocol.lower() not in (f"ipv{network.version}", "both"):
         return NOTHING
-    protocol = "ipv6" if ":" in address else "ipv4"
-    return Found(Q(**{name: address})) if field.protocol.lower() in (protocol, "both") else NOTHING
+    first, last = address_text(network.version, network.first), address_text(network.version, network.last)
+    return Found(Q(**{name: first}) if first == last else Q(**{f"{name}__gte": first, f"{name}__lte": last}))
+
+
+def _network(text: str) -> Network | None:
+    """An address, a network, or the beginning of an IPv4 address."""
+    bytes_ = text.rstrip(".").split(".")
+    if "." in text and len(bytes_) < 4:
+        text = f"{'.'.join(bytes_ + ['0'] * (4 - len(bytes_)))}/{8 * len(bytes_)}"
+    try:
+        return parse_network(text)
+    except Refused:
+        return None

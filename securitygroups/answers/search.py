@@ -1,13 +1,12 @@
-"""The support desk's one search box: decides by the shape of what was typed, and asks indexes only, but for the names
-of projects, of which there are few.
-"""
+"""The support desk's one search box: decides by the shape of what was typed, and asks indexes only."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import F, Func, Q, QuerySet
 from django.db.models.functions import Greatest, Lower
+from django.db.models.lookups import StartsWith
 
 from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_network
 from securitygroups.models import Project, Rule, SecurityGroup, SupportCase, User, VirtualMachine
@@ -70,15 +69,33 @@ class _Prefix(Func):
     output_field: ClassVar[models.Field[Any, Any]] = models.IntegerField()
 
 
+# From each network a few and no more: all the rules of a wide one are very many, and would be read to be put in order.
+COVERING = """
+SELECT found.id FROM unnest(%(around)s::cidr[]) WITH ORDINALITY AS around (network, step)
+CROSS JOIN LATERAL (
+    (SELECT r.id FROM securitygroups_rule r
+        JOIN securitygroups_securitygroup g ON g.id = r.group_id AND g.deleted_at IS NULL
+        WHERE r.source = around.network LIMIT %(limit)s)
+    UNION ALL
+    (SELECT r.id FROM securitygroups_rule r
+        JOIN securitygroups_securitygroup g ON g.id = r.group_id AND g.deleted_at IS NULL
+        WHERE r.destination = around.network LIMIT %(limit)s)
+) found ORDER BY step LIMIT 2 * %(limit)s
+"""
+
+
 def _covering(network: Network) -> QuerySet[Rule]:
     """Rules that name the address or a network around it, the narrowest first. A network of everything says as little
     about an address as none at all, and there are very many of them."""
-    ends = [Q(source__covers=network), Q(destination__covers=network)]
-    if network.prefix:
-        top = BITS[network.version] - 1
-        half = Network(network.version, network.first >> top << top, 1)
-        ends = [ends[0] & Q(source__within=half), ends[1] & Q(destination__within=half)]
-    rows = Rule.objects.filter(ends[0] | ends[1], group__deleted_at=None).select_related("group__project")
+    bits = BITS[network.version]
+    prefixes = range(network.prefix, 0, -1) if network.prefix else (0,)
+    firsts = ((prefix, network.first >> (bits - prefix) << (bits - prefix)) for prefix in prefixes)
+    around = [f"{address_text(network.version, first)}/{prefix}" for prefix, first in firsts]
+    with connection.cursor() as cursor:
+        # Twice as many, for one may be found by both of its ends.
+        cursor.execute(COVERING, {"around": around, "limit": LIMIT + 1})
+        keys = [key for (key,) in cursor.fetchall()]
+    rows = Rule.objects.filter(pk__in=keys).select_related("group__project")
     narrowest = Greatest(_Prefix(F("source")), _Prefix(F("destination")))
     return rows.order_by(narrowest.desc(), "group_id", "position")
 
@@ -117,7 +134,7 @@ def _by_name(text: str) -> list[Found]:
     people = User.objects.alias(lower_email=Lower("email")).filter(by_email | Q(username=text) | Q(username=lowered))
     return [
         _some("People", people.prefetch_related("memberships__project")),
-        _some("Projects", Project.objects.filter(Q(slug__startswith=lowered) | Q(name__istartswith=text))),
+        _some("Projects", Project.objects.filter(Q(slug__startswith=lowered) | Q(StartsWith(Lower("name"), lowered)))),
         _some("Virtual Machines", _named(machines, text).order_by("name")),
         _some("Security Groups", _named(groups, text).order_by("name")),
     ]

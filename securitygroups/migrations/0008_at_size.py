@@ -4,7 +4,7 @@ import django.contrib.postgres.indexes
 import django.db.models.functions.text
 from django.db import migrations, models
 
-from karenpanel.indexes import AddIndexInUse, RunSQLInUse
+from karenpanel.indexes import AddIndexInUse, RemoveIndexInUse, RunSQLInUse
 
 
 class Migration(migrations.Migration):
@@ -126,6 +126,16 @@ class Migration(migrations.Migration):
             model_name='virtualmachine',
             index=models.Index(models.F('id'), condition=models.Q(('deleted_at__isnull', False)), name='machine_deleted'),
         ),
+        AddIndexInUse(
+            model_name='rule',
+            index=models.Index(condition=models.Q(('source__isnull', False)), fields=['source'], name='rule_by_source'),
+        ),
+        AddIndexInUse(
+            model_name='rule',
+            index=models.Index(condition=models.Q(('destination__isnull', False)), fields=['destination'], name='rule_by_destination'),
+        ),
+        RemoveIndexInUse(model_name='rule', name='rule_source'),
+        RemoveIndexInUse(model_name='rule', name='rule_destination'),
         # Django's own table, whose model is not ours to change: the history of a row, and what somebody did last.
         RunSQLInUse(
             [

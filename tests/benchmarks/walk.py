@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.at_size import Visit
 
 AIM = 100.0  # ms
+LARGE = 10_000
+"""Rows from which on a table is large here. Smaller ones are read at once to be joined, and rightly so."""
 
 
 def main() -> None:
@@ -48,7 +50,7 @@ def walk(only: str, times: int, *, everything: bool) -> None:
         cursor.execute("SET max_parallel_workers_per_gather = 0")
         cursor.execute("SELECT pg_backend_pid()")
         backend = Path(f"/proc/{cursor.fetchone()[0]}/schedstat")
-    browsers, tables = at_size.cast(), at_size.large_tables()
+    browsers, tables = at_size.cast(), at_size.large_tables(LARGE)
     visits: list[tuple[float, float, Visit]] = []
     for who, address in at_size.pages(browsers):
         if only not in address:
