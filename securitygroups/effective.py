@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import Count, OuterRef, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from karenpanel.turns import weigh
 from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.steps import followed
 from securitygroups.firewall.values import RULE_FIELDS, Rule, RuleList
 from securitygroups.models import (
     Asked,
@@ -127,16 +129,32 @@ def rules_of_groups(group_ids: Iterable[int]) -> dict[int, tuple[Rule, ...]]:
 
 
 def rules_at(group: SecurityGroup, number: int) -> tuple[Rule, ...]:
-    """The group's list as revision `number` left it. Raises GroupRevision.DoesNotExist."""
-    return rules_from_stored(group.revisions.get(number=number).rules)
+    """The group's list as revision `number` left it (one query). Raises GroupRevision.DoesNotExist."""
+    stored = stored_at(group, group.revisions.filter(number=number))
+    if stored is None:
+        raise GroupRevision.DoesNotExist
+    return rules_from_stored(stored)
+
+
+def stored_at(group: SecurityGroup, which: QuerySet[GroupRevision]) -> Sequence[Mapping[str, Any]] | None:
+    """The list of the first of these revisions of the group, as it is on record; None where there is none.
+
+    A revision that has no whole list stands on those before it, back to the newest that has one: few, and in one query.
+    """
+    number, whole_in = which.values("number")[:1], which.values(since=Coalesce("whole_in", "number"))[:1]
+    rows = group.revisions.filter(number__gte=Subquery(whole_in), number__lte=Subquery(number)).order_by("number")
+    stored: Sequence[Mapping[str, Any]] | None = None
+    for rules, its_steps in rows.values_list("rules", "steps"):
+        stored = rules if its_steps is None else followed(stored or (), its_steps)
+    return stored
 
 
 def of_group(group: SecurityGroup, at: datetime | None = None) -> list[Placed]:
     """The group's list, or as it was at a moment: empty before it was made (one query)."""
     if at is None:
         return placed(group, rules_of_group(group))
-    revision = GroupRevision.objects.filter(group=group, at__lte=at).order_by("-number").first()
-    return placed(group, rules_from_stored(revision.rules) if revision else ())
+    stored = stored_at(group, group.revisions.filter(at__lte=at).order_by("-number"))
+    return placed(group, rules_from_stored(stored or ()))
 
 
 def of_machine(machine: VirtualMachine, at: datetime | None = None) -> list[Placed]:

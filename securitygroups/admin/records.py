@@ -1,5 +1,6 @@
 """What is only read here: records, and rows that are changed on another object's page."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from securitygroups import operations
 from securitygroups.admin.base import ReadOnly, by, case_pages, group_pages, into_panel, machine_pages, too_many
+from securitygroups.effective import stored_at
 from securitygroups.models import (
     AccountEvent,
     Attachment,
@@ -66,11 +68,17 @@ class GroupRevisionAdmin(ReadOnly):
     list_select_related = ("group",)
     search_fields = ("=group__public_id", "^group__name", "=actor__username")
     search_help_text = "The group's ID, the beginning of its name, or who did it."
-    readonly_fields = ("in_panel",)
+    exclude = ("rules", "steps", "whole_in")
+    readonly_fields = ("rules_then", "in_panel")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # Long, and in no list.
-        return super().get_queryset(request).defer("rules")
+        return super().get_queryset(request).defer("rules", "steps")
+
+    @admin.display(description="Rules")
+    def rules_then(self, revision: GroupRevision) -> str:
+        """The whole list, however the revision keeps it."""
+        return json.dumps(stored_at(revision.group, GroupRevision.objects.filter(pk=revision.pk)), ensure_ascii=False)
 
     @admin.display(description="In the panel")
     def in_panel(self, revision: GroupRevision) -> SafeString:

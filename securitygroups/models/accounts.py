@@ -74,7 +74,9 @@ class AccountEvent(models.Model):
 
     at = models.DateTimeField(auto_now_add=True)
     verb = models.CharField(max_length=20, choices=Verb.choices)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="account_events")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="account_events", db_index=False
+    )
     user_name = LineField(max_length=254, blank=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     actor_name = LineField(max_length=254, blank=True)

@@ -92,7 +92,7 @@ class VirtualMachine(models.Model):
 class Attachment(models.Model):
     """A group on a VM; `position` counts from 1 without a gap and orders the effective list."""
 
-    machine = models.ForeignKey(VirtualMachine, models.CASCADE, related_name="attachments")
+    machine = models.ForeignKey(VirtualMachine, models.CASCADE, related_name="attachments", db_index=False)
     # A group that is deleted is detached first, with a revision of the VM; a cascade would leave no record of it.
     group = models.ForeignKey(SecurityGroup, models.PROTECT, related_name="attachments")
     position = models.PositiveSmallIntegerField()

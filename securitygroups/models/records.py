@@ -1,12 +1,15 @@
 """What happened: revisions of lists and the lines of a project's activity, which can only be added to."""
 
+from typing import Self
+
 import pgtrigger
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.postgres.indexes import OpClass
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from securitygroups.fields import LineField, RecordField
 from securitygroups.models.groups import SecurityGroup
@@ -33,7 +36,8 @@ class Revision(models.Model):
     """Who changed a list, when and why. Append-only: the database refuses UPDATE, DELETE and TRUNCATE."""
 
     number = models.PositiveIntegerField()
-    at = models.DateTimeField(auto_now_add=True)
+    # Not before the revision before it, even where the clock has been put back: operations see to that.
+    at = models.DateTimeField(default=timezone.now, editable=False)
     # Empty where the panel itself did it.
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     # The name at that time: a record cannot follow when somebody is renamed.
@@ -46,16 +50,38 @@ class Revision(models.Model):
         abstract = True
 
 
+class GroupRevisionQuerySet(models.QuerySet["GroupRevision"]):
+    def without_lists(self) -> Self:
+        """For a line about each: a list of a thousand rules is long."""
+        return self.defer("rules", "steps")
+
+
 class GroupRevision(Revision):
-    """The whole rule list of a group after a change; `rules` is documents.stored_rules."""
+    """The rule list of a group after a change: whole in `rules` (documents.stored_rules), or as the `steps` that lead to
+    it from the revision before (firewall.steps). `effective.rules_at` reads both, in SQL securitygroups_rules_at().
+    """
 
     # PROTECT, here and below: what is on record is never deleted, only marked as deleted or switched off.
-    group = models.ForeignKey(SecurityGroup, models.PROTECT, related_name="revisions")
-    rules = RecordField()
+    # Here and below no index of its own where one of several columns begins with it.
+    group = models.ForeignKey(SecurityGroup, models.PROTECT, related_name="revisions", db_index=False)
+    rules = RecordField(null=True)
+    steps = RecordField(null=True)
+    # Of this revision or one before it. Empty where a version that only knew whole lists wrote it, on which no steps
+    # stand: rows of rules may have been brought to a new rule of texts since.
+    whole_in = models.PositiveIntegerField("newest whole list", null=True)
+
+    objects = GroupRevisionQuerySet.as_manager()
 
     class Meta:
         ordering = ["group_id", "-number"]
-        constraints = [models.UniqueConstraint(fields=["group", "number"], name="group_revision_number")]
+        constraints = [
+            models.UniqueConstraint(fields=["group", "number"], name="group_revision_number"),
+            models.CheckConstraint(
+                condition=Q(rules__isnull=False, steps__isnull=True)
+                | Q(rules__isnull=True, steps__isnull=False, whole_in__isnull=False, whole_in__lt=F("number")),
+                name="group_revision_list",
+            ),
+        ]
         triggers = append_only()
 
     def __str__(self) -> str:
@@ -70,7 +96,7 @@ class MachineRevision(Revision):
 
     # Staff may move a VM to another project: its own `project` says only where it is now.
     project = models.ForeignKey(Project, models.PROTECT, related_name="+")
-    machine = models.ForeignKey(VirtualMachine, models.PROTECT, related_name="revisions")
+    machine = models.ForeignKey(VirtualMachine, models.PROTECT, related_name="revisions", db_index=False)
     groups = RecordField()
 
     class Meta:
@@ -108,13 +134,13 @@ class Event(models.Model):
         TEMPLATE_SAVED = "template.saved", "Template saved"
         TEMPLATE_DELETED = "template.deleted", "Template deleted"
 
-    project = models.ForeignKey(Project, models.PROTECT, related_name="events")
+    project = models.ForeignKey(Project, models.PROTECT, related_name="events", db_index=False)
     at = models.DateTimeField(auto_now_add=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     actor_name = LineField(max_length=254)
     by_staff = models.BooleanField(default=False)
     verb = models.CharField(max_length=20, choices=Verb.choices)
-    group = models.ForeignKey(SecurityGroup, models.PROTECT, null=True, related_name="events")
+    group = models.ForeignKey(SecurityGroup, models.PROTECT, null=True, related_name="events", db_index=False)
     machine = models.ForeignKey(VirtualMachine, models.PROTECT, null=True, related_name="events")
     summary = LineField(max_length=400)
     detail = RecordField(default=dict)

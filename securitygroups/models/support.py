@@ -18,7 +18,7 @@ class SupportVisit(models.Model):
     """A staff member may look into a project, read-only, from `at` to `until`. Append-only."""
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="support_visits")
-    staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    staff = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False)
     reason = LineField("Reason", max_length=255)
     ticket = LineField("Ticket", max_length=100)
     at = models.DateTimeField(auto_now_add=True)
@@ -45,7 +45,7 @@ class SupportCase(models.Model):
     Append-only.
     """
 
-    project = models.ForeignKey(Project, models.PROTECT, related_name="cases")
+    project = models.ForeignKey(Project, models.PROTECT, related_name="cases", db_index=False)
     public_id = models.CharField("ID", max_length=20, unique=True, default=new_case_id, editable=False)
     machine = models.ForeignKey(VirtualMachine, models.PROTECT, null=True, related_name="cases")
     group = models.ForeignKey(SecurityGroup, models.PROTECT, null=True, related_name="cases")

@@ -1,6 +1,7 @@
 """The rule list of a group: the only writer of rules."""
 
 from dataclasses import replace
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -10,6 +11,7 @@ from securitygroups.effective import rules_at, rules_of_group
 from securitygroups.firewall.changes import ListChange, list_change
 from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.protocols import Problem
+from securitygroups.firewall.steps import are_short, steps
 from securitygroups.firewall.texts import clean
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList
@@ -17,6 +19,9 @@ from securitygroups.models import GroupRevision, Project, SecurityGroup, new_rul
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Conflict, Verb, count, lock_group, record
 from securitygroups.operations.rows import write_rows
+
+WHOLE_EVERY = 50
+"""So many revisions after a whole list at most comes the next one: that many rows are read for the list of one."""
 
 
 class RefusedRules(ValidationError):
@@ -78,22 +83,35 @@ def commit_rules(*, group: SecurityGroup, rules: RuleList, base: int, by: By, su
         group.revision = locked.revision
         return change
     summary = summary or (change.summary if locked.revision else f"Created with {count(len(named), 'rule')}.")
-    _append(locked, named, number, summary, by)
+    revision = _next(locked, old, named)
+    revision.summary, revision.reason = summary[:300], by.reason
+    _append(locked, revision, summary, by)
     group.revision, group.changed_at = number, locked.changed_at
     return change
 
 
-def _append(locked: SecurityGroup, rules: RuleList, number: int, summary: str, by: By) -> None:
+def _next(locked: SecurityGroup, old: RuleList, new: RuleList) -> GroupRevision:
+    """The revision with the new list, not saved yet. Its time is never before that of the one before."""
+    number, now = locked.revision + 1, timezone.now()
+    before = locked.revisions.filter(number=locked.revision).values_list("whole_in", "at").first()
+    whole_in, at = before or (None, now)
+    return GroupRevision(group=locked, number=number, at=max(now, at), **list_columns(number, old, new, whole_in))
+
+
+def list_columns(number: int, old: RuleList, new: RuleList, whole_in: int | None) -> dict[str, Any]:
+    """How a revision keeps its list: whole, or as what leads to it from the one before, where that stands on the whole
+    list of revision `whole_in`."""
+    if whole_in is not None and number - whole_in < WHOLE_EVERY and are_short(found := steps(old, new), new):
+        return {"whole_in": whole_in, "steps": found}
+    return {"whole_in": number, "rules": stored_rules(new)}
+
+
+def _append(locked: SecurityGroup, revision: GroupRevision, summary: str, by: By) -> None:
     """The revision and, but for a group's first one, its line in the activity."""
-    GroupRevision.objects.create(
-        group=locked,
-        number=number,
-        rules=stored_rules(rules),
-        summary=summary[:300],
-        reason=by.reason,
-        **by.columns,
-    )
-    locked.changed_at = timezone.now()
+    for name, value in by.columns.items():
+        setattr(revision, name, value)
+    revision.save(force_insert=True)
+    number, locked.changed_at = revision.number, revision.at
     SecurityGroup.objects.filter(pk=locked.pk).update(revision=number, changed_at=locked.changed_at)
     if number > 1:
         detail = {"revision": number, "reason": by.reason}

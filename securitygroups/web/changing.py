@@ -141,7 +141,7 @@ def conflict(on: OnGroup, stale: Stale | None = None, *, undoing: int | None = N
     request, group = on.request, now.group
     context: dict[str, Any] = {
         "group": group,
-        "newest": group.revisions.filter(number=group.revision).first(),
+        "newest": group.revisions.filter(number=group.revision).without_lists().first(),
         "hidden": sent_fields(request, _OWN_FIELDS),
         "action": request.get_full_path(),
         "back": page_url(request, group),

@@ -16,7 +16,7 @@ from securitygroups.web.pages import RULES_A_PAGE, numbered, page_of, typed
 MOST_PAGES = 999_999
 
 _MACHINES = Asked(lambda: SecurityGroup.objects.filter(pk=Given("group")).order_by().values_list(Count("attachments")))
-_NEWEST = Asked(lambda: GroupRevision.objects.filter(group=Given("group"), number=Given("number")).defer("rules"))
+_NEWEST = Asked(lambda: GroupRevision.objects.filter(group=Given("group"), number=Given("number")).without_lists())
 
 
 def filter_of(request: HttpRequest) -> str:

@@ -61,6 +61,7 @@ ROWS: dict[str, Callable[[Cast], models.Model]] = {
     "attached_once": lambda cast: Attachment(machine=cast.machine, group=cast.group, position=9),
     "attachment_position_from_1": lambda cast: Attachment(machine=cast.machine, group=cast.spare, position=0),
     "group_revision_number": lambda cast: GroupRevision(group=cast.group, number=1, rules=[], summary="x"),
+    "group_revision_list": lambda cast: GroupRevision(group=cast.group, number=2, rules=[], steps=[], summary="x"),
     "machine_revision_number": lambda cast: MachineRevision(
         project=cast.project, machine=cast.machine, number=1, groups=[], summary="x"
     ),

@@ -1,14 +1,18 @@
 """A database of an earlier version comes along with its data."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from securitygroups import operations
+from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.models import AccountEvent, Event, Project, SecurityGroup, User
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, ports
+from tests.operations.state import commit, on_record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = [("securitygroups", "0002_machinerevision_project")]
@@ -42,6 +46,10 @@ def test_people_projects_and_records_come_along(before: Any) -> None:
     shop = project.objects.create(name="  Shop ", slug="shop")
     for name in ("web", DECOMPOSED, "café"):
         group.objects.create(project=shop, name=name, public_id=f"sg-{len(name):010}{name[0]}"[:20])
+    revision = apps.get_model("securitygroups", "GroupRevision")
+    kept = stored_rules([replace(each, uid=f"u{place}") for place, each in enumerate(ports(1, 2, 3))])
+    revision.objects.create(group=group.objects.get(name="web"), number=1, actor_name="alice", summary="x", rules=kept)
+    group.objects.filter(name="web").update(revision=1)
     event.objects.create(
         project=shop, actor=alice, actor_name="alice", verb="project.created", summary=f"Made {DECOMPOSED}"
     )
@@ -58,3 +66,7 @@ def test_people_projects_and_records_come_along(before: Any) -> None:
     assert {"web", "café"} < names
     assert len(names) == 3, "what was the same in another form has its ID behind it"
     assert Event.objects.get().summary == f"Made {DECOMPOSED}", "what is on record stays as it was"
+    web = SecurityGroup.objects.get(name="web")
+    assert stored_rules(operations.rules_at(web, 1)) == kept
+    commit(web, ports(7))
+    assert (on_record(web, 1), len(on_record(web, 2))) == (kept, 1)

@@ -1,10 +1,11 @@
 """What is stored before and after an operation."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 
 from securitygroups import operations
 from securitygroups.firewall.values import Rule as RuleValue
@@ -51,6 +52,14 @@ def nothing_written() -> Iterator[None]:
 
 def rules_of(group: SecurityGroup) -> Rules:
     return values(list(group.rules.in_order()))
+
+
+def on_record(group: SecurityGroup, number: int) -> Any:
+    """The list of a revision as SQL gives it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT securitygroups_rules_at(%s, %s)", [group.pk, number])
+        [(found,)] = cursor.fetchall()
+    return found if found is None else json.loads(found)
 
 
 def ports_of(group: SecurityGroup) -> list[int | None]:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pgtrigger
 import pytest
+import time_machine
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -13,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from securitygroups import operations
+from securitygroups.effective import of_group
 from securitygroups.firewall import lists
 from securitygroups.firewall.formats.documents import rules_from_stored, stored_rules
 from securitygroups.firewall.values import Rule as RuleValue
@@ -20,7 +23,7 @@ from securitygroups.models import GroupRevision, Project, SecurityGroup, User, v
 from securitygroups.operations import By, Conflict, RefusedRules
 from tests.factories import make_group, ports, rule
 from tests.firewall.strategies import rules as any_rule
-from tests.operations.state import Rules, commit, newest, nothing_written, ports_of, rules_of
+from tests.operations.state import Rules, commit, newest, nothing_written, on_record, ports_of, rules_of
 
 
 def test_a_commit_writes_rows_a_revision_and_an_event(project: Project, erin: User) -> None:
@@ -38,7 +41,7 @@ def test_a_commit_writes_rows_a_revision_and_an_event(project: Project, erin: Us
     revision = group.revisions.get(number=2)
     assert (revision.actor, revision.actor_name, revision.by_staff) == (erin, "erin", False)
     assert (revision.summary, revision.reason) == ("Added rule 1.", "Ticket 7")
-    assert revision.rules == stored_rules(rules_of(group))
+    assert on_record(group, 2) == stored_rules(rules_of(group))
     event = newest()
     assert (event.verb, event.group, event.project, event.actor) == ("rules.changed", group, project, erin)
     assert (event.summary, event.detail) == ("Added rule 1.", {"revision": 2, "reason": "Ticket 7"})
@@ -230,6 +233,60 @@ def test_an_earlier_list_is_restored_whole(project: Project) -> None:
         operations.rules_at(group, 6)
 
 
+def test_small_changes_of_a_long_list_are_kept_small_and_every_list_can_be_read(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("securitygroups.operations.rules.WHOLE_EVERY", 4)
+    group = make_group(project, rules=ports(*range(1, 101)))
+    kept = {1: rules_of(group)}
+    for turn in range(12):
+        now = rules_of(group)
+        told = (
+            lists.insert(now, 1, rule("drop in udp 53")),
+            lists.move(lists.switch(now, range(1, 51), enabled=False), [90], 1),
+            lists.change(lists.remove(now, [7, 30]), 1, rule("accept in tcp 9", "New")),
+        )[turn % 3]
+        commit(group, told)
+        kept[group.revision] = rules_of(group)
+
+    for number, rules in kept.items():
+        assert [(each, each.uid) for each in operations.rules_at(group, number)] == [(each, each.uid) for each in rules]
+        assert on_record(group, number) == stored_rules(rules)
+        revision = group.revisions.get(number=number)
+        at = [(placed.rule, placed.place) for placed in of_group(group, revision.at)]
+        assert at == [(each, place) for place, each in enumerate(rules, 1)]
+    whole = group.revisions.exclude(rules=None).order_by("number").values_list("number", flat=True)
+    assert list(whole) == [1, 5, 9, 13]
+    assert max(len(steps) for steps in group.revisions.exclude(steps=None).values_list("steps", flat=True)) <= 5
+    assert on_record(group, 99) is None
+
+
+def test_no_steps_stand_on_a_list_of_a_version_that_only_knew_whole_ones(project: Project) -> None:
+    group = make_group(project, rules=ports(*range(1, 9)))
+    with pgtrigger.ignore():
+        group.revisions.update(whole_in=None)
+
+    for _ in range(2):
+        commit(group, lists.remove(rules_of(group), [1]))
+
+    assert list(group.revisions.order_by("number").values_list("whole_in", flat=True)) == [None, 2, 2]
+    assert operations.rules_at(group, 3) == rules_of(group)
+
+
+def test_times_of_revisions_never_run_backwards(project: Project) -> None:
+    with time_machine.travel("2030-05-01 12:00:00+00:00", tick=False):
+        group = make_group(project, rules=ports(1, 2, 3))
+    with time_machine.travel("2030-05-01 11:00:00+00:00", tick=False):
+        commit(group, lists.remove(rules_of(group), [1]))
+    with time_machine.travel("2030-05-01 12:30:00+00:00", tick=False):
+        commit(group, lists.remove(rules_of(group), [1]))
+
+    times = group.revisions.order_by("number").values_list("at", flat=True)
+    assert [f"{at:%H:%M}" for at in times] == ["12:00", "12:00", "12:30"]
+    group.refresh_from_db()
+    assert group.changed_at == times[2]
+
+
 Edit = Callable[[Rules], Rules]
 
 
@@ -264,7 +321,7 @@ def edits(draw: st.DrawFn) -> Edit:
 def test_any_edits_keep_rows_revisions_and_positions_in_step_and_can_be_undone(
     project: Project, todo: list[Edit]
 ) -> None:
-    group = make_group(project)
+    group = make_group(project, rules=ports(*range(1, 9)))
     number = 1
     for edit in todo:
         before = rules_of(group)
@@ -277,7 +334,9 @@ def test_any_edits_keep_rows_revisions_and_positions_in_step_and_can_be_undone(
         assert [row.position for row in rows] == list(range(1, len(expected) + 1))
         assert values(rows) == tuple(expected)
         assert [revision.number for revision in revisions] == list(range(1, number + 1))
-        assert stored_rules(values(rows)) == revisions[-1].rules
+        assert (
+            stored_rules(values(rows)) == on_record(group, number) == stored_rules(operations.rules_at(group, number))
+        )
         assert group.revision == SecurityGroup.objects.get(pk=group.pk).revision == number
         if told:
             after = rules_of(group)

@@ -35,7 +35,7 @@ def group_history(request: HttpRequest, slug: str, group_id: str) -> HttpRespons
     access = enter(request, slug)
     group = find_group(access, group_id)
     # Whole lists of a thousand rules each would be read to show a line of them.
-    page = numbered(request, group.revisions.defer("rules").order_by("-number"))
+    page = numbered(request, group.revisions.without_lists().order_by("-number"))
     context = {"group": group, "page": page, "tab": "history", "machine_count": group.attachments.count()}
     return render(request, "securitygroups/history/group.html", context)
 
@@ -60,7 +60,7 @@ def group_revision(request: HttpRequest, slug: str, group_id: str, number: int) 
     """What changed up to this revision: since the one before it, or since ?from=N."""
     access = enter(request, slug)
     group = find_group(access, group_id)
-    revision = group.revisions.filter(number=number).first()
+    revision = group.revisions.without_lists().filter(number=number).first()
     if revision is None:
         raise Http404
     since = min(_number(request.GET.get("from", ""), number - 1), group.revision)

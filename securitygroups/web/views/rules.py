@@ -57,7 +57,7 @@ def rule_menu(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
 
 def _makers(group: SecurityGroup, row: Rule) -> dict[str, GroupRevision | None]:
     """The revisions that the rule was added and last changed in."""
-    made = group.revisions.filter(number__in=[row.added_in, row.changed_in]).defer("rules")
+    made = group.revisions.filter(number__in=[row.added_in, row.changed_in]).without_lists()
     who = {revision.number: revision for revision in made}
     return {"added": who.get(row.added_in), "changed": who.get(row.changed_in)}
 

@@ -1,0 +1,161 @@
+"""Revisions of long lists as steps from the one before, and indexes that begin as another one does are gone.
+
+Nothing is rewritten and nothing is read through: what is on record stays as it is, and each lock is over at once.
+"""
+
+import django.db.models.deletion
+import django.utils.timezone
+import securitygroups.fields
+from django.conf import settings
+from django.contrib.postgres.operations import AddConstraintNotValid
+from django.db import migrations, models
+
+# Django drops a foreign key and checks every row again when only its index goes: here the index goes by itself.
+INDEXES = {
+    "securitygroups_accountevent_user_id_fc9e99ae": ("securitygroups_accountevent", "user_id"),
+    "securitygroups_attachment_machine_id_3da184cd": ("securitygroups_attachment", "machine_id"),
+    "securitygroups_event_group_id_9eb716a8": ("securitygroups_event", "group_id"),
+    "securitygroups_event_project_id_0d70a4d5": ("securitygroups_event", "project_id"),
+    "securitygroups_grouprevision_group_id_9c66a1b2": ("securitygroups_grouprevision", "group_id"),
+    "securitygroups_machinerevision_machine_id_5d6a2b10": ("securitygroups_machinerevision", "machine_id"),
+    "securitygroups_membership_project_id_123f7e99": ("securitygroups_membership", "project_id"),
+    "securitygroups_rule_group_id_a96f7876": ("securitygroups_rule", "group_id"),
+    "securitygroups_supportcase_project_id_d4c82400": ("securitygroups_supportcase", "project_id"),
+    "securitygroups_supportvisit_staff_id_9120345d": ("securitygroups_supportvisit", "staff_id"),
+}
+
+RULES_AT = """
+CREATE FUNCTION securitygroups_rules_at(of_group bigint, at_number integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    whole jsonb;
+    revision record;
+BEGIN
+    FOR revision IN
+        SELECT r.rules, r.steps
+        FROM securitygroups_grouprevision wanted
+        JOIN securitygroups_grouprevision r ON r.group_id = wanted.group_id
+            AND r.number BETWEEN coalesce(wanted.whole_in, wanted.number) AND wanted.number
+        WHERE wanted.group_id = of_group AND wanted.number = at_number
+        ORDER BY r.number
+    LOOP
+        IF revision.steps IS NULL THEN
+            whole := revision.rules;
+            CONTINUE;
+        END IF;
+        SELECT coalesce(jsonb_agg(parts.rule ORDER BY parts.step, parts.place), '[]') INTO whole
+        FROM (
+            SELECT s.ordinality AS step, 0 AS place, s.value AS rule
+            FROM jsonb_array_elements(revision.steps) WITH ORDINALITY s
+            WHERE jsonb_typeof(s.value) = 'object'
+            UNION ALL
+            SELECT s.ordinality, o.place, whole -> o.place - 1 || coalesce(s.value -> 2, '{}')
+            FROM jsonb_array_elements(revision.steps) WITH ORDINALITY s
+            CROSS JOIN LATERAL generate_series((s.value ->> 0)::integer, (s.value ->> 1)::integer) o (place)
+            WHERE jsonb_typeof(s.value) = 'array'
+        ) parts;
+    END LOOP;
+    RETURN whole;
+END
+$$;
+COMMENT ON FUNCTION securitygroups_rules_at(bigint, integer) IS
+    'The rules of a group as a revision left them, in order; NULL where there is no such revision.';
+"""
+
+
+def dropped(name, table, column):
+    return migrations.RunSQL(f"DROP INDEX IF EXISTS {name}", f"CREATE INDEX {name} ON {table} ({column})")
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('securitygroups', '0006_plain_addresses'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='grouprevision',
+            name='steps',
+            field=securitygroups.fields.RecordField(null=True),
+        ),
+        migrations.AddField(
+            model_name='grouprevision',
+            name='whole_in',
+            field=models.PositiveIntegerField(null=True, verbose_name='newest whole list'),
+        ),
+        migrations.AlterField(
+            model_name='grouprevision',
+            name='at',
+            field=models.DateTimeField(default=django.utils.timezone.now, editable=False),
+        ),
+        migrations.AlterField(
+            model_name='grouprevision',
+            name='rules',
+            field=securitygroups.fields.RecordField(null=True),
+        ),
+        migrations.AlterField(
+            model_name='machinerevision',
+            name='at',
+            field=models.DateTimeField(default=django.utils.timezone.now, editable=False),
+        ),
+        AddConstraintNotValid(
+            model_name='grouprevision',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('rules__isnull', False), ('steps__isnull', True)), models.Q(('rules__isnull', True), ('steps__isnull', False), ('whole_in__isnull', False), ('whole_in__lt', models.F('number'))), _connector='OR'), name='group_revision_list'),
+        ),
+        migrations.RunSQL(RULES_AT, "DROP FUNCTION securitygroups_rules_at(bigint, integer)"),
+        migrations.SeparateDatabaseAndState(
+            database_operations=[dropped(name, *where) for name, where in INDEXES.items()],
+            state_operations=[
+                migrations.AlterField(
+                    model_name='accountevent',
+                    name='user',
+                    field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='account_events', to=settings.AUTH_USER_MODEL),
+                ),
+                migrations.AlterField(
+                    model_name='attachment',
+                    name='machine',
+                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='attachments', to='securitygroups.virtualmachine'),
+                ),
+                migrations.AlterField(
+                    model_name='event',
+                    name='group',
+                    field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='securitygroups.securitygroup'),
+                ),
+                migrations.AlterField(
+                    model_name='event',
+                    name='project',
+                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='securitygroups.project'),
+                ),
+                migrations.AlterField(
+                    model_name='grouprevision',
+                    name='group',
+                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='revisions', to='securitygroups.securitygroup'),
+                ),
+                migrations.AlterField(
+                    model_name='machinerevision',
+                    name='machine',
+                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='revisions', to='securitygroups.virtualmachine'),
+                ),
+                migrations.AlterField(
+                    model_name='membership',
+                    name='project',
+                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='securitygroups.project'),
+                ),
+                migrations.AlterField(
+                    model_name='rule',
+                    name='group',
+                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='rules', to='securitygroups.securitygroup'),
+                ),
+                migrations.AlterField(
+                    model_name='supportcase',
+                    name='project',
+                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='cases', to='securitygroups.project'),
+                ),
+                migrations.AlterField(
+                    model_name='supportvisit',
+                    name='staff',
+                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+                ),
+            ],
+        ),
+    ]
