@@ -3,8 +3,9 @@
 One dialect for rules, for a VM's groups, for a group's end and for a group that is still to be made. A proposal has a
 token, which names this change of this revision and nothing else. A preview that was shown brings the token back as
 `seen`, a question that was answered with yes as `sure`: neither is good for anything but what was looked at. A group
-from a file and the end of a group are always asked about; other changes where there is something to see. Whoever
-commits does so on the revision that the proposal was made from, so that nothing comes in between unnoticed.
+from a file and the end of a group are always asked about; other changes where there is something to see. What
+others did in between stays where the change has nothing to do with it and still means what was looked at; otherwise it
+comes back to the person.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +16,12 @@ from typing import Any
 
 from securitygroups.answers.preview import Preview, preview_groups, preview_rules
 from securitygroups.effective import rules_at, rules_of_group
-from securitygroups.firewall.changes import Rebased, rebase
+from securitygroups.firewall.analysis.independent import independent
+from securitygroups.firewall.changes import ListChange, rebase
 from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.models import GroupRevision, Project, SecurityGroup, VirtualMachine
-from securitygroups.operations import attached_mark, check_rules
+from securitygroups.operations import By, attached_mark, check_rules, commit_edit
 
 Edit = Callable[[RuleList], RuleList]
 """From a list to a new one. It names rules by identity, so that it also fits the list that somebody else left behind."""
@@ -39,6 +41,17 @@ class Said:
     address: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An edit that stands for the whole list that it gives, such as a file or an earlier revision: what somebody else has
+    changed in the meantime is not simply kept beside it."""
+
+    edit: Edit
+
+    def __call__(self, rules: RuleList) -> RuleList:
+        return self.edit(rules)
+
+
 class Stale(Exception):
     """The list that the edit was made from is not the newest. `mine` is what the edit made of it, None if unknown."""
 
@@ -49,13 +62,17 @@ class Stale(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewRules:
-    """A new list for a group; `notes` say what had to be decided to put it on top of somebody else's."""
+    """A new list for a group; `notes` say what had to be decided to put it on top of somebody else's.
+
+    `made` is the same change as its author saw it, where others have changed the group since and it is independent.
+    """
 
     group: SecurityGroup
     old: tuple[Rule, ...]
     new: tuple[Rule, ...]
     token: str
     notes: tuple[str, ...] = ()
+    made: "NewRules | None" = None
 
     def preview(self, address: str = "") -> Preview:
         return preview_rules(self.group, self.old, self.new, address=address)
@@ -114,8 +131,40 @@ def to_ask(proposal: NewRules | NewGroups, said: Said) -> Preview | None:
     if agreed(proposal, said):
         return None
     preview = proposal.preview(said.address)
-    new_to_them = preview.worth_a_look and said.seen != proposal.token
-    return preview if preview.alarms or proposal.notes or new_to_them else None
+    seen, sure = said.seen == proposal.token, False
+    made = proposal.made if isinstance(proposal, NewRules) else None
+    if made and made.token in (said.seen, said.sure) and preview.says_nothing_new(made.preview(said.address)):
+        seen, sure = True, agreed(made, said)
+    new_to_them = preview.worth_a_look and not seen
+    return preview if (preview.alarms and not sure) or proposal.notes or (new_to_them and not sure) else None
+
+
+class Asks(Exception):
+    """Under the lock the change turned out to be another one than was looked at: it has to be asked about, again."""
+
+    def __init__(self, proposal: NewRules, preview: Preview) -> None:
+        super().__init__("The rules have been changed in the meantime, and the change means something else now.")
+        self.proposal, self.preview = proposal, preview
+
+
+def commit(proposal: NewRules, edit: Edit, said: Said, by: By) -> tuple[ListChange, NewRules]:
+    """Make the change that nothing has to be asked about any more: what was changed, and the proposal that was made.
+
+    Where somebody was quicker, the edit is proposed once more, now that nobody can be. Raises Stale where it is not
+    independent of what they did, Asks where it means something else than was looked at; Conflict, lists.NoSuchPlace and
+    ValidationError as before. Then nothing is written.
+    """
+    final = proposal
+
+    def under_lock(locked: SecurityGroup, now: RuleList) -> RuleList:
+        nonlocal final
+        if locked.revision != proposal.group.revision:
+            final = propose_rules(locked, now, edit, said)
+            if preview := to_ask(final, said):
+                raise Asks(final, preview)
+        return final.new
+
+    return commit_edit(group=proposal.group, edit=under_lock, by=by), final
 
 
 def propose_rules(group: SecurityGroup, now: RuleList, edit: Edit, said: Said) -> NewRules:
@@ -123,27 +172,34 @@ def propose_rules(group: SecurityGroup, now: RuleList, edit: Edit, said: Said) -
 
     Raises Stale, lists.NoSuchPlace, and ValidationError where it cannot be stored.
     """
-    notes: tuple[str, ...] = ()
     if said.base == group.revision:
-        new = tuple(edit(now))
+        proposal = NewRules(group, tuple(now), new := tuple(edit(now)), _token_of(group, group.revision, new))
     else:
-        rebased = _rebased(group, now, edit, said)
-        new, notes = rebased.rules, rebased.notes
-    check_rules(group.project, new, had=len(now))
+        proposal = _rebased(group, now, edit, said)
+    check_rules(group.project, proposal.new, had=len(now))
+    return proposal
+
+
+def _token_of(group: SecurityGroup, revision: int, new: RuleList) -> str:
     # New rules have no identity yet, so the token speaks of content; the revision makes it good for one time only.
-    token = _token(group.public_id, group.revision, _traffic(new))
-    return NewRules(group, tuple(now), new, token, notes)
+    return _token(group.public_id, revision, _traffic(new))
 
 
-def _rebased(group: SecurityGroup, now: RuleList, edit: Edit, said: Said) -> Rebased:
+def _rebased(group: SecurityGroup, now: RuleList, edit: Edit, said: Said) -> NewRules:
     try:
         start = rules_at(group, said.base)
     except GroupRevision.DoesNotExist:
         raise Stale(None, None) from None
     mine = tuple(edit(start))
+    made = None
     if said.onto != group.revision:
-        raise Stale(start, mine)
-    return rebase(start, mine, now)
+        if isinstance(edit, Whole) or not independent(start, mine, now):
+            raise Stale(start, mine)
+        made = NewRules(group, tuple(start), mine, _token_of(group, said.base, mine))
+    rebased = rebase(start, mine, now)
+    return NewRules(
+        group, tuple(now), rebased.rules, _token_of(group, group.revision, rebased.rules), rebased.notes, made
+    )
 
 
 def propose_groups(

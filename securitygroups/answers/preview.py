@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from securitygroups.answers.alarms import denials, lockout, openings
 from securitygroups.answers.dead import MAX_LINES, DeadSearch
@@ -36,7 +37,7 @@ class Preview:
     """Everything a person is told before a change. `alarms` are asked about once more, in words.
 
     `newly_dead` is about the list itself and about the VMs' effective lists; on `dead_unseen` VMs nobody looked for
-    those, and on `unseen` VMs for nothing.
+    those, and on `unseen` VMs for nothing. `means` is the traffic of the effects as data, without rules and places.
     """
 
     effects: tuple[Effect, ...]
@@ -48,10 +49,19 @@ class Preview:
     alarms: tuple[str, ...] = ()
     decides_same: bool = False
     attached: bool = True
+    means: frozenset[Any] = frozenset()
 
     @property
     def changes_traffic(self) -> bool:
         return not self.decides_same or bool(self.unseen)
+
+    def says_nothing_new(self, shown: "Preview") -> bool:
+        """Whether who was shown the other one has been told all of this one, whatever places rules have by now."""
+        return (
+            (self.means, self.newly_dead, self.unseen) == (shown.means, shown.newly_dead, shown.unseen)
+            and self.dead_unseen == shown.dead_unseen
+            and set(self.alarms) <= set(shown.alarms)
+        )
 
     @property
     def worth_a_look(self) -> bool:
@@ -142,6 +152,7 @@ def _preview(before: Fleet, compared: Sequence[_Compared], dying: DeadSearch, ad
         dead_unseen=dying.unseen,
         alarms=tuple(dict.fromkeys(alarms)),
         decides_same=not effects,
+        means=frozenset(_meaning(one.change, one.machines) for one in compared if not one.change.decides_same),
     )
 
 
@@ -152,7 +163,15 @@ def preview_lists(old: RuleList, new: RuleList) -> Preview:
 
 def _alone(change: Difference) -> Preview:
     effects = () if change.decides_same else (_effect(change),)
-    return Preview(effects=effects, machine_count=0, unaffected=0, decides_same=change.decides_same)
+    means = frozenset([_meaning(change)])
+    return Preview(effects=effects, machine_count=0, unaffected=0, decides_same=change.decides_same, means=means)
+
+
+def _meaning(change: Difference, machines: Sequence[VirtualMachine] = ()) -> tuple[Any, ...]:
+    """What a difference says of traffic, to compare."""
+    sides = (frozenset(line.product for line in lines) for lines in (change.newly_allowed, change.newly_denied))
+    omitted = change.omitted_allowed, change.omitted_denied
+    return (*sides, change.unknown, omitted, frozenset(machine.pk for machine in machines))
 
 
 def preview_groups(

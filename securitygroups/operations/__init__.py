@@ -58,7 +58,7 @@ from securitygroups.operations.rights import (
     rights_groups_of,
 )
 from securitygroups.operations.rightsgroups import delete_rights_group, write_rights_group
-from securitygroups.operations.rules import RefusedRules, check_rules, commit_rules, undo
+from securitygroups.operations.rules import RefusedRules, check_rules, commit_edit, commit_rules, undo
 from securitygroups.operations.templates import delete_template, save_template, write_template
 from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_look, record_staff_looks
 
@@ -79,6 +79,7 @@ __all__ = [
     "change_person",
     "change_role",
     "check_rules",
+    "commit_edit",
     "commit_rules",
     "create_group",
     "create_machine",

@@ -1,5 +1,6 @@
 """The rule list of a group: the only writer of rules."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,9 @@ from securitygroups.operations.rows import write_rows
 
 WHOLE_EVERY = 50
 """So many revisions after a whole list at most comes the next one: that many rows are read for the list of one."""
+
+UnderLock = Callable[[SecurityGroup, RuleList], RuleList]
+"""Says what the new list is, when nobody else can change it any more: of the group and its list as they are then."""
 
 
 class RefusedRules(ValidationError):
@@ -60,19 +64,31 @@ def _named(rules: RuleList) -> tuple[RuleValue, ...]:
     return named
 
 
-@transaction.atomic
 def commit_rules(*, group: SecurityGroup, rules: RuleList, base: int, by: By, summary: str = "") -> ListChange:
-    """The only writer of rules: make `rules` the group's list.
+    """Make `rules` the group's list.
 
-    `base` is the revision the list was made from. Raises Conflict when it is not the newest, RefusedRules or
-    ValidationError when the list cannot be stored; then nothing is written. An equal list writes nothing.
-    `group` gets the new revision number.
+    `base` is the revision the list was made from. Raises Conflict when it is not the newest, and as commit_edit does.
+    """
+
+    def unless_overtaken(locked: SecurityGroup, now: RuleList) -> RuleList:
+        if locked.revision != base:
+            raise Conflict(locked.revision)
+        return rules
+
+    return commit_edit(group=group, edit=unless_overtaken, by=by, summary=summary)
+
+
+@transaction.atomic
+def commit_edit(*, group: SecurityGroup, edit: UnderLock, by: By, summary: str = "") -> ListChange:
+    """The only writer of rules: make what `edit` gives the group's list. What it raises leaves everything as it is.
+
+    Raises Conflict where the group is gone, RefusedRules or ValidationError when the list cannot be stored; then nothing
+    is written. An equal list writes nothing. `group` gets the new revision number.
     """
     locked = lock_group(group)
-    if locked.revision != base:
-        raise Conflict(locked.revision)
     # Read under the lock, and only here: what a caller has read before may be old.
     old = rules_of_group(locked)
+    rules = edit(locked, old)
     check_rules(locked.project, rules, had=len(old))
     by.check()
     named, number = _named(rules), locked.revision + 1

@@ -11,9 +11,9 @@ from django.urls import reverse
 from securitygroups import operations
 from securitygroups.answers.preview import Preview
 from securitygroups.firewall import lists
-from securitygroups.firewall.changes import list_change
+from securitygroups.firewall.changes import ListChange, list_change
 from securitygroups.models import SecurityGroup
-from securitygroups.proposals import Edit, NewRules, Proposal, Stale, propose_rules, to_ask
+from securitygroups.proposals import Asks, Edit, NewRules, Proposal, Stale, commit, propose_rules, to_ask
 from securitygroups.web.doors import OnGroup, by, said
 from securitygroups.web.pages import CONFLICT, into_dialog, reason_of, sent_fields
 from securitygroups.web.rulepage import group_context, kept, page_url
@@ -41,7 +41,20 @@ def change_rules(on: OnGroup, edit: Edit, done: str = "", *, at: str = "") -> Ht
         return conflict(on, stale if isinstance(stale, Stale) else None)
     if preview := to_ask(proposal, said(on.request)):
         return question(on.request, proposal, preview)
-    return _commit(on, proposal, done, at)
+    try:
+        change, made = commit(proposal, edit, said(on.request), by(on.request))
+    except Asks as asks:
+        return question(on.request, asks.proposal, asks.preview)
+    except (Stale, lists.NoSuchPlace, operations.Conflict) as stale:
+        return conflict(on, stale if isinstance(stale, Stale) else None)
+    return _made(on, change, _told(change, made, done), at)
+
+
+def _told(change: ListChange, made: NewRules, done: str) -> str:
+    """The message: places that the words were made with are not those of now where others were quicker."""
+    if made.made is None:
+        return done or change.summary
+    return f"{change.summary} Others have changed the group in the meantime, and that stays too."
 
 
 def change_or_tell(on: OnGroup, edit: Edit, done: str = "", *, at: str = "") -> HttpResponse:
@@ -52,19 +65,14 @@ def change_or_tell(on: OnGroup, edit: Edit, done: str = "", *, at: str = "") -> 
         return _refused(on, refusal)
 
 
-def _commit(on: OnGroup, proposal: NewRules, done: str, at: str) -> HttpResponse:
+def _made(on: OnGroup, change: ListChange, done: str, at: str) -> HttpResponse:
     request, group = on.request, on.group
-    # The revision that was looked at: whoever was quicker in between is found by the commit.
-    try:
-        change = operations.commit_rules(group=group, rules=proposal.new, base=group.revision, by=by(request))
-    except operations.Conflict:
-        return conflict(on, Stale(proposal.old, proposal.new))
     if not change:
         messages.info(request, "Nothing was changed.")
     else:
         undo = reverse("group_undo", args=[on.access.project.slug, group.public_id, group.revision])
         undo += kept(request)
-        messages.success(request, done or change.summary, extra_tags=f"undo:{undo}")
+        messages.success(request, done, extra_tags=f"undo:{undo}")
     # To htmx the new table at once; a browser is sent on, so that reloading does not send the form again.
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "securitygroups/rules/_table.html", {**group_context(request, group), "is_part": True})

@@ -47,8 +47,10 @@ def test_people_projects_and_records_come_along(before: Any) -> None:
     for name in ("web", DECOMPOSED, "café"):
         group.objects.create(project=shop, name=name, public_id=f"sg-{len(name):010}{name[0]}"[:20])
     revision = apps.get_model("securitygroups", "GroupRevision")
-    kept = stored_rules([replace(each, uid=f"u{place}") for place, each in enumerate(ports(1, 2, 3))])
-    revision.objects.create(group=group.objects.get(name="web"), number=1, actor_name="alice", summary="x", rules=kept)
+    listed = stored_rules([replace(each, uid=f"u{place}") for place, each in enumerate(ports(1, 2, 3))])
+    revision.objects.create(
+        group=group.objects.get(name="web"), number=1, actor_name="alice", summary="x", rules=listed
+    )
     group.objects.filter(name="web").update(revision=1)
     event.objects.create(
         project=shop, actor=alice, actor_name="alice", verb="project.created", summary=f"Made {DECOMPOSED}"
@@ -67,6 +69,6 @@ def test_people_projects_and_records_come_along(before: Any) -> None:
     assert len(names) == 3, "what was the same in another form has its ID behind it"
     assert Event.objects.get().summary == f"Made {DECOMPOSED}", "what is on record stays as it was"
     web = SecurityGroup.objects.get(name="web")
-    assert stored_rules(operations.rules_at(web, 1)) == kept
+    assert stored_rules(operations.rules_at(web, 1)) == listed
     commit(web, ports(7))
-    assert (on_record(web, 1), len(on_record(web, 2))) == (kept, 1)
+    assert (on_record(web, 1), len(on_record(web, 2))) == (listed, 1)

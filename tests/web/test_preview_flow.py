@@ -1,6 +1,7 @@
 """From an edit to its commit: the question, its answer, the conflict; nothing but what was looked at is ever written."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -213,7 +214,7 @@ def test_an_edit_of_what_somebody_removed_is_kept_and_can_come_back(
     bad = form.send(as_alice, port_start="80", port_end="70", description="Typed")
     assert bad.status_code == 422, "a mistake in it is told as ever"
     assert Page(bad).form_with("port_start").fields["description"] == ["Typed"]
-    part = as_alice.post(edit, form.fields | {"preview": "1"}, headers=HTMX)
+    part = as_alice.post(edit, form.fields | {"port_start": "80", "port_end": "80", "preview": "1"}, headers=HTMX)
     assert "changed by somebody else in the meantime" in Page(part).text
 
     response = form.send(as_alice, port_start="80", port_end="80", description="Typed", reason="Ticket 8")
@@ -320,12 +321,79 @@ ACTIONS = (
 )
 
 
-@pytest.mark.parametrize("name", ACTIONS)
-def test_every_edit_of_a_stale_page_is_shown_beside_theirs_and_can_be_applied_on_top(
+ON_TOP = {
+    "add": [9, 8, 1, 2, 3, 5],
+    "edit": [8, 1, 22, 3, 5],
+    "down": [2, 8, 1, 3, 5],
+    "move": [3, 8, 1, 2, 5],
+    "drop": [3, 8, 1, 2, 5],
+    "delete": [8, 1, 3, 5],
+    "bulk delete": [8, 1, 5],
+    "bulk move": [8, 2, 3, 1, 5],
+    "import": [7, 8, 5],
+}
+"""What the edits lead to on top of erin's [8, 1, 2, 3, 5]; otherwise that list itself."""
+
+
+def touched_by_erin(rules: Any) -> Any:
+    """A rule at the top that drops what alice would accept, and other words for the rules that she has."""
+    return (rule("drop in tcp 8-9"), *(replace(each, description="Erin's") for each in rules[:3]), *ports(5))
+
+
+@pytest.mark.parametrize("name", [name for name in ACTIONS if name != "import"])
+def test_an_edit_of_a_stale_page_lands_where_others_did_something_else(
     name: str, as_alice: Client, four: SecurityGroup, erin: User
 ) -> None:
     rest, fields, result = actions(four)[name]
     erin_makes(four, erin, lambda rules: (*lists.remove(rules, [4]), *ports(5)))
+
+    response = as_alice.post(url(four, rest), fields | {"base": 1})
+    if response.status_code == 200:
+        response = say_yes(as_alice, response)
+
+    assert response.status_code == 302
+    assert list_of(four) == result
+    assert revision(four) == 3
+    assert "Others have changed the group in the meantime, and that stays too." in messages(as_alice)
+
+
+def with_preview(client: Client, group: SecurityGroup) -> dict[str, Any]:
+    """A form that is sent after its preview was looked at."""
+    fields = add_nine(group)
+    shown = client.post(url(group, "rules/new/"), fields | {"preview": "1"}, headers=HTMX).content.decode()
+    return fields | {"seen": shown.partition('name="seen" value="')[2].partition('"')[0]}
+
+
+def test_what_was_looked_at_is_not_asked_about_again_while_it_means_the_same(
+    as_alice: Client, four: SecurityGroup, erin: User
+) -> None:
+    fields = with_preview(as_alice, four)
+    erin_makes(four, erin, lambda rules: lists.insert(rules, 5, rule("accept in udp 53")))
+
+    assert as_alice.post(url(four, "rules/new/"), fields).status_code == 302
+    assert list_of(four) == [9, 1, 2, 3, 4, 53]
+
+
+def test_what_means_something_else_by_now_is_asked_about_again(
+    as_alice: Client, four: SecurityGroup, erin: User
+) -> None:
+    fields = with_preview(as_alice, four)
+    erin_makes(four, erin, lambda rules: lists.insert(rules, 5, rule("accept in tcp 9 from 10.0.0.0/8")))
+
+    response = as_alice.post(url(four, "rules/new/"), fields)
+
+    assert (response.status_code, revision(four)) == (200, 2)
+    assert say_yes(as_alice, response).status_code == 302
+    assert list_of(four) == [9, 1, 2, 3, 4, 9]
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_edit_of_a_stale_page_is_shown_beside_theirs_and_can_be_applied_on_top(
+    name: str, as_alice: Client, four: SecurityGroup, erin: User
+) -> None:
+    rest, fields, _ = actions(four)[name]
+    result = ON_TOP.get(name, [8, 1, 2, 3, 5])
+    erin_makes(four, erin, touched_by_erin)
     response = as_alice.post(url(four, rest), fields | {"base": 1})
     page = Page(response)
     assert response.status_code == 409
@@ -334,7 +402,7 @@ def test_every_edit_of_a_stale_page_is_shown_beside_theirs_and_can_be_applied_on
     assert "Reason: Ticket 7" in page.text
     for heading in ("Theirs, since revision 1", "Yours, to revision 1", "Revision 1", "Theirs, now"):
         assert heading in page.text
-    assert list_of(four) == [1, 2, 3, 5]
+    assert list_of(four) == [8, 1, 2, 3, 5]
     response = page.form_with("onto").send(as_alice)
     if response.status_code == 200:
         response = say_yes(as_alice, response)
@@ -342,9 +410,9 @@ def test_every_edit_of_a_stale_page_is_shown_beside_theirs_and_can_be_applied_on
     assert list_of(four) == result
     assert revision(four) == 3
     if name in ("off", "bulk off"):
-        assert not four.rules.get(position=2).enabled
+        assert not four.rules.get(position=3).enabled
     if name in ("edit", "bulk source"):
-        assert str(four.rules.get(position=2).source) == "10.0.0.0/8"
+        assert str(four.rules.get(position=3).source) == "10.0.0.0/8"
 
 
 def test_applied_on_top_it_is_asked_about_where_both_touched_a_rule(
@@ -362,25 +430,25 @@ def test_applied_on_top_it_is_asked_about_where_both_touched_a_rule(
 
 def test_on_top_of_a_third_change_it_is_a_conflict_again(as_alice: Client, four: SecurityGroup, erin: User) -> None:
     rest, fields, _ = actions(four)["delete"]
-    erin_makes(four, erin, lambda rules: lists.remove(rules, [4]))
+    erin_makes(four, erin, lambda rules: lists.change(rules, 2, rule("accept in tcp 2", "Erin's")))
     on_top = Page(as_alice.post(url(four, rest), fields | {"base": 1})).form_with("onto")
     erin_makes(four, erin, lambda rules: lists.remove(rules, [3]))
     again = on_top.send(as_alice)
     assert again.status_code == 409
-    assert list_of(four) == [1, 2]
+    assert list_of(four) == [1, 2, 4]
     say_yes(as_alice, Page(again).form_with("onto").send(as_alice))
-    assert list_of(four) == [1]
+    assert list_of(four) == [1, 4]
 
 
 def test_a_change_between_the_question_on_top_and_its_answer_is_a_conflict(
     as_alice: Client, four: SecurityGroup, erin: User
 ) -> None:
     rest, fields, _ = actions(four)["delete"]
-    erin_makes(four, erin, lambda rules: lists.remove(rules, [4]))
+    erin_makes(four, erin, lambda rules: lists.change(rules, 2, rule("accept in tcp 2", "Erin's")))
     question = Page(as_alice.post(url(four, rest), fields | {"base": 1})).form_with("onto").send(as_alice)
     erin_makes(four, erin, lambda rules: lists.remove(rules, [3]))
     assert Page(question).form_with("sure").send(as_alice).status_code == 409
-    assert list_of(four) == [1, 2]
+    assert list_of(four) == [1, 2, 4]
 
 
 def test_what_both_brought_back_stands_there_once(as_alice: Client, four: SecurityGroup, erin: User) -> None:
@@ -454,7 +522,7 @@ def test_names_in_questions_and_conflicts_are_text(as_alice: Client, project: Pr
     make_machine(project, f"{evil}1", [group])
     delete = url(group, f"rules/{uid(group, 1)}/delete/")
     pages = [as_alice.get(delete)]
-    erin_makes(group, erin, lambda rules: lists.remove(rules, [2]))
+    erin_makes(group, erin, lambda rules: lists.change(rules, 1, rule("accept in tcp 3", evil)))
     pages.append(as_alice.post(delete, {"base": 1, "reason": evil, evil: evil}))
     for response in pages:
         assert evil not in response.content.decode()

@@ -50,6 +50,13 @@ def somebody_else_changes(group: SecurityGroup, erin: User) -> None:
     operations.commit_rules(group=group, rules=lists.remove(now, [len(now)]), base=group.revision, by=By(erin))
 
 
+def somebody_else_rewords(group: SecurityGroup, erin: User) -> None:
+    """erin gives the first rule another description."""
+    now = values(list(group.rules.in_order()))
+    changed = lists.change(now, 1, replace(now[0], description="Erin's"))
+    operations.commit_rules(group=group, rules=changed, base=group.revision, by=By(erin))
+
+
 # ── The list ──────────────────────────────────────────────────────────────────
 
 
@@ -431,25 +438,25 @@ def test_a_stale_page_writes_nothing_and_shows_theirs_and_mine(
     as_alice: Client, four: SecurityGroup, erin: User
 ) -> None:
     form = Page(as_alice.get(url(four, f"{uid(four, 1)}/"))).form_with("protocol")
-    somebody_else_changes(four, erin)
+    somebody_else_rewords(four, erin)
     response = form.send(as_alice, port_start="11", port_end="11", description="Mine")
     page = Page(response)
     assert response.status_code == 409
     assert "Nothing was written. erin made revision 2" in page.text
-    assert list_of(four) == [1, 2, 3]
+    assert list_of(four) == [1, 2, 3, 4]
     assert "Apply mine on top" in page.text
     # One click applies mine on top, after a look at what that does.
     say_yes(as_alice, page.form_with("onto").send(as_alice))
-    assert list_of(four) == [11, 2, 3]
+    assert list_of(four) == [11, 2, 3, 4]
     assert revision(four) == 3
 
 
 def test_a_conflict_by_htmx_goes_into_the_dialog(as_alice: Client, four: SecurityGroup, erin: User) -> None:
-    somebody_else_changes(four, erin)
-    response = as_alice.post(url(four, f"{uid(four, 1)}/down/"), {"base": 1}, headers=HTMX)
+    somebody_else_rewords(four, erin)
+    response = as_alice.post(url(four, f"{uid(four, 1)}/off/"), {"base": 1}, headers=HTMX)
     assert response.status_code == 409
     assert (response["HX-Retarget"], response["HX-Reselect"]) == ("#dialog", "#confirm")
-    assert list_of(four) == [1, 2, 3]
+    assert list_of(four) == [1, 2, 3, 4]
 
 
 def test_a_rule_that_somebody_took_away_is_a_conflict(as_alice: Client, four: SecurityGroup, erin: User) -> None:

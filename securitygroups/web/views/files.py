@@ -19,7 +19,7 @@ from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import ImportForm, take_refusal
 from securitygroups.models import SecurityGroup
-from securitygroups.proposals import Edit, NewGroup, agreed, propose_group
+from securitygroups.proposals import Edit, NewGroup, Whole, agreed, propose_group
 from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_shown, preview_waits
 from securitygroups.web.doors import by, enter, enter_group, said, takes_files
 from securitygroups.web.pages import FORM_INVALID, address_of, page_or_form, resend
@@ -144,7 +144,7 @@ def group_import(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
 
 def _instead(rules: RuleList) -> Edit:
     """Those rules, each with the identity of the one that it is recognised as."""
-    return lambda now: recognised(now, rules)
+    return Whole(lambda now: recognised(now, rules))
 
 
 def _peek(

@@ -18,7 +18,7 @@ from securitygroups.effective import groups_of_revision
 from securitygroups.firewall.changes import list_change
 from securitygroups.firewall.values import Rule, whole_number
 from securitygroups.models import GroupRevision, MachineRevision, SecurityGroup, VirtualMachine
-from securitygroups.proposals import propose_groups
+from securitygroups.proposals import Whole, propose_groups
 from securitygroups.web.attaching import attach, attached_groups, question
 from securitygroups.web.changing import ask, change_or_tell
 from securitygroups.web.doors import enter, enter_group
@@ -86,7 +86,7 @@ def group_restore(request: HttpRequest, slug: str, group_id: str, number: int) -
     on = enter_group(request, slug, group_id)
     rules = _rules(on.group, number)
     if request.method == "POST":
-        return change_or_tell(on, lambda _: rules, f"Restored the rules of revision {number}.")
+        return change_or_tell(on, Whole(lambda _: rules), f"Restored the rules of revision {number}.")
     return ask(on, lambda _: rules)
 
 

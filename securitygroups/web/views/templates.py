@@ -15,6 +15,7 @@ from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.forms import TemplateForm, take_refusal
 from securitygroups.models import GroupTemplate
+from securitygroups.proposals import Whole
 from securitygroups.starters import STARTERS
 from securitygroups.web.changing import change_rules
 from securitygroups.web.doors import by, enter, enter_group
@@ -70,7 +71,7 @@ def group_start(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
             if not name:
                 raise ValidationError("Choose a template.")
             words = f"{len(rules)} rule{'' if len(rules) == 1 else 's'} came from the template {name}."
-            return change_rules(on, lambda now: (*now, *rules), words)
+            return change_rules(on, Whole(lambda now: (*now, *rules)), words)
         except ValidationError as refusal:
             error = refusal.messages[0]
     context = {"group": group, "chosen": chosen, "error": error, "reason": reason_of(request)}
