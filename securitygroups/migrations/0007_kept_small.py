@@ -73,6 +73,9 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # An index of a table for which something is still to be looked at is not dropped, and all migrations may be one
+        # transaction.
+        migrations.RunSQL("SET CONSTRAINTS ALL IMMEDIATE", migrations.RunSQL.noop),
         migrations.AddField(
             model_name='grouprevision',
             name='steps',

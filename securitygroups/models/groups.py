@@ -1,6 +1,6 @@
 """Groups with their ordered rules, and the templates that groups start from.
 
-Rules are written by operations.commit_rules alone; the constraints here refuse whatever would get past it.
+Rules are written by operations.commit_edit alone; the constraints here refuse whatever would get past it.
 """
 
 from collections.abc import Sequence

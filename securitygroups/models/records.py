@@ -36,7 +36,7 @@ class Revision(models.Model):
     """Who changed a list, when and why. Append-only: the database refuses UPDATE, DELETE and TRUNCATE."""
 
     number = models.PositiveIntegerField()
-    # Not before the revision before it, even where the clock has been put back: operations see to that.
+    # A group's is never before the one before it, even where the clock has been put back: commit_edit sees to that.
     at = models.DateTimeField(default=timezone.now, editable=False)
     # Empty where the panel itself did it.
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")

@@ -1,11 +1,12 @@
 """A database of an earlier version comes along with its data."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from securitygroups import operations
@@ -34,7 +35,8 @@ def before() -> Iterator[Any]:
     migrate(newest)
 
 
-def test_people_projects_and_records_come_along(before: Any) -> None:
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one transaction, as in the demo"])
+def test_people_projects_and_records_come_along(before: Any, *, together: bool) -> None:
     apps, newest = before
     user, project, group, event = (
         apps.get_model("securitygroups", name) for name in ("User", "Project", "SecurityGroup", "Event")
@@ -56,7 +58,8 @@ def test_people_projects_and_records_come_along(before: Any) -> None:
         project=shop, actor=alice, actor_name="alice", verb="project.created", summary=f"Made {DECOMPOSED}"
     )
 
-    migrate(newest)
+    with transaction.atomic() if together else nullcontext():
+        migrate(newest)
 
     found = User.objects.get(pk=alice.pk)
     assert (found.username, found.check_password(PASSWORD), found.must_change_password) == ("alice", True, False)
