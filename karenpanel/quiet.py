@@ -14,7 +14,8 @@ from typing import Any
 
 from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 from django.db import NotSupportedError
-from django.db.migrations import AddIndex, RemoveIndex
+from django.db.migrations import AddIndex, RemoveIndex, RunSQL
+from django.db.migrations.operations.base import Operation
 from django.db.models import Index
 
 TURN_SECONDS = 0.1
@@ -52,6 +53,16 @@ class RemoveIndexQuietly(RemoveIndexConcurrently):
             add(self, schema_editor, model, index)
 
 
+class RunSQLQuietly(RunSQL):
+    """The same for statements about a table that is no model's of ours; they say CONCURRENTLY."""
+
+    def _run_sql(self, schema_editor: Any, sqls: Any) -> None:
+        beside = may_go_beside(self, schema_editor)
+        with patient(schema_editor, beside):
+            plain = [statement.replace(" CONCURRENTLY", "") for statement in sqls]
+            super()._run_sql(schema_editor, sqls if beside else plain)  # type: ignore[misc]
+
+
 def add(operation: AddIndex | RemoveIndex, schema_editor: Any, model: Any, index: Index) -> None:
     """Make this index, if it is not there already."""
     beside = may_go_beside(operation, schema_editor)
@@ -75,7 +86,7 @@ def remove(operation: AddIndex | RemoveIndex, schema_editor: Any, model: Any, in
         schema_editor.remove_index(model, index, concurrently=beside)
 
 
-def may_go_beside(operation: AddIndex | RemoveIndex, schema_editor: Any) -> bool:
+def may_go_beside(operation: Operation, schema_editor: Any) -> bool:
     """Whether there is no transaction around this one. Raises NotSupportedError where its own migration makes one."""
     if schema_editor.atomic_migration:
         raise NotSupportedError(f"{type(operation).__name__} stands in a migration that says `atomic = False`.")

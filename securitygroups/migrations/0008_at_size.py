@@ -4,14 +4,14 @@ import django.contrib.postgres.indexes
 import django.db.models.functions.text
 from django.db import migrations, models
 
-from karenpanel.indexes import AddIndexInUse, RemoveIndexInUse, RunSQLInUse
+from karenpanel.quiet import AddIndexQuietly, RemoveIndexQuietly, RunSQLQuietly
 
 
 class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('securitygroups', '0006_plain_addresses'),
+        ('securitygroups', '0007_kept_small'),
     ]
 
     # Large tables are read and written meanwhile.
@@ -34,110 +34,110 @@ class Migration(migrations.Migration):
             name='rule',
             options={'ordering': ['group_id', 'position']},
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='accountevent',
             index=models.Index(fields=['verb', 'id'], name='account_event_by_verb'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='accountevent',
             index=models.Index(fields=['address'], name='account_event_by_address'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='event',
             index=models.Index(fields=['verb', 'project', '-at', '-id'], name='event_by_verb'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='event',
             index=models.Index(models.F('project'), django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Lower('actor_name'), 'varchar_pattern_ops'), name='event_by_name'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='event',
             index=models.Index(models.F('id'), condition=models.Q(('by_staff', True)), name='event_by_staff'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='grouptemplate',
             index=models.Index(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Lower('name'), 'varchar_pattern_ops'), name='template_lower_name'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='invitation',
             index=models.Index(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Lower('email'), 'varchar_pattern_ops'), name='invitation_lower_email'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='invitation',
             index=models.Index(fields=['role', 'id'], name='invitation_by_role'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='membership',
             index=models.Index(fields=['role', 'id'], name='member_by_role'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='project',
             index=models.Index(fields=['name', 'id'], name='project_by_name'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='project',
             index=models.Index(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Lower('name'), 'varchar_pattern_ops'), name='project_lower_name'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='securitygroup',
             index=models.Index(models.F('id'), condition=models.Q(('deleted_at__isnull', False)), name='group_deleted'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='supportcase',
             index=models.Index(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Lower('ticket'), 'varchar_pattern_ops'), name='case_lower_ticket'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='supportvisit',
             index=models.Index(fields=['staff', '-at'], name='visit_by_time'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='supportvisit',
             index=models.Index(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Lower('ticket'), 'varchar_pattern_ops'), name='visit_lower_ticket'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='user',
             index=models.Index(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Lower('username'), 'varchar_pattern_ops'), name='user_lower_username'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='user',
             index=models.Index(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Lower('email'), 'varchar_pattern_ops'), name='user_lower_email'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='user',
             index=models.Index(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Lower('first_name'), 'varchar_pattern_ops'), name='user_lower_first_name'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='user',
             index=models.Index(django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Lower('last_name'), 'varchar_pattern_ops'), name='user_lower_last_name'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='user',
             index=models.Index(models.F('username'), condition=models.Q(('is_staff', True)), name='user_staff'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='user',
             index=models.Index(models.F('username'), condition=models.Q(('is_superuser', True)), name='user_superuser'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='user',
             index=models.Index(models.F('username'), condition=models.Q(('is_active', False)), name='user_off'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='virtualmachine',
             index=models.Index(models.F('id'), condition=models.Q(('deleted_at__isnull', False)), name='machine_deleted'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='rule',
             index=models.Index(condition=models.Q(('source__isnull', False)), fields=['source'], name='rule_by_source'),
         ),
-        AddIndexInUse(
+        AddIndexQuietly(
             model_name='rule',
             index=models.Index(condition=models.Q(('destination__isnull', False)), fields=['destination'], name='rule_by_destination'),
         ),
-        RemoveIndexInUse(model_name='rule', name='rule_source'),
-        RemoveIndexInUse(model_name='rule', name='rule_destination'),
+        RemoveIndexQuietly(model_name='rule', name='rule_source'),
+        RemoveIndexQuietly(model_name='rule', name='rule_destination'),
         # Django's own table, whose model is not ours to change: the history of a row, and what somebody did last.
-        RunSQLInUse(
+        RunSQLQuietly(
             [
                 'DROP INDEX CONCURRENTLY IF EXISTS admin_line_by_row',
                 'CREATE INDEX CONCURRENTLY admin_line_by_row ON django_admin_log (content_type_id, object_id)',
