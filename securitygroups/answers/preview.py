@@ -8,7 +8,7 @@ from typing import Any
 from securitygroups.answers.alarms import denials, lockout, openings
 from securitygroups.answers.dead import MAX_LINES, DeadSearch
 from securitygroups.effective import Fleet, Limits, Name, Placed, Vm, fleet, fleet_of, placed
-from securitygroups.firewall.analysis.difference import Difference, changed_places, difference
+from securitygroups.firewall.analysis.difference import Difference, Shared, changed_places, difference
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import SecurityGroup, VirtualMachine
 from securitygroups.words.traffic import change_sentence
@@ -124,9 +124,10 @@ class _Compared:
 
 def _compared(before: Fleet, after: Fleet) -> list[_Compared]:
     """Each VM's list now and then, once for all VMs that have the same groups."""
+    shared = Shared()
     return [
         _Compared(
-            change=difference(before.rules(its), after.rules(its)),
+            change=difference(before.rules(its), after.rules(its), shared),
             machines=machines,
             groups=len(before.sequences[its]),
             before=partial(before.listed, its),

@@ -1,13 +1,26 @@
 """What a new list newly allows and newly denies, exactly."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from securitygroups.firewall.analysis.painting import paint
 from securitygroups.firewall.analysis.products import Product, fold, hull, merge, product
-from securitygroups.firewall.analysis.traffic import CLASSES, Box, Budget, Layer, Owners, Piece, Ranks, boxes, pieces
+from securitygroups.firewall.analysis.traffic import (
+    CLASSES,
+    Box,
+    Budget,
+    Layer,
+    Owners,
+    Piece,
+    Ranks,
+    TrafficClass,
+    boxes,
+    pieces,
+)
 from securitygroups.firewall.orders import kept_in_order
 from securitygroups.firewall.protocols import Action
 from securitygroups.firewall.values import Packet, Rule, RuleList
@@ -16,6 +29,8 @@ MAX_CHANGES = 500
 """Products that are listed on either side; what lies beyond is counted as omitted."""
 _MAX_FOUND = 2000
 """Products that are looked for on either side before they are folded over classes and pieces."""
+_BATCH = 256
+"""Rules that are compared with the changed ones at once."""
 _Keyed = list[tuple[int, Any]]
 """Places of rules, and what of each decides packets."""
 
@@ -56,24 +71,109 @@ class Difference:
         return bool(self.unknown or self.omitted_allowed or self.omitted_denied)
 
 
-def difference(old_rules: RuleList, new_rules: RuleList) -> Difference:
+def difference(old_rules: RuleList, new_rules: RuleList, shared: "Shared | None" = None) -> Difference:
     """What changes when `new_rules` take the place of `old_rules`: exact, both families, in bounded work.
 
-    Only where a rule that was added, removed, edited or moved can match is anything compared.
+    Only where a rule that was added, removed, edited or moved can match is anything compared, and only rules that can
+    match there are looked at. `shared` is for comparisons of many lists that change alike.
     """
-    changed_old, changed_new = changed_places(old_rules, new_rules)
-    if not changed_old and not changed_new:
+    changed = changed_places(old_rules, new_rules)
+    if not any(changed):
         return Difference((), (), True)
-    old, new = boxes(old_rules), boxes(new_rules)
+    shared = shared or Shared()
+    sides = [_Side(rules, boxes(rules), places) for rules, places in zip((old_rules, new_rules), changed, strict=True)]
     budget = Budget()
-    search = _Search(_verdicts(old_rules), _verdicts(new_rules))
+    found = _Found()
     for kind in CLASSES:
-        layers = [old.get(kind, []), new.get(kind, [])]
-        clip = _hull(layers[0], changed_old, layers[1], changed_new)
-        if clip is not None:
-            for piece in pieces(kind, layers, budget, clip=clip, changed=[changed_old, changed_new]):
-                search.look(piece)
-    return search.result()
+        touched = tuple(side.touched(kind) for side in sides)
+        if any(touched):
+            meeting = shared.meeting(touched)
+            found.add(_compared(kind, [side.around(kind, meeting) for side in sides], found, budget, shared))
+    return found.result()
+
+
+_Row = tuple[Box, bool, bool]
+"""A rule of one class: its box, whether it accepts, whether it is among the changed."""
+
+
+class _Around(NamedTuple):
+    """The rules of one list and class that share packets with changed ones, and their places."""
+
+    rows: tuple[_Row, ...]
+    places: tuple[int, ...]
+
+
+class _Meeting:
+    """Which boxes share packets with some of these; now and then one that shares none is said to."""
+
+    def __init__(self, touched: Iterable[Box]) -> None:
+        # Rounding keeps the order, so what meets exactly meets here too.
+        self.touched = np.array(sorted(set(touched)), float)
+        self.known: dict[Box, bool] = {}
+
+    def learn(self, asked: Iterable[Box]) -> dict[Box, bool]:
+        """What is known of these boxes, and others."""
+        new = [box for box in dict.fromkeys(asked) if box not in self.known]
+        for start in range(0, len(new), _BATCH):
+            batch = new[start : start + _BATCH]
+            these, those = np.array(batch, float)[:, None, :], self.touched[None, :, :]
+            met = ((these[..., 0::2] <= those[..., 1::2]) & (those[..., 0::2] <= these[..., 1::2])).all(axis=2)
+            self.known.update(zip(batch, met.any(axis=1).tolist(), strict=True))
+        return self.known
+
+
+@dataclass(slots=True)
+class Shared:
+    """What comparisons have in common whose lists change alike, as those of all VMs do that have the changed group:
+    where the other rules leave the same of one class of traffic, its comparison is the same.
+    """
+
+    meetings: dict[tuple[tuple[Box, ...], ...], _Meeting] = field(default_factory=dict)
+    found: dict[tuple[TrafficClass, tuple[_Row, ...], tuple[_Row, ...]], "_Search"] = field(default_factory=dict)
+
+    def meeting(self, touched: tuple[tuple[Box, ...], ...]) -> _Meeting:
+        if touched not in self.meetings:
+            self.meetings[touched] = _Meeting(chain.from_iterable(touched))
+        return self.meetings[touched]
+
+
+class _Side(NamedTuple):
+    """One of the two lists: its rules, their boxes by class, and the places that changed."""
+
+    rules: RuleList
+    layers: dict[TrafficClass, Layer]
+    changed: frozenset[int]
+
+    def touched(self, kind: TrafficClass) -> tuple[Box, ...]:
+        """The boxes of changed rules."""
+        return tuple(box for place, box in self.layers.get(kind, ()) if place in self.changed)
+
+    def around(self, kind: TrafficClass, meeting: _Meeting) -> _Around:
+        """The rules that share packets with changed ones, and those themselves."""
+        layer = self.layers.get(kind, [])
+        met = meeting.learn(box for place, box in layer if place not in self.changed)
+        kept = [(place, box) for place, box in layer if place in self.changed or met[box]]
+        rows = tuple((box, self.rules[place - 1].action is Action.ACCEPT, place in self.changed) for place, box in kept)
+        return _Around(rows, tuple(place for place, _ in kept))
+
+
+def _compared(
+    kind: TrafficClass, around: list[_Around], so_far: "_Found", budget: Budget, shared: Shared
+) -> tuple["_Search", list[_Around]]:
+    """What differs in one class. The rules are numbered by their place among those that are looked at."""
+    key = (kind, around[0].rows, around[1].rows)
+    if key not in shared.found:
+        layers = [[(at, row[0]) for at, row in enumerate(one.rows, 1)] for one in around]
+        changed = [frozenset(at for at, row in enumerate(one.rows, 1) if row[2]) for one in around]
+        verdicts = [np.array([False, *(row[1] for row in one.rows)]) for one in around]
+        search = _Search(verdicts, [max(_MAX_FOUND - len(side), 0) for side in so_far.sides])
+        for piece in pieces(kind, layers, budget, clip=_hull(layers, changed), changed=changed):
+            search.look(piece)
+        # What work or room did not suffice for is not for others.
+        if search.whole:
+            shared.found[key] = search
+        return search, around
+    return shared.found[key], around
 
 
 def changed_places(old: RuleList, new: RuleList) -> tuple[frozenset[int], frozenset[int]]:
@@ -118,18 +218,11 @@ def _key(r: Rule) -> tuple[Any, ...]:
     return (r.action, r.direction, r.protocol, r.source, r.destination, r.port_start, r.port_end)
 
 
-def _hull(old: Layer, changed_old: frozenset[int], new: Layer, changed_new: frozenset[int]) -> Box | None:
-    """The smallest box around the changed rules of one class, None where it has none."""
-    touched = [box for place, box in old if place in changed_old] + [box for place, box in new if place in changed_new]
-    if not touched:
-        return None
+def _hull(layers: Sequence[Layer], changed: Sequence[frozenset[int]]) -> Box:
+    """The smallest box around the changed rules of one class."""
+    touched = [box for layer, places in zip(layers, changed, strict=True) for place, box in layer if place in places]
     p0, p1, d0, d1, s0, s1 = zip(*touched, strict=True)
     return min(p0), max(p1), min(d0), max(d1), min(s0), max(s1)
-
-
-def _verdicts(rules: RuleList) -> Owners:
-    """By place: whether the rule there accepts. Place 0 is the implicit deny."""
-    return np.array([False] + [rule.action is Action.ACCEPT for rule in rules])
 
 
 def _deciders(owners: Owners, places: Ranks) -> tuple[int | None, ...]:
@@ -150,13 +243,17 @@ def _places(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> tuple
 
 
 class _Search:
-    """Collects what the pieces of one comparison say."""
+    """Collects what the pieces of one class say; there is `room` for so many products on either side."""
 
-    def __init__(self, old: Owners, new: Owners) -> None:
-        self.verdicts = (old, new)
+    def __init__(self, verdicts: list[Owners], room: list[int]) -> None:
+        self.verdicts, self.room = verdicts, room
         self.found: tuple[list[tuple[Product, Change]], list[tuple[Product, Change]]] = ([], [])
         self.omitted = [0, 0]
         self.unknown: list[tuple[Product, None]] = []
+
+    @property
+    def whole(self) -> bool:
+        return not (self.unknown or any(self.omitted))
 
     def look(self, piece: Piece) -> None:
         """Compare the two layers of a piece."""
@@ -173,7 +270,7 @@ class _Search:
         for side, mask in enumerate((now & ~was, was & ~now)):
             if not mask.any():
                 continue
-            groups, total = fold(mask, max(_MAX_FOUND - len(self.found[side]), 0))
+            groups, total = fold(mask, max(self.room[side] - len(self.found[side]), 0))
             self.omitted[side] += total - len(groups)
             for cells in groups:
                 inside = np.ix_(*cells)
@@ -184,12 +281,36 @@ class _Search:
                 sample = piece.sample([chosen[0] for chosen in cells])
                 self.found[side].append((p, Change(p, before, after, sample)))
 
+
+class _Found:
+    """What the classes say together."""
+
+    def __init__(self) -> None:
+        self.sides: tuple[list[tuple[Product, Change]], list[tuple[Product, Change]]] = ([], [])
+        self.omitted = [0, 0]
+        self.unknown: list[tuple[Product, None]] = []
+
+    def add(self, one: tuple[_Search, list[_Around]]) -> None:
+        """What was found in a class, with the places that the rules have in the lists."""
+        search, around = one
+        old, new = (around[0].places, around[1].places)
+        for side, found in zip(self.sides, search.found, strict=True):
+            for p, change in found:
+                before, after = _named(change.before, old), _named(change.after, new)
+                side.append((p, replace(change, before=before, after=after)))
+        self.omitted = [a + b for a, b in zip(self.omitted, search.omitted, strict=True)]
+        self.unknown += search.unknown
+
     def result(self) -> Difference:
         """What was found, folded."""
-        sides = [[replace(change, product=p) for p, change in merge(side, _joined)] for side in self.found]
+        sides = [[replace(change, product=p) for p, change in merge(side, _joined)] for side in self.sides]
         # Products that are found and not listed are counted too: what is listed must not look like all.
         omitted = [more + max(len(side) - MAX_CHANGES, 0) for side, more in zip(sides, self.omitted, strict=True)]
         newly_allowed, newly_denied = (tuple(side[:MAX_CHANGES]) for side in sides)
         unknown = tuple(p for p, _ in merge(self.unknown, lambda one, _: one))
         same = not (newly_allowed or newly_denied or unknown or any(omitted))
         return Difference(newly_allowed, newly_denied, same, unknown, *omitted)
+
+
+def _named(numbers: tuple[int | None, ...], places: tuple[int, ...]) -> tuple[int | None, ...]:
+    return tuple(None if number is None else places[number - 1] for number in numbers)
