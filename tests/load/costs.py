@@ -127,7 +127,7 @@ def peak() -> float:
 
 
 def main() -> None:
-    with large_database("load_costs", keep=True):
+    with large_database():
         asked = {
             name: ask for name, ask in pages().items() if not sys.argv[1:] or set(sys.argv[1:]) & set(name.split())
         }

@@ -167,7 +167,7 @@ def say(line: str) -> None:
 
 if __name__ == "__main__":
     how_long = float(sys.argv[1]) if sys.argv[1:] else SECONDS
-    with large_database("load_dear2", keep=True):
+    with large_database():
         found = sessions()
         measure("Nobody else", how_long / 2, [])
         measure("24 viewers, one person", how_long, found[2][:1] * PEOPLE)

@@ -1,6 +1,6 @@
 """A database of its own with one large project and one small, on the embedded server, for programs that load the panel.
 
-Rows are written past the operations, which would take an hour for as many; `setup` has to come before anything of Django's
+Rows are written past the operations, which would take an hour for as many. `large_database` has to come before anything
 is imported that reads the settings.
 """
 
@@ -24,15 +24,17 @@ SHARED = 600
 MOST_GROUPS = 16
 """Groups of the last VM."""
 PEOPLE = 24
+NAME = f"load_{GROUPS}_{MACHINES}_{SEQUENCES}"
+"""Of the database, which is kept for the next time: with other sizes it is another."""
 
 
 @contextmanager
-def large_database(name: str, *, keep: bool = False) -> Iterator[None]:
-    """The database, with tables; made anew unless one is there that was kept."""
+def large_database() -> Iterator[None]:
+    """The database with its rows, which are made if they are not there."""
     database.use_for(database.Purpose.SCHEMA)
     database.start()
     here = database.place()
-    address = f"postgresql:///{name}?host={here.socket}&port={PORT}&user="
+    address = f"postgresql:///{NAME}?host={here.socket}&port={PORT}&user="
     os.environ |= {
         "DATABASE_URL": address + database.WEB_ROLE,
         "DATABASE_OWNER_URL": address + database.ROLE,
@@ -43,17 +45,18 @@ def large_database(name: str, *, keep: bool = False) -> Iterator[None]:
         "LOG_LEVEL": "ERROR",
         "STATIC_ROOT": str(database.private_folder() / "static"),
     }
-    with psycopg.connect(f"{address.replace(name, 'postgres', 1)}{database.ROLE}", autocommit=True) as direct:
-        known = direct.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+    with psycopg.connect(f"{address.replace(NAME, 'postgres', 1)}{database.ROLE}", autocommit=True) as direct:
+        known = bool(direct.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone())
         if not known:
-            direct.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+            direct.execute(SQL("CREATE DATABASE {}").format(Identifier(NAME)))
         try:
             fill(fresh=not known)
+            known = True
             yield
         finally:
             close()
-            if not keep:
-                direct.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+            if not known:
+                direct.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(NAME)))
             database.leave()
 
 
