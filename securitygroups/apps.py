@@ -35,6 +35,8 @@ def check_limits(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "MAX_INVITATIONS_PER_PROJECT",
         "PAGE_SIZE",
         "DEAR_AT_ONCE",
+        "WEB_WORKERS",
+        "WEB_THREADS",
     )
     return [
         Error(
