@@ -28,6 +28,8 @@ def page(request: HttpRequest, status: int, **context: Any) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         return too_large(request)
+    if answer := _database_trouble(request, exception):
+        return answer
     # Django's own words, of other exceptions, repeat what was sent.
     return page(request, 400, why=str(exception) if isinstance(exception, BadRequest) else "")
 
@@ -117,12 +119,18 @@ def unavailable(request: HttpRequest, trouble: Trouble, *, untouched: bool) -> H
     return HttpResponse(render_to_string("503.html", words), status=503, headers=headers)
 
 
+def _database_trouble(request: HttpRequest, error: BaseException | None) -> HttpResponse | None:
+    trouble = outage.trouble(error)
+    if error is None or trouble is None:
+        return None
+    if trouble is Trouble.AWAY:
+        outage.watch.look()
+    return unavailable(request, trouble, untouched=outage.before_anything(error))
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
-    error = sys.exception()
-    if error and (trouble := outage.trouble(error)):
-        if trouble is Trouble.AWAY:
-            outage.watch.look()
-        return unavailable(request, trouble, untouched=outage.before_anything(error))
+    if answer := _database_trouble(request, sys.exception()):
+        return answer
     # Without request context: whatever is broken may be what a context processor needs.
     return HttpResponse(render_to_string("500.html", {"request_id": getattr(request, "request_id", "")}), status=500)
 

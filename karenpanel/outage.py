@@ -14,6 +14,8 @@ from typing import Any
 
 import psycopg
 import structlog
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import Error as DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -25,6 +27,8 @@ from karenpanel import database
 PAUSE, LOOK_SECONDS, GRACE = 0.25, 2, 0.3
 
 logger = structlog.get_logger()
+# What breaks because a transaction is broken, or a session could not be kept, already has the reason behind it.
+_AFTER = (DatabaseError, UpdateError, SessionInterrupted)
 
 
 class Trouble(Enum):
@@ -46,13 +50,9 @@ _CROWDED = ("too many clients", "too many connections", "remaining connection sl
 
 def trouble(error: BaseException | None) -> Trouble | None:
     """What was the matter with the database where it was the reason for this error, else None."""
-    seen = None
-    while error is not None and seen is None:
-        if isinstance(error, psycopg.Error):
-            return _of(error)
-        # What breaks because a transaction is broken already has the reason behind it.
-        error = error.__cause__ or (error.__context__ if isinstance(error, DatabaseError) else None)
-    return seen
+    while error is not None and not isinstance(error, psycopg.Error):
+        error = error.__cause__ or (error.__context__ if isinstance(error, _AFTER) else None)
+    return _of(error) if error else None
 
 
 def _of(error: psycopg.Error) -> Trouble | None:

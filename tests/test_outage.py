@@ -194,6 +194,25 @@ def test_a_commit_whose_answer_was_lost_is_not_called_unchanged(browser: Client,
     assert browser.get("/p/shop/groups/").status_code == 200
 
 
+@committed
+def test_a_session_that_cannot_be_kept_is_no_session_that_has_ended(browser: Client, project: Project) -> None:
+    """After the commit, when the message for the next page is put into the session."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE OR REPLACE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full; END $$"
+        )
+        cursor.execute("CREATE TRIGGER fault BEFORE UPDATE ON django_session FOR EACH ROW EXECUTE FUNCTION fault()")
+    try:
+        answer = sent(browser, FORM, name="web")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TRIGGER fault ON django_session")
+
+    assert answer.status_code == 503
+    assert "It cannot be said whether your change was saved" in Page(answer).text
+    assert project.groups.exists()
+
+
 @pytest.mark.django_db
 def test_a_mistake_of_ours_is_no_trouble_of_the_database() -> None:
     for statement in ("SELECT no_such_column", "SELECT 1/0", "INSERT INTO securitygroups_project DEFAULT VALUES"):
