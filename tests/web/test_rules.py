@@ -480,7 +480,8 @@ def test_a_yes_is_good_for_the_change_that_was_shown_alone(as_alice: Client, fou
     other = form.send(as_alice, port_start="3389", port_end="3389")
     assert other.status_code == 200, "another rule is another question"
     assert revision(four) == 1
-    somebody_else_changes(four, erin)
+    now = values(list(four.rules.in_order()))
+    operations.commit_rules(group=four, rules=lists.insert(now, 1, rule("drop in tcp 9")), base=1, by=By(erin))
     assert form.send(as_alice).status_code == 409
 
 
