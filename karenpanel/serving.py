@@ -26,8 +26,6 @@ keepalive = 75
 preload_app = True
 # Nobody commands the server but by signals.
 control_socket_disable = True
-# Answers go through a buffer, which a file of the system's own sending would pass by.
-sendfile = False
 
 
 # Seconds for which a thread computes while others want to. Whoever only passes on what has arrived, or says that all is

@@ -45,7 +45,7 @@ def prepared() -> tuple[str, str]:
     demo.create(local.password())
     call_command("collectstatic", interactive=False, verbosity=0)
     # Larger than what the system itself keeps for a client that takes nothing.
-    (settings.STATIC_ROOT / LARGE.rpartition("/")[2]).write_bytes(os.urandom(8 * 2**20))
+    (settings.STATIC_ROOT / LARGE.rpartition("/")[2]).write_bytes(os.urandom(5 * 2**20))
     owner, project = User.objects.get(username="owner"), Project.objects.order_by("pk").first()
     assert project is not None
     group = project.groups.filter(name="load").first()
