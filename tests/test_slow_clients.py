@@ -177,6 +177,22 @@ def test_more_long_bodies_than_there_is_room_for_are_refused_in_words(
     assert b"Retry-After: 60\r\n" in answer
 
 
+def test_where_no_room_is_left_the_longest_waiting_makes_it(
+    transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--worker-connections 20")
+    with running(tmp_path) as server:
+        lines = [server.connect() for _ in range(60)]
+        for line in lines:
+            clients.half_head(line)
+
+        assert status_of(server.send(PAGE)) == 200
+        assert not is_open(lines[0])
+        assert is_open(lines[-1])
+        for line in lines:
+            line.close()
+
+
 # ── Whoever watches ───────────────────────────────────────────────────────────
 
 

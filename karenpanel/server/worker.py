@@ -238,6 +238,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.poller.unregister(connection.line)
 
     def end(self, connection: Connection) -> None:
+        if connection.line.fileno() < 0:
+            # It made room for another, in the same turn of the loop.
+            return
         self.unwatch(connection)
         self.nr_conns -= 1
         connection.close()
