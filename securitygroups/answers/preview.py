@@ -8,13 +8,23 @@ from typing import Any
 from securitygroups.answers.alarms import denials, lockout, openings
 from securitygroups.answers.dead import MAX_LINES, DeadSearch
 from securitygroups.effective import Fleet, Limits, Name, Placed, Vm, fleet, fleet_of, placed
-from securitygroups.firewall.analysis.difference import Difference, Shared, changed_places, difference
+from securitygroups.firewall.analysis.difference import (
+    Difference,
+    Shared,
+    changed_places,
+    difference,
+    difference_of_parts,
+)
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import SecurityGroup, VirtualMachine
 from securitygroups.words.traffic import change_sentence
 
 MAX_COMPARED = 300_000
 """Rules in the different lists of VMs that one change is compared on: some two seconds. Most VMs first."""
+MANY_CHANGED, MAX_CROSSED = 100, 8_000_000
+"""Where more rules change, each of them takes longer the more others it may meet: changed rules by other rules."""
+MAX_EFFECTS = 50
+"""Different effects that are shown, those on most VMs first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,15 @@ class Preview:
     means: frozenset[Any] = frozenset()
 
     @property
+    def shown(self) -> tuple[Effect, ...]:
+        return self.effects[:MAX_EFFECTS]
+
+    @property
+    def unshown(self) -> int:
+        """On how many VMs something changes that is not shown."""
+        return sum(effect.count for effect in self.effects[MAX_EFFECTS:])
+
+    @property
     def changes_traffic(self) -> bool:
         return not self.decides_same or bool(self.unseen)
 
@@ -87,9 +106,11 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
     `address` is where the person asking is connected from, for the lockout warning.
     """
     machines = VirtualMachine.objects.live().filter(attachments__group=group).order_by("name")
-    before = fleet(machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True), {group.pk: old})
+    changed = sum(map(len, changed_places(old, new)))
+    most = MAX_COMPARED if changed <= MANY_CHANGED else min(MAX_COMPARED, MAX_CROSSED // changed)
+    before = fleet(machines, Limits(most, most, trim=True), {group.pk: old})
     # Searched before anything else, because it can be said of a group that is on no VM too.
-    dying, changed = DeadSearch(), changed_places(old, new) != (frozenset(), frozenset())
+    dying = DeadSearch()
     if changed:
         dying.of_group(placed(group, old), placed(group, new))
     if not before.machines:
@@ -127,7 +148,7 @@ def _compared(before: Fleet, after: Fleet) -> list[_Compared]:
     shared = Shared()
     return [
         _Compared(
-            change=difference(before.rules(its), after.rules(its), shared),
+            change=_changed(before, after, its, shared),
             machines=machines,
             groups=len(before.sequences[its]),
             before=partial(before.listed, its),
@@ -136,6 +157,15 @@ def _compared(before: Fleet, after: Fleet) -> list[_Compared]:
         )
         for its, machines in enumerate(before.members())
     ]
+
+
+def _changed(before: Fleet, after: Fleet, its: int, shared: Shared) -> Difference:
+    if before.sequences[its] != after.sequences[its]:
+        return difference(before.rules(its), after.rules(its))
+    groups = before.sequences[its]
+    return difference_of_parts(
+        [before.groups[pk].rules for pk in groups], [after.groups[pk].rules for pk in groups], shared
+    )
 
 
 def _preview(before: Fleet, compared: Sequence[_Compared], dying: DeadSearch, address: str) -> Preview:

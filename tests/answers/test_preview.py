@@ -485,3 +485,17 @@ def test_sixty_vms_are_asked_about_with_as_many_queries_as_two(project: Project)
         assert preview.machine_count == count
         spent.append(len(queries))
     assert spent[0] == spent[1] <= 5
+
+
+def test_of_many_effects_those_on_most_vms_are_shown(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("securitygroups.answers.preview.MAX_EFFECTS", 1)
+    group = make_group(project, "web", ["accept in tcp 443"])
+    others = [make_group(project, name, [text]) for name, text in (("a", "drop in tcp 443 from 8.8.8.8"),)]
+    for number, groups in enumerate(([group], [others[0], group], [others[0], group])):
+        make_machine(project, f"vm-{number}", groups)
+
+    preview = preview_rules(group, values(list(group.rules.in_order())), ())
+
+    assert [effect.count for effect in preview.effects] == [2, 1]
+    assert [effect.count for effect in preview.shown] == [2]
+    assert preview.unshown == 1

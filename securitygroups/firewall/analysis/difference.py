@@ -1,8 +1,7 @@
 """What a new list newly allows and newly denies, exactly."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +28,8 @@ MAX_CHANGES = 500
 """Products that are listed on either side; what lies beyond is counted as omitted."""
 _MAX_FOUND = 2000
 """Products that are looked for on either side before they are folded over classes and pieces."""
+_REMEMBERED = 100_000
+"""Rules of compared classes that are held on to while many lists are compared: some 20 MB."""
 _BATCH = 256
 """Rules that are compared with the changed ones at once."""
 _Keyed = list[tuple[int, Any]]
@@ -71,24 +72,29 @@ class Difference:
         return bool(self.unknown or self.omitted_allowed or self.omitted_denied)
 
 
-def difference(old_rules: RuleList, new_rules: RuleList, shared: "Shared | None" = None) -> Difference:
+def difference(old_rules: RuleList, new_rules: RuleList) -> Difference:
     """What changes when `new_rules` take the place of `old_rules`: exact, both families, in bounded work.
 
     Only where a rule that was added, removed, edited or moved can match is anything compared, and only rules that can
-    match there are looked at. `shared` is for comparisons of many lists that change alike.
+    match there are looked at.
     """
-    changed = changed_places(old_rules, new_rules)
-    if not any(changed):
+    return difference_of_parts([old_rules], [new_rules], Shared())
+
+
+def difference_of_parts(old: Sequence[RuleList], new: Sequence[RuleList], shared: "Shared") -> Difference:
+    """The same of lists that are made of others, one after the other, as many in both; one that is the same object in
+    both has not changed. `shared` is for comparisons of many lists that change alike.
+    """
+    pairs = list(zip(old, new, strict=True))
+    if not any(any(shared.changed(*pair)) for pair in pairs):
         return Difference((), (), True)
-    shared = shared or Shared()
-    sides = [_Side(rules, boxes(rules), places) for rules, places in zip((old_rules, new_rules), changed, strict=True)]
     budget = Budget()
     found = _Found()
     for kind in CLASSES:
-        touched = tuple(side.touched(kind) for side in sides)
-        if any(touched):
-            meeting = shared.meeting(touched)
-            found.add(_compared(kind, [side.around(kind, meeting) for side in sides], found, budget, shared))
+        meeting = shared.meeting(kind, pairs)
+        if meeting is not None:
+            around = [shared.around(kind, pairs, side, meeting) for side in (0, 1)]
+            found.add(_compared(kind, around, found, budget, shared))
     return found.result()
 
 
@@ -117,43 +123,91 @@ class _Meeting:
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
             these, those = np.array(batch, float)[:, None, :], self.touched[None, :, :]
-            met = ((these[..., 0::2] <= those[..., 1::2]) & (those[..., 0::2] <= these[..., 1::2])).all(axis=2)
-            self.known.update(zip(batch, met.any(axis=1).tolist(), strict=True))
+            met = np.logical_and.reduce(
+                (these[..., 0::2] <= those[..., 1::2]) & (those[..., 0::2] <= these[..., 1::2]), axis=2
+            )
+            self.known.update(zip(batch, np.logical_or.reduce(met, axis=1).tolist(), strict=True))
         return self.known
 
 
-@dataclass(slots=True)
+_Pair = tuple[RuleList, RuleList]
+
+
 class Shared:
     """What comparisons have in common whose lists change alike, as those of all VMs do that have the changed group:
     where the other rules leave the same of one class of traffic, its comparison is the same.
+
+    Lists are known by identity, and held, so that nothing else can have it.
     """
 
-    meetings: dict[tuple[tuple[Box, ...], ...], _Meeting] = field(default_factory=dict)
-    found: dict[tuple[TrafficClass, tuple[_Row, ...], tuple[_Row, ...]], "_Search"] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.held: dict[int, RuleList] = {}
+        self.layers: dict[int, dict[TrafficClass, Layer]] = {}
+        self.changes: dict[tuple[int, int], tuple[frozenset[int], frozenset[int]]] = {}
+        self.meetings: dict[tuple[TrafficClass, tuple[tuple[int, int], ...]], _Meeting | None] = {}
+        self.parts: dict[tuple[TrafficClass, int, int, int], _Around] = {}
+        self.found: dict[tuple[TrafficClass, tuple[_Row, ...], tuple[_Row, ...]], _Search] = {}
+        self.room = _REMEMBERED
 
-    def meeting(self, touched: tuple[tuple[Box, ...], ...]) -> _Meeting:
-        if touched not in self.meetings:
-            self.meetings[touched] = _Meeting(chain.from_iterable(touched))
-        return self.meetings[touched]
+    def remember(self, key: tuple[TrafficClass, tuple[_Row, ...], tuple[_Row, ...]], search: "_Search") -> None:
+        """Keep what was found, as long as there is room."""
+        self.room -= 1 + len(key[1]) + len(key[2])
+        if self.room > 0:
+            self.found[key] = search
 
+    def changed(self, old: RuleList, new: RuleList) -> tuple[frozenset[int], frozenset[int]]:
+        """The changed places of two lists."""
+        if old is new:
+            return frozenset(), frozenset()
+        key = id(old), id(new)
+        if key not in self.changes:
+            self.held |= {id(old): old, id(new): new}
+            self.changes[key] = changed_places(old, new)
+        return self.changes[key]
 
-class _Side(NamedTuple):
-    """One of the two lists: its rules, their boxes by class, and the places that changed."""
+    def layer(self, kind: TrafficClass, rules: RuleList) -> Layer:
+        """The list's boxes of a class."""
+        if id(rules) not in self.layers:
+            self.held[id(rules)] = rules
+            self.layers[id(rules)] = boxes(rules)
+        return self.layers[id(rules)].get(kind, [])
 
-    rules: RuleList
-    layers: dict[TrafficClass, Layer]
-    changed: frozenset[int]
+    def meeting(self, kind: TrafficClass, pairs: Sequence[_Pair]) -> "_Meeting | None":
+        """What shares packets with changed rules; None where no changed rule is of this class."""
+        differing = [pair for pair in pairs if pair[0] is not pair[1]]
+        key = kind, tuple((id(old), id(new)) for old, new in differing)
+        if key not in self.meetings:
+            touched = [
+                box
+                for pair in differing
+                for rules, changed in zip(pair, self.changed(*pair), strict=True)
+                for place, box in self.layer(kind, rules)
+                if place in changed
+            ]
+            self.meetings[key] = _Meeting(touched) if touched else None
+        return self.meetings[key]
 
-    def touched(self, kind: TrafficClass) -> tuple[Box, ...]:
-        """The boxes of changed rules."""
-        return tuple(box for place, box in self.layers.get(kind, ()) if place in self.changed)
+    def around(self, kind: TrafficClass, pairs: Sequence[_Pair], side: int, meeting: "_Meeting") -> "_Around":
+        """The rules of one side that share packets with changed ones, and those themselves."""
+        rows: list[_Row] = []
+        places: list[int] = []
+        start = 0
+        for pair in pairs:
+            key = kind, id(pair[side]), id(pair[1 - side]), id(meeting)
+            if key not in self.parts:
+                self.parts[key] = self._part(kind, pair, side, meeting)
+            its = self.parts[key]
+            rows += its.rows
+            places += [start + place for place in its.places]
+            start += len(pair[side])
+        return _Around(tuple(rows), tuple(places))
 
-    def around(self, kind: TrafficClass, meeting: _Meeting) -> _Around:
-        """The rules that share packets with changed ones, and those themselves."""
-        layer = self.layers.get(kind, [])
-        met = meeting.learn(box for place, box in layer if place not in self.changed)
-        kept = [(place, box) for place, box in layer if place in self.changed or met[box]]
-        rows = tuple((box, self.rules[place - 1].action is Action.ACCEPT, place in self.changed) for place, box in kept)
+    def _part(self, kind: TrafficClass, pair: _Pair, side: int, meeting: "_Meeting") -> "_Around":
+        rules, changed = pair[side], self.changed(*pair)[side]
+        layer = self.layer(kind, rules)
+        met = meeting.learn(box for place, box in layer if place not in changed)
+        kept = [(place, box) for place, box in layer if place in changed or met[box]]
+        rows = tuple((box, rules[place - 1].action is Action.ACCEPT, place in changed) for place, box in kept)
         return _Around(rows, tuple(place for place, _ in kept))
 
 
@@ -171,7 +225,7 @@ def _compared(
             search.look(piece)
         # What work or room did not suffice for is not for others.
         if search.whole:
-            shared.found[key] = search
+            shared.remember(key, search)
         return search, around
     return shared.found[key], around
 
