@@ -97,7 +97,7 @@ def fill(project: Project, alice: User) -> Fill:
 QUERIES = {
     "home": 5,
     "overview": 13,
-    "activity": 6,
+    "activity": 7,
     "activity of bob": 5,
     "members": 7,
     "groups": 7,
