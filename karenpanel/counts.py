@@ -15,6 +15,8 @@ from django.core.cache.backends.db import DatabaseCache
 from django.db import connections, router
 from django.utils import timezone
 
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""As far as the clocks of machines that are kept by NTP can be apart, with room."""
 SWEPT = 20
 """Expired rows that a write takes away, at most. More than one, so that their number falls."""
 
@@ -25,15 +27,28 @@ class KeptCache(DatabaseCache):
         many seconds it takes until there is.
 
         In one statement, so that of any number at the same time no more get through than there are places. What is kept
-        is when all places are free again, and then the row has expired.
+        is when all places are free again, and then the row has expired. Later than all places together last it is only
+        where a clock was ahead and has been put right: that is not held against anybody.
         """
         now, step = timezone.now(), timedelta(seconds=every)
         latest = now + step * (burst - 1)
+        impossible = now + step * burst + CLOCKS_DIFFER
         row = self._run(
             "INSERT INTO {table} AS held (cache_key, value, expires) VALUES (%s, %s, %s)"
-            " ON CONFLICT (cache_key) DO UPDATE SET expires = greatest(held.expires, %s) + %s WHERE held.expires <= %s"
-            " RETURNING expires",
-            [self.make_and_validate_key(key), _packed(None), now + step, now, step, latest],
+            " ON CONFLICT (cache_key) DO UPDATE"
+            " SET expires = CASE WHEN held.expires > %s THEN %s ELSE greatest(held.expires, %s) END + %s"
+            " WHERE held.expires <= %s OR held.expires > %s RETURNING expires",
+            [
+                self.make_and_validate_key(key),
+                _packed(None),
+                now + step,
+                impossible,
+                now,
+                now,
+                step,
+                latest,
+                impossible,
+            ],
         )
         if row:
             self._sweep(now)

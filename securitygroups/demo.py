@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.admin.models import ADDITION, LogEntry
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -204,6 +205,13 @@ def _counted(noun: str, rows: QuerySet[Any], name: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'} ({', '.join(names)})" if number else ""
 
 
+def _hashed(password: str, people: dict[str, User]) -> str:
+    """Once for all of them, for it takes long and all have the same; the one they have, where it is this password's, so that
+    nobody is signed out."""
+    owner = people.get("owner")
+    return owner.password if owner and check_password(password, owner.password) else make_password(password)
+
+
 @transaction.atomic
 def create(password: str) -> list[tuple[str, str]]:
     """Bring the people and projects, where they are not there yet, and set the people's password.
@@ -211,13 +219,14 @@ def create(password: str) -> list[tuple[str, str]]:
     Returns (user name, what they are) of each person. Raises NameTaken rather than give anybody else that password.
     """
     people = _own_people()
+    hashed = _hashed(password, people)
     for name, _ in PEOPLE:
         if name not in people and User.objects.filter(username=name).exists():
             raise NameTaken(f"There is a user {name} whom the demo did not make.")
         user = people.get(name) or User(username=name, email=_email(name))
         user.is_staff = name in ("support", "admin")
         user.is_superuser = name == "admin"
-        user.choose_password(password)
+        user.password, user.must_change_password = hashed, False
         user.save()
         people[name] = user
     people["support"].user_permissions.add(

@@ -25,7 +25,7 @@ from psycopg.sql import SQL, Identifier
 
 from karenpanel import database
 from securitygroups import demo, operations
-from securitygroups.management.commands.demo import refuse_foreign_data
+from securitygroups.management.commands.demo import collect_static, refuse_foreign_data
 from securitygroups.models import Event, Project, User
 from securitygroups.operations import By
 from tests.demos import EMBEDDED, Demo, copy_of_the_checkout, free_port, sign_in
@@ -124,6 +124,42 @@ def test_ctrl_c_before_it_is_ready_leaves_nothing(checkout: Path, port: int) -> 
         running.until("Preparing")
         assert running.end(signal.SIGINT) == 0
         running.assert_all_gone(port)
+
+
+@needs_server
+def test_a_first_demo_that_was_killed_among_its_tables_is_gone_on_with(port: int) -> None:
+    with copy_of_the_checkout() as fresh:
+        with Demo(fresh, EMBEDDED, "--port", str(port)) as killed:
+            killed.until("Preparing the tables")
+            with psycopg.connect(**embedded(fresh), autocommit=True) as direct:
+                tables = 0
+                while tables < 3 and killed.process.poll() is None:
+                    tables = direct.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()[0]  # type: ignore[index]
+            killed.process.kill()
+            killed.end()
+        with Demo(fresh, EMBEDDED, "--port", str(port)) as again:
+            address = again.until("Ready: ")
+            password = again.until("Sign in: ").split(" / ")[1].rpartition(" (")[0]
+            assert "sign-in" not in sign_in(address, "owner", password)
+            assert again.end(signal.SIGINT) == 0
+            again.assert_all_gone(port)
+
+
+def test_a_static_file_that_was_half_written_is_written_anew(tmp_path: Path, settings: Any) -> None:
+    settings.STATIC_ROOT = str(tmp_path / "static")
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+    collect_static()
+    file = tmp_path / "static" / "theme.js"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:10])
+    (tmp_path / "static.under-way").touch()
+
+    collect_static()
+
+    assert file.read_bytes() == whole
+    assert not (tmp_path / "static.under-way").exists()
 
 
 @needs_server
