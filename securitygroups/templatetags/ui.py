@@ -152,10 +152,14 @@ def ago(moment: datetime | None) -> SafeString:
         words = f"{timesince(moment, depth=1)} ago"
     else:
         words = f"{moment:%-d %b %Y}"
+    return SafeString(f"{_exactly(moment)}{words}</time>")
+
+
+# Lists show the same moments again and again. What is made of a moment holds nothing to be escaped.
+@lru_cache(maxsize=4096)
+def _exactly(moment: datetime) -> str:
     exact = timezone.localtime(moment)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', exact.isoformat(), f"{exact:%-d %B %Y, %H:%M:%S %Z}", words
-    )
+    return f'<time datetime="{exact.isoformat()}" title="{exact:%-d %B %Y, %H:%M:%S %Z}">'
 
 
 @register.filter
