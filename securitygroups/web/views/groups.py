@@ -49,8 +49,8 @@ def groups(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug)
     query = typed(request, "q")
     rows = SecurityGroup.objects.live().filter(project=access.project).named_like(query)
-    page = numbered(request, rows)
-    page.object_list = list(_counted(rows.filter(pk__in=[row.pk for row in page.object_list])))
+    page = numbered(request, rows.values_list("pk", flat=True))
+    page.object_list = list(_counted(rows.filter(pk__in=list(page.object_list))))
     context = {"page": page, "query": query, "quota": access.project.group_quota}
     return answer(request, "securitygroups/groups/list.html", "securitygroups/groups/_list.html", context)
 
