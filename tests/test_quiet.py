@@ -12,7 +12,7 @@ from django.db.migrations.state import ProjectState
 from django.test.utils import CaptureQueriesContext
 
 from karenpanel import database
-from karenpanel.quiet import VALID, AddIndexQuietly, RemoveIndexQuietly
+from karenpanel.quiet import VALID, AddIndexQuietly, RemoveIndexQuietly, RunSQLQuietly
 from securitygroups.models import SecurityGroup
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -105,6 +105,25 @@ def test_in_a_transaction_it_is_made_plainly(group: SecurityGroup) -> None:
 
     assert changes(queries) == ["CREATE", "DROP"]
     assert (made, valid()) == (True, None)
+
+
+def test_statements_about_a_table_of_no_model_of_ours_know_both_ways() -> None:
+    make, drop = (f"{word} INDEX CONCURRENTLY {NAME}" for word in ("CREATE", "DROP"))
+    operation = RunSQLQuietly([f"{make} ON django_admin_log (user_id)"], [drop])
+    state = MigrationLoader(connection).project_state()
+
+    def there_and_back() -> None:
+        with connection.schema_editor(atomic=False) as editor:
+            operation.database_forwards("securitygroups", editor, state, state)
+            operation.database_backwards("securitygroups", editor, state, state)
+
+    with CaptureQueriesContext(connection) as beside:
+        there_and_back()
+    with CaptureQueriesContext(connection) as inside, transaction.atomic():
+        there_and_back()
+
+    assert changes(beside) == ["CREATE CONCURRENTLY", "DROP CONCURRENTLY"]
+    assert changes(inside) == ["CREATE", "DROP"]
 
 
 def test_a_table_without_rows_is_not_worth_waiting_for() -> None:

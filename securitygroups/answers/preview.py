@@ -198,7 +198,7 @@ def _alone(change: Difference) -> Preview:
     return Preview(effects=effects, machine_count=0, unaffected=0, decides_same=change.decides_same, means=means)
 
 
-def _meaning(change: Difference, machines: Sequence[VirtualMachine] = ()) -> tuple[Any, ...]:
+def _meaning(change: Difference, machines: Sequence[Vm] = ()) -> tuple[Any, ...]:
     """What a difference says of traffic, to compare."""
     sides = (frozenset(line.product for line in lines) for lines in (change.newly_allowed, change.newly_denied))
     omitted = change.omitted_allowed, change.omitted_denied

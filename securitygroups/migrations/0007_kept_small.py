@@ -1,4 +1,4 @@
-"""Revisions of long lists as steps from the one before, and indexes that begin as another one does are gone.
+"""Revisions of long lists as steps from the one before; foreign keys need no index where another one begins with them.
 
 Nothing is rewritten and nothing is read through: what is on record stays as it is, and each lock is over at once.
 """
@@ -9,20 +9,6 @@ import securitygroups.fields
 from django.conf import settings
 from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
-
-# Django drops a foreign key and checks every row again when only its index goes: here the index goes by itself.
-INDEXES = {
-    "securitygroups_accountevent_user_id_fc9e99ae": ("securitygroups_accountevent", "user_id"),
-    "securitygroups_attachment_machine_id_3da184cd": ("securitygroups_attachment", "machine_id"),
-    "securitygroups_event_group_id_9eb716a8": ("securitygroups_event", "group_id"),
-    "securitygroups_event_project_id_0d70a4d5": ("securitygroups_event", "project_id"),
-    "securitygroups_grouprevision_group_id_9c66a1b2": ("securitygroups_grouprevision", "group_id"),
-    "securitygroups_machinerevision_machine_id_5d6a2b10": ("securitygroups_machinerevision", "machine_id"),
-    "securitygroups_membership_project_id_123f7e99": ("securitygroups_membership", "project_id"),
-    "securitygroups_rule_group_id_a96f7876": ("securitygroups_rule", "group_id"),
-    "securitygroups_supportcase_project_id_d4c82400": ("securitygroups_supportcase", "project_id"),
-    "securitygroups_supportvisit_staff_id_9120345d": ("securitygroups_supportvisit", "staff_id"),
-}
 
 RULES_AT = """
 CREATE FUNCTION securitygroups_rules_at(of_group bigint, at_number integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
@@ -62,10 +48,6 @@ COMMENT ON FUNCTION securitygroups_rules_at(bigint, integer) IS
 """
 
 
-def dropped(name, table, column):
-    return migrations.RunSQL(f"DROP INDEX IF EXISTS {name}", f"CREATE INDEX {name} ON {table} ({column})")
-
-
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -84,7 +66,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='grouprevision',
             name='whole_in',
-            field=models.PositiveIntegerField(null=True, verbose_name='newest whole list'),
+            field=models.IntegerField(null=True, verbose_name='newest whole list'),
         ),
         migrations.AlterField(
             model_name='grouprevision',
@@ -107,7 +89,8 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(RULES_AT, "DROP FUNCTION securitygroups_rules_at(bigint, integer)"),
         migrations.SeparateDatabaseAndState(
-            database_operations=[dropped(name, *where) for name, where in INDEXES.items()],
+            # The indexes themselves go with the next migration, beside readers and writers.
+            database_operations=[],
             state_operations=[
                 migrations.AlterField(
                     model_name='accountevent',
@@ -160,5 +143,21 @@ class Migration(migrations.Migration):
                     field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
                 ),
             ],
+        ),
+        migrations.AlterModelOptions(
+            name='attachment',
+            options={'ordering': ['machine_id', 'position']},
+        ),
+        migrations.AlterModelOptions(
+            name='grouprevision',
+            options={'ordering': ['group_id', '-number']},
+        ),
+        migrations.AlterModelOptions(
+            name='machinerevision',
+            options={'ordering': ['machine_id', '-number']},
+        ),
+        migrations.AlterModelOptions(
+            name='rule',
+            options={'ordering': ['group_id', 'position']},
         ),
     ]

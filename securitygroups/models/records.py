@@ -68,7 +68,7 @@ class GroupRevision(Revision):
     steps = RecordField(null=True)
     # Of this revision or one before it. Empty where a version that only knew whole lists wrote it, on which no steps
     # stand: rows of rules may have been brought to a new rule of texts since.
-    whole_in = models.PositiveIntegerField("newest whole list", null=True)
+    whole_in = models.IntegerField("newest whole list", null=True)
 
     objects = GroupRevisionQuerySet.as_manager()
 
