@@ -12,6 +12,7 @@ import pgtrigger
 import pytest
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
+from django.db.models import Model
 from django.test import Client
 from django.test.client import ClientHandler
 from hypothesis import HealthCheck, settings
@@ -20,7 +21,7 @@ from zeal import zeal_context  # type: ignore[import-untyped]
 
 from karenpanel import mailserver
 from securitygroups import operations
-from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.models import Asked, Project, Role, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 from tests import mailbox
 from tests.factories import make_group, make_machine, make_project, make_user, rule, sign_in_at
@@ -42,7 +43,22 @@ def pytest_configure() -> None:
     django_settings.ZEAL_ALLOWLIST = [{"model": "*", "field": "get()"}]
     initialize_app_registry()
     patch()
+    Asked.one = as_single(Asked.one)  # type: ignore[method-assign]
     ClientHandler.__call__ = with_web_rights(ClientHandler.__call__)  # type: ignore[method-assign]
+
+
+def as_single(one: Callable[..., Any]) -> Callable[..., Any]:
+    """Says of what `Asked.one` finds, as of what get() finds, that it is a single row and none of many."""
+    from zeal.listeners import n_plus_one_listener  # type: ignore[import-untyped]
+    from zeal.patch import get_instance_key
+
+    def found(self: Asked, **given: Any) -> Any:
+        row = one(self, **given)
+        if isinstance(row, Model):
+            n_plus_one_listener.ignore(get_instance_key(row))
+        return row
+
+    return found
 
 
 class WatchedClient(Client):
