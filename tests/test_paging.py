@@ -6,11 +6,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from karenpanel import paging
-from karenpanel.paging import BoundedPaginator
-from securitygroups import operations
+from securitygroups import operations, paging
 from securitygroups.models import Event, Project, SecurityGroup, User
 from securitygroups.operations import By
+from securitygroups.paging import BoundedPaginator
 from tests.admin.pages import said, url
 from tests.factories import make_group
 from tests.web.pages import Page

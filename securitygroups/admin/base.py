@@ -19,7 +19,6 @@ from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from karenpanel.paging import MOST, BoundedPaginator
 from securitygroups import operations
 from securitygroups.admin import search
 from securitygroups.admin.looks import OnRecord
@@ -27,6 +26,7 @@ from securitygroups.firewall import lists
 from securitygroups.forms import take_refusal
 from securitygroups.models import SecurityGroup, SupportCase, User, VirtualMachine
 from securitygroups.operations import By, Client
+from securitygroups.paging import MOST, BoundedPaginator
 
 logger = structlog.get_logger()
 

@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from karenpanel.paging import BoundedPaginator
 from securitygroups.firewall.texts import clean, visible
 from securitygroups.firewall.values import whole_number
+from securitygroups.paging import BoundedPaginator
 
 FORM_INVALID, CONFLICT = 422, 409
 NO_REVISION = -1

@@ -237,12 +237,12 @@ def test_what_the_desk_asks_is_answered_by_indexes(many: None) -> None:
 
     assert len(plans) > 20
     for (text, sql), plan in plans.items():
-        # Projects are few. Groups are what found rules are joined with, which may be done by a hash of them.
+        # Groups and projects are what found rules are joined with, which may be done by a hash of them.
         joined = {"project", "securitygroup"} if 'FROM "securitygroups_rule"' in sql else {"project"}
         assert set(re.findall(r"Seq Scan on securitygroups_(\w+)", plan)) <= joined, (text, plan)
-        if "rule_source" in plan:
-            assert "rule_destination" in plan
+        if "rule_by_source" in plan:
+            assert "rule_by_destination" in plan
     found = " ".join(plans.values())
     for index in ("machine_by_ipv4", "machine_by_ipv6", "machine_lower_name", "group_lower_name", "user_email"):
         assert f"Index Scan using {index}" in found or f"Bitmap Index Scan on {index}" in found, index
-    assert "Bitmap Index Scan on rule_source" in found
+    assert "rule_by_source" in found
