@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from karenpanel.turns import weigh
@@ -141,7 +141,10 @@ def stored_at(group: SecurityGroup, which: QuerySet[GroupRevision]) -> Sequence[
 
     A revision that has no whole list stands on those before it, back to the newest that has one: few, and in one query.
     """
-    number, whole_in = which.values("number")[:1], which.values(since=Coalesce("whole_in", "number"))[:1]
+    number, whole_in = (
+        which.values("number")[:1],
+        which.values(since=Coalesce("whole_in", "number", output_field=IntegerField()))[:1],
+    )
     rows = group.revisions.filter(number__gte=Subquery(whole_in), number__lte=Subquery(number)).order_by("number")
     stored: Sequence[Mapping[str, Any]] | None = None
     for rules, its_steps in rows.values_list("rules", "steps"):

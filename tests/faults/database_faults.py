@@ -263,7 +263,7 @@ def stored(here: Place) -> dict[int, list[tuple[int, str]]]:
     """Of each group its revisions in order: their number, and what the rule was called in them."""
     found: dict[int, list[tuple[int, str]]] = {}
     statement = (
-        "SELECT r.group_id, r.number, r.rules FROM securitygroups_grouprevision r JOIN securitygroups_securitygroup g"
+        "SELECT r.group_id, r.number, securitygroups_rules_at(r.group_id, r.number) FROM securitygroups_grouprevision r JOIN securitygroups_securitygroup g"
         " ON g.id = r.group_id WHERE g.name LIKE 'faults-%' ORDER BY 1, 2"
     )
     with psycopg.connect(host=str(here.socket), dbname=database.NAME, user=database.ROLE) as direct:
