@@ -40,7 +40,7 @@ def test_it_says_what_it_took_away(db: None) -> None:
     assert tidy().splitlines()[1] == "           0  expired sessions"
 
 
-def test_the_page_about_production_says_of_every_table_what_bounds_it(db: None) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "production.md").read_text("utf-8")
+def test_the_page_about_operations_says_of_every_table_what_bounds_it(db: None) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
 
     assert set(connection.introspection.table_names()) <= set(re.findall(r"`(\w+)`", page))
