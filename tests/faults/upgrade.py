@@ -62,6 +62,7 @@ class Web:
             except OSError:
                 pass
             time.sleep(0.1)
+        self.process.kill()
         raise RuntimeError("The web process does not start.")
 
     def end(self) -> None:
@@ -139,9 +140,11 @@ def upgrade(where: Path, server: Server, commit: str) -> Person:
     do(lines, before, **urls(server), **environment_of(before, where))
     do(f'command python -c "{DEMO}"', before, **urls(server), **environment_of(before, where))
     web = urls(server)["DATABASE_URL"]
-    webs = [Web(before, where, web), Web(before, where, web)]
+    webs: list[Web] = []
     person = Person(webs)
     try:
+        webs += [Web(before, where, web)]
+        webs += [Web(before, where, web)]
         person.sign_in()
         thread = threading.Thread(target=person.run)
         thread.start()
