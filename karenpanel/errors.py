@@ -66,19 +66,21 @@ AGAIN_SECONDS = 5
 
 
 def busy(request: HttpRequest, why: NoTurn) -> HttpResponse:
-    """There was no turn for this: what was sent can be sent again from here, but for files, which a page cannot keep.
+    """There was no turn for this: what was sent to a project can be sent again from here, but for files, which a page
+    cannot keep. Forms outside of projects are about accounts, and may hold secrets.
 
     429 where the person's own other request is why, 503 otherwise.
     """
+    match = request.resolver_match
+    kept = match is not None and "slug" in match.kwargs and not request.FILES
+    sent = [(name, text) for name, texts in request.POST.lists() for text in texts if name != "csrfmiddlewaretoken"]
     context = {
         "request_id": getattr(request, "request_id", ""),
         "own": why.own,
         "to": request.get_full_path(),
         "posted": request.method == "POST",
-        "files": bool(request.FILES),
-        "fields": [
-            (name, text) for name, texts in request.POST.lists() for text in texts if name != "csrfmiddlewaretoken"
-        ],
+        "kept": kept,
+        "fields": sent if kept else (),
     }
     # To htmx the words alone: the form that it sent is still there.
     is_part = request.headers.get("HX-Request") == "true"

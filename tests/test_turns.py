@@ -332,6 +332,16 @@ def impatient(name: str) -> Iterator[None]:
             cursor.execute(f"RESET {name}")
 
 
+def test_no_password_comes_back_from_where_the_database_had_no_time(client: Client, alice: User) -> None:
+    with elsewhere() as other, impatient("lock_timeout"):
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE securitygroups_user")
+        response = client.post("/sign-in/", {"login": "alice", "password": "the one of alice"})
+
+    assert response.status_code == 503
+    assert "the one of alice" not in response.content.decode()
+
+
 @pytest.mark.parametrize("name", ["lock_timeout", "statement_timeout"])
 def test_a_change_that_waits_too_long_is_told_and_nothing_of_it_is_written(
     name: str, as_alice: Client, group: SecurityGroup

@@ -25,6 +25,10 @@ def open_case(
     """Freeze what becomes of the packet on the group's or VM's list as it is now. Raises ValidationError of the note,
     and where the project has as many cases as it can.
     """
+    machine = about if isinstance(about, VirtualMachine) else None
+    group = about if isinstance(about, SecurityGroup) else None
+    # Before the lock: a long list waits for its turn.
+    listed = of_machine(machine) if machine else of_group(group) if group else []
     project = lock_project(about.project)
     one_more(
         SupportCase.objects.filter(project=project).count(),
@@ -32,9 +36,6 @@ def open_case(
         "case",
         "write to one of them, or ask whoever runs the panel for more",
     )
-    machine = about if isinstance(about, VirtualMachine) else None
-    group = about if isinstance(about, SecurityGroup) else None
-    listed = of_machine(machine) if machine else of_group(group) if group else []
     by = By(staff, staff=True)
     # Decided here and not taken from the caller: what is on record is what the evaluator says.
     decision = decide(rules_of(listed), packet)
