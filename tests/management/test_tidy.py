@@ -31,6 +31,7 @@ def test_it_says_what_it_took_away(db: None) -> None:
         "           0  expired confirmations of addresses",
         "           0  expired invitations",
         "           0  expired counts of limits",
+        "           0  kept answers of long ago",
     ]
 
     assert tidy("--dry-run").splitlines() == ["To be taken away:", *lines]
