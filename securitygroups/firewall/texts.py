@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,6 @@ _BLANK = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufffc\U0001d159"
     + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 )
-_MARKS = (
-    frozenset(sign for sign in map(chr, range(0x300, 0x20000)) if unicodedata.category(sign) in ("Mn", "Me")) - _BLANK
-)
-_UNSURE = _MARKS | _BLANK
 _PICTURE = "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
 _JOINS = (
     "[\u0620-\u085f\u0870-\u0dff\u0f00-\u109f\u1780-\u18af\u1a20-\u1aaf\u1b00-\u1bff\ua8e0-\ua8ff\ua980-\uaa7f"
@@ -114,7 +111,7 @@ def mended(text: str) -> str:
 
 def _plain(text: str, also: str = "") -> str:
     """Without all that could be a fault: for what was made so that each one taken out bares the next."""
-    return "".join(sign for sign in text if sign in also or (sign.isprintable() and sign not in _UNSURE)).strip()
+    return "".join(sign for sign in text if sign in also or (sign.isprintable() and sign not in _unsure())).strip()
 
 
 def _in_its_place(sign: str) -> str:
@@ -153,17 +150,28 @@ def mixed_alphabets(text: str) -> Problem | None:
 def _faults(text: str, also: str = "") -> Iterator[int]:
     """Where the characters stand that are not seen, turn others, or cover them; those of `also` are let pass."""
     # Nearly every text ends here, and lists of thousands of rules are read by way of it.
-    if text.isprintable() and _UNSURE.isdisjoint(text):
+    if text.isprintable() and (text.isascii() or _unsure().isdisjoint(text)):
         return
     meant = {at for found in _MEANT.finditer(text) for at in range(*found.span())}
     marks, before = 0, " "
     for at, sign in enumerate(text):
-        marks = marks + 1 if sign in _MARKS else 0
+        marks = marks + 1 if _is_mark(sign) else 0
         # A mark without a letter goes onto the quotation mark or the name that is shown before it.
         bare = marks and before.isspace()
         if (bare or marks > MOST_MARKS or _is_hidden(sign)) and at not in meant and sign not in also:
             yield at
         before = sign
+
+
+@cache
+def _unsure() -> frozenset[str]:
+    """All that has to be looked at one by one. Found when it is first asked for: it takes as long as a command may start."""
+    return _BLANK.union(filter(_is_mark, map(chr, range(0x300, 0x20000))))
+
+
+def _is_mark(sign: str) -> bool:
+    """Whether it is drawn over, under or around the letter before it."""
+    return "\u0300" <= sign < "\U00020000" and unicodedata.category(sign) in ("Mn", "Me") and sign not in _BLANK
 
 
 def _is_hidden(sign: str) -> bool:
@@ -188,7 +196,7 @@ def _told(text: str, at: int) -> str:
         what = "is half of one"
     elif kind in ("Cn", "Co"):
         what = "is none that everybody sees the same"
-    elif sign in _MARKS:
+    elif _is_mark(sign):
         what = "is a mark without a letter" if at == 0 or text[at - 1].isspace() else "is one mark too many on a letter"
     else:
         what = "is invisible"
