@@ -205,21 +205,22 @@ def _counted(noun: str, rows: QuerySet[Any], name: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'} ({', '.join(names)})" if number else ""
 
 
-def _hashed(password: str, people: dict[str, User]) -> str:
+def _hashed(password: str, people: dict[str, User], ready: str) -> str:
     """Once for all of them, for it takes long and all have the same; the one they have, where it is this password's, so that
     nobody is signed out."""
     owner = people.get("owner")
-    return owner.password if owner and check_password(password, owner.password) else make_password(password)
+    return owner.password if owner and check_password(password, owner.password) else ready or make_password(password)
 
 
 @transaction.atomic
-def create(password: str) -> list[tuple[str, str]]:
-    """Bring the people and projects, where they are not there yet, and set the people's password.
+def create(password: str, ready: str = "") -> list[tuple[str, str]]:
+    """Bring the people and projects, where they are not there yet, and set the people's password,
+    of which `ready` is the hash where it was made already.
 
     Returns (user name, what they are) of each person. Raises NameTaken rather than give anybody else that password.
     """
     people = _own_people()
-    hashed = _hashed(password, people)
+    hashed = _hashed(password, people, ready)
     for name, _ in PEOPLE:
         if name not in people and User.objects.filter(username=name).exists():
             raise NameTaken(f"There is a user {name} whom the demo did not make.")

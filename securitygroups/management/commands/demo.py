@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import fcntl
 import http.client
 import os
 import signal
@@ -9,13 +10,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import ProgrammingError, connection, connections, transaction
@@ -37,6 +40,8 @@ UNFINISHED = "karenpanel demo: not finished"
 
 class Command(BaseCommand):
     help = "Run the panel with example data on this machine, at http://127.0.0.1:8000/ until Ctrl-C."
+    # Made while the database server starts.
+    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="the port to listen on (default: 8000)")
@@ -54,16 +59,25 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, interrupt)
         try:
-            with bound(port) as listener, embedded_server(self.say):
+            with bound(port) as listener, embedded_server(self.say) as database_runs, ExitStack() as stack:
+                if not reload:
+                    # It loads its program meanwhile, on another processor.
+                    begin = stack.enter_context(web_server(listener))
+                self.check()
+                self.say("Preparing the static files")
+                collect_static()
+                database_runs()
                 people = self.prepare(password)
-                with web_server(listener, reload=reload) as server:
-                    wait_until_ready(server, port)
-                    self.say(f"Ready: http://{HOST}:{port}/")
-                    for line in people:
-                        self.say(line)
-                    self.say(f"Mails: http://{HOST}:{port}/mails/ (nothing is sent; kept in {settings.DEMO_MAILS})")
-                    self.say("Ctrl-C stops it.")
-                    self.watch(server)
+                if reload:
+                    begin = stack.enter_context(developers_server(listener))
+                server = begin()
+                wait_until_ready(server, port)
+                self.say(f"Ready: http://{HOST}:{port}/")
+                for line in people:
+                    self.say(line)
+                self.say(f"Mails: http://{HOST}:{port}/mails/ (nothing is sent; kept in {settings.DEMO_MAILS})")
+                self.say("Ctrl-C stops it.")
+                self.watch(server)
         except KeyboardInterrupt:
             self.say("Stopped.")
         except (database.StartError, OSError) as error:
@@ -75,27 +89,28 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def prepare(self, password: str | None) -> list[str]:
-        """Tables, example data and static files; returns the lines that say who can sign in."""
+        """Tables and example data; returns the lines that say who can sign in."""
         database.reach(settings.DATABASES["default"])
         with taking_turns():
             refuse_foreign_data()
-            begin_tables()
-            self.say("Preparing the tables")
-            call_command("migrate", interactive=False, verbosity=0)
-            call_command("createcachetable", verbosity=0)
-            self.say("Preparing the example data")
-            from securitygroups import demo
-
+            new = begin_tables()
             known = password or local.password()
-            try:
-                people = demo.create(known)
-            except demo.NameTaken as taken:
-                raise CommandError(f"{taken} The demo needs a database of its own.") from None
+            with ThreadPoolExecutor(1) as beside:
+                # It takes a third of a second of one processor, and the tables another's.
+                hashed = beside.submit(make_password, known) if new else None
+                self.say("Preparing the tables")
+                call_command("migrate", interactive=False, verbosity=0)
+                call_command("createcachetable", verbosity=0)
+                self.say("Preparing the example data")
+                from securitygroups import demo
+
+                try:
+                    people = demo.create(known, hashed.result() if hashed else "")
+                except demo.NameTaken as taken:
+                    raise CommandError(f"{taken} The demo needs a database of its own.") from None
             if password:
                 local.password(password)
             finish_tables()
-            self.say("Preparing the static files")
-            collect_static()
         return [f"Sign in: {name} / {known} ({words})" for name, words in people]
 
     def watch(self, server: "subprocess.Popen[bytes]") -> None:
@@ -137,18 +152,26 @@ def bound(port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def embedded_server(say: Any) -> Iterator[None]:
-    """The embedded server for as long as it is needed; nothing where DATABASE_URL names another."""
+def embedded_server(say: Callable[[str], None]) -> Iterator[Callable[[], object]]:
+    """The embedded server for as long as it is needed; nothing where DATABASE_URL names another.
+
+    It starts in a thread of its own, for that is mostly waiting for other programs. What is yielded waits until it runs.
+    """
     if not database.is_embedded(settings.DATABASES["default"]):
-        yield
+        yield lambda: None
         return
-    try:
-        database.start(report=say)
-        yield
-    finally:
-        # Its sessions would make the server's end take longer.
-        forget_connections()
-        database.leave()
+    with ThreadPoolExecutor(1) as beside:
+        starting: Future[int] | None = None
+        try:
+            starting = beside.submit(database.start, report=say)
+            yield starting.result
+        finally:
+            # Before it is there, it cannot be left.
+            if starting:
+                wait([starting])
+            # Its sessions would make the server's end take longer.
+            forget_connections()
+            database.leave()
 
 
 @contextmanager
@@ -205,13 +228,18 @@ def unfinished() -> bool:
         return bool(cursor.fetchone()[0] == UNFINISHED)
 
 
-def begin_tables() -> None:
-    """In an empty database the first table, with the mark that lets the next demo go on after this one was killed."""
+def begin_tables() -> bool:
+    """In an empty database the first table, with the mark that lets the next demo go on after this one was killed.
+
+    Returns whether it was empty.
+    """
     with connection.cursor() as cursor:
-        if not connection.introspection.table_names(cursor):
-            with transaction.atomic():
-                MigrationRecorder(connection).ensure_schema()
-                cursor.execute(f"COMMENT ON TABLE django_migrations IS '{UNFINISHED}'")
+        if connection.introspection.table_names(cursor):
+            return False
+        with transaction.atomic():
+            MigrationRecorder(connection).ensure_schema()
+            cursor.execute(f"COMMENT ON TABLE django_migrations IS '{UNFINISHED}'")
+        return True
 
 
 def finish_tables() -> None:
@@ -227,40 +255,80 @@ def collect_static() -> None:
     settings.WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["css", "js", "json", "md", "svg", "txt"]
     root = Path(settings.STATIC_ROOT)
     under_way = root.with_name(f"{root.name}.under-way")
-    clear = under_way.exists()
-    under_way.touch()
-    call_command("collectstatic", interactive=False, verbosity=0, clear=clear)
-    under_way.unlink()
+    with alone_in(root.parent):
+        clear = under_way.exists()
+        under_way.touch()
+        call_command("collectstatic", interactive=False, verbosity=0, clear=clear)
+        under_way.unlink()
 
 
 @contextmanager
-def web_server(listener: socket.socket, *, reload: bool = False) -> Iterator["subprocess.Popen[bytes]"]:
+def alone_in(folder: Path) -> Iterator[None]:
+    """One demo at a time; the lock ends with the process, also with one that is killed."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
+Started = Iterator[Callable[[], "subprocess.Popen[bytes]"]]
+
+
+@contextmanager
+def web_server(listener: socket.socket) -> Started:
     """The production web server on the port that is already ours, stopped with all its workers at the end.
 
-    With `reload` it is Django's own one, for developers.
+    It loads its program at once. It listens when what is yielded is called.
     """
     number = listener.fileno()
-    environment = {key: value for key, value in os.environ.items() if key not in NOT_FOR_THE_WEB}
-    if reload:
-        # It cannot be handed a socket. It may bind the port beside ours, for nobody listens there yet.
-        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "runserver"]
-        command += [f"{HOST}:{listener.getsockname()[1]}"]
-        environment["DEBUG"] = "1"
-    else:
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:karenpanel.serving", "karenpanel.wsgi"]
+    told, tell = os.pipe()
+    try:
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:karenpanel.demo_serving", "karenpanel.wsgi"]
         command += ["--bind", f"fd://{number}", "--graceful-timeout", "2", "--log-level", "warning"]
+        with stopped_at_the_end(command, {"BEGIN": str(told)}, number, told) as server:
+            # From here on the port is the web server's alone, and free when it ends. So is its end of the pipe.
+            listener.close()
+            os.close(told)
+
+            def begin() -> "subprocess.Popen[bytes]":
+                # One that has ended already is found by whoever waits for its first page.
+                with suppress(BrokenPipeError):
+                    os.write(tell, b".")
+                return server
+
+            yield begin
+    finally:
+        os.close(tell)
+
+
+@contextmanager
+def developers_server(listener: socket.socket) -> Started:
+    """Django's own one, which cannot be handed a socket. It may bind the port beside ours, for nobody listens there yet."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "runserver"]
+    command += [f"{HOST}:{listener.getsockname()[1]}"]
+    with stopped_at_the_end(command, {"DEBUG": "1"}, listener.fileno()) as server:
+        listener.close()
+        yield lambda: server
+
+
+@contextmanager
+def stopped_at_the_end(
+    command: list[str], more: dict[str, str], *inherited: int
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A web server, with these variables in its environment beside ours and these open files."""
+    environment = {key: value for key, value in os.environ.items() if key not in NOT_FOR_THE_WEB}
     # In a session of its own: Ctrl-C reaches every process of the terminal's, and the order of ending is ours to keep.
     server = subprocess.Popen(
         command,
-        pass_fds=[number],
+        pass_fds=inherited,
         cwd=settings.BASE_DIR,
-        env=environment,
+        env=environment | more,
         start_new_session=True,
         preexec_fn=end_with_parent,
     )
     try:
-        # From here on the port is the web server's alone, and free when it ends.
-        listener.close()
         yield server
     finally:
         server.terminate()
