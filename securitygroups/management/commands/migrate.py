@@ -17,6 +17,7 @@ from django.db import OperationalError, connections
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from karenpanel.quiet import one_at_a_time
+from karenpanel.together import Executor
 
 # The longest that anybody waits behind a migration that waits itself.
 LOCK_SECONDS = 2.0
@@ -28,6 +29,9 @@ GAVE_UP = (
     "The tables were in use for {:.0f} minutes without a gap: somebody's transaction does not end. Nothing is half done. "
     "Find it (docs/operations.md, Upgrade) and run migrate again."
 )
+
+# Django's command takes the name from its own module.
+migrate.MigrationExecutor = Executor  # type: ignore[attr-defined]
 
 
 @contextmanager
