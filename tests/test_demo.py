@@ -220,7 +220,8 @@ def test_a_database_elsewhere_that_holds_other_tables_is_not_touched(
     with Demo(checkout, {"DATABASE_URL": url}, "--port", str(port)) as refused:
         assert refused.end() == 1
     assert refused.said == [
-        "CommandError: The database holds tables of something else (invoices). The demo needs an empty database."
+        "Preparing the static files",
+        "CommandError: The database holds tables of something else (invoices). The demo needs an empty database.",
     ]
     with psycopg.connect(**parameters) as direct:
         rows = direct.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()

@@ -410,8 +410,8 @@ def test_a_worker_of_the_web_server_answers_first_and_finishes_its_mails_when_it
     (tmp_path / "mailing.py").write_text(APPLICATION)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "mailing", "--preload", "--no-control-socket"]
-        command += ["--bind", f"fd://{listener.fileno()}", "--worker-class", "gthread", "--threads", "2"]
+        command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "-c", "python:karenpanel.serving", "mailing"]
+        command += ["--bind", f"fd://{listener.fileno()}", "--workers", "1", "--threads", "2"]
         command += ["--pythonpath", f"{tmp_path},{ROOT}", "--log-level", "error"]
         server = subprocess.Popen(command, env=environment(smtp.url), cwd=ROOT, pass_fds=[listener.fileno()])
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"

@@ -139,8 +139,8 @@ def prepared(environment: dict[str, str]) -> list[tuple[str, str]]:
 def web_server(environment: dict[str, str]) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """gunicorn with one worker, which is started again when it is killed."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "karenpanel.wsgi", "--bind", f"127.0.0.1:{port}", "--workers", "1"]
-    command += ["--worker-class", "gthread", "--threads", "8", "--no-control-socket", "--log-level", "critical"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:karenpanel.serving", "karenpanel.wsgi"]
+    command += ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "8", "--log-level", "critical"]
     web = {name: value for name, value in environment.items() if name != "DATABASE_OWNER_URL"}
     process = subprocess.Popen(command, cwd=ROOT, env=web, stderr=subprocess.DEVNULL)
     try:

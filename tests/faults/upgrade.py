@@ -46,7 +46,10 @@ class Web:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         command = [sys.executable, "-m", "gunicorn", "karenpanel.wsgi", "--bind", f"127.0.0.1:{self.port}"]
-        command += ["--worker-class", "gthread", "--threads", "4", "--no-control-socket", "--log-level", "warning"]
+        command += ["--workers", "1", "--threads", "4", "--log-level", "warning"]
+        # Early versions have no settings of the web server of their own.
+        ours = (version / "karenpanel" / "serving.py").exists()
+        command += ["-c", "python:karenpanel.serving"] if ours else ["--worker-class", "gthread", "--no-control-socket"]
         environment = os.environ | environment_of(version, where) | {"DATABASE_URL": database}
         self.process = subprocess.Popen(command, cwd=version, env=environment)
         self.wait()

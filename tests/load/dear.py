@@ -66,9 +66,9 @@ def server() -> Iterator[tuple[int, psutil.Process]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "gunicorn", "karenpanel.wsgi", "--bind", f"127.0.0.1:{port}"]
-    command += ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--graceful-timeout", "2"]
-    command += ["--preload", "--no-control-socket", "--log-level", "warning"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:karenpanel.serving", "karenpanel.wsgi"]
+    command += ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "4", "--graceful-timeout", "2"]
+    command += ["--log-level", "warning"]
     process = subprocess.Popen(
         command, cwd=ROOT, env={key: value for key, value in os.environ.items() if key != "DATABASE_OWNER_URL"}
     )
