@@ -25,6 +25,8 @@ MANY_CHANGED, MAX_CROSSED = 100, 8_000_000
 """Where more rules change, each of them takes longer the more others it may meet: changed rules by other rules."""
 MAX_EFFECTS = 50
 """Different effects that are shown, those on most VMs first."""
+LAID_OPEN = 3
+"""Of these, so many at once and the others folded: each takes up to a screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,15 @@ class Preview:
 
     @property
     def shown(self) -> tuple[Effect, ...]:
-        return self.effects[:MAX_EFFECTS]
+        return self.effects[: min(LAID_OPEN, MAX_EFFECTS)]
+
+    @property
+    def folded(self) -> tuple[Effect, ...]:
+        return self.effects[LAID_OPEN:MAX_EFFECTS]
+
+    @property
+    def folded_machines(self) -> int:
+        return sum(effect.count for effect in self.folded)
 
     @property
     def unshown(self) -> int:

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
@@ -498,4 +499,21 @@ def test_of_many_effects_those_on_most_vms_are_shown(project: Project, monkeypat
 
     assert [effect.count for effect in preview.effects] == [2, 1]
     assert [effect.count for effect in preview.shown] == [2]
-    assert preview.unshown == 1
+    assert (preview.folded, preview.unshown) == ((), 1)
+
+
+def test_few_effects_are_laid_open_and_the_others_folded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("securitygroups.answers.preview.LAID_OPEN", 1)
+    group = make_group(project, "web", ["accept in tcp 443"])
+    other = make_group(project, "a", ["drop in tcp 443 from 8.8.8.8"])
+    for number, groups in enumerate(([group], [other, group], [other, group])):
+        make_machine(project, f"vm-{number}", groups)
+
+    preview = preview_rules(group, values(list(group.rules.in_order())), ())
+
+    assert [effect.count for effect in preview.shown] == [2]
+    assert [effect.count for effect in preview.folded] == [1]
+    assert (preview.folded_machines, preview.unshown) == (1, 0)
+    text = render_to_string("securitygroups/changes/_preview.html", {"preview": preview})
+    assert "Traffic changes in other ways on 1 more virtual machine\n" in text
+    assert text.index("vm-1") < text.index("<details>") < text.index("vm-0")
