@@ -25,6 +25,10 @@ export function showError(text, keep = false) {
   Object.assign(close, { type: "button", className: "btn btn-small", textContent: "Dismiss" });
   close.dataset.dismiss = "";
   message.append(words, close);
+  // Said once, however often a form that is typed into asks for its preview.
+  for (const said of document.querySelectorAll(".message.error")) {
+    if (said.querySelector("p")?.textContent === text) said.remove();
+  }
   if (open) message.role = "alert";
   if (open) open.prepend(message);
   else messages.append(message);
