@@ -82,13 +82,26 @@ def busy(request: HttpRequest, why: NoTurn) -> HttpResponse:
         "kept": kept,
         "fields": sent if kept else (),
     }
+    status = 429 if why.own else 503
     # To htmx the words alone: the form that it sent is still there.
-    is_part = request.headers.get("HX-Request") == "true"
-    response = render(request, "_busy.html" if is_part else "busy.html", context, status=429 if why.own else 503)
+    if request.headers.get("HX-Request") == "true":
+        response = _as_text("busy.txt", context, status)
+    else:
+        response = render(request, "busy.html", context, status=status)
     response["Retry-After"] = str(AGAIN_SECONDS)
     # It is no fault, and on a busy day there are many: not an error in the log for each.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
+
+
+def _as_text(template: str, context: dict[str, Any], status: int, **more: Any) -> HttpResponse:
+    """One line of words for a script, which shows them above what is there."""
+    return HttpResponse(
+        " ".join(render_to_string(template, context).split()),
+        status=status,
+        content_type="text/plain; charset=utf-8",
+        **more,
+    )
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -113,8 +126,7 @@ def unavailable(request: HttpRequest, trouble: Trouble, *, untouched: bool) -> H
     }
     headers = {"Retry-After": str(RETRY_SECONDS), "Vary": "HX-Request"}
     if request.headers.get("HX-Request") == "true":
-        text = " ".join(render_to_string("503.txt", words).split())
-        return HttpResponse(text, status=503, content_type="text/plain; charset=utf-8", headers=headers)
+        return _as_text("503.txt", words, 503, headers=headers)
     # Without request context, whose parts ask the database.
     words |= {"path": request.get_full_path(), "back": page_to_return_to(request)}
     words["fields"] = sent_again.fields(request) if changes else None

@@ -230,8 +230,8 @@ def test_a_page_that_gets_no_turn_says_so_and_when_to_come_again(
     assert (own.status_code, own["Retry-After"]) == (429, "5")
     assert "Another page of yours is still being worked out." in own.content.decode()
     assert f'href="{url}"' in own.content.decode()
-    assert part.status_code == 429
-    assert "<html" not in part.content.decode()
+    assert (part.status_code, part["Content-Type"]) == (429, "text/plain; charset=utf-8")
+    assert part.content.decode().endswith("so that there is room for everybody. Try again in a few seconds.")
     assert (others.status_code, others["Retry-After"]) == (503, "5")
     assert "Other people's large lists" in others.content.decode()
     assert as_bob.get(url).status_code == 200
@@ -260,6 +260,7 @@ def test_what_was_typed_can_be_sent_again(
     with elsewhere(*ALL_PLACES):
         response = as_alice.post(url, {**typed, "description": "“Ours” & <theirs>"})
     assert response.status_code == 503
+    assert "What you sent is kept in this page" in Page(response).text
     assert SecurityGroup.objects.get(pk=group.pk).revision == 1
 
     answer = Page(response).form_with("place").send(as_alice)
@@ -268,6 +269,26 @@ def test_what_was_typed_can_be_sent_again(
     if answer.status_code == 200:  # what passes changes, so it is asked about
         answer = Page(answer).form_with("sure").send(as_alice)
     assert group.rules.get(position=2).description == "“Ours” & <theirs>"
+
+
+def test_a_preview_waits_for_its_turn_without_a_complaint(
+    everything_is_dear: None, as_alice: Client, alice: User, group: SecurityGroup, machine: VirtualMachine
+) -> None:
+    url = f"{group.get_absolute_url()}rules/new/"
+    fields = {"action": "accept", "direction": "in", "protocol": "tcp", "port_start": "8443", "base": "1", "place": "2"}
+    document = write_group("", "", ports(*range(1, 60)))
+    with elsewhere((turns.PERSON, alice.pk)):
+        form = as_alice.post(url, {**fields, "preview": "1"}, headers={"HX-Request": "true"})
+        pasted = as_alice.post(
+            "/p/shop/groups/import/", {"text": document, "preview": "1"}, headers={"HX-Request": "true"}
+        )
+
+    for answer, address in ((form, url), (pasted, "/p/shop/groups/import/")):
+        assert answer.status_code == 200
+        part = Page(answer)
+        assert "Another page of yours is still being worked out." in part.text
+        assert f'hx-post="{address}"' in answer.content.decode()
+        assert 'name="seen"' not in answer.content.decode()
 
 
 def test_an_uploaded_list_can_be_sent_again(everything_is_dear: None, as_alice: Client, project: Project) -> None:

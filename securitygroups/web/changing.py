@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from karenpanel.turns import NoTurn
 from securitygroups import operations
 from securitygroups.answers.preview import Preview
 from securitygroups.firewall import lists
@@ -130,7 +131,10 @@ def preview_part(on: OnGroup, edit: Edit, *, counts: bool = True) -> HttpRespons
 
 def preview_shown(request: HttpRequest, proposal: Proposal, *, counts: bool = True) -> HttpResponse:
     """The preview of a proposal as a part of the page."""
-    preview, token = proposal.preview(said(request).address), proposal.token if counts else ""
+    try:
+        preview, token = proposal.preview(said(request).address), proposal.token if counts else ""
+    except NoTurn as none:
+        return preview_later(request, none)
     context = {"group": getattr(proposal, "group", None), "preview": preview, "token": token}
     return render(request, "securitygroups/changes/_form_preview.html", context)
 
@@ -138,6 +142,11 @@ def preview_shown(request: HttpRequest, proposal: Proposal, *, counts: bool = Tr
 def preview_waits(request: HttpRequest, group: SecurityGroup | None, refusal: str = "") -> HttpResponse:
     """The place of the preview while what is filled in makes no list yet."""
     return render(request, "securitygroups/changes/_form_preview.html", {"group": group, "refusal": refusal})
+
+
+def preview_later(request: HttpRequest, none: NoTurn) -> HttpResponse:
+    """The place of the preview until there is a turn for it. Nobody asked for it, so it asks again by itself."""
+    return render(request, "securitygroups/changes/_form_preview.html", {"no_turn": True, "own": none.own})
 
 
 def conflict(on: OnGroup, stale: Stale | None = None, *, undoing: int | None = None) -> HttpResponse:

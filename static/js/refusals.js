@@ -7,7 +7,7 @@ const REFUSALS = {
   403: "You may not do this. Nothing was changed.",
   404: "This does not exist any more. Nothing was changed. Reload the page to see what does.",
   413: "This is too much at once. Nothing was changed. Shorten it, or split it.",
-  429: "Another page of yours is still being worked out, or there were too many requests. Nothing was changed. Wait a little, then try again.",
+  429: "These were too many requests. Nothing was changed. Wait a little, then try again.",
   503: "The panel has no time for this right now. Nothing was changed. Try again in a few seconds.",
 };
 const OTHER = "The panel could not answer. Nothing was changed. Try again; if it happens again, tell support.";
@@ -20,7 +20,7 @@ function refuse(words, keep = false) {
 
 // What cannot be taken just now is said by the panel itself, as text, and the form stays as it is.
 function saidByThePanel(xhr) {
-  return xhr.status === 503 && xhr.getResponseHeader("Content-Type")?.startsWith("text/plain") && xhr.responseText;
+  return [429, 503].includes(xhr.status) && xhr.getResponseHeader("Content-Type")?.startsWith("text/plain") && xhr.responseText;
 }
 
 document.addEventListener("htmx:responseError", ({ detail: { xhr } }) => {

@@ -20,7 +20,14 @@ from securitygroups.firewall.values import RuleList
 from securitygroups.forms import ImportForm, take_refusal
 from securitygroups.models import SecurityGroup
 from securitygroups.proposals import Edit, NewGroup, Whole, agreed, propose_group
-from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_shown, preview_waits
+from securitygroups.web.changing import (
+    REFUSALS,
+    change_rules,
+    preview_later,
+    preview_part,
+    preview_shown,
+    preview_waits,
+)
 from securitygroups.web.doors import by, enter, enter_group, said, takes_files
 from securitygroups.web.pages import FORM_INVALID, address_of, page_or_form, resend
 from securitygroups.words.rules import rule_sentence
@@ -157,6 +164,8 @@ def _peek(
         return preview_waits(request, group, str(error.faults[0]) if sent.strip() else "")
     except ValidationError as refusal:
         return preview_waits(request, group, refusal.messages[0])
+    except NoTurn as none:
+        return preview_later(request, none)
 
 
 @takes_files
