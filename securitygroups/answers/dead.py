@@ -99,10 +99,14 @@ class DeadSearch:
             return
         # Left out and counted: half a search would say of some VMs that nothing is dead there.
         if self._work + len(around) > DEAD_WORK:
-            self.unseen += len(machines)
+            self.pass_over(machines)
             return
         self._work += len(around)
         self._tell(after, self._new(before, self._dead(after, asked, around)), machines)
+
+    def pass_over(self, machines: Sequence[Vm]) -> None:
+        """These VMs are not looked at."""
+        self.unseen += len(machines)
 
     def of_machine(self, before: Listed, after: Listed) -> None:
         """The one list that there is: it is looked at however long it is, and its VM needs no name."""

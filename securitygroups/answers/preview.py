@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from time import thread_time
 from typing import Any
 
 from securitygroups.answers.alarms import denials, lockout, openings
@@ -20,13 +21,19 @@ from securitygroups.models import SecurityGroup, VirtualMachine
 from securitygroups.words.traffic import change_sentence
 
 MAX_COMPARED = 300_000
-"""Rules in the different lists of VMs that one change is compared on: some two seconds. Most VMs first."""
+"""Rules in the different lists of VMs that one change is compared on: most VMs first."""
+SECONDS = 2.0
+"""How long one preview goes on with new lists once they are read, in processor time of its own: what a person is asked
+must not hang on who else is busy.
+"""
 MANY_CHANGED, MAX_CROSSED = 100, 8_000_000
 """Where more rules change, each of them takes longer the more others it may meet: changed rules by other rules."""
 MAX_EFFECTS = 50
 """Different effects that are shown, those on most VMs first."""
 LAID_OPEN = 3
 """Of these, so many at once and the others folded: each takes up to a screen."""
+
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +117,19 @@ def _effect(change: Difference, before: Name | None = None, after: Name | None =
     )
 
 
-def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address: str = "") -> Preview:
+def preview_rules(
+    group: SecurityGroup, old: RuleList, new: RuleList, *, address: str = "", clock: Clock = thread_time
+) -> Preview:
     """What it means to replace the group's list `old` by `new`, on each VM that has the group.
 
-    `address` is where the person asking is connected from, for the lockout warning.
+    `address` is where the person asking is connected from, for the lockout warning. By the `clock` nothing new is begun
+    once the time for it has passed.
     """
     machines = VirtualMachine.objects.live().filter(attachments__group=group).order_by("name")
     changed = sum(map(len, changed_places(old, new)))
     most = MAX_COMPARED if changed <= MANY_CHANGED else min(MAX_COMPARED, MAX_CROSSED // changed)
     before = fleet(machines, Limits(most, most, trim=True), {group.pk: old})
+    end = clock() + SECONDS
     # Searched before anything else, because it can be said of a group that is on no VM too.
     dying = DeadSearch()
     if changed:
@@ -128,11 +139,15 @@ def preview_rules(group: SecurityGroup, old: RuleList, new: RuleList, *, address
         own = difference(old, new)
         alarms = tuple(openings([own]))
         return replace(_alone(own), newly_dead=dying.sentences(), alarms=alarms, attached=False)
-    compared = _compared(before, before.with_rules(group, new))
+    compared = _compared(before, before.with_rules(group, new), late=lambda: clock() > end)
     if changed:
         # The combinations that most VMs have come first. On a VM with this group alone its own list is the answer.
         for one in compared:
-            if one.groups > 1:
+            if one.groups == 1:
+                continue
+            if clock() > end:
+                dying.pass_over(one.machines)
+            else:
                 dying.of_machines(one.before(), one.after(), one.machines)
     return _preview(before, compared, dying, address)
 
@@ -153,11 +168,17 @@ class _Compared:
         return _effect(self.change, *self.names)
 
 
-def _compared(before: Fleet, after: Fleet) -> list[_Compared]:
-    """Each VM's list now and then, once for all VMs that have the same groups."""
+def _compared(before: Fleet, after: Fleet, late: Callable[[], bool] = lambda: False) -> list[_Compared]:
+    """Each VM's list now and then, once for all VMs that have the same groups.
+
+    Once `late` says so, no further ones; the list that most VMs have is always compared.
+    """
     shared = Shared()
-    return [
-        _Compared(
+    compared: list[_Compared] = []
+    for its, machines in enumerate(before.members()):
+        if compared and late():
+            break
+        one = _Compared(
             change=_changed(before, after, its, shared),
             machines=machines,
             groups=len(before.sequences[its]),
@@ -165,8 +186,8 @@ def _compared(before: Fleet, after: Fleet) -> list[_Compared]:
             after=partial(after.listed, its),
             names=(before.names(its), after.names(its)),
         )
-        for its, machines in enumerate(before.members())
-    ]
+        compared.append(one)
+    return compared
 
 
 def _changed(before: Fleet, after: Fleet, its: int, shared: Shared) -> Difference:
@@ -181,14 +202,16 @@ def _changed(before: Fleet, after: Fleet, its: int, shared: Shared) -> Differenc
 def _preview(before: Fleet, compared: Sequence[_Compared], dying: DeadSearch, address: str) -> Preview:
     effects = [(one.effect, one.machines) for one in compared if not one.change.decides_same]
     touched = sum(len(machines) for _, machines in effects)
+    looked_at = sum(len(one.machines) for one in compared)
+    machine_count = len(before.machines) + before.unseen
     alarms = [alarm for one in compared for alarm in lockout(one.change, one.machines, address)]
     alarms += openings([one.change for one in compared])
     alarms += denials(sum(len(one.machines) for one in compared if one.change.newly_denied))
     return Preview(
         effects=_merged(effects),
-        machine_count=len(before.machines) + before.unseen,
-        unaffected=len(before.machines) - touched,
-        unseen=before.unseen,
+        machine_count=machine_count,
+        unaffected=looked_at - touched,
+        unseen=machine_count - looked_at,
         newly_dead=dying.sentences(),
         dead_unseen=dying.unseen,
         alarms=tuple(dict.fromkeys(alarms)),

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from securitygroups import operations
 from securitygroups.answers.alarms import MANY_MACHINES
 from securitygroups.answers.dead import MAX_LINES
-from securitygroups.answers.preview import preview_groups, preview_lists, preview_rules
+from securitygroups.answers.preview import SECONDS, Preview, preview_groups, preview_lists, preview_rules
 from securitygroups.effective import Vm, of_machine, rules_of
 from securitygroups.firewall.analysis.difference import difference
 from securitygroups.firewall.analysis.findings import dead_rules
@@ -464,6 +464,29 @@ def test_of_too_many_different_lists_those_of_most_vms_are_compared_and_the_rest
     assert (preview.machine_count, preview.unseen, preview.unaffected) == (7, 2, 0)
     same = preview_rules(group, old, (*old, rule("accept in tcp 443")))
     assert (same.decides_same, same.changes_traffic, same.unaffected) == (True, True, 5)
+
+
+def test_when_time_runs_out_the_list_of_most_vms_is_compared_and_the_rest_is_told(project: Project) -> None:
+    old = said("accept in tcp 443")
+    group = make_group(project, "web", old)
+    many, few = (make_group(project, name, ["accept in tcp 22"]) for name in ("many", "few"))
+    for number in range(5):
+        make_machine(project, f"vm-{number}", [group, few if number < 2 else many])
+    new = (rule("drop in all"), *old)
+
+    def looked_at_until(look: int, new: Rules = new) -> Preview:
+        """The preview by a clock on which time is over at this look; the first is the start."""
+        times = iter([0.0] * look + [SECONDS + 1] * 9)
+        return preview_rules(group, old, new, clock=lambda: next(times))
+
+    none, one, both = (looked_at_until(look) for look in (1, 2, 9))
+    assert [(each.machine_count, each.unseen, each.unaffected) for each in (none, both)] == [(5, 2, 0), (5, 0, 0)]
+    assert [effect.count for effect in none.effects] == [3]
+    assert none.newly_dead[0].startswith("Rule 2: ")
+    assert [each.dead_unseen for each in (none, one, both)] == [3, 5, 0]
+    # Nothing changes on what was compared, but that is not known of the rest.
+    same = looked_at_until(1, (*old, rule("accept in tcp 443 from 10.0.0.0/8")))
+    assert (same.decides_same, same.unseen, same.worth_a_look) == (True, 2, True)
 
 
 # ── What it costs ─────────────────────────────────────────────────────────────
