@@ -92,7 +92,7 @@ class SecurityGroupAdmin(ThroughOperations):
         groups = list(queryset.order_by("pk"))
         self.looked_at(request, groups)
         for group in groups:
-            found = findings_of(rules_of_group(group))
+            found = findings_of(group.project_id, rules_of_group(group))
             messages.info(request, f"{group.name} ({group.public_id}): {found.summary}")
 
     @admin.display(description="In the panel")

@@ -1,24 +1,39 @@
 """What is remarkable about a list, as the panel and the admin say it: a line for the whole, and notes for a rule.
 
-A list is analysed once, however many pages, parts and previews ask about it. Sentences are made for the rules that are
-shown, when they are.
+A list is analysed once, however many pages and parts ask about it: what was found is remembered, and of a long list kept
+for all processes. Sentences are made for the rules that are shown, when they are.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from operator import attrgetter
 from threading import Lock
 
+from securitygroups.answers.kept import kept
 from securitygroups.effective import Name
-from securitygroups.firewall.analysis.findings import Findings, Fix, Mend, RuleFindings, findings, fixes
+from securitygroups.firewall.analysis.findings import (
+    Dead,
+    Findings,
+    Fix,
+    Mend,
+    Opening,
+    RuleFindings,
+    findings,
+    fixes,
+)
 from securitygroups.firewall.protocols import Action
-from securitygroups.firewall.values import Rule, RuleList
+from securitygroups.firewall.services import SERVICES
+from securitygroups.firewall.values import RULE_FIELDS, Rule, RuleList
 from securitygroups.words.findings import findings_summary, fix_sentence, remarks
 
 ROOM = 40_000
 """So much of findings a process remembers: some 40 MB. A rule counts one, and one more for each rule that covers it: those
 are what a hostile list has many of.
 """
+LONG = 200
+"""Longer lists are kept for all processes; others are analysed in less time than it takes to look whether they are kept."""
 # What a badge of the row says already, and what is meant more often than not, would only be noise at every rule.
 _QUIET = frozenset({"open", "correlated", "generalisation", "behind-all"})
 FIX_NAMES = {Mend.REMOVE: "remove", Mend.MOVE_UP: "up"}
@@ -49,7 +64,8 @@ def _weight(made: Analysis) -> int:
 
 
 class _Remembered:
-    """The analyses of the lists that were asked about last, found by what the lists say: equal lists have equal findings.
+    """The analyses of the lists that were asked about last, found by what the lists say: equal lists of a project have
+    equal findings. By project, so that nobody can tell by the time whether another one has such a list.
 
     Rules are equal whatever their identity, so what is remembered of one list may name the rules of another: only its
     places are to be used.
@@ -57,22 +73,23 @@ class _Remembered:
 
     def __init__(self, room: int) -> None:
         self.room = room
-        self._kept: OrderedDict[tuple[Rule, ...], Analysis] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, tuple[Rule, ...]], Analysis] = OrderedDict()
         self._held = 0
         self._lock = Lock()
 
-    def of(self, rules: tuple[Rule, ...]) -> Analysis:
+    def of(self, project: int, rules: tuple[Rule, ...]) -> Analysis:
+        key = project, rules
         with self._lock:
-            if known := self._kept.get(rules):
-                self._kept.move_to_end(rules)
+            if known := self._kept.get(key):
+                self._kept.move_to_end(key)
                 return known
-        made = _analyse(rules)
+        made = _analysis(rules, _analyse(rules) if len(rules) <= LONG else _kept(project, rules))
         if _weight(made) > self.room:
             return made  # it would push everybody else's out
         with self._lock:
-            if rules not in self._kept:
+            if key not in self._kept:
                 self._held += _weight(made)
-            self._kept[rules] = made
+            self._kept[key] = made
             while self._held > self.room:
                 self._held -= _weight(self._kept.popitem(last=False)[1])
         return made
@@ -81,21 +98,50 @@ class _Remembered:
 _remembered = _Remembered(ROOM)
 
 
-def _analyse(rules: tuple[Rule, ...]) -> Analysis:
-    found = findings(rules)
-    found = replace(found, rules=tuple(_worth_saying(one) for one in found.rules))
+_SAID_OF_RULES = attrgetter(*RULE_FIELDS)
+_Line = tuple[int, str | None, Sequence[int], bool, tuple[Sequence[int], Sequence[int]] | None, bool]
+"""What pages say of a rule: its place, why it is dead, what covers it, whether it is removable, the families and
+services (as SERVICES numbers them) that it opens, whether it could not be told.
+"""
+
+
+def _kept(project: int, rules: tuple[Rule, ...]) -> Sequence[_Line]:
+    content = sha256(repr(list(map(_SAID_OF_RULES, rules))).encode()).hexdigest()
+    lines: Sequence[_Line] = kept("findings", lambda: f"{project}:{content}", lambda: _analyse(rules), lambda _: True)
+    return lines
+
+
+def _analyse(rules: tuple[Rule, ...]) -> list[_Line]:
+    """What there is to say, as JSON can have it; of most rules there is nothing."""
+    return [_line(one) for one in findings(rules).rules if one.dead or one.removable or one.opening or one.unknown]
+
+
+def _line(one: RuleFindings) -> _Line:
+    # A drop that only repeats the default is meant: it says so in writing, and another group may come after it.
+    removable = one.removable and not (one.dead is None and one.rule.action is Action.DROP)
+    opened = one.opening
+    opening = (opened.versions, [SERVICES.index(service) for service in opened.services]) if opened else None
+    return one.place, one.dead and one.dead.value, one.covered_by, removable, opening, one.unknown
+
+
+def _analysis(rules: tuple[Rule, ...], lines: Sequence[_Line]) -> Analysis:
+    told = [RuleFindings(place, rule) for place, rule in enumerate(rules, 1)]
+    for place, dead, covered_by, removable, opening, unknown in lines:
+        told[place - 1] = RuleFindings(
+            place,
+            rules[place - 1],
+            dead=Dead(dead) if dead else None,
+            covered_by=tuple(covered_by),
+            removable=removable,
+            opening=Opening(tuple(opening[0]), tuple(SERVICES[number] for number in opening[1])) if opening else None,
+            unknown=unknown,
+        )
+    found = Findings(tuple(told))
     offers: dict[int, tuple[Fix, ...]] = {}
     for fix in fixes(rules, found):
         if len(fix.places) == 1:
             offers[fix.places[0]] = (*offers.get(fix.places[0], ()), fix)
     return Analysis(found, offers)
-
-
-def _worth_saying(one: RuleFindings) -> RuleFindings:
-    """A drop that only repeats the default is meant: it says so in writing, and another group may come after it."""
-    if one.removable and one.dead is None and one.rule.action is Action.DROP:
-        return replace(one, removable=False)
-    return one
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +190,9 @@ class Shown:
     remarkable: bool
 
 
-def findings_of(rules: RuleList, name: Name | None = None) -> Shown:
-    """The findings of a list. `name` says a place of a VM's effective list as group and rule."""
-    analysis = _remembered.of(tuple(rules))
+def findings_of(project: int, rules: RuleList, name: Name | None = None) -> Shown:
+    """The findings of a list of a project, by key. `name` says a place of a VM's effective list as group and rule."""
+    analysis = _remembered.of(project, tuple(rules))
     found = analysis.found
     return Shown(
         notes=Notes(analysis, name),

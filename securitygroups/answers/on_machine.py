@@ -10,19 +10,19 @@ Noted = tuple[int, Placed, tuple[Note, ...]]
 """A place of the effective list, its rule, and what there is to say of it."""
 
 
-def findings_on(listed: Listed) -> Shown:
+def findings_on(project: int, listed: Listed) -> Shown:
     """Findings over the whole list: a group that ends in "drop everything" hides every group after it."""
-    return findings_of(rules_of(listed), names_of(listed))
+    return findings_of(project, rules_of(listed), names_of(listed))
 
 
-def noted(shown: Sequence[tuple[int, Placed]], listed: Listed, found: Shown) -> list[Noted]:
+def noted(project: int, shown: Sequence[tuple[int, Placed]], listed: Listed, found: Shown) -> list[Noted]:
     """The shown places with their notes; of the fixes those alone that the rule's own group offers too: there they are
     made, and a rule that another group hides is not mended in its own.
     """
     rows = [(place, one, found.notes.get(place)) for place, one in shown]
     mended = {one.group for _, one, notes in rows if any(note.kind == "fix" for note in notes)}
     own = {
-        home: findings_of([one.rule for one in its]).notes
+        home: findings_of(project, [one.rule for one in its]).notes
         for home, its in groupby(listed, key=lambda one: one.group)
         if home in mended
     }

@@ -58,7 +58,7 @@ def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
     rules = rules_of_group(group)
     query = filter_of(request)
     page = numbered(request, found_in(rules, query), RULES_A_PAGE)
-    found = findings_of(rules)
+    found = findings_of(group.project_id, rules)
     return {
         "group": group,
         "page": page,

@@ -161,13 +161,13 @@ def machine(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
     for attachment in attachments:
         attachment.group.project = access.project
     listed = of_machine(vm)
-    found = findings_on(listed)
+    found = findings_on(access.project.pk, listed)
     page = numbered(request, list(enumerate(listed, 1)), RULES_A_PAGE)
     context = {
         "machine": vm,
         "attachments": attachments,
         "page": page,
-        "rules": noted(list(page.object_list), listed, found),
+        "rules": noted(access.project.pk, list(page.object_list), listed, found),
         "findings": found,
         "platform": platform(),
         "tab": "rules",
