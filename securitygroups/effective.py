@@ -145,7 +145,9 @@ def stored_at(group: SecurityGroup, which: QuerySet[GroupRevision]) -> Sequence[
         which.values("number")[:1],
         which.values(since=Coalesce("whole_in", "number", output_field=IntegerField()))[:1],
     )
-    rows = group.revisions.filter(number__gte=Subquery(whole_in), number__lte=Subquery(number)).order_by("number")
+    rows = GroupRevision.objects.filter(
+        group=group, number__gte=Subquery(whole_in), number__lte=Subquery(number)
+    ).order_by("number")
     stored: Sequence[Mapping[str, Any]] | None = None
     for rules, its_steps in rows.values_list("rules", "steps"):
         stored = rules if its_steps is None else followed(stored or (), its_steps)

@@ -20,7 +20,11 @@ function refuse(words, keep = false) {
 
 // What cannot be taken just now is said by the panel itself, as text, and the form stays as it is.
 function saidByThePanel(xhr) {
-  return [429, 503].includes(xhr.status) && xhr.getResponseHeader("Content-Type")?.startsWith("text/plain") && xhr.responseText;
+  return (
+    [429, 503].includes(xhr.status) &&
+    xhr.getResponseHeader("Content-Type")?.startsWith("text/plain") &&
+    xhr.responseText
+  );
 }
 
 document.addEventListener("htmx:responseError", ({ detail: { xhr } }) => {
