@@ -9,6 +9,7 @@ from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.http import escape_leading_slashes
 
 from karenpanel import outage, sent_again
 from karenpanel.outage import Trouble
@@ -77,7 +78,7 @@ def busy(request: HttpRequest, why: NoTurn) -> HttpResponse:
     context = {
         "request_id": getattr(request, "request_id", ""),
         "own": why.own,
-        "to": request.get_full_path(),
+        "to": escape_leading_slashes(request.get_full_path()),
         "posted": request.method == "POST",
         "kept": kept,
         "fields": sent if kept else (),
@@ -128,7 +129,7 @@ def unavailable(request: HttpRequest, trouble: Trouble, *, untouched: bool) -> H
     if request.headers.get("HX-Request") == "true":
         return _as_text("503.txt", words, 503, headers=headers)
     # Without request context, whose parts ask the database.
-    words |= {"path": request.get_full_path(), "back": page_to_return_to(request)}
+    words |= {"path": escape_leading_slashes(request.get_full_path()), "back": page_to_return_to(request)}
     words["fields"] = sent_again.fields(request) if changes else None
     return HttpResponse(render_to_string("503.html", words), status=503, headers=headers)
 

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit, urlunsplit
 
 from django.http import HttpRequest
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import escape_leading_slashes, url_has_allowed_host_and_scheme
 
 
 def page_to_return_to(request: HttpRequest) -> str:
@@ -14,6 +14,6 @@ def page_to_return_to(request: HttpRequest) -> str:
     # A part that htmx asks for is no page to come back to.
     asks_for_page = request.method in ("GET", "HEAD") and request.headers.get("HX-Request") != "true"
     if asks_for_page or not known:
-        return request.get_full_path()
+        return escape_leading_slashes(request.get_full_path())
     parts = urlsplit(page)
-    return urlunsplit(("", "", parts.path, parts.query, ""))
+    return escape_leading_slashes(urlunsplit(("", "", parts.path, parts.query, "")))

@@ -186,10 +186,11 @@ class CidrField(models.Field[Any, Any]):
         return super().formfield(**{"form_class": NetworkFormField, "empty_value": None, **kwargs})
 
 
-class _Operator(Lookup[Any]):
-    """`column OPERATOR value`; all three use a GiST inet_ops index. Raises ValidationError when the value is no network."""
+@CidrField.register_lookup
+class Overlaps(Lookup[Any]):
+    """The two networks share an address. Raises ValidationError when the value is no network."""
 
-    operator = ""
+    lookup_name = "overlaps"
 
     def get_prep_lookup(self) -> Any:
         if hasattr(self.rhs, "resolve_expression"):
@@ -202,31 +203,7 @@ class _Operator(Lookup[Any]):
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         left, left_params = self.process_lhs(compiler, connection)
         right, right_params = self.process_rhs(compiler, connection)
-        return f"{left}::inet {self.operator} {right}::inet", [*left_params, *right_params]
+        return f"{left}::inet && {right}::inet", [*left_params, *right_params]
 
     def get_db_prep_lookup(self, value: Any, connection: Any) -> Any:
         return "%s", [value]
-
-
-@CidrField.register_lookup
-class Covers(_Operator):
-    """The column's network contains the address or network, or is equal to it."""
-
-    lookup_name = "covers"
-    operator = ">>="
-
-
-@CidrField.register_lookup
-class Within(_Operator):
-    """The column's network lies in the given one, or is equal to it."""
-
-    lookup_name = "within"
-    operator = "<<="
-
-
-@CidrField.register_lookup
-class Overlaps(_Operator):
-    """The two networks share an address."""
-
-    lookup_name = "overlaps"
-    operator = "&&"

@@ -9,7 +9,7 @@ comes back to the person.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from json import dumps
 from typing import Any
@@ -65,12 +65,14 @@ class NewRules:
     """A new list for a group; `notes` say what had to be decided to put it on top of somebody else's.
 
     `made` is the same change as its author saw it, where others have changed the group since and it is independent.
+    `mark` stands for the VMs that it is about and what else decides on them: what is shown of it holds for these.
     """
 
     group: SecurityGroup
     old: tuple[Rule, ...]
     new: tuple[Rule, ...]
     token: str
+    mark: str
     notes: tuple[str, ...] = ()
     made: "NewRules | None" = None
 
@@ -158,7 +160,7 @@ def commit(proposal: NewRules, edit: Edit, said: Said, by: By) -> tuple[ListChan
 
     def under_lock(locked: SecurityGroup, now: RuleList) -> RuleList:
         nonlocal final
-        if locked.revision != proposal.group.revision:
+        if locked.revision != proposal.group.revision or attached_mark(locked) != proposal.mark:
             final = propose_rules(locked, now, edit, said)
             if preview := to_ask(final, said):
                 raise Asks(final, preview)
@@ -172,20 +174,23 @@ def propose_rules(group: SecurityGroup, now: RuleList, edit: Edit, said: Said) -
 
     Raises Stale, lists.NoSuchPlace, and ValidationError where it cannot be stored.
     """
+    mark = attached_mark(group)
     if said.base == group.revision:
-        proposal = NewRules(group, tuple(now), new := tuple(edit(now)), _token_of(group, group.revision, new))
+        proposal = _new_rules(group, group.revision, now, edit(now), mark)
     else:
-        proposal = _rebased(group, now, edit, said)
+        proposal = _rebased(group, now, edit, said, mark)
     check_rules(group.project, proposal.new, had=len(now))
     return proposal
 
 
-def _token_of(group: SecurityGroup, revision: int, new: RuleList) -> str:
-    # New rules have no identity yet, so the token speaks of content; the revision makes it good for one time only.
-    return _token(group.public_id, revision, _traffic(new))
+def _new_rules(group: SecurityGroup, revision: int, old: RuleList, new: RuleList, mark: str) -> NewRules:
+    # New rules have no identity yet, so the token speaks of content; the revision makes it good for one time only, and the
+    # mark for what was looked at: the same list can let something else through where a VM or another group has changed.
+    token = _token(group.public_id, revision, _traffic(new), mark)
+    return NewRules(group, tuple(old), tuple(new), token, mark)
 
 
-def _rebased(group: SecurityGroup, now: RuleList, edit: Edit, said: Said) -> NewRules:
+def _rebased(group: SecurityGroup, now: RuleList, edit: Edit, said: Said, mark: str) -> NewRules:
     try:
         start = rules_at(group, said.base)
     except GroupRevision.DoesNotExist:
@@ -195,11 +200,10 @@ def _rebased(group: SecurityGroup, now: RuleList, edit: Edit, said: Said) -> New
     if said.onto != group.revision:
         if isinstance(edit, Whole) or not independent(start, mine, now):
             raise Stale(start, mine)
-        made = NewRules(group, tuple(start), mine, _token_of(group, said.base, mine))
+        made = _new_rules(group, said.base, start, mine, mark)
     rebased = rebase(start, mine, now)
-    return NewRules(
-        group, tuple(now), rebased.rules, _token_of(group, group.revision, rebased.rules), rebased.notes, made
-    )
+    proposal = _new_rules(group, group.revision, now, rebased.rules, mark)
+    return replace(proposal, notes=rebased.notes, made=made)
 
 
 def propose_groups(
@@ -208,7 +212,8 @@ def propose_groups(
     """These groups, in this order, instead of those that the VM has."""
     # A VM that is still to be created has no identity that lasts from one request to the next.
     whose = machine.public_id if machine.pk else machine.project.slug
-    token = _token(whose, machine.revision, [(group.public_id, group.revision) for group in after])
+    known = [[(group.public_id, group.revision) for group in groups] for groups in (before, after)]
+    token = _token(whose, machine.revision, known)
     return NewGroups(machine, tuple(before), tuple(after), token)
 
 

@@ -24,6 +24,7 @@ OVERRIDES = {
     "socialaccount/connections.html",
     # Django's, by the names that it asks for.
     "admin/base_site.html",
+    "admin/pagination.html",
     "django/forms/field.html",
 }
 NAMED_IN_TEMPLATE = re.compile(r"{%\s*(?:extends|include|drawn_once)\s+(\S+)")

@@ -99,10 +99,16 @@ def undo_update(*, group: SecurityGroup, event: int, by: By) -> None:
 
 
 def attached_mark(group: SecurityGroup) -> str:
-    """Stands for the VMs that have the group and the groups of each, as they are now; "" where it is on none."""
-    machines = VirtualMachine.objects.live().filter(attachments__group=group).order_by("pk")
-    text = " ".join(f"{pk}:{revision}" for pk, revision in machines.values_list("pk", "revision"))
-    return sha256(text.encode()).hexdigest()[:32] if text else ""
+    """Stands for the VMs that have the group, with all else that decides there: their groups, in order, and the rules of
+    the others, as they are now; "" where it is on no VM (two queries).
+    """
+    machines = VirtualMachine.objects.live().filter(attachments__group=group)
+    known = list(machines.order_by("pk").values_list("pk", "revision"))
+    if not known:
+        return ""
+    others = SecurityGroup.objects.filter(attachments__machine__in=machines).exclude(pk=group.pk)
+    known += others.order_by("pk").values_list("pk", "revision").distinct()
+    return sha256(" ".join(f"{pk}:{revision}" for pk, revision in known).encode()).hexdigest()[:32]
 
 
 @transaction.atomic

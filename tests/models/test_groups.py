@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from securitygroups.firewall.protocols import COLUMNS, PROTOCOLS, shape_errors
 from securitygroups.firewall.values import Network, parse_network
@@ -174,21 +174,6 @@ def test_positions_may_be_exchanged_within_a_transaction(group: SecurityGroup) -
         group.rules.update(position=len(before) + 1 - F("position"))
 
     assert [row.uid for row in group.rules.in_order()] == before[::-1]
-
-
-def test_rules_covering_an_address_are_found_on_both_sides(project: Project) -> None:
-    make_group(
-        project,
-        "both",
-        ["drop in ip from 10.0.0.0/8", "accept out ip to 10.0.0.0/30", "accept in ip", "drop in tcp from ::/0"],
-    )
-
-    def covering(text: str) -> list[int]:
-        rows = Rule.objects.filter(Q(source__covers=text) | Q(destination__covers=text))
-        return [row.position for row in rows.in_order()]
-
-    assert covering("10.0.0.2") == [1, 2]
-    assert covering("2001:db8::1") == [4]
 
 
 def test_text_becomes_a_network_when_the_row_is_cleaned(empty: SecurityGroup) -> None:

@@ -28,6 +28,7 @@ KINDS = [
     "expired confirmations of addresses",
     "expired invitations",
     "expired counts of limits",
+    "kept answers of long ago",
 ]
 
 
@@ -54,6 +55,11 @@ def cached(name: str, ends: timedelta) -> None:
         cursor.execute("INSERT INTO cache VALUES (%s, '', %s)", [f":1:{name}", NOW + ends])
 
 
+def kept(name: str, ends: timedelta) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO answers VALUES (%s, '', %s)", [name, NOW + ends])
+
+
 def cache_keys() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT cache_key FROM cache ORDER BY cache_key")
@@ -64,12 +70,13 @@ def cache_keys() -> list[str]:
 def leftovers_there(project: Project, alice: User) -> None:
     """Of each kind two that have ended and one that has not."""
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM cache")
+        cursor.execute("DELETE FROM cache; DELETE FROM answers")
     address = EmailAddress.objects.create(user=alice, email="alice@example.com")
     for name, ends in (("old", -DAY), ("older", -9 * DAY), ("running", DAY)):
         session(alice, ends)
         invitation(project, alice, name, ends)
         cached(name, ends)
+        kept(name, ends)
         EmailConfirmation.objects.create(email_address=address, key=name, sent=NOW + ends - 3 * DAY)
     SessionStore().save()
 
@@ -121,7 +128,7 @@ def test_many_go_in_batches(
         invitation(project, alice, f"more {number}", -DAY)
         cached(f"more{number}", -DAY)
 
-    assert list(run().values()) == [10, 10, 2, 10, 10]
+    assert list(run().values()) == [10, 10, 2, 10, 10, 2]
     assert cache_keys() == rows(Invitation, "digest") == ["running"]
 
 
@@ -163,7 +170,7 @@ def test_what_somebody_is_at_is_not_waited_for_and_goes_the_next_time(leftovers_
             other.execute(f"SELECT * FROM {model._meta.db_table} FOR UPDATE")
         other.execute("SELECT * FROM cache WHERE cache_key LIKE '%old' FOR UPDATE")
 
-        assert list(run().values()) == [0, 0, 0, 0, 1]
+        assert list(run().values()) == [0, 0, 0, 0, 1, 2]
         other.rollback()
 
-    assert list(run().values()) == [2, 2, 2, 2, 1]
+    assert list(run().values()) == [2, 2, 2, 2, 1, 0]
