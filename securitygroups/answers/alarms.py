@@ -1,13 +1,14 @@
 """What is asked about once more before a change is made, in words: doors to the internet, many VMs, one's own way in."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from securitygroups.effective import Vm
 from securitygroups.firewall.analysis.difference import Change, Difference
 from securitygroups.firewall.analysis.internet import LARGE
-from securitygroups.firewall.analysis.products import AddressRange, Product
+from securitygroups.firewall.analysis.products import AddressRange, Product, Span
 from securitygroups.firewall.analysis.public import share
-from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.protocols import MAX_PORT, Direction
 from securitygroups.firewall.services import SERVICES, Service
 from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet, Refused, parse_address
 
@@ -41,9 +42,15 @@ def _with_service(changes: Iterable[Change], service: Service) -> list[Change]:
     return [
         change
         for change in changes
-        if PACKET_PROTOCOLS[service.protocol] in change.product.protocols
-        and any(first <= service.port <= last for first, last in change.product.ports)
+        if PACKET_PROTOCOLS[service.protocol] in change.product.protocols and _has(change.product.ports, service.port)
     ]
+
+
+def _has(ports: Sequence[Span], port: int) -> bool:
+    """Whether a port is among the ranges of a product, which are in order."""
+    # A list that lets single ports in has hundreds of ranges, and every service asks.
+    at = bisect_right(ports, (port, MAX_PORT))
+    return at > 0 and ports[at - 1][1] >= port
 
 
 def _openness(changes: Iterable[Change]) -> str:

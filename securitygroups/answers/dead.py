@@ -94,9 +94,9 @@ class DeadSearch:
     def of_machines(self, before: Listed, after: Listed, machines: Sequence[Vm]) -> None:
         """The effective list of these VMs, as long as the work for it can be afforded."""
         asked = self._may_have_died(before, after)
-        around = self._meeting.those(rules_of(after), asked)
         if not asked:
             return
+        around = self._meeting.those(rules_of(after), asked)
         # Left out and counted: half a search would say of some VMs that nothing is dead there.
         if self._work + len(around) > DEAD_WORK:
             self.pass_over(machines)

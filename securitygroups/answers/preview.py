@@ -56,7 +56,7 @@ class Preview:
     """Everything a person is told before a change. `alarms` are asked about once more, in words.
 
     `newly_dead` is about the list itself and about the VMs' effective lists; on `dead_unseen` VMs nobody looked for
-    those, and on `unseen` VMs for nothing. `means` is the traffic of the effects as data, without rules and places.
+    those, and on `unseen` VMs for nothing. `differences` is what the effects say, as data.
     """
 
     effects: tuple[Effect, ...]
@@ -68,7 +68,7 @@ class Preview:
     alarms: tuple[str, ...] = ()
     decides_same: bool = False
     attached: bool = True
-    means: frozenset[Any] = frozenset()
+    differences: Sequence[tuple[Difference, Sequence[Vm]]] = ()
 
     @property
     def shown(self) -> tuple[Effect, ...]:
@@ -86,6 +86,11 @@ class Preview:
     def unshown(self) -> int:
         """On how many VMs something changes that is not shown."""
         return sum(effect.count for effect in self.effects[MAX_EFFECTS:])
+
+    @property
+    def means(self) -> frozenset[Any]:
+        """The traffic of the effects, without rules and places, to compare: dear, and seldom asked for."""
+        return frozenset(_meaning(change, machines) for change, machines in self.differences)
 
     @property
     def changes_traffic(self) -> bool:
@@ -216,7 +221,7 @@ def _preview(before: Fleet, compared: Sequence[_Compared], dying: DeadSearch, ad
         dead_unseen=dying.unseen,
         alarms=tuple(dict.fromkeys(alarms)),
         decides_same=not effects,
-        means=frozenset(_meaning(one.change, one.machines) for one in compared if not one.change.decides_same),
+        differences=[(one.change, one.machines) for one in compared if not one.change.decides_same],
     )
 
 
@@ -227,11 +232,12 @@ def preview_lists(old: RuleList, new: RuleList) -> Preview:
 
 def _alone(change: Difference) -> Preview:
     effects = () if change.decides_same else (_effect(change),)
-    means = frozenset([_meaning(change)])
-    return Preview(effects=effects, machine_count=0, unaffected=0, decides_same=change.decides_same, means=means)
+    return Preview(
+        effects=effects, machine_count=0, unaffected=0, decides_same=change.decides_same, differences=[(change, ())]
+    )
 
 
-def _meaning(change: Difference, machines: Sequence[Vm] = ()) -> tuple[Any, ...]:
+def _meaning(change: Difference, machines: Sequence[Vm]) -> tuple[Any, ...]:
     """What a difference says of traffic, to compare."""
     sides = (frozenset(line.product for line in lines) for lines in (change.newly_allowed, change.newly_denied))
     omitted = change.omitted_allowed, change.omitted_denied

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from securitygroups.firewall.analysis.painting import paint
-from securitygroups.firewall.analysis.products import Product, fold, hull, merge, product
+from securitygroups.firewall.analysis.products import Chosen, Product, fold, hull, merge, product
 from securitygroups.firewall.analysis.traffic import (
     CLASSES,
     Box,
@@ -279,11 +279,18 @@ def _hull(layers: Sequence[Layer], changed: Sequence[frozenset[int]]) -> Box:
     return min(p0), max(p1), min(d0), max(d1), min(s0), max(s1)
 
 
+def _inside(cells: Chosen) -> Any:
+    """The index of these cells, which mostly differ on one axis alone."""
+    if sum(len(chosen) > 1 for chosen in cells) > 1:
+        return np.ix_(*cells)
+    return tuple(chosen if len(chosen) > 1 else chosen[0] for chosen in cells)
+
+
 def _deciders(owners: Owners, places: Ranks) -> tuple[int | None, ...]:
     """Places of the rules that own any of these cells, None last for cells that no rule owns."""
     seen = np.zeros(len(places) + 1, np.bool_)
     seen[owners.ravel()] = True
-    found: list[int | None] = places[np.flatnonzero(seen[1:])].tolist()
+    found: list[int | None] = places[seen[1:]].tolist()
     return (*found, None) if seen[0] else tuple(found)
 
 
@@ -327,7 +334,7 @@ class _Search:
             groups, total = fold(mask, max(self.room[side] - len(self.found[side]), 0))
             self.omitted[side] += total - len(groups)
             for cells in groups:
-                inside = np.ix_(*cells)
+                inside = _inside(cells)
                 before, after = (
                     _deciders(owner[inside], places) for owner, (places, _) in zip(owners, piece.layers, strict=True)
                 )
@@ -351,13 +358,16 @@ class _Found:
         for side, found in zip(self.sides, search.found, strict=True):
             for p, change in found:
                 before, after = _named(change.before, old), _named(change.after, new)
-                side.append((p, replace(change, before=before, after=after)))
+                side.append((p, Change(p, before, after, change.sample)))
         self.omitted = [a + b for a, b in zip(self.omitted, search.omitted, strict=True)]
         self.unknown += search.unknown
 
     def result(self) -> Difference:
         """What was found, folded."""
-        sides = [[replace(change, product=p) for p, change in merge(side, _joined)] for side in self.sides]
+        sides = [
+            [change if change.product is p else replace(change, product=p) for p, change in merge(side, _joined)]
+            for side in self.sides
+        ]
         # Products that are found and not listed are counted too: what is listed must not look like all.
         omitted = [more + max(len(side) - MAX_CHANGES, 0) for side, more in zip(sides, self.omitted, strict=True)]
         newly_allowed, newly_denied = (tuple(side[:MAX_CHANGES]) for side in sides)

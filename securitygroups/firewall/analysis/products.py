@@ -131,7 +131,7 @@ def _fold(mask: NDArray[np.bool_], limit: int) -> tuple[list[Chosen], int]:
         for middle in _equal_rows(plane):
             if len(found) >= limit:
                 return found, len(found) + 1
-            found.append((outer, middle, np.flatnonzero(plane[middle[0]]).tolist()))
+            found.append((outer, middle, plane[middle[0]].nonzero()[0].tolist()))
     return found, len(found)
 
 
