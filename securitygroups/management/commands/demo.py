@@ -9,13 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -27,6 +28,8 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from karenpanel import database, local
 from karenpanel.quiet import one_at_a_time
+
+T = TypeVar("T")
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
@@ -59,14 +62,14 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, interrupt)
         try:
-            with bound(port) as listener, embedded_server(self.say) as database_runs, ExitStack() as stack:
+            with bound(port) as listener, embedded_server(self.say) as start_database, ExitStack() as stack:
                 if not reload:
                     # It loads its program meanwhile, on another processor.
                     begin = stack.enter_context(web_server(listener))
-                self.check()
                 self.say("Preparing the static files")
-                collect_static()
-                database_runs()
+                files = beside(self.check_and_collect)
+                start_database()
+                files()
                 people = self.prepare(password)
                 if reload:
                     begin = stack.enter_context(developers_server(listener))
@@ -88,6 +91,11 @@ class Command(BaseCommand):
         self.stdout.write(line)
         self.stdout.flush()
 
+    def check_and_collect(self) -> None:
+        """What needs no database."""
+        self.check()
+        collect_static()
+
     def prepare(self, password: str | None) -> list[str]:
         """Tables and example data; returns the lines that say who can sign in."""
         database.reach(settings.DATABASES["default"])
@@ -95,19 +103,18 @@ class Command(BaseCommand):
             refuse_foreign_data()
             new = begin_tables()
             known = password or local.password()
-            with ThreadPoolExecutor(1) as beside:
-                # It takes a third of a second of one processor, and the tables another's.
-                hashed = beside.submit(make_password, known) if new else None
-                self.say("Preparing the tables")
-                call_command("migrate", interactive=False, verbosity=0)
-                call_command("createcachetable", verbosity=0)
-                self.say("Preparing the example data")
-                from securitygroups import demo
+            # It takes a third of a second of one processor, and the tables another's.
+            hashed = beside(lambda: make_password(known)) if new else str
+            self.say("Preparing the tables")
+            call_command("migrate", interactive=False, verbosity=0)
+            call_command("createcachetable", verbosity=0)
+            self.say("Preparing the example data")
+            from securitygroups import demo
 
-                try:
-                    people = demo.create(known, hashed.result() if hashed else "")
-                except demo.NameTaken as taken:
-                    raise CommandError(f"{taken} The demo needs a database of its own.") from None
+            try:
+                people = demo.create(known, hashed())
+            except demo.NameTaken as taken:
+                raise CommandError(f"{taken} The demo needs a database of its own.") from None
             if password:
                 local.password(password)
             finish_tables()
@@ -151,27 +158,35 @@ def bound(port: int) -> Iterator[socket.socket]:
         yield listener
 
 
+def beside(work: Callable[[], T]) -> Callable[[], T]:
+    """Do this in a thread of its own. What is returned waits for its answer.
+
+    Nobody waits when we are told to stop: where that came in the midst of an import, the thread's next import never ends.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return answer.result
+
+
 @contextmanager
 def embedded_server(say: Callable[[str], None]) -> Iterator[Callable[[], object]]:
-    """The embedded server for as long as it is needed; nothing where DATABASE_URL names another.
-
-    It starts in a thread of its own, for that is mostly waiting for other programs. What is yielded waits until it runs.
-    """
+    """The embedded server, from when what is yielded is called; nothing where DATABASE_URL names another."""
     if not database.is_embedded(settings.DATABASES["default"]):
         yield lambda: None
         return
-    with ThreadPoolExecutor(1) as beside:
-        starting: Future[int] | None = None
-        try:
-            starting = beside.submit(database.start, report=say)
-            yield starting.result
-        finally:
-            # Before it is there, it cannot be left.
-            if starting:
-                wait([starting])
-            # Its sessions would make the server's end take longer.
-            forget_connections()
-            database.leave()
+    try:
+        yield lambda: database.start(report=say)
+    finally:
+        # Its sessions would make the server's end take longer.
+        forget_connections()
+        database.leave()
 
 
 @contextmanager
