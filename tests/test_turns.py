@@ -44,7 +44,12 @@ def elsewhere(*locks: tuple[int, int]) -> Iterator[psycopg.Connection]:
     with psycopg.connect(**database.parameters(connection.settings_dict), autocommit=True) as other:
         for lock in locks:
             assert other.execute("SELECT pg_try_advisory_lock(%s, %s)", lock).fetchone() == (True,)
+        number = other.info.backend_pid
         yield other
+    # Its session ends a moment after the connection, and its locks with it.
+    with psycopg.connect(**database.parameters(connection.settings_dict), autocommit=True) as watching:
+        while watching.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [number]).fetchone():
+            time.sleep(0.01)
 
 
 def locks() -> int:
