@@ -295,7 +295,7 @@ PAGE_SIZE = env.int("PAGE_SIZE", 50)
 REPLAY_MAX_MB = env.int("REPLAY_MAX_MB", 20)
 REPLAY_SECONDS = env.float("REPLAY_SECONDS", 10)
 # How much dear work all web processes do at the same time (see turns.py): each has a processor to itself, and some 200 MB.
-DEAR_AT_ONCE = env.int("DEAR_AT_ONCE", 2)
+DEAR_AT_ONCE = env.int("DEAR_AT_ONCE", max(1, (os.cpu_count() or 1) - 1))
 # The limit of a list of rules in MiB, as firewall/documents.py has it (a test compares them). Pasted, each end of a line
 # takes another byte, and other fields come along.
 DOCUMENT_MAX_MB = 8

@@ -29,6 +29,12 @@ ALL_PLACES = [(turns.PLACE, 0), (turns.PLACE, 1)]
 
 
 @pytest.fixture(autouse=True)
+def two_places(settings: Any) -> None:
+    """Whatever number of processors this machine has."""
+    settings.DEAR_AT_ONCE = len(ALL_PLACES)
+
+
+@pytest.fixture(autouse=True)
 def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for what the test keeps."""
     monkeypatch.setattr(turns, "WAIT", 0.2)
