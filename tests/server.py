@@ -29,10 +29,11 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         command = [sys.executable, "-m", "gunicorn", "-c", "python:karenpanel.serving", "tests.served"]
-        command += ["--bind", f"127.0.0.1:{self.port}", "--graceful-timeout", "2", "--log-level", "warning"]
-        # A test waits until the server ends a connection.
-        command += ["--keep-alive", "2"]
+        command += ["--bind", f"127.0.0.1:{self.port}", "--log-level", "warning"]
+        # A test waits until the server ends a connection. What it says itself in the environment wins.
+        options = f"--graceful-timeout 2 --keep-alive 2 {os.environ.get('GUNICORN_CMD_ARGS', '')}"
         more = {
+            "GUNICORN_CMD_ARGS": options,
             "TMPDIR": str(self.temporary),
             "CHECKED": str(self.checked),
             "DATABASE": str(connection.settings_dict["NAME"]),
