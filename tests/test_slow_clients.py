@@ -1,10 +1,13 @@
 """Whoever is slow waits alone: heads, bodies and readers of answers that take their time hold nobody else up."""
 
+import os
+import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from securitygroups.models import SecurityGroup, User
@@ -40,6 +43,20 @@ def is_open(line: socket.socket) -> bool:
     except OSError:
         pass
     return False
+
+
+def wait_for_files(server: Server, count: int) -> None:
+    """Until so many long bodies are being kept, in files that have no name."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        links = [link for one in processes(server) for link in Path(f"/proc/{one.pid}/fd").iterdir()]
+        # One that is closed meanwhile leads to itself.
+        files = [os.path.realpath(link) for link in links]
+        # gunicorn has one of its own there for each process.
+        if sum(file.startswith(f"{server.temporary}/") and "gunicorn" not in file for file in files) >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError("No long body is kept.")
 
 
 # ── Nobody waits for them ─────────────────────────────────────────────────────
@@ -160,6 +177,17 @@ def test_a_long_body_that_takes_too_long_is_ended_in_words(
         assert status_of(all_of(line)) == 408
 
 
+def test_a_long_body_that_stands_still_is_ended_before_all_of_its_time(
+    transactional_db: None, tmp_path: Path, group: SecurityGroup, alice: User, sign_in: SignIn
+) -> None:
+    url, cookie = f"{group.get_absolute_url()}replay/", cookies(sign_in(alice))
+    # The whole body would have half an hour.
+    with running(tmp_path, GRACE_SECONDS=0.2, RATE=10_000) as server, server.connect() as line:
+        line.sendall(post(url, str(20 * MIB), Cookie=cookie) + HEAD)
+
+        assert status_of(all_of(line)) == 408
+
+
 def test_a_head_without_end_is_refused(server: Server) -> None:
     answer = server.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-Long: aaaaaaaaaaaaaaaaaaaaaaaa\r\n" * 5000)
 
@@ -177,11 +205,114 @@ def test_more_long_bodies_than_there_is_room_for_are_refused_in_words(
     assert b"Retry-After: 60\r\n" in answer
 
 
-def test_where_no_room_is_left_the_longest_waiting_makes_it(
+def test_whoever_sends_least_of_a_long_body_makes_room_for_the_next(
+    transactional_db: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    group: SecurityGroup,
+    alice: User,
+    sign_in: SignIn,
+) -> None:
+    monkeypatch.setenv("WEB_WORKERS", "1")
+    cookie, body = cookies(sign_in(alice)), HEAD + b"x" * MIB + TAIL
+    request = post(f"{group.get_absolute_url()}replay/", str(len(body)), Cookie=cookie, Connection="close")
+    with running(tmp_path, LONG_BODIES=2) as server:
+        busy, *idle = lines = [server.connect() for _ in range(4)]
+        busy.sendall(request + body[: MIB // 2])
+        wait_for_files(server, 1)
+        idle[0].sendall(request + HEAD)
+        wait_for_files(server, 2)
+        idle[1].sendall(request + HEAD)
+        assert status_of(all_of(idle[0])) == 503
+        idle[2].sendall(request + HEAD)
+        assert status_of(all_of(idle[1])) == 503
+
+        assert is_open(idle[2])
+        busy.sendall(body[MIB // 2 :])
+        assert status_of(all_of(busy)) == 403, "the form has no token, and was read to its end to find that out"
+        for line in lines:
+            line.close()
+
+
+def test_a_body_behind_another_request_has_the_time_of_a_body(
     transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--worker-connections 20")
+    monkeypatch.setenv("WEB_WORKERS", "1")
+    with running(tmp_path, HEAD_SECONDS=0.1) as server, server.connect() as line:
+        line.sendall(clients.get("/healthz") + post("/sign-in/", "5") + b"a=b")
+        assert clients.answer(line).endswith(b"ok\n")
+        # Long enough for heads to be ended, which are looked at each half second when something happens.
+        time.sleep(0.7)
+        server.send(clients.get("/healthz", keep=False))
+        line.sendall(b"&c")
+
+        assert status_of(clients.answer(line)) == 403
+
+
+# ── Nothing of one client ends a process ──────────────────────────────────────
+
+
+def processes(server: Server) -> list[psutil.Process]:
+    return sorted(psutil.Process(server.process.pid).children(), key=lambda process: int(process.pid))
+
+
+@pytest.mark.parametrize("trouble", ["no folder", "full disk"])
+def test_a_long_body_that_can_be_kept_nowhere_is_refused_alone(
+    transactional_db: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: str,
+    group: SecurityGroup,
+    alice: User,
+    sign_in: SignIn,
+) -> None:
+    monkeypatch.setenv("WEB_WORKERS", "1")
+    body = HEAD + b"x" * MIB + TAIL
+    head = post(f"{group.get_absolute_url()}replay/", str(len(body)), Cookie=cookies(sign_in(alice)))
     with running(tmp_path) as server:
+        before = processes(server)
+        if trouble == "no folder":
+            server.temporary.rename(tmp_path / "gone")
+        else:
+            for process in before:
+                # Writing beyond it fails as it does on a full disk.
+                process.rlimit(psutil.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+        answer = server.send(head, body)
+
+        assert status_of(answer) == 503
+        assert b"There is no room for more files just now." in answer
+        assert status_of(server.send(PAGE)) == 200
+        assert processes(server) == before
+
+
+def test_a_connection_that_was_being_answered_does_not_hold_up_the_end(
+    transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told that it stays, before anybody knew; so it is waited for, and not for as long as at other times."""
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--graceful-timeout 60 --keep-alive 60")
+    with running(tmp_path, STOP_KEEPALIVE_LINGER=0.2) as server, server.connect() as line:
+        line.sendall(clients.get("/busy/?0.5"))
+        time.sleep(0.2)
+        server.stop()
+
+        assert status_of(clients.answer(line)) == 200
+
+
+def test_where_no_room_is_left_the_longest_waiting_makes_it_and_files_stay(
+    transactional_db: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    group: SecurityGroup,
+    alice: User,
+    sign_in: SignIn,
+) -> None:
+    monkeypatch.setenv("WEB_WORKERS", "1")
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--worker-connections 20")
+    cookie, body = cookies(sign_in(alice)), HEAD + b"x" * MIB + TAIL
+    with running(tmp_path) as server, server.connect() as file:
+        file.sendall(post(f"{group.get_absolute_url()}replay/", str(len(body)), Cookie=cookie, Connection="close"))
+        file.sendall(body[:MIB])
+        wait_for_files(server, 1)
         lines = [server.connect() for _ in range(60)]
         for line in lines:
             clients.half_head(line)
@@ -189,6 +320,8 @@ def test_where_no_room_is_left_the_longest_waiting_makes_it(
         assert status_of(server.send(PAGE)) == 200
         assert not is_open(lines[0])
         assert is_open(lines[-1])
+        file.sendall(body[MIB:])
+        assert status_of(all_of(file)) == 403, "the form has no token, and was read to its end to find that out"
         for line in lines:
             line.close()
 
@@ -210,5 +343,29 @@ def test_health_is_told_while_every_thread_computes(transactional_db: None, tmp_
             line.setblocking(False)
             with pytest.raises(BlockingIOError):
                 # It computes still, or waits for a thread.
+                line.recv(1)
+            line.close()
+
+
+def test_what_only_looks_like_a_question_for_health_waits_as_all_others_do(
+    transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEB_WORKERS", "1")
+    health = clients.get("/healthz", keep=False)
+    with running(tmp_path) as server:
+        lines = [server.connect() for _ in range(12)]
+        for line in lines[:8]:
+            line.sendall(clients.get("/busy/?60"))
+        server.send(health)
+        for line, like in zip(
+            lines[8:], ("POST /healthz", "GET /healthz?x", "get /healthz", "GET  /readyz"), strict=True
+        ):
+            line.sendall(like.encode() + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+
+        assert status_of(server.send(health.replace(b"GET", b"HEAD"))) == 200
+        for line in lines:
+            line.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                # It waits for a thread still.
                 line.recv(1)
             line.close()

@@ -6,6 +6,7 @@ Nothing here waits. The worker's loop asks when the system says that there is so
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -22,6 +23,10 @@ EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 class NotYet(BaseException):
     """The application would read what has not arrived. It goes through all that catches errors, as nothing is wrong: the
     request is put back, and the application is asked again when all of it is there."""
+
+
+class NoRoom(Exception):
+    """A long body can be kept nowhere."""
 
 
 class Outlet:
@@ -81,20 +86,28 @@ class Connection:
         self.unsent = bytearray()
         # What the loop does with it, and until when.
         self.arriving = self.keep = False
+        self.react: Any = None
         self.until = 0.0
+        # When its body began to arrive.
+        self.since = 0.0
 
     def init(self) -> None:
         """The parser is there."""
 
     def receive(self) -> bool:
-        """Take what is there. Returns False where the other side has ended. Raises OSError."""
+        """Take what is there. Returns False where the other side has ended. Raises OSError, and NoRoom."""
         try:
             # What follows a long body stays where it is.
             piece = self.line.recv(min(PIECE, self.wanted - self.length) if self.asked else PIECE)
         except BlockingIOError:
             return True
         if self.later:
-            self.later.write(piece)
+            try:
+                self.later.write(piece)
+                # A full disk is found out now, while the client can be told.
+                self.later.flush()
+            except OSError as error:
+                raise NoRoom from error
         else:
             self.received += piece
         self.length += len(piece)
@@ -126,10 +139,17 @@ class Connection:
         said = dict(message.headers).get("CONTENT-LENGTH", "0") if message else "0"
         self.wanted = self.received.find(b"\r\n\r\n") + 4 + int(said)
         self.asked = True
-        if self.wanted > HEAD + SMALL:
-            # It lives as long as the request.
-            self.later = TemporaryFile()  # noqa: SIM115
         return self.wanted - self.length
+
+    def is_long(self) -> bool:
+        return self.wanted > HEAD + SMALL
+
+    def store(self) -> None:
+        """Keep what comes in a file, which lives as long as the request. Raises NoRoom."""
+        try:
+            self.later = TemporaryFile()  # noqa: SIM115
+        except OSError as error:
+            raise NoRoom from error
 
     def next(self) -> None:
         """Begin with the next request, of which bytes may be there already."""
@@ -137,11 +157,18 @@ class Connection:
         self.length = len(self.received)
         self.forget()
 
+    def drop(self) -> None:
+        """The file of a long body, where there is one."""
+        if self.later:
+            # What it could not write it tries again at its end.
+            with suppress(OSError):
+                self.later.close()
+            self.later = None
+
     def forget(self) -> None:
         """The request that was."""
-        if self.later:
-            self.later.close()
-        self.parser = self.later = None
+        self.drop()
+        self.parser = None
         self.wanted = self.searched = 0
         self.asked = False
 

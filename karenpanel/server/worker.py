@@ -5,18 +5,20 @@ still for gunicorn's parser to find out: the loop hands it the bytes as they cam
 """
 
 import errno
+import re
 import selectors
 import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from gunicorn.http import RequestParser
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-from karenpanel.server.connection import HEAD, SMALL, Connection, NotYet
+from karenpanel.server.connection import HEAD, SMALL, Connection, NoRoom, NotYet
 
 # Seconds for the head of a request once it has begun, for anything longer before its rate counts, and for the end.
 HEAD_SECONDS = 15.0
@@ -30,23 +32,26 @@ LONG_BODIES = 32
 UNSENT = 64 * 2**20
 
 # Answered beside all others, each by a thread that has nothing else to do: whoever watches the panel learns in time.
-APART = (b"/healthz", b"/readyz")
+# Nothing else goes with them, as whatever is more than these words may ask for more than an answer at once.
+APART = re.compile(rb"(?:GET|HEAD) (/healthz|/readyz) ")
 
 REFUSALS = {
     408: ("Request Timeout", "This took too long to arrive. Try again, over a faster connection if you can."),
     431: ("Request Header Fields Too Large", "The address or the cookies are too long. Delete this site's cookies."),
-    503: ("Service Unavailable", "Too many files are arriving just now. Try again in a minute."),
+    503: ("Service Unavailable", "There is no room for more files just now. Try again in a minute."),
 }
+
+Reaction = Callable[[Connection, socket.socket], None]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
-        # All that the loop waits for, the longest waiting first.
+        # All that the loop waits for, those on which nothing has happened for longest first.
         self.watched: dict[Connection, None] = {}
         self.swept = 0.0
         # How many requests are with threads, or wait for one.
         self.computing = 0
-        self.apart = {path: ThreadPoolExecutor(1) for path in APART}
+        self.apart = {path: ThreadPoolExecutor(1) for path in (b"/healthz", b"/readyz")}
         super().init_process()
 
     def run(self) -> None:
@@ -60,20 +65,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             line, client = listener.accept()
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 self.make_room()
-            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
+            elif error.errno in (errno.EBADF, errno.EINVAL, errno.ENOTSOCK):
                 raise
+            # All others are of the client that would have been accepted.
             return
         self.nr_conns += 1
         if self.nr_conns >= self.worker_connections:
             self.make_room()
-        self.listen(Connection(line, client, listener.getsockname()))
+        self.guarded(self.listen, Connection(line, client, listener.getsockname()))
 
     def make_room(self) -> None:
-        """The one that has waited longest goes."""
+        """The one on which nothing has happened for longest goes. Files of members are few, and dear to send again: they
+        go last. Half-sent heads and forms are anybody's, and worth no more than a connection that has just come."""
         if self.watched:
-            self.end(next(iter(self.watched)))
+            self.end(next((one for one in self.watched if not one.later), next(iter(self.watched))))
 
     def listen(self, connection: Connection) -> None:
         """Wait for a request, of which a part may be there."""
@@ -81,8 +88,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if connection.is_whole():
             self.enqueue_req(connection)
         else:
-            seconds = HEAD_SECONDS if connection.received else self.cfg.keepalive
-            self.watch(connection, selectors.EVENT_READ, self.on_arriving, seconds)
+            self.watch(connection, selectors.EVENT_READ, self.on_arriving, self.seconds_until_more(connection))
+
+    def seconds_until_more(self, connection: Connection) -> float:
+        if connection.wanted:
+            connection.since = time.monotonic()
+            return seconds_for(connection.length)
+        if connection.received:
+            return HEAD_SECONDS
+        # A worker that stops waits only for what may be on its way.
+        return float(self.cfg.keepalive if self.alive else min(self.cfg.keepalive, STOP_KEEPALIVE_LINGER))
 
     def on_arriving(self, connection: Connection, line: socket.socket) -> None:
         began, had_head = bool(connection.received), bool(connection.wanted)
@@ -95,9 +110,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         elif connection.is_whole():
             self.unwatch(connection)
             self.enqueue_req(connection)
-        elif connection.wanted and not had_head:
-            connection.until = time.monotonic() + seconds_for(connection.wanted)
-        elif not connection.wanted and len(connection.received) > HEAD:
+        elif connection.wanted:
+            if not had_head:
+                connection.since = time.monotonic()
+            connection.until = connection.since + seconds_for(connection.length)
+        elif len(connection.received) > HEAD:
             self.refuse(connection, 431)
         elif not began:
             connection.until = time.monotonic() + HEAD_SECONDS
@@ -105,10 +122,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     # ── A thread answers ──────────────────────────────────────────────────────
 
     def enqueue_req(self, connection: Connection) -> None:
-        path = bytes(connection.received[:32]).partition(b" ")[2].partition(b" ")[0]
+        apart = APART.match(connection.received)
+        pool = self.apart[bytes(apart[1])] if apart else self.tpool
+        future = pool.submit(self.handle, connection)
         self.computing += 1
-        future = (self.apart.get(path) or self.tpool).submit(self.handle, connection)
-        future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, connection, done))
+        finish = partial(self.method_queue.defer, self.guarded, self.finish_request, connection)
+        future.add_done_callback(finish)
 
     def handle(self, connection: Connection) -> bool | None:
         """In a thread. Returns whether the connection stays, or None where the application has to be asked again."""
@@ -142,18 +161,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.await_all(connection)
         else:
             connection.keep = keep
+            connection.drop()
             self.send(connection)
 
     def await_all(self, connection: Connection) -> None:
-        missing = connection.want_all()
-        long_ones = sum(1 for other in self.watched if other.later)
-        if missing <= 0:
+        if connection.want_all() <= 0:
             self.end(connection)
-        elif connection.later and long_ones >= LONG_BODIES:
-            self.refuse(connection, 503)
-        else:
-            seconds = seconds_for(missing)
-            self.watch(connection, selectors.EVENT_READ, self.on_arriving, seconds)
+            return
+        if connection.is_long():
+            self.make_room_for_file()
+            connection.store()
+        self.watch(connection, selectors.EVENT_READ, self.on_arriving, self.seconds_until_more(connection))
+
+    def make_room_for_file(self) -> None:
+        """Where one has to go, whoever sends least is told to come again. Raises NoRoom."""
+        files = [one for one in self.watched if one.later]
+        if len(files) >= LONG_BODIES:
+            if not files:
+                raise NoRoom
+            # Each byte that arrives gives more time.
+            self.refuse(min(files, key=attrgetter("until")), 503)
 
     # ── The client takes the answer ───────────────────────────────────────────
 
@@ -186,14 +213,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return False
 
     def on_room(self, connection: Connection, line: socket.socket) -> None:
+        before = len(connection.unsent)
         if self.flushed(connection):
             self.unwatch(connection)
             self.send(connection)
+        elif 0 < len(connection.unsent) < before:
+            # It is taken, if slowly: others make room before it.
+            self.watched[connection] = self.watched.pop(connection)
 
     def refuse(self, connection: Connection, status: int) -> None:
         reason, words = REFUSALS[status]
         more = "Retry-After: 60\r\n" if status == 503 else ""
         self.unwatch(connection)
+        connection.forget()
         connection.keep = False
         connection.unsent += (
             f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -225,25 +257,44 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     # ── What the loop waits for ───────────────────────────────────────────────
 
-    def watch(
-        self, connection: Connection, event: int, react: Callable[[Connection, socket.socket], None], seconds: float
-    ) -> None:
+    def watch(self, connection: Connection, event: int, react: Reaction, seconds: float) -> None:
+        self.poller.register(connection.line, event, partial(self.on_event, react, connection))
         connection.until = time.monotonic() + seconds
+        connection.react = react
         self.watched[connection] = None
-        self.poller.register(connection.line, event, partial(react, connection))
+
+    def on_event(self, react: Reaction, connection: Connection, line: socket.socket) -> None:
+        # In the same turn of the loop it may have been ended, or refused, to make room for another.
+        if connection.react == react:
+            self.guarded(react, connection, line)
+
+    def guarded(self, act: Callable[..., None], connection: Connection, *more: Any) -> None:
+        """Whatever happens to one connection happens to it alone: an error that left the loop would end the process."""
+        try:
+            try:
+                act(connection, *more)
+            except NoRoom as error:
+                self.log.warning("No room for a long body: %s", error.__cause__ or "none may arrive")
+                self.refuse(connection, 503)
+        except Exception:
+            self.log.exception("A connection has failed.")
+            self.end(connection)
 
     def unwatch(self, connection: Connection) -> None:
         if connection in self.watched:
             del self.watched[connection]
+            connection.react = None
             self.poller.unregister(connection.line)
 
     def end(self, connection: Connection) -> None:
         if connection.line.fileno() < 0:
-            # It made room for another, in the same turn of the loop.
+            # It is counted once.
             return
-        self.unwatch(connection)
         self.nr_conns -= 1
-        connection.close()
+        try:
+            self.unwatch(connection)
+        finally:
+            connection.close()
 
     def murder_keepalived(self, force: bool = False) -> None:
         """What gunicorn's loop calls each time it has turned: end what has taken too long."""
@@ -252,8 +303,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return
         self.swept = now
         for connection in [one for one in self.watched if force or one.until <= now]:
+            if connection not in self.watched:
+                # The answer to one before it took its room.
+                continue
             if connection.arriving and connection.received and not force:
-                self.refuse(connection, 408)
+                self.guarded(self.refuse, connection, 408)
             else:
                 self.end(connection)
 
@@ -265,5 +319,5 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
 
 def seconds_for(size: int) -> float:
-    """How long so many bytes may take, in either direction."""
+    """How long so many bytes may take, in either direction. Of a body they are those that have arrived."""
     return GRACE_SECONDS + size / RATE
