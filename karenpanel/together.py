@@ -7,9 +7,11 @@ the database is told is the same, in the same order.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from itertools import groupby
 from typing import Any
 
+from django.db import transaction
 from django.db.migrations import AddConstraint, AddIndex, AlterField
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.operations.base import Operation
@@ -39,13 +41,17 @@ class Together(Operation):
 
 
 class Executor(MigrationExecutor):
-    """Django's; what is only planned, shown or undone stays as it is written."""
+    """Django's, by which a migration and the line about it are there together; what is undone stays as it is written."""
 
     def apply_migration(self, state: Any, migration: Any, *args: Any, **kwargs: Any) -> Any:
         written = migration.operations
         migration.operations = list(joined(written))
+        # Django writes down that it was applied after its own transaction has ended: killed in between, it would be begun
+        # once more on the tables that it has made.
+        whole = transaction.atomic(self.connection.alias) if migration.atomic else nullcontext()
         try:
-            return super().apply_migration(state, migration, *args, **kwargs)
+            with whole:
+                return super().apply_migration(state, migration, *args, **kwargs)
         finally:
             migration.operations = written
 
