@@ -128,11 +128,6 @@ class Migration(migrations.Migration):
                     field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='securitygroups.project'),
                 ),
                 migrations.AlterField(
-                    model_name='rule',
-                    name='group',
-                    field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='rules', to='securitygroups.securitygroup'),
-                ),
-                migrations.AlterField(
                     model_name='supportcase',
                     name='project',
                     field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='cases', to='securitygroups.project'),

@@ -16,7 +16,6 @@ INDEXES = {
     "securitygroups_grouprevision_group_id_9c66a1b2": ("securitygroups_grouprevision", "group_id"),
     "securitygroups_machinerevision_machine_id_5d6a2b10": ("securitygroups_machinerevision", "machine_id"),
     "securitygroups_membership_project_id_123f7e99": ("securitygroups_membership", "project_id"),
-    "securitygroups_rule_group_id_a96f7876": ("securitygroups_rule", "group_id"),
     "securitygroups_supportcase_project_id_d4c82400": ("securitygroups_supportcase", "project_id"),
     "securitygroups_supportvisit_staff_id_9120345d": ("securitygroups_supportvisit", "staff_id"),
 }

@@ -98,7 +98,9 @@ class Rule(models.Model):
     `added_in` and `changed_in` are numbers of the group's revisions: who and when stands there.
     """
 
-    group = models.ForeignKey(SecurityGroup, models.CASCADE, related_name="rules", db_index=False)
+    # With an index of its own although others begin with it: it is so small that a project's rules are found by it, and not
+    # by reading all there are.
+    group = models.ForeignKey(SecurityGroup, models.CASCADE, related_name="rules")
     position = models.PositiveIntegerField(editable=False)
     # Beside the key, for it outlives the row: a rule that was removed comes back with the uid that revisions know it by.
     uid = models.CharField(max_length=12, default=new_rule_id, editable=False)
