@@ -74,7 +74,7 @@ def busy(request: HttpRequest, why: NoTurn) -> HttpResponse:
     """
     match = request.resolver_match
     kept = match is not None and "slug" in match.kwargs and not request.FILES
-    sent = [(name, text) for name, texts in request.POST.lists() for text in texts if name != "csrfmiddlewaretoken"]
+    sent = [(name, text) for name, texts in request.POST.lists() for text in texts if name != sent_again.TOKEN]
     context = {
         "request_id": getattr(request, "request_id", ""),
         "own": why.own,

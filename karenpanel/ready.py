@@ -1,5 +1,5 @@
-"""Whether this process reaches its database, now: asked by a connection of its own, so that neither the pool nor those who
-wait for it have anything to do with the answer."""
+"""Whether this process reaches its database, now: asked by a connection of its own, so that no thread that works
+with the database has anything to do with the answer."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -17,6 +17,8 @@ from tests.server import Server, all_of, running
 from tests.test_uploads import HEAD, MIB, TAIL, cookies, post, status_of
 
 PAGE = clients.get("/sign-in/", keep=False)
+LOG = HEAD + b"x" * MIB + TAIL
+LogHead = Callable[..., bytes]
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +33,16 @@ def hasty(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> It
     limits = {"HEAD_SECONDS": 0.5, "GRACE_SECONDS": 0.5, "LINGER_SECONDS": 0.5, "RATE": 10**9}
     with running(tmp_path_factory.mktemp("hasty"), **limits) as server:
         yield server
+
+
+@pytest.fixture
+def log_head(transactional_db: None, group: SecurityGroup, alice: User, sign_in: SignIn) -> LogHead:
+    """What comes before a long body that a member sends to a view which takes files."""
+
+    def head(length: int = len(LOG), **headers: str) -> bytes:
+        return post(f"{group.get_absolute_url()}replay/", str(length), Cookie=cookies(sign_in(alice)), **headers)
+
+    return head
 
 
 def is_open(line: socket.socket) -> bool:
@@ -87,33 +99,25 @@ def test_who_lets_the_server_end_a_connection_and_stays_holds_nobody_up(server: 
         line.close()
 
 
-def test_long_bodies_of_members_hold_nobody_up_and_arrive(
-    transactional_db: None, server: Server, group: SecurityGroup, alice: User, sign_in: SignIn
-) -> None:
-    url, cookie = f"{group.get_absolute_url()}replay/", cookies(sign_in(alice))
-    body = HEAD + b"x" * MIB + TAIL
-    head = post(url, str(len(body)), Cookie=cookie, Connection="close")
+def test_long_bodies_of_members_hold_nobody_up_and_arrive(server: Server, log_head: LogHead) -> None:
+    head = log_head(Connection="close")
     lines = [server.connect() for _ in range(20)]
     for line in lines:
-        line.sendall(head + body[: MIB // 2])
+        line.sendall(head + LOG[: MIB // 2])
 
     assert status_of(server.send(PAGE)) == 200
     for line in lines:
-        line.sendall(body[MIB // 2 :])
+        line.sendall(LOG[MIB // 2 :])
         answer = all_of(line)
         assert status_of(answer) == 403, "the form has no token, and was read to its end to find that out"
         line.close()
 
 
-def test_whoever_asks_whether_to_send_is_told(
-    transactional_db: None, server: Server, group: SecurityGroup, alice: User, sign_in: SignIn
-) -> None:
-    url, cookie = f"{group.get_absolute_url()}replay/", cookies(sign_in(alice))
-    body = HEAD + b"x" * MIB + TAIL
+def test_whoever_asks_whether_to_send_is_told(server: Server, log_head: LogHead) -> None:
     with server.connect() as line:
-        line.sendall(post(url, str(len(body)), Cookie=cookie, Connection="close", Expect="100-continue"))
+        line.sendall(log_head(Connection="close", Expect="100-continue"))
         assert line.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        line.sendall(body)
+        line.sendall(LOG)
 
         assert status_of(all_of(line)) == 403
 
@@ -167,23 +171,17 @@ def test_who_takes_too_long_to_ask_is_told_so(begin: Callable[[socket.socket], N
     assert b"This took too long to arrive." in answer
 
 
-def test_a_long_body_that_takes_too_long_is_ended_in_words(
-    transactional_db: None, hasty: Server, group: SecurityGroup, alice: User, sign_in: SignIn
-) -> None:
-    url, cookie = f"{group.get_absolute_url()}replay/", cookies(sign_in(alice))
+def test_a_long_body_that_takes_too_long_is_ended_in_words(hasty: Server, log_head: LogHead) -> None:
     with hasty.connect() as line:
-        line.sendall(post(url, str(MIB), Cookie=cookie) + HEAD)
+        line.sendall(log_head(MIB) + HEAD)
 
         assert status_of(all_of(line)) == 408
 
 
-def test_a_long_body_that_stands_still_is_ended_before_all_of_its_time(
-    transactional_db: None, tmp_path: Path, group: SecurityGroup, alice: User, sign_in: SignIn
-) -> None:
-    url, cookie = f"{group.get_absolute_url()}replay/", cookies(sign_in(alice))
+def test_a_long_body_that_stands_still_is_ended_before_all_of_its_time(tmp_path: Path, log_head: LogHead) -> None:
     # The whole body would have half an hour.
     with running(tmp_path, GRACE_SECONDS=0.2, RATE=10_000) as server, server.connect() as line:
-        line.sendall(post(url, str(20 * MIB), Cookie=cookie) + HEAD)
+        line.sendall(log_head(20 * MIB) + HEAD)
 
         assert status_of(all_of(line)) == 408
 
@@ -194,10 +192,8 @@ def test_a_head_without_end_is_refused(server: Server) -> None:
     assert status_of(answer) == 431
 
 
-def test_more_long_bodies_than_there_is_room_for_are_refused_in_words(
-    transactional_db: None, tmp_path: Path, group: SecurityGroup, alice: User, sign_in: SignIn
-) -> None:
-    request = post(f"{group.get_absolute_url()}replay/", str(MIB), Cookie=cookies(sign_in(alice))) + HEAD
+def test_more_long_bodies_than_there_is_room_for_are_refused_in_words(tmp_path: Path, log_head: LogHead) -> None:
+    request = log_head(MIB) + HEAD
     with running(tmp_path, LONG_BODIES=0) as server:
         answer = server.send(request)
 
@@ -206,19 +202,13 @@ def test_more_long_bodies_than_there_is_room_for_are_refused_in_words(
 
 
 def test_whoever_sends_least_of_a_long_body_makes_room_for_the_next(
-    transactional_db: None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    group: SecurityGroup,
-    alice: User,
-    sign_in: SignIn,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_head: LogHead
 ) -> None:
     monkeypatch.setenv("WEB_WORKERS", "1")
-    cookie, body = cookies(sign_in(alice)), HEAD + b"x" * MIB + TAIL
-    request = post(f"{group.get_absolute_url()}replay/", str(len(body)), Cookie=cookie, Connection="close")
+    request = log_head(Connection="close")
     with running(tmp_path, LONG_BODIES=2) as server:
         busy, *idle = lines = [server.connect() for _ in range(4)]
-        busy.sendall(request + body[: MIB // 2])
+        busy.sendall(request + LOG[: MIB // 2])
         wait_for_files(server, 1)
         idle[0].sendall(request + HEAD)
         wait_for_files(server, 2)
@@ -228,7 +218,7 @@ def test_whoever_sends_least_of_a_long_body_makes_room_for_the_next(
         assert status_of(all_of(idle[1])) == 503
 
         assert is_open(idle[2])
-        busy.sendall(body[MIB // 2 :])
+        busy.sendall(LOG[MIB // 2 :])
         assert status_of(all_of(busy)) == 403, "the form has no token, and was read to its end to find that out"
         for line in lines:
             line.close()
@@ -258,17 +248,10 @@ def processes(server: Server) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("trouble", ["no folder", "full disk"])
 def test_a_long_body_that_can_be_kept_nowhere_is_refused_alone(
-    transactional_db: None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    trouble: str,
-    group: SecurityGroup,
-    alice: User,
-    sign_in: SignIn,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str, log_head: LogHead
 ) -> None:
     monkeypatch.setenv("WEB_WORKERS", "1")
-    body = HEAD + b"x" * MIB + TAIL
-    head = post(f"{group.get_absolute_url()}replay/", str(len(body)), Cookie=cookies(sign_in(alice)))
+    head = log_head()
     with running(tmp_path) as server:
         before = processes(server)
         if trouble == "no folder":
@@ -277,7 +260,7 @@ def test_a_long_body_that_can_be_kept_nowhere_is_refused_alone(
             for process in before:
                 # Writing beyond it fails as it does on a full disk.
                 process.rlimit(psutil.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
-        answer = server.send(head, body)
+        answer = server.send(head, LOG)
 
         assert status_of(answer) == 503
         assert b"There is no room for more files just now." in answer
@@ -299,19 +282,14 @@ def test_a_connection_that_was_being_answered_does_not_hold_up_the_end(
 
 
 def test_where_no_room_is_left_the_longest_waiting_makes_it_and_files_stay(
-    transactional_db: None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    group: SecurityGroup,
-    alice: User,
-    sign_in: SignIn,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_head: LogHead
 ) -> None:
     monkeypatch.setenv("WEB_WORKERS", "1")
     monkeypatch.setenv("GUNICORN_CMD_ARGS", "--worker-connections 20")
-    cookie, body = cookies(sign_in(alice)), HEAD + b"x" * MIB + TAIL
+    head = log_head(Connection="close")
     with running(tmp_path) as server, server.connect() as file:
-        file.sendall(post(f"{group.get_absolute_url()}replay/", str(len(body)), Cookie=cookie, Connection="close"))
-        file.sendall(body[:MIB])
+        file.sendall(head)
+        file.sendall(LOG[:MIB])
         wait_for_files(server, 1)
         lines = [server.connect() for _ in range(60)]
         for line in lines:
@@ -320,7 +298,7 @@ def test_where_no_room_is_left_the_longest_waiting_makes_it_and_files_stay(
         assert status_of(server.send(PAGE)) == 200
         assert not is_open(lines[0])
         assert is_open(lines[-1])
-        file.sendall(body[MIB:])
+        file.sendall(LOG[MIB:])
         assert status_of(all_of(file)) == 403, "the form has no token, and was read to its end to find that out"
         for line in lines:
             line.close()

@@ -199,7 +199,6 @@ def test_a_killed_process_keeps_no_turn() -> None:
 import time
 from django.conf import settings
 settings.DATABASES["default"]["NAME"] = {connection.settings_dict["NAME"]!r}
-settings.DATABASES["default"]["OPTIONS"].pop("pool", None)
 import django
 django.setup()
 from karenpanel.turns import may_take, take
