@@ -30,7 +30,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "effective": {"firewall", "models", SITE},
     },
     "inside": {
-        "operations": {"firewall", "models", "effective"},
+        "operations": {"firewall", "words", "models", "effective"},
         "answers": {"firewall", "words", "models", "effective"},
         "enforcement": {"firewall", "models", "effective"},
         "proposals": {"firewall", "models", "effective", "operations", "answers"},
@@ -45,7 +45,10 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         },
         "templatetags": {"firewall", "words", "models", "effective", "answers", "web"},
         "accounts": {"fields", "models", "access", "operations", SITE},
-        "admin": {"firewall", "words", "fields", "models", "paging", "effective", "operations", "answers", "forms"},
+        "admin": {
+            *("firewall", "words", "fields", "models", "paging", "effective"),
+            *("operations", "answers", "proposals", "forms"),
+        },
         "demo": {"firewall", "models", "operations"},
         "management": {
             *("firewall", "words", "models", "effective", "operations", "answers", "enforcement", "demo"),

@@ -39,7 +39,10 @@ _ABOUT_ACCESS = frozenset(
 
 
 def event(project: Project, verb: Event.Verb, summary: str, *, by: By, **about: Any) -> Event:
-    """One line of the project's activity, not written yet. `about` may name group, machine and detail."""
+    """One line of the project's activity, not written yet. `about` may name group, machine and detail; the reason that
+    somebody gave stands in every detail."""
+    if by.reason:
+        about["detail"] = {"reason": by.reason} | about.get("detail", {})
     return Event(project=project, verb=verb, summary=summary[:400], **by.columns, **about)
 
 

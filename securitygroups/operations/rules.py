@@ -20,6 +20,7 @@ from securitygroups.models import GroupRevision, Project, SecurityGroup, new_rul
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Conflict, Verb, count, lock_group, record
 from securitygroups.operations.rows import write_rows
+from securitygroups.words.changes import change_sentence
 
 WHOLE_EVERY = 50
 """So many revisions after a whole list at most comes the next one: that many rows are read for the list of one."""
@@ -98,10 +99,11 @@ def commit_edit(*, group: SecurityGroup, edit: UnderLock, by: By, summary: str =
     if not change and locked.revision:
         group.revision = locked.revision
         return change
-    summary = summary or (change.summary if locked.revision else f"Created with {count(len(named), 'rule')}.")
+    short = summary or (change.summary if locked.revision else f"Created with {count(len(named), 'rule')}.")
     revision = _next(locked, old, named)
-    revision.summary, revision.reason = summary[:300], by.reason
-    _append(locked, revision, summary, by)
+    revision.summary, revision.reason = short[:300], by.reason
+    # The history shows what differs beside the line; in the activity the line stands alone.
+    _append(locked, revision, summary or change_sentence(change), by)
     group.revision, group.changed_at = number, locked.changed_at
     return change
 

@@ -10,6 +10,7 @@ from securitygroups import operations
 from securitygroups.firewall import lists
 from securitygroups.models import Project, Rule, SecurityGroup, User, VirtualMachine, values
 from securitygroups.operations import By
+from securitygroups.words.rules import rule_sentence
 from tests.admin.pages import REFUSED, newest, refused, said, sent, url
 
 
@@ -125,13 +126,14 @@ def test_the_quota_holds_in_the_admin_too(as_admin: Client, group: SecurityGroup
 
 def test_a_rule_is_deleted_with_a_revision_and_an_event_by_staff(as_admin: Client, group: SecurityGroup) -> None:
     row = group.rules.get(position=2)
+    words = rule_sentence(row.as_value())
     assert as_admin.get(url(Rule, "delete", row.pk)).status_code == 200
 
     assert as_admin.post(url(Rule, "delete", row.pk), {"post": "yes"}).status_code == 302
 
     assert [each.position for each in group.rules.in_order()] == [1, 2, 3, 4]
     assert not Rule.objects.filter(pk=row.pk).exists()
-    assert (newest().summary, newest().by_staff) == ("Removed rule 2.", True)
+    assert (newest().summary, newest().by_staff) == (f"Removed rule 2: {words}.", True)
 
 
 def test_chosen_rules_of_several_groups_are_deleted_with_a_revision_each(

@@ -44,7 +44,8 @@ def test_a_commit_writes_rows_a_revision_and_an_event(project: Project, erin: Us
     assert on_record(group, 2) == stored_rules(rules_of(group))
     event = newest()
     assert (event.verb, event.group, event.project, event.actor) == ("rules.changed", group, project, erin)
-    assert (event.summary, event.detail) == ("Added rule 1.", {"revision": 2, "reason": "Ticket 7"})
+    said = "Added rule 1: Drop inbound UDP to port 53 (DNS) from 2001:db8::/32."
+    assert (event.summary, event.detail) == (said, {"revision": 2, "reason": "Ticket 7"})
     group.refresh_from_db()
     assert (group.revision, group.changed_at > group.created_at) == (2, True)
 
