@@ -13,6 +13,7 @@ from securitygroups.operations.groups import (
     create_group,
     delete_group,
     delete_groups,
+    groups_mark,
     restore_group,
     undo_update,
     update_group,
@@ -31,13 +32,12 @@ from securitygroups.operations.machines import (
     attach_groups,
     create_machine,
     delete_machine,
-    move_machine,
-    move_machines,
     restore_machine,
     save_machine,
     undo_groups,
     update_machine,
 )
+from securitygroups.operations.moves import move_machine, move_machines, move_obstacles, undo_move, was_moved
 from securitygroups.operations.notices import invited as send_invitation
 from securitygroups.operations.people import change_person, end_sessions, make_person, remove_factors, set_rights
 from securitygroups.operations.projects import (
@@ -91,6 +91,7 @@ __all__ = [
     "delete_template",
     "digest_of",
     "end_sessions",
+    "groups_mark",
     "invite",
     "make_person",
     "may_readdress",
@@ -98,6 +99,7 @@ __all__ = [
     "may_touch_group",
     "move_machine",
     "move_machines",
+    "move_obstacles",
     "note",
     "note_refusal",
     "open_case",
@@ -122,10 +124,12 @@ __all__ = [
     "tidy",
     "undo",
     "undo_groups",
+    "undo_move",
     "undo_update",
     "update_group",
     "update_machine",
     "update_project",
+    "was_moved",
     "withdraw_invitation",
     "write_rights_group",
     "write_template",

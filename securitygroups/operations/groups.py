@@ -240,9 +240,21 @@ def _had(group: SecurityGroup, machines: Sequence[VirtualMachine]) -> dict[Virtu
     }
 
 
+def groups_mark(groups: Sequence[SecurityGroup]) -> str:
+    """Stands for the groups as they are now, rules and VMs (two queries a group)."""
+    known = [f"{group.pk}:{group.revision}:{attached_mark(group)}" for group in sorted(groups, key=lambda one: one.pk)]
+    return sha256(" ".join(known).encode()).hexdigest()[:32]
+
+
 @transaction.atomic
-def delete_groups(*, groups: Sequence[SecurityGroup], by: By) -> None:
-    """All of them or none, each as it is now. All groups are locked before the VMs of the first."""
+def delete_groups(*, groups: Sequence[SecurityGroup], by: By, seen: str | None = None) -> None:
+    """All of them or none. All groups are locked before the VMs of the first.
+
+    Raises Conflict where `seen`, if it is given, is not their groups_mark any more.
+    """
     rows = SecurityGroup.objects.live().filter(pk__in=[group.pk for group in groups]).order_by("pk")
-    for group in list(rows.select_related("project").select_for_update(no_key=True, of=("self",))):
+    held = list(rows.select_related("project").select_for_update(no_key=True, of=("self",)))
+    if seen is not None and seen != groups_mark(held):
+        raise Conflict(None)
+    for group in held:
         delete_group(group=group, base=group.revision, by=by)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -31,8 +30,6 @@ from securitygroups.operations.records import (
     record_all,
     save_checked,
 )
-
-logger = structlog.get_logger()
 
 
 def regrouped(
@@ -128,7 +125,7 @@ def lock_groups(project: Project, groups: Sequence[SecurityGroup]) -> list[Secur
     return [held[group.pk] for group in groups]
 
 
-def _one_more(locked: Project, of: str = "The project") -> None:
+def one_more_machine(locked: Project, of: str = "The project") -> None:
     live = locked.machines.filter(deleted_at=None).count()
     one_more(live, locked.machine_quota, "VM", "delete one first", of=of)
 
@@ -142,8 +139,9 @@ def create_machine(
     by: By,
 ) -> VirtualMachine:
     """A new VM with its ordered groups. `fields` maps VirtualMachine's editable names. Raises ValidationError."""
+    by.check()
     locked = lock_project(project)
-    _one_more(locked)
+    one_more_machine(locked)
     held = lock_groups(locked, groups)
     machine = VirtualMachine(project=locked, **fields)
     save_checked(machine)
@@ -161,6 +159,7 @@ def update_machine(*, machine: VirtualMachine, fields: dict[str, Any], by: By) -
     changed = [name for name, value in fields.items() if getattr(locked, name) != value]
     if not changed:
         return
+    by.check()
     for name in changed:
         setattr(locked, name, fields[name])
     save_checked(locked)
@@ -212,6 +211,7 @@ def save_machine(
 @transaction.atomic
 def delete_machine(*, machine: VirtualMachine, by: By) -> None:
     """Take the VM out of every list; its groups stay. Raises Conflict when it is gone already."""
+    by.check()
     locked = lock_machine(machine)
     locked.attachments.all().delete()
     VirtualMachine.objects.filter(pk=locked.pk).update(deleted_at=timezone.now())
@@ -244,44 +244,9 @@ def restore_machine(*, machine: VirtualMachine, by: By) -> None:
     locked = VirtualMachine.objects.select_for_update(no_key=True).get(pk=machine.pk)
     if locked.deleted_at is None:
         raise Conflict(locked.revision)
-    _one_more(project)
+    one_more_machine(project)
     locked.project, locked.deleted_at = project, None
     save_checked(locked)
     # Always: the newest revision tells the groups it had, and some may be gone.
     write_attachments(locked, held, by.because("The VM was brought back."), always=True)
     record(project, Verb.MACHINE_RESTORED, f"Brought {locked.name} back.", by=by, machine=locked)
-
-
-@transaction.atomic
-def move_machine(*, machine: VirtualMachine, target: Project, by: By) -> None:
-    """Staff move a VM to another project. Its groups stay behind, so everything to and from it is denied until the
-    new project attaches its own. Neither project's record names the other one: they may be two customers'.
-
-    Raises ValidationError where a name or address is taken there; Conflict.
-    """
-    # Only staff can: a member has no other project to name.
-    by = By(by.user, staff=True)
-    for project in sorted((machine.project, target), key=lambda each: each.pk):
-        lock_project(project)
-    locked = lock_machine(machine)
-    source = locked.project
-    if source.pk == target.pk:
-        raise ValidationError("The VM is in this project already.")
-    _one_more(target, of=str(target))
-    write_attachments(locked, [], by.because("Moved to another project."))
-    locked.project = target
-    save_checked(locked)
-    # Its first revision there: what it had before stays the old project's.
-    write_attachments(locked, [], by.because("Moved here from another project."), always=True)
-    for project, where in ((source, "to another project"), (target, "here from another project")):
-        record(project, Verb.MACHINE_CHANGED, f"Moved {locked.name} {where}.", by=by, machine=locked)
-    logger.info("machine moved", machine=locked.public_id, source=source.slug, target=target.slug, by=by.name)
-
-
-@transaction.atomic
-def move_machines(*, machines: Sequence[VirtualMachine], target: Project, by: By) -> None:
-    """All of them or none. All projects are locked before the first VM."""
-    for project in sorted({target, *(machine.project for machine in machines)}, key=lambda each: each.pk):
-        lock_project(project)
-    for machine in sorted(machines, key=lambda each: each.pk):
-        move_machine(machine=machine, target=target, by=by)
