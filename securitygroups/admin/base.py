@@ -1,7 +1,7 @@
 """What the admin's pages have in common: who writes, links, refusals as messages, foreign keys by typing."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Sequence
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import structlog
@@ -13,18 +13,20 @@ from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
 from django.db import DataError, transaction
 from django.db.models import Model, QuerySet
+from django.forms.utils import ErrorDict
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from securitygroups import operations
 from securitygroups.admin import search
+from securitygroups.admin.asking import Asked, Plan, agreed
+from securitygroups.admin.asking import by as by
 from securitygroups.admin.looks import OnRecord
-from securitygroups.firewall import lists
-from securitygroups.forms import take_refusal
-from securitygroups.models import SecurityGroup, SupportCase, User, VirtualMachine
+from securitygroups.admin.questions import Questions
+from securitygroups.forms import take_refusal, take_suggestion
+from securitygroups.models import SecurityGroup, SupportCase, VirtualMachine
 from securitygroups.operations import By, Client
 from securitygroups.paging import MOST, BoundedPaginator
 
@@ -32,11 +34,6 @@ logger = structlog.get_logger()
 
 freshly = method_decorator(reauthentication_required(allow_get=True))
 """What is sent here makes others powerful or powerless: an unattended browser is not enough for it."""
-
-
-def by(request: HttpRequest) -> By:
-    """Who writes. Whatever comes from the admin is on record as done by staff, a member of the project or not."""
-    return By(cast(User, request.user), staff=True)
 
 
 def client_of(request: HttpRequest) -> Client:
@@ -188,28 +185,46 @@ class Chooses(admin.options.BaseModelAdmin[Any]):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
-class ThroughOperations(Chooses, Panel):
-    """What an operation refuses is shown in the form or as a message, and nothing of it is written."""
+class ThroughOperations(Chooses, Questions, Panel):
+    """Writes go through operations, and those that change traffic are asked about first.
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    A write raises Asked for its question (see asking.py), which is shown instead, and nothing is written. What an operation
+    refuses is shown in the form or as a message, and nothing of that is written either.
+    """
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        if request.method == "POST" and {"back", "redraw", "suggest"} & request.POST.keys():
+            self._only_drawn(request, new=object_id is None)
+
         # Without arguments super() does not work in a function that takes no self.
         def view() -> Any:
-            return super(ThroughOperations, self).changeform_view(request, *args, **kwargs)
+            return super(ThroughOperations, self).changeform_view(request, object_id, *args, **kwargs)
 
-        try:
-            return view()
-        except ValidationError as refusal:
-            # Once more, with a form that has it among its errors: what was typed stays. Django's view is a transaction
-            # of its own, so that nothing of the first time is left.
-            request.refusal = refusal  # type: ignore[attr-defined]
-            return view()
-        except (operations.Conflict, lists.NoSuchPlace) as gone:
-            # No field of the form is to blame, and what it shows is out of date.
-            messages.error(request, str(gone))
-            return HttpResponseRedirect(request.get_full_path())
+        def view_or_refusal() -> Any:
+            try:
+                return view()
+            except ValidationError as refusal:
+                # Once more, with a form that has it among its errors: what was typed stays. Django's view is a transaction
+                # of its own, so that nothing of the first time is left.
+                request.refusal = refusal  # type: ignore[attr-defined]
+                return view()
+
+        return self.told(request, view_or_refusal, form=True)
+
+    def _only_drawn(self, request: HttpRequest, *, new: bool) -> None:
+        """The form is to be shown again with all that was typed, and not to be saved."""
+        data = take_suggestion(request.POST) if "suggest" in request.POST else request.POST.copy()
+        if new:
+            # It was the group's that was asked about, and another one may be chosen now.
+            data.pop("base", None)
+        request.POST = data  # type: ignore[assignment]
+        request.only_drawn = True  # type: ignore[attr-defined]
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         form: Any = super().get_form(request, *args, **kwargs)
+        if getattr(request, "only_drawn", False):
+            # Django saves nothing of a form that is not valid; without errors it says nothing of it either.
+            return type(form.__name__, (form,), {"is_valid": lambda self: False, "full_clean": _unread})
         refusal = getattr(request, "refusal", None)
         if not isinstance(refusal, ValidationError):
             return form
@@ -222,11 +237,35 @@ class ThroughOperations(Chooses, Panel):
 
         return type(form.__name__, (form,), {"clean": clean})
 
+    def plan_deletion(self, request: HttpRequest, rows: Sequence[Any]) -> Plan | None:
+        """What the end of these rows means; None where no traffic can change."""
+        return None
+
+    def agreed_deletion(self, request: HttpRequest, rows: Sequence[Any]) -> By:
+        """Who deletes, and why. Raises Asked until that was looked at."""
+        plan = self.plan_deletion(request, rows)
+        return agreed(request, plan) if plan else by(request)
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> Any:
+        plan = None if context["perms_lacking"] else self.plan_deletion(request, [context["object"]])
+        if plan:
+            raise Asked(plan)
+        return super().render_delete_form(request, context)
+
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._told(request, lambda: super(ThroughOperations, self).delete_view(request, *args, **kwargs))
+        return self.told(request, lambda: super(ThroughOperations, self).delete_view(request, *args, **kwargs))
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._told(request, lambda: super(ThroughOperations, self).changelist_view(request, *args, **kwargs))
+        if request.POST.get("action") == "delete_selected" and "post" not in request.POST and self._asks_itself:
+            # Django has a page of its own before the one that knows what it means.
+            data = request.POST.copy()
+            data["post"] = "yes"
+            request.POST = data  # type: ignore[assignment]
+        return self.told(request, lambda: super(ThroughOperations, self).changelist_view(request, *args, **kwargs))
+
+    @property
+    def _asks_itself(self) -> bool:
+        return type(self).plan_deletion is not ThroughOperations.plan_deletion
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What goes along is the operations' matter, and what is on record stays: nothing of that protects a row."""
@@ -235,17 +274,10 @@ class ThroughOperations(Chooses, Panel):
         names = {str(self.opts.verbose_name) for row in rows if not self.has_delete_permission(request, row)}
         return [str(row) for row in rows], {str(self.opts.verbose_name_plural): len(rows)}, names, []
 
-    def _told(self, request: HttpRequest, view: Callable[[], Any]) -> HttpResponse:
-        try:
-            return view()  # type: ignore[no-any-return]
-        except operations.Conflict as conflict:
-            messages.error(request, str(conflict))
-        except lists.NoSuchPlace as error:
-            messages.error(request, str(error))
-        except ValidationError as refusal:
-            for message in refusal.messages:
-                messages.error(request, message)
-        return HttpResponseRedirect(request.get_full_path())
+
+def _unread(form: Any) -> None:
+    """Instead of a form's full_clean: it is shown as it was sent."""
+    form._errors, form.cleaned_data = ErrorDict(), {}
 
 
 class LiveFilter(admin.SimpleListFilter):

@@ -1,14 +1,28 @@
 """Security groups, their rules, and templates of rules."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Count, QuerySet
+from django.forms import Script
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from securitygroups import operations
+from securitygroups.admin.asking import (
+    MOST,
+    Part,
+    Plan,
+    RulesEdit,
+    address_of,
+    change_rules,
+    group_name,
+    token,
+)
 from securitygroups.admin.base import (
     LiveFilter,
     ThroughOperations,
@@ -20,11 +34,16 @@ from securitygroups.admin.base import (
     too_many,
 )
 from securitygroups.admin.forms import AdminGroupForm, AdminRuleForm, AdminTemplateForm
+from securitygroups.admin.questions import MOST_UNDONE, UNDONE
 from securitygroups.answers.findings import findings_of
-from securitygroups.effective import rules_of_group
-from securitygroups.firewall import lists
-from securitygroups.firewall.formats.documents import write_group
+from securitygroups.answers.preview import preview_together
+from securitygroups.effective import rules_of_group, rules_of_groups
+from securitygroups.firewall.changes import ListChange, list_change
+from securitygroups.firewall.formats.documents import rules_from_json, write_group
+from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.models import Attachment, GroupTemplate, Rule, SecurityGroup, VirtualMachine
+from securitygroups.operations.records import count
+from securitygroups.words.changes import change_sentence
 from securitygroups.words.rules import rule_sentence
 
 RULES_SHOWN, MACHINES_SHOWN = 200, 100
@@ -106,12 +125,21 @@ class SecurityGroupAdmin(ThroughOperations):
         # One more than is shown tells whether any is left: only then they are counted.
         rows = list(group.rules.in_order()[: RULES_SHOWN + 1]) if group.pk else []
         if not rows:
-            return SafeString("No rules: everything is denied.")
+            return format_html("No rules: everything is denied. {}", self._add_rule(group))
         more = group.rules.count() - RULES_SHOWN if len(rows) > RULES_SHOWN else 0
+        add = self._add_rule(group)
         lines = format_html_join(
             "", "<li>{}{}</li>", ((link(row, words), note) for row, words, note in map(_rule_line, rows[:RULES_SHOWN]))
         )
-        return format_html("<ol>{}</ol>{}", lines, and_more(more, Rule, group.public_id))
+        return format_html("{}<ol>{}</ol>{}", add, lines, and_more(more, Rule, group.public_id))
+
+    @staticmethod
+    def _add_rule(group: SecurityGroup) -> SafeString:
+        """To the form of a new rule, which has the group already and goes to the end of its list."""
+        if not group.pk or group.deleted_at:
+            return SafeString("")
+        address = f"{reverse('admin:securitygroups_rule_add')}?group={group.pk}"
+        return format_html('<a class="addlink" href="{}">Add rule</a>', address)
 
     @admin.display(description="Virtual machines")
     def on_machines(self, group: SecurityGroup) -> SafeString:
@@ -135,11 +163,54 @@ class SecurityGroupAdmin(ThroughOperations):
         obj.pk, obj.public_id = made.pk, made.public_id
         obj._state.adding = False
 
+    def plan_deletion(self, request: HttpRequest, rows: Sequence[SecurityGroup]) -> Plan:
+        groups = sorted(rows, key=lambda group: group.pk)
+        stored, on = rules_of_groups(group.pk for group in groups), self._machines_with(groups)
+        changes = [(group, stored[group.pk], ()) for group in groups]
+        parts = [
+            Part(
+                group.project,
+                group_name(group),
+                list_change(old, ()),
+                lines=(f"On {count(on.get(group.pk, 0), 'VM')}.",),
+            )
+            for group, old, _ in changes
+        ]
+        return Plan(
+            f"Delete {groups[0] if len(groups) == 1 else count(len(groups), 'security group')}?",
+            "Delete",
+            tuple(parts),
+            token("end", operations.groups_mark(groups)),
+            partial(preview_together, changes, address=address_of(request)),
+            notes=("They are taken off their VMs. Their history stays, and they can be brought back.",),
+        )
+
+    @staticmethod
+    def _machines_with(groups: Sequence[SecurityGroup]) -> dict[int, int]:
+        rows = Attachment.objects.filter(group__in=groups).order_by()
+        return dict(rows.values_list("group").annotate(Count("pk")))
+
     def delete_model(self, request: HttpRequest, obj: SecurityGroup) -> None:
-        operations.delete_group(group=obj, base=obj.revision, by=by(request))
+        self._delete(request, [obj])
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SecurityGroup]) -> None:
-        operations.delete_groups(groups=list(queryset), by=by(request))
+        self._delete(request, list(queryset.select_related("project")))
+
+    def _delete(self, request: HttpRequest, groups: list[SecurityGroup]) -> None:
+        # Before the plan is made: what is deleted is what that was made of.
+        seen = operations.groups_mark(groups)
+        operations.delete_groups(groups=groups, by=self.agreed_deletion(request, groups), seen=seen)
+        words = f"{groups[0]} was deleted." if len(groups) == 1 else f"{len(groups)} security groups were deleted."
+        self.done(request, words, "deletion", *[group.pk for group in groups[:MOST_UNDONE]])
+
+    undoes = frozenset({"deletion"})
+
+    def undo(self, request: HttpRequest, what: str, numbers: Sequence[int]) -> str:
+        groups = list(SecurityGroup.objects.select_related("project").filter(pk__in=numbers).order_by("pk"))
+        for group in groups:
+            operations.restore_group(group=group, by=by(request, UNDONE))
+            self.log_change(request, group, "Brought back.")
+        return f"{', '.join(map(str, groups))}: back again, with the VMs whose groups nobody has changed since."
 
 
 @admin.register(Rule)
@@ -149,6 +220,7 @@ class RuleAdmin(ThroughOperations):
     project_path = "group__project"
     list_tells = True
     form = AdminRuleForm
+    change_form_template = "admin/asking_form.html"
     list_display = (
         "group",
         "position",
@@ -171,6 +243,16 @@ class RuleAdmin(ThroughOperations):
     readonly_fields = ("uid", "added_in", "changed_in", "in_panel")
     ordering = ("group_id", "position")
 
+    class Media:
+        js = (Script("admin-rule.js", defer=True),)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        group = whole_number(str(initial.get("group", "")), MOST)
+        if group and "place" not in initial:
+            initial["place"] = Rule.objects.filter(group=group).count() + 1
+        return initial
+
     def name_of(self, row: Rule) -> str:
         return f"rule {row.position} of {row.group}"
 
@@ -187,38 +269,89 @@ class RuleAdmin(ThroughOperations):
         return self.list_filter if request.GET.get("q") else ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return (*self.readonly_fields, "group") if obj else self.readonly_fields
+        return (*self.readonly_fields, "group") if obj else ()
+
+    def response_add(self, request: HttpRequest, obj: Rule, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().response_add(request, obj, *args, **kwargs)
+        if "_addanother" in request.POST and isinstance(response, HttpResponseRedirect):
+            # The next one is for the same group.
+            return HttpResponseRedirect(f"{request.path}?group={obj.group_id}")
+        return response
 
     def save_model(self, request: HttpRequest, obj: Rule, form: AdminRuleForm, change: bool) -> None:
-        group = obj.group
-        rules = rules_of_group(group)
-        place = form.cleaned_data["place"]
-        if change:
-            now = lists.place_of(rules, obj.uid)
-            rules = lists.move(lists.change(rules, now, form.as_value()), [now], place)
-            base = form.cleaned_data["base"]
-        else:
-            rules = lists.insert(rules, place, form.as_value())
-            base = group.revision
-        operations.commit_rules(group=group, rules=rules, base=base, by=by(request))
-        if not change:
+        group, base = obj.group, form.cleaned_data["base"]
+        title = f"Change rule {form.initial['place']} of {group}?" if change else f"Add a rule to {group}?"
+        one = RulesEdit(
+            group=group,
+            now=rules_of_group(group),
+            edit=form.edit,
+            base=group.revision if base is None else base,
+            title=title,
+            button="Make this change",
+        )
+        made = change_rules(request, one)
+        self._say(request, group, made)
+        if not change and made:
             # The commit wrote the row; Django logs the addition and leads on with the object that it has.
-            row = group.rules.get(position=place)
+            row = group.rules.get(uid=made.added[0].new.uid)  # type: ignore[union-attr]
             obj.pk, obj.uid, obj.position = row.pk, row.uid, row.position
             obj._state.adding = False
 
+    def _say(self, request: HttpRequest, group: SecurityGroup, made: ListChange | None) -> None:
+        if made:
+            words = f"{change_sentence(made)} This is {group} of {group.project}."
+            self.done(request, words, "rules", group.pk, group.revision)
+        else:
+            self.done(request, "Nothing was changed.")
+
+    def plan_deletion(self, request: HttpRequest, rows: Sequence[Rule]) -> Plan:
+        lists = self._without(rows)
+        stored = rules_of_groups(group.pk for group in lists)
+        changes = [(group, stored[group.pk], new) for group, new in lists.items()]
+        number = sum(len(old) - len(new) for _, old, new in changes)
+        return Plan(
+            f"Delete {count(number, 'rule')}?",
+            "Delete",
+            tuple(Part(group.project, group_name(group), list_change(old, new)) for group, old, new in changes),
+            token("rules", operations.groups_mark(list(lists)), sorted(rule.pk for rule in rows)),
+            partial(preview_together, changes, address=address_of(request)),
+        )
+
+    @staticmethod
+    def _without(rows: Sequence[Rule]) -> dict[SecurityGroup, RuleList]:
+        """The lists of the rules' groups without these: by identity, for places may have changed since they were chosen."""
+        chosen: dict[int, set[str]] = {}
+        for row in rows:
+            chosen.setdefault(row.group_id, set()).add(row.uid)
+        # Their revisions first: rules that came in between are then found to be none of them.
+        groups = list(SecurityGroup.objects.filter(pk__in=chosen).select_related("project").order_by("pk"))
+        stored = rules_of_groups(chosen)
+        return {one: tuple(rule for rule in stored[one.pk] if rule.uid not in chosen[one.pk]) for one in groups}
+
     def delete_model(self, request: HttpRequest, obj: Rule) -> None:
-        self.delete_queryset(request, Rule.objects.filter(pk=obj.pk))
+        self._delete(request, [obj])
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Rule]) -> None:
-        # A group's rules go in one commit: a revision a rule would say less, and each writes the whole list.
-        chosen: dict[int, set[str]] = {}
-        for group_id, uid in queryset.values_list("group_id", "uid"):
-            chosen.setdefault(group_id, set()).add(uid)
-        for group in SecurityGroup.objects.filter(pk__in=chosen).select_related("project").order_by("pk"):
-            # By identity: places may have changed since they were chosen.
-            rules = [rule for rule in rules_of_group(group) if rule.uid not in chosen[group.pk]]
-            operations.commit_rules(group=group, rules=rules, base=group.revision, by=by(request))
+        self._delete(request, list(queryset))
+
+    def _delete(self, request: HttpRequest, rows: list[Rule]) -> None:
+        # A group's rules go in one commit: a revision a rule would say less.
+        lists = self._without(rows)
+        seen = operations.groups_mark(list(lists))
+        operations.commit_lists(lists=lists, seen=seen, by=self.agreed_deletion(request, rows))
+        keys = [key for group in lists for key in (group.pk, group.revision)]
+        where = next(iter(lists)) if len(lists) == 1 else count(len(lists), "group")
+        words = f"{count(len(rows), 'rule')} of {where} deleted."
+        self.done(request, words, *(("rules", *keys) if len(lists) <= MOST_UNDONE else ()))
+
+    undoes = frozenset({"rules"})
+
+    def undo(self, request: HttpRequest, what: str, numbers: Sequence[int]) -> str:
+        revisions = dict(zip(numbers[::2], numbers[1::2], strict=len(numbers) % 2 == 0))
+        groups = list(SecurityGroup.objects.live().select_related("project").filter(pk__in=revisions).order_by("pk"))
+        for group in groups:
+            operations.undo(group=group, number=revisions[group.pk], by=by(request, UNDONE))
+        return f"Undone: the rules of {', '.join(map(str, groups))} are as they were before."
 
 
 @admin.register(GroupTemplate)
@@ -233,9 +366,16 @@ class GroupTemplateAdmin(ThroughOperations):
     search_fields = ("^name", "=project__slug")
     search_help_text = "The beginning of the name, or the project's slug."
     autocomplete_fields = ("project",)
+    readonly_fields = ("in_words",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("project",) if obj else ()
+        return (*self.readonly_fields, "project") if obj else ()
+
+    @admin.display(description="In words")
+    def in_words(self, template: GroupTemplate) -> SafeString:
+        """What a group that is made from it begins with."""
+        rules = ((rule_sentence(rule),) for rule in rules_from_json(template.rules))
+        return format_html("<ol>{}</ol>", format_html_join("", "<li>{}</li>", rules))
 
     def save_model(self, request: HttpRequest, obj: GroupTemplate, form: Any, change: bool) -> None:
         operations.write_template(template=obj, by=by(request))

@@ -6,6 +6,8 @@ from functools import partial
 from time import thread_time
 from typing import Any
 
+from django.db.models import QuerySet
+
 from securitygroups.answers.alarms import denials, lockout, openings
 from securitygroups.answers.dead import MAX_LINES, DeadSearch
 from securitygroups.effective import Fleet, Limits, Name, Placed, Vm, fleet, fleet_of, placed
@@ -17,7 +19,7 @@ from securitygroups.firewall.analysis.difference import (
     difference_of_parts,
 )
 from securitygroups.firewall.values import RuleList
-from securitygroups.models import SecurityGroup, VirtualMachine
+from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
 from securitygroups.words.traffic import change_sentence
 
 MAX_COMPARED = 300_000
@@ -255,6 +257,42 @@ def preview_groups(
     if now.sequences != then.sequences:
         dying.of_machine(now.listed(0), then.listed(0))
     return _preview(now, _compared(now, then), dying, address)
+
+
+def preview_together(
+    changes: Sequence[tuple[SecurityGroup, RuleList, RuleList]], *, address: str = "", clock: Clock = thread_time
+) -> Preview:
+    """What it means that several groups get other lists at once, old and new: what two groups of a VM both let through is
+    only denied when it goes from both."""
+    if len(changes) == 1:
+        return preview_rules(*changes[0], address=address, clock=clock)
+    attached = Attachment.objects.filter(group__in=[group for group, _, _ in changes]).values("machine")
+    machines = VirtualMachine.objects.live().filter(pk__in=attached).order_by("name")
+    before = fleet(
+        machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True), {group.pk: old for group, old, _ in changes}
+    )
+    after, end = before, clock() + SECONDS
+    for group, _, new in changes:
+        after = after.with_rules(group, new)
+    compared = _compared(before, after, late=lambda: clock() > end)
+    return replace(_preview(before, compared, DeadSearch(), address), attached=bool(before.machines))
+
+
+def preview_regrouped(
+    machines: QuerySet[VirtualMachine],
+    after: Sequence[SecurityGroup],
+    *,
+    address: str = "",
+    clock: Clock = thread_time,
+) -> Preview:
+    """What it means that all these VMs have these groups instead of their own; without any, everything is denied."""
+    before = fleet(machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True))
+    # The same lists as before, one by one, each with the new groups in its place.
+    then = before.with_groups(after)
+    its = tuple(group.pk for group in after)
+    then = replace(then, sequences=(its,) * len(before.sequences), sequence_of=before.sequence_of)
+    end = clock() + SECONDS
+    return _preview(before, _compared(before, then, late=lambda: clock() > end), DeadSearch(), address)
 
 
 def _merged(effects: Sequence[tuple[Effect, list[Vm]]]) -> tuple[Effect, ...]:

@@ -1,7 +1,7 @@
 """Forms of the panel and the admin. They say what is wrong; operations write."""
 
 from securitygroups.forms.groups import GroupForm, ImportForm, TemplateForm
-from securitygroups.forms.machines import MachineForm, OrderedGroupsForm
+from securitygroups.forms.machines import MachineForm, OrderedGroupsForm, reordered
 from securitygroups.forms.packets import PacketForm
 from securitygroups.forms.parts import PortField, take_refusal
 from securitygroups.forms.people import CaseForm, InviteForm, NoteForm, RoleForm, VisitForm
@@ -25,6 +25,7 @@ __all__ = [
     "TemplateForm",
     "VisitForm",
     "preset_values",
+    "reordered",
     "take_refusal",
     "take_suggestion",
 ]

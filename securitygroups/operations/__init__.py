@@ -10,6 +10,7 @@ from securitygroups.operations.by import By
 from securitygroups.operations.cases import add_note, open_case
 from securitygroups.operations.groups import (
     attached_mark,
+    commit_lists,
     create_group,
     delete_group,
     delete_groups,
@@ -80,6 +81,7 @@ __all__ = [
     "change_role",
     "check_rules",
     "commit_edit",
+    "commit_lists",
     "commit_rules",
     "create_group",
     "create_machine",

@@ -1,6 +1,6 @@
 """Security groups: made, renamed, deleted, brought back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
@@ -244,6 +244,18 @@ def groups_mark(groups: Sequence[SecurityGroup]) -> str:
     """Stands for the groups as they are now, rules and VMs (two queries a group)."""
     known = [f"{group.pk}:{group.revision}:{attached_mark(group)}" for group in sorted(groups, key=lambda one: one.pk)]
     return sha256(" ".join(known).encode()).hexdigest()[:32]
+
+
+@transaction.atomic
+def commit_lists(*, lists: Mapping[SecurityGroup, RuleList], seen: str, by: By) -> None:
+    """New lists for several groups, all or none. Raises Conflict where `seen` is not their groups_mark any more, and as
+    commit_rules does."""
+    rows = SecurityGroup.objects.live().filter(pk__in=[group.pk for group in lists]).order_by("pk")
+    held = list(rows.select_for_update(no_key=True))
+    if seen != groups_mark(held):
+        raise Conflict(None)
+    for group in sorted(lists, key=lambda one: one.pk):
+        commit_rules(group=group, rules=lists[group], base=group.revision, by=by)
 
 
 @transaction.atomic

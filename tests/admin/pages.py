@@ -73,6 +73,25 @@ def sent(client: Client, address: str) -> dict[str, Any]:
     return data
 
 
+def answer(asked: Any, reason: str = "Ticket 7") -> dict[str, Any]:
+    """Yes to a question that was shown, as its page sends it."""
+    data: dict[str, Any] = {}
+    for name, text in asked.context["hidden"]:
+        data.setdefault(name, []).append(text)
+    return {**data, "sure": asked.context["plan"].token, "reason": reason}
+
+
+def agree(client: Client, address: str, data: dict[str, Any], reason: str = "Ticket 7") -> Any:
+    """Send what is asked about, and say yes to the question."""
+    before = (Event.objects.exclude(verb=Event.Verb.SUPPORT_LOOK).count(), GroupRevision.objects.count())
+    asked = client.post(address, data)
+    assert asked.status_code == 200, asked.status_code
+    assert asked.context["plan"].title in asked.content.decode()
+    after = (Event.objects.exclude(verb=Event.Verb.SUPPORT_LOOK).count(), GroupRevision.objects.count())
+    assert before == after, "It was written before the question was answered."
+    return client.post(address, answer(asked, reason))
+
+
 def said(response: Any) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 

@@ -28,7 +28,7 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations import By
-from tests.admin.pages import EDITABLE, MODELS, label, said, sent, url
+from tests.admin.pages import EDITABLE, MODELS, agree, label, said, sent, url
 from tests.factories import make_group, make_machine, make_project, make_user, rule
 
 
@@ -163,10 +163,11 @@ def test_an_action_on_more_than_it_takes_is_refused_and_says_how_many_it_takes(
     model = VirtualMachine if action == "move_to_project" else SecurityGroup
     rows = [(make_machine if model is VirtualMachine else make_group)(project) for _ in range(3)]
     other = make_project(None, "Other")
-    data = {"action": action, "target": other.slug}
+    data = {"action": action, "target": other.pk}
 
     refused = as_admin.post(url(model), data | {"_selected_action": [row.pk for row in rows]}, follow=True)
-    taken = as_admin.post(url(model), data | {"_selected_action": [row.pk for row in rows[:2]]})
+    send = agree if model is VirtualMachine else Client.post
+    taken = send(as_admin, url(model), data | {"_selected_action": [row.pk for row in rows[:2]]})
 
     assert said(refused) == [f"{words}: choose fewer. Nothing was done."]
     assert taken.status_code == (200 if action == "export" else 302)

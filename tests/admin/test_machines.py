@@ -7,7 +7,7 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.models import Event, Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
-from tests.admin.pages import changes, said, sent, url
+from tests.admin.pages import agree, answer, changes, said, sent, url
 from tests.factories import make_group
 
 
@@ -19,15 +19,15 @@ def test_a_vm_is_created_edited_and_deleted_through_operations(
     order = f"{outbound.public_id}\n{group.public_id}"
     data = {"project": project.pk, "name": "new", "ipv4": "10.0.0.9", "ordered_groups": order}
 
-    assert as_admin.post(url(VirtualMachine, "add"), data).status_code == 302
+    assert agree(as_admin, url(VirtualMachine, "add"), data).status_code == 302
     vm = VirtualMachine.objects.get(name="new")
     assert [row.group for row in vm.attachments.order_by("position")] == [outbound, group]
     address = url(VirtualMachine, "change", vm.pk)
     data = sent(as_admin, address) | {"ordered_groups": group.public_id, "name": "newer"}
-    assert as_admin.post(address, data).status_code == 302
+    assert agree(as_admin, address, data).status_code == 302
     assert [row.group for row in vm.attachments.all()] == [group]
-    assert as_admin.get(url(VirtualMachine, "delete", vm.pk)).status_code == 200
-    assert as_admin.post(url(VirtualMachine, "delete", vm.pk), {"post": "yes"}).status_code == 302
+    asked = as_admin.get(url(VirtualMachine, "delete", vm.pk))
+    assert as_admin.post(url(VirtualMachine, "delete", vm.pk), answer(asked)).status_code == 302
     vm.refresh_from_db()
     assert vm.deleted_at
     assert {(e.actor, e.by_staff) for e in vm.events.all()} == {(admin, True)}
@@ -45,7 +45,11 @@ def test_a_vms_groups_changed_by_somebody_else_in_the_meantime_are_not_overwritt
 
     response = as_admin.post(address, data | {"name": "mine"})
 
-    assert "changed in the meantime" in str(response.context["errors"])
+    assert response.status_code == 409
+    assert response.context["plan"].notes == (
+        "karenpanel has changed the groups in the meantime. Theirs: web.",
+        "Yours: web, then outbound.",
+    )
     assert [row.group for row in machine.attachments.all()] == [group]
     machine.refresh_from_db()
     assert machine.name == "web-1"
@@ -78,9 +82,9 @@ def test_a_vms_wrong_fields_are_refused_and_nothing_is_saved(
 def test_from_where_a_vm_was_moved_stands_in_the_admins_own_history_alone(
     as_admin: Client, machine: VirtualMachine, bakery: Project
 ) -> None:
-    chosen = {"action": "move_to_project", "target": bakery.slug, "_selected_action": [machine.pk]}
+    chosen = {"action": "move_to_project", "target": bakery.pk, "_selected_action": [machine.pk]}
 
-    assert as_admin.post(url(VirtualMachine), chosen).status_code == 302
+    assert agree(as_admin, url(VirtualMachine), chosen).status_code == 302
 
     assert LogEntry.objects.get().change_message == "Moved from Shop to Bakery."
     assert "Moved from Shop to Bakery." in as_admin.get(url(VirtualMachine, "history", machine.pk)).content.decode()

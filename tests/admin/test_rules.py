@@ -11,7 +11,7 @@ from securitygroups.firewall import lists
 from securitygroups.models import Project, Rule, SecurityGroup, User, VirtualMachine, values
 from securitygroups.operations import By
 from securitygroups.words.rules import rule_sentence
-from tests.admin.pages import REFUSED, newest, refused, said, sent, url
+from tests.admin.pages import REFUSED, agree, answer, newest, refused, said, sent, url
 
 
 def rule_data(group: SecurityGroup, **fields: Any) -> dict[str, Any]:
@@ -26,9 +26,9 @@ def rules_of(group: SecurityGroup) -> tuple[Any, ...]:
 
 def test_a_rule_added_in_the_admin_is_committed_as_staff(as_admin: Client, group: SecurityGroup, admin: User) -> None:
     data = rule_data(group, port_start=8080, source="10.0.0.0/8", description="Admin", place=2)
-    response = as_admin.post(url(Rule, "add"), data, follow=True)
+    response = agree(as_admin, url(Rule, "add"), data)
 
-    assert response.status_code == 200
+    assert response.status_code == 302
     row = group.rules.get(position=2)
     assert (row.port_start, row.port_end, str(row.source), row.description) == (8080, 8080, "10.0.0.0/8", "Admin")
     revision = group.revisions.get(number=2)
@@ -44,7 +44,7 @@ def test_a_rule_is_edited_moved_and_cleared_through_the_one_commit(as_admin: Cli
     data |= {"protocol": "udp", "port_start": "53", "port_end": "", "place": "1", "description": "DNS"}
     del data["source"]
 
-    assert as_admin.post(address, data).status_code == 302
+    assert agree(as_admin, address, data).status_code == 302
 
     again = Rule.objects.get(pk=row.pk)
     assert (again.position, again.uid, again.source, again.enabled) == (1, row.uid, None, True)
@@ -98,10 +98,15 @@ def test_a_rule_changed_by_somebody_else_in_the_meantime_is_not_overwritten(
 
     response = as_admin.post(address, data | {"port_start": "1", "port_end": "1"})
 
-    assert "changed in the meantime" in str(response.context["adminform"].form.non_field_errors())
+    assert response.status_code == 409
+    page = response.content.decode()
+    assert "Theirs, since revision 1" in page
+    assert "Yours, to revision 1" in page
     assert rules_of(group) == before
     for base in ("", "x", "-1", "99999999999999999999"):
-        assert as_admin.post(address, data | {"base": base}).status_code == 200
+        response = as_admin.post(address, data | {"base": base}, follow=True)
+        assert response.status_code == 200
+        assert "sure" not in response.context or not response.context.get("plan")
     assert group.revisions.count() == 2
 
 
@@ -127,9 +132,10 @@ def test_the_quota_holds_in_the_admin_too(as_admin: Client, group: SecurityGroup
 def test_a_rule_is_deleted_with_a_revision_and_an_event_by_staff(as_admin: Client, group: SecurityGroup) -> None:
     row = group.rules.get(position=2)
     words = rule_sentence(row.as_value())
-    assert as_admin.get(url(Rule, "delete", row.pk)).status_code == 200
+    asked = as_admin.get(url(Rule, "delete", row.pk))
+    assert asked.status_code == 200
 
-    assert as_admin.post(url(Rule, "delete", row.pk), {"post": "yes"}).status_code == 302
+    assert as_admin.post(url(Rule, "delete", row.pk), answer(asked)).status_code == 302
 
     assert [each.position for each in group.rules.in_order()] == [1, 2, 3, 4]
     assert not Rule.objects.filter(pk=row.pk).exists()
@@ -143,8 +149,7 @@ def test_chosen_rules_of_several_groups_are_deleted_with_a_revision_each(
     chosen = [*group.rules.filter(position__in=[1, 4]), outbound.rules.get(position=1)]
     data = {"action": "delete_selected", "_selected_action": [row.pk for row in chosen]}
 
-    assert as_admin.post(url(Rule), data).status_code == 200
-    assert as_admin.post(url(Rule), data | {"post": "yes"}).status_code == 302
+    assert agree(as_admin, url(Rule), data).status_code == 302
 
     assert group.revisions.get(number=2).summary == "Removed 2 rules."
     assert outbound.revisions.get(number=2).summary == "Removed rule 1."

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -17,8 +17,7 @@ from securitygroups.access import find_deleted, find_machine
 from securitygroups.answers.on_machine import findings_on, noted
 from securitygroups.answers.platform import platform
 from securitygroups.effective import of_machine
-from securitygroups.firewall.values import whole_number
-from securitygroups.forms import MachineForm, OrderedGroupsForm, take_refusal
+from securitygroups.forms import MachineForm, OrderedGroupsForm, reordered, take_refusal
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
 from securitygroups.proposals import NewGroups, propose_groups, to_ask
 from securitygroups.web.attaching import attach, attached_groups, preview_part, question
@@ -33,8 +32,6 @@ from securitygroups.web.pages import (
     reason_of,
     typed,
 )
-
-T = TypeVar("T")
 
 
 @require_safe
@@ -59,22 +56,10 @@ def _with_groups(machines: Iterable[VirtualMachine]) -> list[VirtualMachine]:
     return list(found.values())
 
 
-def _reordered(chosen: list[T], order: str) -> list[T]:
-    """The groups in the order that a button asked for: "up 2", "down 1", "remove 3", places counted from 0."""
-    do, _, index_text = order.partition(" ")
-    chosen = list(chosen)
-    index = whole_number(index_text, len(chosen) - 1)
-    if index is not None:
-        group = chosen.pop(index)
-        if do != "remove":
-            chosen.insert(max(0, index + (1 if do == "down" else -1)), group)
-    return chosen
-
-
 def _moved(data: QueryDict) -> QueryDict:
     """The form's data with the groups in the order that a button without script asked for."""
     moved = data.copy()
-    moved.setlist("group", _reordered([str(one) for one in data.getlist("group")], data.get("order", "")))
+    moved.setlist("group", reordered([str(one) for one in data.getlist("group")], data.get("order", "")))
     return moved
 
 
@@ -181,7 +166,7 @@ def machine_order(request: HttpRequest, slug: str, machine_id: str) -> HttpRespo
     access = enter(request, slug, write=True)
     vm = find_machine(access, machine_id)
     order, attached = request.POST.get("order", ""), attached_groups(vm)
-    groups = _reordered(attached, order) if order.startswith(("up ", "down ")) else attached
+    groups = reordered(attached, order) if order.startswith(("up ", "down ")) else attached
     proposal = propose_groups(vm, attached, groups)
     return attach(request, proposal, f"The groups of {vm.name} are in another order now.")
 
