@@ -270,6 +270,8 @@ class ThroughOperations(Chooses, Questions, Panel):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What goes along is the operations' matter, and what is on record stays: nothing of that protects a row."""
         rows = list(objs)
+        if gone := [str(row) for row in rows if getattr(row, "deleted_at", None)]:
+            raise ValidationError(f"{', '.join(gone[:5])}: deleted already. Choose others; nothing was done.")
         self.remember(request, rows)
         names = {str(self.opts.verbose_name) for row in rows if not self.has_delete_permission(request, row)}
         return [str(row) for row in rows], {str(self.opts.verbose_name_plural): len(rows)}, names, []

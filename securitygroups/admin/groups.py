@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
 from django.forms import Script
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -207,8 +207,10 @@ class SecurityGroupAdmin(ThroughOperations):
 
     def undo(self, request: HttpRequest, what: str, numbers: Sequence[int]) -> str:
         groups = list(SecurityGroup.objects.select_related("project").filter(pk__in=numbers).order_by("pk"))
+        if not groups:
+            raise Http404
+        operations.restore_groups(groups=groups, by=by(request, UNDONE))
         for group in groups:
-            operations.restore_group(group=group, by=by(request, UNDONE))
             self.log_change(request, group, "Brought back.")
         return f"{', '.join(map(str, groups))}: back again, with the VMs whose groups nobody has changed since."
 
@@ -349,6 +351,8 @@ class RuleAdmin(ThroughOperations):
     def undo(self, request: HttpRequest, what: str, numbers: Sequence[int]) -> str:
         revisions = dict(zip(numbers[::2], numbers[1::2], strict=len(numbers) % 2 == 0))
         groups = list(SecurityGroup.objects.live().select_related("project").filter(pk__in=revisions).order_by("pk"))
+        if not groups:
+            raise Http404
         for group in groups:
             operations.undo(group=group, number=revisions[group.pk], by=by(request, UNDONE))
         return f"Undone: the rules of {', '.join(map(str, groups))} are as they were before."

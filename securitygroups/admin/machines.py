@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
@@ -167,6 +167,8 @@ class VirtualMachineAdmin(ThroughOperations):
     def undo(self, request: HttpRequest, what: str, numbers: Sequence[int]) -> str:
         keys = numbers[:1] if what == "groups" else numbers
         machines = list(VirtualMachine.objects.select_related("project").filter(pk__in=keys).order_by("pk"))
+        if not machines:
+            raise Http404
         for machine in machines:
             if what == "groups":
                 operations.undo_groups(machine=machine, number=numbers[-1], by=by(request, UNDONE))

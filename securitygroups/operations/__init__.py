@@ -16,6 +16,7 @@ from securitygroups.operations.groups import (
     delete_groups,
     groups_mark,
     restore_group,
+    restore_groups,
     undo_update,
     update_group,
 )
@@ -115,6 +116,7 @@ __all__ = [
     "remove_member",
     "require_second_factor",
     "restore_group",
+    "restore_groups",
     "restore_machine",
     "rights_groups_of",
     "rules_at",

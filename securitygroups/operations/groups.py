@@ -5,9 +5,10 @@ from dataclasses import replace
 from hashlib import sha256
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
+from securitygroups.effective import groups_of_revision
 from securitygroups.firewall.texts import clean
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import (
@@ -19,7 +20,7 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations.by import By
-from securitygroups.operations.machines import regrouped
+from securitygroups.operations.machines import attach_groups, regrouped
 from securitygroups.operations.records import (
     Conflict,
     Verb,
@@ -207,6 +208,37 @@ def restore_group(*, group: SecurityGroup, by: By) -> int:
     words = f"Brought {locked.name} back" + (f", onto {count(back, 'VM')}." if back else ".")
     record(project, Verb.GROUP_RESTORED, words, by=by, group=locked)
     return back
+
+
+@transaction.atomic
+def restore_groups(*, groups: Sequence[SecurityGroup], by: By) -> None:
+    """Bring back groups that were deleted together, also onto VMs that had several of them. Raises as restore_group does."""
+    ends = Event.objects.filter(group__in=groups, verb=Verb.GROUP_DELETED).order_by("pk")
+    newest = {end.group_id: end for end in ends}
+    numbers: dict[str, list[int]] = {}
+    for end in newest.values():
+        for public_id, number in end.detail.get("machines", {}).items():
+            numbers.setdefault(public_id, []).append(number)
+    several = {public_id: sorted(its) for public_id, its in numbers.items() if len(its) > 1}
+    rows = VirtualMachine.objects.live().select_related("project").filter(public_id__in=several).order_by("pk")
+    # Those whose groups nobody else has changed: each deletion left the next number.
+    had = {
+        machine: several[machine.public_id][0] - 1
+        for machine in rows
+        if several[machine.public_id] == list(range(several[machine.public_id][0], machine.revision + 1))
+    }
+    for project in sorted({group.project for group in groups}, key=lambda one: one.pk):
+        lock_project(project)
+    held = SecurityGroup.objects.filter(Q(pk__in=newest) | Q(attachments__machine__in=list(had))).values("pk")
+    list(SecurityGroup.objects.filter(pk__in=held).order_by("pk").select_for_update(no_key=True))
+    # The one that went last comes first.
+    for group in sorted(groups, key=lambda one: -newest[one.pk].pk if one.pk in newest else 0):
+        restore_group(group=group, by=by)
+    for machine, number in had.items():
+        machine.refresh_from_db(fields=["revision"])
+        before = groups_of_revision(machine, number)
+        if before is not None:
+            attach_groups(machine=machine, groups=before, base=machine.revision, by=by)
 
 
 def _reattach(group: SecurityGroup, machines: Sequence[VirtualMachine], by: By) -> int:
