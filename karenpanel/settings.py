@@ -87,6 +87,7 @@ MIDDLEWARE = [
     "karenpanel.middleware.htmx_answers",
     "allauth.account.middleware.AccountMiddleware",
     "securitygroups.accounts.gate.AccountGate",
+    "securitygroups.accounts.zones.in_their_time_zone",
     "securitygroups.accounts.refusals.Refusals",
     "securitygroups.web.gate.SupportGate",
     # Everybody before it has only little to do. What becomes dear is known to the view, or to whom it asks.

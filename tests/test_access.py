@@ -84,6 +84,7 @@ RIGHTS = {
     "account_reauthenticate": ACCOUNT,
     "account_email": ACCOUNT,
     "account": MINE,
+    "account_time_zone": ACCOUNT,
     "usersessions_list": MINE,
     "session_end": Rights(post=EVERYBODY),
     "mfa_index": MINE,

@@ -17,6 +17,7 @@ from django import forms
 from securitygroups.accounts import limits
 from securitygroups.fields import plain_address
 from securitygroups.models import User
+from securitygroups.operations import TIME_ZONES
 
 
 class _Worded:
@@ -35,6 +36,9 @@ class _Worded:
 
 
 RULE_OF_NEW = "At least 12 characters. Take three or four words that have nothing to do with each other."
+AREAS = (
+    *("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"),
+)
 LONGEST_CREDENTIAL = 20_000
 NEW, ONCE_MORE = "New password", "New password, once more"
 CODE = {"code": "Code of your authenticator app, or a recovery code"}
@@ -47,6 +51,27 @@ class SignInForm(_Worded, account.LoginForm):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         # Browsers offer passkeys along with the names that they know.
         self.fields["login"].widget.attrs["autocomplete"] = "username webauthn"
+
+
+def _zones() -> list[tuple[str, Any]]:
+    """UTC, and the zones named after a place, by area."""
+    areas: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(TIME_ZONES):
+        area, _, place = name.partition("/")
+        if place and area in AREAS:
+            areas.setdefault(area, []).append((name, name.replace("_", " ")))
+    return [("UTC", "UTC"), *areas.items()]
+
+
+class TimeZoneForm(forms.Form):
+    """Where the person reads."""
+
+    time_zone = forms.ChoiceField(
+        label="Time zone",
+        help_text="Times on pages are told in it, and say so. Files that are exported keep UTC.",
+        choices=_zones,
+        error_messages={"invalid_choice": "This is no time zone: choose one such as Europe/Berlin."},
+    )
 
 
 class SignUpForm(_Worded, account.SignupForm):  # type: ignore[misc]

@@ -12,14 +12,17 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from karenpanel.ways_back import page_to_return_to
 from securitygroups import operations
 from securitygroups.access import invitation_by
 from securitygroups.accounts.adapter import INVITATION, invitation_of
 from securitygroups.accounts.backend import account_of
 from securitygroups.accounts.client import client_of
+from securitygroups.accounts.forms import TimeZoneForm
 from securitygroups.accounts.standing import FACTORS
 from securitygroups.accounts.views import _Words, verified
 from securitygroups.models import AccountEvent, Invitation, User
@@ -51,6 +54,20 @@ def sessions(request: HttpRequest) -> HttpResponse:
     """Where the person is signed in, the newest use first."""
     rows = sorted(UserSession.objects.purge_and_list(_person(request)), key=lambda row: row.last_seen_at, reverse=True)
     return render(request, "account/sessions.html", {"sessions": rows})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def time_zone(request: HttpRequest) -> HttpResponse:
+    """In which zone times are shown. The offer on other pages, of the zone of the browser, is sent here too."""
+    user = _person(request)
+    form = TimeZoneForm(request.POST if request.method == "POST" else None, initial={"time_zone": user.time_zone})
+    if request.method == "POST" and form.is_valid():
+        zone = form.cleaned_data["time_zone"]
+        operations.set_time_zone(person=user, zone=zone, client=client_of(request))
+        messages.success(request, f"Times are shown in {zone} now.")
+        return redirect(page_to_return_to(request) if "offered" in request.POST else reverse("account"))
+    status = 422 if request.method == "POST" else 200
+    return render(request, "account/time_zone.html", {"form": form}, status=status)
 
 
 @require_POST

@@ -42,6 +42,7 @@ urlpatterns = [
         name="account_reset_password_from_key",
     ),
     path("account/", pages.account, name="account"),
+    path("account/time-zone/", pages.time_zone, name="account_time_zone"),
     path("account/address/", _form(views.AddressView), name="account_email"),
     re_path(
         r"^account/address/(?P<key>[-:\w]{1,200})/\Z", _form(views.ConfirmAddressView), name="account_confirm_email"

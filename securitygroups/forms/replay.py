@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.timezone import localtime
 
 from securitygroups.effective import rules_at
 from securitygroups.fields import refusal
@@ -61,7 +62,10 @@ class ReplayForm(forms.Form):
         earlier = group.revisions.filter(number__lt=group.revision).values_list("number", "at", "summary")[:REVISIONS]
         self.fields["revision"].choices = [  # type: ignore[attr-defined]
             ("", "None"),
-            *((number, f"Revision {number}, {at:%-d %b %Y}: {summary}"[:90]) for number, at, summary in earlier),
+            *(
+                (number, f"Revision {number}, {localtime(at):%-d %b %Y}: {summary}"[:90])
+                for number, at, summary in earlier
+            ),
         ]
 
     def clean_log(self) -> Any:

@@ -39,6 +39,16 @@ class User(AbstractUser):
         help_text="Somebody else typed the password: the person chooses another one before anything else.",
     )
 
+    time_zone = models.CharField(
+        "time zone",
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="A name of the IANA time zone database. Empty: never chosen, and times are shown in UTC.",
+    )
+
     class Meta(AbstractUser.Meta):
         constraints = [
             models.UniqueConstraint(

@@ -41,7 +41,15 @@ from securitygroups.operations.machines import (
 )
 from securitygroups.operations.moves import move_machine, move_machines, move_obstacles, undo_move, was_moved
 from securitygroups.operations.notices import invited as send_invitation
-from securitygroups.operations.people import change_person, end_sessions, make_person, remove_factors, set_rights
+from securitygroups.operations.people import (
+    TIME_ZONES,
+    change_person,
+    end_sessions,
+    make_person,
+    remove_factors,
+    set_rights,
+    set_time_zone,
+)
 from securitygroups.operations.projects import (
     add_member,
     change_role,
@@ -67,6 +75,7 @@ from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_l
 __all__ = [
     "INVITATION_DAYS",
     "NOWHERE",
+    "TIME_ZONES",
     "VISIT_MINUTES",
     "By",
     "Client",
@@ -125,6 +134,7 @@ __all__ = [
     "save_template",
     "send_invitation",
     "set_rights",
+    "set_time_zone",
     "tidy",
     "undo",
     "undo_groups",

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from typing import Any
+from zoneinfo import available_timezones
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -11,6 +12,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
+from securitygroups.firewall.texts import shown
 from securitygroups.models import Membership, Project, Role, User
 from securitygroups.operations import notices
 from securitygroups.operations.accounts import NOWHERE, Client, Verb, note
@@ -22,6 +24,8 @@ ABOUT = ("username", "email", "first_name", "last_name", "is_active")
 FLAGS: tuple[str, ...] = ("is_staff", "is_superuser")
 MANY: tuple[str, ...] = ("groups", "user_permissions")
 RIGHTS = FLAGS + MANY
+TIME_ZONES = frozenset({"UTC", *available_timezones()})
+"""Names of the IANA time zone database, as the system or the package tzdata has them."""
 
 
 @transaction.atomic
@@ -130,6 +134,25 @@ def remove_factors(*, person: User, by: By, client: Client = NOWHERE) -> None:
     end_sessions(locked)
     note(Verb.FACTOR_REMOVED, user=locked, by=by, client=client, kinds=kinds)
     _tell(locked.email, "Your second factors", f"All second factors of your account {locked} were removed.")
+
+
+@transaction.atomic
+def set_time_zone(*, person: User, zone: str, client: Client = NOWHERE) -> None:
+    """Times are shown to the person in this zone. Raises ValidationError where it is none."""
+    if zone not in TIME_ZONES:
+        raise ValidationError({"time_zone": f"“{shown(zone)}” is no time zone: choose one such as Europe/Berlin."})
+    locked = User.objects.select_for_update(no_key=True).get(pk=person.pk)
+    if locked.time_zone == zone:
+        return
+    before, locked.time_zone = locked.time_zone, zone
+    locked.save(update_fields=["time_zone"])
+    note(
+        Verb.ACCOUNT_CHANGED,
+        user=locked,
+        client=client,
+        before={"time_zone": before},
+        after={"time_zone": zone},
+    )
 
 
 def end_sessions(person: User, but: str | None = None) -> None:

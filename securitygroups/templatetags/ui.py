@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any
 
@@ -151,14 +151,27 @@ def ago(moment: datetime | None) -> SafeString:
     elif age < timedelta(days=30):
         words = f"{timesince(moment, depth=1)} ago"
     else:
-        words = f"{moment:%-d %b %Y}"
-    return SafeString(f"{_exactly(moment)}{words}</time>")
+        words = f"{timezone.localtime(moment):%-d %b %Y}"
+    return SafeString(f"{_exactly(moment, timezone.get_current_timezone())}{words}</time>")
+
+
+@register.filter
+def exact(moment: datetime) -> str:
+    """The moment to the minute, with its zone: "1 July 2026, 14:10 CEST". Django's own has no zone where an hour is
+    there twice."""
+    return f"{timezone.localtime(moment):%-d %B %Y, %H:%M %Z}"
+
+
+@register.filter
+def clock(moment: datetime) -> str:
+    """The time of a moment that is near: "14:10 CEST"."""
+    return f"{timezone.localtime(moment):%H:%M %Z}"
 
 
 # Lists show the same moments again and again. What is made of a moment holds nothing to be escaped.
 @lru_cache(maxsize=4096)
-def _exactly(moment: datetime) -> str:
-    exact = timezone.localtime(moment)
+def _exactly(moment: datetime, zone: tzinfo) -> str:
+    exact = moment.astimezone(zone)
     return f'<time datetime="{exact.isoformat()}" title="{exact:%-d %B %Y, %H:%M:%S %Z}">'
 
 

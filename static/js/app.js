@@ -15,3 +15,4 @@ import "./drag.js";
 import "./rule-rows.js";
 import "./passkeys.js";
 import "./idle.js";
+import "./zone.js";

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
+from securitygroups import operations
 from securitygroups.access import SUPPORT, Access, find_group, find_machine
 from securitygroups.answers.packet_test import Answer, ask_group, ask_machine, stranger
 from securitygroups.firewall.formats.pasted import read_line
@@ -61,8 +63,14 @@ def _same_address(text: str, addresses: Iterable[str]) -> bool:
         return False
 
 
+def _zone(request: HttpRequest) -> ZoneInfo:
+    name = request.GET.get("zone", "")
+    return ZoneInfo(name if name in operations.TIME_ZONES else "UTC")
+
+
 def _moment(request: HttpRequest) -> datetime | None:
-    """The time of ?at=, UTC; None where there is none or it is no time."""
+    """The time of ?at=; None where there is none or it is no time. One without an offset is one of ?zone=, or of UTC:
+    an address means the same moment to everybody who opens it."""
     try:
         moment = parse_datetime(request.GET.get("at", ""))
     except ValueError:
@@ -70,9 +78,15 @@ def _moment(request: HttpRequest) -> datetime | None:
     if moment is None:
         return None
     try:
-        return moment.replace(tzinfo=UTC) if timezone.is_naive(moment) else moment.astimezone(UTC)
+        aware = moment.replace(tzinfo=_zone(request)) if timezone.is_naive(moment) else moment
+        return aware.astimezone(UTC)
     except OverflowError:
         return None
+
+
+def _shown(typed: str, moment: datetime | None) -> str:
+    """The time in the reader's zone, as the field takes it; what is no time stays as it was typed."""
+    return f"{timezone.localtime(moment):%Y-%m-%dT%H:%M:%S}" if moment else typed
 
 
 def _answer(
@@ -93,14 +107,16 @@ def _answer(
     if asked and form.is_valid():
         context |= _asked(request, access, form, ask(form.packet))
         context["stranger"] = stranger(machine, form.packet) if machine else ""
+    moment = _moment(request)
     context |= {
         "form": form,
         "line": line,
         "unread": bool(line) and not asked and not pasted,
         "no_protocol": bool(pasted) and "protocol" not in pasted,
         "address": address_of(request),
-        "at": request.GET.get("at", ""),
-        "moment": _moment(request),
+        "at": _shown(request.GET.get("at", ""), moment),
+        "moment": moment,
+        "zone": timezone.get_current_timezone_name(),
         "own_place": _their_place({"direction": form["direction"].value()}),
     }
     page, part = "securitygroups/packet_test/page.html", "securitygroups/packet_test/_page.html"
