@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.http import escape_leading_slashes
 
-from karenpanel import outage, sent_again
+from karenpanel import marks, outage, sent_again
 from karenpanel.outage import Trouble
 from karenpanel.turns import NoTurn
 from karenpanel.ways_back import page_to_return_to
@@ -64,6 +64,8 @@ def too_many(request: HttpRequest, seconds: int, *, signing_in: bool = False) ->
 
 
 AGAIN_SECONDS = 5
+# What the page that says so has itself.
+_OWN = (marks.TOKEN, marks.FIELD)
 
 
 def busy(request: HttpRequest, why: NoTurn) -> HttpResponse:
@@ -74,7 +76,7 @@ def busy(request: HttpRequest, why: NoTurn) -> HttpResponse:
     """
     match = request.resolver_match
     kept = match is not None and "slug" in match.kwargs and not request.FILES
-    sent = [(name, text) for name, texts in request.POST.lists() for text in texts if name != sent_again.TOKEN]
+    sent = [(name, text) for name, texts in request.POST.lists() for text in texts if name not in _OWN]
     context = {
         "request_id": getattr(request, "request_id", ""),
         "own": why.own,

@@ -75,6 +75,8 @@ MIDDLEWARE = [
     "karenpanel.middleware.not_allowed",
     # Before the first that asks the database: whose session it is.
     "karenpanel.middleware.database_away",
+    # Outside of the sessions: the second click must find the first one's messages.
+    "karenpanel.once.settled",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -93,6 +95,8 @@ MIDDLEWARE = [
     # Everybody before it has only little to do. What becomes dear is known to the view, or to whom it asks.
     "karenpanel.middleware.Turns",
     "karenpanel.middleware.PlainText",
+    # Right before the view: what is refused before was no first click.
+    "karenpanel.once.Once",
 ]
 
 ROOT_URLCONF = "karenpanel.urls"

@@ -13,12 +13,15 @@ from django.contrib.messages.storage.base import Message
 from django.core.paginator import Page
 from django.forms import BaseForm, BoundField
 from django.template.base import FilterExpression, Node, Parser, TextNode, Token, Variable
+from django.template.defaulttags import CsrfTokenNode
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+
+from karenpanel import marks
 
 register = template.Library()
 
@@ -71,6 +74,20 @@ def drawn_once(name: str, **known: Hashable) -> str:
     named should take few values: a project, a group, a role.
     """
     return render_to_string(name, known) if settings.DEBUG else _drawn(name, **known)
+
+
+class _Token(CsrfTokenNode):
+    """Beside the token of the session, the mark of the form (karenpanel/marks.py)."""
+
+    def render(self, context: Any) -> str:
+        token: str = super().render(context)
+        text = marks.mark(context["request"]) if token and "request" in context else ""
+        return token + format_html('<input type="hidden" name="{}" value="{}">', marks.FIELD, text) if text else token
+
+
+@register.tag
+def csrf_token(parser: Parser, token: Token) -> Node:
+    return _Token()
 
 
 # By type too: the same text may be marked as safe or not.

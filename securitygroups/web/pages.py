@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from karenpanel import marks
 from securitygroups.firewall.texts import clean, visible
 from securitygroups.firewall.values import whole_number
 from securitygroups.paging import BoundedPaginator
@@ -71,6 +72,7 @@ def reason_of(request: HttpRequest) -> str:
 
 def sent_fields(request: HttpRequest, without: Collection[str]) -> list[tuple[str, str]]:
     """What was sent, for a question page to send again with the answer; `without` what that page has itself."""
+    without = {*without, marks.TOKEN, marks.FIELD}
     return [(name, text) for name, texts in request.POST.lists() for text in texts if name not in without]
 
 

@@ -1,21 +1,50 @@
-// Long work that a plain form starts: its button says so until the answer is there.
+// A form that was sent says so until the answer is there, and a second click does not send it again.
 
 import { announce } from "./voice.js";
 
+// Fast answers flicker nothing; and where no answer comes at all, it can be sent again some time.
+const AT_ONCE = 150;
+const GIVEN_UP = 15_000;
 const underWay = new Map();
 
-document.addEventListener("submit", ({ submitter, defaultPrevented }) => {
-  if (defaultPrevented || !submitter?.dataset.busy || underWay.has(submitter)) return;
-  underWay.set(submitter, [...submitter.childNodes]);
-  submitter.setAttribute("aria-busy", "true");
-  submitter.textContent = submitter.dataset.busy;
-  announce(submitter.dataset.busy);
-});
-// The back button may bring the page as it was left.
-addEventListener("pageshow", () => {
-  for (const [button, words] of underWay) {
+function busy(button) {
+  const words = button.dataset.busy && [...button.childNodes];
+  button.setAttribute("aria-busy", "true");
+  if (!words) return () => button.removeAttribute("aria-busy");
+  button.textContent = button.dataset.busy;
+  announce(button.dataset.busy);
+  return () => {
     button.removeAttribute("aria-busy");
     button.replaceChildren(...words);
+  };
+}
+
+function release(form) {
+  const { timers, undo } = underWay.get(form) ?? {};
+  timers?.forEach(clearTimeout);
+  undo?.();
+  underWay.delete(form);
+}
+
+// At the window, after everybody who sends a form in another way.
+addEventListener("submit", (event) => {
+  const { target: form, submitter } = event;
+  if (event.defaultPrevented || form.getAttribute("method")?.toLowerCase() !== "post") return;
+  if (underWay.has(form)) {
+    event.preventDefault();
+    announce("This is under way already.");
+    return;
   }
-  underWay.clear();
+  // Enter presses a button that nobody sees.
+  const button = submitter?.matches(".sr-only") ? form.querySelector(".btn-primary, .btn-danger") : submitter;
+  const sent = { timers: [setTimeout(release, GIVEN_UP, form)] };
+  underWay.set(form, sent);
+  if (!button) return;
+  const say = () => {
+    sent.undo = busy(button);
+  };
+  if (button.dataset.busy) say();
+  else sent.timers.push(setTimeout(say, AT_ONCE));
 });
+// The back button may bring the page as it was left.
+addEventListener("pageshow", () => [...underWay.keys()].forEach(release));

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.test import Client
 
@@ -113,6 +114,11 @@ def part_and_page(client: Client, url: str) -> tuple[Page, Page]:
     assert b"<!DOCTYPE html>" in page.content
     assert b"<html" not in part.content
     return Page(part), Page(page)
+
+
+def form_at(client: Client, url: str) -> Form:
+    """The page's own form: the one that is sent to where it stands."""
+    return next(form for form in Page(client.get(url)).forms if form.action == urlsplit(url).path)
 
 
 def say_yes(client: Client, response: Any) -> Any:

@@ -266,8 +266,8 @@ def test_under_a_quota_that_was_lowered_rules_can_still_be_deleted(
 def test_sending_twice_what_changes_no_traffic_is_one_revision(as_alice: Client, four: SecurityGroup) -> None:
     edit = url(four, f"rules/{uid(four, 2)}/")
     form = Page(as_alice.get(edit)).form_with("protocol")
-    answers = [form.send(as_alice, description="Two").status_code for _ in range(2)]
-    assert answers == [302, 409]
+    answers = [form.send(as_alice, *tab, description="Two").status_code for tab in ([], [], ["once"])]
+    assert answers == [302, 302, 409], "the second click is the first; another tab is not"
     assert revision(four) == 2
 
 

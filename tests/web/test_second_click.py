@@ -1,0 +1,108 @@
+"""A form is answered once: the second click is sent where the first went."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import connections
+from django.test import Client
+
+from karenpanel import marks, once
+from securitygroups import operations
+from securitygroups.models import Project, SecurityGroup, User
+from tests.conftest import SignIn
+from tests.factories import sign_in_at
+from tests.web.pages import Page, form_at
+
+
+def test_the_second_click_is_sent_where_the_first_went(as_alice: Client, project: Project) -> None:
+    form = form_at(as_alice, "/p/shop/groups/new/")
+    first, second = (form.send(as_alice, name="once only") for _ in range(2))
+    assert (
+        (first.status_code, first["Location"]) == (second.status_code, second["Location"]) == (302, first["Location"])
+    )
+    assert project.groups.count() == 1
+    assert "once only was created." in Page(as_alice.get(first["Location"])).text
+
+
+def test_another_name_from_the_same_page_is_another_click(as_alice: Client, project: Project) -> None:
+    form = form_at(as_alice, "/p/shop/groups/new/")
+    for name in ("a", "b"):
+        assert form.send(as_alice, name=name).status_code == 302
+    assert form.send(as_alice, name="").status_code == 422
+    assert form.send(as_alice, name="").status_code == 422
+    assert project.groups.count() == 2
+
+
+def test_the_same_fields_from_a_page_that_was_opened_again_are_another_click(
+    as_alice: Client, project: Project
+) -> None:
+    for status in (302, 422):
+        assert form_at(as_alice, "/p/shop/groups/new/").send(as_alice, name="twice").status_code == status
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_clicks_at_once_one_is_done_and_all_are_answered_alike(
+    alice: User, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = operations.create_group
+
+    def slowly(**given: Any) -> SecurityGroup:
+        time.sleep(0.5)
+        return made(**given)
+
+    monkeypatch.setattr(operations, "create_group", slowly)
+    browsers = [Client() for _ in range(6)]
+    sign_in_at(browsers[0], alice)
+    for browser in browsers[1:]:
+        browser.cookies = browsers[0].cookies
+    form = form_at(browsers[0], "/p/shop/groups/new/")
+    answers: list[str] = []
+
+    def click(browser: Client) -> None:
+        try:
+            answers.append(form.send(browser, name="crowd")["Location"])
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=click, args=[browser]) for browser in browsers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 6
+    assert set(answers) == {project.groups.get().get_absolute_url()}
+
+
+def test_a_click_whose_process_died_is_waited_for_and_then_told(
+    as_alice: Client, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "PATIENCE", 0.1)
+    monkeypatch.setattr(once, "_name", lambda request, text: "once:held")
+    cache.add("once:held", "", 60)
+    form = form_at(as_alice, "/p/shop/groups/new/")
+    answer = form.send(as_alice, name="held")
+    assert answer.status_code == 429
+    assert "Another page of yours" in answer.content.decode()
+    assert not project.groups.exists()
+    cache.delete("once:held")
+    assert form.send(as_alice, name="held").status_code == 302
+
+
+def test_what_was_drawn_for_one_person_is_not_taken_from_another(
+    as_alice: Client, sign_in: SignIn, erin: User, project: Project
+) -> None:
+    form = form_at(as_alice, "/p/shop/groups/new/")
+    answer = form.send(sign_in(erin), name="alice's")
+    assert answer.status_code == 403
+    assert "This page was open for too long" in answer.content.decode()
+    assert "alice&#x27;s" not in answer.content.decode()
+    assert not project.groups.exists()
+
+
+def test_a_mark_that_somebody_made_up_is_none(as_alice: Client, project: Project) -> None:
+    assert marks.drawn_for("abc:1:xyz") is None
+    assert marks.drawn_for("") is None
+    assert as_alice.post("/p/shop/groups/new/", {"name": "forged", "once": "abc:1:xyz"}).status_code == 403
