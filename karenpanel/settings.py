@@ -95,6 +95,7 @@ MIDDLEWARE = [
     # Everybody before it has only little to do. What becomes dear is known to the view, or to whom it asks.
     "karenpanel.middleware.Turns",
     "karenpanel.middleware.PlainText",
+    "karenpanel.sent_again.BackToForms",
     # Right before the view: what is refused before was no first click.
     "karenpanel.once.Once",
 ]

@@ -3,7 +3,7 @@
 from securitygroups.forms.groups import GroupForm, ImportForm, TemplateForm
 from securitygroups.forms.machines import MachineForm, OrderedGroupsForm, reordered
 from securitygroups.forms.packets import PacketForm
-from securitygroups.forms.parts import PortField, take_refusal
+from securitygroups.forms.parts import PortField, as_typed, take_refusal
 from securitygroups.forms.people import CaseForm, InviteForm, NoteForm, RoleForm, VisitForm
 from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm, preset_values, take_suggestion
 
@@ -24,6 +24,7 @@ __all__ = [
     "RuleForm",
     "TemplateForm",
     "VisitForm",
+    "as_typed",
     "preset_values",
     "reordered",
     "take_refusal",

@@ -1,9 +1,12 @@
 """What several forms share: a port, and where a refusal is shown."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.utils import ErrorDict
+
+Form = TypeVar("Form", bound=forms.BaseForm)
 
 
 def take_refusal(form: forms.BaseForm, refusal: ValidationError) -> None:
@@ -15,6 +18,12 @@ def take_refusal(form: forms.BaseForm, refusal: ValidationError) -> None:
                 form.add_error(name if name in form.fields else None, error)
     else:
         form.add_error(None, refusal)
+
+
+def as_typed(form: Form) -> Form:
+    """The form as it was typed, to be drawn: nothing is checked, and nothing is said to be wrong."""
+    form._errors = ErrorDict()  # type: ignore[attr-defined]
+    return form
 
 
 class PortField(forms.IntegerField):

@@ -17,7 +17,7 @@ from securitygroups.web.doors import by, said
 from securitygroups.web.pages import address_of, into_dialog, sent_fields
 
 # What the question page puts into its form itself.
-_OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "sure", "seen", "reason", "preview", "back"})
+_OWN_FIELDS = frozenset({"sure", "seen", "reason", "preview", "back"})
 
 
 def attached_groups(machine: VirtualMachine) -> list[SecurityGroup]:

@@ -16,13 +16,13 @@ from securitygroups.firewall.changes import ListChange, list_change
 from securitygroups.models import SecurityGroup
 from securitygroups.proposals import Asks, Edit, NewRules, Proposal, Stale, commit, propose_rules, to_ask
 from securitygroups.web.doors import OnGroup, by, said
-from securitygroups.web.pages import CONFLICT, into_dialog, reason_of, sent_fields
+from securitygroups.web.pages import CONFLICT, can_go_back, into_dialog, reason_of, sent_fields
 from securitygroups.web.rulepage import group_context, kept, page_url
 
 REFUSALS = 5
 """So many reasons why a list cannot be stored are told at once."""
 # What the question page puts into its form itself.
-_OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "seen", "sure", "onto", "preview"})
+_OWN_FIELDS = frozenset({"seen", "sure", "onto", "preview"})
 
 
 def propose(on: OnGroup, edit: Edit) -> NewRules:
@@ -110,6 +110,7 @@ def question(request: HttpRequest, proposal: NewRules, preview: Preview) -> Http
         "hidden": sent or [("base", str(group.revision))],
         "reason": reason_of(request),
         "onto": request.POST.get("onto", ""),
+        "can_go_back": can_go_back(request),
         "action": request.get_full_path(),
         "back": page_url(request, group),
     }
@@ -164,6 +165,7 @@ def conflict(on: OnGroup, stale: Stale | None = None, *, undoing: int | None = N
         "back": page_url(request, group),
         "machine_count": group.attachments.count(),
         "undoing": undoing,
+        "can_go_back": can_go_back(request),
     }
     if stale and stale.base is not None and stale.mine is not None:
         context |= {

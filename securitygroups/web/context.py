@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from karenpanel.sent_again import is_drawn_again
 from securitygroups.access import SUPPORT, is_support
 from securitygroups.models import Asked, Given, Project, Role, User
 
@@ -44,5 +45,6 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "projects": SimpleLazyObject(partial(_PROJECTS, user=user.pk)) if isinstance(user, User) else [],
         "nav": _section(match.url_name or "") if match else "",
         "idle": settings.SESSION_IDLE_SECONDS if isinstance(user, User) else 0,
+        "draws_again": bool(match) and is_drawn_again(request),
         "request_id": getattr(request, "request_id", ""),
     }

@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from karenpanel import marks
+from karenpanel.sent_again import goes_back, is_drawn_again
 from securitygroups.firewall.texts import clean, visible
 from securitygroups.firewall.values import whole_number
 from securitygroups.paging import BoundedPaginator
@@ -74,6 +75,16 @@ def sent_fields(request: HttpRequest, without: Collection[str]) -> list[tuple[st
     """What was sent, for a question page to send again with the answer; `without` what that page has itself."""
     without = {*without, marks.TOKEN, marks.FIELD}
     return [(name, text) for name, texts in request.POST.lists() for text in texts if name not in without]
+
+
+def sent(request: HttpRequest) -> bool:
+    """Whether a form was sent to be acted on, and not to be drawn again as it was typed."""
+    return request.method == "POST" and not goes_back(request)
+
+
+def can_go_back(request: HttpRequest) -> bool:
+    """Whether a question about what was sent has a form to go back to, filled in as it was."""
+    return request.method == "POST" and is_drawn_again(request)
 
 
 def address_of(request: HttpRequest) -> str:

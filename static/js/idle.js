@@ -1,5 +1,6 @@
 // After the time without a click that ends a session, no page goes on showing what belongs to it.
 
+import { keepTyped } from "./keep-typed.js";
 import { store, stored } from "./memory.js";
 
 const page = document.querySelector("body[data-idle]");
@@ -14,8 +15,10 @@ function used() {
 
 function look(milliseconds) {
   const left = Math.max(last, Number(stored(KEY))) + milliseconds - Date.now();
-  if (left <= 0) location.reload();
-  else setTimeout(() => look(milliseconds), left);
+  if (left <= 0) {
+    keepTyped();
+    location.reload();
+  } else setTimeout(() => look(milliseconds), left);
 }
 
 if (page) {

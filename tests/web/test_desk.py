@@ -328,7 +328,7 @@ def test_a_look_is_one_whatever_the_method_and_the_answer(
         (422, "GET", f"{test}?test=1&source=nonsense", {}),
         (422, "POST", f"{at}replay/", {"log": "nonsense"}),
         (302, "POST", f"{case}note/", {"text": "Seen"}),
-        (302, "POST", f"{case}note/", {}),
+        (422, "POST", f"{case}note/", {}),
     ]
     for status, method, page, sent in answers:
         before = len(looks(project))
@@ -593,8 +593,10 @@ def test_staff_and_the_customer_write_to_a_case(
 @pytest.mark.parametrize("text", ["", "  ", "x" * 4001])
 def test_a_note_that_is_none_is_not_added(text: str, inside: Client, machine: VirtualMachine, project: Project) -> None:
     case = open_case(inside, project, machine)
-    assert inside.post(f"{case.get_absolute_url()}note/", {"text": text}).status_code == 302
-    assert "The note was not added" in messages(inside)
+    answer = inside.post(f"{case.get_absolute_url()}note/", {"text": text})
+    assert answer.status_code == 422
+    assert "The note was not added" in Page(answer).text
+    assert f">\n{text}</textarea>" in answer.content.decode(), "what was typed is still there"
     assert case.notes.count() == 0
 
 

@@ -9,12 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from karenpanel.sent_again import draws_again, goes_back
 from securitygroups.answers.filters import as_condition, matching
 from securitygroups.fields import to_network
 from securitygroups.firewall import lists
 from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.firewall.values import Rule, RuleList
-from securitygroups.forms import BulkForm
+from securitygroups.forms import BulkForm, as_typed
 from securitygroups.models import Rule as RuleRow
 from securitygroups.proposals import Edit
 from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_waits
@@ -54,6 +55,7 @@ def _edit(form: BulkForm, uids: set[str]) -> Edit:
     return with_source
 
 
+@draws_again
 @require_POST
 def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     """`rule` names the chosen ones; with `all` it is every rule that the filter `q` finds."""
@@ -62,8 +64,11 @@ def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     if not uids:
         messages.error(request, "Nothing was changed: tick the rules first.")
         return redirect(page_url(request, on.group))
-    sent = "do" in request.POST or "preview" in request.POST
-    form = BulkForm(request.POST if sent else None, group=on.group)
+    back = goes_back(request)
+    sent = not back and ("do" in request.POST or "preview" in request.POST)
+    form = BulkForm(request.POST if sent or back else None, group=on.group)
+    if back:
+        form = as_typed(form)
     if sent and (done := _sent(on, form, uids)):
         return done
     context = {

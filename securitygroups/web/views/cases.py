@@ -6,14 +6,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from karenpanel.sent_again import draws_again, goes_back
 from securitygroups import operations
-from securitygroups.access import SUPPORT, find_case, find_group, find_machine
+from securitygroups.access import SUPPORT, Access, find_case, find_group, find_machine
 from securitygroups.answers.cases import look_again
-from securitygroups.forms import CaseForm, NoteForm, PacketForm
+from securitygroups.forms import CaseForm, NoteForm, PacketForm, as_typed
 from securitygroups.models import SupportCase
 from securitygroups.operations import By
 from securitygroups.web.doors import enter, support_member
-from securitygroups.web.pages import numbered
+from securitygroups.web.pages import FORM_INVALID, numbered
 
 
 @require_POST
@@ -55,7 +56,10 @@ def cases(request: HttpRequest, slug: str) -> HttpResponse:
 def case(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
     """The frozen answer, and beside it the same packet against the list as it is now."""
     access = enter(request, slug)
-    frozen = find_case(access, case_id)
+    return _page(request, access, find_case(access, case_id), NoteForm())
+
+
+def _page(request: HttpRequest, access: Access, frozen: SupportCase, form: NoteForm, status: int = 200) -> HttpResponse:
     found = look_again(frozen)
     context = {
         "case": frozen,
@@ -66,12 +70,13 @@ def case(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
         "gone": found.now is None,
         "moved": found.moved,
         "notes": frozen.notes.all(),
-        "form": NoteForm(),
+        "form": form,
         "can_note": access.role == SUPPORT or access.can_edit,
     }
-    return render(request, "securitygroups/support/case.html", context)
+    return render(request, "securitygroups/support/case.html", context, status=status)
 
 
+@draws_again
 @require_POST
 def case_note(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
     """Staff and the customer's editors write to a case."""
@@ -80,9 +85,11 @@ def case_note(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
         raise PermissionDenied("You can read this case, but not write to it. Ask an owner for the editor role.")
     frozen = find_case(access, case_id)
     form = NoteForm(request.POST)
+    if goes_back(request):
+        return _page(request, access, frozen, as_typed(form))
     if not form.is_valid():
         messages.error(request, "The note was not added: type up to 4,000 characters.")
-        return redirect(frozen)
+        return _page(request, access, frozen, form, FORM_INVALID)
     by = By(access.user, staff=access.role == SUPPORT)
     try:
         operations.add_note(case=frozen, by=by, text=form.cleaned_data["text"])

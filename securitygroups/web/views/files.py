@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
+from karenpanel.sent_again import draws_again, goes_back
 from karenpanel.turns import NoTurn, weigh
 from securitygroups import operations
 from securitygroups.firewall.changes import recognised
@@ -17,7 +18,7 @@ from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, GroupD
 from securitygroups.firewall.formats.spreadsheet import read_any, write_csv
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.values import RuleList
-from securitygroups.forms import ImportForm, take_refusal
+from securitygroups.forms import ImportForm, as_typed, take_refusal
 from securitygroups.models import SecurityGroup
 from securitygroups.proposals import Edit, NewGroup, Whole, agreed, propose_group
 from securitygroups.web.changing import (
@@ -85,6 +86,8 @@ def _with_text(data: QueryDict, document: bytes) -> QueryDict:
 def _page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """The form; 422 where what was sent has to be mended."""
     form, page = context["form"], "securitygroups/files/import.html"
+    if goes_back(request):
+        as_typed(form)
     wrong = form.errors if form.is_bound else {}
     return render(request, page, context, status=FORM_INVALID if wrong or "faults" in context else 200)
 
@@ -123,6 +126,7 @@ def _read(document: bytes) -> GroupDocument:
 
 
 @takes_files
+@draws_again
 @page_or_form
 @_sent_again_as_text
 def group_import(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
@@ -138,7 +142,7 @@ def group_import(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
         "reason": request.POST.get("reason", ""),
         "base": said(request, on.group.revision).base,
     }
-    if not posted:
+    if not posted or goes_back(request):
         return _page(request, context)
     try:
         document = _read(sent)
@@ -169,6 +173,7 @@ def _peek(
 
 
 @takes_files
+@draws_again
 @page_or_form
 @_sent_again_as_text
 def group_import_new(request: HttpRequest, slug: str) -> HttpResponse:
@@ -183,7 +188,7 @@ def group_import_new(request: HttpRequest, slug: str) -> HttpResponse:
         return _peek(request, sent, None, shown)
     form = ImportForm(_with_text(request.POST, sent) if posted else None, new=True)
     context: dict[str, Any] = {"form": form, "group": None, "reason": request.POST.get("reason", "")}
-    if not posted:
+    if not posted or goes_back(request):
         return _page(request, context)
     try:
         document = _read(sent)

@@ -12,11 +12,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from karenpanel.sent_again import draws_again, goes_back
 from securitygroups import operations
 from securitygroups.access import Access, find_deleted, find_group
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import RuleList
-from securitygroups.forms import GroupForm, take_refusal
+from securitygroups.forms import GroupForm, as_typed, take_refusal
 from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
 from securitygroups.proposals import propose_end
@@ -29,6 +30,7 @@ from securitygroups.web.pages import (
     numbered,
     page_or_form,
     reason_of,
+    sent,
     typed,
 )
 from securitygroups.web.views.templates import start_choices, start_rules
@@ -55,12 +57,14 @@ def groups(request: HttpRequest, slug: str) -> HttpResponse:
     return answer(request, "securitygroups/groups/list.html", "securitygroups/groups/_list.html", context)
 
 
+@draws_again
 @page_or_form
 def group_create(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug, write=True)
     return _create(request, access, None)
 
 
+@draws_again
 @page_or_form
 def group_duplicate(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     """A new group with the rules of this one."""
@@ -74,7 +78,9 @@ def _create(request: HttpRequest, access: Access, original: SecurityGroup | None
     form = GroupForm(request.POST if posted else None, initial=initial, instance=SecurityGroup(project=access.project))
     # The form is sent to its own address: a choice of none there is not for the address to overrule.
     chosen = (request.POST if posted else request.GET).get("template", "")
-    if posted and form.is_valid():
+    if not sent(request):
+        form = as_typed(form) if posted else form
+    elif form.is_valid():
         try:
             rules, summary = _start(access, original, chosen)
             group = operations.create_group(
@@ -87,7 +93,7 @@ def _create(request: HttpRequest, access: Access, original: SecurityGroup | None
     context = {"form": form, "original": original, "group": original, "chosen": chosen}
     if not original:
         context |= start_choices(access, chosen)
-    return render(request, "securitygroups/groups/form.html", context, status=FORM_INVALID if posted else 200)
+    return render(request, "securitygroups/groups/form.html", context, status=FORM_INVALID if sent(request) else 200)
 
 
 def _start(access: Access, original: SecurityGroup | None, chosen: str) -> tuple[RuleList, str]:
@@ -101,12 +107,15 @@ def _start(access: Access, original: SecurityGroup | None, chosen: str) -> tuple
     return rules, f"Started from the template {start}, {len(rules)} rules." if start else ""
 
 
+@draws_again
 @page_or_form
 def group_edit(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     access = enter(request, slug, write=True)
     group = find_group(access, group_id)
     form = GroupForm(request.POST if request.method == "POST" else None, instance=find_group(access, group_id))
-    if request.method == "POST" and form.is_valid():
+    if not sent(request):
+        form = as_typed(form) if goes_back(request) else form
+    elif form.is_valid():
         try:
             done = operations.update_group(group=group, **form.cleaned_data, by=by(request))
             undo = f"undo:{reverse('group_edit_undo', args=[slug, group.public_id, done.pk])}" if done else ""
@@ -117,9 +126,7 @@ def group_edit(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
         except operations.Conflict:
             return redirect("groups", slug)
     context = {"form": form, "group": group, "editing": True, "reason": reason_of(request)}
-    return render(
-        request, "securitygroups/groups/form.html", context, status=FORM_INVALID if request.method == "POST" else 200
-    )
+    return render(request, "securitygroups/groups/form.html", context, status=FORM_INVALID if sent(request) else 200)
 
 
 @require_POST

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from karenpanel.sent_again import BACK, draws_again
 from securitygroups import operations
 from securitygroups.access import find_deleted, find_machine
 from securitygroups.answers.on_machine import findings_on, noted
@@ -90,7 +91,7 @@ class _Sent:
 def _forms(request: HttpRequest, vm: VirtualMachine, chosen: list[SecurityGroup], spare: int) -> _Sent:
     """The forms as they were sent, or as they begin. `spare` empty places for groups, one more where more were asked for."""
     post = _moved(request.POST) if request.method == "POST" else None
-    redraw = bool({"order", "more", "back"} & request.POST.keys())
+    redraw = bool({"order", "more", BACK} & request.POST.keys())
     form = MachineForm(
         None if redraw else post, initial=post.dict() if redraw and post is not None else None, instance=vm
     )
@@ -111,6 +112,7 @@ def _preview(request: HttpRequest, vm: VirtualMachine, attached: list[SecurityGr
     return preview_part(request, vm, None if groups is None else propose_groups(vm, attached, groups))
 
 
+@draws_again
 @page_or_form
 def machine_create(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug, write=True)
@@ -171,6 +173,7 @@ def machine_order(request: HttpRequest, slug: str, machine_id: str) -> HttpRespo
     return attach(request, proposal, f"The groups of {vm.name} are in another order now.")
 
 
+@draws_again
 @page_or_form
 def machine_settings(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
     """Instance settings: the VM's own fields and its ordered groups, saved together, after a look at what changes."""

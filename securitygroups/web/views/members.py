@@ -9,20 +9,24 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from karenpanel.sent_again import draws_again, goes_back
 from securitygroups import operations
 from securitygroups.access import Access, Right, find_invitation, find_member
-from securitygroups.forms import InviteForm, RoleForm, take_refusal
+from securitygroups.forms import InviteForm, RoleForm, as_typed, take_refusal
 from securitygroups.models import Role
 from securitygroups.web.doors import by, enter, shown_again
-from securitygroups.web.pages import FORM_INVALID, numbered, page_or_form
+from securitygroups.web.pages import FORM_INVALID, numbered, page_or_form, sent
 
 
+@draws_again
 @page_or_form
 def members(request: HttpRequest, slug: str) -> HttpResponse:
     """The members, and for owners the invitations that wait and the form that sends one."""
     access = enter(request, slug, own=request.method == "POST")
     form = InviteForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST":
+    if goes_back(request):
+        form = as_typed(form)
+    elif request.method == "POST":
         shown_again(request)
         if form.is_valid() and _invite(request, access, form):
             return redirect("members", slug)
@@ -35,7 +39,7 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
         "invitations": access.project.invitations.order_by("email") if access.is_owner else [],
         "now": timezone.now(),
     }
-    status = FORM_INVALID if request.method == "POST" else 200
+    status = FORM_INVALID if sent(request) else 200
     return render(request, "securitygroups/projects/members.html", context, status=status)
 
 

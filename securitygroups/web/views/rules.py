@@ -11,19 +11,20 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from karenpanel.sent_again import BACK, draws_again
 from securitygroups import operations
 from securitygroups.access import find_group
 from securitygroups.answers.findings import FIX_NAMES
 from securitygroups.firewall import lists
 from securitygroups.firewall.analysis.findings import fixes, mended
 from securitygroups.firewall.values import RuleList, whole_number
-from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, preset_values, take_refusal, take_suggestion
+from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, as_typed, preset_values, take_refusal, take_suggestion
 from securitygroups.models import GroupRevision, Rule, SecurityGroup
 from securitygroups.operations import By
 from securitygroups.proposals import Edit
 from securitygroups.web.changing import ask, change_or_tell, change_rules, conflict, preview_part, preview_waits
 from securitygroups.web.doors import OnGroup, enter, enter_group, said
-from securitygroups.web.pages import FORM_INVALID, address_of, answer, into_dialog, page_or_form
+from securitygroups.web.pages import FORM_INVALID, address_of, answer, into_dialog, page_or_form, sent
 from securitygroups.web.rulepage import group_context, kept, page_url
 
 
@@ -85,6 +86,7 @@ def rule_change(request: HttpRequest, slug: str, group_id: str, do: str, uid: st
     return change_or_tell(on, shift, words, at=uid)
 
 
+@draws_again
 @page_or_form
 def rule_move(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpResponse:
     """Move one rule to a place that is typed (or dropped on)."""
@@ -93,7 +95,9 @@ def rule_move(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
     if place is None:
         return _gone(on)
     form = MoveForm(request.POST if request.method == "POST" else None, places=last, initial={"position": place})
-    if request.method == "POST" and form.is_valid():
+    if not sent(request):
+        form = as_typed(form)
+    elif form.is_valid():
         to = form.cleaned_data["position"]
 
         def edit(rules: RuleList) -> RuleList:
@@ -118,7 +122,7 @@ def rule_move(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
         # A row that was dropped comes here too, by another address.
         "to": reverse("rule_move", args=[slug, on.group.public_id, uid]) + kept(request),
     }
-    status = FORM_INVALID if request.method == "POST" else 200
+    status = FORM_INVALID if sent(request) else 200
     return into_dialog(request, render(request, "securitygroups/rules/move.html", context, status=status))
 
 
@@ -143,6 +147,7 @@ def _proposed_place(rules: RuleList) -> int:
     return place
 
 
+@draws_again
 @page_or_form
 def rule_add(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     """Add Rule. ?place=N inserts there, ?service=ssh or single query values fill the form in."""
@@ -162,6 +167,7 @@ def rule_add(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     return _rule_form(on, make, edit, {"rule": None, "above_all": above_all, "rows": last})
 
 
+@draws_again
 @page_or_form
 def rule_edit(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpResponse:
     on = enter_group(request, slug, group_id)
@@ -201,7 +207,7 @@ def _rule_form(
     request, status = on.request, 200
     if request.method != "POST":
         form = make(None)
-    elif request.POST.keys() & {"update", "suggest", "fill"}:
+    elif request.POST.keys() & {"update", "suggest", "fill", BACK}:
         form = _unchecked(make, take_suggestion(request.POST))
     else:
         form = make(request.POST)

@@ -9,17 +9,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
+from karenpanel.sent_again import draws_again, goes_back
 from securitygroups import operations
 from securitygroups.access import Access, find_group, find_template
 from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.values import RuleList, whole_number
-from securitygroups.forms import TemplateForm, take_refusal
+from securitygroups.forms import TemplateForm, as_typed, take_refusal
 from securitygroups.models import GroupTemplate
 from securitygroups.proposals import Whole
 from securitygroups.starters import STARTERS
 from securitygroups.web.changing import change_rules
 from securitygroups.web.doors import by, enter, enter_group
-from securitygroups.web.pages import FORM_INVALID, numbered, page_or_form, reason_of
+from securitygroups.web.pages import FORM_INVALID, numbered, page_or_form, reason_of, sent
 
 MOST_KEY = 2**63 - 1
 MANY = 100
@@ -59,13 +60,14 @@ def start_choices(access: Access, chosen: str) -> dict[str, Any]:
     return {"starters": STARTERS, "templates": [*shared, *offered], "hidden_templates": hidden}
 
 
+@draws_again
 @page_or_form
 def group_start(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     """The rules of a template, for a group that has none yet."""
     on = enter_group(request, slug, group_id)
     access, group = on.access, on.group
     chosen, error = request.POST.get("template", ""), ""
-    if request.method == "POST":
+    if sent(request):
         try:
             rules, name = start_rules(access, chosen)
             if not name:
@@ -76,7 +78,7 @@ def group_start(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
             error = refusal.messages[0]
     context = {"group": group, "chosen": chosen, "error": error, "reason": reason_of(request)}
     context |= start_choices(access, chosen)
-    status = FORM_INVALID if request.method == "POST" else 200
+    status = FORM_INVALID if sent(request) else 200
     return render(request, "securitygroups/groups/start.html", context, status=status)
 
 
@@ -87,6 +89,7 @@ def templates(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "securitygroups/templates/list.html", {"page": numbered(request, rows)})
 
 
+@draws_again
 @page_or_form
 def template_save(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     """Keep the group's rules as a template of the project."""
@@ -96,14 +99,16 @@ def template_save(request: HttpRequest, slug: str, group_id: str) -> HttpRespons
         request.POST if request.method == "POST" else None,
         initial={"name": group.name, "description": group.description},
     )
-    if request.method == "POST" and form.is_valid():
+    if not sent(request):
+        form = as_typed(form) if goes_back(request) else form
+    elif form.is_valid():
         try:
             template = operations.save_template(group=group, **form.cleaned_data, by=by(request))
             messages.success(request, f"{template.name} is a template now: choose it when you create a group.")
             return redirect("templates", slug)
         except ValidationError as refusal:
             take_refusal(form, refusal)
-    status = FORM_INVALID if request.method == "POST" else 200
+    status = FORM_INVALID if sent(request) else 200
     return render(request, "securitygroups/templates/form.html", {"form": form, "group": group}, status=status)
 
 
