@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.template.loader import render_to_string
 from django.utils.http import escape_leading_slashes
 
@@ -17,6 +17,8 @@ from karenpanel.turns import NoTurn
 from karenpanel.ways_back import page_to_return_to
 
 RETRY_SECONDS = 3
+STALE, SIGN_IN = "Stale-Form", "Sign-In"
+"""Headers for the script: the form is of another session; where to sign in."""
 
 
 def page(request: HttpRequest, status: int, **context: Any) -> HttpResponse:
@@ -153,4 +155,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return render(request, "403_csrf.html", {"request_id": getattr(request, "request_id", "")}, status=403)
+    """The form was drawn for another session. What was typed is kept in the page, where it is known to be this person's;
+    it goes back into its form and not on: nobody but a person sends it again. A script gets a token from elsewhere."""
+    headers = {"Vary": "HX-Request"}
+    if request.headers.get("HX-Request") == "true":
+        return _as_text("403_csrf.txt", {}, 403, headers=headers | {STALE: "yes"})
+    context = {"request_id": getattr(request, "request_id", ""), "typed": sent_again.typed(request)}
+    return render(request, "403_csrf.html", context, status=403)
+
+
+def signed_out(request: HttpRequest) -> HttpResponse:
+    """To a script, which says it above the form that is still there; in another tab one signs in and comes back."""
+    headers = {"Vary": "HX-Request", SIGN_IN: f"{resolve_url(settings.LOGIN_URL)}?next={resolve_url('signed_in')}"}
+    return _as_text("signed_out.txt", {}, 401, headers=headers)

@@ -7,13 +7,11 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
 
-from karenpanel import errors, outage, ready, turns
-from karenpanel.ways_back import page_to_return_to
+from karenpanel import errors, kept, outage, ready, turns
 
 Next = Callable[[HttpRequest], HttpResponse]
 
@@ -195,15 +193,15 @@ class PlainText:
 
 
 class SignInFirst(LoginRequiredMiddleware):
-    """Who is not signed in is sent to do so, and comes back."""
+    """Who is not signed in is sent to do so, and comes back, with what was typed."""
 
     def process_view(self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any) -> Any:
         if request.user.is_authenticated:
             structlog.contextvars.bind_contextvars(by=request.user.get_username())
         return super().process_view(request, view_func, view_args, view_kwargs)
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
-        return redirect_to_login(page_to_return_to(request))
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponse:  # type: ignore[override]
+        return kept.sign_in_first(request)
 
 
 def not_allowed(get_response: Next) -> Next:

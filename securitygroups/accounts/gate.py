@@ -10,13 +10,12 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 
-from karenpanel.ways_back import page_to_return_to
+from karenpanel.kept import sign_in_first
 from securitygroups.access import SecondFactorNeeded
 from securitygroups.accounts.standing import SEEN, SINCE, can_be_asked, has_factor, is_fresh, is_strong
 from securitygroups.models import User
@@ -101,14 +100,14 @@ def _over(request: HttpRequest) -> str:
 
 
 def _and_back(request: HttpRequest, name: str) -> HttpResponse:
-    return redirect_to_login(page_to_return_to(request), reverse(name))
+    return sign_in_first(request, reverse(name))
 
 
 def _sign_in_anew(request: HttpRequest, why: str = "What comes next is sensitive: sign in again.") -> HttpResponse:
     """Where a session has ended; and who has nothing here to show once more who they are shows it where they came in."""
     logout(request)
     messages.info(request, why)
-    return redirect_to_login(page_to_return_to(request))
+    return sign_in_first(request)
 
 
 def _to_second_factor(request: HttpRequest, user: User, why: str) -> HttpResponse:

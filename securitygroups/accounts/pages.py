@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from karenpanel.kept import found
 from karenpanel.ways_back import page_to_return_to
 from securitygroups import operations
 from securitygroups.access import invitation_by
@@ -47,6 +48,18 @@ def account(request: HttpRequest) -> HttpResponse:
         "events": user.account_events.all()[:EVENTS_SHOWN],
     }
     return render(request, "account/account.html", context)
+
+
+@require_safe
+def signed_in(request: HttpRequest) -> HttpResponse:
+    """For who signs in beside a tab in which a form waits."""
+    return render(request, "account/signed_in.html")
+
+
+@require_safe
+def typed(request: HttpRequest) -> HttpResponse:
+    """After signing in: the way back into the form that was being sent."""
+    return render(request, "account/typed.html", {"typed": found(request)})
 
 
 @require_safe

@@ -30,6 +30,8 @@ urlpatterns = [
     # Single sign-on, by the names that allauth asks for; 404 unless there is a provider.
     path("sign-in/provider/", sso_views.to_provider, name="openid_connect_login"),
     path("sign-in/provider/back/", sso_views.from_provider, name="openid_connect_callback"),
+    path("signed-in/", pages.signed_in, name="signed_in"),
+    path("typed/", pages.typed, name="typed"),
     path("sign-out/", _form(views.SignOutView), name="account_logout"),
     path("sign-up/", _form(pages.SignUpView), name="account_signup"),
     path("invitation/<slug:secret>/", pages.invitation, name="invitation"),

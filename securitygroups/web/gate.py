@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from karenpanel.kept import keep
 from securitygroups import operations
 from securitygroups.access import SUPPORT, ReasonNeeded
 
@@ -30,6 +31,8 @@ class SupportGate:
         if not isinstance(exception, ReasonNeeded):
             return None
         response = redirect("support_enter", exception.project.slug)
+        if request.method == "POST" and (kept := keep(request)):
+            response["Location"] += "?" + urlencode({"next": kept})
         if request.method == "GET":
             # With the query: a customer's link to a packet test is of no use without it. A part that htmx asks for is no
             # page to come back to.

@@ -6,6 +6,7 @@ import "./swaps.js";
 import "./refusals.js";
 import "./typed-meanwhile.js";
 import "./under-way.js";
+import "./signed-out.js";
 import "./keep-typed.js";
 import "./clicks.js";
 import "./inactive.js";

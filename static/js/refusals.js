@@ -1,6 +1,7 @@
 // Answers that bring no part of a page, said in words.
 
 import { takeDragBack } from "./drag.js";
+import { signedOut, stale } from "./signed-out.js";
 import { showError } from "./voice.js";
 
 const REFUSALS = {
@@ -27,7 +28,14 @@ function saidByThePanel(xhr) {
   );
 }
 
-document.addEventListener("htmx:responseError", ({ detail: { xhr } }) => {
+document.addEventListener("htmx:responseError", ({ detail: { xhr, requestConfig } }) => {
+  const signIn = xhr.getResponseHeader("Sign-In");
+  if (signIn || xhr.getResponseHeader("Stale-Form")) {
+    takeDragBack();
+    if (signIn) signedOut(xhr.responseText, signIn);
+    else stale(xhr.responseText, Boolean(requestConfig.parameters.preview));
+    return;
+  }
   const words = saidByThePanel(xhr);
   refuse(words || REFUSALS[xhr.status] || OTHER, Boolean(words));
 });

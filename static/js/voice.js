@@ -13,7 +13,8 @@ export function announce(text) {
   }, 50);
 }
 
-export function showError(text, keep = false) {
+/** `link`: where to go for help, in another tab. */
+export function showError(text, keep = false, link = null) {
   // An open modal dialog makes everything behind it inert, messages too: it goes, or has the message with what was typed.
   const open = keep && document.querySelector("dialog[open]");
   if (!open) for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
@@ -24,7 +25,18 @@ export function showError(text, keep = false) {
   const close = document.createElement("button");
   Object.assign(close, { type: "button", className: "btn btn-small", textContent: "Dismiss" });
   close.dataset.dismiss = "";
-  message.append(words, close);
+  message.append(words);
+  if (link) {
+    const way = document.createElement("a");
+    Object.assign(way, {
+      href: link.href,
+      textContent: link.text,
+      target: "_blank",
+      className: "btn btn-small btn-primary",
+    });
+    message.append(way);
+  }
+  message.append(close);
   // Said once, however often a form that is typed into asks for its preview.
   for (const said of document.querySelectorAll(".message.error")) {
     if (said.querySelector("p")?.textContent === text) said.remove();

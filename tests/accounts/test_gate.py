@@ -53,13 +53,16 @@ def test_each_click_starts_the_hour_anew_and_twelve_are_the_most(alice: User, pr
     assert "You signed in more than 12 hours ago" in Page(browser.get("/sign-in/")).text
 
 
-def test_a_part_that_htmx_asks_for_leads_the_page_to_the_sign_in(as_alice: Client, project: Project) -> None:
+def test_a_part_that_htmx_asks_for_leaves_the_page_and_offers_the_sign_in_beside_it(
+    as_alice: Client, project: Project
+) -> None:
     as_alice.get("/p/shop/")
     with later(minutes=61):
         answer = as_alice.get(
             "/p/shop/groups/", headers=HTMX | {"HX-Current-URL": "http://testserver/p/shop/groups/?q=a"}
         )
-    assert (answer.status_code, answer["HX-Redirect"]) == (204, "/sign-in/?next=/p/shop/groups/%3Fq%3Da")
+    assert (answer.status_code, answer["Sign-In"]) == (401, "/sign-in/?next=/signed-in/")
+    assert as_alice.get("/p/shop/").status_code == 302
 
 
 def test_a_session_is_written_once_a_minute_and_not_at_each_click(

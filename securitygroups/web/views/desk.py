@@ -60,7 +60,7 @@ def support_enter(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             operations.open_visit(project=project, staff=staff, **form.cleaned_data)
             # Nobody is sent from here to another site, whatever a link says.
-            safe = target.startswith("/p/") and url_has_allowed_host_and_scheme(target, None)
+            safe = target.startswith(("/p/", "/typed/?")) and url_has_allowed_host_and_scheme(target, None)
             return redirect(target if safe else project.get_absolute_url())
         except ValidationError as refusal:
             take_refusal(form, refusal)
