@@ -64,7 +64,8 @@ async function bringBack(form, fields) {
   const answer = await fetch(here, { method: "POST", body });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const main = document.querySelector("main");
-  if (!answer.ok || answer.redirected || !page.querySelector("main")) return;
+  // Who has begun to type in the meantime is not interrupted.
+  if (touched || !answer.ok || answer.redirected || !page.querySelector("main")) return;
   main.replaceChildren(...document.importNode(page.querySelector("main"), true).childNodes);
   window.htmx?.process(main);
   touched = true;
@@ -76,7 +77,7 @@ function settle() {
   const sent = read(SENT, "");
   const typed = read(TYPED, {});
   if (document.querySelector("[data-kept]")) for (const each of Object.values(typed)) each.wanted = false;
-  else if (!person && typed[sent]) typed[sent].wanted = true;
+  else if (!person && typed[sent] && arrival?.redirectCount) typed[sent].wanted = true;
   else if (person && sent !== here && arrival?.redirectCount) delete typed[sent];
   // Whoever signs in at this tab next finds nothing of others.
   const own = Object.entries(typed).filter(([, each]) => !person || each.person === person);

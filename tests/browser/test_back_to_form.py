@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
-from tests.browser.conftest import Browse, Look
+from tests.browser.conftest import Browse, Look, sign_in
 from tests.browser.test_second_click import SCRIPTS, press
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.django_db(transaction=True)]
@@ -101,3 +101,18 @@ def test_after_a_commit_going_back_to_a_list_shows_it_as_it_is_now(
     page.go_back()
     page.go_back()
     expect(page.get_by_role("link", name="brand new", exact=True)).to_be_visible()
+
+
+def test_a_form_that_is_opened_anew_is_empty_whatever_was_typed_into_it_before(
+    browse: Browse, alice: User, group: SecurityGroup, machine: VirtualMachine
+) -> None:
+    page = browse(alice)
+    fill_in(page, group)
+    with page.expect_navigation():
+        page.evaluate("document.querySelector('#rule-form').requestSubmit()")
+    page.context.clear_cookies()
+    page.goto("about:blank")
+    sign_in(page, alice)
+    page.goto(f"{group.get_absolute_url()}rules/new/")
+    page.wait_for_timeout(500)
+    expect(page.get_by_label("Start port")).to_have_value("")
