@@ -106,3 +106,25 @@ def test_a_mark_that_somebody_made_up_is_none(as_alice: Client, project: Project
     assert marks.drawn_for("abc:1:xyz") is None
     assert marks.drawn_for("") is None
     assert as_alice.post("/p/shop/groups/new/", {"name": "forged", "once": "abc:1:xyz"}).status_code == 403
+
+
+def test_an_import_an_invitation_a_template_a_rule_and_a_vm_are_made_once_too(
+    as_alice: Client, project: Project, group: SecurityGroup
+) -> None:
+    """Each of them twice: what is counted then is one more than before."""
+    at = group.get_absolute_url()
+    document = as_alice.get(f"{at}export.json").content.decode()
+    asked = Page(as_alice.post("/p/shop/groups/import/", {"text": document, "name": "brought"}))
+    rule = Page(form_at(as_alice, f"{at}rules/new/").send(as_alice, port_start="2222")).form_with("sure")
+    for form, sent, count in (
+        (asked.form_with("sure"), {}, project.groups.count),
+        (form_at(as_alice, "/p/shop/members/"), {"email": "dora@example.com"}, project.invitations.count),
+        (form_at(as_alice, f"{at}template/"), {"name": "kept"}, project.templates.count),
+        (rule, {}, group.rules.count),
+        (form_at(as_alice, "/p/shop/machines/new/"), {"name": "web-9"}, project.machines.count),
+    ):
+        before = count()
+        first, second = (form.send(as_alice, **sent) for _ in range(2))
+        assert first.status_code == second.status_code == 302, form.action
+        assert first["Location"] == second["Location"]
+        assert count() == before + 1, form.action
