@@ -1,52 +1,80 @@
-"""Find rules by what a person types: a port, an address, a protocol, an action, a word of the description."""
+"""Find rules by what a person types or reads on the page: a port, an address, a service, a protocol, a word of the description.
 
+What is typed becomes terms, all of which must hold. Each says what it means twice, in Python for a list that is read
+already and for the database; tests hold the two against each other.
+"""
+
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
+from typing import Any, TypeVar
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action, Direction
-from securitygroups.firewall.values import Network, Refused, parse_network, whole_number
+from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS
+from securitygroups.firewall.services import Service, called
+from securitygroups.firewall.values import BITS, Network, Refused, parse_address, parse_network, whole_number
 from securitygroups.firewall.values import Rule as RuleValue
-from securitygroups.models import Rule
+from securitygroups.models import Project, Rule
+
+Some = TypeVar("Some", Rule, RuleValue)
+MOST_TERMS = 12
+EVERYTHING = (Network(4, 0, 0), Network(6, 0, 0))
+_WITH_PORTS = [p.name for p in PROTOCOLS.values() if "port_start" in p.columns]
+_WITH_EVERY_PORT = [p.name for p in PROTOCOLS.values() if p.number is None]
+"""Protocols that cover the packets of the others, whatever port those go to."""
 
 
-@dataclass(slots=True)
-class Wanted:
-    """All of it must hold. A network finds the rules that cover some of it; a rule without an address covers all."""
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One thing that must be true of a rule, which stands at a place from 1."""
 
-    ports: list[int] = field(default_factory=list)
-    networks: list[Network] = field(default_factory=list)
-    protocols: list[str] = field(default_factory=list)
-    actions: list[str] = field(default_factory=list)
-    directions: list[str] = field(default_factory=list)
-    states: list[bool] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
+    holds: Callable[[Rule | RuleValue, int], bool]
+    condition: Q
 
 
-def parse(query: str) -> Wanted:
-    """Each word by its shape: 22, port:22, 10.1.2.3, 2001:db8::/32, tcp, accept, in, on, off; anything else is text."""
-    wanted = Wanted()
-    for word in query.split()[:12]:
-        plain = word.lower().removeprefix("port:")
-        port = whole_number(plain, MAX_PORT)
-        if port is not None:
-            wanted.ports.append(port)
-        elif plain in PROTOCOLS:
-            wanted.protocols.append(plain)
-        elif plain in [action.value for action in Action]:
-            wanted.actions.append(plain)
-        elif plain in [direction.value for direction in Direction]:
-            wanted.directions.append(plain)
-        elif plain in ("on", "off"):
-            wanted.states.append(plain == "on")
-        else:
-            try:
-                wanted.networks.append(parse_network(word))
-            except Refused:
-                wanted.words.append(word)
-    return wanted
+def _any_of(*terms: Term) -> Term:
+    return Term(
+        lambda rule, place: any(term.holds(rule, place) for term in terms),
+        reduce(or_, (term.condition for term in terms)),
+    )
+
+
+def _is(name: str, value: Any) -> Term:
+    return Term(lambda rule, _: bool(getattr(rule, name) == value), Q(**{name: value}))
+
+
+def _at(place: int) -> Term:
+    return Term(lambda rule, at: getattr(rule, "position", at) == place, Q(position=place))
+
+
+def _in_description(word: str) -> Term:
+    lowered = word.lower()
+    return Term(lambda rule, _: lowered in rule.description.lower(), Q(description__icontains=word))
+
+
+def _ports(first: int, last: int) -> Term:
+    """Rules that cover some of these ports."""
+
+    def holds(rule: Rule | RuleValue, _: int) -> bool:
+        if rule.protocol not in _WITH_PORTS:
+            return rule.protocol in _WITH_EVERY_PORT
+        start = rule.port_start
+        return start is None or (start <= last and first <= (start if rule.port_end is None else rule.port_end))
+
+    some = Q(port_start=None) | Q(port_start__lte=last, port_end__gte=first)
+    return Term(holds, Q(protocol__in=_WITH_EVERY_PORT) | Q(protocol__in=_WITH_PORTS) & some)
+
+
+def _every_port() -> Term:
+    def holds(rule: Rule | RuleValue, _: int) -> bool:
+        every = rule.port_start is None or (rule.port_start, rule.port_end) == (0, MAX_PORT)
+        return rule.protocol in _WITH_EVERY_PORT or (rule.protocol in _WITH_PORTS and every)
+
+    every = Q(port_start=None) | Q(port_start=0, port_end=MAX_PORT)
+    return Term(holds, Q(protocol__in=_WITH_EVERY_PORT) | Q(protocol__in=_WITH_PORTS) & every)
 
 
 def _covers(network: Network | None, wanted: Network) -> bool:
@@ -55,61 +83,227 @@ def _covers(network: Network | None, wanted: Network) -> bool:
     )
 
 
-Some = TypeVar("Some", Rule, RuleValue)
+def _network(wanted: Network) -> Term:
+    """Rules that cover some of it; a rule without an address covers all."""
+
+    def holds(rule: Rule | RuleValue, _: int) -> bool:
+        return _covers(rule.source, wanted) or (rule.destination is not None and _covers(rule.destination, wanted))
+
+    return Term(holds, Q(source=None) | Q(source__overlaps=wanted) | Q(destination__overlaps=wanted))
 
 
-def _has_port(rule: Rule | RuleValue, port: int) -> bool:
-    return rule.port_start is None or rule.port_start <= port <= (rule.port_end or 0)
-
-
-def _has_address(rule: Rule | RuleValue, wanted: Network) -> bool:
-    return _covers(rule.source, wanted) or (rule.destination is not None and _covers(rule.destination, wanted))
-
-
-def _matches(rule: Rule | RuleValue, wanted: Wanted) -> bool:
-    said = (
-        (rule.protocol, wanted.protocols),
-        (rule.action, wanted.actions),
-        (rule.direction, wanted.directions),
-        (rule.enabled, wanted.states),
-    )
-    text = rule.description.lower()
-    return (
-        all(value == one for value, chosen in said for one in chosen)
-        and all(_has_port(rule, port) for port in wanted.ports)
-        and all(_has_address(rule, network) for network in wanted.networks)
-        and all(word.lower() in text for word in wanted.words)
+def _named(networks: tuple[Network, ...]) -> Term:
+    """Rules that name one of these networks itself, as their source or destination."""
+    return Term(
+        lambda rule, _: rule.source in networks or rule.destination in networks,
+        Q(source__in=networks) | Q(destination__in=networks),
     )
 
 
-def finder(query: str) -> Callable[[Rule | RuleValue], bool]:
-    """Tells whether the query finds a rule."""
+def _unset(name: str) -> Term:
+    return Term(lambda rule, _: getattr(rule, name) is None, Q(**{name: None}))
+
+
+def _service(services: Iterable[Service]) -> Term:
+    """What “tcp 22” finds, for the port of each of the services."""
+    both = ((_is("protocol", one.protocol), _ports(one.port, one.port)) for one in services)
+    return _any_of(*(_all_of(*pair) for pair in both))
+
+
+def _all_of(*terms: Term) -> Term:
+    return Term(
+        lambda rule, place: all(term.holds(rule, place) for term in terms),
+        reduce(and_, (term.condition for term in terms), Q()),
+    )
+
+
+_ANYWHERE = _any_of(_unset("source"), _named(EVERYTHING))
+_WORDS = {
+    **{name: _is("protocol", name) for name in PROTOCOLS},
+    "everything": _is("protocol", "all"),
+    "accept": _is("action", "accept"),
+    "drop": _is("action", "drop"),
+    "in": _is("direction", "in"),
+    "inbound": _is("direction", "in"),
+    "out": _is("direction", "out"),
+    "outbound": _is("direction", "out"),
+    "on": _is("enabled", True),
+    "off": _is("enabled", False),
+    "anywhere": _ANYWHERE,
+}
+"""Words that pages say of a rule."""
+_OR_TEXT = {
+    **dict.fromkeys(("accepted", "allow", "allowed", "permit"), _is("action", "accept")),
+    **dict.fromkeys(("dropped", "deny", "denied", "block", "blocked", "reject"), _is("action", "drop")),
+    **dict.fromkeys(("incoming", "ingress"), _is("direction", "in")),
+    **dict.fromkeys(("outgoing", "egress"), _is("direction", "out")),
+    "enabled": _is("enabled", True),
+    "disabled": _is("enabled", False),
+    "internet": _ANYWHERE,
+    "any": _any_of(_unset("source"), _every_port()),
+    **({"ping": _is("protocol", "icmp"), "icmpv6": _is("protocol", "icmp")} if "icmp" in PROTOCOLS else {}),
+}
+"""Words that people have for the same; a description may mean something else by them."""
+_NOISE = {"", "to", "from", "port", "ports", "-", "–"}
+"""Words of the pages' sentences that say nothing by themselves."""
+
+
+def _port_list(text: str) -> Term | None:
+    """Any of “22,80-90”; None where that is no list of ports."""
+    spans = []
+    for part in text.split(","):
+        start, dash, end = re.sub(r"\s*(?:-|:|\.\.|\bto\b)\s*", "-", part.strip()).partition("-")
+        first = whole_number(start, MAX_PORT)
+        last = whole_number(end, MAX_PORT) if dash else first
+        if first is None or last is None:
+            return None
+        spans.append(_ports(min(first, last), max(first, last)))
+    return _any_of(*spans)
+
+
+def _protocol_and_ports(protocol: str, ports: str) -> Term | None:
+    listed = _port_list(ports)
+    return None if listed is None else _all_of(_is("protocol", protocol), listed)
+
+
+def _range_of_addresses(first: str, last: str) -> Term | None:
+    """“10.0.2.0-10.0.2.255”: rules that cover some of it, by the networks that it is made of."""
+    try:
+        (version, low), (other, high) = parse_address(first), parse_address(last)
+    except Refused:
+        return None
+    if version != other or low > high:
+        return None
+    bits, networks = BITS[version], list[Network]()
+    while low <= high and len(networks) < MOST_TERMS:
+        # The widest network that begins here and does not end beyond.
+        size = min((low & -low).bit_length() - 1 if low else bits, (high - low + 1).bit_length() - 1)
+        networks.append(Network(version, low, bits - size))
+        low += 1 << size
+    return _any_of(*map(_network, networks))
+
+
+def _beginning(text: str) -> Term | None:
+    """“10.0.2.”, the beginning of an address."""
+    parts = text.rstrip(".*").split(".")
+    try:
+        return _network(parse_network(f"{'.'.join(parts + ['0'] * (4 - len(parts)))}/{8 * len(parts)}"))
+    except Refused:
+        return None
+
+
+def _socket(address: str, port: str) -> Term | None:
+    """“10.0.2.15:22”"""
+    found, ports = _address(address), _port_list(port)
+    return None if found is None or ports is None else _all_of(found, ports)
+
+
+def _address(text: str) -> Term | None:
+    """An address or a network; of what is nearly one, what was meant: “10.0.2.15/24” is a VM's address."""
+    for _ in range(2):
+        try:
+            return _network(parse_network(text))
+        except Refused as refused:
+            if not refused.problem.suggestions:
+                return None
+            text = refused.problem.suggestions[0]
+    return None
+
+
+# One port or a range of them: 22, 80-90, 80–90, 8000:8010, “80 to 90”.
+_ONE = r"\d{1,5}(?:\s*(?:-|:|\.\.)\s*\d{1,5}|\s+to\s+\d{1,5})?"
+_MANY = rf"{_ONE}(?:\s*,\s*{_ONE})*"
+_ENDING = r"(?=[\s,;]|\Z)"
+_SHAPES: tuple[tuple[str, Callable[..., Term | None]], ...] = (
+    (r'"([^"]+)"', _in_description),
+    (r"(?:any|every)\s+ports?|all\s+ports|\(?all of them\)?", lambda: _every_port()),
+    (r"any\s+(?:ipv4\s+address|ipv4)", lambda: _named(EVERYTHING[:1])),
+    (r"any\s+(?:ipv6\s+address|ipv6)", lambda: _named(EVERYTHING[1:])),
+    (r"any\s+(?:address|source)", lambda: _ANYWHERE),
+    (r"\(?switched\s+(on|off)\)?", lambda word: _WORDS[word]),
+    (r"(?:rule\s*#?|#)\s*(\d{1,6})", lambda number: _at(int(number))),
+    (rf"({'|'.join(_WITH_PORTS)})[/:]({_MANY})", _protocol_and_ports),
+    (rf"({_MANY})/({'|'.join(_WITH_PORTS)})", lambda ports, protocol: _protocol_and_ports(protocol, ports)),
+    (rf"(?:ports?\s*:?\s*)?({_MANY})", _port_list),
+    (r"([\d.]+|[\da-f:]+)\s*-\s*([\d.]+|[\da-f:]+)", _range_of_addresses),
+    (r"(\d{1,3}(?:\.\d{1,3}){1,2}\.\*?)", _beginning),
+    (rf"\[?([\d.]+|(?<=\[)[\da-f:.]+(?=\]))\]?:({_ONE})", _socket),
+)
+_COMPILED = [(re.compile(rf"(?:{shape}){_ENDING}", re.ASCII | re.IGNORECASE), make) for shape, make in _SHAPES]
+
+
+def _shaped(text: str, at: int) -> tuple[Term | None, int]:
+    """The term of several words or of a shape that stands here, and where it ends; None where none does."""
+    for pattern, make in _COMPILED:
+        match = pattern.match(text, at)
+        term = make(*(group.lower() for group in match.groups())) if match else None
+        if match and term:
+            return term, match.end()
+    return None, at
+
+
+def _word(word: str, text: Callable[[str], Term]) -> Term | None:
+    """The term of a single word, None for one that says nothing."""
+    # Quotes and brackets of the sentence around it are not looked for.
+    bare = word.strip("()“”\"',;")
+    plain = bare.lower().removeprefix("port:")
+    if plain in _NOISE:
+        return None
+    if plain in _WORDS:
+        return _WORDS[plain]
+    address = _address(word)
+    if address:
+        return address
+    meanings = [text(bare)]
+    if plain in _OR_TEXT:
+        meanings.append(_OR_TEXT[plain])
+    services = called(plain)
+    if services:
+        meanings.append(_service(services))
+    return _any_of(*meanings)
+
+
+def parse(query: str, text: Callable[[str], Term] = _in_description) -> list[Term]:
+    """What was typed as terms. Words that pages have of a rule mean that; anything else is a `text` to look for."""
+    # As pages write ranges.
+    query, at, terms = re.sub(r"[–—−‐‑]", "-", query[:2000]), 0, list[Term]()
+    while at < len(query) and len(terms) < MOST_TERMS:
+        if query[at].isspace() or query[at] in ",;":
+            at += 1
+            continue
+        term, end = _shaped(query, at)
+        if term is None:
+            end = at + len(query[at:].split(maxsplit=1)[0])
+            term = _word(query[at:end], text)
+        at = end
+        if term is not None:
+            terms.append(term)
+    return terms
+
+
+def finder(query: str) -> Callable[[Rule | RuleValue, int], bool]:
+    """Tells whether the query finds a rule that stands at a place."""
     wanted = parse(query)
-    return lambda rule: _matches(rule, wanted)
+    return lambda rule, place: all(term.holds(rule, place) for term in wanted)
 
 
 def matching(rules: Iterable[Some], query: str) -> list[Some]:
     """The rules that the query finds, in order."""
     finds = finder(query)
-    return [rule for rule in rules if finds(rule)]
+    return [rule for place, rule in enumerate(rules, 1) if finds(rule, place)]
 
 
-def as_condition(query: str) -> Q:
-    """The same as a condition of the database, for the rules of a whole project."""
-    wanted = parse(query)
-    condition = Q()
-    for port in wanted.ports:
-        condition &= Q(port_start=None) | Q(port_start__lte=port, port_end__gte=port)
-    for network in wanted.networks:
-        condition &= Q(source=None) | Q(source__overlaps=network) | Q(destination__overlaps=network)
-    for name, chosen in (
-        ("protocol", wanted.protocols),
-        ("action", wanted.actions),
-        ("direction", wanted.directions),
-        ("enabled", wanted.states),
-    ):
-        for value in chosen:
-            condition &= Q(**{name: value})
-    for word in wanted.words:
-        condition &= Q(description__icontains=word)
-    return condition
+def as_condition(query: str, text: Callable[[str], Term] = _in_description) -> Q:
+    """The same as a condition of the database."""
+    return reduce(and_, (term.condition for term in parse(query, text)), Q())
+
+
+def _in_description_or_group(word: str) -> Term:
+    description = _in_description(word)
+    return Term(description.holds, description.condition | Q(group__name__icontains=word))
+
+
+def of_project(project: Project, query: str) -> QuerySet[Rule]:
+    """The rules of all groups of a project that the query finds; there, the name of the group stands beside each."""
+    rows = Rule.objects.filter(group__project=project, group__deleted_at=None).select_related("group")
+    return rows.filter(as_condition(query, _in_description_or_group))

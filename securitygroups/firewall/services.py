@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum
 
+MIN_WORD = 3
+"""Letters that tell a service; fewer begin too many words of other things."""
+
 
 class Use(Enum):
     """What a service is for, as far as it matters who reaches it."""
@@ -67,3 +70,13 @@ SERVICES: tuple[Service, ...] = (
     Service("WireGuard", "udp", 51820),
 )
 """Ports that the pages name, after the IANA service name registry and what the servers' own manuals give as default."""
+
+
+def called(word: str) -> list[Service]:
+    """The services in whose name a word begins with this: “ssh”, “http” (HTTPS too), “sql” (SQL Server)."""
+    word = word.lower()
+    if len(word) < MIN_WORD:
+        return []
+    return [
+        one for one in SERVICES if any(part.startswith(word) for part in (one.name.lower(), *one.name.lower().split()))
+    ]

@@ -41,7 +41,7 @@ def found_in(rules: RuleList, query: str) -> list[tuple[int, RuleValue]]:
     if not query:
         return list(numbered_through)
     finds = finder(query)
-    return [(place, rule) for place, rule in numbered_through if finds(rule)]
+    return [(place, rule) for place, rule in numbered_through if finds(rule, place)]
 
 
 def page_url(request: HttpRequest, group: SecurityGroup, uid: str = "") -> str:

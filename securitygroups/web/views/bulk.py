@@ -10,13 +10,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from karenpanel.sent_again import draws_again, goes_back
-from securitygroups.answers.filters import as_condition, matching
+from securitygroups.answers.filters import matching, of_project
 from securitygroups.fields import to_network
 from securitygroups.firewall import lists
 from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.forms import BulkForm, as_typed
-from securitygroups.models import Rule as RuleRow
 from securitygroups.proposals import Edit
 from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_waits
 from securitygroups.web.doors import OnGroup, enter, enter_group
@@ -127,7 +126,6 @@ def project_rules(request: HttpRequest, slug: str) -> HttpResponse:
     """Find rules across the groups of the project."""
     access = enter(request, slug)
     query = typed(request, "q")
-    rows = RuleRow.objects.filter(group__project=access.project, group__deleted_at=None).select_related("group")
-    rows = rows.filter(as_condition(query)).order_by("group__name", "group_id", "position")
+    rows = of_project(access.project, query).order_by("group__name", "group_id", "position")
     context = {"page": bounded(request, rows), "query": query}
     return answer(request, "securitygroups/rules/search.html", "securitygroups/rules/_search.html", context)
