@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, Refused, parse_address, whole_number
@@ -10,10 +11,13 @@ ServicePort = Callable[[str, str], int | None]
 """The port of a service by its name and protocol ("tcp", or "udp" …), None where nobody knows it."""
 
 _ENDS = re.compile(r"(?:^|\s)(?P<source>[\w\[\]:.-]+?)\s*(?:>|->|→)\s*(?P<destination>[\w\[\]:.-]+)")
-_KERNEL = re.compile(r"\b(SRC|DST|PROTO|DPT|IN|OUT)=(\S*)")
+_KERNEL = re.compile(r"\b(SRC|DST|PROTO|SPT|DPT|IN|OUT)=(\S*)")
+_PORTS_BEHIND = re.compile(r"\s(\d{1,5}) (?:→|->|>) (\d{1,5})(?=\s|\Z)")
 _DUMP = re.compile(r"\bIP6?\b|\bethertype IPv[46]\b")
 # "proto TCP (6)" and "next-header UDP (17)" of tcpdump -v, "ip-proto-89" of what it does not know, "proto 50" by hand.
 _SAID = re.compile(r"\b(?:proto|next-header) [^()]*\((\d{1,3})\)|\b(?:ip-proto-|proto(?:col)?[ =])(\d{1,3})\b")
+# The flags of TCP, today's and as tcpdump printed them before version 4: "S 1:1(0) win 5840", ". ack 1".
+_SEGMENT = re.compile(r"[\s:]*(?:Flags \[|(?:[SFRPWE]{1,4}|\.) (?:\d+:\d+\(\d+\)|ack \d))")
 _EXTENSIONS = {0, 43, 44, 60}
 """IPv6 headers that stand before the protocol's."""
 
@@ -39,7 +43,7 @@ _PORTS = {
 """Ports by the names that tcpdump prints for them where it is not told -n, and by our own."""
 
 
-def _port(text: str, protocol: str, service_port: ServicePort | None) -> str:
+def port_number(text: str, protocol: str, service_port: ServicePort | None) -> str:
     """The port's number, of a name too; empty where nobody knows the name."""
     if not text or text.isdigit():
         return text
@@ -92,7 +96,7 @@ def _named_first(after: str) -> int | None:
 def _dumped_number(before: str, after: str, ports: bool) -> int | None:
     """The IP protocol number that a line of tcpdump tells around the addresses; None where it tells none."""
     # tcpdump prints the flags of every TCP segment, and ports of few protocols but TCP and UDP, which it names.
-    if re.match(r"[\s:]*Flags \[", after):
+    if _SEGMENT.match(after):
         return 6
     # What comes later in the line is what the packet carries.
     said = _said(before, after[:16])
@@ -122,6 +126,15 @@ def _protocol_fields(number: int | None, address: str) -> dict[str, str]:
     return {"protocol": names[number]} if number in names else {"protocol": "number", "number": str(number)}
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a pasted line tells: the form's fields, and the sender's port as it stands there, which the form has not."""
+
+    text: str
+    fields: dict[str, str]
+    source_port: str = ""
+
+
 def read_line(line: str, service_port: ServicePort | None = None) -> dict[str, str]:
     """The form's fields from a pasted line: "tcp 203.0.113.9 > 10.0.0.5:22", a tcpdump line, or a kernel log line with
     SRC= DST= PROTO= DPT=. Empty when nothing of the kind is in it; what the line does not tell is not in it either.
@@ -129,25 +142,32 @@ def read_line(line: str, service_port: ServicePort | None = None) -> dict[str, s
     tcpdump prints names of services after the machine that it runs on: `service_port` is asked for those that are not
     known here.
     """
+    return parse_line(line, service_port).fields
+
+
+def parse_line(line: str, service_port: ServicePort | None = None) -> Line:
+    """The same with what else the line tells."""
     line = line.strip()[:2000]
-    return _logged(line) or _dumped(line, service_port)
+    fields, source_port = _logged(line) or _dumped(line, service_port) or ({}, "")
+    return Line(line, fields, source_port)
 
 
-def _logged(line: str) -> dict[str, str]:
+def _logged(line: str) -> tuple[dict[str, str], str] | None:
     """From a line of the kernel's log."""
     pairs: dict[str, str] = {}
     for name, text in _KERNEL.findall(line):
         pairs.setdefault(name, text)  # an ICMP error quotes the packet that it is about behind its own
     if not pairs.get("SRC") or not pairs.get("DST"):
-        return {}
+        return None
     name = pairs.get("PROTO", "")
     written = whole_number(name, 999)
     number = _named(name) if written is None else written
     fields = {"source": pairs["SRC"], "destination": pairs["DST"]} | _protocol_fields(number, pairs["SRC"])
-    return fields | ({"port": pairs.get("DPT", "")} if fields.get("protocol") in PACKET_PROTOCOLS else {})
+    fields |= {"port": pairs.get("DPT", "")} if fields.get("protocol") in PACKET_PROTOCOLS else {}
+    return fields, pairs.get("SPT", "")
 
 
-def _dumped(line: str, service_port: ServicePort | None) -> dict[str, str]:
+def _dumped(line: str, service_port: ServicePort | None) -> tuple[dict[str, str], str] | None:
     """From a line with "source > destination" in it."""
     dump = bool(_DUMP.search(line))
     for match in _ENDS.finditer(line):
@@ -155,12 +175,15 @@ def _dumped(line: str, service_port: ServicePort | None) -> dict[str, str]:
         if source and destination:
             break
     else:
-        return {}
+        return None
     before, after = line[: match.start("source")], line[match.end("destination") :]
+    # tshark prints the ports behind the protocol's name.
+    shark = None if source[1] or destination[1] else _PORTS_BEHIND.search(after)
+    from_port, behind = shark.groups() if shark else (source[1], "")
     ports = bool(source[1] or destination[1])
     number = _dumped_number(before, after, ports) if dump else _typed_number(before, after)
     fields = {"source": source[0], "destination": destination[0]} | _protocol_fields(number, source[0])
     protocol = fields.get("protocol", "")
     if protocol in PACKET_PROTOCOLS or (not protocol and destination[1]):
-        fields["port"] = _port(destination[1], protocol, service_port)
-    return fields
+        fields["port"] = port_number(destination[1] or behind, protocol, service_port)
+    return fields, from_port
