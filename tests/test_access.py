@@ -165,6 +165,7 @@ RIGHTS = {
     "machine_bring_back": SEND,
     "machine_ruleset": LOOK,
     "exposure": LOOK,
+    "project_test": LOOK,
 }
 OTHER_METHODS = ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 # What a person who is let in may be told: shown, done, to be corrected, or changed by somebody else meanwhile.

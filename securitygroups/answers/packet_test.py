@@ -89,14 +89,24 @@ def _on(vm: VirtualMachine, packet: Packet, at: datetime | None, title: str = ""
 
 def other_end(machine: VirtualMachine, packet: Packet) -> VirtualMachine | None:
     """The project's VM at the other end of the packet, if there is one."""
-    end = packet.source if packet.direction is Direction.IN else packet.destination
-    if packet.version is None or end is None:
-        return None
-    column = f"ipv{packet.version}"
-    others = VirtualMachine.objects.live().filter(
-        project=machine.project_id, **{column: address_text(packet.version, end)}
+    inbound = packet.direction is Direction.IN
+    found = at_ends(
+        machine.project_id, packet.version, *((packet.source, None) if inbound else (None, packet.destination))
     )
-    return others.exclude(pk=machine.pk).first()
+    return next((vm for vm in found if vm and vm.pk != machine.pk), None)
+
+
+def at_ends(
+    project: int, version: int | None, source: int | None, destination: int | None
+) -> tuple[VirtualMachine | None, VirtualMachine | None]:
+    """The project's VMs that have these addresses: who sends, and who receives."""
+    ends = [address_text(version, end) if version and end is not None else "" for end in (source, destination)]
+    if not any(ends):
+        return None, None
+    column = f"ipv{version}"
+    rows = VirtualMachine.objects.live().filter(project=project, **{f"{column}__in": [end for end in ends if end]})
+    found = {getattr(vm, column): vm for vm in rows}
+    return found.get(ends[0]), found.get(ends[1])
 
 
 def overall(sender: VirtualMachine, receiver: VirtualMachine, both: list[Traced]) -> Overall:

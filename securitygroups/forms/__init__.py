@@ -2,7 +2,7 @@
 
 from securitygroups.forms.groups import GroupForm, ImportForm, TemplateForm
 from securitygroups.forms.machines import MachineForm, OrderedGroupsForm, reordered
-from securitygroups.forms.packets import PacketForm
+from securitygroups.forms.packets import PacketForm, ProjectPacketForm
 from securitygroups.forms.parts import PortField, as_typed, take_refusal
 from securitygroups.forms.people import CaseForm, InviteForm, NoteForm, RoleForm, VisitForm
 from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm, preset_values, take_suggestion
@@ -20,6 +20,7 @@ __all__ = [
     "OrderedGroupsForm",
     "PacketForm",
     "PortField",
+    "ProjectPacketForm",
     "RoleForm",
     "RuleForm",
     "TemplateForm",

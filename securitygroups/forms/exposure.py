@@ -3,13 +3,10 @@
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
-from django.db.models import Q
 
 from securitygroups.fields import LineFormField
 from securitygroups.firewall.protocols import MAX_PORT
-from securitygroups.firewall.values import Refused, address_text, parse_address
-from securitygroups.forms.parts import PortField
+from securitygroups.forms.parts import PortField, machine_named
 from securitygroups.models import Project, VirtualMachine
 from securitygroups.words.rules import ports_text
 
@@ -64,20 +61,7 @@ class SendersForm(AskForm):
 
     def clean_vm(self) -> VirtualMachine:
         """The VM of the project that the text names."""
-        text = self.cleaned_data["vm"].strip()
-        wanted = Q(public_id__iexact=text) | Q(name__iexact=text)
-        try:
-            version, number = parse_address(text)
-            wanted |= Q(**{f"ipv{version}": address_text(version, number)})
-        except Refused:
-            pass
-        found = list(self._machines.filter(wanted)[:2])
-        if len(found) != 1:
-            what = "Two VMs fit this" if found else "The project has no VM of this name, address or ID"
-            raise ValidationError(
-                f"{what}: choose one of the names that are proposed, or copy it from Virtual Machines."
-            )
-        return found[0]  # type: ignore[no-any-return]
+        return machine_named(self._machines, self.cleaned_data["vm"].strip())
 
 
 class BetweenForm(AskForm):

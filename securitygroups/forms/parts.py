@@ -4,7 +4,11 @@ from typing import Any, TypeVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
 from django.forms.utils import ErrorDict
+
+from securitygroups.firewall.values import Refused, address_text, parse_address
+from securitygroups.models import VirtualMachine
 
 Form = TypeVar("Form", bound=forms.BaseForm)
 
@@ -24,6 +28,21 @@ def as_typed(form: Form) -> Form:
     """The form as it was typed, to be drawn: nothing is checked, and nothing is said to be wrong."""
     form._errors = ErrorDict()  # type: ignore[attr-defined]
     return form
+
+
+def machine_named(rows: QuerySet[VirtualMachine], text: str) -> VirtualMachine:
+    """The one of these VMs that has this name, address or ID. Raises ValidationError."""
+    wanted = Q(public_id__iexact=text) | Q(name__iexact=text)
+    try:
+        version, number = parse_address(text)
+        wanted |= Q(**{f"ipv{version}": address_text(version, number)})
+    except Refused:
+        pass
+    found = list(rows.filter(wanted)[:2])
+    if len(found) != 1:
+        what = "Two VMs fit this" if found else "The project has no VM of this name, address or ID"
+        raise ValidationError(f"{what}: choose one of the names that are proposed, or copy it from Virtual Machines.")
+    return found[0]
 
 
 class PortField(forms.IntegerField):

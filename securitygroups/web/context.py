@@ -22,6 +22,7 @@ _SECTIONS = {
     "template": "groups",
     "support": "support",
     "project_rules": "groups",
+    "project_test": "project_test",
     "help_enforcement": "help",
 }
 

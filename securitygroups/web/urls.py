@@ -85,6 +85,7 @@ _project: Patterns = [
     path("groups/new/", groups.group_create, name="group_create"),
     path("groups/import/", files.group_import_new, name="group_import_new"),
     path("groups/<slug:group_id>/", include(_group)),
+    path("test/", packet_test.project_test, name="project_test"),
     path("exposure/", exposure.exposure, name="exposure"),
     path("machines/", machines.machines, name="machines"),
     path("machines/new/", machines.machine_create, name="machine_create"),

@@ -102,6 +102,7 @@ EMPTY = (
     "templates",
     "cases",
     "project_rules",
+    "project_test",
     "exposure",
 )
 

@@ -289,7 +289,7 @@ def test_the_addresses_of_the_project_s_vms_are_suggested(
         assert content.count('list="vm-addresses"') == 2
         assert "10.9.9.9" not in content
         assert "10.8.8.8" not in content
-    monkeypatch.setattr("securitygroups.web.views.packet_test.SUGGESTED", 1)
+    monkeypatch.setattr("securitygroups.web.asking.SUGGESTED", 1)
     assert as_bob.get(f"{pair[0].get_absolute_url()}test/").context["known"] == [("10.0.1.11", "app-1")]
     group = pair[0].groups.get()
     assert "vm-addresses" not in as_bob.get(f"{group.get_absolute_url()}test/").content.decode()

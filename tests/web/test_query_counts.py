@@ -76,6 +76,10 @@ def fill(project: Project, alice: User) -> Fill:
             test = "test/?test=1&direction=in&protocol=tcp&source=203.0.113.9&destination=10.0.0.5&port=22"
             rest = {"machine": "", "machine test": test}.get(name, "ruleset/")
             return on_one(number).get_absolute_url() + rest
+        if name == "project test":
+            machines(number)
+            VirtualMachine.objects.filter(name="vm0").update(ipv4="10.9.0.1")
+            return "/p/shop/test/?test=1&direction=in&protocol=tcp&source=203.0.113.9&destination=10.9.0.1&port=22"
         if name in ("machine new", "machine settings"):
             one = make_machine(project, "one", groups(number)[:2])
             return "/p/shop/machines/new/" if name == "machine new" else f"{one.get_absolute_url()}settings/"
@@ -116,6 +120,7 @@ QUERIES = {
     "machine": 7,
     "machine test": 8,
     "machine ruleset": 6,
+    "project test": 8,
     "machine new": 5,
     "machine settings": 7,
 }

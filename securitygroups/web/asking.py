@@ -1,0 +1,243 @@
+"""From the fields of a packet test to its answer: on a group, on a VM, or on the VM of a project that the packet means."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from securitygroups import operations
+from securitygroups.access import SUPPORT, Access
+from securitygroups.answers.packet_test import Answer, ask_group, ask_machine, at_ends, stranger
+from securitygroups.firewall.formats.pasted import read_line
+from securitygroups.firewall.formats.replies import Reply, read_reply
+from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.values import Packet, Refused, parse_address
+from securitygroups.forms import CaseForm, PacketForm, ProjectPacketForm
+from securitygroups.forms.packets import own_place, their_place, turned
+from securitygroups.models import SecurityGroup, VirtualMachine
+from securitygroups.web.pages import FORM_INVALID, address_of, answer
+from securitygroups.web.services import service_port
+
+SUGGESTED = 200
+"""Addresses of the project's VMs that the fields suggest."""
+FOLLOWS = {
+    "hx-include": "closest form",
+    "hx-target": "#test",
+    "hx-swap": "outerHTML",
+    "hx-sync": "closest form:replace",
+}
+"""A field that others follow: the form is asked for again when it changes."""
+
+
+@dataclass(slots=True)
+class Asking:
+    """One request for a test: what it is made on, and what is said of the packet."""
+
+    request: HttpRequest
+    access: Access
+    machine: VirtualMachine | None = None
+    group: SecurityGroup | None = None
+    line: str = ""
+    reads: bool = False
+    asked: bool = False
+    pasted: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        get = self.request.GET
+        self.line = get.get("line", "")
+        self.reads = bool(self.line) and ("read" in get or not get.keys() & PacketForm.base_fields)
+        # "Read" and "My IP" only fill the form in: nothing is asked before it has been seen.
+        self.asked = "test" in get and not self.reads and "mine" not in get
+        self.pasted = read_line(self.line, service_port) if self.reads else {}
+
+    @property
+    def whole_project(self) -> bool:
+        return self.group is None and self.machine is None
+
+    def fields(self) -> dict[str, Any]:
+        """What the address bar or a pasted line says, and the VM's own address where they say nothing."""
+        get = self.request.GET
+        fields: dict[str, Any] = {"protocol": "tcp"}
+        fields |= {name: get[name] for name in ProjectPacketForm.base_fields if name in get}
+        fields |= self.pasted
+        if self.pasted or "direction" not in fields:
+            fields["direction"] = self._direction(fields)
+        if "mine" in get:
+            fields[their_place(fields["direction"])] = address_of(self.request)
+        fields = turned(fields, get.get("filled", ""))
+        if self.machine and not self.asked:
+            own, their = own_place(fields["direction"]), their_place(fields["direction"])
+            fields[own] = fields.get(own) or _own_address(self.machine, str(fields.get(their, "")))
+        return fields
+
+    def _direction(self, fields: dict[str, Any]) -> str:
+        """Of what says none: a log of the VM itself tells it by who sent."""
+        source, destination = str(fields.get("source", "")), str(fields.get("destination", ""))
+        if self.machine and _same_address(source, self.machine.addresses):
+            return "out"
+        if self.whole_project and _sender_alone(self.access, source, destination):
+            return "out"
+        # What is pasted says nothing of it: then what is chosen holds.
+        return "in" if self.machine or self.whole_project else str(fields.get("direction", "in"))
+
+    def form(self) -> PacketForm:
+        given = {"data": self.fields()} if self.asked else {"initial": self.fields()}
+        form = ProjectPacketForm(self.access.project, **given) if self.whole_project else PacketForm(**given)
+        if self.machine:
+            form.fields["direction"].widget.attrs |= {"hx-get": self.request.path, **FOLLOWS}
+        return form
+
+
+def _own_address(machine: VirtualMachine, other: str) -> str:
+    """The VM's address in the family of the other one, as far as it has one."""
+    return (machine.ipv6 if ":" in other else machine.ipv4) or machine.ipv6 or machine.ipv4 or ""
+
+
+def _same_address(text: str, addresses: Iterable[str]) -> bool:
+    """Whether the address is one of these, however it is written: the kernel's log writes IPv6 in full."""
+    try:
+        return parse_address(text) in {parse_address(address) for address in addresses}
+    except Refused:
+        return False
+
+
+def _sender_alone(access: Access, source: str, destination: str) -> bool:
+    """Whether of the packet's two ends the sender alone is a VM of the project."""
+    try:
+        (version, sender), (other, receiver) = parse_address(source), parse_address(destination)
+    except Refused:
+        return False
+    from_vm, to_vm = at_ends(access.project.pk, version, sender, receiver if other == version else None)
+    return from_vm is not None and to_vm is None
+
+
+def _zone(request: HttpRequest) -> ZoneInfo:
+    name = request.GET.get("zone", "")
+    return ZoneInfo(name if name in operations.TIME_ZONES else "UTC")
+
+
+def _moment(request: HttpRequest) -> datetime | None:
+    """The time of ?at=; None where there is none or it is no time. One without an offset is one of ?zone=, or of UTC:
+    an address means the same moment to everybody who opens it."""
+    try:
+        moment = parse_datetime(request.GET.get("at", ""))
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    try:
+        aware = moment.replace(tzinfo=_zone(request)) if timezone.is_naive(moment) else moment
+        return aware.astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def _shown(typed: str, moment: datetime | None) -> str:
+    """The time in the reader's zone, as the field takes it; what is no time stays as it was typed."""
+    return f"{timezone.localtime(moment):%Y-%m-%dT%H:%M:%S}" if moment else typed
+
+
+def answer_packet(asking: Asking, page: str, context: dict[str, Any]) -> HttpResponse:
+    """The form, and with ?test what becomes of the packet."""
+    request, form = asking.request, asking.form()
+    if not asking.group:
+        _suggest(form, asking.access, context)
+    if asking.asked and form.is_valid():
+        context |= _asked(asking, form)
+    direction = form["direction"].value()
+    own, moment = str(form[own_place(direction)].value() or ""), _moment(request)
+    context |= {
+        "form": form,
+        "line": asking.line,
+        "unread": asking.reads and not asking.pasted,
+        "no_protocol": bool(asking.pasted) and "protocol" not in asking.pasted,
+        "address": address_of(request),
+        "at": _shown(request.GET.get("at", ""), moment),
+        "moment": moment,
+        "zone": timezone.get_current_timezone_name(),
+        "own_place": their_place(direction),
+        # By this the answer knows the VM's address again when the direction has changed.
+        "filled": f"{own_place(direction)}={own}" if asking.machine and own in asking.machine.addresses else "",
+        **_reply(asking, str(direction)),
+    }
+    part = "securitygroups/packet_test/_page.html"
+    return answer(request, page, part, context, status=FORM_INVALID if form.errors else 200)
+
+
+def _asked(asking: Asking, form: PacketForm) -> dict[str, Any]:
+    """The answer; support can keep it as a case, with the packet as it was sent."""
+    found: dict[str, Any] = {}
+    if asking.whole_project:
+        found = _meant(asking, form)
+    machine = found.get("machine") or asking.machine
+    answered = _ask(asking, machine, form.packet)
+    if answered is None:
+        return found
+    return found | {
+        "traces": answered.traces,
+        "overall": answered.overall,
+        "stranger": stranger(machine, form.packet) if machine else "",
+        "case_form": CaseForm() if asking.access.role == SUPPORT else None,
+        "sent": [(name, text) for name, text in form.data.items() if name in PacketForm.base_fields],
+    }
+
+
+def _ask(asking: Asking, machine: VirtualMachine | None, packet: Packet) -> Answer | None:
+    at = _moment(asking.request)
+    if machine:
+        return ask_machine(machine, packet, at)
+    return ask_group(asking.group, packet, at) if asking.group else None
+
+
+def _meant(asking: Asking, form: PacketForm) -> dict[str, Any]:
+    """The VM that a packet of the project is tested on: the one that is named, else the one at the packet's end."""
+    packet = form.packet
+    ends = at_ends(asking.access.project.pk, packet.version, packet.source, packet.destination)
+    own, other = ends if packet.direction is Direction.OUT else ends[::-1]
+    machine = form.cleaned_data.get("vm") or own
+    if machine:
+        machine.project = asking.access.project
+        return {"machine": machine, "target": machine, "found": True}
+    turn = {**form.data, "direction": "in" if packet.direction is Direction.OUT else "out", "test": "1"}
+    place = own_place(packet.direction.value)
+    return {"nobody": form.cleaned_data[place], "other": other, "turn": urlencode(turn), "other_way": turn["direction"]}
+
+
+def _reply(asking: Asking, direction: str) -> dict[str, Any]:
+    """What is said of a line whose packet opens no connection, as long as it is that packet that is looked at."""
+    if not asking.line:
+        return {}
+    as_read = read_line(asking.line, service_port)
+    get = asking.request.GET
+    if not asking.pasted and any(get.get(name, "") != text for name, text in as_read.items()):
+        return {}
+    reply = read_reply(asking.line, service_port)
+    return {"reply": reply, "opener": _opener(asking, reply, direction)} if reply else {}
+
+
+def _opener(asking: Asking, reply: Reply, direction: str) -> str:
+    """The query of the test of the packet that opened the connection; "" where the line does not tell it."""
+    if not reply.opener:
+        return ""
+    fields = reply.opener | {"test": "1"}
+    if asking.group:
+        other = "out" if direction == "in" else "in"
+        fields["direction"] = other if reply.back else direction
+    elif asking.machine:
+        fields["direction"] = "out" if _same_address(fields["source"], asking.machine.addresses) else "in"
+    return urlencode(fields)
+
+
+def _suggest(form: PacketForm, access: Access, context: dict[str, Any]) -> None:
+    """Offer the addresses of the project's VMs in the address fields: between two of them both lists are asked."""
+    for name in form.fields.keys() & {"source", "destination", "vm"}:
+        form.fields[name].widget.attrs["list"] = "vm-addresses"
+    rows = VirtualMachine.objects.live().filter(project=access.project).order_by("name")
+    known = rows.values_list("name", "ipv4", "ipv6")[:SUGGESTED]
+    context["known"] = [(address, name) for name, *both in known for address in both if address][:SUGGESTED]
