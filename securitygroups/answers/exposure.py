@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, islice
 
 import numpy as np
 from django.db.models import Q, QuerySet
@@ -188,15 +188,25 @@ class Bundle:
         first = self.machines[0].name
         return first if len(self.machines) == 1 else f"{first} + {len(self.machines) - 1}"
 
+    def addresses(self, version: int) -> list[str]:
+        """The addresses of its first two VMs that have one of the family."""
+        return list(islice(filter(None, (vm.ipv4 if version == 4 else vm.ipv6 for vm in self.machines)), 2))
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`reached` of `pairs` pairs pass; `why` tells whose rules are in the way of the others."""
+    """`reached` of `pairs` pairs pass; `why` tells whose rules are in the way of the others. `ends` are the addresses of
+    a pair that the field stands for, sender and receiver, where there is one."""
 
     state: State
     reached: int
     pairs: int
     why: str
+    ends: tuple[str, str] | None = None
+
+    @property
+    def word(self) -> str:
+        return {State.ALL: "yes", State.NONE: "no"}.get(self.state, f"{self.reached}/{self.pairs}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +219,12 @@ class Reach:
     sends: NDArray[np.int64]
     receives: NDArray[np.int64]
     same: NDArray[np.bool_]
+    version: int = 4
+
+    def _ends(self, row: int, column: int) -> tuple[str, str] | None:
+        senders, receivers = (self.bundles[at].addresses(self.version) for at in (row, column))
+        # Among VMs with equal groups, one sends to another.
+        return (senders[0], receivers[-1 if row == column else 0]) if senders and receivers else None
 
     def cell(self, row: int, column: int) -> Cell:
         """One field in words."""
@@ -216,15 +232,16 @@ class Reach:
         if not pairs:
             state = State.SELF if self.same[row, column] else State.ABSENT
             return Cell(state, 0, 0, "the VM itself" if state is State.SELF else "no address of this family")
+        ends = self._ends(row, column)
         if reached == pairs:
-            return Cell(State.ALL, reached, pairs, "accepted")
+            return Cell(State.ALL, reached, pairs, "accepted", ends)
         out, into = int(self.sends[row, column]) < pairs, int(self.receives[row, column]) < pairs
         whose = " and ".join(
             text for text, is_so in (("the sender's Out rules", out), ("the receiver's In rules", into)) if is_so
         )
         if reached:
-            return Cell(State.SOME, reached, pairs, f"{reached:,} of {pairs:,} pairs accepted")
-        return Cell(State.NONE, 0, pairs, f"denied by {whose}")
+            return Cell(State.SOME, reached, pairs, f"{reached:,} of {pairs:,} pairs accepted", ends)
+        return Cell(State.NONE, 0, pairs, f"denied by {whose}", ends)
 
 
 def reach(land: Landscape, protocol: str, port: int | None, version: int, *, each: bool) -> Reach:
@@ -252,6 +269,7 @@ def reach(land: Landscape, protocol: str, port: int | None, version: int, *, eac
         sends=summed(found.sends),
         receives=summed(found.receives),
         same=np.eye(len(members), dtype=np.bool_) & np.array([len(its) == 1 for its in members])[:, None],
+        version=version,
     )
 
 

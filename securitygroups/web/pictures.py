@@ -20,11 +20,12 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """What a pointer over a field is told."""
+    """What a pointer over a field is told, and the ends of the packet whose test it leads to."""
 
     x: int
     y: int
     text: str
+    ends: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class _Grid:
 
 def _cell_size(longest: int) -> int:
     """Few fields are large, many small."""
-    return next((size for most, size in ((EACH / 2, 28), (EACH, 22), (45, 16)) if longest <= most), 13)
+    return next((size for most, size in ((EACH / 2, 28), (EACH, 24), (45, 16)) if longest <= most), 13)
 
 
 def _room(names: Sequence[str]) -> int:
@@ -95,7 +96,7 @@ def draw(rows: Sequence[Bundle], columns: Sequence[Bundle], cells: Sequence[Sequ
     for row, column, one in fields:
         paths.setdefault(one.state, []).append(_shape(one.state, *grid.corner(row, column), cell))
     tips = [
-        Tip(*grid.corner(row, column), f"{rows[row].label} → {columns[column].label}: {one.why}")
+        Tip(*grid.corner(row, column), f"{rows[row].label} → {columns[column].label}: {one.why}", one.ends)
         for row, column, one in fields
         if longest <= EACH
     ]

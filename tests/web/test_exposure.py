@@ -1,5 +1,7 @@
 """The exposure page: what the internet reaches, who reaches a port, which VM reaches which."""
 
+import re
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -11,6 +13,7 @@ from securitygroups.answers.exposure import State
 from securitygroups.effective import Limits
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
 from tests.factories import make_group, make_machine
+from tests.web.pages import Page
 
 URL = "/p/shop/exposure/"
 
@@ -217,11 +220,30 @@ def test_without_an_address_of_the_family_nothing_is_claimed(project: Project, p
 
 def test_the_picture_has_a_table_that_says_the_same(as_alice: Client, pair: None) -> None:
     page = text(as_alice, "?show=between&protocol=tcp&port=5432&family=4&by=vm")
-    assert 'role="img"' in page
+    assert "The same stands in the table below." in page
     assert "style=" not in page
-    assert page.count('<td class="yes">yes</td>') == 1
+    assert page.count('<td class="yes">') == 1
+    assert page.count(">yes</a>") == 1
     assert page.count(">itself</td>") == 3
     assert "app-1 → db-1: accepted" in page
+
+
+def test_a_field_of_the_matrix_leads_to_the_test_of_its_packet(as_alice: Client, pair: None) -> None:
+    page = as_alice.get(f"{URL}?show=between&protocol=tcp&port=5432&family=4&by=vm").content.decode()
+    links = re.findall(r'href="(/p/shop/test/[^"]+)"', page)
+    # Twice, in the picture and in the table: three VMs, none to itself.
+    assert len(links) == 12
+    asked = Page(
+        as_alice.get(
+            next(link for link in links if "source=10.0.4.2&amp;destination=10.0.3.1" in link).replace("&amp;", "&")
+        )
+    )
+    assert "It leaves app-2, but the In list of db-1 denies it." in asked.text
+    together = as_alice.get(f"{URL}?show=between&protocol=tcp&port=5432&family=4&by=groups").content.decode()
+    # The VMs of one line with each other.
+    assert "source=10.0.2.1&amp;destination=10.0.4.2" in together
+    ping = as_alice.get(f"{URL}?show=between&protocol=icmp&family=4&by=vm").content.decode()
+    assert "?protocol=icmp&amp;test=1&amp;source=" in ping
 
 
 def test_a_large_picture_is_cut_into_parts(as_alice: Client, project: Project, pair: None) -> None:

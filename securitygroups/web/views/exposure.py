@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
@@ -105,6 +106,9 @@ def _between(request: HttpRequest, access: Access) -> tuple[dict[str, Any], int]
     found = exposures.reach(land, data["protocol"], data["port"], int(data["family"]), each=each)
     context |= {
         "asked": form.words,
+        "test": urlencode(
+            {name: data[name] for name in ("protocol", "port") if data[name] is not None} | {"test": "1"}
+        ),
         "family": data["family"],
         "total": total,
         "compared": len(land.machines),
