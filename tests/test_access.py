@@ -104,6 +104,7 @@ RIGHTS = {
     "demo_mails": Rights(get=EVERYBODY, public=True),
     "demo_mail": Rights(get=EVERYBODY, public=True),
     "home": Rights(get=EVERYBODY),
+    "find": Rights(get=EVERYBODY),
     "help": Rights(get=EVERYBODY),
     "help_enforcement": Rights(get=EVERYBODY),
     "support": Rights(get=SUPPORT),
@@ -166,6 +167,7 @@ RIGHTS = {
     "machine_ruleset": LOOK,
     "exposure": LOOK,
     "project_test": LOOK,
+    "project_find": LOOK,
 }
 OTHER_METHODS = ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 # What a person who is let in may be told: shown, done, to be corrected, or changed by somebody else meanwhile.

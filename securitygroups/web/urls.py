@@ -10,6 +10,7 @@ from securitygroups.web.views import (
     enforcement,
     exposure,
     files,
+    find,
     groups,
     help,
     history,
@@ -85,6 +86,7 @@ _project: Patterns = [
     path("groups/new/", groups.group_create, name="group_create"),
     path("groups/import/", files.group_import_new, name="group_import_new"),
     path("groups/<slug:group_id>/", include(_group)),
+    path("find/", find.project_find, name="project_find"),
     path("test/", packet_test.project_test, name="project_test"),
     path("exposure/", exposure.exposure, name="exposure"),
     path("machines/", machines.machines, name="machines"),
@@ -93,6 +95,7 @@ _project: Patterns = [
 ]
 urlpatterns = [
     path("", overview.home, name="home"),
+    path("find/", find.find, name="find"),
     path("help/", help.help_page, name="help"),
     path("help/enforcement/", help.help_enforcement, name="help_enforcement"),
     path("support/", desk.support, name="support"),

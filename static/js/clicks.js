@@ -3,12 +3,14 @@
 import { copy, fill } from "./copy-fill.js";
 import { openDialog, pressedBackdrop } from "./dialog.js";
 import { $ } from "./dom.js";
+import { openPalette } from "./palette.js";
 import { setTheme } from "./theme-choice.js";
 
 const ACTIONS = [
   ["[data-dismiss]", (button) => button.closest(".message").remove()],
   ["[data-theme-choice]", (button) => setTheme(button.dataset.themeChoice)],
   ["[data-open]", (button) => $(button.dataset.open).showModal()],
+  ["[data-palette]", openPalette],
   ["[data-copy], [data-copy-from]", copy],
   ["[data-fill]", fill],
   ["dialog [data-close]", closeAround],

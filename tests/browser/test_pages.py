@@ -103,6 +103,7 @@ EMPTY = (
     "cases",
     "project_rules",
     "project_test",
+    "project_find",
     "exposure",
 )
 
