@@ -96,7 +96,7 @@ def test_without_script_it_is_a_page(browse: Browse, alice: User, machine: Virtu
     page = browse(alice, script=False, width=PHONE)
     page.goto("/p/shop/machines/")
     page.get_by_role("link", name="Find").first.click()
-    page.get_by_label("Find").last.fill("web-1")
+    page.get_by_role("searchbox", name="Find").fill("web-1")
     page.get_by_role("button", name="Find").click()
     page.locator("main").get_by_role("link", name="web-1 10.0.1.11").click()
     expect(page.get_by_role("heading", level=1, name="web-1")).to_be_visible()
