@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from karenpanel.sent_again import BACK, draws_again
 from securitygroups import operations
 from securitygroups.access import find_deleted, find_machine
+from securitygroups.answers.machine_filter import MachineFilter
 from securitygroups.answers.on_machine import findings_on, noted
 from securitygroups.answers.platform import platform
 from securitygroups.effective import of_machine
@@ -31,18 +32,16 @@ from securitygroups.web.pages import (
     numbered,
     page_or_form,
     reason_of,
-    typed,
 )
 
 
 @require_safe
 def machines(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug)
-    query = typed(request, "q")
-    rows = VirtualMachine.objects.live().filter(project=access.project).named_like(query)
-    page = numbered(request, rows)
+    wanted = MachineFilter.from_query(request.GET)
+    page = numbered(request, wanted.of(access.project))
     page.object_list = _with_groups(page.object_list)
-    context = {"page": page, "query": query, "quota": access.project.machine_quota}
+    context = {"page": page, "query": wanted.q, "quota": access.project.machine_quota}
     return answer(request, "securitygroups/machines/list.html", "securitygroups/machines/_list.html", context)
 
 
