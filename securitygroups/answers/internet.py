@@ -81,7 +81,8 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Internet:
-    """What the internet reaches. `open` and `loud` count VMs: reachable at all, and with such services open.
+    """What the internet reaches. `open` and `loud` count VMs: reachable at all, and with such services open. `reached` are
+    the keys of the open ones, `groups` those of the groups whose rules let it in.
 
     `unsettled` are VMs that could not be looked at whole; `unseen` counts those that time ran out for.
     """
@@ -93,6 +94,8 @@ class Internet:
     without_address: Some
     unsettled: Some
     unseen: int = 0
+    reached: Sequence[int] = ()
+    groups: Sequence[int] = ()
 
     @property
     def complete(self) -> bool:
@@ -193,6 +196,8 @@ def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic
         without_address=_some(land.without_address),
         unsettled=_some([land.machines[int(key)] for key in found.too_fine]),
         unseen=len(found.unseen),
+        reached=tuple(sorted(land.machines[int(key)].pk for key in open_ones)),
+        groups=tuple(sorted({group for _, _, spots in same for group, _ in spots})),
     )
 
 
@@ -239,9 +244,9 @@ def _some_of(written: Any) -> Some:
 
 def _read(written: dict[str, Any]) -> Internet:
     unsettled, without = _some_of(written["unsettled"]), _some_of(written["without_address"])
-    return Internet(
-        **{**written, "openings": Lines(written["openings"]), "unsettled": unsettled, "without_address": without}
-    )
+    keys = {name: tuple(written[name]) for name in ("reached", "groups")}
+    lines = Lines(written["openings"])
+    return Internet(**{**written, **keys, "openings": lines, "unsettled": unsettled, "without_address": without})
 
 
 class Lines(Sequence[Opening]):

@@ -13,9 +13,11 @@ from securitygroups.firewall.values import (
     whole_number,
 )
 from securitygroups.models import (
+    MOST_TAGS,
     Project,
     SecurityGroup,
     VirtualMachine,
+    to_tags,
 )
 
 T = TypeVar("T")
@@ -33,10 +35,29 @@ def reordered(chosen: list[T], order: str) -> list[T]:
     return chosen
 
 
+class TagsField(forms.CharField):
+    """Tags as a list with commas; what is wrong with one the column says."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return value if value is None or isinstance(value, str) else ", ".join(value)
+
+    def to_python(self, value: Any) -> Any:
+        return value if isinstance(value, list) else to_tags(super().to_python(value) or "")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return not self.disabled and bool(self.to_python(data) != self.to_python(initial or ""))
+
+
 class MachineForm(forms.ModelForm[VirtualMachine]):
+    tags = TagsField(
+        label="Tags",
+        required=False,
+        help_text=f"Up to {MOST_TAGS} words such as web or env=prod, with commas between them: by these VMs are found.",
+    )
+
     class Meta:
         model = VirtualMachine
-        fields = ("name", "description", "ipv4", "ipv6", "tap")
+        fields = ("name", "description", "ipv4", "ipv6", "tags", "tap")
         error_messages = {
             "name": {"required": "Type a name for the VM."},
             "ipv4": {"invalid": "This is not an IPv4 address: type one such as 10.0.0.5."},
@@ -45,6 +66,8 @@ class MachineForm(forms.ModelForm[VirtualMachine]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "tags" in self.fields:
+            self.fields["tags"].widget.attrs |= {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
         for name in {"ipv4", "ipv6", "tap"} & self.fields.keys():
             self.fields[name].widget.attrs |= {"class": "mono", "autocomplete": "off", "spellcheck": "false"}
 

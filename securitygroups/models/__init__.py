@@ -26,10 +26,15 @@ from securitygroups.models.names import (
 from securitygroups.models.people import Membership, Project, ProjectQuerySet, Role, User
 from securitygroups.models.records import AdminLine, Event, GroupRevision, MachineRevision, Revision
 from securitygroups.models.support import CaseNote, SupportCase, SupportVisit
+from securitygroups.models.tags import LONGEST_TAG, MOST_TAGS, to_tags
+from securitygroups.models.views import MOST_VIEWS, SavedView
 
 __all__ = [
     "ACTIONS",
     "DIRECTIONS",
+    "LONGEST_TAG",
+    "MOST_TAGS",
+    "MOST_VIEWS",
     "PROTOCOL_CHOICES",
     "TAP_NAME",
     "AccountEvent",
@@ -53,6 +58,7 @@ __all__ = [
     "Rule",
     "RuleQuerySet",
     "SameName",
+    "SavedView",
     "SecurityGroup",
     "SupportCase",
     "SupportVisit",
@@ -63,5 +69,6 @@ __all__ = [
     "new_machine_id",
     "new_rule_id",
     "one_line",
+    "to_tags",
     "values",
 ]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import OpClass
 from django.core.validators import RegexValidator
 from django.db import models
@@ -13,6 +14,7 @@ from securitygroups.fields import LineField
 from securitygroups.models.groups import SecurityGroup
 from securitygroups.models.names import LiveQuerySet, SameName, new_machine_id
 from securitygroups.models.people import Project
+from securitygroups.models.tags import LONGEST_TAG, check_tags
 
 TAP_NAME = RegexValidator(
     r"^[A-Za-z][A-Za-z0-9_.-]{0,14}\Z",
@@ -36,9 +38,20 @@ class VirtualMachine(models.Model):
         validators=[TAP_NAME],
         help_text="The VM's network interface on its host, for the compiled ruleset. Leave it empty if you do not know it.",
     )
+    # Looked through within one project, whose VMs are found by its index: one over all projects would gain nothing.
+    tags = ArrayField(
+        models.CharField(max_length=LONGEST_TAG),
+        verbose_name="Tags",
+        default=list,
+        db_default=[],
+        blank=True,
+        validators=[check_tags],
+    )
     groups = models.ManyToManyField(SecurityGroup, through="Attachment", related_name="machines")
     revision = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Of its own fields or its groups; empty where nothing was changed since it was made.
+    changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = LiveQuerySet.as_manager()

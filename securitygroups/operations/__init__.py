@@ -70,6 +70,7 @@ from securitygroups.operations.rights import (
 from securitygroups.operations.rightsgroups import delete_rights_group, write_rights_group
 from securitygroups.operations.rules import RefusedRules, check_rules, commit_edit, commit_rules, undo
 from securitygroups.operations.templates import delete_template, save_template, write_template
+from securitygroups.operations.views import delete_view, write_view
 from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_look, record_staff_looks
 
 __all__ = [
@@ -101,6 +102,7 @@ __all__ = [
     "delete_machine",
     "delete_rights_group",
     "delete_template",
+    "delete_view",
     "digest_of",
     "end_sessions",
     "groups_mark",
@@ -147,4 +149,5 @@ __all__ = [
     "withdraw_invitation",
     "write_rights_group",
     "write_template",
+    "write_view",
 ]

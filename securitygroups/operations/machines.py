@@ -95,7 +95,8 @@ def write_attachments(
     Attachment.objects.bulk_create(fresh)
     Attachment.objects.bulk_update(moved, ["position"])
     machine.revision += 1
-    VirtualMachine.objects.filter(pk=machine.pk).update(revision=machine.revision)
+    machine.changed_at = timezone.now() if machine.revision > 1 else None
+    VirtualMachine.objects.filter(pk=machine.pk).update(revision=machine.revision, changed_at=machine.changed_at)
     # The first revision is told by "VM created"; two lines for one click would be noise.
     revision, said = regrouped(machine, before, groups, by)
     revision.save()
@@ -162,12 +163,14 @@ def update_machine(*, machine: VirtualMachine, fields: dict[str, Any], by: By) -
     by.check()
     for name in changed:
         setattr(locked, name, fields[name])
+    locked.changed_at = timezone.now()
     save_checked(locked)
     labels = ", ".join(str(VirtualMachine._meta.get_field(name).verbose_name) for name in changed)  # type: ignore[union-attr]
+    tags = f" Its tags are now: {', '.join(locked.tags) or 'none'}." if "tags" in changed else ""
     record(
         locked.project,
         Verb.MACHINE_CHANGED,
-        f"Changed {labels} of {locked.name}.",
+        f"Changed {labels} of {locked.name}.{tags}",
         by=by,
         machine=locked,
     )

@@ -12,6 +12,7 @@ from securitygroups.models import (
     Event,
     GroupTemplate,
     Project,
+    SavedView,
     SecurityGroup,
     VirtualMachine,
 )
@@ -97,14 +98,14 @@ def lock_machine(machine: VirtualMachine) -> VirtualMachine:
 
 
 _TAKEN_AT = {
-    **dict.fromkeys(("group_name", "machine_name", "template_name"), "name"),
+    **dict.fromkeys(("group_name", "machine_name", "template_name", "view_name"), "name"),
     "machine_ipv4": "ipv4",
     "machine_ipv6": "ipv6",
 }
 """Where a person typed what a constraint finds taken in the project."""
 
 
-def save_checked(instance: SecurityGroup | VirtualMachine | GroupTemplate) -> None:
+def save_checked(instance: SecurityGroup | VirtualMachine | GroupTemplate | SavedView) -> None:
     """Save under the project's lock, so that a name that is taken is found by the check and not by a crash."""
     problems: dict[str, list[ValidationError]] = {}
     try:

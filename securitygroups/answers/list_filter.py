@@ -1,0 +1,72 @@
+"""What the filters of lists have in common: they stand in an address, are shown as chips, and have an order."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from django.db.models import F, Func, Q, TextField, Value
+from django.db.models.expressions import OrderBy
+
+from securitygroups.answers.addresses import spans
+from securitygroups.firewall.texts import clean, visible
+
+LONGEST, MOST_WORDS, MOST_VALUES = 200, 12, 10
+Pairs = list[tuple[str, str]]
+"""Parameters of an address, in order."""
+
+
+class Chip(NamedTuple):
+    """One thing that a list is filtered by, in words, and the parameters of the same list without it."""
+
+    words: str
+    without: str
+
+
+def said(query: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """What an address says of this name, each value once: fit to be looked for, and to be shown again."""
+    values = query.getlist(name) if hasattr(query, "getlist") else query.get(name, ())
+    texts = [values] if isinstance(values, str) else values
+    return tuple(dict.fromkeys(text for one in texts if (text := visible(clean(str(one)[:LONGEST])))))[:MOST_VALUES]
+
+
+def sort_of(query: Mapping[str, Any], known: Iterable[str]) -> str:
+    """The order that is asked for, empty for the list's own; a dash before it turns it round."""
+    text = next(iter(said(query, "sort")), "")
+    return text if text.removeprefix("-") in known else ""
+
+
+def ordered(sort: str, columns: Mapping[str, tuple[str, ...]], plain: tuple[str, ...]) -> list[str | OrderBy]:
+    """The columns to order by. What is empty stands at the end, whichever way round; the last one leaves no ties."""
+    if not sort:
+        return list(plain)
+    down = sort.startswith("-")
+    found = [F(column) for column in columns[sort.removeprefix("-")]]
+    return [*(one.desc(nulls_last=True) if down else one.asc(nulls_last=True) for one in found), "name", "pk"]
+
+
+def chips(pairs: Pairs, words: Iterable[tuple[str, str, str]]) -> list[Chip]:
+    """A chip for each (words, parameter, value)."""
+    return [Chip(text, urlencode([one for one in pairs if one != (name, value)])) for text, name, value in words]
+
+
+class Tags(Func):
+    """A VM's tags as one text."""
+
+    function = "array_to_string"
+
+    def __init__(self) -> None:
+        super().__init__(F("tags"), Value(" "), output_field=TextField())
+
+
+def has_word(word: str) -> Q:
+    """Name, description or ID has the word."""
+    return Q(name__icontains=word) | Q(description__icontains=word) | Q(public_id__iexact=word)
+
+
+def has_address(word: str) -> Q:
+    """An address of the VM is among those that the word can mean."""
+    found = Q()
+    for span in spans(word):
+        first, last = span.ends
+        found |= Q(**{f"ipv{span.version}__gte": first, f"ipv{span.version}__lte": last})
+    return found

@@ -1,0 +1,37 @@
+"""Saved views of lists. The project's own are on its record; a person's are nobody else's business."""
+
+from django.db import transaction
+
+from securitygroups.models import MOST_VIEWS, SavedView
+from securitygroups.operations.by import By
+from securitygroups.operations.records import Verb, lock_project, one_more, record, save_checked
+
+
+@transaction.atomic
+def write_view(*, view: SavedView, by: By) -> None:
+    """Store a new or a changed view. Raises ValidationError."""
+    view.project = lock_project(view.project)
+    before = SavedView.objects.filter(pk=view.pk).first()
+    there = SavedView.objects.filter(project=view.project, owner=view.owner)
+    if before is None or before.owner_id != view.owner_id:
+        whose = "Your own list" if view.owner_id else "The project"
+        one_more(there.count(), MOST_VIEWS, "saved view", "delete one that is not used first", of=whose)
+    save_checked(view)
+    if not view.owner_id:
+        _told("Changed" if before and not before.owner_id else "Shared", view, by)
+    elif before and not before.owner_id:
+        _told("No longer shares", before, by)
+
+
+@transaction.atomic
+def delete_view(*, view: SavedView, by: By) -> None:
+    """The list that it filters stays as it is."""
+    view.project = lock_project(view.project)
+    if not view.owner_id:
+        _told("Deleted", view, by)
+    view.delete()
+
+
+def _told(deed: str, view: SavedView, by: By) -> None:
+    words = f"{deed} the saved view {view.name} of the list {view.get_kind_display()}."
+    record(view.project, Verb.PROJECT_CHANGED, words, by=by)
