@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from securitygroups.models import (
     Membership,
     Project,
     Role,
+    SavedView,
     SecurityGroup,
     SupportCase,
     SupportVisit,
@@ -154,6 +155,16 @@ def find_template(access: Access, pk: int) -> GroupTemplate:
     return template
 
 
+def find_view(access: Access, pk: int) -> SavedView:
+    """A saved view of the project's own, or of the person's, or 404."""
+    mine = Q(owner=None) | Q(owner=access.user)
+    view = SavedView.objects.filter(mine, project=access.project, pk=pk).first()
+    if view is None:
+        raise Http404
+    view.project = access.project
+    return view
+
+
 def find_group(access: Access, public_id: str) -> SecurityGroup:
     """A live group of the project, or 404."""
     group: SecurityGroup | None = _GROUP.one(project=access.project.pk, public_id=public_id)
@@ -206,6 +217,7 @@ _BY_PARAMETER: dict[str, type[models.Model]] = {
 }
 _BY_PAGE: dict[str, type[models.Model]] = {
     "template": GroupTemplate,
+    "view": SavedView,
     "member": Membership,
     "member_invitation": Invitation,
 }

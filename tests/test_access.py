@@ -32,6 +32,7 @@ from securitygroups.models import (
     Membership,
     Project,
     Role,
+    SavedView,
     SecurityGroup,
     User,
     VirtualMachine,
@@ -126,6 +127,14 @@ RIGHTS = {
     "member_remove": Rights(get=OWNERS, post=OWNERS),
     "groups": LOOK,
     "project_rules": LOOK,
+    "groups_csv": LOOK,
+    "machines_csv": LOOK,
+    "machine_choices": LOOK,
+    "rules_csv": LOOK,
+    "activity_csv": LOOK,
+    "view_new": Rights(get=MEMBERS | VISITORS, post=MEMBERS),
+    "view_edit": WRITE,
+    "view_delete": WRITE,
     "group_create": WRITE,
     "group_import_new": WRITE,
     "group": LOOK,
@@ -240,6 +249,8 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
     machine: VirtualMachine = request.getfixturevalue("machine")
     other = operations.add_member(project=project, user=make_user("dora"), role=Role.VIEWER, by=By(alice))
     template = operations.save_template(group=group, name="Web", description="", by=By(alice))
+    view = SavedView(project=project, kind="machines", name="Closed", query="is=alone")
+    operations.write_view(view=view, by=By(alice))
     gone, gone_machine = make_group(project, "gone"), make_machine(project, "gone")
     operations.delete_machine(machine=gone_machine, by=By(alice))
     operations.delete_group(group=gone, base=1, by=By(alice))
@@ -273,6 +284,8 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
         {
             "member_invitation_end": {"pk": invitation.pk},
             "template_delete": {"pk": template.pk},
+            "view_edit": {"pk": view.pk},
+            "view_delete": {"pk": view.pk},
             "group_bring_back": {"group_id": gone.public_id},
             "machine_bring_back": {"machine_id": gone_machine.public_id},
             "demo_mail": {"number": demo_mails.numbers()[0]},

@@ -6,6 +6,7 @@ from securitygroups.forms.packets import PacketForm, ProjectPacketForm
 from securitygroups.forms.parts import PortField, as_typed, take_refusal
 from securitygroups.forms.people import CaseForm, InviteForm, NoteForm, RoleForm, VisitForm
 from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm, preset_values, take_suggestion
+from securitygroups.forms.views import ViewForm
 
 __all__ = [
     "AddRuleForm",
@@ -24,6 +25,7 @@ __all__ = [
     "RoleForm",
     "RuleForm",
     "TemplateForm",
+    "ViewForm",
     "VisitForm",
     "as_typed",
     "preset_values",

@@ -67,7 +67,13 @@ class MachineForm(forms.ModelForm[VirtualMachine]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "tags" in self.fields:
-            self.fields["tags"].widget.attrs |= {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+            self.fields["tags"].widget.attrs |= {
+                "autocomplete": "off",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                "list": "tag-names",
+                "data-commas": True,
+            }
         for name in {"ipv4", "ipv6", "tap"} & self.fields.keys():
             self.fields[name].widget.attrs |= {"class": "mono", "autocomplete": "off", "spellcheck": "false"}
 

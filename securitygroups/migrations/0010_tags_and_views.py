@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 ('name', securitygroups.fields.LineField(max_length=40, verbose_name='Name')),
                 ('query', models.CharField(max_length=1000)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('owner', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('project', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='views', to='securitygroups.project')),
             ],
             options={

@@ -21,7 +21,7 @@ class SavedView(models.Model):
         GROUPS = "groups", "Security Groups"
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="views", db_index=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+")
     kind = models.CharField(max_length=10, choices=Kind.choices)
     name = LineField("Name", max_length=40)
     query = models.CharField(max_length=1000)

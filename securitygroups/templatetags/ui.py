@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any
@@ -94,6 +95,25 @@ def csrf_token(parser: Parser, token: Token) -> Node:
 @lru_cache(maxsize=1024, typed=True)
 def _drawn(name: str, **known: Hashable) -> str:
     return render_to_string(name, known)
+
+
+@register.simple_tag
+def sort_head(wanted: Any, key: str, label: str, kind: str = "") -> SafeString:
+    """A column's head that leads to the list in its order, and the other way round where it has that order already."""
+    by, down = (wanted.sort or "name").removeprefix("-"), wanted.sort.startswith("-")
+    # What is newest or most is asked for first.
+    wants_down = not down if by == key else key in ("changed", "created", "groups", "rules", "machines")
+    sort = f"-{key}" if wants_down else "" if key == "name" else key
+    state = SafeString(f' aria-sort="{"descending" if down else "ascending"}"') if by == key else ""
+    shape = "arrow-down" if down else "arrow-up"
+    return format_html(
+        '<th scope="col" class="sorts {}"{}><a href="?{}" rel="nofollow">{}{}</a></th>',
+        kind,
+        state,
+        replace(wanted, sort=sort).query(),
+        label,
+        icon(shape, 14) if by == key else "",
+    )
 
 
 @register.filter

@@ -20,6 +20,7 @@ _SECTIONS = {
     "member": "members",
     "case": "cases",
     "template": "groups",
+    "view": "machines",
     "support": "support",
     "project_rules": "groups",
     "project_test": "project_test",

@@ -9,6 +9,7 @@ import "./under-way.js";
 import "./signed-out.js";
 import "./keep-typed.js";
 import "./clicks.js";
+import "./commas.js";
 import "./inactive.js";
 import "./strips.js";
 import "./keyboard.js";

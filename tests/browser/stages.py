@@ -9,7 +9,7 @@ from allauth.mfa.totp.internal.auth import TOTP
 from securitygroups import operations
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule, make_packet, parse_address
-from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.models import Project, Role, SavedView, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine, make_user, rule
 
@@ -60,6 +60,9 @@ def crowded() -> Stage:
     machine = make_machine(project, LONG, [group, other], description=FULL, **ends)
     # A second revision of the VM's groups.
     operations.attach_groups(machine=machine, groups=[other, group], base=1, by=By(owner, reason=FULL))
+    operations.update_machine(machine=machine, fields={"tags": [LONG[:60], "env=prod", "x" * 60]}, by=By(owner))
+    view = SavedView(project=project, kind="machines", name=LONG[:40], query="is=alone")
+    operations.write_view(view=view, by=By(owner))
     template = operations.save_template(group=group, name=LONG, description=FULL, by=By(owner))
     operations.open_visit(project=project, staff=staff, reason=FULL, ticket=LONG)
     packet = make_packet(Direction.IN, "tcp", parse_address(LONG_ADDRESS), parse_address(LONG_ADDRESS), 8080)
@@ -96,7 +99,12 @@ def crowded() -> Stage:
             "uidb36": "1",
             "key": "ended",
         },
-        special={"rule_fix": {"uid": uids[2]}, "template_delete": {"pk": template.pk}},
+        special={
+            "rule_fix": {"uid": uids[2]},
+            "template_delete": {"pk": template.pk},
+            "view_edit": {"pk": view.pk},
+            "view_delete": {"pk": view.pk},
+        },
     )
 
 

@@ -38,8 +38,8 @@ def test_a_search_finds_names_descriptions_and_ids(query: str, as_alice: Client,
 def test_a_search_counts_what_it_found(as_alice: Client, group: SecurityGroup) -> None:
     make_group(group.project, "webs")
     make_group(group.project, "db")
-    assert "2 groups match “web”." in Page(as_alice.get(f"{LIST}?q=web")).text
-    assert "1 group matches “db”." in Page(as_alice.get(f"{LIST}?q=db")).text
+    assert "2 of 3 groups match “web”." in Page(as_alice.get(f"{LIST}?q=web")).text
+    assert "1 of 3 groups matches “db”." in Page(as_alice.get(f"{LIST}?q=db")).text
     assert "3 of at most 1000 groups." in Page(as_alice.get(LIST)).text
 
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
+from securitygroups.access import Access
 from securitygroups.models import Event
 from securitygroups.web.doors import enter
 from securitygroups.web.pages import answer, bounded, typed
@@ -16,16 +17,20 @@ from securitygroups.web.pages import answer, bounded, typed
 
 @require_safe
 def activity(request: HttpRequest, slug: str) -> HttpResponse:
-    access = enter(request, slug)
+    events, said = events_found(request, enter(request, slug))
+    context = {"page": bounded(request, events), "verbs": Event.Verb.choices, **said}
+    return answer(request, "securitygroups/projects/activity.html", "securitygroups/projects/_activity.html", context)
+
+
+def events_found(request: HttpRequest, access: Access) -> tuple[QuerySet[Event], dict[str, str]]:
+    """What happened of what the address asks for, and what it asks for."""
     events = Event.objects.filter(project=access.project).select_related("group", "machine")
     verb, who, until = request.GET.get("what", ""), typed(request, "who"), typed(request, "until")
     if verb in Event.Verb.values:
         events = events.filter(verb=verb)
     if who:
         events = events.filter(StartsWith(Lower("actor_name"), who.lower()))
-    events = _up_to(events, until)
-    context = {"page": bounded(request, events), "verbs": Event.Verb.choices, "verb": verb, "who": who, "until": until}
-    return answer(request, "securitygroups/projects/activity.html", "securitygroups/projects/_activity.html", context)
+    return _up_to(events, until), {"verb": verb, "who": who, "until": until}
 
 
 def _up_to(events: QuerySet[Event], day: str) -> QuerySet[Event]:

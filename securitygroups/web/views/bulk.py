@@ -5,17 +5,20 @@ from dataclasses import replace
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from karenpanel.sent_again import draws_again, goes_back
+from securitygroups.access import Access
 from securitygroups.answers.filters import matching, of_project
 from securitygroups.fields import to_network
 from securitygroups.firewall import lists
 from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.forms import BulkForm, as_typed
+from securitygroups.models import Rule as RuleRow
 from securitygroups.proposals import Edit
 from securitygroups.web.changing import REFUSALS, change_rules, preview_part, preview_waits
 from securitygroups.web.doors import OnGroup, enter, enter_group
@@ -124,8 +127,12 @@ def _asked(on: OnGroup, form: BulkForm, uids: set[str]) -> tuple[OnGroup, Edit, 
 @require_safe
 def project_rules(request: HttpRequest, slug: str) -> HttpResponse:
     """Find rules across the groups of the project."""
-    access = enter(request, slug)
-    query = typed(request, "q")
-    rows = of_project(access.project, query).order_by("group__name", "group_id", "position")
+    rows, query = rules_found(request, enter(request, slug))
     context = {"page": bounded(request, rows), "query": query}
     return answer(request, "securitygroups/rules/search.html", "securitygroups/rules/_search.html", context)
+
+
+def rules_found(request: HttpRequest, access: Access) -> tuple[QuerySet[RuleRow], str]:
+    """The project's rules that the address asks for, in order, and what was typed."""
+    query = typed(request, "q")
+    return of_project(access.project, query).order_by("group__name", "group_id", "position"), query

@@ -6,7 +6,6 @@ The rules of a group are in rules.py.
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,46 +14,37 @@ from django.views.decorators.http import require_POST, require_safe
 from karenpanel.sent_again import draws_again, goes_back
 from securitygroups import operations
 from securitygroups.access import Access, find_deleted, find_group
+from securitygroups.answers.group_filter import GroupFilter, counted
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import GroupForm, as_typed, take_refusal
-from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine
+from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
 from securitygroups.proposals import propose_end
 from securitygroups.web.doors import by, enter, said
+from securitygroups.web.lists import found, list_page
 from securitygroups.web.pages import (
     CONFLICT,
     FORM_INVALID,
     address_of,
-    answer,
     numbered,
     page_or_form,
     reason_of,
     sent,
-    typed,
 )
 from securitygroups.web.views.templates import start_choices, start_rules
-
-
-def _counted(groups: QuerySet[SecurityGroup]) -> QuerySet[SecurityGroup]:
-    """With numbers of rules and VMs, as subqueries: two joins would multiply each other."""
-
-    def count(rows: QuerySet[Rule] | QuerySet[Attachment]) -> Coalesce:
-        counted = rows.filter(group=OuterRef("pk")).order_by().values("group").annotate(n=Count("pk")).values("n")
-        return Coalesce(Subquery(counted), 0)
-
-    return groups.annotate(rule_count=count(Rule.objects.all()), machine_count=count(Attachment.objects.all()))
 
 
 @require_safe
 def groups(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug)
-    query = typed(request, "q")
-    rows = SecurityGroup.objects.live().filter(project=access.project).named_like(query)
+    rows, told = found(access, "groups", GroupFilter.from_query(request.GET))
     page = numbered(request, rows.values_list("pk", flat=True))
-    page.object_list = list(_counted(rows.filter(pk__in=list(page.object_list))))
-    context = {"page": page, "query": query, "quota": access.project.group_quota}
-    return answer(request, "securitygroups/groups/list.html", "securitygroups/groups/_list.html", context)
+    # Rules and VMs are counted for these alone.
+    by_key = {group.pk: group for group in counted(SecurityGroup.objects.filter(pk__in=list(page.object_list)))}
+    page.object_list = [by_key[pk] for pk in page.object_list]
+    context = {"page": page, "quota": access.project.group_quota, **told}
+    return list_page(request, "securitygroups/groups/list.html", "securitygroups/groups/_list.html", context)
 
 
 @draws_again

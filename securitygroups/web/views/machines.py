@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from karenpanel.sent_again import BACK, draws_again
 from securitygroups import operations
 from securitygroups.access import find_deleted, find_machine
-from securitygroups.answers.machine_filter import MachineFilter
+from securitygroups.answers.machine_filter import MachineFilter, tags_of
 from securitygroups.answers.on_machine import findings_on, noted
 from securitygroups.answers.platform import platform
 from securitygroups.effective import of_machine
@@ -24,6 +24,7 @@ from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
 from securitygroups.proposals import NewGroups, propose_groups, to_ask
 from securitygroups.web.attaching import attach, attached_groups, preview_part, question
 from securitygroups.web.doors import by, enter, said
+from securitygroups.web.lists import found, list_page
 from securitygroups.web.pages import (
     CONFLICT,
     FORM_INVALID,
@@ -34,25 +35,45 @@ from securitygroups.web.pages import (
     reason_of,
 )
 
+GROUPS_SHOWN = 5
+"""Of each VM in a list: sixteen would make a row as high as a screen."""
+
 
 @require_safe
 def machines(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug)
-    wanted = MachineFilter.from_query(request.GET)
-    page = numbered(request, wanted.of(access.project))
+    rows, told = found(access, "machines", MachineFilter.from_query(request.GET))
+    page = numbered(request, rows)
     page.object_list = _with_groups(page.object_list)
-    context = {"page": page, "query": wanted.q, "quota": access.project.machine_quota}
-    return answer(request, "securitygroups/machines/list.html", "securitygroups/machines/_list.html", context)
+    context = {"page": page, "quota": access.project.machine_quota, **told}
+    return list_page(request, "securitygroups/machines/list.html", "securitygroups/machines/_list.html", context)
+
+
+@require_safe
+def machine_choices(request: HttpRequest, slug: str) -> HttpResponse:
+    """What can be typed into the fields of the filter: names of groups, or tags."""
+    access = enter(request, slug)
+    if "tags" in request.GET:
+        names = tags_of(access.project)
+    else:
+        names = list(SecurityGroup.objects.live().filter(project=access.project).values_list("name", flat=True))
+    return render(request, "securitygroups/machines/_choices.html", {"names": names})
 
 
 def _with_groups(machines: Iterable[VirtualMachine]) -> list[VirtualMachine]:
-    """Each VM with `attached`: identity and name of its groups, in order, which is all that a list shows of them."""
+    """Each VM with `attached`: identity and name of its first groups, in order, which is all that a list shows of them,
+    and `more_groups`, how many more there are.
+    """
     found = {vm.pk: vm for vm in machines}
     for vm in found.values():
-        vm.attached = []  # type: ignore[attr-defined]
+        vm.attached, vm.more_groups = [], 0  # type: ignore[attr-defined]
+        vm.last_changed = vm.changed_at or vm.created_at  # type: ignore[attr-defined]
     rows = Attachment.objects.filter(machine__in=list(found)).order_by("machine", "position")
     for pk, *group in rows.values_list("machine", "group__public_id", "group__name"):
-        found[pk].attached.append(group)  # type: ignore[attr-defined]
+        if len(found[pk].attached) < GROUPS_SHOWN:  # type: ignore[attr-defined]
+            found[pk].attached.append(group)  # type: ignore[attr-defined]
+        else:
+            found[pk].more_groups += 1  # type: ignore[attr-defined]
     return list(found.values())
 
 
