@@ -17,6 +17,7 @@ from django.test import Client
 from django.urls import reverse
 
 from securitygroups import operations
+from securitygroups.answers import group_filter, machine_filter
 from securitygroups.models import (
     Event,
     Project,
@@ -81,6 +82,21 @@ def _of_project() -> Iterator[str]:
     for path, texts in lists.items():
         for text in texts:
             yield here + path + (f"?{urlencode({'q': text})}" if text else "")
+    filters = [
+        "is=alone",
+        f"group={group.name}",
+        f"not={group.public_id}",
+        "tag=web",
+        "q=10.0.",
+        "q=2001:db8::/32,10.1.0.0/16",
+    ]
+    orders = [f"sort={sign}{by}" for by in machine_filter.SORTS for sign in ("", "-")]
+    for asked in (*filters, *orders, "choices/", "choices/?tags=1", "list.csv", "list.csv?is=alone&sort=-groups"):
+        yield f"{here}machines/{'' if asked.startswith(('choices', 'list')) else '?'}{asked}"
+    for asked in ("is=unused", "is=lately&q=web", *(f"sort=-{by}" for by in group_filter.SORTS)):
+        yield f"{here}groups/?{asked}"
+    for asked in ("groups/list.csv", "rules/list.csv?q=443", "activity/list.csv?what=rules.changed"):
+        yield here + asked
     for path in ("groups/", "machines/", "rules/", "activity/", "members/", "templates/", "cases/"):
         yield f"{here}{path}?page=999999"
     for verb in ("", *Event.Verb.values):

@@ -21,7 +21,10 @@ class Span(NamedTuple):
 
 def spans(word: str) -> list[Span]:
     """The addresses that the word can mean; none where it is no address. Nothing is changed by it, so it reads kindly."""
-    word = word.strip("()[]<>,;\"'").lower()
+    word = word.strip("()<>,;\"'").lower()
+    # With a port, or out of a link.
+    if match := re.fullmatch(r"(?:\w+://)?(?:\[([0-9a-f:.]+)\]|(\d+\.\d+\.\d+\.\d+))(?::\d+)?(?:/\D.*|/)?", word):
+        word = match[1] or match[2]
     if word.endswith("::"):
         # An address too, but one that no VM has: who has typed so far wants all that begins with it.
         return _begun_6(word[:-1]) or _network(word)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -11,7 +13,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from securitygroups.answers.internet import look
-from securitygroups.answers.list_filter import MOST_WORDS, Chip, Pairs, chips, has_word, ordered, said, sort_of
+from securitygroups.answers.list_filter import Chip, Pairs, chips, has_word, ordered, said, sort_of, wanted
 from securitygroups.models import Attachment, Project, Rule, SecurityGroup
 
 UNUSED, OPEN, LATELY = "unused", "open", "lately"
@@ -65,8 +67,8 @@ class GroupFilter:
     def of(self, project: Project) -> QuerySet[SecurityGroup]:
         """The project's groups that it finds, in order. Raises TooLarge and NoTurn, as a filter of VMs does."""
         rows: QuerySet[SecurityGroup] = SecurityGroup.objects.live().filter(project=project)
-        for word in self.q.split()[:MOST_WORDS]:
-            rows = rows.filter(has_word(word))
+        for words in wanted(self.q):
+            rows = rows.filter(reduce(or_, map(has_word, words)))
         if UNUSED in self.states:
             rows = rows.filter(~Exists(Attachment.objects.filter(group=OuterRef("pk"))))
         if LATELY in self.states:

@@ -1,5 +1,6 @@
 """What the filters of lists have in common: they stand in an address, are shown as chips, and have an order."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -56,6 +57,14 @@ class Tags(Func):
 
     def __init__(self) -> None:
         super().__init__(F("tags"), Value(" "), output_field=TextField())
+
+
+def wanted(text: str) -> list[list[str]]:
+    """What was typed: of each of these, one has to be found. Commas stand between what may be either: “web-1, web-2”."""
+    # A network as routers write it, with its mask after a space, is one word.
+    text = re.sub(r"(\d\.\d+) (255\.\d+\.\d+\.\d+)", r"\1/\2", re.sub(r"\s*,[\s,]*", ",", text))
+    found = ([part for part in word.split(",") if part] for word in text.split()[:MOST_WORDS])
+    return [parts[:MOST_WORDS] for parts in found if parts]
 
 
 def has_word(word: str) -> Q:

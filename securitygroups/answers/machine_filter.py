@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -10,7 +12,6 @@ from django.db.models.functions import Coalesce
 
 from securitygroups.answers.internet import look
 from securitygroups.answers.list_filter import (
-    MOST_WORDS,
     Chip,
     Pairs,
     Tags,
@@ -20,6 +21,7 @@ from securitygroups.answers.list_filter import (
     ordered,
     said,
     sort_of,
+    wanted,
 )
 from securitygroups.models import Attachment, Project, SecurityGroup, VirtualMachine
 
@@ -97,8 +99,8 @@ class MachineFilter:
         rows: QuerySet[VirtualMachine] = VirtualMachine.objects.live().filter(project=project)
         if self.q:
             rows = rows.alias(tag_text=Tags())
-        for word in self.q.split()[:MOST_WORDS]:
-            rows = rows.filter(has_word(word) | Q(tag_text__icontains=word) | has_address(word))
+        for words in wanted(self.q):
+            rows = rows.filter(reduce(or_, (_found(word) for word in words)))
         if self.tags:
             rows = rows.filter(tags__contains=list(self.tags))
         for group in self.groups:
@@ -126,6 +128,10 @@ class MachineFilter:
         elif by == "changed":
             rows = rows.alias(last_change=Coalesce("changed_at", "created_at"))
         return rows.order_by(*ordered(self.sort, SORTS, ("name", "pk")))
+
+
+def _found(word: str) -> Q:
+    return has_word(word) | Q(tag_text__icontains=word) | has_address(word)
 
 
 def _having(project: Project, group: str) -> QuerySet[Any]:
