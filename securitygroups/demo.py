@@ -252,7 +252,12 @@ def _create_project(people: dict[str, User], name: str, slug: str, groups: tuple
     for machine_name, ipv4, ipv6, names in machines:
         operations.create_machine(
             project=project,
-            fields={"name": machine_name, "ipv4": ipv4, "ipv6": ipv6},
+            fields={
+                "name": machine_name,
+                "ipv4": ipv4,
+                "ipv6": ipv6,
+                "tags": ["role=" + machine_name.rpartition("-")[0]],
+            },
             groups=[made[group_name] for group_name in names],
             by=By(owner),
         )

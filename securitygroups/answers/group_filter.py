@@ -66,6 +66,10 @@ class GroupFilter:
 
     def of(self, project: Project) -> QuerySet[SecurityGroup]:
         """The project's groups that it finds, in order. Raises TooLarge and NoTurn, as a filter of VMs does."""
+        return self.found(project)[0]
+
+    def found(self, project: Project) -> tuple[QuerySet[SecurityGroup], int]:
+        """The same, and how many VMs could not be looked at whole, as of a filter of VMs."""
         rows: QuerySet[SecurityGroup] = SecurityGroup.objects.live().filter(project=project)
         for words in wanted(self.q):
             rows = rows.filter(reduce(or_, map(has_word, words)))
@@ -73,18 +77,13 @@ class GroupFilter:
             rows = rows.filter(~Exists(Attachment.objects.filter(group=OuterRef("pk"))))
         if LATELY in self.states:
             rows = rows.filter(changed_at__gte=timezone.now() - timedelta(days=LATELY_DAYS))
+        unsure = 0
         if OPEN in self.states:
-            rows = rows.filter(pk__in=look(project).groups)
+            internet = look(project)
+            rows, unsure = rows.filter(pk__in=internet.groups), internet.unsettled.number + internet.unseen
         if self.sort.removeprefix("-") in ("rules", "machines"):
             rows = counted(rows)
-        return rows.order_by(*ordered(self.sort, SORTS, ("name", "pk")))
-
-    def unsure(self, project: Project) -> int:
-        """How many VMs could not be looked at whole, where it asks what the internet reaches."""
-        if OPEN not in self.states:
-            return 0
-        found = look(project)
-        return found.unsettled.number + found.unseen
+        return rows.order_by(*ordered(self.sort, SORTS, ("name", "pk"))), unsure
 
 
 def counted(groups: QuerySet[SecurityGroup]) -> QuerySet[SecurityGroup]:

@@ -96,6 +96,12 @@ class MachineFilter:
         """The project's VMs that it finds, in order. Raises TooLarge where what the internet reaches is too much to be
         looked at, and NoTurn where there is no turn for it.
         """
+        return self.found(project)[0]
+
+    def found(self, project: Project) -> tuple[QuerySet[VirtualMachine], int]:
+        """The same, and where it asks what the internet reaches, how many VMs could not be looked at whole: they may be
+        among them. Raises TooLarge, NoTurn.
+        """
         rows: QuerySet[VirtualMachine] = VirtualMachine.objects.live().filter(project=project)
         if self.q:
             rows = rows.alias(tag_text=Tags())
@@ -109,16 +115,11 @@ class MachineFilter:
             rows = rows.exclude(pk__in=_having(project, group))
         if ALONE in self.states:
             rows = rows.filter(~Exists(Attachment.objects.filter(machine=OuterRef("pk"))))
+        unsure = 0
         if OPEN in self.states:
-            rows = rows.filter(pk__in=look(project).reached)
-        return self._sorted(rows)
-
-    def unsure(self, project: Project) -> int:
-        """How many VMs could not be looked at whole, where it asks what the internet reaches: they may be among them."""
-        if OPEN not in self.states:
-            return 0
-        found = look(project)
-        return found.unsettled.number + found.unseen
+            internet = look(project)
+            rows, unsure = rows.filter(pk__in=internet.reached), internet.unsettled.number + internet.unseen
+        return self._sorted(rows), unsure
 
     def _sorted(self, rows: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
         by = self.sort.removeprefix("-")

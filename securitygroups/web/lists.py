@@ -66,8 +66,7 @@ def found(access: Access, kind: str, wanted: Filter) -> tuple[QuerySet[Any], dic
         "views": views_of(access, kind, wanted.query()),
     }
     try:
-        rows = wanted.of(project)
-        told["unsure"] = wanted.unsure(project)
+        rows, told["unsure"] = wanted.found(project)
     except TooLarge as error:
         rows, told["too_large"] = what.model.objects.none(), error.rules
     if not wanted.is_empty:

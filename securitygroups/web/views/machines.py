@@ -57,7 +57,9 @@ def machine_choices(request: HttpRequest, slug: str) -> HttpResponse:
         names = tags_of(access.project)
     else:
         names = list(SecurityGroup.objects.live().filter(project=access.project).values_list("name", flat=True))
-    return render(request, "securitygroups/machines/_choices.html", {"names": names})
+    # Not HTML by itself: it is a part of a form, and no page.
+    kind = "text/plain; charset=utf-8"
+    return render(request, "securitygroups/machines/_choices.html", {"names": names}, content_type=kind)
 
 
 def _with_groups(machines: Iterable[VirtualMachine]) -> list[VirtualMachine]:
