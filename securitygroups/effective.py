@@ -17,6 +17,7 @@ from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from karenpanel.turns import weigh
+from securitygroups.firewall.deeds import Order
 from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.steps import followed
@@ -274,8 +275,8 @@ class Fleet:
     """
 
     machines: tuple[Vm, ...]
-    sequences: tuple[tuple[int, ...], ...]
-    sequence_of: tuple[int, ...]
+    sequences: tuple[Order, ...]
+    sequence_of: Order
     groups: Mapping[int, Group]
     unseen: int = 0
     _ends: dict[int, list[int]] = field(default_factory=dict, compare=False)
@@ -322,17 +323,22 @@ class Fleet:
 
     def with_groups(self, groups: Sequence[SecurityGroup]) -> "Fleet":
         """The same VMs when they have these groups, whose lists are read where they are not here yet."""
+        known = self._with(groups)
+        return _fleet(self.machines, [tuple(group.pk for group in groups)] * len(self.machines), known, self.unseen)
+
+    def with_orders(self, edit: Callable[[Order], Order], groups: Sequence[SecurityGroup]) -> "Fleet":
+        """The same VMs, each with what the edit makes of its order; `groups` are those that it may bring."""
+        return replace(self, sequences=tuple(map(edit, self.sequences)), groups=self._with(groups), _ends={})
+
+    def _with(self, groups: Sequence[SecurityGroup]) -> dict[int, Group]:
         fresh = [group for group in groups if group.pk not in self.groups]
         lists = rules_of_groups(group.pk for group in fresh)
         weigh(sum(map(len, lists.values())))
-        known = {**self.groups, **{group.pk: Group(Home.of(group), lists[group.pk]) for group in fresh}}
-        return _fleet(self.machines, [tuple(group.pk for group in groups)] * len(self.machines), known, self.unseen)
+        return {**self.groups, **{group.pk: Group(Home.of(group), lists[group.pk]) for group in fresh}}
 
 
-def _fleet(
-    machines: Sequence[Vm], order: Sequence[tuple[int, ...]], groups: Mapping[int, Group], unseen: int = 0
-) -> Fleet:
-    numbers: dict[tuple[int, ...], int] = {}
+def _fleet(machines: Sequence[Vm], order: Sequence[Order], groups: Mapping[int, Group], unseen: int = 0) -> Fleet:
+    numbers: dict[Order, int] = {}
     sequence_of = tuple(numbers.setdefault(pks, len(numbers)) for pks in order)
     return Fleet(tuple(machines), tuple(numbers), sequence_of, groups, unseen)
 
@@ -391,12 +397,12 @@ def vms(rows: QuerySet[VirtualMachine]) -> list[Vm]:
     return list(map(Vm._make, rows.values_list(*Vm._fields)))
 
 
-def _attached(rows: QuerySet[VirtualMachine]) -> tuple[list[Vm], list[tuple[int, ...]]]:
+def _attached(rows: QuerySet[VirtualMachine]) -> tuple[list[Vm], list[Order]]:
     """The VMs, and the groups of each, in order (one query)."""
     groups = Attachment.objects.filter(machine=OuterRef("pk")).order_by("position").values("group")
     found = rows.values_list(*Vm._fields, ArraySubquery(groups))
     machines: list[Vm] = []
-    order: list[tuple[int, ...]] = []
+    order: list[Order] = []
     for *vm, pks in found:
         machines.append(Vm(*vm))
         order.append(tuple(pks))
@@ -423,13 +429,13 @@ def _refuse(rules: int, most: int) -> None:
 
 
 def _affordable(
-    machines: Sequence[Vm], order: Sequence[tuple[int, ...]], sizes: Mapping[int, int], most: int
-) -> tuple[list[Vm], list[tuple[int, ...]], int]:
+    machines: Sequence[Vm], order: Sequence[Order], sizes: Mapping[int, int], most: int
+) -> tuple[list[Vm], list[Order], int]:
     """The VMs whose lists fit into `most` rules together, those that most VMs have first, and how many are left out."""
-    counted: dict[tuple[int, ...], int] = {}
+    counted: dict[Order, int] = {}
     for pks in order:
         counted[pks] = counted.get(pks, 0) + 1
-    kept: set[tuple[int, ...]] = set()
+    kept: set[Order] = set()
     work = 0
     for pks in sorted(counted, key=lambda pks: -counted[pks]):
         work += sum(sizes.get(pk, 0) for pk in pks)

@@ -1,27 +1,32 @@
 """A change before it is made: on top of what it stands, what it would mean, and whether somebody has to look first.
 
-One dialect for rules, for a VM's groups, for a group's end and for a group that is still to be made. A proposal has a
-token, which names this change of this revision and nothing else. A preview that was shown brings the token back as
-`seen`, a question that was answered with yes as `sure`: neither is good for anything but what was looked at. A group
-from a file and the end of a group are always asked about; other changes where there is something to see. What
-others did in between stays where the change has nothing to do with it and still means what was looked at; otherwise it
-comes back to the person.
+One dialect for rules, for the groups of a VM or of many, for a group's end and for a group that is still to be made. A
+proposal has a token, which names this change of this revision and nothing else. A preview that was shown brings the token
+back as `seen`, a question that was answered with yes as `sure`: neither is good for anything but what was looked at. A
+group from a file, the end of a group and what is done to many VMs are always asked about; other changes where there is
+something to see. What others did in between stays where the change has nothing to do with it and still means what was
+looked at; otherwise it comes back to the person.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from json import dumps
 from typing import Any
 
-from securitygroups.answers.preview import Preview, preview_groups, preview_rules
+from django.db.models import QuerySet
+
+from securitygroups.answers.closers import closers
+from securitygroups.answers.preview import Preview, preview_groups, preview_orders, preview_rules
 from securitygroups.effective import rules_at, rules_of_group
 from securitygroups.firewall.analysis.independent import independent
 from securitygroups.firewall.changes import ListChange, rebase
+from securitygroups.firewall.deeds import Deed
 from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.models import GroupRevision, Project, SecurityGroup, VirtualMachine
-from securitygroups.operations import By, attached_mark, check_rules, commit_edit
+from securitygroups.operations import By, Lot, Regrouping, attached_mark, check_rules, commit_edit, standing
 
 Edit = Callable[[RuleList], RuleList]
 """From a list to a new one. It names rules by identity, so that it also fits the list that somebody else left behind."""
@@ -117,7 +122,33 @@ class EndOfGroup:
         return preview_rules(self.group, rules_of_group(self.group), (), address=address)
 
 
-Proposal = NewRules | NewGroups | NewGroup | EndOfGroup
+@dataclass(frozen=True, slots=True)
+class NewOrders:
+    """Something that is done to the groups of many VMs. It is always asked about.
+
+    `already` and `full` count the VMs that stay as they are: nothing is to be done there, or there is no room. `hidden` has
+    the groups, by key, below which the one that it is about would never act, each with on how many VMs.
+    """
+
+    deed: Deed
+    lot: Lot
+    token: str
+    already: int = 0
+    full: int = 0
+    hidden: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many VMs are changed."""
+        return len(self.lot.changes)
+
+    def preview(self, address: str = "") -> Preview:
+        machines = VirtualMachine.objects.filter(pk__in=[change.machine for change in self.lot.changes])
+        brings = SecurityGroup.objects.filter(pk=self.deed.brings)
+        return preview_orders(machines.order_by("name"), self.deed.of, list(brings), address=address)
+
+
+Proposal = NewRules | NewGroups | NewGroup | EndOfGroup | NewOrders
 
 
 def agreed(proposal: Proposal, said: Said) -> bool:
@@ -226,6 +257,28 @@ def propose_group(project: Project, rules: RuleList) -> NewGroup:
 def propose_end(group: SecurityGroup) -> EndOfGroup:
     """The group's deletion. Its token is taken before its preview, so that a VM that comes between is asked about."""
     return EndOfGroup(group, attached_mark(group))
+
+
+def propose_orders(
+    project: Project, machines: QuerySet[VirtualMachine], deed: Deed, words: tuple[str, str]
+) -> NewOrders:
+    """The deed done to the VMs; `words` are what the record says before them and behind (five queries)."""
+    found = standing(machines)
+    among = {pk for one in found for pk in one.order}
+    deed = replace(deed, closers=closers(among, deed.brings or deed.group))
+    made = [(one, deed.of(one.order)) for one in found]
+    changes = tuple(Regrouping(one.pk, one.revision, one.order, after) for one, after in made if after != one.order)
+    full = sum(deed.is_full(one.order) for one in found)
+    held = {pk for change in changes for pk in (*change.before, *change.after)}
+    groups = dict(SecurityGroup.objects.filter(pk__in=held).order_by("pk").values_list("pk", "revision"))
+    lot = Lot(project, changes, groups, *words, group=deed.group)
+    token = _token(project.slug, deed.do, *words, _looked_at(lot)) if changes else ""
+    hidden = Counter(pk for change in changes if (pk := deed.hides(change.after)))
+    return NewOrders(deed, lot, token, len(found) - len(changes) - full, full, hidden)
+
+
+def _looked_at(lot: Lot) -> list[Any]:
+    return [sorted(lot.groups.items()), [(one.machine, one.base, one.before, one.after) for one in lot.changes]]
 
 
 def _traffic(rules: RuleList) -> list[dict[str, Any]]:

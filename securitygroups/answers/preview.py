@@ -18,6 +18,7 @@ from securitygroups.firewall.analysis.difference import (
     difference,
     difference_of_parts,
 )
+from securitygroups.firewall.deeds import Order
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
 from securitygroups.words.traffic import change_sentence
@@ -278,21 +279,33 @@ def preview_together(
     return replace(_preview(before, compared, DeadSearch(), address), attached=bool(before.machines))
 
 
-def preview_regrouped(
+def preview_orders(
     machines: QuerySet[VirtualMachine],
-    after: Sequence[SecurityGroup],
+    edit: Callable[[Order], Order],
+    brings: Sequence[SecurityGroup],
     *,
     address: str = "",
     clock: Clock = thread_time,
 ) -> Preview:
-    """What it means that all these VMs have these groups instead of their own; without any, everything is denied."""
+    """What it means that each of the VMs has what the edit makes of its groups; `brings` may be new among them."""
     before = fleet(machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True))
-    # The same lists as before, one by one, each with the new groups in its place.
-    then = before.with_groups(after)
-    its = tuple(group.pk for group in after)
-    then = replace(then, sequences=(its,) * len(before.sequences), sequence_of=before.sequence_of)
     end = clock() + SECONDS
-    return _preview(before, _compared(before, then, late=lambda: clock() > end), DeadSearch(), address)
+    compared = _compared(before, before.with_orders(edit, brings), late=lambda: clock() > end)
+    dying = DeadSearch()
+    for one in compared:
+        if clock() > end:
+            dying.pass_over(one.machines)
+        else:
+            dying.of_machines(one.before(), one.after(), one.machines)
+    return _preview(before, compared, dying, address)
+
+
+def preview_regrouped(
+    machines: QuerySet[VirtualMachine], after: Sequence[SecurityGroup], *, address: str = ""
+) -> Preview:
+    """What it means that all these VMs have these groups instead of their own; without any, everything is denied."""
+    its = tuple(group.pk for group in after)
+    return preview_orders(machines, lambda _: its, after, address=address)
 
 
 def _merged(effects: Sequence[tuple[Effect, list[Vm]]]) -> tuple[Effect, ...]:

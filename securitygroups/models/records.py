@@ -91,17 +91,26 @@ class GroupRevision(Revision):
 class MachineRevision(Revision):
     """The ordered groups of a VM after a change; `groups` lists {"id": public id, "name": name at that time}.
 
-    `project` is the one that the VM was in: what it had in another one is that customer's business.
+    `project` is the one that the VM was in: what it had in another one is that customer's business. `together` is the line
+    of activity that speaks of all VMs that were changed at once, where this was one of several.
     """
 
     # Staff may move a VM to another project: its own `project` says only where it is now.
     project = models.ForeignKey(Project, models.PROTECT, related_name="+")
     machine = models.ForeignKey(VirtualMachine, models.PROTECT, related_name="revisions", db_index=False)
     groups = RecordField()
+    # Without a constraint, which could only be made by a look at every row: neither table lets go of a row.
+    together = models.ForeignKey(
+        "Event", models.PROTECT, null=True, related_name="regrouped", db_constraint=False, db_index=False
+    )
 
     class Meta:
         ordering = ["machine_id", "-number"]
         constraints = [models.UniqueConstraint(fields=["machine", "number"], name="machine_revision_number")]
+        # Few changes are of many VMs.
+        indexes = [
+            models.Index(fields=["together", "machine"], name="revision_together", condition=Q(together__isnull=False))
+        ]
         triggers = append_only()
 
     def __str__(self) -> str:

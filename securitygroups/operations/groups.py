@@ -20,7 +20,7 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations.by import By
-from securitygroups.operations.machines import attach_groups, regrouped
+from securitygroups.operations.machines import attach_groups, had_before, regrouped
 from securitygroups.operations.records import (
     Conflict,
     Verb,
@@ -245,7 +245,8 @@ def _reattach(group: SecurityGroup, machines: Sequence[VirtualMachine], by: By) 
     """Give locked VMs the groups that they had before their newest revision took this one from them, where all of those
     are still there; as few statements for thousands as for one. Returns how many VMs.
     """
-    found = _had(group, machines)
+    had = had_before(group.project, [machine.pk for machine in machines])
+    found = {machine: had[machine.pk] for machine in machines if machine.pk in had}
     Attachment.objects.filter(machine__in=list(found)).delete()
     rows = [
         Attachment(machine=machine, group=one, position=at)
@@ -256,20 +257,6 @@ def _reattach(group: SecurityGroup, machines: Sequence[VirtualMachine], by: By) 
     changes = [(machine, [one for one in after if one != group], after) for machine, after in found.items()]
     _record_all(group, changes, by.because(f"{group.name} was brought back."))
     return len(found)
-
-
-def _had(group: SecurityGroup, machines: Sequence[VirtualMachine]) -> dict[VirtualMachine, list[SecurityGroup]]:
-    """The groups that the VMs had before their newest revision, for those VMs of which all groups are still there."""
-    before = MachineRevision.objects.filter(machine__in=machines, number=F("machine__revision") - 1)
-    ids = {revision.machine_id: [one["id"] for one in revision.groups] for revision in before}
-    every = {public_id for its in ids.values() for public_id in its}
-    rows = SecurityGroup.objects.live().filter(project=group.project, public_id__in=every)
-    live = {one.public_id: one for one in rows}
-    return {
-        machine: [live[public_id] for public_id in ids[machine.pk]]
-        for machine in machines
-        if machine.pk in ids and live.keys() >= {*ids[machine.pk]}
-    }
 
 
 def groups_mark(groups: Sequence[SecurityGroup]) -> str:

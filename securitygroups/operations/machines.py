@@ -1,11 +1,12 @@
 """VMs and their ordered groups."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from securitygroups.effective import groups_of_revision
@@ -32,28 +33,35 @@ from securitygroups.operations.records import (
 )
 
 
+def revised(machine: VirtualMachine, after: Sequence[SecurityGroup], by: By) -> MachineRevision:
+    """The revision, not saved yet, of a VM whose `revision` is the new one already."""
+    return MachineRevision(
+        project=machine.project,
+        machine=machine,
+        number=machine.revision,
+        groups=[{"id": group.public_id, "name": group.name} for group in after],
+        summary=_summary(machine, after)[:300],
+        reason=by.reason,
+        **by.columns,
+    )
+
+
+def _summary(machine: VirtualMachine, groups: Sequence[SecurityGroup]) -> str:
+    names = ", then ".join(group.name for group in groups) or "no group: everything is denied"
+    return f"Groups of {machine.name}: {names}."
+
+
 def regrouped(
     machine: VirtualMachine,
     before: Sequence[SecurityGroup],
     after: Sequence[SecurityGroup],
     by: By,
 ) -> tuple[MachineRevision, Event]:
-    """The records, not saved yet, of a VM whose `revision` is the new one already."""
-    names = ", then ".join(group.name for group in after) or "no group: everything is denied"
-    summary = f"Groups of {machine.name}: {names}."
-    revision = MachineRevision(
-        project=machine.project,
-        machine=machine,
-        number=machine.revision,
-        groups=[{"id": group.public_id, "name": group.name} for group in after],
-        summary=summary[:300],
-        reason=by.reason,
-        **by.columns,
-    )
+    """The same with its line of the project's activity."""
     said = event(
         machine.project,
         Verb.GROUPS_ATTACHED,
-        summary,
+        _summary(machine, after),
         machine=machine,
         detail={
             "revision": machine.revision,
@@ -63,7 +71,7 @@ def regrouped(
         },
         by=by,
     )
-    return revision, said
+    return revised(machine, after, by), said
 
 
 def write_attachments(
@@ -219,6 +227,16 @@ def delete_machine(*, machine: VirtualMachine, by: By) -> None:
     locked.attachments.all().delete()
     VirtualMachine.objects.filter(pk=locked.pk).update(deleted_at=timezone.now())
     record(locked.project, Verb.MACHINE_DELETED, f"Deleted {locked.name}.", by=by, machine=locked)
+
+
+def had_before(project: Project, machines: Iterable[int]) -> dict[int, list[SecurityGroup]]:
+    """The groups that VMs, by key, had before their newest revision, for those of which all these are still there."""
+    before = MachineRevision.objects.filter(machine__in=list(machines), number=F("machine__revision") - 1)
+    ids = {pk: [one["id"] for one in groups] for pk, groups in before.values_list("machine", "groups")}
+    every = {public_id for its in ids.values() for public_id in its}
+    rows = SecurityGroup.objects.live().filter(project=project, public_id__in=every)
+    live = {one.public_id: one for one in rows}
+    return {pk: [live[one] for one in its] for pk, its in ids.items() if live.keys() >= {*its}}
 
 
 @transaction.atomic
