@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from securitygroups.models import (
     Asked,
+    Event,
     Given,
     GroupTemplate,
     Invitation,
@@ -145,6 +146,15 @@ def find_case(access: Access, public_id: str) -> SupportCase:
         raise Http404
     case.project = access.project
     return case
+
+
+def find_regrouping(access: Access, pk: int) -> Event:
+    """The line of the project's activity about a change of many VMs, or 404."""
+    event = Event.objects.filter(project=access.project, pk=pk, verb=Event.Verb.GROUPS_ATTACHED, machine=None).first()
+    if event is None:
+        raise Http404
+    event.project = access.project
+    return event
 
 
 def find_template(access: Access, pk: int) -> GroupTemplate:

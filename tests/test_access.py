@@ -37,7 +37,7 @@ from securitygroups.models import (
     User,
     VirtualMachine,
 )
-from securitygroups.operations import By
+from securitygroups.operations import By, Lot, Regrouping
 from tests import provider
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, make_project, make_user
@@ -143,6 +143,7 @@ RIGHTS = {
     "group_duplicate": WRITE,
     "group_delete": WRITE,
     "group_machines": LOOK,
+    "group_attach": Rights(get=EDITORS),
     "group_test": LOOK,
     "group_undo": SEND,
     "group_bring_back": SEND,
@@ -174,6 +175,8 @@ RIGHTS = {
     "machine_undo": SEND,
     "machine_bring_back": SEND,
     "machine_ruleset": LOOK,
+    "machine_groups": WRITE,
+    "machine_groups_undo": SEND,
     "exposure": LOOK,
     "project_test": LOOK,
     "project_find": LOOK,
@@ -235,6 +238,13 @@ def everything_on(settings: Any, folder: Path) -> None:
     demo_mails.keep(EmailMessage("Hello", to=["alice@example.com"]))
 
 
+def change_of_many(machine: VirtualMachine, group: SecurityGroup) -> Event:
+    """What was done to the groups of several VMs at once, as its undo knows it."""
+    change = Regrouping(machine.pk, 1, (), (group.pk,))
+    lot = Lot(machine.project, (change,), {group.pk: 1}, "Attached many to")
+    return operations.regroup_machines(lot=lot, by=By())
+
+
 def make_stage(request: pytest.FixtureRequest) -> Stage:
     """The whole cast on alice's project, with one of each thing that an address can lead to.
 
@@ -259,6 +269,7 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
     expired = make_user("expired", "support", is_staff=True)
     with time_machine.travel(timezone.now() - timedelta(minutes=operations.VISIT_MINUTES + 1)):
         operations.open_visit(project=project, staff=expired, reason="They asked", ticket="T-1")
+    lot = change_of_many(make_machine(project, "of many"), make_group(project, "on many"))
     invitation, secret = operations.invite(project=project, email="charlie@example.com", role=Role.VIEWER, by=By(alice))
     dora = User.objects.get(username="dora")
     packet = Packet(Direction.IN, 4, 6, 1, 2, 443)
@@ -289,6 +300,7 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
             "group_bring_back": {"group_id": gone.public_id},
             "machine_bring_back": {"machine_id": gone_machine.public_id},
             "demo_mail": {"number": demo_mails.numbers()[0]},
+            "machine_groups_undo": {"event": lot.pk},
         },
     )
 

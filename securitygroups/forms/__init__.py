@@ -1,5 +1,6 @@
 """Forms of the panel and the admin. They say what is wrong; operations write."""
 
+from securitygroups.forms.fleet import PLACES, FleetForm
 from securitygroups.forms.groups import GroupForm, ImportForm, TemplateForm
 from securitygroups.forms.machines import MachineForm, OrderedGroupsForm, reordered
 from securitygroups.forms.packets import PacketForm, ProjectPacketForm
@@ -9,9 +10,11 @@ from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm
 from securitygroups.forms.views import ViewForm
 
 __all__ = [
+    "PLACES",
     "AddRuleForm",
     "BulkForm",
     "CaseForm",
+    "FleetForm",
     "GroupForm",
     "ImportForm",
     "InviteForm",

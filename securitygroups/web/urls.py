@@ -11,6 +11,7 @@ from securitygroups.web.views import (
     exposure,
     files,
     find,
+    fleet,
     groups,
     help,
     history,
@@ -44,6 +45,7 @@ _group: Patterns = [
     path("duplicate/", groups.group_duplicate, name="group_duplicate"),
     path("delete/", groups.group_delete, name="group_delete"),
     path("machines/", groups.group_machines, name="group_machines"),
+    path("machines/attach/", fleet.group_attach, name="group_attach"),
     path("template/", templates.template_save, name="template_save"),
     path("start/", templates.group_start, name="group_start"),
     path("test/", packet_test.group_test, name="group_test"),
@@ -101,6 +103,8 @@ _project: Patterns = [
     path("machines/list.csv", spreadsheets.machines_csv, name="machines_csv"),
     path("machines/choices/", machines.machine_choices, name="machine_choices"),
     path("machines/new/", machines.machine_create, name="machine_create"),
+    path("machines/groups/", fleet.machine_groups, name="machine_groups"),
+    path("machines/groups/undo/<int:event>/", fleet.machine_groups_undo, name="machine_groups_undo"),
     path("machines/<slug:machine_id>/", include(_machine)),
 ]
 urlpatterns = [

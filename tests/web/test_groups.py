@@ -260,7 +260,7 @@ def test_where_a_group_is_attached(as_bob: Client, machine: VirtualMachine) -> N
     web = SecurityGroup.objects.get(name="web")
     assert "web-1 10.0.1.11" in Page(as_bob.get(f"{web.get_absolute_url()}machines/")).text
     lonely = make_group(web.project, "lonely")
-    assert "Not attached: the rules have no effect" in Page(as_bob.get(f"{lonely.get_absolute_url()}machines/")).text
+    assert "On no VM yet: the rules have no effect" in Page(as_bob.get(f"{lonely.get_absolute_url()}machines/")).text
 
 
 def test_markup_in_names_is_text_everywhere(as_alice: Client, project: Project) -> None:

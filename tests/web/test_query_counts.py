@@ -67,11 +67,14 @@ def fill(project: Project, alice: User) -> Fill:
         if name in ("groups", "groups found"):
             groups(number)
             return "/p/shop/groups/" + ("?q=g" if name == "groups found" else "")
-        if name in ("machines", "group machines", "group delete"):
+        if name in ("machines", "group machines", "group delete", "machine groups", "group attach"):
             group_url = machines(number).groups.all()[0].get_absolute_url()
-            return {"machines": "/p/shop/machines/", "group machines": f"{group_url}machines/"}.get(
-                name, f"{group_url}delete/"
-            )
+            return {
+                "machines": "/p/shop/machines/",
+                "group machines": f"{group_url}machines/",
+                "machine groups": "/p/shop/machines/groups/",
+                "group delete": f"{group_url}delete/",
+            }.get(name) or f"{make_group(project, 'new').get_absolute_url()}machines/attach/"
         if name in ("machine", "machine test", "machine ruleset"):
             test = "test/?test=1&direction=in&protocol=tcp&source=203.0.113.9&destination=10.0.0.5&port=22"
             rest = {"machine": "", "machine test": test}.get(name, "ruleset/")
@@ -123,6 +126,8 @@ QUERIES = {
     "project test": 8,
     "machine new": 5,
     "machine settings": 7,
+    "machine groups": 8,
+    "group attach": 9,
 }
 
 
@@ -172,3 +177,24 @@ def test_a_rule_form_asks_the_database_for_no_constraint(
     with django_assert_max_num_queries(12) as queries:
         assert b"What this changes" in as_alice.post(f"{url}rules/new/", sent, headers={"HX-Request": "true"}).content
     assert not [query for query in queries if "_check" in query["sql"]]
+
+
+@pytest.mark.parametrize("rows", [2, 200])
+def test_a_change_of_many_vms_asks_as_much_for_2_as_for_200(
+    rows: int, fill: Fill, as_alice: Client, project: Project, django_assert_num_queries: Any
+) -> None:
+    fill("machines", rows)
+    url = "/p/shop/machines/groups/"
+    for name in ("first", "second"):
+        group = make_group(project, name, ports(443))
+        data = {"all": "1", "do": "attach", "group": group.public_id, "place": "first"}
+        with django_assert_num_queries(17):
+            asked = as_alice.post(url, data)
+        with django_assert_num_queries(20):
+            as_alice.post(url, {**data, "sure": asked.context["token"]})
+        assert group.attachments.count() == rows
+        as_alice.get("/p/shop/groups/")  # says what was done
+    line = Event.objects.order_by("-pk")[0]
+    with django_assert_num_queries(21):
+        as_alice.post(f"{url}undo/{line.pk}/")
+    assert not group.attachments.exists()

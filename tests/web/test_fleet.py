@@ -1,0 +1,265 @@
+"""Many VMs at once: chosen, asked about, changed in one go, and taken back in one."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from securitygroups import operations
+from securitygroups.models import Event, Project, SecurityGroup, VirtualMachine
+from securitygroups.operations import By
+from tests.factories import make_group, make_machine
+
+URL = "/p/shop/machines/groups/"
+
+
+@pytest.fixture
+def web(project: Project) -> SecurityGroup:
+    return make_group(project, "web", ["accept in tcp 443"])
+
+
+@pytest.fixture
+def base(project: Project) -> SecurityGroup:
+    return make_group(project, "base", ["accept in tcp 22 from 10.0.0.0/8"])
+
+
+@pytest.fixture
+def vms(project: Project, base: SecurityGroup) -> list[VirtualMachine]:
+    return [make_machine(project, f"app-{n}", [base], ipv4=f"10.0.0.{n}") for n in range(1, 6)]
+
+
+def names(machine: VirtualMachine) -> list[str]:
+    return list(machine.attachments.order_by("position").values_list("group__name", flat=True))
+
+
+def fields(answer: Any) -> dict[str, Any]:
+    """What the question page sends with a yes."""
+    return {**dict(answer.context["hidden"]), "sure": answer.context["token"]}
+
+
+def sent(do: str, group: SecurityGroup, machines: list[VirtualMachine], **more: str) -> dict[str, Any]:
+    return {"do": do, "group": group.public_id, "machine": [vm.public_id for vm in machines], **more}
+
+
+def yes(client: Client, data: dict[str, Any], **more: str) -> Any:
+    """Ask, and answer the question with yes."""
+    asked = client.post(URL, data)
+    assert asked.status_code == 200, asked.content.decode()
+    return client.post(URL, {**data, "sure": asked.context["token"], **more})
+
+
+def test_ticked_vms_get_a_group_after_one_question(
+    as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    data = sent("attach", web, vms[:3])
+
+    asked = as_erin.post(URL, data)
+    assert "Attach web to 3 virtual machines?" in asked.content.decode()
+    assert "Newly allowed: inbound TCP 443" in asked.content.decode()
+    assert names(vms[0]) == ["base"]
+
+    done = as_erin.post(URL, {**data, "sure": asked.context["token"], "reason": "Go live"}, follow=True)
+    assert [names(vm) for vm in vms] == [["base", "web"]] * 3 + [["base"]] * 2
+    line = Event.objects.filter(verb="machine.groups").get()
+    assert (line.summary, line.group, line.detail["reason"]) == (
+        "Attached web to 3 VMs (app-1, app-2, app-3).",
+        web,
+        "Go live",
+    )
+    assert line.summary in done.content.decode()
+    revision = vms[0].revisions.get(number=2)
+    assert (revision.summary, revision.reason, revision.together) == (
+        "Groups of app-1: base, then web.",
+        "Go live",
+        line,
+    )
+
+
+def test_all_that_a_filter_finds_are_meant(as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine]) -> None:
+    choose = as_erin.get(URL, {"q": "10.0.0.0/30"})
+    assert "Change groups of 3 virtual machines" in choose.content.decode()
+    data = {**dict(choose.context["hidden"]), "do": "attach", "group": web.public_id, "place": "first"}
+
+    done = yes(as_erin, data)
+
+    assert [names(vm) for vm in vms] == [["web", "base"]] * 3 + [["base"]] * 2
+    assert done["Location"] == "/p/shop/machines/?q=10.0.0.0%2F30"
+
+
+def test_a_vm_that_the_filter_finds_only_now_is_asked_about(
+    as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine], project: Project
+) -> None:
+    data = {"all": "1", "filter": "q=app", "do": "attach", "group": web.public_id}
+    asked = as_erin.post(URL, data)
+    make_machine(project, "app-9")
+
+    again = as_erin.post(URL, {**data, "sure": asked.context["token"]})
+
+    assert "Attach web to 6 virtual machines?" in again.content.decode()
+    assert names(vms[0]) == ["base"]
+
+
+@pytest.mark.parametrize("do", ["detach", "replace", "order"])
+def test_each_thing_to_do_says_in_the_question_what_it_is(
+    as_erin: Client, web: SecurityGroup, base: SecurityGroup, vms: list[VirtualMachine], do: str
+) -> None:
+    for vm in vms[:2]:
+        operations.attach_groups(machine=vm, groups=[base, web], base=1, by=By())
+    data = sent(do, base, vms[:2])
+    more = {"detach": {}, "replace": {"other": make_group(base.project, "new").public_id}, "order": {"place": "last"}}
+    asked = {
+        "detach": "Detach base from 2 virtual machines?",
+        "replace": "Replace base by new on 2 virtual machines?",
+        "order": "Move base on 2 virtual machines?",
+    }
+
+    question = as_erin.post(URL, {**data, **more[do]})
+    assert asked[do] in question.content.decode()
+
+    as_erin.post(URL, {**data, **more[do], "sure": question.context["token"]})
+    assert names(vms[0]) == {"detach": ["web"], "replace": ["new", "web"], "order": ["web", "base"]}[do]
+
+
+def test_a_group_that_would_lie_dead_is_put_above_with_one_click(
+    as_erin: Client, web: SecurityGroup, project: Project
+) -> None:
+    deny = make_group(project, "deny", ["drop in all"])
+    vms = [make_machine(project, f"m{n}", [deny]) for n in range(2)]
+    data = sent("attach", web, vms, place="last")
+
+    asked = as_erin.post(URL, data)
+    assert "web stands below deny" in asked.content.decode()
+
+    above = as_erin.post(URL, {**fields(asked), **data, "sure": asked.context["token"], "place": ["last", "above"]})
+    assert "stands below" not in above.content.decode()
+    assert "Newly allowed: inbound TCP 443" in above.content.decode()
+    as_erin.post(URL, {**data, "place": "above", "sure": above.context["token"]})
+    assert names(vms[0]) == ["web", "deny"]
+
+
+def test_back_brings_the_form_with_all_that_was_chosen(
+    as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    data = sent("attach", web, vms[:2], place="first")
+
+    form = as_erin.post(URL, {**data, "sure": as_erin.post(URL, data).context["token"], "back": "1"})
+
+    assert form.status_code == 200
+    assert form.context["form"].initial["place"] == "first"
+    assert f'value="{web.public_id}" selected' in form.content.decode()
+    assert [text for name, text in form.context["hidden"] if name == "machine"] == data["machine"]
+
+
+def test_what_makes_no_sense_is_told_beside_the_form(
+    as_erin: Client, web: SecurityGroup, base: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    for data, words in (
+        (sent("detach", web, vms), "none of these VMs has web"),
+        (sent("attach", base, vms), "base is there already"),
+        (sent("order", base, vms), "base is at that place already"),
+        (sent("replace", base, vms), "Choose the group that comes instead."),
+        (sent("replace", base, vms, other=base.public_id), "This is the same group"),
+        (sent("attach", base, vms) | {"group": "sg-0000000000"}, "deleted in the meantime"),
+        (sent("dance", base, vms), "dance is not one of the available choices"),
+    ):
+        answer = as_erin.post(URL, data)
+        assert answer.status_code == 422
+        assert words in answer.content.decode()
+    nothing = as_erin.post(URL, sent("attach", web, []), follow=True)
+    assert "tick some in the list first" in nothing.content.decode()
+
+
+def test_another_projects_vms_and_groups_are_not_there(
+    as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine], bakery: Project
+) -> None:
+    oven, bread = make_machine(bakery, "oven"), make_group(bakery, "bread")
+
+    assert as_erin.post(URL, sent("attach", web, [oven])).status_code == 302
+    assert as_erin.post(URL, sent("attach", bread, vms)).status_code == 422
+    line = yes(as_erin, sent("attach", web, vms))
+    assert line.status_code == 302
+    event = Event.objects.filter(verb="machine.groups").get()
+    assert as_erin.post(f"/p/bakery/machines/groups/undo/{event.pk}/").status_code == 404
+
+
+def test_undo_takes_the_lot_back_and_asks_where_somebody_was_there_since(
+    as_erin: Client, web: SecurityGroup, base: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    yes(as_erin, sent("attach", web, vms))
+    line = Event.objects.filter(verb="machine.groups").get()
+    operations.attach_groups(machine=vms[1], groups=[web], base=2, by=By())
+    undo = f"{URL}undo/{line.pk}/"
+
+    asked = as_erin.post(undo)
+    assert asked.status_code == 409
+    assert "Undo it on the other 4?" in asked.content.decode()
+    assert "Stay as they are: <bdi>app-2</bdi>" in asked.content.decode()
+
+    as_erin.post(undo, {"others": "1"})
+    assert [names(vm) for vm in vms] == [["base"], ["web"], ["base"], ["base"], ["base"]]
+    told = as_erin.post(undo, follow=True)
+    assert "Nothing was undone" in told.content.decode()
+
+
+def test_a_groups_page_leads_to_the_vms_that_do_not_have_it(
+    as_erin: Client, as_bob: Client, web: SecurityGroup, base: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    page = as_erin.get(web.get_absolute_url()).content.decode()
+    assert "On no VM yet:" in page
+    assert f"{web.get_absolute_url()}machines/attach/" in page
+    assert "On no VM yet:" not in as_bob.get(web.get_absolute_url()).content.decode()
+    operations.attach_groups(machine=vms[0], groups=[base, web], base=1, by=By())
+
+    listed = as_erin.get(f"{web.get_absolute_url()}machines/attach/", {"q": "app"})
+    assert [vm.name for vm in listed.context["page"].object_list] == ["app-2", "app-3", "app-4", "app-5"]
+    assert "Attach to all 4 that match…" in listed.content.decode()
+
+    data = {
+        "do": "attach",
+        "group": web.public_id,
+        "from": web.public_id,
+        "all": "1",
+        "filter": "q=app",
+        "place": "last",
+    }
+    done = yes(as_erin, data)
+    assert done["Location"] == f"{web.get_absolute_url()}machines/"
+    assert web.attachments.count() == 5
+    assert (
+        "Every virtual machine has this group"
+        in as_erin.get(f"{web.get_absolute_url()}machines/attach/").content.decode()
+    )
+
+
+def test_a_groups_list_of_vms_detaches_the_ticked_and_changes_all(
+    as_erin: Client, as_bob: Client, base: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    url = f"{base.get_absolute_url()}machines/"
+    assert "Detach…" in as_erin.get(url).content.decode()
+    assert "Detach…" not in as_bob.get(url).content.decode()
+    data = sent("detach", base, vms[:2]) | {"from": base.public_id}
+    assert yes(as_erin, data)["Location"] == url
+    assert base.attachments.count() == 3
+
+    choose = as_erin.post(URL, {"from": base.public_id, "group": base.public_id, "choose": "all"})
+    assert "Change groups of 3 virtual machines" in choose.content.decode()
+    yes(as_erin, {**dict(choose.context["hidden"]), "do": "detach", "group": base.public_id})
+    assert not base.attachments.exists()
+
+
+def test_a_reason_that_cannot_be_kept_is_told_and_nothing_is_written(
+    as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    data = sent("attach", web, vms)
+    asked = as_erin.post(URL, data)
+
+    told = as_erin.post(URL, {**data, "sure": asked.context["token"], "reason": "a\u202eb"})
+
+    assert told.status_code == 422
+    assert names(vms[0]) == ["base"]
+
+
+def test_the_lists_way_to_all_keeps_the_filter(as_erin: Client, vms: list[VirtualMachine]) -> None:
+    listed = as_erin.get("/p/shop/machines/", {"q": "app-1"}).content.decode()
+
+    assert 'href="/p/shop/machines/groups/?q=app-1"' in listed
