@@ -24,14 +24,16 @@ T = TypeVar("T")
 
 
 def reordered(chosen: list[T], order: str) -> list[T]:
-    """The groups in the order that a button asked for: "up 2", "down 1", "remove 3", places counted from 0."""
-    do, _, index_text = order.partition(" ")
+    """The groups in the order that a button asked for: "up 2", "down 1", "remove 3", "above 3 1", places counted from 0."""
+    do, *words = order.split(" ")
     chosen = list(chosen)
-    index = whole_number(index_text, len(chosen) - 1)
+    index, to = ([whole_number(word, len(chosen) - 1) for word in words] + [None, None])[:2]
     if index is not None:
         group = chosen.pop(index)
-        if do != "remove":
-            chosen.insert(max(0, index + (1 if do == "down" else -1)), group)
+        if do == "above" and to is not None:
+            chosen.insert(to, group)
+        elif do != "remove":
+            chosen.insert(max(0, index + {"down": 1, "up": -1}.get(do, 0)), group)
     return chosen
 
 
@@ -117,6 +119,8 @@ class OrderedGroupsForm(forms.Form):
         self.unknown = [value for value in picked if value not in self.by_id]
         self.picked = [value for value in picked if value in self.by_id]
         self.spare = spare
+        self.hidden: dict[str, str] = {}
+        """Groups below one that denies all they are about, each with that one, as the view has found out."""
         self.limit = settings.MAX_GROUPS_PER_MACHINE
 
     @property
@@ -124,6 +128,15 @@ class OrderedGroupsForm(forms.Form):
         """The chosen public ids and the empty places behind them."""
         empty = max(0, min(self.spare, self.limit - len(self.picked)))
         return self.picked + [""] * empty
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The slots, each with the group that hides it and that one's place, counted from 0, where there is one."""
+        above = {one: self.picked.index(hides) for one, hides in self.hidden.items()}
+        return [
+            {"slot": slot, "by": self.by_id.get(self.hidden.get(slot, "")), "to": above.get(slot)}
+            for slot in self.slots
+        ]
 
     @property
     def choices(self) -> list[SecurityGroup]:

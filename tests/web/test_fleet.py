@@ -263,3 +263,23 @@ def test_the_lists_way_to_all_keeps_the_filter(as_erin: Client, vms: list[Virtua
     listed = as_erin.get("/p/shop/machines/", {"q": "app-1"}).content.decode()
 
     assert 'href="/p/shop/machines/groups/?q=app-1"' in listed
+
+
+def test_in_instance_settings_the_last_slot_gets_its_arrows_and_the_way_above_deny_all(
+    as_erin: Client, web: SecurityGroup, project: Project
+) -> None:
+    deny = make_group(project, "deny", ["drop in all"])
+    vm = make_machine(project, "vm", [deny])
+    url = f"{vm.get_absolute_url()}settings/"
+    data = {"name": "typed", "base": 1, "group": [deny.public_id, web.public_id]}
+
+    part = as_erin.post(url, {**data, "order": "as chosen"}, headers={"HX-Request": "true"}).content.decode()
+    assert 'aria-label="Move group 2 up"' in part
+    assert "Stands below deny" in part
+    assert part.count("<select") == 3
+
+    page = as_erin.post(url, {**data, "order": "above 1 0"})
+    text = page.content.decode()
+    assert page.context["order"].picked == [web.public_id, deny.public_id]
+    assert "Stands below" not in text
+    assert 'value="typed"' in text

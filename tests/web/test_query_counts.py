@@ -125,7 +125,8 @@ QUERIES = {
     "machine ruleset": 6,
     "project test": 8,
     "machine new": 5,
-    "machine settings": 7,
+    # With two groups or more it looks which of them stand below one that denies all (two).
+    "machine settings": 9,
     "machine groups": 8,
     "group attach": 9,
 }

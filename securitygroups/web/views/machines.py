@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from karenpanel.sent_again import BACK, draws_again
 from securitygroups import operations
 from securitygroups.access import find_deleted, find_machine
+from securitygroups.answers.closers import hidden_below
 from securitygroups.answers.machine_filter import MachineFilter, tags_of
 from securitygroups.answers.on_machine import findings_on, noted
 from securitygroups.answers.platform import platform
@@ -117,11 +118,13 @@ def _forms(request: HttpRequest, vm: VirtualMachine, chosen: list[SecurityGroup]
     form = MachineForm(
         None if redraw else post, initial=post.dict() if redraw and post is not None else None, instance=vm
     )
-    order = OrderedGroupsForm(post, project=vm.project, chosen=chosen, spare=spare + redraw)
+    order = OrderedGroupsForm(post, project=vm.project, chosen=chosen, spare=spare + ("more" in request.POST))
     return _Sent(form, order, redraw)
 
 
 def _page(request: HttpRequest, sent: _Sent, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    picked = {group.pk: group.public_id for group in sent.order.groups()}
+    sent.order.hidden = {picked[below]: picked[by] for below, by in hidden_below(list(picked)).items()}
     context = {"form": sent.form, "order": sent.order, "reason": reason_of(request), **context}
     page, part = "securitygroups/machines/form.html", "securitygroups/machines/_ordered_groups.html"
     response = answer(request, page, part, context, status=status)
