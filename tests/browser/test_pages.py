@@ -97,6 +97,7 @@ EMPTY = (
     "groups",
     "group",
     "group_machines",
+    "group_attach",
     "machines",
     "machine",
     "templates",
