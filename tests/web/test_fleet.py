@@ -68,6 +68,8 @@ def test_ticked_vms_get_a_group_after_one_question(
     )
     assert line.summary in done.content.decode()
     revision = vms[0].revisions.get(number=2)
+    history = as_erin.get(f"{vms[0].get_absolute_url()}history/").content.decode()
+    assert f"One of several VMs: {line.summary}" in history
     assert (revision.summary, revision.reason, revision.together) == (
         "Groups of app-1: base, then web.",
         "Go live",

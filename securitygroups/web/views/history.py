@@ -106,7 +106,7 @@ def _gone(revision: MachineRevision, live: set[str]) -> list[str]:
 def machine_history(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
     access = enter(request, slug)
     machine = find_machine(access, machine_id)
-    page = numbered(request, machine.own_revisions().order_by("-number"))
+    page = numbered(request, machine.own_revisions().select_related("together").order_by("-number"))
     live = _live(machine, page.object_list)
     context = {
         "machine": machine,
