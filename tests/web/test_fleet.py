@@ -139,6 +139,34 @@ def test_a_group_that_would_lie_dead_is_put_above_with_one_click(
     assert names(vms[0]) == ["web", "deny"]
 
 
+def test_a_second_click_on_yes_answers_like_the_first(
+    as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    data = sent("attach", web, vms)
+    data["sure"] = as_erin.post(URL, data).context["token"]
+
+    first, second = as_erin.post(URL, data), as_erin.post(URL, data)
+
+    assert first["Location"] == second["Location"]
+    assert web.attachments.count() == Event.objects.filter(verb="machine.groups").count() * 5 == 5
+    shown = as_erin.get(second["Location"]).content.decode()
+    assert "Attached web to 5 VMs" in shown
+    assert "web is there already" in shown
+
+
+def test_the_yes_is_good_only_for_what_was_shown(
+    as_erin: Client, web: SecurityGroup, base: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    data = sent("attach", web, vms)
+    data["sure"] = as_erin.post(URL, data).context["token"]
+    operations.commit_rules(group=base, rules=[], base=1, by=By())
+
+    again = as_erin.post(URL, data)
+
+    assert "Attach web to 5 virtual machines?" in again.content.decode()
+    assert not web.attachments.exists()
+
+
 def test_back_brings_the_form_with_all_that_was_chosen(
     as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine]
 ) -> None:

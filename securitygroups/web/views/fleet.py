@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from karenpanel.turns import weigh
 from securitygroups import operations
 from securitygroups.access import Access, find_group, find_regrouping
 from securitygroups.answers.machine_filter import MachineFilter
@@ -52,12 +53,16 @@ def machine_groups(request: HttpRequest, slug: str) -> HttpResponse:
     if not form.is_valid():
         return _choose(request, machines, form, sent)
     proposal = _propose(access, machines, form)
+    if not proposal.count and said(request).sure:
+        # A second click on yes: the first one has done it.
+        return _already(request, access, proposal, form)
     if not proposal.count:
         form.add_error(None, _nothing(proposal, *form.names))
         return _choose(request, machines, form, sent)
     if not agreed(proposal, said(request)):
         return _question(request, proposal, form)
     try:
+        weigh(proposal.count)
         made = operations.regroup_machines(lot=proposal.lot, by=by(request))
     except operations.Conflict:
         return _again(request, access, machines, form)
@@ -168,12 +173,16 @@ def _question(
     return into_dialog(request, render(request, "securitygroups/fleet/question.html", context, status=status))
 
 
+def _already(request: HttpRequest, access: Access, proposal: NewOrders, form: FleetForm) -> HttpResponse:
+    messages.info(request, _nothing(proposal, *form.names))
+    return redirect(_back(access, request.POST))
+
+
 def _again(request: HttpRequest, access: Access, machines: QuerySet[VirtualMachine], form: FleetForm) -> HttpResponse:
     """Somebody was quicker: what it means now."""
     proposal = _propose(access, machines, form)
     if not proposal.count:
-        messages.info(request, _nothing(proposal, *form.names))
-        return redirect(_back(access, request.POST))
+        return _already(request, access, proposal, form)
     told = (
         "Nothing was changed yet: the VMs or their groups were changed in the meantime. This is what it would do now."
     )
