@@ -167,6 +167,26 @@ def test_the_yes_is_good_only_for_what_was_shown(
     assert not web.attachments.exists()
 
 
+def test_who_is_overtaken_before_the_lock_is_shown_what_it_means_now(
+    as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sent("attach", web, vms)
+    data["sure"] = as_erin.post(URL, data).context["token"]
+    really = operations.regroup_machines
+
+    def overtaken(**given: Any) -> Event:
+        operations.attach_groups(machine=vms[0], groups=[web], base=1, by=By())
+        return really(**given)
+
+    monkeypatch.setattr(operations, "regroup_machines", overtaken)
+    again = as_erin.post(URL, data)
+
+    assert again.status_code == 409
+    assert "Attach web to 4 virtual machines?" in again.content.decode()
+    assert "changed in the meantime" in again.content.decode()
+    assert names(vms[1]) == ["base"]
+
+
 def test_back_brings_the_form_with_all_that_was_chosen(
     as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine]
 ) -> None:
