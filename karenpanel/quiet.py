@@ -1,4 +1,4 @@
-"""Indexes that are made and taken away while the panel is in use, by one process at a time.
+"""Indexes and checks that are made and taken away while the panel is in use, by one process at a time.
 
 A plain CREATE INDEX keeps everybody from writing for as long as it reads the table, and a plain DROP INDEX even from
 reading until it gets its turn. These operations let PostgreSQL do both beside the readers and writers. It can only do
@@ -14,9 +14,9 @@ from typing import Any
 
 from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 from django.db import NotSupportedError
-from django.db.migrations import AddIndex, RemoveIndex, RunSQL
+from django.db.migrations import AddConstraint, AddIndex, AlterField, RemoveIndex, RunSQL
 from django.db.migrations.operations.base import Operation
-from django.db.models import Index
+from django.db.models import BaseConstraint, Index
 
 TURN_SECONDS = 0.1
 # Null where there is no such index. One that is not valid is what is left of an interrupted CREATE INDEX CONCURRENTLY.
@@ -61,6 +61,52 @@ class RunSQLQuietly(RunSQL):
         with patient(schema_editor, beside):
             plain = [statement.replace(" CONCURRENTLY", "") for statement in sqls]
             super()._run_sql(schema_editor, sqls if beside else plain)  # type: ignore[misc]
+
+
+class SetCheckQuietly(AddConstraint):
+    """A check constraint, new or in place of the one of its name. It holds for what is written from that moment on; the
+    rows that are there are looked at beside readers and writers.
+    """
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        known = state.models[app_label, self.model_name_lower].options["constraints"]
+        if any(one.name == self.constraint.name for one in known):
+            state.remove_constraint(app_label, self.model_name_lower, self.constraint.name)
+        super().state_forwards(app_label, state)
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            set_check(self, schema_editor, model, self.constraint)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        before = [one for one in model._meta.constraints if one.name == self.constraint.name]
+        if before:
+            set_check(self, schema_editor, model, before[0])
+        else:
+            schema_editor.remove_constraint(model, self.constraint)
+
+
+class AlterFieldUnseen(AlterField):
+    """A change of which the database knows nothing, such as a field's choices."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        pass
+
+    database_backwards = database_forwards
+
+
+def set_check(operation: Operation, schema_editor: Any, model: Any, constraint: BaseConstraint) -> None:
+    """Put this check in the place of the one of its name, if there is one, in one moment; then look at the rows."""
+    beside = may_go_beside(operation, schema_editor)
+    table, name = (schema_editor.quote_name(one) for one in (model._meta.db_table, constraint.name))
+    new = constraint.constraint_sql(model, schema_editor)
+    schema_editor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}, ADD {new} NOT VALID", params=None)
+    with patient(schema_editor, beside):
+        schema_editor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}", params=None)
 
 
 def add(operation: AddIndex | RemoveIndex, schema_editor: Any, model: Any, index: Index) -> None:

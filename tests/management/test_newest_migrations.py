@@ -10,7 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 
-from karenpanel.quiet import AddIndexQuietly, RemoveIndexQuietly, RunSQLQuietly
+from karenpanel.quiet import AddIndexQuietly, AlterFieldUnseen, RemoveIndexQuietly, RunSQLQuietly, SetCheckQuietly
 from tests.blocking import MANY, watched
 from tests.management.earlier import BEFORE, ROWS, fill
 
@@ -18,7 +18,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 APP = "securitygroups"
 EARLIER = [f"{APP}_{model}" for model in ROWS]
 # What may stand outside a transaction: it holds no lock between its statements, and can be begun anew.
-QUIET: tuple[type[Operation], ...] = (AddIndexQuietly, RemoveIndexQuietly, RunSQLQuietly)
+QUIET: tuple[type[Operation], ...] = (
+    AddIndexQuietly,
+    AlterFieldUnseen,
+    RemoveIndexQuietly,
+    RunSQLQuietly,
+    SetCheckQuietly,
+)
 NOISY = {
     "CREATE INDEX many_n ON many (n)": "who would write many",
     "ALTER TABLE many ADD CHECK (n > 0)": "who would read many",
