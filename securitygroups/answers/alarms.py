@@ -32,7 +32,7 @@ def openings(changes: Iterable[Difference]) -> Iterator[str]:
         opened: dict[str, list[str]] = {}
         for service in SERVICES if inbound else ():
             if service.sensitive and (much := _openness(_with_service(inbound, service))):
-                opened.setdefault(much, []).append(f"{service.name} ({service.protocol.upper()} {service.port})")
+                opened.setdefault(much, []).append(f"{service.name} ({service.told})")
         for much, names in opened.items():
             yield f"This opens {_and_more(names, SERVICES_NAMED)} to {much} the internet."
 
@@ -42,7 +42,9 @@ def _with_service(changes: Iterable[Change], service: Service) -> list[Change]:
     return [
         change
         for change in changes
-        if PACKET_PROTOCOLS[service.protocol] in change.product.protocols and _has(change.product.ports, service.port)
+        if service.port is not None
+        and service.protocol in change.product.protocols
+        and _has(change.product.ports, service.port)
     ]
 
 
@@ -108,7 +110,7 @@ def _peer(address: str) -> tuple[int, int]:
 
 def _takes_tcp_from(product: Product, version: int, number: int) -> bool:
     spans = (one for one in product.sources if one.version == version)
-    return PACKET_PROTOCOLS["tcp"] in product.protocols and any(one.first <= number <= one.last for one in spans)
+    return "tcp" in product.protocols and any(one.first <= number <= one.last for one in spans)
 
 
 def _cut(machine: Vm, denied: Sequence[Product], version: int, number: int) -> Iterator[str]:

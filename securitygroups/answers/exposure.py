@@ -20,7 +20,7 @@ from securitygroups.firewall.analysis import reach as analysis
 from securitygroups.firewall.analysis.internet import LARGE
 from securitygroups.firewall.analysis.products import AddressRange
 from securitygroups.firewall.analysis.public import share
-from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, Rule, parse_address
+from securitygroups.firewall.values import Rule, parse_address, protocol_number
 from securitygroups.models import Attachment, Project, VirtualMachine
 from securitygroups.words.traffic import count_text, ranges_text
 
@@ -109,11 +109,6 @@ class Sender:
     everyone: bool
     through: Placed
     machines: tuple[Vm, ...]
-
-
-def protocol_number(protocol: str, version: int) -> int:
-    """The IP protocol number of "tcp", "udp", "sctp", or of "icmp", which is another for each family."""
-    return PACKET_PROTOCOLS.get(protocol) or (ICMP if version == 4 else ICMPV6)
 
 
 def senders(

@@ -16,7 +16,7 @@ from securitygroups.firewall.analysis.products import Product, Span
 from securitygroups.firewall.formats.packets import packet_from_json, packet_to_json
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.services import SERVICES
-from securitygroups.firewall.values import PACKET_PROTOCOLS, Packet
+from securitygroups.firewall.values import Packet
 from securitygroups.models import Project, VirtualMachine
 from securitygroups.words.traffic import joined, product_ports_text, protocols_text, ranges_text, share_text
 
@@ -120,12 +120,12 @@ def _who(shares: Shares) -> str:
 
 
 def _sensitive(product: Product) -> str:
-    numbers = {number for number in product.protocols if number is not None}
     names = [
         service.name
         for service in SERVICES
         if service.sensitive
-        and PACKET_PROTOCOLS[service.protocol] in numbers
+        and service.port is not None
+        and service.protocol in product.protocols
         and any(first <= service.port <= last for first, last in product.ports)
     ]
     more = len(names) - SERVICES_NAMED
@@ -172,7 +172,7 @@ def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic
 
     # Many products are of the same ports.
     @cache
-    def words(protocols: tuple[int | None, ...], ports: tuple[Span, ...], portless: bool) -> tuple[str, str, str]:
+    def words(protocols: tuple[str | None, ...], ports: tuple[Span, ...], portless: bool) -> tuple[str, str, str]:
         product = Product(Direction.IN, protocols, ports, portless)
         return protocols_text(product), product_ports_text(product), _sensitive(product)
 

@@ -6,7 +6,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from securitygroups.firewall.protocols import PROTOCOLS, Action
-from securitygroups.firewall.values import Packet, Rule, RuleList
+from securitygroups.firewall.values import BITS, Packet, Rule, RuleList
 
 
 class Field(Enum):
@@ -49,7 +49,11 @@ class Decision:
 _BIT = {condition: 1 << place for place, condition in enumerate(Field)}
 _FIELDS = tuple(tuple(f for f in Field if mask & _BIT[f]) for mask in range(1 << len(Field)))
 _DIRECTION, _PROTOCOL, _SOURCE, _DESTINATION, _PORT = _BIT.values()
-_NUMBER = {name: protocol.number for name, protocol in PROTOCOLS.items()}
+# By family, which is None for a frame that is not IP: no protocol with numbers covers those.
+_NUMBERS: dict[str, dict[int | None, int] | None] = {
+    name: {version: p.numbers[version] if version else -1 for version in (None, *BITS)} if p.numbers else None
+    for name, p in PROTOCOLS.items()
+}
 _ONLY_IP = frozenset(name for name, protocol in PROTOCOLS.items() if protocol.only_ip)
 
 
@@ -59,11 +63,11 @@ def _differs(rule: Rule, packet: Packet) -> int:
     mask = 0
     if rule.direction != packet.direction:
         mask = _DIRECTION
-    number = _NUMBER[rule.protocol]
-    if number is None:
+    numbers = _NUMBERS[rule.protocol]
+    if numbers is None:
         if packet.version is None and rule.protocol in _ONLY_IP:
             mask |= _PROTOCOL
-    elif number != packet.protocol:
+    elif numbers[packet.version] != packet.protocol:
         mask |= _PROTOCOL
     network = rule.source
     if network is not None and (

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from securitygroups.firewall.decide import Field, differences
-from securitygroups.firewall.protocols import Action
-from securitygroups.firewall.values import BITS, PACKET_PROTOCOLS, Packet, RuleList, address_text
+from securitygroups.firewall.protocols import NAMES, PROTOCOLS, Action
+from securitygroups.firewall.values import BITS, Packet, RuleList, address_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,10 @@ def _rule_fields(packet: Packet) -> dict[str, str]:
     if packet.version is None:
         # Only an All rule takes frames that are not IP.
         return fields | {"protocol": "all"}
-    names = {number: name for name, number in PACKET_PROTOCOLS.items()}
-    protocol = names.get(packet.protocol or 0)
+    protocol = NAMES.get((packet.version, packet.protocol or 0), "ip")
     source, destination = (_one(packet.version, address or 0) for address in (packet.source, packet.destination))
-    if protocol is None:
-        return fields | {"protocol": "ip", "source": source, "destination": destination}
+    if "destination" in PROTOCOLS[protocol].columns:
+        return fields | {"protocol": protocol, "source": source, "destination": destination}
     ports = {} if packet.port is None else {"port_start": str(packet.port), "port_end": str(packet.port)}
     return fields | {"protocol": protocol, "source": source} | ports
 

@@ -37,18 +37,29 @@ class Direction(StrEnum):
 class Protocol:
     """What one protocol of the rule form covers and which fields it has.
 
-    `number` is the IP protocol number it matches, None where it matches every number; `only_ip` tells whether frames
-    that are not IP (ARP and others) are beyond it; `columns` are the optional fields that a rule of it may set.
+    `numbers` are the IP protocol number that it matches over each family, None where it matches every number; `only_ip`
+    tells whether frames that are not IP (ARP and others) are beyond it; `columns` are the optional fields that a rule of
+    it may set.
     """
 
     name: str
     label: str
-    number: int | None
+    numbers: Mapping[int, int] | None
     only_ip: bool
     columns: frozenset[str]
     covers: str
 
+    @property
+    def has_ports(self) -> bool:
+        """Whether a rule of it may set ports, and its packets have one."""
+        return self.columns >= _PORTS
 
+    def covers_number(self, version: int | None, number: int | None) -> bool:
+        """Whether it matches packets of the family with this number; `number` None is any that no other protocol names."""
+        return self.numbers is None or (version is not None and self.numbers[version] == number)
+
+
+ICMP, ICMPV6 = 1, 58
 _PORTS = frozenset({"port_start", "port_end"})
 COLUMNS = ("source", "destination", "port_start", "port_end")
 COLUMN_LABELS = {
@@ -61,9 +72,17 @@ COLUMN_LABELS = {
 PROTOCOLS: Mapping[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
-        Protocol("tcp", "TCP", 6, True, _PORTS | {"source"}, "TCP over IPv4 and IPv6"),
-        Protocol("udp", "UDP", 17, True, _PORTS | {"source"}, "UDP over IPv4 and IPv6"),
-        Protocol("sctp", "SCTP", 132, True, _PORTS | {"source"}, "SCTP over IPv4 and IPv6"),
+        Protocol("tcp", "TCP", {4: 6, 6: 6}, True, _PORTS | {"source"}, "TCP over IPv4 and IPv6"),
+        Protocol("udp", "UDP", {4: 17, 6: 17}, True, _PORTS | {"source"}, "UDP over IPv4 and IPv6"),
+        Protocol("sctp", "SCTP", {4: 132, 6: 132}, True, _PORTS | {"source"}, "SCTP over IPv4 and IPv6"),
+        Protocol(
+            "icmp",
+            "ICMP",
+            {4: ICMP, 6: ICMPV6},
+            True,
+            frozenset({"source"}),
+            "ICMP over IPv4 and ICMPv6 over IPv6: ping and error messages",
+        ),
         Protocol(
             "ip",
             "IP",
@@ -75,7 +94,11 @@ PROTOCOLS: Mapping[str, Protocol] = {
         Protocol("all", "All", None, False, frozenset(), "every packet, frames that are not IP (ARP) too"),
     )
 }
-PORT_NUMBERS = frozenset(p.number for p in PROTOCOLS.values() if p.number is not None)
+NAMES: Mapping[tuple[int, int], str] = {
+    (version, number): p.name for p in PROTOCOLS.values() for version, number in (p.numbers or {}).items()
+}
+"""Which protocol of the table a packet's family and IP protocol number are, where they are one."""
+PORT_NUMBERS = frozenset(number for (_, number), name in NAMES.items() if PROTOCOLS[name].has_ports)
 """IP protocol numbers whose packets carry a destination port here: 6, 17 and 132."""
 
 
@@ -140,7 +163,7 @@ def shape_errors(protocol: str, values: Mapping[str, Any]) -> dict[str, Problem]
             )
         }
     errors = dict(_foreign(known, values))
-    if known.columns >= _PORTS:
+    if known.has_ports:
         errors |= _ports(values.get("port_start"), values.get("port_end"))
     source, destination = values.get("source"), values.get("destination")
     sound = not {"source", "destination"} & errors.keys()

@@ -17,12 +17,17 @@ class Use(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A well-known service: what people call it, the rule protocol (tcp or udp), the port it listens on, its use."""
+    """A well-known service: what people call it, the rule protocol, the port it listens on (None of one without), its use."""
 
     name: str
     protocol: str
-    port: int
+    port: int | None
     use: Use = Use.PUBLIC
+
+    @property
+    def told(self) -> str:
+        """Its protocol and port: "TCP 22", "ICMP"."""
+        return self.protocol.upper() if self.port is None else f"{self.protocol.upper()} {self.port}"
 
     @property
     def sensitive(self) -> bool:
@@ -68,6 +73,7 @@ SERVICES: tuple[Service, ...] = (
     Service("Memcached", "tcp", 11211, Use.DATA),
     Service("MongoDB", "tcp", 27017, Use.DATA),
     Service("WireGuard", "udp", 51820),
+    Service("Ping", "icmp", None),
 )
 """Ports that the pages name, after the IANA service name registry and what the servers' own manuals give as default."""
 

@@ -7,7 +7,10 @@ from functools import lru_cache
 
 from securitygroups.firewall.protocols import (
     COLUMNS,
+    ICMP,
+    ICMPV6,
     MAX_PORT,
+    NAMES,
     PORT_NUMBERS,
     PROTOCOLS,
     Action,
@@ -19,9 +22,9 @@ from securitygroups.firewall.protocols import (
 from securitygroups.firewall.texts import text_problem
 
 BITS = {4: 32, 6: 128}
-ICMP, ICMPV6 = 1, 58
 MAX_DESCRIPTION = 255
-PACKET_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+PACKET_PROTOCOLS = {name: number for (_, number), name in NAMES.items() if number in PORT_NUMBERS}
+"""Numbers of the protocols with ports, which are the same over both families."""
 
 _MAX_WRITTEN = 99_999_999
 """The largest number that is read out of an address or prefix that is refused, to say what to type instead."""
@@ -274,7 +277,7 @@ def packet_problems(
 
 def _protocol_problem(protocol: str | int | None) -> Problem | None:
     if isinstance(protocol, str):
-        if protocol in {*PACKET_PROTOCOLS, "icmp", NON_IP}:
+        if protocol in {*NAMES.values(), NON_IP}:
             return None
         said = f"“{shown(protocol)}” is not a packet's protocol"
         return Problem(f"{said}: type tcp, udp, sctp, icmp, non-ip or a number from 0 to 255.")
@@ -311,17 +314,31 @@ def make_packet(
                 f"type an IPv{version} destination, for a packet has one family."
             )
         )
-    if protocol == "icmp":
-        number = ICMP if version == 4 else ICMPV6
-    else:
-        number = protocol if isinstance(protocol, int) else PACKET_PROTOCOLS[protocol]
+    number = protocol if isinstance(protocol, int) else protocol_number(protocol, version)
     return Packet(direction, version, number, source[1], destination[1], port)
+
+
+def protocol_number(name: str, version: int) -> int:
+    """The IP protocol number of "tcp", "udp", "sctp", or of "icmp", which is another for each family."""
+    numbers = PROTOCOLS[name].numbers
+    if numbers is None:
+        raise ValueError(f"{name} is no protocol of a packet")
+    return numbers[version]
+
+
+def protocol_name(packet: Packet) -> str | int:
+    """What a packet's protocol is called where packets are written: a name of the table, "non-ip", or its number."""
+    if packet.version is None or packet.protocol is None:
+        return NON_IP
+    return NAMES.get((packet.version, packet.protocol), packet.protocol)
 
 
 RuleList = Sequence[Rule]
 
 __all__ = [
     "BITS",
+    "ICMP",
+    "ICMPV6",
     "NON_IP",
     "PACKET_PROTOCOLS",
     "PROTOCOLS",
@@ -340,5 +357,7 @@ __all__ = [
     "packet_problems",
     "parse_address",
     "parse_network",
+    "protocol_name",
+    "protocol_number",
     "whole_number",
 ]

@@ -20,20 +20,16 @@ from securitygroups.models import (
 PORT_FIELDS = ("port_start", "port_end")
 
 
-PRESETS = {f"{service.protocol}-{service.port}": service for service in SERVICES}
+PRESETS = {service.told.lower().replace(" ", "-"): service for service in SERVICES}
 
 
 def preset_values(key: str) -> dict[str, str]:
-    """The fields that a well-known service fills in, such as "tcp-22"; empty for a key that is none."""
+    """The fields that a well-known service fills in, such as "tcp-22" or "icmp"; empty for a key that is none."""
     service = PRESETS.get(key)
     if service is None:
         return {}
-    return {
-        "protocol": service.protocol,
-        "port_start": str(service.port),
-        "port_end": str(service.port),
-        "description": service.name,
-    }
+    port = "" if service.port is None else str(service.port)
+    return {"protocol": service.protocol, "port_start": port, "port_end": port, "description": service.name}
 
 
 def take_suggestion(data: QueryDict) -> QueryDict:
@@ -90,7 +86,7 @@ class RuleForm(forms.ModelForm[Rule]):
     @property
     def presets(self) -> list[tuple[str, str]]:
         """(key, label) of the well-known services, for the list that fills the fields."""
-        return [(key, f"{s.name} ({s.protocol.upper()} {s.port})") for key, s in PRESETS.items()]
+        return [(key, f"{service.name} ({service.told})") for key, service in PRESETS.items()]
 
     @property
     def has_ports(self) -> bool:

@@ -8,7 +8,7 @@ from django import template
 from securitygroups.firewall.decide import Decision, Step
 from securitygroups.firewall.formats.packets import packet_to_json
 from securitygroups.firewall.protocols import PROTOCOLS
-from securitygroups.firewall.values import ICMP, ICMPV6, Packet
+from securitygroups.firewall.values import Packet
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
 from securitygroups.web.pages import page_of
@@ -87,8 +87,6 @@ def packet_query(packet: Packet) -> str:
     fields = {name: value for name, value in packet_to_json(packet).items() if value is not None}
     if isinstance(fields["protocol"], int):
         fields |= {"number": fields["protocol"], "protocol": "number"}
-        if (packet.version == 6 and packet.protocol == ICMPV6) or (packet.version == 4 and packet.protocol == ICMP):
-            fields = {k: v for k, v in fields.items() if k != "number"} | {"protocol": "icmp"}
     return urlencode(fields)
 
 

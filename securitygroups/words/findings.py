@@ -60,7 +60,7 @@ def _open_remark(opening: Opening) -> Remark:
     families = "anywhere" if opening.versions == (4, 6) else f"any IPv{opening.versions[0]} address"
     if not opening.services:
         return Remark("info", "open", f"Open to the world: {families} gets in.")
-    names = some([f"{s.name} ({s.protocol.upper()} {s.port})" for s in opening.services], "services")
+    names = some([f"{s.name} ({s.told})" for s in opening.services], "services")
     return Remark("danger", "open-sensitive", f"Open to the world: {families} reaches {names}.")
 
 

@@ -6,11 +6,11 @@ What the analyses say (differences, findings, exposure) is put into words by sec
 from collections.abc import Mapping
 
 from securitygroups.firewall.decide import Decision, Field, Outcome, Step
-from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS, PROTOCOLS, Action, Direction
+from securitygroups.firewall.protocols import MAX_PORT, NAMES, PORT_NUMBERS, PROTOCOLS, Action, Direction
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import ICMP, ICMPV6, Network, Packet, Rule, address_text
 
-_SERVICE_NAMES: Mapping[tuple[str, int], str] = {(s.protocol, s.port): s.name for s in SERVICES}
+_SERVICE_NAMES = {(s.protocol, s.port): s.name for s in SERVICES}
 
 _IP_PROTOCOLS: Mapping[int, str] = {
     ICMP: "ICMP",
@@ -30,7 +30,7 @@ _IP_PROTOCOLS: Mapping[int, str] = {
 }
 """Names of IP protocol numbers (IANA registry of protocol numbers) that packets of a cloud network have."""
 
-_RULE_NAME_OF = {p.number: p.name for p in PROTOCOLS.values() if p.number is not None}
+_RULE_NAME_OF = {number: name for (_, number), name in NAMES.items()}
 WAY = {Direction.IN: "inbound", Direction.OUT: "outbound"}
 
 
@@ -84,7 +84,12 @@ def _article(noun: str) -> str:
 
 
 def _kind(packet: Packet) -> str:
-    return "frame that is not IP" if packet.version is None else f"{protocol_text(packet.protocol)} packet"
+    if packet.version is None:
+        return "frame that is not IP"
+    words = f"{protocol_text(packet.protocol)} packet"
+    # ICMP of the other family, which no ICMP rule covers.
+    astray = packet.protocol in (ICMP, ICMPV6) and (packet.version, packet.protocol) not in NAMES
+    return f"{words} over IPv{packet.version}" if astray else words
 
 
 def packet_sentence(packet: Packet) -> str:
@@ -107,13 +112,13 @@ def packet_sentence(packet: Packet) -> str:
 def rule_sentence(rule: Rule) -> str:
     """The rule in words: "Accept inbound TCP to port 22 (SSH) from 203.0.113.0/24"."""
     head = f"{rule.action.label} {WAY[rule.direction]}"
+    known = PROTOCOLS.get(rule.protocol)
     if rule.protocol == "all":
         words = f"{rule.action.label} everything {WAY[rule.direction]}"
-    elif rule.protocol == "ip":
-        words = f"{head} IP from {addresses_text(rule.source)}"
+    elif known and not known.has_ports:
+        words = f"{head} {known.label} from {addresses_text(rule.source)}"
         words += f" to {addresses_text(rule.destination)}" if rule.destination is not None else ""
     else:
-        known = PROTOCOLS.get(rule.protocol)
         ports = ports_text(rule.port_start, rule.port_end, rule.protocol)
         words = f"{head} {known.label if known else rule.protocol} to {ports} from {addresses_text(rule.source)}"
     return words if rule.enabled else f"{words} (switched off)"

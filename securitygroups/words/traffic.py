@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 from securitygroups.firewall.analysis.difference import Change
 from securitygroups.firewall.analysis.products import ALL_PORTS, AddressRange, Product, count, is_every_ip, is_whole
-from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS
+from securitygroups.firewall.analysis.traffic import KINDS
+from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS
 from securitygroups.firewall.values import BITS, address_text
-from securitygroups.words.rules import WAY, protocol_text, range_text, service_name
+from securitygroups.words.rules import WAY, range_text, service_name
 
 SHOWN = 4
 """Ranges that a sentence names before it says how many more there are."""
@@ -89,9 +90,9 @@ def ranges_text(ranges: Sequence[AddressRange]) -> str:
     return "; ".join(texts) if " except " in texts[0] else joined(texts)
 
 
-def _port_text(first: int, last: int, numbers: Sequence[int]) -> str:
+def _port_text(first: int, last: int, protocols: Sequence[str]) -> str:
     """A port with its service, or a range."""
-    names = dict.fromkeys(service_name(number, first) for number in numbers) if first == last else {}
+    names = dict.fromkeys(service_name(name, first) for name in protocols) if first == last else {}
     named = "/".join(name for name in names if name)
     return range_text(first, last) + (f" ({named})" if named else "")
 
@@ -101,20 +102,20 @@ def product_ports_text(product: Product) -> str:
 
     Such as "any port", "22 (SSH)", "80 (HTTP), 443 (HTTPS) and 8000–8999", "any port except 25 (SMTP)".
     """
-    numbers = [number for number in product.protocols if number is not None]
-    if product.any_port or not numbers:
-        return "any port" if numbers else ""
-    return _some_ports_text(product, numbers)
+    protocols = [name for name in product.protocols if name is not None and PROTOCOLS[name].has_ports]
+    if product.any_port or not protocols:
+        return "any port" if protocols else ""
+    return _some_ports_text(product, protocols)
 
 
-def _some_ports_text(product: Product, numbers: Sequence[int]) -> str:
+def _some_ports_text(product: Product, protocols: Sequence[str]) -> str:
     if product.portless:
         gaps = _port_gaps(product)
         if len(gaps) <= len(product.ports):
-            return f"any port except {some([_port_text(*gap, numbers) for gap in gaps], 'ranges')}"
+            return f"any port except {some([_port_text(*gap, protocols) for gap in gaps], 'ranges')}"
     elif product.ports == ALL_PORTS:
         return "0–65535 (not later fragments, which have no port)"
-    texts = [_port_text(first, last, numbers) for first, last in product.ports]
+    texts = [_port_text(first, last, protocols) for first, last in product.ports]
     return some([*texts, *(["packets without a port (later fragments)"] if product.portless else [])], "ranges")
 
 
@@ -130,12 +131,11 @@ def protocols_text(product: Product) -> str:
         return "frames that are not IP"
     if product.every_protocol:
         return "IP"
-    if product.protocols == (None,):
+    if product.protocols == ("icmp", None):
         return "ICMP and every other IP protocol without ports"
-    names = [protocol_text(number) for number in product.protocols if number is not None]
     if None not in product.protocols:
-        return joined(names)
-    missing = [protocol_text(number) for number in sorted(PORT_NUMBERS - {*product.protocols})]
+        return joined([PROTOCOLS[name].label for name in product.protocols if name])
+    missing = [PROTOCOLS[name].label for name in KINDS if name and name not in product.protocols]
     return f"every IP protocol but {joined(missing)}"
 
 

@@ -8,7 +8,7 @@ import io
 import ipaddress
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ class Box:
     """A rule as the plain loop reads it: whole numbers, None for any."""
 
     direction: int
-    protocol: int | None
+    numbers: Mapping[int, int] | None
     source: tuple[int, int, int] | None
     destination: tuple[int, int, int] | None
     ports: tuple[int, int] | None
@@ -44,8 +44,8 @@ PacketRow = tuple[int, int, int, int, int, int]
 def box(rule: Rule, place: int) -> Box:
     source, destination = ((n.version, n.first, n.last) if n else None for n in (rule.source, rule.destination))
     ports = None if rule.port_start is None or rule.port_end is None else (rule.port_start, rule.port_end)
-    number = PROTOCOLS[rule.protocol].number
-    return Box(DIRECTIONS.index(rule.direction), number, source, destination, ports, place)
+    numbers = PROTOCOLS[rule.protocol].numbers
+    return Box(DIRECTIONS.index(rule.direction), numbers, source, destination, ports, place)
 
 
 def plain(boxes: list[Box], packet: PacketRow) -> int:
@@ -54,7 +54,7 @@ def plain(boxes: list[Box], packet: PacketRow) -> int:
     for rule in boxes:
         if rule.direction != direction:
             continue
-        if rule.protocol is not None and rule.protocol != protocol:
+        if rule.numbers is not None and rule.numbers[version] != protocol:
             continue
         if rule.source is not None:
             family, first, last = rule.source

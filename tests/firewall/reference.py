@@ -38,6 +38,8 @@ def covers(rule: Json, packet: Json) -> bool:
         return True
     if rule["protocol"] == "ip":
         return number is not None
+    if rule["protocol"] == "icmp":
+        return number is not None and number == (58 if ":" in packet["source"] else 1)
     return number == {"tcp": 6, "udp": 17, "sctp": 132}[rule["protocol"]]
 
 

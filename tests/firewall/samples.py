@@ -63,7 +63,7 @@ def random_network(random: Random, version: int) -> str:
 
 def random_rule(random: Random) -> Json:
     """A valid rule; every field that its protocol has is set or not."""
-    protocol = random.choice(["tcp", "udp", "sctp", "ip", "all"])
+    protocol = random.choice(["tcp", "udp", "sctp", "icmp", "ip", "all"])
     version = random.choice([4, 6])
     rule: Json = {
         "action": random.choice(["accept", "drop"]),
@@ -98,7 +98,7 @@ def random_address(random: Random, version: int, near: list[str]) -> str:
 
 def random_packet(random: Random, rules: list[Json]) -> Json:
     """A packet that is likely to be just inside or just outside what the rules name."""
-    kind = random.choice(["tcp", "tcp", "udp", "sctp", "icmp", "number", "non-ip"])
+    kind = random.choice(["tcp", "tcp", "udp", "sctp", "icmp", "icmp", "number", "non-ip"])
     packet: Json = {"direction": random.choice(["in", "in", "out"]), "protocol": kind}
     if kind == "non-ip":
         return packet
@@ -107,7 +107,7 @@ def random_packet(random: Random, rules: list[Json]) -> Json:
         near = [rule[name] for rule in rules if rule[name] and (":" in rule[name]) == (version == 6)]
         packet[name] = random_address(random, version, near)
     if kind == "number":
-        packet["protocol"] = random.choice(NUMBERS) if random.random() < 0.8 else random.randint(0, 255)
+        packet["protocol"] = random.choice((*NUMBERS, 1, 58)) if random.random() < 0.8 else random.randint(0, 255)
     if packet["protocol"] in {"tcp", "udp", "sctp", 6, 17, 132}:
         named = [rule[end] for rule in rules for end in ("port_start", "port_end") if rule[end] is not None]
         port = (random.choice(named) + random.choice([-1, 0, 0, 1])) if named else random.choice(PORTS)

@@ -32,7 +32,7 @@ def _network(random: Random, version: int) -> Network | None:
 
 def random_rule(random: Random) -> Rule:
     """A valid rule; every field that its protocol has is set or not, one in ten is switched off."""
-    protocol = PROTOCOLS[random.choices(tuple(PROTOCOLS), (4, 2, 1, 3, 0.4))[0]]
+    protocol = PROTOCOLS[random.choices(tuple(PROTOCOLS), (4, 2, 1, 2, 3, 0.4))[0]]
     version = random.choice((4, 4, 6))
     start = end = None
     if "port_start" in protocol.columns and random.random() < 0.7:
@@ -87,7 +87,7 @@ def random_packet(random: Random) -> Packet:
         return Packet(direction)
     version = random.choice((4, 6))
     addresses = edges(version)
-    number = random.choice((6, 6, 6, 17, 132, *NUMBERS))
+    number = random.choice((6, 6, 6, 17, 132, 1, 58, *NUMBERS))
     port = None
     if number in PORT_NUMBERS and random.random() < 0.95:
         port = min(max(random.choice(PORTS) + random.choice((-1, 0, 0, 1)), 0), 65535)
@@ -104,9 +104,9 @@ def _narrow(random: Random) -> Rule:
     prefix = random.choice((16, 20, 24, 24, 28, 32, 32) if version == 4 else (32, 48, 56, 64, 128))
     base = (10 << 24) | random.getrandbits(24) if version == 4 else (0x20010DB8 << 96) | random.getrandbits(96)
     network = Network(version, base >> (BITS[version] - prefix) << (BITS[version] - prefix), prefix)
-    name = random.choices(("tcp", "udp", "sctp", "ip"), (6, 3, 0.3, 0.7))[0]
+    name = random.choices(("tcp", "udp", "sctp", "icmp", "ip"), (6, 3, 0.3, 0.3, 0.7))[0]
     start = random.choice((22, 53, 80, 123, 443, 3306, 5432, 8080, random.randrange(1024, 60000)))
-    ports = name != "ip" and random.random() < 0.95
+    ports = PROTOCOLS[name].has_ports and random.random() < 0.95
     return Rule(
         action=Action.ACCEPT if random.random() < 0.7 else Action.DROP,
         direction=Direction.IN if random.random() < 0.7 else Direction.OUT,
@@ -187,7 +187,7 @@ def packets(draw: st.DrawFn, near: tuple[Rule, ...] = ()) -> Packet:
         for step in (-1, 0, 1)
     }
     addresses = st.sampled_from(sorted(a for a in named | set(edges(version)) if 0 <= a <= top))
-    number = draw(st.sampled_from((6, 17, 132, *NUMBERS)))
+    number = draw(st.sampled_from((6, 17, 132, 1, 58, *NUMBERS)))
     port = None
     if number in PORT_NUMBERS:
         ends = {p + step for r in near for p in (r.port_start, r.port_end) if p is not None for step in (-1, 0, 1)}

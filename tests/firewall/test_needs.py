@@ -50,8 +50,8 @@ def test_the_proposed_rule_is_the_narrowest_that_its_protocol_can_say(packet: Pa
     if packet.version is None:
         assert new.protocol == "all"
         return
-    assert PROTOCOLS[new.protocol].number == (packet.protocol if packet.protocol in (6, 17, 132) else None)
-    assert new.protocol != "all"
+    named = {6: "tcp", 17: "udp", 132: "sctp"} | ({1: "icmp"} if packet.version == 4 else {58: "icmp"})
+    assert new.protocol == named.get(packet.protocol or 0, "ip")
     for name in PROTOCOLS[new.protocol].columns & {"source", "destination"}:
         assert getattr(new, name).prefix == BITS[packet.version]
     assert (new.port_start, new.port_end) == (packet.port, packet.port)

@@ -24,6 +24,7 @@ GUIDE = {
     "tcp": {"source", "port_start", "port_end"},
     "udp": {"source", "port_start", "port_end"},
     "sctp": {"source", "port_start", "port_end"},
+    "icmp": {"source"},
     "ip": {"source", "destination"},
     "all": set(),
 }
@@ -78,8 +79,15 @@ def test_a_field_that_the_protocol_lacks_is_refused_at_that_field(protocol: str,
 
 def test_the_table_is_the_guides_table() -> None:
     assert {name: protocol.columns for name, protocol in PROTOCOLS.items()} == GUIDE
-    assert [protocol.label for protocol in PROTOCOLS.values()] == ["TCP", "UDP", "SCTP", "IP", "All"]
-    assert [protocol.number for protocol in PROTOCOLS.values()] == [6, 17, 132, None, None]
+    assert [protocol.label for protocol in PROTOCOLS.values()] == ["TCP", "UDP", "SCTP", "ICMP", "IP", "All"]
+    assert [protocol.numbers for protocol in PROTOCOLS.values()] == [
+        {4: 6, 6: 6},
+        {4: 17, 6: 17},
+        {4: 132, 6: 132},
+        {4: 1, 6: 58},
+        None,
+        None,
+    ]
     assert [name for name, protocol in PROTOCOLS.items() if not protocol.only_ip] == ["all"]
     assert sorted(PORT_NUMBERS) == [6, 17, 132]
     assert MAX_PORT == 65535
@@ -90,7 +98,7 @@ def test_the_words_of_the_guide_are_the_labels() -> None:
     assert [action.label for action in Action] == ["Accept", "Drop"]
     assert [direction.label for direction in Direction] == ["In", "Out"]
     assert with_column("port_start") == "TCP, UDP or SCTP"
-    assert with_column("source") == "TCP, UDP, SCTP or IP"
+    assert with_column("source") == "TCP, UDP, SCTP, ICMP or IP"
     assert with_column("destination") == "IP"
 
 
@@ -137,13 +145,13 @@ def test_source_and_destination_of_two_families_are_refused_with_what_to_type() 
     assert not shape_errors("ip", {"source": six, "destination": six})
 
 
-@pytest.mark.parametrize("protocol", ["", "TCP", " tcp", "icmp", "6", "\ud800", "\x1b[2J", "x" * 100_000])
+@pytest.mark.parametrize("protocol", ["", "TCP", " tcp", "ping", "6", "\ud800", "\x1b[2J", "x" * 100_000])
 def test_a_protocol_that_is_not_in_the_table_is_refused_with_the_names_that_are(protocol: str) -> None:
     errors = shape_errors(protocol, {"source": None, "port_start": -5})
 
     assert list(errors) == ["protocol"]
     message = errors["protocol"].message
-    assert "write one of tcp, udp, sctp, ip, all" in message
+    assert "write one of tcp, udp, sctp, icmp, ip, all" in message
     assert message.encode().isascii() or len(message) < 200
     assert errors["protocol"].suggestions == (("tcp",) if protocol in {"TCP", " tcp"} else ())
 

@@ -43,7 +43,7 @@ ROWS: dict[str, Callable[[Cast], models.Model]] = {
     "rule_position_from_1": lambda cast: Rule(group=cast.group, position=0),
     "rule_action": lambda cast: Rule(group=cast.group, position=99, action="reject"),
     "rule_direction": lambda cast: Rule(group=cast.group, position=99, direction="up"),
-    "rule_protocol": lambda cast: Rule(group=cast.group, position=99, protocol="icmp"),
+    "rule_protocol": lambda cast: Rule(group=cast.group, position=99, protocol="gre"),
     "rule_ports": lambda cast: Rule(group=cast.group, position=99, port_start=90, port_end=80),
     "rule_one_family": lambda cast: Rule(
         group=cast.group, position=99, protocol="ip", source="10.0.0.0/8", destination="::/0"
@@ -51,6 +51,7 @@ ROWS: dict[str, Callable[[Cast], models.Model]] = {
     "rule_tcp_fields": lambda cast: Rule(group=cast.group, position=99, protocol="tcp", destination="10.0.0.0/8"),
     "rule_udp_fields": lambda cast: Rule(group=cast.group, position=99, protocol="udp", destination="10.0.0.0/8"),
     "rule_sctp_fields": lambda cast: Rule(group=cast.group, position=99, protocol="sctp", destination="::/0"),
+    "rule_icmp_fields": lambda cast: Rule(group=cast.group, position=99, protocol="icmp", port_start=8, port_end=8),
     "rule_ip_fields": lambda cast: Rule(group=cast.group, position=99, protocol="ip", port_start=1, port_end=2),
     "rule_all_fields": lambda cast: Rule(group=cast.group, position=99, protocol="all", source="::/0"),
     "template_name": lambda cast: GroupTemplate(project=None, name="MINE"),

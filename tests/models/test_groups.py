@@ -123,7 +123,7 @@ def test_a_number_that_no_column_holds_is_refused_at_its_field_by_all_four(empty
         assert form.errors == {"port_end": ["Type a whole number from 0 to 65535."]}
 
 
-@pytest.mark.parametrize("name", ["", "icmp", "TCP", "tcp "])
+@pytest.mark.parametrize("name", ["", "gre", "TCP", "tcp "])
 def test_an_unknown_protocol_is_refused_by_all_four(empty: SecurityGroup, name: str) -> None:
     row = Rule(group=empty, position=1, protocol=name)
     form = RuleForm({"action": "accept", "direction": "in", "protocol": name})

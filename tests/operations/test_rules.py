@@ -131,7 +131,9 @@ REFUSED = {
     "accept in all from 10.0.0.0/8": "source",
     "accept in tcp 22 to 10.0.0.0/8": "destination",
     "accept in ip from 10.0.0.0/8 to 2001:db8::/32": "destination",
-    "accept in icmp": "protocol",
+    "accept in gre": "protocol",
+    "accept in icmp 8": "port_start",
+    "accept in icmp to 10.0.0.0/8": "destination",
 }
 
 

@@ -171,5 +171,5 @@ def test_a_viewer_sees_the_members_and_cannot_change_them(as_bob: Client, projec
 
 def test_help_names_every_protocol(as_bob: Client) -> None:
     text = Page(as_bob.get("/help/")).text
-    for name in ("TCP", "UDP", "SCTP", "IP", "All"):
+    for name in ("TCP", "UDP", "SCTP", "ICMP", "IP", "All"):
         assert name in text

@@ -53,6 +53,9 @@ def ip_rule(source: str | None, destination: str | None) -> Rule:
         ("accept in sctp from ::/0", "Accept inbound SCTP to any port from any IPv6 address"),
         ("accept in tcp 0", "Accept inbound TCP to port 0 from anywhere"),
         ("accept in tcp 0-65535", "Accept inbound TCP to ports 0–65535 (all of them) from anywhere"),
+        ("accept in icmp", "Accept inbound ICMP from anywhere"),
+        ("accept in icmp from 203.0.113.0/24", "Accept inbound ICMP from 203.0.113.0/24"),
+        ("drop out icmp from ::/0", "Drop outbound ICMP from any IPv6 address"),
         ("drop in ip from 0.0.0.0/0", "Drop inbound IP from any IPv4 address"),
         ("drop in all", "Drop everything inbound"),
     ],
@@ -75,6 +78,13 @@ def test_an_ip_rule_with_a_destination_in_words() -> None:
         (packet("1.2.3.4", "10.0.0.5", port=0), rule("accept in tcp 22"), "port 0 is not 22"),
         (packet("1.2.3.4", "10.0.0.5", 17), rule("accept in tcp 22"), "it is a UDP packet, the rule wants TCP"),
         (packet("1.2.3.4", "10.0.0.5", 1, None), rule("accept in udp"), "it is an ICMP packet, the rule wants UDP"),
+        (packet("1.2.3.4", "10.0.0.5", 6), rule("accept in icmp"), "it is a TCP packet, the rule wants ICMP"),
+        (
+            packet("1.2.3.4", "10.0.0.5", 58, None),
+            rule("accept in icmp"),
+            "it is an ICMPv6 packet over IPv4, the rule wants ICMP",
+        ),
+        (packet("::1", "::2", 1, None), rule("accept in icmp"), "it is an ICMP packet over IPv6, the rule wants ICMP"),
         (packet("203.0.113.9", "10.0.0.5"), rule("accept in tcp from 10.0.0.0/8"), "203.0.113.9 is not in 10.0.0.0/8"),
         (packet("203.0.113.9", "10.0.0.5"), rule("accept in tcp from 10.0.0.1"), "203.0.113.9 is not 10.0.0.1"),
         (
@@ -214,6 +224,17 @@ def test_a_difference_in_words() -> None:
         (
             ["drop in tcp", "drop in udp", "drop in sctp", "accept in ip"],
             ["inbound ICMP and every other IP protocol without ports from anywhere (IPv4, IPv6)"],
+        ),
+        (["accept in icmp"], ["inbound ICMP from anywhere (IPv4, IPv6)"]),
+        (["accept out icmp from 203.0.113.0/24"], ["outbound ICMP from 203.0.113.0/24"]),
+        (["accept in icmp", "accept in tcp"], ["inbound TCP and ICMP to any port from anywhere (IPv4, IPv6)"]),
+        (
+            ["drop in tcp", "drop in udp", "drop in sctp", "drop in icmp", "accept in ip"],
+            ["inbound every IP protocol but TCP, UDP, SCTP and ICMP from anywhere (IPv4, IPv6)"],
+        ),
+        (
+            ["drop in icmp", "accept in ip"],
+            ["inbound every IP protocol but ICMP to any port from anywhere (IPv4, IPv6)"],
         ),
         (["drop in ip", "accept in all"], ["inbound frames that are not IP"]),
     ],

@@ -226,7 +226,7 @@ def _facts(rules: RuleList) -> _Facts:
         _witness(piece, first, facts)
         verdicts = accepts[np.concatenate([[0], places])]
         _mark(facts.needed, places, first[verdicts[first] != verdicts[second]])
-        if kind.direction is Direction.IN and kind.protocol is not None:
+        if kind.direction is Direction.IN and kind.has_ports:
             _sensitive(piece, first, openings, facts)
     return facts
 
@@ -263,7 +263,7 @@ def _sensitive(piece: Piece, first: Owners, openings: NDArray[np.bool_], facts: 
         return
     cuts = piece.cuts[0]
     for service in SERVICES:
-        if not service.sensitive or PROTOCOLS[service.protocol].number != piece.kind.protocol:
+        if not service.sensitive or service.port is None or service.protocol != piece.kind.protocol:
             continue
         cell = bisect_right(cuts, service.port) - 1
         if not 0 <= cell < len(cuts) - 1 or not (wide & (box[:, 0] <= cell) & (box[:, 1] > cell)).any():

@@ -17,7 +17,7 @@ _BLOCK = 2_000_000
 _START = {4: 0, 6: 1 << BITS[4]}
 _END = _START[6] + (1 << BITS[6]) - 1
 """Both families on one axis: IPv4 first, IPv6 behind it."""
-_BIT = {p.name: 1 << at for at, p in enumerate(p for p in PROTOCOLS.values() if p.number is not None)}
+_BIT = {p.name: 1 << at for at, p in enumerate(p for p in PROTOCOLS.values() if p.numbers)}
 _OTHER, _FRAMES = 1 << len(_BIT), 2 << len(_BIT)
 Area = tuple[int, int, int, int, int, int, int]
 """Protocols as bits; first and last of ports, destinations, sources."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from securitygroups.firewall.analysis.traffic import CLASSES, NO_PORT, Piece, TrafficClass
+from securitygroups.firewall.analysis.traffic import KINDS, NO_PORT, Piece, TrafficClass, class_of
 from securitygroups.firewall.protocols import MAX_PORT, Direction
 from securitygroups.firewall.values import BITS, Packet
 
@@ -19,7 +19,6 @@ Chosen = tuple[list[int], list[int], list[int]]
 """Cells of a product on the axes port, destination, source."""
 
 ALL_PORTS: tuple[Span, ...] = ((0, MAX_PORT),)
-_PROTOCOLS = tuple(k.protocol for k in CLASSES if k.direction is Direction.IN and k.version == 4)
 
 
 class AddressRange(NamedTuple):
@@ -39,14 +38,14 @@ class AddressRange(NamedTuple):
 class Product:
     """Every packet that has one of the protocols, one of the ports, one of the sources and one of the destinations.
 
-    `protocols` are IP protocol numbers; None in it stands for every number without ports in rules (not 6, 17, 132).
+    `protocols` are names of rule protocols; None in it stands for every IP protocol number that none of them asks for.
     `ports` restrict only the protocols that have them; `portless` tells whether their packets without a port (later
     fragments) belong to the set too. Source and destination are of one family, as in every packet. `non_ip` adds the
     frames that are not IP. Ranges are sorted, disjoint and never adjacent.
     """
 
     direction: Direction
-    protocols: tuple[int | None, ...] = ()
+    protocols: tuple[str | None, ...] = ()
     ports: tuple[Span, ...] = ()
     portless: bool = False
     sources: tuple[AddressRange, ...] = ()
@@ -66,17 +65,17 @@ class Product:
     @property
     def every_protocol(self) -> bool:
         """Whether it has every IP protocol."""
-        return self.protocols == _PROTOCOLS
+        return self.protocols == KINDS
 
     def __contains__(self, packet: Packet) -> bool:
         if packet.direction is not self.direction:
             return False
         if packet.version is None:
             return self.non_ip
-        number = packet.protocol if packet.protocol in _PROTOCOLS else None
-        if number not in self.protocols:
+        kind = class_of(packet.direction, packet.version, packet.protocol)
+        if kind.protocol not in self.protocols:
             return False
-        if number is not None:
+        if kind.has_ports:
             port = packet.port
             if not (self.portless if port is None else any(a <= port <= b for a, b in self.ports)):
                 return False
@@ -195,8 +194,7 @@ def _union(*many: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _protocol_key(number: int | None) -> int:
-    return 1000 if number is None else number
+_protocol_key = KINDS.index
 
 
 def _join(field: str, one: Product, other: Product) -> Product:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from securitygroups.firewall.analysis.painting import paint
 from securitygroups.firewall.analysis.products import AddressRange, spans
 from securitygroups.firewall.analysis.traffic import (
-    CLASSES,
     NO_PORT,
     Box,
     Budget,
     Layer,
     TrafficClass,
     boxes,
+    class_of,
     pieces,
 )
 from securitygroups.firewall.protocols import MAX_PORT, Action, Direction
@@ -80,12 +80,6 @@ def _connected(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]
     return tuple(found)
 
 
-def _class_of(direction: Direction, version: int, protocol: int | None) -> TrafficClass:
-    """The class of a packet's protocol number; numbers without ports in rules share one."""
-    known = TrafficClass(direction, version, protocol)
-    return known if known in CLASSES else TrafficClass(direction, version, None)
-
-
 def _on_port_axis(kind: TrafficClass, port: int | None) -> int:
     return NO_PORT if port is None or not kind.has_ports else port
 
@@ -97,7 +91,7 @@ def who_can_reach(
 
     `port` is None for protocols without ports, and for later fragments of those with.
     """
-    kind = _class_of(Direction.IN, version, protocol)
+    kind = class_of(Direction.IN, version, protocol)
     at = _on_port_axis(kind, port)
     layer = boxes(rules).get(kind, [])
     clip: Box = (at, at, address, address, 0, (1 << BITS[version]) - 1)
@@ -142,7 +136,7 @@ def matrix(
         mine, near = columns[own], [ranked[at] for at in own.tolist()]
         layers = boxes(rules)
         for direction in Direction:
-            kind = _class_of(direction, version, protocol)
+            kind = class_of(direction, version, protocol)
             layer = _with_port(layers.get(kind, []), _on_port_axis(kind, port))
             table = _verdicts(rules, layer, direction, (near, ranked))
             if direction is Direction.OUT:

@@ -1,7 +1,7 @@
 """Exact sets of traffic: rules as boxes on ranks, split into pieces small enough to paint.
 
 A packet is a point: direction, family, protocol, destination port, destination, source. Direction, family and protocol
-class are split off first (18 classes), which also keeps a rule of one family from leaking into the other. What is left
+class are split off first (22 classes), which also keeps a rule of one family from leaking into the other. What is left
 is a box of three axes per rule and class. Each axis is compressed to the values where some rule starts or ends, a piece
 of the space is split in half while that makes less work, and the pieces are painted rule by rule: every cell then knows
 the first rule that matches and the one behind it. Work is counted in units (never in seconds, so the same lists give
@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Direction, Protocol
-from securitygroups.firewall.values import BITS, ICMP, ICMPV6, Packet, RuleList
+from securitygroups.firewall.protocols import MAX_PORT, NAMES, PROTOCOLS, Direction, Protocol
+from securitygroups.firewall.values import BITS, Packet, RuleList, protocol_number
 
 Ranks = NDArray[np.int32]
 Owners = NDArray[Any]
@@ -37,18 +37,18 @@ _NODE_UNITS, _RULE_UNITS, _LEAF_UNITS, _SMALL_CELLS = 6_000, 50, 4_000, 4_096
 class TrafficClass(NamedTuple):
     """Packets that differ in addresses and port only.
 
-    `version` is 4, 6, or None for frames that are not IP. `protocol` is a number that some rule protocol asks for
-    (6, 17, 132), or None for every other number, which rules cannot tell apart.
+    `version` is 4, 6, or None for frames that are not IP. `protocol` is the rule protocol that asks for their number
+    ("tcp", "icmp" …), or None for every number that none asks for, which rules cannot tell apart.
     """
 
     direction: Direction
     version: int | None
-    protocol: int | None
+    protocol: str | None
 
     @property
     def has_ports(self) -> bool:
         """Whether packets of the class carry a destination port."""
-        return self.protocol is not None
+        return self.protocol is not None and PROTOCOLS[self.protocol].has_ports
 
     @property
     def whole(self) -> Box:
@@ -58,12 +58,13 @@ class TrafficClass(NamedTuple):
         return (*ports, 0, top, 0, top)
 
 
-_NUMBERS = (*sorted({p.number for p in PROTOCOLS.values() if p.number is not None}), None)
+KINDS: tuple[str | None, ...] = (*(name for name, p in PROTOCOLS.items() if p.numbers), None)
+"""The protocols that rules tell apart, in the table's order; None for all others."""
 CLASSES: tuple[TrafficClass, ...] = tuple(
-    TrafficClass(direction, version, number)
+    TrafficClass(direction, version, kind)
     for direction in Direction
-    for version, numbers in ((4, _NUMBERS), (6, _NUMBERS), (None, (None,)))
-    for number in numbers
+    for version, kinds in ((4, KINDS), (6, KINDS), (None, (None,)))
+    for kind in kinds
 )
 _WHOLE = {kind: kind.whole for kind in CLASSES}
 
@@ -80,7 +81,13 @@ def _fits(kind: TrafficClass, protocol: Protocol, version: int | None, ports: bo
         return False
     if ports and not kind.has_ports:
         return False
-    return version in (None, kind.version) and protocol.number in (None, kind.protocol)
+    return version in (None, kind.version) and (protocol.numbers is None or protocol.name == kind.protocol)
+
+
+def class_of(direction: Direction, version: int | None, number: int | None) -> TrafficClass:
+    """The class of packets of this IP protocol number."""
+    kind = None if version is None or number is None else NAMES.get((version, number))
+    return TrafficClass(direction, version, kind)
 
 
 _FITTING = {
@@ -166,6 +173,8 @@ class Piece:
         return sample(self.kind, (p0, p1, d0, d1, s0, s1))
 
 
+_OTHER = 47
+"""GRE: of the protocols that rules do not tell apart, the one that most networks have seen."""
 _NICE_PORTS = (443, 22, 80, 53, 8080, 3389, 5432)
 _NICE_ADDRESSES = {4: (0xCB007109, 0x0A000005), 6: (0x20010DB8 << 96 | 9, 0x20010DB8 << 96 | 5)}
 """203.0.113.9 and 10.0.0.5; 2001:db8::9 and 2001:db8::5 (documentation and private use, RFC 5737, 3849, 1918)."""
@@ -187,7 +196,7 @@ def sample(kind: TrafficClass, box: Box) -> Packet:
     inside, outside = _NICE_ADDRESSES[kind.version][1], _NICE_ADDRESSES[kind.version][0]
     if kind.direction is Direction.OUT:
         inside, outside = outside, inside
-    protocol = kind.protocol if kind.protocol is not None else (ICMP if kind.version == 4 else ICMPV6)
+    protocol = _OTHER if kind.protocol is None else protocol_number(kind.protocol, kind.version)
     port = _nice(p0, min(p1, MAX_PORT), _NICE_PORTS) if kind.has_ports and p0 <= MAX_PORT else None
     return Packet(kind.direction, kind.version, protocol, _nice(s0, s1, (outside,)), _nice(d0, d1, (inside,)), port)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from securitygroups.firewall.flows.batch import DIRECTIONS, Batch
-from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action, Direction
+from securitygroups.firewall.protocols import MAX_PORT, NAMES, PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import BITS, Rule, RuleList
 
 NO_RULE = 0
@@ -247,7 +247,7 @@ class _Segment:
         return at, left, ranks
 
 
-_NUMBERS = tuple(sorted({p.number for p in PROTOCOLS.values() if p.number is not None}))
+_NUMBERS = tuple(sorted({number for _, number in NAMES}))
 _OTHER = len(_NUMBERS)
 _CLASS_OF = np.full(256, _OTHER, np.uint8)
 _CLASS_OF[list(_NUMBERS)] = np.arange(_OTHER)
@@ -259,7 +259,7 @@ def _covers(rule: Rule, version: int, number: int | None) -> bool:
     if version == 0:
         return not protocol.only_ip and rule.source is None and rule.destination is None and rule.port_start is None
     families = {network.version for network in (rule.source, rule.destination) if network is not None}
-    return protocol.number in (None, number) and families <= {version}
+    return protocol.covers_number(version, number) and families <= {version}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from securitygroups.firewall.formats.strict import (
 from securitygroups.firewall.protocols import MAX_PORT, Direction, Problem
 from securitygroups.firewall.values import (
     NON_IP,
-    PACKET_PROTOCOLS,
     Packet,
     Refused,
     address_text,
     make_packet,
     packet_problems,
     parse_address,
+    protocol_name,
 )
 
 PACKET_KEYS = ("direction", "protocol", "source", "destination", "port")
@@ -78,10 +78,9 @@ def packet_to_json(packet: Packet) -> dict[str, Any]:
     """The packet's JSON object, keys in the order of the format."""
     if packet.version is None:
         return {"direction": packet.direction.value, "protocol": NON_IP}
-    names: dict[int | None, str | int | None] = {number: name for name, number in PACKET_PROTOCOLS.items()}
     value: dict[str, Any] = {
         "direction": packet.direction.value,
-        "protocol": names.get(packet.protocol, packet.protocol),
+        "protocol": protocol_name(packet),
         "source": address_text(packet.version, packet.source or 0),
         "destination": address_text(packet.version, packet.destination or 0),
     }

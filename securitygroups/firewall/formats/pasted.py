@@ -39,7 +39,7 @@ _PORTS = {
     "submission": 587, "ldaps": 636, "domain-s": 853, "rsync": 873, "imaps": 993, "pop3s": 995, "openvpn": 1194,
     "ms-sql-s": 1433, "radius": 1812, "nfs": 2049, "mysql": 3306, "ms-wbt-server": 3389, "ipsec-nat-t": 4500,
     "sip": 5060, "mdns": 5353, "postgresql": 5432, "amqp": 5672, "x11": 6000, "redis": 6379, "http-alt": 8080,
-} | {service.name.lower(): service.port for service in SERVICES}  # fmt: skip
+} | {service.name.lower(): service.port for service in SERVICES if service.port is not None}  # fmt: skip
 """Ports by the names that tcpdump prints for them where it is not told -n, and by our own."""
 
 

@@ -5,7 +5,7 @@ Statements and their meaning: nft(8) of nftables 1.0.6, the oldest version that 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from securitygroups.firewall.platform import NEW_MARK, REPLY_MARK, Target, platform_lines
@@ -93,10 +93,10 @@ def _check_pattern(tap_pattern: str) -> None:
 def _check_rule(place: int, rule: Rule) -> None:
     for problem in rule.problems().values():
         raise Unenforceable(f"Rule {place}: {problem}")
-    number = PROTOCOLS[rule.protocol].number
-    if number in _EXTENSION_HEADERS:
+    numbers = {*(PROTOCOLS[rule.protocol].numbers or {}).values()}
+    for number in numbers & _EXTENSION_HEADERS:
         raise Unenforceable(f"Rule {place}: protocol {number} is an IPv6 extension header, which nft looks through.")
-    if rule.port_start is not None and number not in _TRANSPORT:
+    if rule.port_start is not None and not numbers <= _TRANSPORT.keys():
         raise Unenforceable(f"Rule {place}: nft knows no ports of the protocol {rule.protocol}.")
     if rule.uid and not _ID.fullmatch(rule.uid):
         raise Unenforceable(
@@ -117,12 +117,24 @@ def condition(rule: Rule, target: Target) -> str:
         if network is not None:
             family = "ip" if network.version == 4 else "ip6"
             words.append(f"{family} {field} {network}")
-    if protocol.number is not None:
-        ports = _ports(rule, protocol.number)
-        words.append(ports or f"meta l4proto {protocol.number}")
+    if protocol.numbers is not None:
+        words.append(_transport(rule, protocol.numbers, target))
     elif protocol.only_ip and not words:
         words.append("meta nfproto { ipv4, ipv6 }" if target is Target.INET else "meta protocol { ip, ip6 }")
     return " ".join(words)
+
+
+def _transport(rule: Rule, numbers: Mapping[int, int], target: Target) -> str:
+    """The rule's protocol, which has these numbers over each family, and its ports."""
+    if len({*numbers.values()}) == 1:
+        number = numbers[4]
+        return _ports(rule, number) or f"meta l4proto {number}"
+    if rule.source is not None:
+        return f"meta l4proto {numbers[rule.source.version]}"
+    # Each number belongs to one family: ICMP over IPv6 is nothing that the rule covers.
+    key, names = ("nfproto", {4: "ipv4", 6: "ipv6"}) if target is Target.INET else ("protocol", {4: "ip", 6: "ip6"})
+    pairs = ", ".join(f"{names[version]} . {number}" for version, number in numbers.items())
+    return f"meta {key} . meta l4proto {{ {pairs} }}"
 
 
 def _ports(rule: Rule, number: int) -> str:

@@ -98,7 +98,7 @@ def test_one_rule_reads_as_one_line() -> None:
     (change,) = found.newly_allowed
     assert found.newly_denied == ()
     assert not found.decides_same
-    assert change.product.protocols == (6,)
+    assert change.product.protocols == ("tcp",)
     assert change.product.ports == ((22, 22),)
     assert not change.product.portless
     assert change.product.versions == (4, 6)
@@ -191,7 +191,7 @@ def test_crossing_strips_are_a_few_products() -> None:
         port = random.choice((None, random.randrange(990, 2010)))
         packet = Packet(Direction.IN, 4, random.choice((6, 6, 17)), host, 1, port)
         assert agrees(found, strips, new, packet)
-    tcp = next(c.product for c in found.newly_allowed if c.product.protocols == (6,) and 4 in c.product.versions)
+    tcp = next(c.product for c in found.newly_allowed if c.product.protocols == ("tcp",) and 4 in c.product.versions)
     assert tcp.portless
     assert len(tcp.ports) == 501
     assert len([r for r in tcp.sources if r.version == 4]) == 501

@@ -107,7 +107,7 @@ def test_open_to_the_world_is_said_once_for_both_families() -> None:
     (found,) = internet_exposure([[sequence]], machines).exposed
     assert found.machines == ("a", "b")
     assert found.product.ports == ((22, 22),)
-    assert found.product.protocols == (6,)
+    assert found.product.protocols == ("tcp",)
     assert is_whole(found.product.sources, 4)
     assert is_whole(found.product.sources, 6)
     assert found.shares == ((4, 1.0), (6, 1.0))
@@ -137,7 +137,7 @@ def test_a_large_part_of_the_world() -> None:
     assert 0.5 < found.shares[0][1] < 0.65
     assert len(internet_exposure([[half], [little]], machines, least=0.001).exposed) == 2
     almost = (rule("drop in tcp from 8.8.8.8"), rule("accept in ip"))
-    tcp = [e for e in internet_exposure([[almost]], [Endpoint("a", 0, 5)]).exposed if e.product.protocols == (6,)]
+    tcp = [e for e in internet_exposure([[almost]], [Endpoint("a", 0, 5)]).exposed if e.product.protocols == ("tcp",)]
     assert [[part == 1 for _, part in e.shares] for e in tcp] == [[False]]
 
 

@@ -21,7 +21,7 @@ from securitygroups.firewall.analysis.traffic import (
 )
 from securitygroups.firewall.decide import decide, differences
 from securitygroups.firewall.notation import rule
-from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS, Action, Direction
+from securitygroups.firewall.protocols import MAX_PORT, Action, Direction
 from securitygroups.firewall.values import Network, Packet, Rule
 from tests.firewall.strategies import crossing_strips, pairs_of_lists, random_packet, tight
 
@@ -30,8 +30,10 @@ Rules = tuple[Rule, ...]
 
 def class_of(packet: Packet) -> TrafficClass:
     """The class that a packet belongs to."""
-    number = packet.protocol if packet.protocol in PORT_NUMBERS else None
-    return TrafficClass(packet.direction, packet.version, number)
+    over4 = {1: "icmp", 6: "tcp", 17: "udp", 132: "sctp"}
+    over6 = {6: "tcp", 17: "udp", 58: "icmp", 132: "sctp"}
+    named = {4: over4, 6: over6, None: {}}[packet.version]
+    return TrafficClass(packet.direction, packet.version, named.get(packet.protocol or 0))
 
 
 def point(packet: Packet) -> tuple[int, int, int]:
@@ -64,14 +66,14 @@ def test_a_rule_is_its_boxes() -> None:
 
 
 def test_classes_divide_all_packets() -> None:
-    """Two directions, two families of four protocol classes each, and the frames."""
-    assert len(CLASSES) == len(set(CLASSES)) == 2 * (2 * (len(PORT_NUMBERS) + 1) + 1)
+    """Two directions, two families of five protocol classes each, and the frames."""
+    assert len(CLASSES) == len(set(CLASSES)) == 2 * (2 * 5 + 1)
     frames = TrafficClass(Direction.IN, None, None)
     assert frames.whole == (NO_PORT, NO_PORT, 0, 0, 0, 0)
     assert sample(frames, frames.whole) == Packet(Direction.IN)
     for kind in CLASSES:
         assert class_of(sample(kind, kind.whole)) == kind
-    fragment = sample(TrafficClass(Direction.IN, 6, 6), (NO_PORT, NO_PORT, 0, 0, 7, 7))
+    fragment = sample(TrafficClass(Direction.IN, 6, "tcp"), (NO_PORT, NO_PORT, 0, 0, 7, 7))
     assert (fragment.port, fragment.source) == (None, 7)
 
 
@@ -117,7 +119,7 @@ def test_every_way_to_paint_gives_the_same() -> None:
     )
     mixture = [*columns, *nested, *(rule(f"accept in ip from 10.0.0.{i}") for i in range(30))]
     random.shuffle(mixture)
-    kind = TrafficClass(Direction.IN, 4, 6)
+    kind = TrafficClass(Direction.IN, 4, "tcp")
     (piece,) = pieces(kind, [boxes(mixture)[kind]], Budget(), depth=10**6)
     box = piece.layers[0][1]
     numbers = np.arange(1, len(box) + 1)
@@ -138,7 +140,7 @@ def test_rules_that_overlap_over_and_over_are_settled_first() -> None:
         Rule(tuple(Action)[i % 2], Direction.IN, "tcp", half[i % 2], None, 3 * i, 65000 - i) for i in range(400)
     )
     rules = (*ranges[::-1], *crossing_strips(800))
-    kind = TrafficClass(Direction.IN, 4, 6)
+    kind = TrafficClass(Direction.IN, 4, "tcp")
     random = Random(4)
     for piece in pieces(kind, [boxes(rules)[kind]], Budget()):
         first, places = paint(piece, 0).first, [None, *piece.layers[0][0].tolist()]
@@ -150,7 +152,7 @@ def test_rules_that_overlap_over_and_over_are_settled_first() -> None:
 def test_a_budget_that_runs_out_is_told() -> None:
     """Pieces are left out, never dropped: together they are still the whole."""
     rules = tight(Random(1), 400)
-    kind = TrafficClass(Direction.IN, 4, 6)
+    kind = TrafficClass(Direction.IN, 4, "tcp")
     budget = Budget(units=20_000)
     found = list(pieces(kind, [boxes(rules)[kind]], budget))
     assert budget.short
@@ -175,22 +177,21 @@ def test_folding_takes_the_shorter_way() -> None:
 
 def test_merging_joins_families_and_frames() -> None:
     """All of IPv4, all of IPv6 and the frames are everything; labels are joined on the way."""
-    numbers = (6, 17, 132, None)
     parts = [
         Product(
             Direction.IN,
-            (number,),
+            (protocol,),
             ((0, MAX_PORT),),
             True,
             (AddressRange(version, 0, (1 << bits) - 1),),
             (AddressRange(version, 0, (1 << bits) - 1),),
         )
         for version, bits in ((4, 32), (6, 128))
-        for number in numbers
+        for protocol in ("tcp", "udp", "sctp", "icmp", None)
     ]
     items = [(part, 1) for part in (*parts, Product(Direction.IN, non_ip=True))]
     ((everything, weight),) = merge(items, lambda one, other: one + other)
     assert is_every_ip(everything)
     assert everything.non_ip
-    assert weight == 9
+    assert weight == 11
     assert Packet(Direction.OUT) not in everything

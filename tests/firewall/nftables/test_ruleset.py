@@ -50,6 +50,10 @@ def wanted(protocol: str, source: Network | None = None, destination: Network | 
         (wanted("sctp", None, None, 5, 5), "sctp dport 5"),
         (wanted("tcp", OFFICE, None, 80, 90), "ip saddr 203.0.113.0/24 tcp dport 80-90"),
         (wanted("tcp", ANY6), "ip6 saddr ::/0 meta l4proto 6"),
+        (wanted("icmp"), "meta protocol . meta l4proto { ip . 1, ip6 . 58 }"),
+        (wanted("icmp", OFFICE), "ip saddr 203.0.113.0/24 meta l4proto 1"),
+        (wanted("icmp", SIX), "ip6 saddr 2001:db8::/32 meta l4proto 58"),
+        (wanted("icmp", ANY4), "ip saddr 0.0.0.0/0 meta l4proto 1"),
     ],
 )
 def test_a_rule_becomes_one_condition(rule: Rule, text: str) -> None:
@@ -58,6 +62,7 @@ def test_a_rule_becomes_one_condition(rule: Rule, text: str) -> None:
 
 def test_routed_packets_tell_their_family_another_way() -> None:
     assert condition(wanted("ip"), Target.INET) == "meta nfproto { ipv4, ipv6 }"
+    assert condition(wanted("icmp"), Target.INET) == "meta nfproto . meta l4proto { ipv4 . 1, ipv6 . 58 }"
 
 
 @pytest.mark.parametrize("target", Target)
@@ -173,9 +178,9 @@ def test_a_protocol_that_nft_looks_through_or_has_no_ports_for_is_refused(monkey
     """A new line of the protocol table is either compiled exactly or refused by name."""
     ports = frozenset({"source", "port_start", "port_end"})
     new = {
-        "routing": Protocol("routing", "Routing", 43, True, frozenset(), "IPv6 routing headers"),
-        "dccp": Protocol("dccp", "DCCP", 33, True, ports, "DCCP"),
-        "gre": Protocol("gre", "GRE", 47, True, frozenset({"source"}), "GRE"),
+        "routing": Protocol("routing", "Routing", {4: 43, 6: 43}, True, frozenset(), "IPv6 routing headers"),
+        "dccp": Protocol("dccp", "DCCP", {4: 33, 6: 33}, True, ports, "DCCP"),
+        "gre": Protocol("gre", "GRE", {4: 47, 6: 47}, True, frozenset({"source"}), "GRE"),
     }
     for module in (protocols, nftables):
         monkeypatch.setattr(module, "PROTOCOLS", {**protocols.PROTOCOLS, **new})
