@@ -16,7 +16,7 @@ from tests.kernel.host import NETWORK, VM, Host, ether
 
 # Extension headers are no protocol of their own over IPv6, and 59 says that nothing follows: no packet of these opens
 # anything; ICMP belongs to one family each. Linux sums UDP-Lite (136) as if it were UDP: a right checksum is invalid there.
-_NO_PROTOCOL = {4: {ICMPV6, 136}, 6: {ICMP, 0, 43, 44, 51, 59, 60, 135, 136, 139, 140}}
+NO_PROTOCOL = {4: {ICMPV6, 136}, 6: {ICMP, 0, 43, 44, 51, 59, 60, 135, 136, 139, 140}}
 _EDGE_PORTS = (0, 1, 22, 80, 443, 1023, 1024, 32768, 65534, MAX_PORT)
 
 
@@ -103,7 +103,7 @@ def random_packet(random: Random, networks: dict[int, list[Network]], edges: Seq
     version = random.choice((4, 6))
     # Connections come by protocols with ports mostly, and so do rules.
     number = random.choice((6, 17, 132, 6, 17, 132, ICMP if version == 4 else ICMPV6, random.randrange(256)))
-    if number in _NO_PROTOCOL[version]:
+    if number in NO_PROTOCOL[version]:
         number = 6
     source, destination = (_address(random, version, networks[version], target) for _ in range(2))
     if number not in PORT_NUMBERS:
