@@ -42,13 +42,8 @@ _OUTBOUND = (
 )
 _PING = (
     "ping",
-    "Ping from anywhere: an IP rule takes what is left when TCP, UDP and SCTP are gone",
-    (
-        rule("drop in tcp"),
-        rule("drop in udp"),
-        rule("drop in sctp"),
-        rule("accept in ip", "Ping, and every other IP protocol"),
-    ),
+    "Ping from anywhere, over IPv4 and IPv6",
+    (rule("accept in icmp", "Ping"),),
 )
 _DENY = (
     "deny-all",
