@@ -1,7 +1,7 @@
 """Flow logs as batches of the packets that open a flow: CSV, VPC flow log lines, packet captures; gzip or plain.
 
 **CSV**: UTF-8, the first line names the columns, in any order: `direction` (in, out), `protocol` (tcp, udp, sctp, icmp,
-non-ip or a number), `source`, `destination`, `port`. Other columns are passed over. Without `direction` the local
+icmpv6, non-ip or a number), `source`, `destination`, `port`. Other columns are passed over. Without `direction` the local
 addresses tell it. Every line is taken for the packet that opens a flow, unless a column `source_port` allows to pair
 flows with their replies (`start`, in whole seconds, then tells which came first).
 **VPC flow logs**: fields separated by spaces, with a line that names them or in the default order of version 2. They
@@ -27,7 +27,7 @@ from securitygroups.firewall.flows import batch as batches
 from securitygroups.firewall.flows.batch import IN, NO_PORT, OUT, Batch
 from securitygroups.firewall.flows.captures import MAGICS, PCAPNG, Capture
 from securitygroups.firewall.flows.openers import MAYBE, OPENS, REPLIES, Openers, Skip, directed
-from securitygroups.firewall.flows.text import Fields, ipv4, ipv6, key, keys, numbers, padded, split
+from securitygroups.firewall.flows.text import Fields, ipv4, ipv6, key, keys, numbers, padded, reads, split
 from securitygroups.firewall.formats.strict import BadDocument, Fault
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS, Problem
 from securitygroups.firewall.values import ICMP, ICMPV6, NON_IP, PACKET_PROTOCOLS, Network, Refused, parse_address
@@ -56,7 +56,12 @@ _DIRECTIONS = {"in": IN, "ingress": IN, "out": OUT, "egress": OUT}
 _ICMP_OF_FAMILY = 256
 _NOT_IP = 257
 _DASH = key("-")
-_NAMES = {**PACKET_PROTOCOLS, "icmp": _ICMP_OF_FAMILY, NON_IP: _NOT_IP}
+_NAMES = {
+    **PACKET_PROTOCOLS,
+    "icmp": _ICMP_OF_FAMILY,
+    **dict.fromkeys(("icmpv6", "icmp6", "ipv6-icmp"), ICMPV6),  # as other programs call it
+    NON_IP: _NOT_IP,
+}
 
 
 class Readable(Protocol):
@@ -106,11 +111,10 @@ def _addresses(table: _Table, name: str, wanted: NDArray[np.bool_]) -> tuple[Any
 def _protocols(table: _Table) -> NDArray[np.int64]:
     """IP protocol numbers, or the two stand-ins beyond 255."""
     fields = table.columns["protocol"]
-    found = keys(fields)
     protocol, taken = numbers(fields, 3)
     taken &= protocol < 256
     for name, number in _NAMES.items():
-        named = found == key(name)
+        named = reads(fields, name)
         protocol[named] = number
         taken |= named
     table.refuse(

@@ -103,6 +103,19 @@ def key(word: str) -> np.uint64:
     return np.uint64(int.from_bytes(word.lower().encode("ascii"), "little"))
 
 
+def reads(fields: Fields, word: str) -> Mask:
+    """Which fields read `word`, of at most 16 ASCII letters, digits or hyphens."""
+    found: Mask = fields.end - fields.start == len(word)
+    rows = np.flatnonzero(found)
+    if rows.size:
+        start, end = fields.start.take(rows), fields.end.take(rows)
+        # The first eight and the last eight letters, which may be the same ones.
+        first = Fields(fields.data, start, np.minimum(end, start + 8))
+        last = Fields(fields.data, np.maximum(start, end - 8), end)
+        found[rows] = (keys(first) == key(word[:8])) & (keys(last) == key(word[-8:]))
+    return found
+
+
 def numbers(fields: Fields, digits: int) -> tuple[NDArray[np.int64], Mask]:
     """(value, taken): whole numbers of 1 to `digits` decimal digits."""
     length = fields.end - fields.start

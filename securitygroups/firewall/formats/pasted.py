@@ -18,6 +18,8 @@ _DUMP = re.compile(r"\bIP6?\b|\bethertype IPv[46]\b")
 _SAID = re.compile(r"\b(?:proto|next-header) [^()]*\((\d{1,3})\)|\b(?:ip-proto-|proto(?:col)?[ =])(\d{1,3})\b")
 # The flags of TCP, today's and as tcpdump printed them before version 4: "S 1:1(0) win 5840", ". ack 1".
 _SEGMENT = re.compile(r"[\s:]*(?:Flags \[|(?:[SFRPWE]{1,4}|\.) (?:\d+:\d+\(\d+\)|ack \d))")
+_HEADERS = re.compile(r"[\s:,]*(?:(?:HBH|DSTOPT|frag|srcrt)\b|\([^()]*\)|\[[^\]]*\]|[\s:,])*")
+"""What tcpdump prints of IPv6 headers before it names the protocol, and of a checksum."""
 _EXTENSIONS = {0, 43, 44, 60}
 """IPv6 headers that stand before the protocol's."""
 
@@ -98,6 +100,7 @@ def _dumped_number(before: str, after: str, ports: bool) -> int | None:
     # tcpdump prints the flags of every TCP segment, and ports of few protocols but TCP and UDP, which it names.
     if _SEGMENT.match(after):
         return 6
+    after = _HEADERS.sub("", after, count=1)
     # What comes later in the line is what the packet carries.
     said = _said(before, after[:16])
     if said is not None:

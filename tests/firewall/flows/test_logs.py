@@ -77,6 +77,17 @@ class TestCsv:
 
         assert [(packet.protocol, packet.port) for packet in packets] == [(1, None), (58, None), (1, None)]
 
+    @pytest.mark.parametrize("name", ["icmpv6", "ICMPv6", "icmp6", "ipv6-icmp", "IPv6-ICMP"])
+    def test_other_names_of_icmpv6_are_known(self, name: str) -> None:
+        packets, _ = read(HEAD + f"in,{name},2001:db8:5::7,2001:db8:1::5,\nin,icmp,::1,::2,\n")
+
+        assert [packet.protocol for packet in packets] == [58, 58]
+
+    @pytest.mark.parametrize("name", ["ipv6_icmp", "xpv6-icmp", "ipv6-icmq", "ipv6-icmpx", "icmpv4", "icmpv66"])
+    def test_what_is_nearly_such_a_name_is_refused(self, name: str) -> None:
+        with pytest.raises(BadDocument, match="is not a protocol"):
+            read(HEAD + f"in,{name},2001:db8:5::7,2001:db8:1::5,\n")
+
     @pytest.mark.parametrize("port", ["", "-"])
     def test_a_packet_may_lack_its_port(self, port: str) -> None:
         assert read(HEAD + f"in,tcp,10.0.0.1,10.0.0.2,{port}\n")[0] == [tcp(IN, "10.0.0.1", "10.0.0.2", None)]

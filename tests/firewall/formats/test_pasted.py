@@ -57,6 +57,12 @@ LINES = {
     "IP6 ::1.51000 > ::1.22: Flags [S], seq 1, length 0": TCP6 | {"source": "::1", "destination": "::1"},
     "IP6 2001:db8:: > ::: ICMP6, echo request": ICMP6 | {"source": "2001:db8::", "destination": "::"},
     "IP6 fe80::1 > ff02::1: ICMP6, router advertisement, length 56": ICMP6 | {"source": "fe80::1", "destination": "ff02::1"},
+    "12:00:00.0 IP6 :: > ff02::16: HBH ICMP6, multicast listener report v2, 1 group record(s), length 28": ICMP6 | {"source": "::", "destination": "ff02::16"},
+    "12:00:00.0 IP6 (hlim 1, next-header Options (0) payload length: 36) fe80::1 > ff02::16: HBH (rtalert: 0x0000) (padn) [icmp6 sum ok] ICMP6, multicast listener report v2, length 28": ICMP6 | {"source": "fe80::1", "destination": "ff02::16"},
+    "IP6 2001:db8::9 > 2001:db8:1::5: DSTOPT ICMP6, echo request, length 8": ICMP6,
+    "IP6 2001:db8::9 > 2001:db8:1::5: frag (0|1448) ICMP6, echo request, id 1, seq 1, length 1448": ICMP6,
+    "IP6 2001:db8::9 > 2001:db8:1::5: srcrt (len=2, type=4, segleft=0) ICMP6, echo request": ICMP6,
+    "IP6 2001:db8::9 > 2001:db8:1::5: HBH (rtalert: 0x0000) UDP, length 8": ICMP6 | {"protocol": "udp", "port": ""},
     # tcpdump with the names of services, as it prints them without -n
     "12:34:56.789012 IP 203.0.113.9.51000 > 10.0.0.5.ssh: Flags [S], seq 1234, win 64240, length 0": TCP4,
     "12:34:56.789012 IP 203.0.113.9.51000 > 10.0.0.5.domain: 12345+ A? www.example.com. (33)": UDP4,
