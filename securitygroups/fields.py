@@ -13,7 +13,7 @@ from django.db.models.lookups import Lookup
 
 from securitygroups.firewall.protocols import Problem
 from securitygroups.firewall.texts import clean, clean_lines, mixed_alphabets, text_problem, visible
-from securitygroups.firewall.values import Network, Refused, parse_network
+from securitygroups.firewall.values import Network, Refused, machine_address, parse_network
 
 MOST = 10_000
 """Far beyond any line; each column has its own limit, which it tells in its own words."""
@@ -154,6 +154,22 @@ class NetworkFormField(forms.CharField):
             return not self.disabled and bool(self.to_python(data) != to_network(initial))
         except ValidationError:
             return True
+
+
+class AddressFormField(forms.CharField):
+    """The address of a family that a machine has; None when left empty."""
+
+    def __init__(self, *, version: int, **kwargs: Any) -> None:
+        super().__init__(**{"required": False, "max_length": 200, "empty_value": None, **kwargs})
+        self.version = version
+        self.widget.attrs |= {"class": "mono", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        try:
+            return None if text is None else machine_address(text, self.version)
+        except Refused as error:
+            raise refusal(error.problem) from None
 
 
 class CidrField(models.Field[Any, Any]):

@@ -4,6 +4,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from securitygroups.firewall.meant import anywhere, meant
 from securitygroups.firewall.texts import Problem, shown
 
 BITS = {4: 32, 6: 128}
@@ -38,6 +39,10 @@ class Network:
     def is_everything(self) -> bool:
         """Whether this is all of its family: 0.0.0.0/0 or ::/0."""
         return self.prefix == 0
+
+    def has(self, version: int, address: int) -> bool:
+        """Whether an address of this family lies in it."""
+        return version == self.version and self.first <= address <= self.last
 
     def __str__(self) -> str:
         return f"{address_text(self.version, self.first)}/{self.prefix}"
@@ -75,36 +80,113 @@ def _without_zeros(text: str) -> str | None:
 def parse_address(text: str) -> tuple[int, int]:
     """(version, number) of one address. Raises Refused."""
     text = text.strip()
-    if "/" in text:
-        raise Refused(Problem(f"{shown(text)} is a network: type one address of it, without the part from “/” on."))
-    if "%" in text:
+    if "%" in text and "/" not in text:
         plain = text.split("%", 1)[0].strip()
         parse_address(plain)
         raise Refused(Problem(f"A zone id (%…) means nothing in a packet or a rule: type {plain}.", (plain,)))
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        pass
-    else:
-        return address.version, int(address)
-    meant = _without_zeros(text)
-    if meant is not None:
+        raise _no_address(text) from None
+    return address.version, int(address)
+
+
+def _no_address(text: str) -> Refused:
+    """Why the text is not one address, with the one that is meant where that is clear."""
+    plain = _without_zeros(text)
+    if plain is not None:
         reason = f"{shown(text)} has a leading zero, which some programs read as octal."
-        raise Refused(Problem(f"{reason} Type {meant} if that is what you mean.", (meant,)))
-    raise Refused(Problem(f"“{shown(text)}” is not an IP address: type one such as 203.0.113.7 or 2001:db8::7."))
+        return Refused(Problem(f"{reason} Type {plain} if that is what you mean.", (plain,)))
+    host, slash, _ = text.partition("/")
+    network = slash and _address(host.strip()) is not None
+    one, found = _host(text) if network else None, None
+    if one is None:
+        found = meant(text)
+        one = _host(found.offers[0]) if found and len(found.offers) == 1 else None
+    offers = () if one is None else (one,)
+    if network:
+        reason = f"{shown(text)} is a network: type one address of it, without the part from “/” on"
+        return Refused(Problem(f"{reason}: {one}." if one else f"{reason}.", offers))
+    if found and one:
+        return Refused(Problem(f"{found.reason} Type {one}.", offers))
+    return Refused(Problem(f"“{shown(text)}” is not an IP address: type one such as 203.0.113.7 or 2001:db8::7."))
 
 
-def _instead(reason: str, text: str) -> Refused:
-    """A refusal that offers `text`, or where that would be refused in its turn, what that refusal offers."""
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        parse_network(text)
-    except Refused as refusal:
-        offers = refusal.problem.suggestions
-        if not offers:
-            return refusal
-    else:
-        offers = (text,)
-    return Refused(Problem(f"{reason} Type {' or '.join(offers)}.", offers))
+        return None if "%" in text else ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _host(text: str) -> str | None:
+    """The address that stands before a prefix length, None where the network may be meant and not an address in it."""
+    host, slash, length = (part.strip() for part in text.partition("/"))
+    address = _address(host)
+    if address is None or not slash:
+        return None if address is None else host
+    bits = BITS[address.version]
+    prefix = whole_number(length, bits)
+    inside = prefix is not None and int(address) & ((1 << (bits - prefix)) - 1)
+    return host if inside or prefix == bits else None
+
+
+_NO_MACHINES = {
+    "0.0.0.0/8": "is what a machine without an address sends from",
+    "127.0.0.0/8": "is a loopback address, which every machine has for itself",
+    "169.254.0.0/16": "is a link-local address, which says that a machine got none by DHCP",
+    "224.0.0.0/4": "is a multicast address, which belongs to many",
+    "255.255.255.255/32": "is the broadcast address, which belongs to all",
+    "240.0.0.0/4": "is reserved, and nobody has it",
+    "::/128": "is what a machine without an address sends from",
+    "::1/128": "is the loopback address, which every machine has for itself",
+    "::/96": "is an IPv4 address in an old way to write it as IPv6",
+    "fe80::/10": "is a link-local address, which every interface has and no router forwards",
+    "ff00::/8": "is a multicast address, which belongs to many",
+}
+
+
+def machine_address(text: str, version: int) -> str:
+    """The address of a family that a machine can be reached by, in one spelling. Raises Refused."""
+    family, number = parse_address(text)
+    said, other = address_text(family, number), 10 - version
+    if family == 6 and number >> 32 == _MAPPED:
+        four = machine_address(address_text(4, number & 0xFFFFFFFF), 4)
+        where = "" if version == 4 else " as the IPv4 address"
+        offers = (four,) if version == 4 else ()
+        raise Refused(Problem(f"{said} is an IPv4 address written as IPv6. Type {four}{where}.", offers))
+    if family != version:
+        raise Refused(
+            Problem(f"{said} is an IPv{other} address: type it as the IPv{other} address, or an IPv{version} one here.")
+        )
+    for network, why in _NO_MACHINES.items():
+        if parse_network(network).has(family, number):
+            raise Refused(Problem(f"{said} {why}. Type the address by which others reach the VM."))
+    return said
+
+
+def _instead(reason: str, *texts: str, say: str = "") -> Refused:
+    """A refusal that offers these texts, or where one would be refused in its turn, what that refusal offers."""
+    offers: list[str] = []
+    refusal = None
+    for text in texts:
+        try:
+            parse_network(text)
+        except Refused as refused:
+            refusal = refusal or refused
+            offers += refused.problem.suggestions
+        else:
+            offers.append(text)
+    if refusal and not offers:
+        return refusal
+    if offers:
+        say = f"{'type' if reason.endswith(':') else 'Type'} {' or '.join(offers)}."
+    return Refused(Problem(f"{reason} {say}", tuple(dict.fromkeys(offers))))
+
+
+def _as_meant(text: str) -> Refused | None:
+    found = anywhere(text) or meant(text)
+    return _instead(found.reason, *found.offers, say=found.say) if found else None
 
 
 def _prefix(text: str, version: int, host: str) -> int:
@@ -112,17 +194,20 @@ def _prefix(text: str, version: int, host: str) -> int:
     number = whole_number(text, _MAX_WRITTEN)
     if number is not None:
         if number > bits:
-            raise _instead(f"/{number} is too long for IPv{version}, where a prefix is 0 to {bits}.", f"{host}/{bits}")
+            raise _without_length(f"/{number} is too long for IPv{version}, where a prefix is 0 to {bits}.", host)
         if str(number) != text:
             raise _instead(f"/{text} has a leading zero.", f"{host}/{number}")
         return number
-    try:
-        mask = ipaddress.ip_network(f"0.0.0.0/{text}").prefixlen if version == 4 and "." in text else None
-    except ValueError:
-        mask = None
-    if mask is not None:
-        raise _instead("A network is written with its prefix length instead of a mask.", f"{host}/{mask}")
-    raise _instead(f"“/{shown(text)}” is not a prefix length, which is 0 to {bits}.", f"{host}/{bits}")
+    refusal = _as_meant(f"{host}/{text}")
+    raise refusal or _without_length(f"“/{shown(text)}” is not a prefix length, which is 0 to {bits}.", host)
+
+
+def _without_length(reason: str, host: str) -> Refused:
+    """A refusal that offers the one address, where that is what was typed: 10.0.0.0 is the name of a network."""
+    version, number = parse_address(host)
+    if number & (0xFF if version == 4 else (1 << 64) - 1):
+        return _instead(reason, f"{host}/{BITS[version]}")
+    return Refused(Problem(f"{reason} Type the length that you mean, such as /{24 if version == 4 else 64}."))
 
 
 def parse_network(text: str) -> Network:
@@ -136,6 +221,9 @@ def _parse_network(text: str) -> Network:
     host, slash, prefix_text = text.partition("/")
     _check_spelling(text, host, slash, prefix_text)
     version, number = _network_address(text, host, slash + prefix_text)
+    if not slash and number == 0:
+        # The unspecified address is typed for anywhere; where it is meant, its prefix length says so.
+        raise _as_meant(address_text(version, 0)) or _no_address(text)
     bits = BITS[version]
     prefix = _prefix(prefix_text, version, host) if slash else bits
     mapped = version == 6 and number >> 32 == _MAPPED
@@ -169,15 +257,15 @@ def _check_spelling(text: str, host: str, slash: str, prefix_text: str) -> None:
 
 def _network_address(text: str, host: str, rest: str) -> tuple[int, int]:
     """The address of a network; what is refused is refused as a network, with the `rest` of what was typed."""
-    try:
-        return parse_address(host)
-    except Refused as refusal:
-        if refusal.problem.suggestions:
-            reason = f"{shown(text)} has a leading zero, which some programs read as octal."
-            raise _instead(reason, f"{refusal.problem.suggestions[0]}{rest}") from None
-        raise Refused(
-            Problem(
-                f"“{shown(text)}” is not an IP address or network: type one such as 203.0.113.7, "
-                "203.0.113.0/24 or 2001:db8::/32, or leave it empty for any address."
-            )
-        ) from None
+    address = _address(host)
+    if address is not None:
+        return address.version, int(address)
+    plain = _without_zeros(host)
+    if plain is not None:
+        raise _instead(f"{shown(text)} has a leading zero, which some programs read as octal.", f"{plain}{rest}")
+    raise _as_meant(text) or Refused(
+        Problem(
+            f"“{shown(text)}” is not an IP address or network: type one such as 203.0.113.7, "
+            "203.0.113.0/24 or 2001:db8::/32, or leave it empty for any address."
+        )
+    )

@@ -6,12 +6,8 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from securitygroups.fields import refusal
-from securitygroups.firewall.values import (
-    Refused,
-    parse_address,
-    whole_number,
-)
+from securitygroups.fields import AddressFormField
+from securitygroups.firewall.values import whole_number
 from securitygroups.models import (
     MOST_TAGS,
     Project,
@@ -51,6 +47,8 @@ class TagsField(forms.CharField):
 
 
 class MachineForm(forms.ModelForm[VirtualMachine]):
+    ipv4 = AddressFormField(version=4, label="IPv4 address")
+    ipv6 = AddressFormField(version=6, label="IPv6 address")
     tags = TagsField(
         label="Tags",
         required=False,
@@ -60,11 +58,7 @@ class MachineForm(forms.ModelForm[VirtualMachine]):
     class Meta:
         model = VirtualMachine
         fields = ("name", "description", "ipv4", "ipv6", "tags", "tap")
-        error_messages = {
-            "name": {"required": "Type a name for the VM."},
-            "ipv4": {"invalid": "This is not an IPv4 address: type one such as 10.0.0.5."},
-            "ipv6": {"invalid": "This is not an IPv6 address: type one such as 2001:db8::5."},
-        }
+        error_messages = {"name": {"required": "Type a name for the VM."}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -76,27 +70,8 @@ class MachineForm(forms.ModelForm[VirtualMachine]):
                 "list": "tag-names",
                 "data-commas": True,
             }
-        for name in {"ipv4", "ipv6", "tap"} & self.fields.keys():
-            self.fields[name].widget.attrs |= {"class": "mono", "autocomplete": "off", "spellcheck": "false"}
-
-    def _address(self, name: str, version: int) -> str | None:
-        text = self.cleaned_data.get(name)
-        if not text:
-            return None
-        try:
-            # As it was typed: Django's field takes a zone id away without a word.
-            found = parse_address(str(self.data.get(self.add_prefix(name), "")))[0]
-        except Refused as error:
-            raise refusal(error.problem) from None
-        if found != version:
-            raise ValidationError(f"This is not an IPv{version} address.")
-        return str(text)
-
-    def clean_ipv4(self) -> str | None:
-        return self._address("ipv4", 4)
-
-    def clean_ipv6(self) -> str | None:
-        return self._address("ipv6", 6)
+        if "tap" in self.fields:
+            self.fields["tap"].widget.attrs |= {"class": "mono", "autocomplete": "off", "spellcheck": "false"}
 
 
 class OrderedGroupsForm(forms.Form):

@@ -75,7 +75,7 @@ def test_what_every_door_refuses_is_refused_here_at_its_field(
         blamed = {name for name in ("source", "destination", "port_start", "port_end") if fields[name] is not None}
         assert errors
         assert set(errors) <= blamed
-    assert len(REFUSED) == 11
+    assert len(REFUSED) == 13
     assert group.revisions.count() == 1
     assert group.rules.count() == 5
 

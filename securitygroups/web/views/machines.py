@@ -20,7 +20,7 @@ from securitygroups.answers.machine_filter import MachineFilter, tags_of
 from securitygroups.answers.on_machine import findings_on, noted
 from securitygroups.answers.platform import platform
 from securitygroups.effective import of_machine
-from securitygroups.forms import MachineForm, OrderedGroupsForm, reordered, take_refusal
+from securitygroups.forms import MachineForm, OrderedGroupsForm, reordered, take_refusal, take_suggestion
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
 from securitygroups.proposals import NewGroups, propose_groups, to_ask
 from securitygroups.web.attaching import attach, attached_groups, preview_part, question
@@ -113,8 +113,8 @@ class _Sent:
 
 def _forms(request: HttpRequest, vm: VirtualMachine, chosen: list[SecurityGroup], spare: int) -> _Sent:
     """The forms as they were sent, or as they begin. `spare` empty places for groups, one more where more were asked for."""
-    post = _moved(request.POST) if request.method == "POST" else None
-    redraw = bool({"order", "more", BACK} & request.POST.keys())
+    post = _moved(take_suggestion(request.POST)) if request.method == "POST" else None
+    redraw = bool({"order", "more", "suggest", BACK} & request.POST.keys())
     form = MachineForm(
         None if redraw else post, initial=post.dict() if redraw and post is not None else None, instance=vm
     )

@@ -1,0 +1,317 @@
+"""What somebody means who types something that is no address: one with a port, a mask, a range, a URL, a bracket too many.
+
+Text in, text out: what is offered here is read once more by whoever asked, and refused in its turn where it is no network.
+Nothing is offered that is wider or narrower than what was typed.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network, summarize_address_range
+from typing import NamedTuple
+
+MOST = 200
+"""Characters; what is longer is no address with something around it."""
+NAMED = 3
+"""Networks of a range that a message names."""
+
+
+class Meant(NamedTuple):
+    """Why the text cannot be taken, and what to type instead; `say` where nothing can be offered with one click."""
+
+    reason: str
+    offers: tuple[str, ...] = ()
+    say: str = ""
+
+
+_Address = IPv4Address | IPv6Address
+_FOUR = r"\d{1,3}(?:\.\d{1,3}){3}"
+_SIX = r"[0-9a-f]*:[0-9a-f:]*(?:\.\d{1,3}){0,3}"
+# What looks like the signs of an address, and is another letter: dashes, slashes, full stops.
+_LOOKALIKES = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043", "-")
+    | dict.fromkeys("\u2044\u2215\u29f8\\", "/")
+    | dict.fromkeys("\u3002\u2024\u00b7", ".")
+    | dict.fromkeys("\u2236\ua789", ":")
+    | {"\u2217": "*", "\u00d7": "x"}
+)
+_OPENING, _CLOSING = (
+    "\"'`\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb<([{",
+    "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb>)]}.,;:?",
+)
+_WORD = re.compile(
+    r"(?:host|ip|ipv4|ipv6|inet6?|src|dst|source|from|addr|address|net|network|cidr)(?:\s*=\s*|:\s*|\s+(?::\s+)?)(?=\S)"
+)
+_COMMENT = re.compile(r"(\S+)\s+(?:(?:#|;|//|\().*|[^\W\d_][^\d/.:]*)")
+
+_NOWHERE = str(IPv4Address(0))
+_ANYONE = (
+    "any|all|*|*.*.*.*|anywhere|everywhere|anyone|everyone|everybody|internet|world|the internet|the world|default"
+    "|any any|any ip|any address"
+)
+_ANYWHERE = {
+    **dict.fromkeys((_NOWHERE, "0", "ipv4", "any4", "any ipv4", "any-ipv4", "any/0"), ("0.0.0.0/0",)),
+    **dict.fromkeys(("::", "ipv6", "any6", "any ipv6", "any-ipv6"), ("::/0",)),
+    **dict.fromkeys(_ANYONE.split("|"), ("0.0.0.0/0", "::/0")),
+}
+
+
+def anywhere(text: str) -> Meant | None:
+    """For words that mean everybody, and for the one address that is typed for it."""
+    word = " ".join(_plain(text).split()).strip(_OPENING + ".,;)]>}")
+    offers = _ANYWHERE.get(word)
+    if offers is None:
+        return None
+    family = "one family alone" if len(offers) > 1 else "IPv4 alone" if "." in offers[0] else "IPv6 alone"
+    return Meant(f"Do you mean anywhere? Leave the field empty for every address. For {family}:", offers)
+
+
+def meant(text: str) -> Meant | None:
+    """What the text most likely stands for; None where nobody could tell."""
+    if len(text) > MOST:
+        return None
+    plain = _plain(text)
+    if plain.startswith(("!", "^", "not ", "except ")):
+        return Meant(
+            "A rule has no “all but”.", say="Type what is to be matched, and put a rule of the other action above."
+        )
+    if plain != text and _is_network(plain):
+        return Meant("Some characters only look like those of an address.", (plain,))
+    return _found(plain) or _unwrapped(plain)
+
+
+def _plain(text: str) -> str:
+    """Plain digits and signs for those that look like them; nothing that is not seen; no other than plain spaces."""
+    text = unicodedata.normalize("NFKC", text.translate(_LOOKALIKES)).translate(_LOOKALIKES)
+    seen = "".join(sign for sign in text if unicodedata.category(sign) not in ("Cf", "Cc", "Cs"))
+    digits = "".join(str(unicodedata.decimal(sign)) if sign.isdecimal() else sign for sign in seen)
+    return " ".join(digits.split()).lower()
+
+
+def _is_network(text: str) -> bool:
+    """Whether it reads as an address or a network, perhaps of an address inside."""
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
+def _one(text: str) -> _Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _found(plain: str) -> Meant | None:
+    for find in _WAYS:
+        found = find(plain)
+        if found:
+            return found
+    return None
+
+
+def _unwrapped(plain: str) -> Meant | None:
+    """What is left without quotes, brackets, commas, a word before it, or a remark behind it."""
+    left = _stripped(plain)
+    if word := _WORD.match(left):
+        left = _stripped(left[word.end() :])
+    comment = _COMMENT.fullmatch(left)
+    if comment and not re.search(rf"{_FOUR}|::", left[comment.end(1) :]):
+        left = _stripped(comment[1])
+    if left == plain:
+        return None
+    if _is_network(left):
+        return Meant("There is more than an address in it.", (left,))
+    return _found(left)
+
+
+def _stripped(text: str) -> str:
+    """Without what stands around it. An address may end in colons of its own, so each sign is taken by itself."""
+    while text and not _is_network(text):
+        slash = text[-1] == "/" and "/" in text[:-1] and _is_network(text[:-1])
+        if slash or (text[-1] in _CLOSING and not re.fullmatch(rf"\[{_SIX}\]", text)):
+            text = text[:-1].rstrip()
+        elif text[0] in _OPENING:
+            text = text[1:].lstrip()
+        else:
+            break
+    return text
+
+
+_PORT_BEHIND = re.compile(
+    rf"(?:(?P<four>{_FOUR})(?P<prefix>/\d{{1,2}}(?!\.))?(?:\s*[:#]\s*|\s+port\s+|\.)\d{{1,5}}"
+    rf"|\[(?P<boxed>{_SIX}|{_FOUR})(?P<inner>/\d{{1,3}})?\](?P<outer>/\d{{1,3}})?(?:\s*[:#.]\s*\d{{1,5}})?"
+    rf"|(?P<six>{_SIX})(?:#|\s+port\s+|\.)\d{{1,5}})(?:/(?:tcp|udp|sctp))?"
+)
+
+
+def _with_port(plain: str) -> Meant | None:
+    found = _PORT_BEHIND.fullmatch(plain)
+    if not found:
+        return None
+    address = found["four"] or found["boxed"] or found["six"]
+    if _one(address) is None:
+        return None
+    boxed = found["boxed"] and plain.rstrip("/0123456789").endswith("]")
+    reason = "An address stands here without brackets." if boxed else "An address stands here without a port."
+    return Meant(reason, (address + (found["prefix"] or found["inner"] or found["outer"] or ""),))
+
+
+_URL = re.compile(
+    r"[a-z][a-z0-9+.-]*:/+(?:[^/@\s]*@)?(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<four>[0-9.]+))(?::\d*)?(?P<path>[/?#].*)?"
+)
+
+
+def _from_url(plain: str) -> Meant | None:
+    found = _URL.fullmatch(plain)
+    host = found and (found["six"] or found["four"])
+    if not found or not host or _one(host) is None:
+        return None
+    path = found["path"] or ""
+    # A path of a number is more likely the length of a prefix.
+    network = f"{host}{path}" if re.fullmatch(r"/\d{1,3}", path) and _is_network(f"{host}{path}") else host
+    return Meant("A rule takes an address without the URL around it.", (network,))
+
+
+_MASKED = re.compile(rf"({_FOUR})\s*(?:/\s*|\s(?:(?:net|wildcard\s?|subnet\s?)?mask[\s:=]*)?)\s*({_FOUR})")
+_SPACED = re.compile(rf"({_FOUR}|{_SIX})\s+(\d{{1,3}})")
+
+
+def _with_mask(plain: str) -> Meant | None:
+    found = _MASKED.fullmatch(plain)
+    if found and _one(found[1]) is not None:
+        lengths = mask_lengths(found[1], found[2])
+        if lengths:
+            offers = tuple(f"{found[1]}/{length}" for length in lengths)
+            return Meant("A network is written with its prefix length instead of a mask.", offers)
+        if found[2].startswith(("255.", "0.")):
+            return Meant("The second address is no mask.", say="Type the network with its prefix length, such as /24.")
+    spaced = _SPACED.fullmatch(plain)
+    if spaced and _is_network(f"{spaced[1]}/{spaced[2]}"):
+        return Meant("There is a space where a network has a slash.", (f"{spaced[1]}/{spaced[2]}",))
+    return None
+
+
+def mask_lengths(host: str, mask: str) -> tuple[int, ...]:
+    """The prefix lengths that a mask, or one of zeros for ones, may mean; () where it is none."""
+    nowhere = host == _NOWHERE
+    if mask == _NOWHERE:
+        return (0,) if nowhere else (32,)
+    if mask == "255.255.255.255":
+        return (0, 32) if nowhere else (32,)
+    try:
+        return (ip_network(f"0.0.0.0/{mask}").prefixlen,)
+    except ValueError:
+        return ()
+
+
+_RANGE = re.compile(
+    rf"({_FOUR}|{_SIX})\s*(?:-+|\.{{2,}}|~|\bto\b|\bbis\b|\bthrough\b)>?\s*({_FOUR}|{_SIX}|\d{{1,3}}(?:\.\d{{1,3}}){{0,2}})"
+)
+
+
+def _from_range(plain: str) -> Meant | None:
+    found = _RANGE.fullmatch(plain)
+    first, last = (_one(found[1]), _one(found[2])) if found else (None, None)
+    if found and isinstance(first, IPv4Address) and last is None and ":" not in found[2]:
+        # 203.0.113.0-255: only the end that differs is written.
+        octets = found[2].split(".")
+        last = _one(".".join([*found[1].split(".")[: 4 - len(octets)], *octets]))
+    if first is None or last is None or first.version != last.version:
+        return None
+    networks = _networks(first, last)
+    if len(networks) == 1:
+        turned = " It is the other way round, too." if int(first) > int(last) else ""
+        return Meant(f"A range is written as the network that it is.{turned}", tuple(networks))
+    more = f" and {len(networks) - NAMED} more" if len(networks) > NAMED else ""
+    named = ", ".join(networks[:NAMED])
+    return Meant(
+        f"This range is {len(networks)} networks: {named}{more}.", say="Type one network, and make a rule for each."
+    )
+
+
+def _networks(first: _Address, last: _Address) -> list[str]:
+    low, high = sorted((first, last), key=int)
+    if isinstance(low, IPv4Address) and isinstance(high, IPv4Address):
+        return [str(network) for network in summarize_address_range(low, high)]
+    if isinstance(low, IPv6Address) and isinstance(high, IPv6Address):
+        return [str(network) for network in summarize_address_range(low, high)]
+    return []
+
+
+_STARRED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,2})((?:\.(?:\*|x))+|\.)")
+_SHORT = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,2})\.?/(\d{1,2})")
+_STARRED6 = re.compile(r"([0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}):\*")
+_SHORT6 = re.compile(r"([0-9a-f]{1,4}(?::[0-9a-f]{1,4}){1,6}):?/(\d{1,3})")
+
+
+def _shortened(plain: str) -> Meant | None:
+    """203.0.113.*, 203.0.113.0 without its last numbers, and the same of IPv6."""
+    starred, short = _STARRED.fullmatch(plain), _SHORT.fullmatch(plain)
+    if starred:
+        octets = starred[1].split(".")
+        # 10. alone may be anything that was not typed to its end.
+        complete = len(octets) > 1 if starred[2] == "." else len(octets) + starred[2].count(".") == 4
+        return _padded(octets, 8 * len(octets)) if complete else None
+    if short:
+        octets = short[1].split(".")
+        return _padded(octets, int(short[2])) if int(short[2]) <= 8 * len(octets) else None
+    starred, short = _STARRED6.fullmatch(plain), _SHORT6.fullmatch(plain)
+    if starred:
+        return _whole(f"{starred[1]}::", 16 * len(starred[1].split(":")))
+    if short and int(short[2]) <= 16 * len(short[1].split(":")):
+        return _whole(f"{short[1]}::", int(short[2]))
+    return None
+
+
+def _padded(octets: list[str], prefix: int) -> Meant | None:
+    return _whole(".".join((octets + ["0"] * 4)[:4]), prefix)
+
+
+def _whole(address: str, prefix: int) -> Meant | None:
+    network = f"{address}/{prefix}"
+    if not _is_network(network):
+        return None
+    return Meant("A network is written with a whole address and its prefix length.", (network,))
+
+
+def _with_commas(plain: str) -> Meant | None:
+    """203,0,113,7: the dot of some keyboards' number pad is a comma."""
+    found = re.fullmatch(r"\d{1,3}(?:[.,]\d{1,3}){3}(?:/\d{1,2})?", plain)
+    dotted = plain.replace(",", ".")
+    return Meant("An address has dots.", (dotted,)) if found and _is_network(dotted) and dotted != plain else None
+
+
+def _listed(plain: str) -> Meant | None:
+    """Several at once."""
+    parts = [part for part in re.split(r"[\s,;|]+", plain) if part]
+    if len(parts) < 2 or not all(map(_is_network, parts)):
+        return None
+    return Meant(
+        f"These are {len(parts)} addresses or networks, and here is room for one.",
+        tuple(parts) if len(parts) <= NAMED else (),
+        say="Type one, and make a rule for each.",
+    )
+
+
+def _named(plain: str) -> Meant | None:
+    """A host's name, a mail address, an Ethernet address: none of them is an address of IP, and none tells one."""
+    if re.fullmatch(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}", plain):
+        return Meant("This is an Ethernet (MAC) address.", say="Type the IP address that the machine has.")
+    if re.fullmatch(r"(?:[a-z][a-z0-9+.-]*://)?(?:[^\W_][\w-]*\.)+[^\W\d_][\w-]+\.?(?::\d+)?(?:/\S*)?", plain):
+        return Meant("This is a name, and a rule takes addresses.", say="Type the address that the name has.")
+    return None
+
+
+_WAYS: tuple[Callable[[str], Meant | None], ...] = (
+    _with_port,
+    _from_url,
+    _with_mask,
+    _from_range,
+    _shortened,
+    _with_commas,
+    _listed,
+    _named,
+)
