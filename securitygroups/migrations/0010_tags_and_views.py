@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('securitygroups', '0008_at_size'),
+        ('securitygroups', '0009_icmp'),
     ]
 
     operations = [

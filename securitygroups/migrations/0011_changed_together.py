@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('securitygroups', '0008_at_size'),
+        ('securitygroups', '0010_tags_and_views'),
     ]
 
     operations = [

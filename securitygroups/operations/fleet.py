@@ -8,6 +8,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F, OuterRef, QuerySet
+from django.utils import timezone
 
 from securitygroups.firewall.deeds import Order
 from securitygroups.models import Attachment, Event, MachineRevision, Project, SecurityGroup, VirtualMachine
@@ -122,7 +123,9 @@ def _write(lot: Lot, machines: Mapping[int, VirtualMachine], groups: Mapping[int
     words = words if words.endswith(".") else f"{words}."
     said = record(lot.project, Verb.GROUPS_ATTACHED, words, by=by, group=about, detail=detail)
     _attach(lot.changes)
-    VirtualMachine.objects.filter(pk__in=list(machines)).update(revision=F("revision") + 1)
+    VirtualMachine.objects.filter(pk__in=list(machines)).update(
+        revision=F("revision") + 1, changed_at=timezone.now()
+    )
     revisions = []
     for change in lot.changes:
         machine = machines[change.machine]

@@ -175,7 +175,9 @@ def _record_all(
 ) -> None:
     """Number and record what the group's end or return made of locked VMs: each with its groups before and after."""
     machines = [machine for machine, _, _ in changes]
-    VirtualMachine.objects.filter(pk__in=[machine.pk for machine in machines]).update(revision=F("revision") + 1)
+    VirtualMachine.objects.filter(pk__in=[machine.pk for machine in machines]).update(
+        revision=F("revision") + 1, changed_at=timezone.now()
+    )
     revisions, events = [], []
     for machine, before, after in changes:
         machine.project, machine.revision = group.project, machine.revision + 1

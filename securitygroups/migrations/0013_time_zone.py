@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('securitygroups', '0008_at_size'),
+        ('securitygroups', '0012_find_changed_together'),
     ]
 
     operations = [
