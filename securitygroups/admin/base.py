@@ -23,6 +23,7 @@ from django.utils.safestring import SafeString
 from securitygroups.admin import search
 from securitygroups.admin.asking import Asked, Plan, agreed
 from securitygroups.admin.asking import by as by
+from securitygroups.admin.columns import Columns
 from securitygroups.admin.looks import OnRecord
 from securitygroups.admin.questions import Questions
 from securitygroups.forms import take_refusal, take_suggestion
@@ -39,12 +40,6 @@ freshly = method_decorator(reauthentication_required(allow_get=True))
 def client_of(request: HttpRequest) -> Client:
     """Where it is written from, for the record of accounts. The address is the one that PROXY_COUNT says can be believed."""
     return Client(get_adapter(request).get_client_ip(request), request.headers.get("User-Agent", ""))
-
-
-def link(instance: Model, text: str = "") -> SafeString:
-    """To the object's own page in the admin."""
-    name = f"admin:{instance._meta.app_label}_{instance._meta.model_name}_change"
-    return format_html('<a href="{}">{}</a>', reverse(name, args=[instance.pk]), text or str(instance))
 
 
 def into_panel(pages: Sequence[tuple[str, str, Sequence[object]]]) -> SafeString:
@@ -107,7 +102,7 @@ class List(ChangeList):
             self.full_result_count = self.result_count
 
 
-class Panel(OnRecord):
+class Panel(Columns, OnRecord):
     """What all lists have. A filter or choice in the address that the database cannot read is told, not crashed on."""
 
     # Beside a filtered list Django says how many rows there are in all, and counts the whole table for it.

@@ -30,9 +30,9 @@ from securitygroups.admin.base import (
     by,
     group_pages,
     into_panel,
-    link,
     too_many,
 )
+from securitygroups.admin.columns import link
 from securitygroups.admin.forms import AdminGroupForm, AdminRuleForm, AdminTemplateForm
 from securitygroups.admin.questions import MOST_UNDONE, UNDONE
 from securitygroups.answers.findings import findings_of
@@ -63,11 +63,11 @@ class SecurityGroupAdmin(ThroughOperations):
 
     project_path = "project"
     form = AdminGroupForm
-    list_display = ("name", "public_id", "project", "revision", "changed_at", "deleted_at")
+    list_display = ("name", "public_id", "of_project", "revision", "changed_at", "deleted_at")
     list_filter = (LiveFilter,)
     list_select_related = ("project",)
-    search_fields = ("=public_id", "^name", "=project__slug")
-    search_help_text = "The beginning of the name, the ID, or the project's slug."
+    search_fields = ("<public_id", "^name", "=project__slug", "^project__name")
+    search_help_text = "The beginning of the name, of the ID, or of the project's name, or the project's slug."
     autocomplete_fields = ("project",)
     readonly_fields = (
         "public_id",
@@ -224,22 +224,21 @@ class RuleAdmin(ThroughOperations):
     form = AdminRuleForm
     change_form_template = "admin/asking_form.html"
     list_display = (
-        "group",
         "position",
-        "action",
-        "direction",
-        "protocol",
+        "of_group",
+        "of_project",
+        "action_badge",
+        "direction_mark",
+        "protocol_badge",
         "source",
         "destination",
-        "port_start",
-        "port_end",
-        "enabled",
+        "port_range",
         "description",
     )
     list_display_links = ("position",)
     list_filter = ("action", "direction", "protocol", "enabled")
-    list_select_related = ("group",)
-    search_fields = ("=group__public_id", "^group__name", "=group__project__slug")
+    list_select_related = ("group__project",)
+    search_fields = ("<group__public_id", "^group__name", "=group__project__slug")
     search_help_text = "The group's ID, the beginning of its name, or its project's slug."
     autocomplete_fields = ("group",)
     readonly_fields = ("uid", "added_in", "changed_in", "in_panel")
@@ -365,10 +364,10 @@ class GroupTemplateAdmin(ThroughOperations):
     project_path = "project"
     list_tells = True
     form = AdminTemplateForm
-    list_display = ("name", "project", "description", "created_at")
+    list_display = ("name", "of_project", "description", "created_at")
     list_select_related = ("project",)
-    search_fields = ("^name", "=project__slug")
-    search_help_text = "The beginning of the name, or the project's slug."
+    search_fields = ("^name", "=project__slug", "^project__name")
+    search_help_text = "The beginning of the name or of the project's, or the project's slug."
     autocomplete_fields = ("project",)
     readonly_fields = ("in_words",)
 

@@ -35,11 +35,13 @@ class VirtualMachineAdmin(ThroughOperations):
     list_tells = True
     form = AdminMachineForm
     change_form_template = "admin/asking_form.html"
-    list_display = ("name", "public_id", "project", "ipv4", "ipv6", "deleted_at")
+    list_display = ("name", "public_id", "of_project", "ipv4", "ipv6", "deleted_at")
     list_filter = (LiveFilter,)
     list_select_related = ("project",)
-    search_fields = ("=public_id", "^name", "=ipv4", "=ipv6", "=project__slug")
-    search_help_text = "The beginning of the name, the ID, an address, or the project's slug."
+    search_fields = ("<public_id", "^name", "=ipv4", "=ipv6", "=project__slug", "^project__name")
+    search_help_text = (
+        "The beginning of the name, of the ID or of an address, a network, or the project's name or slug."
+    )
     autocomplete_fields = ("project",)
     readonly_fields = ("public_id", "revision", "created_at", "deleted_at", "in_panel", "move")
     actions = ("move_to_project",)

@@ -34,7 +34,7 @@ class MembershipAdmin(ReadOnly):
     """To look up; changed on the project's page."""
 
     project_path = "project"
-    list_display = ("user", "project", "role", "created_at")
+    list_display = ("user", "of_project", "role", "created_at")
     list_filter = ("role",)
     list_select_related = ("user", "project")
     search_fields = ("^user__username", "^user__email", "=project__slug")
@@ -47,10 +47,9 @@ class AttachmentAdmin(ReadOnly):
 
     project_path = "machine__project"
     list_tells = True
-    list_display = ("machine", "position", "group")
-    list_display_links = ("position",)
-    list_select_related = ("machine", "group")
-    search_fields = ("=machine__public_id", "^machine__name", "=group__public_id", "^group__name")
+    list_display = ("position", "of_machine", "of_group", "of_project")
+    list_select_related = ("machine__project", "group")
+    search_fields = ("<machine__public_id", "^machine__name", "<group__public_id", "^group__name")
     search_help_text = "ID, or the beginning of the name, of the VM or of the group."
     ordering = ("machine_id", "position")
 
@@ -64,8 +63,8 @@ class GroupRevisionAdmin(ReadOnly):
 
     project_path = "group__project"
     list_tells = True
-    list_display = ("group", "number", "at", "actor_name", "by_staff", "summary", "reason")
-    list_select_related = ("group",)
+    list_display = ("number", "of_group", "of_project", "at", "actor_name", "by_staff", "summary", "reason")
+    list_select_related = ("group__project",)
     search_fields = ("=group__public_id", "^group__name", "=actor__username")
     search_help_text = "The group's ID, the beginning of its name, or who did it."
     exclude = ("rules", "steps", "whole_in")
@@ -97,8 +96,8 @@ class MachineRevisionAdmin(ReadOnly):
 
     project_path = "project"
     list_tells = True
-    list_display = ("machine", "number", "at", "actor_name", "by_staff", "summary", "reason")
-    list_select_related = ("machine",)
+    list_display = ("number", "of_machine", "of_project", "at", "actor_name", "by_staff", "summary", "reason")
+    list_select_related = ("machine", "project")
     search_fields = ("=machine__public_id", "^machine__name", "=actor__username")
     search_help_text = "The VM's ID, the beginning of its name, or who did it."
     readonly_fields = ("in_panel",)
@@ -118,10 +117,10 @@ class SupportVisitAdmin(ReadOnly):
     """Who of the staff looked into which project, when and why."""
 
     project_path = "project"
-    list_display = ("at", "staff", "project", "ticket", "reason", "until")
+    list_display = ("at", "staff", "of_project", "ticket", "reason", "until")
     list_select_related = ("staff", "project")
-    search_fields = ("=staff__username", "=project__slug", "^ticket")
-    search_help_text = "Who looked, the project's slug, or the beginning of the ticket."
+    search_fields = ("=staff__username", "=project__slug", "^project__name", "^ticket")
+    search_help_text = "Who looked, the project's name or slug, or the beginning of the ticket."
 
 
 @admin.register(SupportCase)
@@ -130,10 +129,28 @@ class SupportCaseAdmin(ReadOnly):
 
     project_path = "project"
     list_tells = True
-    list_display = ("public_id", "project", "machine", "group", "verdict", "ticket", "opened_by", "at")
+    list_display = (
+        "public_id",
+        "of_project",
+        "of_machine",
+        "of_group",
+        "verdict_badge",
+        "ticket",
+        "opened_by",
+        "at",
+    )
     list_select_related = ("project", "machine", "group", "opened_by")
-    search_fields = ("=public_id", "=project__slug", "^ticket")
-    search_help_text = "ID, the project's slug, or the beginning of the ticket."
+    search_fields = (
+        "<public_id",
+        "=project__slug",
+        "^project__name",
+        "^ticket",
+        "=machine__public_id",
+        "=group__public_id",
+    )
+    search_help_text = (
+        "The beginning of the ID or the ticket, the project's name or slug, or the ID of its VM or group."
+    )
     readonly_fields = ("in_panel",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -151,9 +168,9 @@ class CaseNoteAdmin(ReadOnly):
 
     project_path = "case__project"
     list_tells = True
-    list_display = ("case", "at", "author_name", "by_staff", "text")
-    list_select_related = ("case",)
-    search_fields = ("=case__public_id", "=author__username")
+    list_display = ("at", "of_case", "of_project", "author_name", "by_staff", "text")
+    list_select_related = ("case__project",)
+    search_fields = ("<case__public_id", "=author__username")
     search_help_text = "The case's ID, or who wrote it."
     readonly_fields = ("in_panel",)
 
@@ -176,7 +193,7 @@ class EventAdmin(ReadOnly):
 
     project_path = "project"
     list_tells = True
-    list_display = ("at", "project", "actor_name", "by_staff", "verb", "summary")
+    list_display = ("at", "of_project", "actor_name", "by_staff", "verb", "summary")
     list_filter = ("verb", "by_staff")
     list_select_related = ("project",)
     search_fields = ("=project__slug", "=group__public_id", "=machine__public_id", "=actor__username")
@@ -195,11 +212,11 @@ class InvitationAdmin(ReadOnly):
     """Who is asked into which project, and has not answered yet. Of the secret in the link nothing is shown."""
 
     project_path = "project"
-    list_display = ("email", "project", "role", "by_name", "at", "until")
+    list_display = ("email", "of_project", "role", "by_name", "at", "until")
     list_filter = ("role",)
     list_select_related = ("project",)
-    search_fields = ("^email", "=project__slug", "=by__username")
-    search_help_text = "The beginning of the address, the project's slug, or who invited."
+    search_fields = ("^email", "=project__slug", "^project__name", "=by__username")
+    search_help_text = "The beginning of the address, the project's name or slug, or who invited."
 
     actions = ("withdraw",)
 
@@ -226,7 +243,7 @@ class InvitationAdmin(ReadOnly):
 class AccountEventAdmin(ReadOnly):
     """What happened to accounts, the newest first: who came in from where, who was refused, who changed what."""
 
-    list_display = ("at", "verb", "user_name", "actor_name", "project", "address", "agent")
+    list_display = ("at", "verb", "user_name", "actor_name", "of_project", "address", "agent")
     list_filter = ("verb",)
     list_select_related = ("project",)
     search_fields = ("=user__username", "=actor__username", "=address")

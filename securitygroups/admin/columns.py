@@ -1,0 +1,80 @@
+"""Columns that lists have in common: to whom a row belongs, as a link, and what the panel shows as a badge."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from securitygroups.templatetags.ui import action, direction, off, protocol
+
+NOBODY = SafeString('<span class="muted">–</span>')
+
+
+def link(instance: Model, text: str = "") -> SafeString:
+    """To the object's own page in the admin."""
+    name = f"admin:{instance._meta.app_label}_{instance._meta.model_name}_change"
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[instance.pk]), text or str(instance))
+
+
+def _of(row: Any, path: str) -> SafeString:
+    """What a row refers to, some steps away."""
+    for name in path.split("__"):
+        row = getattr(row, name) if row is not None else None
+    return link(row) if row is not None else NOBODY
+
+
+class Columns(admin.ModelAdmin[Any]):
+    """A list that names one of these has to join what it shows: list_select_related."""
+
+    project_path: str | None = None
+
+    def choice(self, row: Any) -> str:
+        """What tells it apart where it is chosen by typing."""
+        told = (
+            str(getattr(row, name, None) or "") for name in ("public_id", "slug", "email", "ipv4", "ipv6", "project")
+        )
+        return " – ".join([str(row), *filter(None, told)])
+
+    @admin.display(description="Project")
+    def of_project(self, row: Any) -> SafeString:
+        return _of(row, self.project_path or "project")
+
+    @admin.display(description="Group")
+    def of_group(self, row: Any) -> SafeString:
+        return _of(row, "group")
+
+    @admin.display(description="Virtual machine")
+    def of_machine(self, row: Any) -> SafeString:
+        return _of(row, "machine")
+
+    @admin.display(description="Case")
+    def of_case(self, row: Any) -> SafeString:
+        return _of(row, "case")
+
+    @admin.display(description="Person")
+    def of_user(self, row: Any) -> SafeString:
+        return _of(row, "user")
+
+    @admin.display(description="Action")
+    def action_badge(self, row: Any) -> SafeString:
+        return action(row.action) if row.enabled else format_html("{} {}", action(row.action), off())
+
+    @admin.display(description="Verdict")
+    def verdict_badge(self, row: Any) -> SafeString:
+        return action(row.verdict)
+
+    @admin.display(description="Direction")
+    def direction_mark(self, row: Any) -> SafeString:
+        return direction(row.direction)
+
+    @admin.display(description="Protocol")
+    def protocol_badge(self, row: Any) -> SafeString:
+        return protocol(row.get_protocol_display())
+
+    @admin.display(description="Ports")
+    def port_range(self, row: Any) -> str:
+        first, last = row.port_start, row.port_end
+        return "–" if first is None else str(first) if first == last else f"{first}–{last}"
