@@ -3,40 +3,72 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.conf import settings
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.text import slugify
 
 from securitygroups import operations
-from securitygroups.admin.base import Chooses, ThroughOperations, by, freshly, into_panel
-from securitygroups.models import Membership, Project, Role
+from securitygroups.admin.base import ThroughOperations, by, freshly, into_panel, too_many
+from securitygroups.models import Invitation, Membership, Project, Role
+
+SHOWN = 20
+"""Members and invitations on a project's page; the rest is a list of its own."""
+REMOVED = 100
+"""Rows that one action takes: each costs time, and a part done in silence would pass for the whole."""
+QUOTAS = {
+    "max_groups": "MAX_GROUPS_PER_PROJECT",
+    "max_rules": "MAX_RULES_PER_GROUP",
+    "max_machines": "MAX_MACHINES_PER_PROJECT",
+}
+MANAGES = ("securitygroups.change_project", "securitygroups.add_membership")
+"""What it takes to make somebody a member; operations.may_readdress goes by the same."""
 
 
-class MembershipForm(forms.ModelForm[Membership]):
-    """A membership stays its person's: nobody else is looked for where there is one."""
+class ProjectForm(forms.ModelForm[Project]):
+    """Quotas say what an empty one comes to."""
+
+    class Meta:
+        model = Project
+        fields = ("name", "slug", *QUOTAS, "second_factor")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            person = self.instance.user
-            # The choice by typing would ask for the person of each row again.
-            self.fields["user"].widget = forms.Select(choices=[(person.pk, str(person))])
+        for name, setting in QUOTAS.items():
+            if name in self.fields:
+                usual = f"{getattr(settings, setting):,}"
+                self.fields[name].help_text = f"Empty: {usual}, as everywhere."
 
 
-class MembershipInline(Chooses, admin.TabularInline[Membership, Project]):
-    """On the project's page, so that one form can hand it over from owner to owner."""
+class NewCustomerForm(ProjectForm):
+    """A project with its first owner, who is found or asked by e-mail."""
 
-    model = Membership
-    form = MembershipForm
-    extra = 0
-    view_on_site = False
-    autocomplete_fields = ("user",)
-    readonly_fields = ("created_at",)
+    slug = forms.SlugField(
+        max_length=60,
+        required=False,
+        help_text="Stands in the address of the project's pages. Empty: made of the name.",
+    )
+    email = forms.EmailField(
+        label="First owner",
+        help_text="E-mail address. Who has an account is an owner at once; anybody else is sent an invitation.",
+        error_messages={"required": "Type the e-mail address of the person who will manage the project."},
+    )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
-        return super().get_queryset(request).select_related("user")
+    def clean_slug(self) -> str:
+        typed = str(self.cleaned_data["slug"])
+        return typed or self._free_slug(slugify(self.cleaned_data.get("name", ""))[:57].strip("-"))
+
+    def _free_slug(self, wish: str) -> str:
+        if not wish:
+            raise ValidationError("Type a slug: letters from a to z, digits and hyphens. None can be made of the name.")
+        taken = set(Project.objects.filter(slug__startswith=wish).values_list("slug", flat=True)[:1000])
+        return next(slug for slug in (wish, *(f"{wish}-{number}" for number in range(2, 1003))) if slug not in taken)
 
 
 @admin.register(Project)
@@ -44,19 +76,45 @@ class ProjectAdmin(ThroughOperations):
     """A project, its quotas and its members. It is never deleted, and its slug stays for the links to it."""
 
     project_path = "pk"
-    list_display = ("name", "slug", "max_groups", "max_rules", "max_machines", "created_at")
-    search_fields = ("^name", "=slug")
-    search_help_text = "The beginning of the name, or the slug."
+    form = ProjectForm
+    list_display = ("name", "slug", "max_groups", "max_rules", "max_machines", "second_factor", "created_at")
+    search_fields = ("^name", "=slug", "<slug", "^memberships__user__email", "^invitations__email")
+    search_help_text = "The beginning of the name or of the slug, or of a member's e-mail address."
     ordering = ("name", "pk")
     sortable_by = ("name", "slug")
-    inlines = (MembershipInline,)
+    prepopulated_fields = {"slug": ("name",)}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # Without an owner nobody could manage it.
+        return super().has_add_permission(request) and request.user.has_perm("securitygroups.add_membership")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Its record must stay.
         return False
 
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return {} if obj else self.prepopulated_fields
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("slug", "created_at", "in_panel") if obj else ()
+        return ("slug", "created_at", "in_panel", "members", "invited") if obj else ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            first: tuple[str, ...] = ("name", "slug", "email")
+            return [(None, {"fields": first}), ("Limits", {"fields": (*QUOTAS, "second_factor")})]
+        return [
+            (None, {"fields": ("in_panel", "name", "slug", "created_at")}),
+            ("People", {"fields": ("members", "invited")}),
+            ("Limits", {"fields": (*QUOTAS, "second_factor")}),
+        ]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is None:
+            kwargs["form"] = NewCustomerForm
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return super().add_view(request, form_url, {"title": "New customer", **(extra_context or {})})
 
     @admin.display(description="In the panel")
     def in_panel(self, project: Project) -> SafeString:
@@ -65,41 +123,125 @@ class ProjectAdmin(ThroughOperations):
         names += [("Support cases", "cases"), ("Activity", "activity")]
         return into_panel([(text, name, [project.slug]) for text, name in names])
 
+    @admin.display(description="Members")
+    def members(self, project: Project) -> SafeString:
+        """The first of them, and the way to the others."""
+        rows = project.memberships.select_related("user").order_by("pk")
+        return _people(project, Membership, rows, "admin/members.html")
+
+    @admin.display(description="Invited")
+    def invited(self, project: Project) -> SafeString:
+        """Who was asked and has not answered."""
+        return _people(project, Invitation, project.invitations.order_by("pk"), "admin/invited.html")
+
     def save_model(self, request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
-        required = form.cleaned_data["second_factor"]
         if change:
             operations.update_project(project=obj, by=by(request))
+            required = form.cleaned_data["second_factor"]
             operations.require_second_factor(project=obj, required=required, by=by(request))
             return
-        made = operations.create_project(
-            name=obj.name,
-            slug=obj.slug,
-            quotas={name: getattr(obj, name) for name in ("max_groups", "max_rules", "max_machines")},
-            by=by(request),
-        )
-        operations.require_second_factor(project=made, required=required, by=by(request))
-        # Django logs the addition, saves the members and leads on with the object that it has.
+        email = form.cleaned_data["email"]
+        made, invitation, secret = operations.create_customer(project=obj, email=email, by=by(request))
+        if invitation is None:
+            messages.success(request, f"{email} has an account, and owns the project now.")
+        else:
+            operations.send_invitation(invitation, request.build_absolute_uri(reverse("invitation", args=[secret])))
+            messages.success(request, f"An invitation to own the project was sent to {email}.")
+        # Django logs the addition and leads on with the object that it has.
         obj.pk = made.pk
         obj._state.adding = False
+
+    def response_post_save_add(self, request: HttpRequest, obj: Project) -> HttpResponseRedirect:
+        return HttpResponseRedirect(page_of(obj))
 
     @freshly
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return super().changeform_view(request, *args, **kwargs)
 
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        mine = [
-            each for each in formset.initial_forms if each.has_changed() and each.instance.user_id == request.user.pk
-        ]
-        if mine and not request.user.is_superuser:
-            raise ValidationError("Nobody changes their own membership here: an owner of the project does.")
-        # change_role looks at the role alone, and would leave the other person out without a word.
-        if any("user" in each.changed_data for each in formset.initial_forms):
-            raise ValidationError("A membership stays its person's: remove it, and add the other person.")
-        # Owners first, so that one form can hand a project over: at no time may there be none.
-        for member in sorted(formset.save(commit=False), key=lambda member: member.role != Role.OWNER):
-            if member.pk:
-                operations.change_role(member=member, role=member.role, by=by(request))
-            else:
-                operations.add_member(project=form.instance, user=member.user, role=member.role, by=by(request))
-        for member in formset.deleted_objects:
-            operations.remove_member(member=member, by=by(request))
+
+def page_of(project: Project) -> str:
+    return reverse("admin:securitygroups_project_change", args=[project.pk])
+
+
+def _people(project: Project, model: type[Model], rows: QuerySet[Any], template: str) -> SafeString:
+    number = rows.count()
+    every = reverse(f"admin:securitygroups_{model._meta.model_name}_changelist")
+    context = {"project": project, "rows": rows[:SHOWN], "number": number, "more": number > SHOWN, "every": every}
+    context["now"] = timezone.now()
+    return render_to_string(template, context)
+
+
+@admin.register(Membership)
+class MembershipAdmin(ThroughOperations):
+    """Who works in which project, and as what. A membership stays its person's."""
+
+    project_path = "project"
+    list_display = ("user", "of_project", "role", "created_at")
+    list_filter = ("role",)
+    list_select_related = ("user", "project")
+    search_fields = ("^user__username", "^user__email", "=project__slug", "^project__name")
+    search_help_text = "The beginning of the person's name or address, or the project's name or slug."
+    autocomplete_fields = ("project", "user")
+    fields = ("project", "user", "role")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("project", "user", "created_at") if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("project", "user", "role", "created_at") if obj else ("project", "user", "role")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and request.user.has_perms(MANAGES)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and request.user.has_perm(MANAGES[0])
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and request.user.has_perm(MANAGES[0])
+
+    def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
+        if change:
+            _not_mine(request, obj)
+            # `obj` has the form's values already; what is written is the difference to what is stored.
+            before = Membership.objects.select_related("project", "user").get(pk=obj.pk)
+            operations.change_role(member=before, role=obj.role, by=by(request))
+            return
+        made = operations.add_member(project=obj.project, user=obj.user, role=obj.role, by=by(request))
+        # Django logs the addition and leads on with the object that it has.
+        obj.pk = made.pk
+        obj._state.adding = False
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        _not_mine(request, obj)
+        operations.remove_member(member=obj, by=by(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
+        if too_many(request, queryset, REMOVED, f"Up to {REMOVED} members can be removed"):
+            return
+        # By project, as everybody takes locks; owners last, for whom there may be no other left.
+        members = queryset.select_related("project", "user").order_by("project", "pk")
+        for member in sorted(members, key=lambda member: (member.project_id, member.role == Role.OWNER)):
+            self.delete_model(request, member)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Membership) -> HttpResponseRedirect:
+        return HttpResponseRedirect(page_of(obj.project))
+
+    def response_post_save_change(self, request: HttpRequest, obj: Membership) -> HttpResponseRedirect:
+        return HttpResponseRedirect(page_of(obj.project))
+
+    @freshly
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return super().changeform_view(request, *args, **kwargs)
+
+    @freshly
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return super().delete_view(request, *args, **kwargs)
+
+    @freshly
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return super().changelist_view(request, *args, **kwargs)
+
+
+def _not_mine(request: HttpRequest, member: Membership) -> None:
+    if member.user_id == request.user.pk and not request.user.is_superuser:
+        raise ValidationError("Nobody changes their own membership here: an owner of the project does.")

@@ -20,25 +20,12 @@ from securitygroups.models import (
     GroupRevision,
     Invitation,
     MachineRevision,
-    Membership,
     SupportCase,
     SupportVisit,
 )
 
 WITHDRAWN = 100
 """Rows that one action takes: each costs time, and a part done in silence would pass for the whole."""
-
-
-@admin.register(Membership)
-class MembershipAdmin(ReadOnly):
-    """To look up; changed on the project's page."""
-
-    project_path = "project"
-    list_display = ("user", "of_project", "role", "created_at")
-    list_filter = ("role",)
-    list_select_related = ("user", "project")
-    search_fields = ("^user__username", "^user__email", "=project__slug")
-    search_help_text = "The beginning of the person's name or address, or the project's slug."
 
 
 @admin.register(Attachment)

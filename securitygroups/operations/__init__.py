@@ -8,6 +8,7 @@ from securitygroups.effective import rules_at
 from securitygroups.operations.accounts import NOWHERE, Client, note, note_refusal
 from securitygroups.operations.by import By
 from securitygroups.operations.cases import add_note, open_case
+from securitygroups.operations.customers import create_customer
 from securitygroups.operations.fleet import (
     ChangedSince,
     Lot,
@@ -108,6 +109,7 @@ __all__ = [
     "commit_edit",
     "commit_lists",
     "commit_rules",
+    "create_customer",
     "create_group",
     "create_machine",
     "create_project",

@@ -18,7 +18,6 @@ from securitygroups.models import (
     GroupRevision,
     Invitation,
     MachineRevision,
-    Membership,
     SupportCase,
     SupportVisit,
     User,
@@ -27,8 +26,7 @@ from tests.factories import sign_in_at
 
 MODELS = [model for model in apps.get_app_config("securitygroups").get_models() if not model._meta.proxy]
 READ_ONLY = [
-    AccountEvent, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, Membership, SupportCase,
-    SupportVisit,
+    AccountEvent, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SupportCase, SupportVisit,
 ]  # fmt: skip
 EDITABLE = [model for model in MODELS if model not in READ_ONLY]
 REFUSED = [

@@ -1,104 +1,119 @@
-"""Projects and their members, changed in one form and on record."""
+"""Projects and their members, changed one by one and on record."""
 
-from typing import Any
-
+import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from securitygroups.models import Project, User
-from tests.admin.pages import changes, newest, refused, url
+from securitygroups import operations
+from securitygroups.models import Membership, Project, Role, User
+from securitygroups.operations import By
+from tests.admin.pages import changes, fresh, newest, refused, said, sent, url
+from tests.factories import make_user
 
 
-def member_forms(project: Project) -> dict[str, Any]:
-    members = list(project.memberships.order_by("pk"))
-    data: dict[str, Any] = {"name": project.name}
-    data |= {"memberships-TOTAL_FORMS": len(members), "memberships-INITIAL_FORMS": len(members)}
-    for number, member in enumerate(members):
-        data |= {
-            f"memberships-{number}-id": member.pk,
-            f"memberships-{number}-project": project.pk,
-            f"memberships-{number}-user": member.user_id,
-            f"memberships-{number}-role": member.role,
-        }
-    return data
+def member(project: Project, user: User) -> Membership:
+    return project.memberships.get(user=user)
+
+
+def roles(project: Project) -> dict[str, str]:
+    return {each.user.username: each.role for each in project.memberships.select_related("user")}
 
 
 def test_members_are_added_changed_and_removed_on_record(
     as_admin: Client, project: Project, bob: User, erin: User, charlie: User
 ) -> None:
-    places = {member.user.username: n for n, member in enumerate(project.memberships.order_by("pk"))}
-    data = member_forms(project)
-    data[f"memberships-{places['bob']}-role"] = "editor"
-    data[f"memberships-{places['erin']}-DELETE"] = "on"
-    data |= {"memberships-TOTAL_FORMS": 4, "memberships-3-user": charlie.pk, "memberships-3-role": "viewer"}
+    there = url(Project, "change", project.pk)
+    new = {"project": project.pk, "user": charlie.pk, "role": "viewer"}
 
-    assert as_admin.post(url(Project, "change", project.pk), data).status_code == 302
+    for answer in (
+        as_admin.post(url(Membership, "add"), new),
+        as_admin.post(url(Membership, "change", member(project, bob).pk), {"role": "editor"}),
+    ):
+        assert (answer.status_code, answer["Location"]) == (302, there)
+    as_admin.post(url(Membership, "delete", member(project, erin).pk), {"post": "yes"})
 
-    assert {m.user.username: m.role for m in project.memberships.all()} == {
-        "alice": "owner", "bob": "editor", "charlie": "viewer",
-    }  # fmt: skip
-    last = list(project.events.order_by("-pk")[:3])
+    assert roles(project) == {"alice": "owner", "bob": "editor", "charlie": "viewer"}
+    last = list(changes().filter(project=project).order_by("-pk")[:3])
     assert {(e.verb, e.by_staff) for e in last} == {
         ("member.added", True), ("member.changed", True), ("member.removed", True),
     }  # fmt: skip
 
 
-def test_the_last_owner_stays_and_nothing_else_of_that_form_is_saved(
-    as_admin: Client, project: Project, bob: User
+def test_the_last_owner_stays(as_admin: Client, project: Project, alice: User, bob: User) -> None:
+    mine, before = member(project, alice), changes().count()
+
+    made = as_admin.post(url(Membership, "change", mine.pk), {"role": "viewer"})
+    gone = as_admin.post(url(Membership, "delete", mine.pk), {"post": "yes"}, follow=True)
+    all_of_them = {"action": "delete_selected", "_selected_action": [mine.pk, member(project, bob).pk], "post": "yes"}
+    chosen = as_admin.post(url(Membership), all_of_them, follow=True)
+
+    assert "last owner" in refused(made)
+    assert "last owner" in said(gone)[0]
+    assert "last owner" in said(chosen)[0]
+    assert (roles(project), changes().count()) == ({"alice": "owner", "bob": "viewer"}, before)
+
+
+def test_a_membership_is_not_passed_on_to_another_person_or_project(
+    as_admin: Client, project: Project, bob: User, charlie: User, bakery: Project
 ) -> None:
-    data = member_forms(project) | {"name": "Renamed", "memberships-0-DELETE": "on"}
-    before = changes().count()
+    mine = member(project, bob)
 
-    response = as_admin.post(url(Project, "change", project.pk), data, follow=True)
+    as_admin.post(url(Membership, "change", mine.pk), {"role": "editor", "user": charlie.pk, "project": bakery.pk})
 
-    assert "last owner" in refused(response)
-    project.refresh_from_db()
-    assert (project.name, project.memberships.count(), changes().count()) == ("Shop", 2, before)
+    mine.refresh_from_db()
+    assert (mine.user, mine.project, mine.role) == (bob, project, "editor")
 
 
-def test_ownership_is_handed_over_in_one_form(as_admin: Client, project: Project, bob: User) -> None:
-    data = member_forms(project) | {"memberships-0-role": "viewer", "memberships-1-role": "owner"}
+def test_who_is_a_member_is_not_added_again(as_admin: Client, project: Project, bob: User) -> None:
+    answer = as_admin.post(url(Membership, "add"), {"project": project.pk, "user": bob.pk, "role": "owner"})
 
-    assert as_admin.post(url(Project, "change", project.pk), data).status_code == 302
-    assert {m.user.username: m.role for m in project.memberships.all()} == {"alice": "viewer", "bob": "owner"}
-
-
-def test_a_membership_is_not_passed_on_to_another_person(
-    as_admin: Client, project: Project, bob: User, charlie: User
-) -> None:
-    data = member_forms(project) | {"memberships-1-user": charlie.pk}
-
-    response = as_admin.post(url(Project, "change", project.pk), data, follow=True)
-
-    assert "add the other person" in refused(response)
-    assert {m.user for m in project.memberships.all()} == {project.memberships.get(role="owner").user, bob}
+    assert "This person is a member already." in refused(answer)
+    assert roles(project)["bob"] == "viewer"
 
 
-def test_a_project_is_created_with_its_first_owner(as_admin: Client, charlie: User) -> None:
-    data = {
-        "name": "New", "slug": "new", "max_rules": "7",
-        "memberships-TOTAL_FORMS": 1, "memberships-INITIAL_FORMS": 0,
-        "memberships-0-user": charlie.pk, "memberships-0-role": "owner",
-    }  # fmt: skip
-    assert as_admin.post(url(Project, "add"), data).status_code == 302
+@pytest.mark.parametrize("right", ["add_membership", "change_membership", "delete_membership"])
+def test_members_take_the_right_to_change_the_project_too(project: Project, bob: User, right: str) -> None:
+    browser = fresh(make_user("lone", right, "view_membership", is_staff=True))
+    mine = member(project, bob)
 
-    project = Project.objects.get(slug="new")
-    assert (project.rule_quota, project.memberships.get().user) == (7, charlie)
-    assert {e.by_staff for e in project.events.all()} == {True}
-    assert as_admin.post(url(Project, "delete", project.pk), {"post": "yes"}).status_code == 403
+    browser.post(url(Membership, "add"), {"project": project.pk, "user": bob.pk, "role": "owner"})
+    browser.post(url(Membership, "change", mine.pk), {"role": "owner"})
+    browser.post(url(Membership, "delete", mine.pk), {"post": "yes"})
+
+    assert roles(project) == {"alice": "owner", "bob": "viewer"}
+
+
+def test_the_page_of_a_project_shows_the_first_members_and_leads_to_all(as_admin: Client, project: Project) -> None:
+    def costs() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            page = as_admin.get(url(Project, "change", project.pk)).content.decode()
+        assert page.count('aria-label="Change person') == min(20, project.memberships.count() - 1)
+        return len(queries)
+
+    def more(number: int) -> None:
+        for _ in range(number):
+            person = make_user(f"person{User.objects.count()}")
+            operations.add_member(project=project, user=person, role=Role.VIEWER, by=By())
+
+    more(2)
+    costs()
+    few = costs()
+    more(30)
+    page = as_admin.get(url(Project, "change", project.pk)).content.decode()
+
+    assert "All 33 members" in page
+    assert as_admin.get(url(Membership), {"project__id__exact": project.pk}).context["cl"].result_count == 33
+    with CaptureQueriesContext(connection) as queries:
+        as_admin.get(url(Project, "change", project.pk))
+    assert len(queries) == few
 
 
 def test_that_members_need_a_second_factor_is_set_on_record(as_admin: Client, project: Project) -> None:
+    address = url(Project, "change", project.pk)
     for ticked, words in (({"second_factor": "on"}, "need a second factor."), ({}, "need no second factor any more.")):
-        assert as_admin.post(url(Project, "change", project.pk), member_forms(project) | ticked).status_code == 302
+        form = {name: value for name, value in sent(as_admin, address).items() if name != "second_factor"}
+        assert as_admin.post(address, form | ticked).status_code == 302
         project.refresh_from_db()
         assert project.second_factor == bool(ticked)
         assert (newest().summary, newest().by_staff) == (f"Members {words}", True)
-    new = {
-        "name": "New",
-        "slug": "new",
-        "second_factor": "on",
-        "memberships-TOTAL_FORMS": 0,
-        "memberships-INITIAL_FORMS": 0,
-    }
-    assert as_admin.post(url(Project, "add"), new).status_code == 302
-    assert Project.objects.get(slug="new").second_factor
