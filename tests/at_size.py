@@ -126,7 +126,8 @@ def _texts() -> list[str]:
         "T-5",
         "Shop Shop",
     ]
-    return [*ids, *names, str(machine.ipv4), "2001:db8::5", "10.0.0.0/8", NOTHING]
+    beginnings = [ids[0][:6], ids[1][:6], "2001:db8", "10.1", "project-1 web", "person a"]
+    return [*ids, *names, *beginnings, str(machine.ipv4), "2001:db8::5", "10.0.0.0/8", NOTHING]
 
 
 def _of_desk() -> Iterator[str]:
@@ -138,6 +139,7 @@ def _of_desk() -> Iterator[str]:
 def _of_admin(browser: Client) -> Iterator[str]:
     yield reverse("admin:index")
     texts = _texts()
+    yield from (f"{reverse('admin:find')}?{urlencode({'q': text})}" for text in texts)
     for model, panel in admin.site._registry.items():
         name = f"{model._meta.app_label}_{model._meta.model_name}"
         address = reverse(f"admin:{name}_changelist")

@@ -26,5 +26,8 @@ def test_every_list_is_answered_by_indexes(installation: None) -> None:
         at_size.read_whole(visit, tables, by_index=True)
 
     assert {"securitygroups_rule", "securitygroups_event", "securitygroups_attachment"} < set(tables)
-    assert {f"{visit.who} {visit.address}" for visit in visits if visit.status != 200} == set()
+    # What only one thing has for its name leads there.
+    good = {True: (200, 302), False: (200,)}
+    odd = [visit for visit in visits if visit.status not in good["/find/" in visit.address]]
+    assert {f"{visit.who} {visit.address}" for visit in odd} == set()
     assert [f"{visit.who} {visit.address}: {scan}" for visit in visits for scan in visit.scans] == []

@@ -23,16 +23,31 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from securitygroups import operations
 from securitygroups.admin.base import ThroughOperations, by, client_of, freshly
+from securitygroups.admin.columns import link
 from securitygroups.admin.forms import PersonForm
 from securitygroups.fields import LineFormField, one_alphabet
 from securitygroups.models import AccountEvent, User
 from securitygroups.operations.people import ABOUT, RIGHTS
 
 logger = structlog.get_logger()
+
+PROJECTS_SHOWN = 50
+# Beside security groups nobody should have to think about which groups are meant. The name is shown and not stored.
+Group._meta.verbose_name, Group._meta.verbose_name_plural = "staff role", "staff roles"
+
+
+class StaffRoleFilter(admin.RelatedFieldListFilter):
+    """The roles under the name that they have everywhere else."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "staff role"
 
 
 def _editor(request: HttpRequest) -> User:
@@ -45,6 +60,7 @@ class GivesRights(ThroughOperations):
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "groups":
             kwargs["queryset"] = operations.rights_groups_of(_editor(request)).order_by("name")
+            kwargs |= {"label": "Staff roles", "help_text": "The person has every permission of each of these roles."}
         else:
             kwargs["queryset"] = operations.permissions_of(_editor(request)).select_related("content_type")
         return super().formfield_for_manytomany(db_field, request, **kwargs)
@@ -72,12 +88,20 @@ class PersonAdmin(GivesRights):
     form = PersonForm
     change_form_template = "admin/person.html"
     list_display = ("username", "email", "first_name", "last_name", "is_active", "is_staff", "last_login")
-    list_filter = ("is_staff", "is_superuser", "is_active", "groups")
+    list_filter = ("is_staff", "is_superuser", "is_active", ("groups", StaffRoleFilter))
     search_fields = ("^username", "^first_name", "^last_name", "^email")
     search_help_text = "The beginning of a name or of the address."
     ordering = sortable_by = ("username",)
     filter_horizontal = ("groups", "user_permissions")
     readonly_fields = ("has_password", "second_factors", "last_login", "date_joined")
+
+    @admin.display(description="Member of")
+    def projects(self, person: User) -> SafeString:
+        """Links to the person's projects, each with the role."""
+        rows = list(person.memberships.select_related("project").order_by("pk")[: PROJECTS_SHOWN + 1])
+        links = ((link(row.project), row.get_role_display()) for row in rows[:PROJECTS_SHOWN])
+        more = SafeString(", …") if len(rows) > PROJECTS_SHOWN else ""
+        return format_html("{}{}", format_html_join(", ", "{} ({})", links), more) if rows else SafeString("No project")
 
     @admin.display(description="Has a password", boolean=True)
     def has_password(self, person: User) -> bool:
@@ -92,7 +116,8 @@ class PersonAdmin(GivesRights):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         about = ABOUT if obj else tuple(name for name in ABOUT if name != "is_active")
         shown = [(None, {"fields": about}), ("Rights", {"fields": RIGHTS})]
-        return [*shown, ("Sign-in", {"fields": self.readonly_fields})] if obj else shown
+        more = [("Projects", {"fields": ("projects",)}), ("Sign-in", {"fields": self.readonly_fields})]
+        return [*shown, *more] if obj else shown
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         editor = _editor(request)
@@ -103,7 +128,7 @@ class PersonAdmin(GivesRights):
             fixed |= {"is_active", *RIGHTS}
         if obj and not operations.may_readdress(editor, obj):
             fixed.add("email")
-        return (*self.readonly_fields, *(name for name in ABOUT + RIGHTS if name in fixed))
+        return (*self.readonly_fields, "projects", *(name for name in ABOUT + RIGHTS if name in fixed))
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)
@@ -229,7 +254,7 @@ class RightsGroupForm(forms.ModelForm[Group]):
 
 @admin.register(Group)
 class RightsGroupAdmin(GivesRights):
-    """Groups of permissions. What one gives is a right of each of its members."""
+    """Roles of staff, which Django calls groups: what one gives is a right of each of its members."""
 
     form = RightsGroupForm
     search_fields = ("^name",)

@@ -141,7 +141,7 @@ def test_what_is_chosen_by_typing_takes_the_permission_to_look_at_it(
     assert browser.get("/admin/autocomplete/", other | {"term": ""}).status_code == 403
     looker = sign_in(make_user("looker", "view_securitygroup", is_staff=True))
     found = looker.get("/admin/autocomplete/", of | {"model_name": "rule", "field_name": "group"}).json()["results"]
-    assert found == [{"id": str(group.pk), "text": "web"}]
+    assert found == [{"id": str(group.pk), "text": f"web – {group.public_id} – Shop"}]
     assert (
         looker.get("/admin/autocomplete/", of | {"model_name": "membership", "field_name": "user"}).status_code == 403
     )
@@ -164,4 +164,4 @@ def test_nothing_but_what_operations_delete_can_be_deleted(as_admin: Client, adm
 
     can = {model for model, each in site.site._registry.items() if each.has_delete_permission(request)}
 
-    assert can == {Group, GroupTemplate, Rule, SecurityGroup, VirtualMachine}
+    assert can == {Group, GroupTemplate, Membership, Rule, SecurityGroup, VirtualMachine}

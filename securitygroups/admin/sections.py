@@ -1,0 +1,18 @@
+"""The start page of the administration: what there is, in the order in which operators need it."""
+
+from typing import cast
+
+from django.contrib import admin
+
+from karenpanel.admin import PanelAdminSite
+
+SECTIONS = (
+    ("Customers", ("Project", "User", "Membership", "Invitation")),
+    ("Firewall", ("SecurityGroup", "Rule", "VirtualMachine", "Attachment", "GroupTemplate")),
+    ("Support", ("SupportCase", "CaseNote", "SupportVisit")),
+    ("Records", ("Event", "GroupRevision", "MachineRevision", "AccountEvent")),
+    ("Staff", ("Group",)),
+)
+
+site = cast(PanelAdminSite, admin.site)
+site.sections = SECTIONS
