@@ -23,8 +23,8 @@ OVERRIDES = {
     "allauth/layouts/base.html",
     "socialaccount/connections.html",
     # Django's, by the names that it asks for.
-    "admin/base_site.html",
-    "admin/pagination.html",
+    *(f"admin/{name}.html" for name in ("base_site", "index", "change_form", "change_list", "change_list_results")),
+    *(f"admin/{name}.html" for name in ("filter", "pagination", "search_form")),
     "django/forms/field.html",
 }
 NAMED_IN_TEMPLATE = re.compile(r"{%\s*(?:extends|include|drawn_once)\s+(\S+)")

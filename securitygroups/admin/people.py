@@ -15,6 +15,7 @@ from allauth.mfa.models import Authenticator
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import FilteredSelectMultiple
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -61,6 +62,7 @@ class GivesRights(ThroughOperations):
         if db_field.name == "groups":
             kwargs["queryset"] = operations.rights_groups_of(_editor(request)).order_by("name")
             kwargs |= {"label": "Staff roles", "help_text": "The person has every permission of each of these roles."}
+            kwargs["widget"] = FilteredSelectMultiple("staff roles", False)
         else:
             kwargs["queryset"] = operations.permissions_of(_editor(request)).select_related("content_type")
         return super().formfield_for_manytomany(db_field, request, **kwargs)

@@ -6,7 +6,8 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
+from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -16,7 +17,8 @@ from django.utils.text import slugify
 
 from securitygroups import operations
 from securitygroups.admin.base import ThroughOperations, by, freshly, into_panel, too_many
-from securitygroups.models import Invitation, Membership, Project, Role
+from securitygroups.firewall.texts import clean
+from securitygroups.models import Invitation, Membership, Project, Role, User
 
 SHOWN = 20
 """Members and invitations on a project's page; the rest is a list of its own."""
@@ -37,6 +39,11 @@ class ProjectForm(forms.ModelForm[Project]):
     class Meta:
         model = Project
         fields = ("name", "slug", *QUOTAS, "second_factor")
+        labels = {
+            "max_groups": "Security Groups, at most",
+            "max_rules": "Rules in a group, at most",
+            "max_machines": "Virtual Machines, at most",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -171,6 +178,46 @@ def _people(project: Project, model: type[Model], rows: QuerySet[Any], template:
     return render_to_string(template, context)
 
 
+class NewMemberForm(forms.ModelForm[Membership]):
+    """Both are typed: a list to choose from would be as long as the platform has people, and would take a script."""
+
+    project = forms.ModelChoiceField(
+        label="Project",
+        queryset=Project.objects.all(),
+        to_field_name="slug",
+        widget=forms.TextInput,
+        help_text="Its slug.",
+        error_messages={"invalid_choice": "There is no project of this slug: look it up under Projects."},
+    )
+    person = forms.CharField(
+        label="Person", max_length=254, help_text="User name or e-mail address of somebody who has an account."
+    )
+
+    class Meta:
+        model = Membership
+        fields = ("project", "role")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Links to here know the project by its key.
+        key = str(self.initial.get("project", ""))
+        if key.isdecimal() and len(key) < 19:
+            self.initial["project"] = Project.objects.filter(pk=key).values_list("slug", flat=True).first()
+
+    def clean_person(self) -> str:
+        typed = clean(self.cleaned_data["person"]).lower()
+        named = User.objects.alias(name=Lower("username"), address=Lower("email"))
+        found = list(named.filter(Q(name=typed) | Q(address=typed))[:2])
+        if len(found) != 1:
+            raise ValidationError(
+                "Nobody has this name or address: look under Users, or let an owner invite the address."
+                if not found
+                else "One person has this for a name, another for an address: type the other of the two."
+            )
+        self.instance.user = found[0]
+        return typed
+
+
 @admin.register(Membership)
 class MembershipAdmin(ThroughOperations):
     """Who works in which project, and as what. A membership stays its person's."""
@@ -181,14 +228,17 @@ class MembershipAdmin(ThroughOperations):
     list_select_related = ("user", "project")
     search_fields = ("^user__username", "^user__email", "=project__slug", "^project__name")
     search_help_text = "The beginning of the person's name or address, or the project's name or slug."
-    autocomplete_fields = ("project", "user")
-    fields = ("project", "user", "role")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("project", "user", "created_at") if obj else ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("project", "user", "role", "created_at") if obj else ("project", "user", "role")
+        return ("project", "user", "role", "created_at") if obj else ("project", "person", "role")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj is None:
+            kwargs["form"] = NewMemberForm
+        return super().get_form(request, obj, change=change, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return super().has_add_permission(request) and request.user.has_perms(MANAGES)

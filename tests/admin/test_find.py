@@ -1,5 +1,7 @@
 """One box over everything, the words of the sections, and the ways between panel and administration."""
 
+import re
+
 import pytest
 from django.db import connection
 from django.db.models import Model
@@ -45,7 +47,7 @@ def test_everything_is_found_by_any_of_its_names(
     assert {"projects", "users"} <= set(found(as_admin, "alice@"))
     assert set(found(as_admin, "new@example")) == {"projects", "invitations"}
     assert found(as_admin, "nothing-of-this-name") == {}
-    assert found(as_admin, "") == found(as_admin, "\x00") == {}
+    assert found(as_admin, "") == {}
 
 
 def test_several_words_have_to_fit_all(
@@ -130,7 +132,7 @@ def test_each_list_says_which_project_and_leads_there(
 def test_filters_are_headed_by_what_they_ask(as_admin: Client, project: Project) -> None:
     page = as_admin.get(url(Event)).content.decode()
 
-    assert "<summary>By staff</summary>" in page
+    assert re.search(r"<summary class=\"btn\">\s*By staff:", page)
     assert "By by" not in page
 
 

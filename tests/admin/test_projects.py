@@ -24,7 +24,7 @@ def test_members_are_added_changed_and_removed_on_record(
     as_admin: Client, project: Project, bob: User, erin: User, charlie: User
 ) -> None:
     there = url(Project, "change", project.pk)
-    new = {"project": project.pk, "user": charlie.pk, "role": "viewer"}
+    new = {"project": "shop", "person": "Charlie@Example.com", "role": "viewer"}
 
     for answer in (
         as_admin.post(url(Membership, "add"), new),
@@ -66,10 +66,37 @@ def test_a_membership_is_not_passed_on_to_another_person_or_project(
 
 
 def test_who_is_a_member_is_not_added_again(as_admin: Client, project: Project, bob: User) -> None:
-    answer = as_admin.post(url(Membership, "add"), {"project": project.pk, "user": bob.pk, "role": "owner"})
+    answer = as_admin.post(url(Membership, "add"), {"project": "shop", "person": "bob", "role": "owner"})
 
     assert "This person is a member already." in refused(answer)
     assert roles(project)["bob"] == "viewer"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"person": "nobody@example.com"}, "Nobody has this name or address"),
+        ({"person": "mixed"}, "type the other of the two"),
+        ({"project": "nowhere"}, "There is no project of this slug"),
+        ({"role": "king"}, "king is not one of the available choices"),
+    ],
+)
+def test_who_or_what_is_not_there_is_told_at_its_field(
+    as_admin: Client, project: Project, typed: dict[str, str], words: str
+) -> None:
+    make_user("mixed")
+    User.objects.filter(pk=make_user("other").pk).update(email="mixed")
+
+    answer = as_admin.post(url(Membership, "add"), {"project": "shop", "person": "mixed", "role": "viewer"} | typed)
+
+    assert words in refused(answer)
+    assert set(roles(project)) == {"alice"}
+
+
+def test_the_link_to_add_a_member_brings_the_project_along(as_admin: Client, project: Project) -> None:
+    for key, slug in ((str(project.pk), "shop"), ("x", "x"), ("9" * 30, "9" * 30), ("0", None)):
+        form = as_admin.get(url(Membership, "add"), {"project": key}).context["adminform"].form
+        assert form["project"].value() == slug
 
 
 @pytest.mark.parametrize("right", ["add_membership", "change_membership", "delete_membership"])
@@ -77,7 +104,7 @@ def test_members_take_the_right_to_change_the_project_too(project: Project, bob:
     browser = fresh(make_user("lone", right, "view_membership", is_staff=True))
     mine = member(project, bob)
 
-    browser.post(url(Membership, "add"), {"project": project.pk, "user": bob.pk, "role": "owner"})
+    browser.post(url(Membership, "add"), {"project": "shop", "person": "bob", "role": "owner"})
     browser.post(url(Membership, "change", mine.pk), {"role": "owner"})
     browser.post(url(Membership, "delete", mine.pk), {"post": "yes"})
 

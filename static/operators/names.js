@@ -1,0 +1,13 @@
+// Names for what Django's widgets draw by script, which they leave without one, or with one where none may be.
+
+addEventListener("load", () => {
+  for (const select of document.querySelectorAll("select.admin-autocomplete")) {
+    const name = select.labels[0]?.textContent.replace(/:\s*$/, "").trim() ?? "";
+    const drawn = select.nextElementSibling?.querySelectorAll("[role=combobox], [role=textbox]") ?? [];
+    for (const part of drawn) {
+      part.ariaLabel = `${name} ${part.title}`.trim();
+      part.removeAttribute("aria-labelledby");
+    }
+  }
+  for (const icon of document.querySelectorAll(".search-label-icon[aria-label]")) icon.role = "img";
+});
