@@ -48,6 +48,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "admin": {
             *("firewall", "words", "fields", "models", "paging", "effective"),
             *("operations", "answers", "proposals", "forms"),
+            # It says which lists and pages the site of the administration has.
+            SITE,
         },
         "demo": {"firewall", "models", "operations"},
         "management": {

@@ -1,14 +1,14 @@
 """Columns that lists have in common: to whom a row belongs, as a link, and what the panel shows as a badge."""
 
+from functools import lru_cache
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Model
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-
-from securitygroups.templatetags.ui import action, direction, off, protocol
 
 NOBODY = SafeString('<span class="muted">–</span>')
 
@@ -17,6 +17,12 @@ def link(instance: Model, text: str = "") -> SafeString:
     """To the object's own page in the admin."""
     name = f"admin:{instance._meta.app_label}_{instance._meta.model_name}_change"
     return format_html('<a href="{}">{}</a>', reverse(name, args=[instance.pk]), text or str(instance))
+
+
+@lru_cache(maxsize=64)
+def _badge(kind: str, value: str = "") -> SafeString:
+    """As the panel draws it. There are few, and each stands in many rows."""
+    return SafeString(render_to_string("admin/badge.html", {"kind": kind, "value": value}).strip())
 
 
 def _of(row: Any, path: str) -> SafeString:
@@ -60,19 +66,20 @@ class Columns(admin.ModelAdmin[Any]):
 
     @admin.display(description="Action")
     def action_badge(self, row: Any) -> SafeString:
-        return action(row.action) if row.enabled else format_html("{} {}", action(row.action), off())
+        badge = _badge("action", row.action)
+        return badge if row.enabled else format_html("{} {}", badge, _badge("off"))
 
     @admin.display(description="Verdict")
     def verdict_badge(self, row: Any) -> SafeString:
-        return action(row.verdict)
+        return _badge("action", row.verdict)
 
     @admin.display(description="Direction")
     def direction_mark(self, row: Any) -> SafeString:
-        return direction(row.direction)
+        return _badge("direction", row.direction)
 
     @admin.display(description="Protocol")
     def protocol_badge(self, row: Any) -> SafeString:
-        return protocol(row.get_protocol_display())
+        return _badge("protocol", row.get_protocol_display())
 
     @admin.display(description="Ports")
     def port_range(self, row: Any) -> str:
