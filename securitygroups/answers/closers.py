@@ -40,7 +40,7 @@ def _denied(groups: Collection[int]) -> dict[int, set[str]]:
         group__in=groups,
         enabled=True,
         action=Action.DROP.value,
-        protocol__in=[one.name for one in PROTOCOLS.values() if one.number is None],
+        protocol__in=[one.name for one in PROTOCOLS.values() if one.numbers is None],
         source=None,
         destination=None,
     )

@@ -23,7 +23,7 @@ Some = TypeVar("Some", Rule, RuleValue)
 MOST_TERMS = 12
 EVERYTHING = (Network(4, 0, 0), Network(6, 0, 0))
 _WITH_PORTS = [p.name for p in PROTOCOLS.values() if "port_start" in p.columns]
-_WITH_EVERY_PORT = [p.name for p in PROTOCOLS.values() if p.number is None]
+_WITH_EVERY_PORT = [p.name for p in PROTOCOLS.values() if p.numbers is None]
 """Protocols that cover the packets of the others, whatever port those go to."""
 
 
@@ -105,9 +105,13 @@ def _unset(name: str) -> Term:
 
 
 def _service(services: Iterable[Service]) -> Term:
-    """What “tcp 22” finds, for the port of each of the services."""
-    both = ((_is("protocol", one.protocol), _ports(one.port, one.port)) for one in services)
-    return _any_of(*(_all_of(*pair) for pair in both))
+    """What “tcp 22” finds, for the port of each of the services; “icmp” for one without a port."""
+    return _any_of(*map(_one_service, services))
+
+
+def _one_service(service: Service) -> Term:
+    protocol = _is("protocol", service.protocol)
+    return protocol if service.port is None else _all_of(protocol, _ports(service.port, service.port))
 
 
 def _all_of(*terms: Term) -> Term:

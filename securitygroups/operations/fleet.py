@@ -123,9 +123,7 @@ def _write(lot: Lot, machines: Mapping[int, VirtualMachine], groups: Mapping[int
     words = words if words.endswith(".") else f"{words}."
     said = record(lot.project, Verb.GROUPS_ATTACHED, words, by=by, group=about, detail=detail)
     _attach(lot.changes)
-    VirtualMachine.objects.filter(pk__in=list(machines)).update(
-        revision=F("revision") + 1, changed_at=timezone.now()
-    )
+    VirtualMachine.objects.filter(pk__in=list(machines)).update(revision=F("revision") + 1, changed_at=timezone.now())
     revisions = []
     for change in lot.changes:
         machine = machines[change.machine]

@@ -130,7 +130,7 @@ def test_a_project_s_rules_are_found_by_the_names_of_their_groups_too(project: P
 def test_a_port_finds_no_rule_of_a_protocol_without_ports() -> None:
     for protocol in PROTOCOLS.values():
         one = RuleValue(Action.ACCEPT, Direction.IN, protocol.name)
-        covers = "port_start" in protocol.columns or protocol.number is None
+        covers = "port_start" in protocol.columns or protocol.numbers is None
         assert bool(matching([one], "22")) == bool(matching([one], "every port")) == covers
 
 
