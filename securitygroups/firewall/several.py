@@ -1,0 +1,216 @@
+"""What people type for ports and addresses, read: ranges, services by name, and lists that make several rules at once."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import TypeVar
+
+from securitygroups.firewall.protocols import MAX_PORT
+from securitygroups.firewall.services import SERVICES
+from securitygroups.firewall.texts import Problem, shown
+from securitygroups.firewall.values import Network, Refused, parse_network
+
+MOST = 100
+"""So many rules are made at once."""
+
+Range = tuple[int, int]
+Value = TypeVar("Value")
+
+_LONGEST = 9
+_TO = r"(?:[-‐‑‒–—―−:~]|\.{2,3}|\bto\b)"
+_RANGE = re.compile(rf"([0-9]+)\s*{_TO}\s*([0-9]+)")
+_FROM = re.compile(rf"([0-9]+)\s*(?:{_TO}|\+)")
+_UP_TO = re.compile(r":\s*([0-9]+)")
+# A port as pages and other programs write it: 443/tcp, tcp/443, 22 (SSH).
+_DRESSED = re.compile(r"(?:(tcp|udp|sctp)[ /:])?\s*([0-9][^/()]*?)\s*(?:/\s*(tcp|udp|sctp))?(?:\s*\([^()]*\))?", re.I)
+# Names that are no pages' names: those of IANA, and what people say.
+_ALSO = {
+    "domain": 53, "www": 80, "http-alt": 8080, "pop3": 110, "pop3s": 995, "imap2": 143, "smtps": 465, "submission": 587,
+    "submissions": 465, "ldaps": 636, "ftp-data": 20, "ftps": 990, "rsync": 873, "git": 9418, "postgres": 5432,
+    "pgsql": 5432, "mariadb": 3306, "mssql": 1433, "ms-sql-s": 1433, "mongo": 27017, "ms-wbt-server": 3389,
+    "microsoft-ds": 445, "cifs": 445, "samba": 445, "kubernetes": 6443, "k8s": 6443, "wg": 51820, "isakmp": 500,
+    "quic": 443, "http3": 443, "rfb": 5900, "elastic": 9200, "rabbitmq": 5672,
+}  # fmt: skip
+_UDP = frozenset({"isakmp", "quic", "http3", "wg"})
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", name.lower())
+
+
+@cache
+def _names() -> dict[str, dict[str, int]]:
+    """Port by protocol of each name, which is written without spaces and marks."""
+    found: dict[str, dict[str, int]] = {}
+    for service in SERVICES:
+        found.setdefault(_plain(service.name), {})[service.protocol] = service.port
+    for name, port in _ALSO.items():
+        known = {service.protocol for service in SERVICES if service.port == port} or {"tcp"}
+        for protocol in {"udp"} if name in _UDP else known:
+            found.setdefault(_plain(name), {})[protocol] = port
+    return found
+
+
+def _by_name(text: str, protocol: str) -> Range | None:
+    """The port of the service of this name; None where there is none of it. Raises Refused for another protocol's."""
+    known = _names().get(_plain(text)) if text.isascii() and not text[:1].isdigit() else None
+    if known is None:
+        return None
+    if protocol in known:
+        return known[protocol], known[protocol]
+    other, port = next(iter(known.items()))
+    why = f"{shown(text)} is {other.upper()} {port}: choose {other.upper()} as the protocol, or type {port}."
+    raise Refused(Problem(why, (str(port),)))
+
+
+def _no_port(text: str, instead: str = "") -> Refused:
+    if instead:
+        return Refused(Problem(f"“{shown(text)}” is not a port as it stands: type {instead}.", (instead,)))
+    how = f"type a number from 0 to {MAX_PORT}, a range such as 80-90, or a service such as https"
+    return Refused(Problem(f"“{shown(text)}” is not a port: {how}."))
+
+
+def _number(digits: str, text: str) -> int:
+    """The number of plain digits. Whether it is a port is for the protocol table to say, in its words."""
+    if len(digits) > _LONGEST:
+        raise _no_port(text)
+    if digits != str(int(digits)):
+        raise _no_port(text, text.replace(digits, str(int(digits))))
+    return int(digits)
+
+
+def _undressed(text: str, protocol: str) -> str:
+    """ "443/tcp" or "22 (SSH)" without what stands around the port. Raises Refused where it is another protocol's."""
+    found = _DRESSED.fullmatch(text)
+    if not found:
+        return text
+    said = (found[1] or found[3] or protocol).lower()
+    if said != protocol:
+        why = f"“{shown(text)}” is of {said.upper()}: choose {said.upper()} as the protocol, or type {found[2]}."
+        raise Refused(Problem(why, (found[2],)))
+    return found[2]
+
+
+def _port_or_range(typed: str, protocol: str) -> Range:
+    """One port or range. Raises Refused."""
+    named = _by_name(typed, protocol)
+    if named:
+        return named
+    text = _undressed(typed, protocol)
+    if text.isascii() and text.isdigit():
+        number = _number(text, typed)
+        return number, number
+    if found := _RANGE.fullmatch(text):
+        start, end = _number(found[1], text), _number(found[2], text)
+        if start > end:
+            why = f"The range starts at {start} but ends at {end}. Did you mean {end}–{start}?"
+            raise Refused(Problem(why, (f"{end}-{start}",)))
+        return start, end
+    if found := _FROM.fullmatch(text):
+        raise _no_port(text, f"{found[1]}-{MAX_PORT}")
+    if found := _UP_TO.fullmatch(text):
+        raise _no_port(text, f"0-{found[1]}")
+    if text.lower() in ("any", "all", "*"):
+        raise Refused(Problem("For every port leave both fields empty."))
+    raise _no_port(typed, _meant(text))
+
+
+def _meant(text: str) -> str:
+    """What port somebody means who writes 2_2, +22, 22.0, or digits of another script; "" where that is not plain."""
+    bare = re.sub(r"^\+|_|\.0+$", "", text)
+    digits = "".join(str(int(sign)) for sign in bare) if bare.isdecimal() and len(bare) <= _LONGEST else ""
+    return str(int(digits)) if digits and int(digits) <= MAX_PORT else ""
+
+
+def _items(text: str, read: Callable[[str], Value]) -> tuple[Value, ...]:
+    """What a list says, each once. A wrong item is refused by itself; what it offers is the whole list with it mended."""
+    parts = [part.strip() for part in re.split(r"[,;\r\n]+", text) if part.strip()]
+    found: list[Value] = []
+    for nth, part in enumerate(parts):
+        try:
+            found += _spaced(part, read)
+        except Refused as refusal:
+            problem = refusal.problem
+            whole = [", ".join([*parts[:nth], offer, *parts[nth + 1 :]]) for offer in problem.suggestions]
+            raise Refused(Problem(problem.message, tuple(whole))) from None
+    return tuple(dict.fromkeys(found))
+
+
+def _spaced(part: str, read: Callable[[str], Value]) -> Sequence[Value]:
+    """One value, or several with only spaces between them. A mask is none of them, nor is what stands there twice."""
+    try:
+        return [read(part)]
+    except Refused:
+        words = part.split()
+        if len(words) < 2 or len(set(words)) < len(words) or any(word.startswith("255.") for word in words[1:]):
+            raise
+        try:
+            return [read(word) for word in words]
+        except Refused:
+            pass
+        raise
+
+
+def read_networks(text: str) -> tuple[Network, ...]:
+    """The addresses and networks of a list; none where it is empty. Raises Refused."""
+    return _items(text, parse_network)
+
+
+def read_ports(start: str, end: str, protocol: str) -> tuple[tuple[int | None, int | None], ...]:
+    """The ranges that two fields say together; one without ends where both are empty. What the ends of one range have to
+    do with each other is the protocol table's to say. Raises PortsRefused.
+    """
+    first, last = (_ports_of(name, text, protocol) for name, text in (("port_start", start), ("port_end", end)))
+    if _single(first) and _single(last) and (first or not last or end.strip().isdigit()):
+        one = first[0][0] if first else None
+        return ((one, last[0][0] if last else one),)
+    if not last or first == last:
+        return first
+    # A start that was there before a range was typed beside it.
+    if not first or (_single(first) and len(last) == 1 and first[0][0] == last[0][0]):
+        return last
+    raise PortsRefused("port_end", Problem(f"“{shown(start.strip())}” says all there is to say: clear the end port."))
+
+
+class PortsRefused(Refused):
+    """A refusal at one of the two fields."""
+
+    def __init__(self, field: str, problem: Problem) -> None:
+        super().__init__(problem)
+        self.field = field
+
+
+def _ports_of(field: str, text: str, protocol: str) -> tuple[Range, ...]:
+    try:
+        return _items(text, lambda part: _port_or_range(part, protocol))
+    except Refused as refusal:
+        raise PortsRefused(field, refusal.problem) from None
+
+
+def _single(ranges: tuple[Range, ...]) -> bool:
+    return not ranges or (len(ranges) == 1 and ranges[0][0] == ranges[0][1])
+
+
+def as_typed(start: int | None, end: int | None) -> tuple[str, str]:
+    """What stands in the two fields for a range: a single port is a start alone."""
+    return "" if start is None else str(start), "" if end is None or end == start else str(end)
+
+
+def combined(
+    sources: Iterable[Network | None],
+    destinations: Iterable[Network | None],
+    ranges: Iterable[tuple[int | None, int | None]],
+) -> tuple[tuple[Network | None, Network | None, int | None, int | None], ...]:
+    """Every source with every destination and every range, in this order. Of pairs of two families, which no packet has,
+    one that was typed alone stays, to be refused at its field. Raises Refused where they are too many.
+    """
+    pairs = [(source, destination) for source in sources for destination in destinations]
+    sound = [pair for pair in pairs if None in pair or pair[0].version == pair[1].version]  # type: ignore[union-attr]
+    ranges = tuple(ranges)
+    chosen = sound or pairs[:1]
+    if len(chosen) * len(ranges) > MOST:
+        many = len(chosen) * len(ranges)
+        raise Refused(
+            Problem(f"These are {many} rules, and {MOST} at once is the most: type fewer, and the rest afterwards.")
+        )
+    return tuple((source, destination, start, end) for source, destination in chosen for start, end in ranges)
