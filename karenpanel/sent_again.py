@@ -24,7 +24,7 @@ _SECRET = re.compile(r"passw|secret|code|otp|token|credential|key", re.IGNORECAS
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 # What belongs to one page or one click, and not to what was typed.
 _PASSING = frozenset({marks.TOKEN, marks.FIELD, BACK, "sure", "seen", "onto", "preview"}) | {
-    *("update", "suggest", "fill", "order", "more"),
+    *("update", "suggest", "fill", "order", "more", "another"),
 }
 
 

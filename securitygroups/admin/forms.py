@@ -61,6 +61,7 @@ class AdminRuleForm(RuleForm):
     """
 
     follows_protocol = False
+    makes_several = False
     place = forms.IntegerField(label="Place in the list", min_value=1, help_text="1 is tried first.")
     # The group's revision that the page was drawn from. It is asked of existing rules only: a new one has none.
     base = forms.IntegerField(widget=forms.HiddenInput, required=False, max_value=MOST)

@@ -12,6 +12,13 @@ from securitygroups.models import VirtualMachine
 
 Form = TypeVar("Form", bound=forms.BaseForm)
 
+from securitygroups.fields import NetworkFormField, refusal
+from securitygroups.firewall.several import read_networks
+from securitygroups.firewall.values import Network, Refused, whole_number
+
+MOST_DIGITS = 999_999_999
+PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+
 
 def take_refusal(form: forms.BaseForm, refusal: ValidationError) -> None:
     """Show what an operation refused at the form's fields, or above the form where it has no such field."""
@@ -61,7 +68,50 @@ class PortField(forms.IntegerField):
         )
 
     def clean(self, value: Any) -> Any:
-        # Numbers beyond any column would crash the database driver before a check could speak.
-        if isinstance(value, str) and len(value.strip()) > 9:
+        # Python reads more as a number than people write as a port: 2_2, +22, digits of other scripts. Numbers beyond any
+        # column would crash the database driver before a check could speak.
+        if isinstance(value, str) and value.strip() and whole_number(value.strip(), MOST_DIGITS) is None:
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         return super().clean(value)
+
+
+class PortsField(forms.CharField):
+    """One of the two fields that say ports, as it was typed: what both say together is the form's to read."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            **{
+                "required": False,
+                "max_length": 1_000,
+                "widget": forms.TextInput(attrs={"class": "mono", **PLAIN, "size": 6}),
+                **kwargs,
+            }
+        )
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return not self.disabled and str(initial if initial is not None else "") != str(data or "").strip()
+
+
+class NetworksField(NetworkFormField):
+    """One address or network, or several: a list of them makes several rules. Gives a tuple, empty for any address."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "max_length": 5_000})
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, Network):
+            return (value,)
+        text = forms.CharField.to_python(self, value) or ""
+        try:
+            return read_networks(text)
+        except Refused as refused:
+            raise refusal(refused.problem) from None
+
+    def run_validators(self, value: Any) -> None:
+        forms.CharField.run_validators(self, ", ".join(map(str, value or ())))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return not self.disabled and self.to_python(data) != self.to_python(initial)
+        except ValidationError:
+            return True

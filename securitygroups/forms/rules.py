@@ -7,18 +7,27 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from securitygroups.fields import NetworkFormField
-from securitygroups.firewall.protocols import PROTOCOLS
+from securitygroups.fields import NetworkFormField, refusal
+from securitygroups.firewall.protocols import PROTOCOLS, shape_errors
 from securitygroups.firewall.services import SERVICES
+from securitygroups.firewall.several import PortsRefused, as_typed, combined, read_ports
+from securitygroups.firewall.texts import Problem, shown
+from securitygroups.firewall.values import Network, Refused
 from securitygroups.firewall.values import Rule as RuleValue
-from securitygroups.forms.parts import PortField
+from securitygroups.forms.parts import NetworksField, PortsField
 from securitygroups.models import (
     Rule,
     SecurityGroup,
 )
 
 PORT_FIELDS = ("port_start", "port_end")
+NETWORKS_AND_PORTS = ("source", "destination", *PORT_FIELDS)
+TRAFFIC = ("action", "direction", "protocol", *NETWORKS_AND_PORTS)
+LOOKED_AT = frozenset({"preview", "seen", "sure", "onto"})
+"""What is sent along by who sees, or has seen, how the fields were read."""
+OFFERS = 5
 
+Combinations = tuple[tuple[Network | None, Network | None, int | None, int | None], ...]
 
 PRESETS = {service.told.lower().replace(" ", "-"): service for service in SERVICES}
 
@@ -29,7 +38,7 @@ def preset_values(key: str) -> dict[str, str]:
     if service is None:
         return {}
     port = "" if service.port is None else str(service.port)
-    return {"protocol": service.protocol, "port_start": port, "port_end": port, "description": service.name}
+    return {"protocol": service.protocol, "port_start": port, "port_end": "", "description": service.name}
 
 
 def take_suggestion(data: QueryDict) -> QueryDict:
@@ -47,8 +56,13 @@ class RuleForm(forms.ModelForm[Rule]):
     """One rule. Fields that its protocol lacks are disabled: what is sent for them is not read, and the column is cleared."""
 
     follows_protocol = True
-    port_start = PortField(label="Start port", help_text="Both empty: every port.")
-    port_end = PortField(label="End port", help_text="Empty: the start port alone.")
+    makes_several = True
+    """Whether a list makes several rules, or is refused."""
+    combinations: Combinations = ((None, None, None, None),)
+    make_several = 0
+    """So many rules are made with one click where a list was typed and that was not seen yet."""
+    port_start = PortsField(label="Start port")
+    port_end = PortsField(label="End port")
 
     class Meta:
         model = Rule
@@ -63,10 +77,11 @@ class RuleForm(forms.ModelForm[Rule]):
             "description",
             "enabled",
         )
+        field_classes = {"source": NetworksField, "destination": NetworksField}
         widgets = {"action": forms.RadioSelect, "direction": forms.RadioSelect}
         help_texts = {
-            "source": "One address or a network, IPv4 or IPv6. Empty: any address.",
-            "destination": "One address or a network. Empty: any address.",
+            "source": "An address or a network, IPv4 or IPv6. Empty: anywhere.",
+            "destination": "An address or a network. Empty: anywhere.",
             "description": "What the rule is for.",
         }
 
@@ -77,6 +92,9 @@ class RuleForm(forms.ModelForm[Rule]):
             # Not self["protocol"], which would remember this initial value when a view sets another.
             chosen = self.get_initial_for_field(self.fields["protocol"], "protocol")
         self.shape = PROTOCOLS.get(str(chosen))
+        # A single port is a start alone: an end that says the same again would have to be changed with it.
+        if str(self.initial.get("port_end")) == str(self.initial.get("port_start")):
+            self.initial["port_end"] = ""
         for name in ("source", "destination", *PORT_FIELDS):
             if self.follows_protocol and self.shape and name not in self.shape.columns:
                 self.fields[name].disabled = True
@@ -92,11 +110,87 @@ class RuleForm(forms.ModelForm[Rule]):
     def has_ports(self) -> bool:
         return not self.fields["port_start"].disabled
 
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was typed or chosen yet; of a new rule, nothing that traffic would depend on."""
+        changed = set(self.changed_data)
+        return not (changed if self.instance.pk else changed & set(TRAFFIC))
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if cleaned.get("port_end") is None and "port_end" in cleaned:
-            cleaned["port_end"] = cleaned.get("port_start")
-        return cleaned
+        if "protocol" not in cleaned:
+            # What the fields say depends on it, and its own field has said what is wrong.
+            return self._first_of(cleaned, ((None, None, None, None),))
+        try:
+            ranges = read_ports(cleaned.get("port_start") or "", cleaned.get("port_end") or "", cleaned["protocol"])
+            sources, destinations = (cleaned.get(name) or (None,) for name in ("source", "destination"))
+            self.combinations = combined(sources, destinations, ranges)
+        except PortsRefused as refused:
+            self.add_error(refused.field, refusal(refused.problem))
+        except Refused as refused:
+            self.add_error(None, refusal(refused.problem))
+        else:
+            self._check_all_but_the_first(cleaned["protocol"])
+            if not self.errors:
+                self._ask_how_it_was_read(cleaned)
+        return self._first_of(cleaned, self.combinations)
+
+    def _check_all_but_the_first(self, protocol: str) -> None:
+        """The first is the model's, and is checked by it; the first of the others that is none is told."""
+        for each in self.combinations[1:]:
+            problems = shape_errors(protocol, dict(zip(NETWORKS_AND_PORTS, each, strict=True)))
+            for name, problem in problems.items():
+                self.add_error(name, refusal(problem))
+            if problems:
+                return
+
+    def _first_of(self, cleaned: dict[str, Any], combinations: Combinations) -> dict[str, Any]:
+        """The columns of the model, which are those of the first rule."""
+        return cleaned | {
+            name: value for name, value in zip(NETWORKS_AND_PORTS, combinations[0], strict=True) if name in cleaned
+        }
+
+    def _ask_how_it_was_read(self, cleaned: dict[str, Any]) -> None:
+        """Refuse what was read as more than stands there, a range, a service or a list, to one who has not seen how."""
+        many, read = len(self.combinations), self._read_as(cleaned)
+        if many > 1 and not self.makes_several:
+            self.add_error(self._longest()[0], f"These are {many} rules: type what one rule has.")
+            return
+        if self.data.keys() & LOOKED_AT or self.data.get("rules") == str(many):
+            return
+        if many > 1:
+            self.make_several = many
+            name, offers = self._longest()
+            why = f"These are {many} rules, and one rule has one of them: make {many} rules, or keep one."
+            self.add_error(name, refusal(Problem(why, offers[:OFFERS])))
+        elif read:
+            # Filled in as it was read, so that sending it again is enough.
+            name, typed, (start, end) = read
+            filled = {self.add_prefix(field): value for field, value in zip(PORT_FIELDS, (start, end), strict=True)}
+            self.data = dict(self.data.items()) | filled
+            said = f"{start}–{end}" if end else start
+            why = f"“{shown(typed)}” is read as {said}: look, and send it once more if that is meant."
+            self.add_error(name, refusal(Problem(why, (f"{start}-{end}" if end else start,))))
+
+    def _read_as(self, cleaned: dict[str, Any]) -> tuple[str, str, tuple[str, str]] | None:
+        """The field, what was typed there, and what both fields say, where a port was read out of more than digits."""
+        for name in PORT_FIELDS:
+            typed = (cleaned.get(name) or "").strip()
+            if typed and not typed.isdigit():
+                return name, typed, as_typed(*self.combinations[0][2:])
+        return None
+
+    def _longest(self) -> tuple[str, tuple[str, ...]]:
+        """The field that says most, and what it says one by one."""
+        sources, destinations, starts, ends = zip(*self.combinations, strict=True)
+        ranges = (filter(None, as_typed(*each)) for each in dict.fromkeys(zip(starts, ends, strict=True)))
+        said = {
+            "source": tuple(map(str, dict.fromkeys(sources))),
+            "destination": tuple(map(str, dict.fromkeys(destinations))),
+            "port_start": tuple("-".join(each) for each in ranges),
+        }
+        name = max(said, key=lambda name: len(said[name]))
+        return name, said[name]
 
     def _post_clean(self) -> None:
         """As ever, but for the check constraints, each of which would be a query: the protocol table has told what they
@@ -113,6 +207,13 @@ class RuleForm(forms.ModelForm[Rule]):
         """The rule of a valid form, with the identity of the row it edits ("" for a new one)."""
         value = self.instance.as_value()
         return value if self.instance.pk else replace(value, uid="")
+
+    def as_values(self) -> list[RuleValue]:
+        """All rules that a valid form makes; the first has the identity of the row that it edits."""
+        first = self.as_value()
+        said = (dict(zip(NETWORKS_AND_PORTS, each, strict=True)) for each in self.combinations)
+        made = [replace(first, **each, uid="") for each in said]  # type: ignore[arg-type]
+        return [first, *made[1:]]
 
 
 class AddRuleForm(RuleForm):

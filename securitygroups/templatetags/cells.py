@@ -26,11 +26,19 @@ from securitygroups.words.rules import why_passed
 register = template.Library()
 
 # What a row's icons are called in it, and in the icon package.
-ROW_ICONS = {"up": "arrow-up", "down": "arrow-down", "edit": "pencil", "more": "ellipsis"}
+ROW_ICONS = {
+    "u": "arrow-up",
+    "d": "arrow-down",
+    "e": "pencil",
+    "m": "ellipsis",
+    "c": "copy",
+    "p": "pause",
+    "r": "play",
+}
 MARKS = ICONS | ROW_ICONS
 # These stand in a button or link that has a label; what is in it is not read out.
 _LABELLED = frozenset(ROW_ICONS)
-_SILENT = ' aria-hidden="true"'
+_SILENT = " aria-hidden=true"
 
 
 @register.simple_tag
@@ -38,14 +46,14 @@ _SILENT = ' aria-hidden="true"'
 def marks() -> SafeString:
     """The shapes of a row's icons, which the style sheet draws. Once on a page, before the rows."""
     shapes = {key: re.sub(r"\s*\n\s*|^.*?<svg[^>]*>|</svg>", "", lucide(name)) for key, name in MARKS.items()}
-    symbols = (f'<symbol id="i-{key}" viewBox="0 0 24 24">{shape}</symbol>' for key, shape in shapes.items())
+    symbols = (f'<symbol id="i{key[:2]}" viewBox="0 0 24 24">{shape}</symbol>' for key, shape in shapes.items())
     return SafeString(f'<svg class="marks" aria-hidden="true">{"".join(symbols)}</svg>')
 
 
 @lru_cache(maxsize=len(MARKS))
 def mark(key: str) -> SafeString:
     """An icon of a row; what it stands in says how large it is, and words or a label say what it means."""
-    return SafeString(f'<svg{"" if key in _LABELLED else _SILENT}><use href="#i-{key}"/></svg>')
+    return SafeString(f"<svg{'' if key in _LABELLED else _SILENT}><use href=#i{key[:2]} /></svg>")
 
 
 @lru_cache
@@ -55,7 +63,7 @@ def badge(kind: str, key: str, word: str) -> SafeString:
 
 NONE = "–"
 """What a protocol lacks. Read as a dash: a word would stand a hundred times on a page."""
-ANY = SafeString('<span class="muted">any</span>')
+ANY = SafeString("<span class=muted>any</span>")
 ANYWHERE = badge("warning", "anywhere", "Anywhere")
 OFF = badge("neutral", "off", "Off")
 
@@ -68,8 +76,8 @@ def action_badge(action: Action) -> SafeString:
 def _head(action: Action, direction: Direction, protocol: str) -> SafeString:
     """The cells that are the same in many rules."""
     return format_html(
-        '<td class="action">{}</td><td class="direction"><span class="way">{}{}</span></td>'
-        '<td class="protocol"><span class="badge protocol">{}</span></td>',
+        "<td class=action>{}<td class=direction><span class=way>{}{}</span>"
+        '<td class=protocol><span class="badge protocol">{}</span>',
         action_badge(action),
         mark(direction.value),
         direction.label,
@@ -78,8 +86,8 @@ def _head(action: Action, direction: Direction, protocol: str) -> SafeString:
 
 
 def _cell(name: str, content: object, *more: object) -> SafeString:
-    kind = f"{name} none" if content == NONE else name
-    return format_html('<td class="{}">{}{}</td>', kind, content, more[0] if more else "")
+    kind = SafeString(f'"{name} none"') if content == NONE else name
+    return format_html("<td class={}>{}{}", kind, content, more[0] if more else "")
 
 
 @register.simple_tag
@@ -94,31 +102,36 @@ def _ends(rule: Rule) -> SafeString:
     number, known = ports(rule), service(rule)
     port: object = NONE if not number else ANY if number == "any" else format_html("<code>{}</code>", number)
     return (
-        _cell("ports", port, format_html(' <span class="sub">{}</span>', known) if known else "")
+        _cell("ports", port, format_html(" <span class=sub>{}</span>", known) if known else "")
         + _cell(
             "source",
-            address(rule.source) if "source" in columns else NONE,
-            format_html(" {}", ANYWHERE) if from_anywhere(rule) else "",
+            _source(rule) if "source" in columns else NONE,
         )
         + _cell("destination", address(rule.destination) if "destination" in columns else NONE)
     )
 
 
+def _source(rule: Rule) -> SafeString:
+    """Where it comes from. "Anywhere" says "any" already."""
+    if not from_anywhere(rule):
+        return address(rule.source)
+    return ANYWHERE if rule.source is None else address(rule.source) + format_html(" {}", ANYWHERE)
+
+
+# A row is drawn by the hundred: it leaves out what HTML lets be left out, quotation marks and the ends of cells.
 _ROW = (
-    '<tr id="rule-{uid}" data-row{off}>{check}<td class="number" id="place-{place}">{place}</td>{cells}'
-    '<td class="description">{description}</td><td class="buttons">{buttons}'
-    '<details class="menu menu-end"><summary aria-label="More for rule {place}">{more}</summary>'
-    '<div class="menu-items"><a data-menu href="rules/{uid}/menu/{keep}">All choices</a></div></details>'
-    "</td></tr>"
+    "<tr id=rule-{uid} data-row{off}>{check}<td class=number id=place-{place}>{place}{cells}"
+    "<td class=description>{description}<td class=buttons>{buttons}"
+    '<details class=menu><summary aria-label="More for rule {place}">{more}</summary>'
+    "<div class=menu-items><a href={q}rules/{uid}/menu/{keep}{q}>All choices</a></div></details>"
 )
-_CHECK = (
-    '<td class="check"><label><input type="checkbox" name="rule" value="{uid}" aria-label="Select rule {place}">'
-    "</label></td>"
-)
+_CHECK = '<td class=check><label><input type=checkbox name=rule value={uid} aria-label="Select rule {place}"></label>'
 _STEP = '<button {to} aria-label="Move rule {place} {do}">{icon}</button>'
-_TO = 'formaction="rules/{uid}/{do}/{keep}"'
-_STILL = 'type="button" aria-disabled="true"'
-_EDIT = '<a href="rules/{uid}/{keep}" aria-label="Edit rule {place}">{icon}</a>'
+_TO = "name={do} value={uid}"
+_STILL = "type=button aria-disabled=true"
+_EDIT = '<a href={q}rules/{uid}/{keep}{q} aria-label="Edit rule {place}">{icon}</a>'
+_COPY = '<a href="rules/new/?copy={uid}{and_keep}" aria-label="Duplicate rule {place}">{icon}</a>'
+_SWITCH = '<button {to} aria-label="Switch rule {place} {do}">{icon}</button>'
 
 
 @register.simple_tag
@@ -126,15 +139,20 @@ def rule_row(place: int, rule: Rule, total: int, keep: str, can_edit: bool) -> S
     """A row of the group's page, from where its addresses begin. `keep` leads back to the same filter and page."""
     description: str = conditional_escape(rule.description)
     # An identity is hexadecimal, a place a number; what people type is escaped here.
-    known = {"uid": conditional_escape(rule.uid), "place": place, "keep": conditional_escape(keep)}
+    escaped = conditional_escape(keep)
+    known = {"uid": conditional_escape(rule.uid), "place": place, "keep": escaped, "q": '"' if keep else ""}
     buttons = ""
     if can_edit:
         up = _STILL if place == 1 else _TO.format(do="up", **known)
         down = _STILL if place == total else _TO.format(do="down", **known)
+        do = "off" if rule.enabled else "on"
+        and_keep = f"&amp;{escaped[1:]}" if keep else ""
         buttons = (
-            _STEP.format(do="up", place=place, to=up, icon=mark("up"))
-            + _STEP.format(do="down", place=place, to=down, icon=mark("down"))
-            + _EDIT.format(icon=mark("edit"), **known)
+            _STEP.format(do="up", place=place, to=up, icon=mark("u"))
+            + _STEP.format(do="down", place=place, to=down, icon=mark("d"))
+            + _SWITCH.format(do=do, place=place, to=_TO.format(do=do, **known), icon=mark("p" if rule.enabled else "r"))
+            + _EDIT.format(icon=mark("e"), **known)
+            + _COPY.format(icon=mark("c"), and_keep=and_keep, **known)
         )
     row = _ROW.format(
         off="" if rule.enabled else ' class="is-off"',
@@ -142,7 +160,7 @@ def rule_row(place: int, rule: Rule, total: int, keep: str, can_edit: bool) -> S
         cells=rule_cells(rule),
         description=description if rule.enabled else f"{description} {OFF}",
         buttons=buttons,
-        more=mark("more"),
+        more=mark("m"),
         **known,
     )
     return SafeString(row)
@@ -220,7 +238,7 @@ def _stop(step: Step, packet: Packet, where: str) -> SafeString:
 def _passed_over(gap: Gap) -> SafeString:
     kind, why = ("passed", "Passed by: none of them matches") if gap.passed else ("unreached", "Not reached")
     return format_html(
-        _GAP, kind=kind, why=why, first=f"{gap.first:,}", last=f"{gap.last:,}", icon=icon(MARKS["more"], 14)
+        _GAP, kind=kind, why=why, first=f"{gap.first:,}", last=f"{gap.last:,}", icon=icon(MARKS["m"], 14)
     )
 
 

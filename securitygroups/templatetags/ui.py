@@ -174,7 +174,7 @@ def address(value: object) -> SafeString:
         text = format_html_join(
             SafeString("<wbr>"), "{}", ((part,) for part in re.split(r"(?<=:)(?=[^:])", str(value)))
         )
-    return format_html('<code class="address">{}</code>', text)
+    return format_html("<code class=address>{}</code>", text)
 
 
 @register.simple_tag

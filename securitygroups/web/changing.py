@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -16,7 +16,7 @@ from securitygroups.firewall.changes import ListChange, list_change
 from securitygroups.models import SecurityGroup
 from securitygroups.proposals import Asks, Edit, NewRules, Proposal, Stale, commit, propose_rules, to_ask
 from securitygroups.web.doors import OnGroup, by, said
-from securitygroups.web.pages import CONFLICT, can_go_back, into_dialog, reason_of, sent_fields
+from securitygroups.web.pages import CONFLICT, can_go_back, into_dialog, reason_of, resend, sent_fields
 from securitygroups.web.rulepage import group_context, kept, page_url
 
 REFUSALS = 5
@@ -49,6 +49,29 @@ def change_rules(on: OnGroup, edit: Edit, done: str = "", *, at: str = "") -> Ht
     except (Stale, lists.NoSuchPlace, operations.Conflict) as stale:
         return conflict(on, stale if isinstance(stale, Stale) else None)
     return _made(on, change, _told(change, made, done), at)
+
+
+def switch_rules(on: OnGroup, edit: Edit, done: str, *, at: str) -> HttpResponse:
+    """change_rules for a click that is to be enough: it is asked about only where there is an alarm, and the message says
+    what passes now and what does not, beside Undo."""
+    try:
+        proposal = propose(on, edit)
+        preview = proposal.preview(said(on.request).address)
+    except (Stale, lists.NoSuchPlace, ValidationError, NoTurn):
+        return change_or_tell(on, edit, done, at=at)
+    if preview.alarms or proposal.notes or proposal.made:
+        return change_or_tell(on, edit, done, at=at)
+    resend(on.request, seen=proposal.token)
+    return change_or_tell(on, edit, f"{done} {_effect(preview)}".strip(), at=at)
+
+
+def _effect(preview: Preview) -> str:
+    """The first that changes, in words, and how much more there is."""
+    lines = [line for effect in preview.shown for line in (*effect.allowed, *effect.denied)]
+    if not lines:
+        return ""
+    more = f" And {len(lines) - 1} more." if len(lines) > 1 else ""
+    return f"{lines[0].partition(' – ')[0]}.{more}"
 
 
 def _told(change: ListChange, made: NewRules, done: str) -> str:
@@ -117,8 +140,9 @@ def question(request: HttpRequest, proposal: NewRules, preview: Preview) -> Http
     return into_dialog(request, render(request, "securitygroups/changes/question.html", context))
 
 
-def preview_part(on: OnGroup, edit: Edit, *, counts: bool = True) -> HttpResponse:
-    """The preview below a form that is being filled in. Where it `counts`, what it showed is not asked about again."""
+def preview_part(on: OnGroup, edit: Edit, *, counts: bool = True, rules: bool = False) -> HttpResponse:
+    """The preview below a form that is being filled in. Where it `counts`, what it showed is not asked about again; with
+    `rules` it also says which rule becomes what, for a form that does not."""
     try:
         proposal = propose(on, edit)
     # No conflict page below a form that is still being typed into: it comes when the form is sent.
@@ -127,16 +151,18 @@ def preview_part(on: OnGroup, edit: Edit, *, counts: bool = True) -> HttpRespons
         return render(on.request, "securitygroups/changes/_form_preview.html", context)
     except ValidationError as refusal:
         return preview_waits(on.request, on.group, refusal.messages[0])
-    return preview_shown(on.request, proposal, counts=counts)
+    return preview_shown(on.request, proposal, counts=counts, change=rules and list_change(proposal.old, proposal.new))
 
 
-def preview_shown(request: HttpRequest, proposal: Proposal, *, counts: bool = True) -> HttpResponse:
+def preview_shown(
+    request: HttpRequest, proposal: Proposal, *, counts: bool = True, change: ListChange | bool = False
+) -> HttpResponse:
     """The preview of a proposal as a part of the page."""
     try:
         preview, token = proposal.preview(said(request).address), proposal.token if counts else ""
     except NoTurn as none:
         return preview_later(request, none)
-    context = {"group": getattr(proposal, "group", None), "preview": preview, "token": token}
+    context = {"group": getattr(proposal, "group", None), "preview": preview, "token": token, "change": change}
     return render(request, "securitygroups/changes/_form_preview.html", context)
 
 
@@ -177,3 +203,10 @@ def conflict(on: OnGroup, stale: Stale | None = None, *, undoing: int | None = N
             "base": said(request).base,
         }
     return into_dialog(request, render(request, "securitygroups/changes/conflict.html", context, status=CONFLICT))
+
+
+def gone(on: OnGroup) -> HttpResponse:
+    """A rule that has been removed: nothing to look at, and a conflict for one who would change it."""
+    if on.request.method == "POST":
+        return conflict(on)
+    raise Http404

@@ -10,7 +10,7 @@ from securitygroups.answers.findings import findings_of
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList, whole_number
-from securitygroups.models import Asked, Given, GroupRevision, SecurityGroup
+from securitygroups.models import Asked, Given, GroupRevision, Rule, SecurityGroup
 from securitygroups.web.pages import RULES_A_PAGE, numbered, page_of, typed
 
 MOST_PAGES = 999_999
@@ -72,3 +72,10 @@ def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
         "newest": _NEWEST.one(group=group.pk, number=group.revision),
         "tab": "rules",
     }
+
+
+def makers(group: SecurityGroup, row: Rule) -> dict[str, GroupRevision | None]:
+    """The revisions that the rule was added and last changed in."""
+    made = group.revisions.filter(number__in=[row.added_in, row.changed_in]).without_lists()
+    who = {revision.number: revision for revision in made}
+    return {"added": who.get(row.added_in), "changed": who.get(row.changed_in)}

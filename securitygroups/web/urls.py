@@ -20,6 +20,7 @@ from securitygroups.web.views import (
     overview,
     packet_test,
     replay,
+    rule_forms,
     rules,
     saved_views,
     spreadsheets,
@@ -28,10 +29,10 @@ from securitygroups.web.views import (
 
 Patterns = list[URLPattern | URLResolver]
 _rules: Patterns = [
-    path("new/", rules.rule_add, name="rule_add"),
+    path("new/", rule_forms.rule_add, name="rule_add"),
     path("drop/", rules.rule_drop, name="rule_drop"),
     path("bulk/", bulk.rules_bulk, name="rules_bulk"),
-    path("<slug:uid>/", rules.rule_edit, name="rule_edit"),
+    path("<slug:uid>/", rule_forms.rule_edit, name="rule_edit"),
     path("<slug:uid>/menu/", rules.rule_menu, name="rule_menu"),
     path("<slug:uid>/move/", rules.rule_move, name="rule_move"),
     path("<slug:uid>/delete/", rules.rule_delete, name="rule_delete"),

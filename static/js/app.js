@@ -16,6 +16,7 @@ import "./keyboard.js";
 import "./selection.js";
 import "./drag.js";
 import "./rule-rows.js";
+import "./rule-form.js";
 import "./passkeys.js";
 import "./idle.js";
 import "./zone.js";

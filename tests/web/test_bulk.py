@@ -268,14 +268,69 @@ def test_what_it_changes_is_shown_while_it_is_filled_in(
     assert revision(mixed) == 1
 
 
-def test_what_was_shown_is_asked_about_still_and_keeps_its_reason(as_alice: Client, mixed: SecurityGroup) -> None:
-    """The question shows which rule becomes what, which the preview of the traffic does not."""
+def test_what_the_form_s_preview_showed_is_not_asked_about_again(as_alice: Client, mixed: SecurityGroup) -> None:
+    """It shows which rule becomes what, as the question does."""
     data: dict[str, Any] = {"base": 1, "rule": uids(mixed, 1), "do": "delete", "reason": "Ticket 9"}
-    assert b'name="seen"' not in as_alice.post(bulk(mixed), data | {"preview": "1"}, headers=HTMX).content
-    question = as_alice.post(bulk(mixed), data)
-    assert "Rule 1: Accept inbound TCP to port 1" in Page(question).text
-    assert say_yes(as_alice, question).status_code == 302
+    preview = as_alice.post(bulk(mixed), data | {"preview": "1"}, headers=HTMX)
+    assert "Rule 1: Accept inbound TCP to port 1" in Page(preview).text
+    seen = preview.content.decode().split('name="seen" value="')[1].split('"')[0]
+    assert as_alice.post(bulk(mixed), data | {"seen": seen}).status_code == 302
     assert (revision(mixed), mixed.revisions.latest("number").reason) == (2, "Ticket 9")
+
+
+def test_what_is_done_most_is_one_click_and_one_question(as_alice: Client, mixed: SecurityGroup) -> None:
+    page = as_alice.get(mixed.get_absolute_url()).content.decode()
+    for do, words in (("off", "Switch off"), ("on", "Switch on"), ("delete", "Delete")):
+        assert f'name="do" value="{do}"' in page
+        assert words in page
+    question = as_alice.post(bulk(mixed), {"base": 1, "rule": uids(mixed, 1, 2), "do": "delete"})
+    assert Page(question).title.startswith("Change mixed?"), "nothing else is asked before"
+    assert say_yes(as_alice, question).status_code == 302
+    assert protocols(mixed) == "udp ip all"
+
+
+@pytest.mark.parametrize(("do", "places"), [("down", [2, 1, 3, 4, 5]), ("up", [1, 2, 3, 4, 5])])
+def test_a_row_s_button_is_about_its_rule_whatever_is_ticked(
+    do: str, places: list[int], as_alice: Client, mixed: SecurityGroup
+) -> None:
+    before = uids(mixed, 1, 2, 3, 4, 5)
+    sent = as_alice.post(bulk(mixed), {"base": 1, "rule": uids(mixed, 4, 5), do: before[0]})
+    assert sent.status_code == 302
+    assert uids(mixed, 1, 2, 3, 4, 5) == [before[place - 1] for place in places]
+
+
+def test_a_rule_is_switched_off_by_one_click_in_its_row_which_says_what_it_did(
+    as_alice: Client, mixed: SecurityGroup
+) -> None:
+    one = uids(mixed, 3)[0]
+    answer = as_alice.post(bulk(mixed), {"base": 1, "off": one}, headers=HTMX)
+    assert not mixed.rules.get(uid=one).enabled
+    assert (
+        "Rule 3 is off now. Newly denied: inbound UDP 53 (DNS) from 10.0.0.0/8 to any IPv4 address except"
+        in Page(answer).text
+    )
+    assert "/undo/2/" in answer.content.decode()
+    assert "Switch rule 3 on" in answer.content.decode()
+
+
+def test_a_switch_that_sounds_an_alarm_is_asked_about(as_alice: Client, project: Project) -> None:
+    group = make_group(project, "open", ["accept in tcp 22"])
+    make_machine(project, "open vm", [group])
+    one = uids(group, 1)[0]
+    as_alice.post(bulk(group), {"base": 1, "off": one})
+    question = as_alice.post(bulk(group), {"base": 2, "on": one})
+    assert "This opens SSH (TCP 22) to every address on the internet." in Page(question).text
+    assert not group.rules.get(uid=one).enabled
+    assert say_yes(as_alice, question).status_code == 302
+    assert group.rules.get(uid=one).enabled
+
+
+def test_a_switch_on_a_page_that_is_old_is_a_conflict(as_alice: Client, mixed: SecurityGroup, erin: User) -> None:
+    rules = values(list(mixed.rules.in_order()))
+    one = uids(mixed, 1)[0]
+    operations.commit_rules(group=mixed, rules=lists.switch(rules, [1], False), base=1, by=By(erin))
+    assert as_alice.post(bulk(mixed), {"base": 1, "off": one}).status_code == 409
+    assert as_alice.post(bulk(mixed), {"base": 2, "off": "0123456789ab"}).status_code == 409
 
 
 def test_copies_are_previewed_in_the_group_that_they_go_to(

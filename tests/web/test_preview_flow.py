@@ -180,7 +180,7 @@ def test_a_preview_of_what_cannot_be_stored_says_why(as_alice: Client, four: Sec
     part = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1"), headers=HTMX))
     assert "A group of this project can have 4 rules" in part.text
     part = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1", port_start="x"), headers=HTMX))
-    assert "as soon as the form is filled in" in part.text
+    assert "“x” is not a port" in part.text
     part = Page(as_alice.post(url(four, "rules/new/"), add_nine(four, preview="1") | {"base": "7"}, headers=HTMX))
     assert "changed by somebody else in the meantime" in part.text
 

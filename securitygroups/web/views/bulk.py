@@ -24,6 +24,7 @@ from securitygroups.web.changing import REFUSALS, change_rules, preview_part, pr
 from securitygroups.web.doors import OnGroup, enter, enter_group
 from securitygroups.web.pages import FORM_INVALID, answer, bounded, resend, typed
 from securitygroups.web.rulepage import page_url
+from securitygroups.web.views.rules import rule_change
 
 
 def _places(rules: RuleList, uids: set[str]) -> list[int]:
@@ -60,7 +61,12 @@ def _edit(form: BulkForm, uids: set[str]) -> Edit:
 @draws_again
 @require_POST
 def rules_bulk(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
-    """`rule` names the chosen ones; with `all` it is every rule that the filter `q` finds."""
+    """`rule` names the chosen ones; with `all` it is every rule that the filter `q` finds.
+
+    The buttons of a row stand in the same form: `up`, `down`, `on` and `off` name the one rule.
+    """
+    if do := next((do for do in ("up", "down", "on", "off") if do in request.POST), ""):
+        return rule_change(request, slug, group_id, do, request.POST[do])
     on = enter_group(request, slug, group_id)
     uids = _chosen(on)
     if not uids:
@@ -91,8 +97,7 @@ def _sent(on: OnGroup, form: BulkForm, uids: set[str]) -> HttpResponse | None:
         return preview_waits(on.request, on.group) if preview else None
     into, edit, words = _asked(on, form, uids)
     if preview:
-        # Which rule becomes what is on the question's page alone, so that it comes whatever was seen of the traffic.
-        return preview_part(into, edit, counts=False)
+        return preview_part(into, edit, rules=True)
     try:
         return change_rules(into, edit, words)
     except ValidationError as refusal:

@@ -1,8 +1,4 @@
-"""A group's page: its rules in order, and the edits of single rules."""
-
-from collections.abc import Callable
-from copy import copy
-from typing import Any
+"""A group's page: its rules in order, and the small edits of single rules."""
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -17,21 +13,31 @@ from securitygroups.access import find_group
 from securitygroups.answers.findings import FIX_NAMES
 from securitygroups.firewall import lists
 from securitygroups.firewall.analysis.findings import fixes, mended
-from securitygroups.firewall.values import RuleList, whole_number
-from securitygroups.forms import AddRuleForm, MoveForm, RuleForm, as_typed, preset_values, take_refusal, take_suggestion
-from securitygroups.models import GroupRevision, Rule, SecurityGroup
+from securitygroups.firewall.values import RuleList
+from securitygroups.forms import MoveForm, as_typed, take_refusal
 from securitygroups.operations import By
-from securitygroups.proposals import Edit
-from securitygroups.web.changing import ask, change_or_tell, change_rules, conflict, preview_part, preview_waits
-from securitygroups.web.doors import OnGroup, enter, enter_group, said
-from securitygroups.web.pages import FORM_INVALID, address_of, answer, into_dialog, page_or_form, sent
-from securitygroups.web.rulepage import group_context, kept, page_url
+from securitygroups.web.changing import (
+    ask,
+    change_or_tell,
+    change_rules,
+    conflict,
+    gone,
+    preview_part,
+    preview_waits,
+    switch_rules,
+)
+from securitygroups.web.doors import OnGroup, enter, enter_group
+from securitygroups.web.pages import FORM_INVALID, answer, into_dialog, page_or_form, sent
+from securitygroups.web.rulepage import group_context, kept, makers, page_url
+from securitygroups.web.views.rule_forms import in_the_list
 
 
 @require_safe
 def group(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     access = enter(request, slug)
-    context = group_context(request, find_group(access, group_id))
+    group = find_group(access, group_id)
+    form = in_the_list(OnGroup(request, access, group)) if access.can_edit else {}
+    context = group_context(request, group) | form
     return answer(request, "securitygroups/groups/group.html", "securitygroups/rules/_table.html", context)
 
 
@@ -51,16 +57,9 @@ def rule_menu(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
         "keep": keep,
         "and_keep": f"&{keep[1:]}" if keep else "",
         "back": f"{page_url(request, group)}#rule-{uid}",
-        **_makers(group, row),
+        **makers(group, row),
     }
     return answer(request, "securitygroups/rules/menu.html", "securitygroups/rules/_menu.html", context)
-
-
-def _makers(group: SecurityGroup, row: Rule) -> dict[str, GroupRevision | None]:
-    """The revisions that the rule was added and last changed in."""
-    made = group.revisions.filter(number__in=[row.added_in, row.changed_in]).without_lists()
-    who = {revision.number: revision for revision in made}
-    return {"added": who.get(row.added_in), "changed": who.get(row.changed_in)}
 
 
 @require_POST
@@ -75,7 +74,9 @@ def rule_change(request: HttpRequest, slug: str, group_id: str, do: str, uid: st
         def switch(rules: RuleList) -> RuleList:
             return lists.switch(rules, [lists.place_of(rules, uid)], do == "on")
 
-        return change_or_tell(on, switch, f"Rule {place} is {do} now.", at=uid)
+        # The button in the row sends the form round the list, and is one click.
+        change = switch_rules if do in request.POST else change_or_tell
+        return change(on, switch, f"Rule {place} is {do} now.", at=uid)
     step = 1 if do == "down" else -1
 
     def shift(rules: RuleList) -> RuleList:
@@ -93,7 +94,7 @@ def rule_move(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
     on = enter_group(request, slug, group_id)
     place, last = on.place(uid), len(on.rules)
     if place is None:
-        return _gone(on)
+        return gone(on)
     form = MoveForm(request.POST if request.method == "POST" else None, places=last, initial={"position": place})
     if not sent(request):
         form = as_typed(form)
@@ -132,137 +133,12 @@ def rule_drop(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     return rule_move(request, slug, group_id, request.POST.get("rule", ""))
 
 
-def _gone(on: OnGroup) -> HttpResponse:
-    """A rule that has been removed: nothing to look at, and a conflict for one who would change it."""
-    if on.request.method == "POST":
-        return conflict(on)
-    raise Http404
-
-
-def _proposed_place(rules: RuleList) -> int:
-    """The end, or above the All rules that end the list: below them a new rule would never act."""
-    place = len(rules) + 1
-    while place > 1 and rules[place - 2].protocol == "all":
-        place -= 1
-    return place
-
-
-@draws_again
-@page_or_form
-def rule_add(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
-    """Add Rule. ?place=N inserts there, ?service=ssh or single query values fill the form in."""
-    on = enter_group(request, slug, group_id)
-    last, proposed = len(on.rules), _proposed_place(on.rules)
-    initial: dict[str, Any] = {"enabled": True, **preset_values(request.GET.get("service", ""))}
-    initial |= {name: request.GET[name] for name in RuleForm.Meta.fields if name in request.GET}
-    initial["place"] = whole_number(request.GET.get("place", ""), last + 1) or proposed
-
-    def make(data: Any) -> AddRuleForm:
-        return AddRuleForm(data, places=last + 1, initial=initial, instance=Rule(group=on.group))
-
-    def edit(form: RuleForm) -> Edit:
-        return lambda rules: lists.insert(rules, min(form.cleaned_data["place"], len(rules) + 1), form.as_value())
-
-    above_all = proposed <= last and initial["place"] == proposed
-    return _rule_form(on, make, edit, {"rule": None, "above_all": above_all, "rows": last})
-
-
-@draws_again
-@page_or_form
-def rule_edit(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpResponse:
-    on = enter_group(request, slug, group_id)
-    # One row: the form shows no other rule of the list.
-    row = on.group.rules.filter(uid=uid).first() or _removed(on, uid)
-    if row is None:
-        return _gone(on)
-    row.group = on.group
-
-    def make(data: Any) -> RuleForm:
-        return RuleForm(data, instance=copy(row))
-
-    def edit(form: RuleForm) -> Edit:
-        return lambda rules: lists.change(rules, lists.place_of(rules, uid), form.as_value())
-
-    return _rule_form(on, make, edit, {"rule": row, **_makers(on.group, row)})
-
-
-def _removed(on: OnGroup, uid: str) -> Rule | None:
-    """A rule that somebody removed while it was being edited, as it was then, so that what was typed is not lost."""
-    if on.request.method != "POST":
-        return None
-    try:
-        base = operations.rules_at(on.group, said(on.request).base)
-        place = lists.place_of(base, uid)
-    except (GroupRevision.DoesNotExist, lists.NoSuchPlace):
-        return None
-    row = Rule(group=on.group, uid=uid, position=place)
-    row.set_value(base[place - 1])
-    return row
-
-
-def _rule_form(
-    on: OnGroup, make: Callable[[Any], RuleForm], edit: Callable[[RuleForm], Edit], context: dict[str, Any]
-) -> HttpResponse:
-    """Show the form; re-draw it when protocol or service were changed; preview it; or commit what it says."""
-    request, status = on.request, 200
-    if request.method != "POST":
-        form = make(None)
-    elif request.POST.keys() & {"update", "suggest", "fill", BACK}:
-        form = _unchecked(make, take_suggestion(request.POST))
-    else:
-        form = make(request.POST)
-        uid = context["rule"].uid if context["rule"] else ""
-        if done := _sent(on, form, edit, uid):
-            return done
-        status = FORM_INVALID
-    context |= {
-        "form": form,
-        "group": on.group,
-        "base": said(request, on.group.revision).base,
-        "reason": request.POST.get("reason", ""),
-        "address": address_of(request),
-        "back": page_url(request, on.group),
-    }
-    page, part = "securitygroups/rules/form.html", "securitygroups/rules/_fields.html"
-    response = answer(request, page, part, context, status=status)
-    response["HX-Trigger"] = "fields-changed"  # the preview follows
-    return response
-
-
-def _sent(on: OnGroup, form: RuleForm, edit: Callable[[RuleForm], Edit], uid: str) -> HttpResponse | None:
-    """What becomes of a form that was sent; None where it has to be mended."""
-    if "preview" in on.request.POST:
-        return preview_part(on, edit(form)) if form.is_valid() else preview_waits(on.request, on.group)
-    if form.is_valid():
-        try:
-            return change_rules(on, edit(form), at=uid)
-        except ValidationError as refusal:
-            take_refusal(form, refusal)
-    return None
-
-
-def _unchecked(make: Callable[[Any], RuleForm], data: Any) -> RuleForm:
-    """The form as it was typed, fields following the protocol, nothing checked and nothing saved."""
-    if "fill" in data:
-        data.update(preset_values(data.get("service", "")))
-    # A bound form would show every field that is still empty as an error.
-    typed_form = make(data)
-    fresh = make(None)
-    fresh.initial.update({name: data.get(name, "") for name in fresh.fields if name in data}, enabled="enabled" in data)
-    for name, field in fresh.fields.items():
-        field.disabled = typed_form.fields[name].disabled
-        if field.disabled:
-            fresh.initial[name] = None
-    fresh.shape = typed_form.shape
-    return fresh
-
-
 @page_or_form
 def rule_delete(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpResponse:
     on = enter_group(request, slug, group_id)
     place = on.place(uid)
     if place is None:
-        return _gone(on)
+        return gone(on)
 
     def edit(rules: RuleList) -> RuleList:
         return lists.remove(rules, [lists.place_of(rules, uid)])
