@@ -20,6 +20,7 @@ from securitygroups.models import (
     GroupRevision,
     Invitation,
     MachineRevision,
+    SavedView,
     SupportCase,
     SupportVisit,
 )
@@ -192,6 +193,18 @@ class EventAdmin(ReadOnly):
     def looked_at(self, request: HttpRequest, rows: Iterable[Any]) -> None:
         # A look says nothing of the customer, and a list would be full of looks at itself.
         super().looked_at(request, [row for row in rows if row.verb != Event.Verb.SUPPORT_LOOK])
+
+
+@admin.register(SavedView)
+class SavedViewAdmin(ReadOnly):
+    """Filters that people keep of their lists, for themselves or for the project."""
+
+    project_path = "project"
+    list_tells = True
+    list_display = ("name", "of_project", "kind", "owner", "query")
+    list_select_related = ("project", "owner")
+    search_fields = ("=project__slug", "^project__name")
+    search_help_text = "The project's name or slug."
 
 
 @admin.register(Invitation)

@@ -8,7 +8,7 @@ from karenpanel.admin import PanelAdminSite
 
 SECTIONS = (
     ("Customers", ("Project", "User", "Membership", "Invitation")),
-    ("Firewall", ("SecurityGroup", "Rule", "VirtualMachine", "Attachment", "GroupTemplate")),
+    ("Firewall", ("SecurityGroup", "Rule", "VirtualMachine", "Attachment", "GroupTemplate", "SavedView")),
     ("Support", ("SupportCase", "CaseNote", "SupportVisit")),
     ("Records", ("Event", "GroupRevision", "MachineRevision", "AccountEvent")),
     ("Staff", ("Group",)),

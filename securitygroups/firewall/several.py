@@ -43,6 +43,8 @@ def _names() -> dict[str, dict[str, int]]:
     """Port by protocol of each name, which is written without spaces and marks."""
     found: dict[str, dict[str, int]] = {}
     for service in SERVICES:
+        if service.port is None:
+            continue
         found.setdefault(_plain(service.name), {})[service.protocol] = service.port
     for name, port in _ALSO.items():
         known = {service.protocol for service in SERVICES if service.port == port} or {"tcp"}

@@ -7,15 +7,12 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.forms.utils import ErrorDict
 
-from securitygroups.firewall.values import Refused, address_text, parse_address
+from securitygroups.fields import NetworkFormField, refusal
+from securitygroups.firewall.several import read_networks
+from securitygroups.firewall.values import Network, Refused, address_text, parse_address, whole_number
 from securitygroups.models import VirtualMachine
 
 Form = TypeVar("Form", bound=forms.BaseForm)
-
-from securitygroups.fields import NetworkFormField, refusal
-from securitygroups.firewall.several import read_networks
-from securitygroups.firewall.values import Network, Refused, whole_number
-
 MOST_DIGITS = 999_999_999
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
 

@@ -25,6 +25,7 @@ from securitygroups.models import (
     Membership,
     Project,
     Rule,
+    SavedView,
     SecurityGroup,
     SupportCase,
     SupportVisit,
@@ -40,7 +41,7 @@ Cast = dict[type[Model], Any]
 READ_ONLY: dict[type[Model], frozenset[str]] = {
     model: frozenset()
     for model in (
-        *(AccountEvent, Attachment, CaseNote, Event, GroupRevision, MachineRevision, Membership, SupportCase),
+        *(AccountEvent, Attachment, CaseNote, Event, GroupRevision, MachineRevision, SavedView, SupportCase),
         SupportVisit,
     )
 }
@@ -50,6 +51,7 @@ READ_ONLY[Invitation] = frozenset({"withdraw"})
 NO_TRAFFIC: dict[type[Model], str] = {
     Project: "names, quotas and members: no packet is decided by them",
     User: "who may come in",
+    Membership: "who may do what in a project",
     Group: "rights of people",
     GroupTemplate: "a document: groups that were made from it have rules of their own",
 }

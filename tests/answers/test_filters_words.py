@@ -111,11 +111,12 @@ def test_the_whole_sentence_of_a_rule_finds_it(words: SecurityGroup) -> None:
 
 
 def test_every_service_is_found_by_the_name_that_stands_beside_its_port(project: Project) -> None:
-    rules = [rule(f"accept in {one.protocol} {one.port}") for one in SERVICES]
+    rules = [rule(f"accept in {one.told.lower()}") for one in SERVICES]
     group = make_group(project, "services", rules)
 
     for place, one in enumerate(SERVICES, 1):
-        for typed in (one.name, one.name.lower(), f"port {one.port} ({one.name})"):
+        there = [f"port {one.port} ({one.name})"] if one.port is not None else []
+        for typed in (one.name, one.name.lower(), *there):
             assert place in [row.position for row in matching(group.rules.in_order(), typed)], typed
 
 

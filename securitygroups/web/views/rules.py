@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from karenpanel.sent_again import BACK, draws_again
+from karenpanel.sent_again import draws_again
 from securitygroups import operations
 from securitygroups.access import find_group
 from securitygroups.answers.findings import FIX_NAMES
