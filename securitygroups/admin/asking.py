@@ -27,7 +27,7 @@ from securitygroups.operations import By
 from securitygroups.proposals import Asks, Edit, NewRules, Said, Stale, commit, propose_rules, to_ask
 from securitygroups.proposals import agreed as said_yes
 
-OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "sure", "onto", "reason", "back", "redraw", "suggest"})
+OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "sure", "onto", "reason", "form", "redraw", "suggest"})
 """What the question page puts into its form itself."""
 MOST = 10**9 - 1
 """No list has been changed so often, and no column holds much more."""

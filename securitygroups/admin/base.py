@@ -188,7 +188,7 @@ class ThroughOperations(Chooses, Questions, Panel):
     """
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
-        if request.method == "POST" and {"back", "redraw", "suggest"} & request.POST.keys():
+        if request.method == "POST" and {"form", "redraw", "suggest"} & request.POST.keys():
             self._only_drawn(request, new=object_id is None)
 
         # Without arguments super() does not work in a function that takes no self.

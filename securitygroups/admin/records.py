@@ -200,8 +200,7 @@ class SavedViewAdmin(ReadOnly):
     """Filters that people keep of their lists, for themselves or for the project."""
 
     project_path = "project"
-    list_tells = True
-    list_display = ("name", "of_project", "kind", "owner", "query")
+    list_display = ("name", "of_project", "kind", "owner")
     list_select_related = ("project", "owner")
     search_fields = ("=project__slug", "^project__name")
     search_help_text = "The project's name or slug."

@@ -25,7 +25,9 @@ def everything(machine: VirtualMachine, staff: User, alice: User, bob: User) -> 
     operations.open_visit(project=project, staff=staff, reason="Asked", ticket="T-1")
     operations.open_case(about=machine, packet=Packet(Direction.IN), staff=staff, note="Look")
     operations.save_template(group=project.groups.get(name="web"), name="Web", description="", by=By(alice))
-    operations.write_view(view=SavedView(project=project, kind="machines", name="Tagged", query="tag=web"), by=By(alice))
+    operations.write_view(
+        view=SavedView(project=project, kind="machines", name="Tagged", query="tag=web"), by=By(alice)
+    )
     operations.note(AccountEvent.Verb.SIGNED_IN, user=alice, client=operations.Client("192.0.2.9", "Browser"))
     Invitation.objects.create(
         project=project, email="new@example.com", digest="d" * 64, by=alice, by_name="alice", until=timezone.now()

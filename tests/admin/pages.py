@@ -18,6 +18,7 @@ from securitygroups.models import (
     GroupRevision,
     Invitation,
     MachineRevision,
+    SavedView,
     SupportCase,
     SupportVisit,
     User,
@@ -26,7 +27,8 @@ from tests.factories import sign_in_at
 
 MODELS = [model for model in apps.get_app_config("securitygroups").get_models() if not model._meta.proxy]
 READ_ONLY = [
-    AccountEvent, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SupportCase, SupportVisit,
+    AccountEvent, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SavedView, SupportCase,
+    SupportVisit,
 ]  # fmt: skip
 EDITABLE = [model for model in MODELS if model not in READ_ONLY]
 REFUSED = [

@@ -20,6 +20,7 @@ from securitygroups.models import (
     Membership,
     Project,
     Rule,
+    SavedView,
     SecurityGroup,
     SupportCase,
     SupportVisit,
@@ -32,7 +33,7 @@ from tests.factories import make_group, make_machine, make_project, make_user, r
 
 OF_NOBODY = [AccountEvent, User]
 OF_CUSTOMERS = [model for model in MODELS if model not in OF_NOBODY]
-NAMES_ALONE = [Project, SecurityGroup, Membership, Invitation, SupportVisit]
+NAMES_ALONE = [Project, SecurityGroup, Membership, Invitation, SavedView, SupportVisit]
 LISTS = [model for model in OF_CUSTOMERS if model not in NAMES_ALONE]
 DELETED_HERE = [GroupTemplate, Rule, SecurityGroup, VirtualMachine]
 

@@ -90,7 +90,7 @@ def test_the_customer_reads_the_rule_the_reason_and_that_it_was_staff(
 def test_back_to_the_form_brings_all_that_was_typed_and_saves_nothing(as_admin: Client, group: SecurityGroup) -> None:
     asked = as_admin.post(url(Rule, "add"), new_rule(group, description="Typed", source="10.0.0.0/8"))
 
-    form = as_admin.post(url(Rule, "add"), answer(asked) | {"back": "1"})
+    form = as_admin.post(url(Rule, "add"), answer(asked) | {"form": "1"})
 
     assert form.status_code == 200
     typed = form.context["adminform"].form

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from securitygroups.models import GroupTemplate, Invitation, Project, SecurityGroup, User, VirtualMachine
+from securitygroups.models import GroupTemplate, Invitation, Project, SavedView, SecurityGroup, User, VirtualMachine
 from tests.factories import make_group
 
 
@@ -31,6 +31,7 @@ class Cast:
 def cast(machine: VirtualMachine, group: SecurityGroup, alice: User, charlie: User) -> Cast:
     GroupTemplate.objects.create(project=None, name="mine")
     project = machine.project
+    SavedView.objects.create(project=project, kind="machines", name="all", query="")
     until = timezone.now() + timedelta(days=1)
     Invitation.objects.create(project=project, email="asked@example.com", by=alice, until=until, digest="1" * 64)
     return Cast(project, machine, group, make_group(project, "spare"), alice, charlie)
