@@ -60,7 +60,9 @@ TYPED = {
 
 
 def test_every_form_that_is_drawn_again_is_in_the_list() -> None:
-    assert {name for name, view in views(get_resolver()) if sent_again.draws_again_of(view)} == set(DRAWN_AGAIN)
+    # Of many VMs the form is about those that were ticked: test_fleet goes back to it.
+    every = {*DRAWN_AGAIN, "machine_groups"}
+    assert {name for name, view in views(get_resolver()) if sent_again.draws_again_of(view)} == every
 
 
 @pytest.mark.parametrize("name", DRAWN_AGAIN)

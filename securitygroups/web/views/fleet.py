@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from karenpanel.sent_again import BACK, draws_again
 from karenpanel.turns import weigh
 from securitygroups import operations
 from securitygroups.access import Access, find_group, find_regrouping
@@ -33,11 +34,12 @@ from securitygroups.web.pages import (
 from securitygroups.words.deeds import asked, done
 
 # What the question page puts into its form itself.
-_OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "sure", "reason", "back"})
+_OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "sure", "reason", BACK})
 NAMED = 5
 """VMs that are named before something is done to them; the others are counted."""
 
 
+@draws_again
 @page_or_form
 def machine_groups(request: HttpRequest, slug: str) -> HttpResponse:
     """What to do with the groups of these VMs: the ticked ones, or with a GET all that the filter in the address finds."""
@@ -47,7 +49,7 @@ def machine_groups(request: HttpRequest, slug: str) -> HttpResponse:
     if not machines.exists():
         messages.error(request, "No virtual machine is chosen: tick some in the list first.")
         return redirect(_back(access, sent))
-    if "group" not in request.POST or {"back", "choose"} & request.POST.keys():
+    if "group" not in request.POST or {BACK, "choose"} & request.POST.keys():
         return _choose(request, machines, FleetForm(project=access.project, initial=sent.dict()), sent)
     form = FleetForm(request.POST, project=access.project)
     if not form.is_valid():
