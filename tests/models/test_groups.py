@@ -105,7 +105,7 @@ def test_the_form_gives_that_verdict_too_once_it_has_dropped_what_the_protocol_l
         form = BareRuleForm({"action": "accept", "direction": "in", "protocol": protocol, "enabled": "on", **texts})
         # The form takes more than numbers, and says so; a sign makes a text of a number, which is told first.
         said = {
-            name: [text.replace(MORE, "").replace("“-1”", "-1") for text in every]
+            name: [str(text).replace(MORE, "").replace("“-1”", "-1") for text in every]
             for name, every in form.errors.items()
         }
         if bool(said) != bool(table) or not said.items() <= table.items():
