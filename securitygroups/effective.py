@@ -119,13 +119,15 @@ def rules_of_group(group: SecurityGroup) -> tuple[Rule, ...]:
     return tuple(rule for _, rule in _rules(_OF_GROUP(group=group.pk)))
 
 
-def rules_of_groups(group_ids: Iterable[int]) -> dict[int, tuple[Rule, ...]]:
-    """The lists of some groups (one query)."""
+def rules_of_groups(group_ids: Iterable[int], *, dear: bool = False) -> dict[int, tuple[Rule, ...]]:
+    """The lists of some groups (one query); `dear` where what they are read for is."""
     lists: dict[int, list[Rule]] = {pk: [] for pk in group_ids}
     if lists:
         rows = RuleRow.objects.filter(group__in=lists).in_order()
         for (pk,), rule in _rules(_columns(rows, "group_id")):
             lists[pk].append(rule)
+    if dear:
+        weigh(sum(map(len, lists.values())))
     return {pk: tuple(rules) for pk, rules in lists.items()}
 
 
@@ -332,8 +334,7 @@ class Fleet:
 
     def _with(self, groups: Sequence[SecurityGroup]) -> dict[int, Group]:
         fresh = [group for group in groups if group.pk not in self.groups]
-        lists = rules_of_groups(group.pk for group in fresh)
-        weigh(sum(map(len, lists.values())))
+        lists = rules_of_groups((group.pk for group in fresh), dear=True)
         return {**self.groups, **{group.pk: Group(Home.of(group), lists[group.pk]) for group in fresh}}
 
 

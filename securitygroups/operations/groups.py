@@ -103,12 +103,21 @@ def attached_mark(group: SecurityGroup) -> str:
     """Stands for the VMs that have the group, with all else that decides there: their groups, in order, and the rules of
     the others, as they are now; "" where it is on no VM (two queries).
     """
-    machines = VirtualMachine.objects.live().filter(attachments__group=group)
-    known = list(machines.order_by("pk").values_list("pk", "revision"))
+    known = _around([group])
+    return _digest(known) if known else ""
+
+
+def _around(groups: Sequence[SecurityGroup]) -> list[tuple[int, int]]:
+    """The VMs that have one of the groups, and the other groups of these, each with its revision."""
+    machines = VirtualMachine.objects.live().filter(attachments__group__in=groups)
+    known = list(machines.order_by("pk").values_list("pk", "revision").distinct())
     if not known:
-        return ""
-    others = SecurityGroup.objects.filter(attachments__machine__in=machines).exclude(pk=group.pk)
-    known += others.order_by("pk").values_list("pk", "revision").distinct()
+        return []
+    others = SecurityGroup.objects.filter(attachments__machine__in=machines).exclude(pk__in=[one.pk for one in groups])
+    return known + list(others.order_by("pk").values_list("pk", "revision").distinct())
+
+
+def _digest(known: Sequence[tuple[int, int]]) -> str:
     return sha256(" ".join(f"{pk}:{revision}" for pk, revision in known).encode()).hexdigest()[:32]
 
 
@@ -262,9 +271,9 @@ def _reattach(group: SecurityGroup, machines: Sequence[VirtualMachine], by: By) 
 
 
 def groups_mark(groups: Sequence[SecurityGroup]) -> str:
-    """Stands for the groups as they are now, rules and VMs (two queries a group)."""
-    known = [f"{group.pk}:{group.revision}:{attached_mark(group)}" for group in sorted(groups, key=lambda one: one.pk)]
-    return sha256(" ".join(known).encode()).hexdigest()[:32]
+    """Stands for the groups as they are now, rules and VMs, and all else that decides on these (two queries)."""
+    own = sorted((group.pk, group.revision) for group in groups)
+    return _digest([*own, (0, 0), *_around(groups)])
 
 
 @transaction.atomic
