@@ -21,6 +21,7 @@ from securitygroups.models import (
     Role,
     SavedView,
     SecurityGroup,
+    SignedReview,
     SupportCase,
     SupportVisit,
     User,
@@ -155,6 +156,15 @@ def find_regrouping(access: Access, pk: int) -> Event:
         raise Http404
     event.project = access.project
     return event
+
+
+def find_signed_review(access: Access, number: int) -> SignedReview:
+    """A review of the project that was signed off, or 404."""
+    review = SignedReview.objects.filter(project=access.project, number=number).first()
+    if review is None:
+        raise Http404
+    review.project = access.project
+    return review
 
 
 def find_template(access: Access, pk: int) -> GroupTemplate:

@@ -1,6 +1,8 @@
 """Pages of long lists: what is counted and leafed through has an end, or a page costs more with every row there is."""
 
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from django.core.paginator import Page, Paginator
@@ -35,3 +37,33 @@ class BoundedPaginator(Paginator[Any]):
     def more(self) -> bool:
         """Whether there are rows behind the last page."""
         return self._counted > MOST
+
+
+class UnevenPaginator(Paginator[Any]):
+    """Pages that were cut already, each with its number of rows."""
+
+    def __init__(self, pages: Sequence[Any], sizes: Sequence[int]) -> None:
+        super().__init__(pages, 1)
+        self.ends = [0, *accumulate(sizes)]
+
+    @cached_property
+    def num_pages(self) -> int:
+        return max(1, len(self.object_list))
+
+    @cached_property
+    def count(self) -> int:
+        return self.ends[-1]
+
+    def page(self, number: int | str) -> Page[Any]:
+        number = self.validate_number(number)
+        return _Uneven(self.object_list[number - 1 : number], number, self)
+
+
+class _Uneven(Page[Any]):
+    paginator: UnevenPaginator
+
+    def start_index(self) -> int:
+        return self.paginator.ends[self.number - 1] + 1
+
+    def end_index(self) -> int:
+        return self.paginator.ends[min(self.number, len(self.paginator.ends) - 1)]

@@ -15,10 +15,18 @@ from hashlib import sha256
 from json import dumps
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from securitygroups.answers.closers import closers
-from securitygroups.answers.preview import Preview, preview_groups, preview_orders, preview_rules
+from securitygroups.answers.preview import (
+    Preview,
+    preview_groups,
+    preview_lists,
+    preview_orders,
+    preview_rules,
+    preview_together,
+)
 from securitygroups.effective import rules_at, rules_of_group
 from securitygroups.firewall.analysis.independent import independent
 from securitygroups.firewall.changes import ListChange, rebase
@@ -26,7 +34,16 @@ from securitygroups.firewall.deeds import Deed
 from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.models import GroupRevision, Project, SecurityGroup, VirtualMachine
-from securitygroups.operations import By, Lot, Regrouping, attached_mark, check_rules, commit_edit, standing
+from securitygroups.operations import (
+    By,
+    Lot,
+    Regrouping,
+    attached_mark,
+    check_rules,
+    commit_edit,
+    groups_mark,
+    standing,
+)
 
 Edit = Callable[[RuleList], RuleList]
 """From a list to a new one. It names rules by identity, so that it also fits the list that somebody else left behind."""
@@ -148,7 +165,25 @@ class NewOrders:
         return preview_orders(machines.order_by("name"), self.deed.of, list(brings), address=address)
 
 
-Proposal = NewRules | NewGroups | NewGroup | EndOfGroup | NewOrders
+MOST_LISTS = 200
+"""Groups that one yes changes: they are all locked for it."""
+ListsChange = tuple[SecurityGroup, RuleList, RuleList]
+"""A group, its list and its new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewLists:
+    """New lists for several groups at once; `mark` stands for these, for their VMs and for all else that decides there."""
+
+    changes: tuple[ListsChange, ...]
+    token: str
+    mark: str
+
+    def preview(self, address: str = "") -> Preview:
+        return preview_together(self.changes, address=address) if self.changes else preview_lists((), ())
+
+
+Proposal = NewRules | NewLists | NewGroups | NewGroup | EndOfGroup | NewOrders
 
 
 def agreed(proposal: Proposal, said: Said) -> bool:
@@ -246,6 +281,22 @@ def propose_groups(
     known = [[(group.public_id, group.revision) for group in groups] for groups in (before, after)]
     token = _token(whose, machine.revision, known)
     return NewGroups(machine, tuple(before), tuple(after), token)
+
+
+def propose_lists(changes: Sequence[ListsChange], about: Sequence[str]) -> NewLists:
+    """New lists for several groups; `about` is what else is agreed to with them. Raises ValidationError where one of them
+    cannot be stored."""
+    if len(changes) > MOST_LISTS:
+        raise ValidationError(
+            f"{len(changes):,} groups would change at once, and {MOST_LISTS} can: decide “Later” in some, and go on with them "
+            "in the next review.",
+            code="quota",
+        )
+    for group, old, new in changes:
+        check_rules(group.project, new, had=len(old))
+    mark = groups_mark([group for group, _, _ in changes])
+    known = [(group.public_id, group.revision, _traffic(new)) for group, _, new in changes]
+    return NewLists(tuple(changes), _token(known, mark, about), mark)
 
 
 def propose_group(project: Project, rules: RuleList) -> NewGroup:

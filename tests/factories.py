@@ -12,7 +12,7 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.firewall.notation import rule as rule
 from securitygroups.firewall.values import Rule, RuleList
-from securitygroups.models import Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.models import Project, Review, Role, SecurityGroup, SignedReview, User, VirtualMachine
 from securitygroups.operations import By
 
 PASSWORD = "correct horse battery staple"
@@ -80,3 +80,22 @@ def owner_of(project: Project) -> User | None:
     """The project's first owner."""
     member = project.memberships.filter(role=Role.OWNER).select_related("user").first()
     return member.user if member else None
+
+
+def reviewed(group: SecurityGroup, user: User, number: int = 1) -> SignedReview:
+    """A review in which the group's first rule was kept and signed off, and the next one, with the same decision so far."""
+    project, uid = group.project, group.rules.get(position=1).uid
+    for _ in range(number):
+        decide_keep(group, uid, user)
+        review = Review.objects.select_related("project").get(project=project)
+        seen = operations.decided_mark(review), ""
+        signed = operations.sign_review(
+            review=review, lists={}, seen=seen, signature=operations.Signature("Alice Smith"), by=By(user)
+        )
+    decide_keep(group, uid, user)
+    return signed
+
+
+def decide_keep(group: SecurityGroup, uid: str, user: User) -> None:
+    wish = operations.Wish(group.pk, uid, "keep", group.revision, 0)
+    assert not operations.decide(project=group.project, wishes=[wish], by=By(user))

@@ -40,7 +40,7 @@ from securitygroups.models import (
 from securitygroups.operations import By, Lot, Regrouping
 from tests import provider
 from tests.conftest import SignIn
-from tests.factories import make_group, make_machine, make_project, make_user
+from tests.factories import make_group, make_machine, make_project, make_user, reviewed
 
 OWNERS = frozenset({"alice"})
 EDITORS = OWNERS | {"erin"}
@@ -180,6 +180,13 @@ RIGHTS = {
     "exposure": LOOK,
     "project_test": LOOK,
     "project_find": LOOK,
+    "review": Rights(get=MEMBERS | VISITORS, post=EDITORS),
+    "review_sign": WRITE,
+    "review_drop": WRITE,
+    "review_interval": Rights(post=OWNERS),
+    "review_records": LOOK,
+    "review_record": LOOK,
+    "review_export": LOOK,
 }
 OTHER_METHODS = ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 # What a person who is let in may be told: shown, done, to be corrected, or changed by somebody else meanwhile.
@@ -274,6 +281,7 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
     dora = User.objects.get(username="dora")
     packet = Packet(Direction.IN, 4, 6, 1, 2, 443)
     case = operations.open_case(about=group, packet=packet, staff=visitor)
+    reviewed(group, alice)
     return Stage(
         {user.username: sign_in(user) for user in (*cast, visitor, expired)},
         {

@@ -32,18 +32,22 @@ from securitygroups.models import (
     GroupRevision,
     MachineRevision,
     Project,
+    ReviewedGroup,
+    ReviewedRule,
     SecurityGroup,
+    SignedReview,
     SupportCase,
     SupportVisit,
     User,
     VirtualMachine,
 )
 from tests.conftest import SignIn
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, reviewed
 from tests.rights import may_switch, web_settings
 
 RECORDS: list[type[models.Model]] = [
     GroupRevision, MachineRevision, Event, SupportVisit, SupportCase, CaseNote, AccountEvent, LogEntry,
+    SignedReview, ReviewedGroup, ReviewedRule,
 ]  # fmt: skip
 TABLES = [model._meta.db_table for model in RECORDS]
 WEB, OWNER = settings.DATABASE_WEB_ROLE, settings.DATABASES["default"]["USER"]
@@ -125,6 +129,7 @@ def recorded(machine: VirtualMachine, group: SecurityGroup, staff: User, alice: 
     """A line of each record."""
     operations.open_visit(project=machine.project, staff=staff, reason="Asked", ticket="T-1")
     operations.open_case(about=machine, packet=Packet(Direction.IN), staff=staff, note="Look")
+    reviewed(group, alice)
     AccountEvent.objects.create(verb=AccountEvent.Verb.SIGNED_IN, user=alice)
     LogEntry.objects.create(
         user=staff, content_type=ContentType.objects.get_for_model(group), object_id=str(group.pk), action_flag=2

@@ -438,6 +438,7 @@ def test_what_was_kept_past_the_rule_is_shown_harmless_on_every_page(
     case, rule = SupportCase.objects.get(), group.rules.in_order()[0]
     packet = "?test=1&direction=in&protocol=tcp&source=203.0.113.9&destination=10.0.1.11&port=22"
     pages = [p, f"{p}activity/", f"{p}members/", f"{p}groups/", f"{p}templates/", f"{p}cases/", f"{p}rules/?q=tcp"]
+    pages += [f"{p}review/", f"{p}review/signed/"]
     pages += [f"{p}exposure/", f"{p}machines/", case.get_absolute_url(), f"{p}groups/new/", f"{p}machines/new/"]
     pages += [
         f"{g}{end}"

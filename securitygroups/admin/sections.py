@@ -8,9 +8,24 @@ from karenpanel.admin import PanelAdminSite
 
 SECTIONS = (
     ("Customers", ("Project", "User", "Membership", "Invitation")),
-    ("Firewall", ("SecurityGroup", "Rule", "VirtualMachine", "Attachment", "GroupTemplate", "SavedView")),
+    (
+        "Firewall",
+        (
+            "SecurityGroup",
+            "Rule",
+            "VirtualMachine",
+            "Attachment",
+            "GroupTemplate",
+            "SavedView",
+            "Review",
+            "DecidedRule",
+        ),
+    ),
     ("Support", ("SupportCase", "CaseNote", "SupportVisit")),
-    ("Records", ("Event", "GroupRevision", "MachineRevision", "AccountEvent")),
+    (
+        "Records",
+        ("Event", "GroupRevision", "MachineRevision", "SignedReview", "ReviewedGroup", "ReviewedRule", "AccountEvent"),
+    ),
     ("Staff", ("Group",)),
 )
 

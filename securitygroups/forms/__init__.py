@@ -6,6 +6,7 @@ from securitygroups.forms.machines import MachineForm, OrderedGroupsForm, reorde
 from securitygroups.forms.packets import PacketForm, ProjectPacketForm
 from securitygroups.forms.parts import PortField, as_typed, take_refusal
 from securitygroups.forms.people import CaseForm, InviteForm, NoteForm, RoleForm, VisitForm
+from securitygroups.forms.review import DecisionForm, Drawn, SignForm, digest, drawn_in, values_of
 from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm, preset_values, take_suggestion
 from securitygroups.forms.views import ViewForm
 
@@ -14,6 +15,8 @@ __all__ = [
     "AddRuleForm",
     "BulkForm",
     "CaseForm",
+    "DecisionForm",
+    "Drawn",
     "FleetForm",
     "GroupForm",
     "ImportForm",
@@ -27,12 +30,16 @@ __all__ = [
     "ProjectPacketForm",
     "RoleForm",
     "RuleForm",
+    "SignForm",
     "TemplateForm",
     "ViewForm",
     "VisitForm",
     "as_typed",
+    "digest",
+    "drawn_in",
     "preset_values",
     "reordered",
     "take_refusal",
     "take_suggestion",
+    "values_of",
 ]

@@ -25,6 +25,7 @@ from securitygroups.models.names import (
 )
 from securitygroups.models.people import Membership, Project, ProjectQuerySet, Role, User
 from securitygroups.models.records import AdminLine, Event, GroupRevision, MachineRevision, Revision
+from securitygroups.models.reviews import DecidedRule, Review, ReviewedGroup, ReviewedRule, SignedReview, Verdict
 from securitygroups.models.support import CaseNote, SupportCase, SupportVisit
 from securitygroups.models.tags import LONGEST_TAG, MOST_TAGS, to_tags
 from securitygroups.models.views import MOST_VIEWS, SavedView
@@ -42,6 +43,7 @@ __all__ = [
     "Asked",
     "Attachment",
     "CaseNote",
+    "DecidedRule",
     "Event",
     "Family",
     "Given",
@@ -53,6 +55,9 @@ __all__ = [
     "Membership",
     "Project",
     "ProjectQuerySet",
+    "Review",
+    "ReviewedGroup",
+    "ReviewedRule",
     "Revision",
     "Role",
     "Rule",
@@ -60,9 +65,11 @@ __all__ = [
     "SameName",
     "SavedView",
     "SecurityGroup",
+    "SignedReview",
     "SupportCase",
     "SupportVisit",
     "User",
+    "Verdict",
     "VirtualMachine",
     "new_case_id",
     "new_group_id",

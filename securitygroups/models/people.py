@@ -111,6 +111,9 @@ class Project(models.Model):
         db_default=False,
         help_text="Members come in only after signing in with a passkey or an authenticator app.",
     )
+    review_months = models.SmallIntegerField(
+        "months between reviews", null=True, editable=False, help_text="Empty: a review is never due."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ProjectQuerySet.as_manager()

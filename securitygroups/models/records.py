@@ -142,6 +142,9 @@ class Event(models.Model):
         CASE_OPENED = "case.opened", "Support case"
         TEMPLATE_SAVED = "template.saved", "Template saved"
         TEMPLATE_DELETED = "template.deleted", "Template deleted"
+        REVIEW_STARTED = "review.started", "Review started"
+        REVIEW_SIGNED = "review.signed", "Review signed off"
+        REVIEW_DROPPED = "review.dropped", "Review dropped"
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="events", db_index=False)
     at = models.DateTimeField(auto_now_add=True)

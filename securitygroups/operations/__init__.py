@@ -71,6 +71,17 @@ from securitygroups.operations.projects import (
     update_project,
 )
 from securitygroups.operations.records import Conflict, record
+from securitygroups.operations.reviews import (
+    MONTHS,
+    Passed,
+    Signature,
+    Wish,
+    decide,
+    decided_mark,
+    drop_review,
+    set_review_interval,
+    sign_review,
+)
 from securitygroups.operations.rights import (
     may_readdress,
     may_touch,
@@ -86,6 +97,7 @@ from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_l
 
 __all__ = [
     "INVITATION_DAYS",
+    "MONTHS",
     "NOWHERE",
     "TIME_ZONES",
     "VISIT_MINUTES",
@@ -95,9 +107,12 @@ __all__ = [
     "Conflict",
     "Lot",
     "NotForYou",
+    "Passed",
     "RefusedRules",
     "Regrouping",
+    "Signature",
     "Standing",
+    "Wish",
     "accept_invitation",
     "add_member",
     "add_note",
@@ -113,6 +128,8 @@ __all__ = [
     "create_group",
     "create_machine",
     "create_project",
+    "decide",
+    "decided_mark",
     "delete_group",
     "delete_groups",
     "delete_machine",
@@ -120,6 +137,7 @@ __all__ = [
     "delete_template",
     "delete_view",
     "digest_of",
+    "drop_review",
     "end_sessions",
     "groups_mark",
     "invite",
@@ -153,8 +171,10 @@ __all__ = [
     "save_machine",
     "save_template",
     "send_invitation",
+    "set_review_interval",
     "set_rights",
     "set_time_zone",
+    "sign_review",
     "standing",
     "tidy",
     "undo",

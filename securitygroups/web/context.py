@@ -21,6 +21,7 @@ _SECTIONS = {
     "case": "cases",
     "template": "groups",
     "view": "machines",
+    "review": "review",
     "support": "support",
     "project_rules": "groups",
     "project_test": "project_test",

@@ -20,6 +20,7 @@ from securitygroups.web.views import (
     overview,
     packet_test,
     replay,
+    review,
     rule_forms,
     rules,
     saved_views,
@@ -73,6 +74,15 @@ _machine: Patterns = [
     path("bring-back/", machines.machine_bring_back, name="machine_bring_back"),
     path("ruleset/", enforcement.machine_ruleset, name="machine_ruleset"),
 ]
+_review: Patterns = [
+    path("", review.review, name="review"),
+    path("sign/", review.review_sign, name="review_sign"),
+    path("drop/", review.review_drop, name="review_drop"),
+    path("interval/", review.review_interval, name="review_interval"),
+    path("signed/", review.review_records, name="review_records"),
+    path("signed/<int:number>/", review.review_record, name="review_record"),
+    re_path(r"^signed/(?P<number>[0-9]{1,9})\.(?P<kind>json|csv)\Z", review.review_export, name="review_export"),
+]
 _project: Patterns = [
     path("", overview.overview, name="overview"),
     path("activity/", activity.activity, name="activity"),
@@ -99,6 +109,7 @@ _project: Patterns = [
     path("groups/<slug:group_id>/", include(_group)),
     path("find/", find.project_find, name="project_find"),
     path("test/", packet_test.project_test, name="project_test"),
+    path("review/", include(_review)),
     path("exposure/", exposure.exposure, name="exposure"),
     path("machines/", machines.machines, name="machines"),
     path("machines/list.csv", spreadsheets.machines_csv, name="machines_csv"),

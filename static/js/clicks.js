@@ -13,6 +13,7 @@ const ACTIONS = [
   ["[data-palette]", openPalette],
   ["[data-copy], [data-copy-from]", copy],
   ["[data-fill]", fill],
+  ["[data-print]", () => window.print()],
   ["dialog [data-close]", closeAround],
 ];
 

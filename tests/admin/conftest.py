@@ -11,6 +11,7 @@ from securitygroups.firewall.values import Packet
 from securitygroups.models import AccountEvent, Invitation, SavedView, User, VirtualMachine
 from securitygroups.operations import By
 from tests.admin.pages import MODELS, fresh
+from tests.factories import reviewed
 
 
 @pytest.fixture
@@ -32,4 +33,5 @@ def everything(machine: VirtualMachine, staff: User, alice: User, bob: User) -> 
     Invitation.objects.create(
         project=project, email="new@example.com", digest="d" * 64, by=alice, by_name="alice", until=timezone.now()
     )
+    reviewed(project.groups.get(name="web"), alice)
     return {model: model._default_manager.order_by("pk")[0] for model in MODELS}

@@ -14,11 +14,16 @@ from securitygroups.models import (
     AccountEvent,
     Attachment,
     CaseNote,
+    DecidedRule,
     Event,
     GroupRevision,
     Invitation,
     MachineRevision,
+    Review,
+    ReviewedGroup,
+    ReviewedRule,
     SavedView,
+    SignedReview,
     SupportCase,
     SupportVisit,
     User,
@@ -28,7 +33,7 @@ from tests.factories import sign_in_at
 MODELS = [model for model in apps.get_app_config("securitygroups").get_models() if not model._meta.proxy]
 READ_ONLY = [
     AccountEvent, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SavedView, SupportCase,
-    SupportVisit,
+    SupportVisit, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule,
 ]  # fmt: skip
 EDITABLE = [model for model in MODELS if model not in READ_ONLY]
 REFUSED = [

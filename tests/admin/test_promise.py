@@ -17,6 +17,7 @@ from securitygroups.models import (
     AccountEvent,
     Attachment,
     CaseNote,
+    DecidedRule,
     Event,
     GroupRevision,
     GroupTemplate,
@@ -24,9 +25,13 @@ from securitygroups.models import (
     MachineRevision,
     Membership,
     Project,
+    Review,
+    ReviewedGroup,
+    ReviewedRule,
     Rule,
     SavedView,
     SecurityGroup,
+    SignedReview,
     SupportCase,
     SupportVisit,
     User,
@@ -42,7 +47,7 @@ READ_ONLY: dict[type[Model], frozenset[str]] = {
     model: frozenset()
     for model in (
         *(AccountEvent, Attachment, CaseNote, Event, GroupRevision, MachineRevision, SavedView, SupportCase),
-        SupportVisit,
+        *(SupportVisit, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule),
     )
 }
 """Nothing can be added, changed or deleted. The actions that a model has all the same stand beside it."""

@@ -11,7 +11,7 @@ from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule, make_packet, parse_address
 from securitygroups.models import Project, Role, SavedView, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
-from tests.factories import make_group, make_machine, make_user, rule
+from tests.factories import make_group, make_machine, make_user, reviewed, rule
 
 LONG = "abcdefghij" * 10
 """A name of the greatest length, without a place to break it."""
@@ -73,6 +73,9 @@ def crowded() -> Stage:
         ticket=LONG,
         note=LONG * 20,
     )
+    # The address of the second has the number that a revision has too.
+    reviewed(group, owner, 2)
+    operations.set_review_interval(project=project, months=1, by=By(owner))
     TOTP.activate(owner, "JBSWY3DPEHPK3PXP")
     RecoveryCodes.activate(owner)
     _, secret = operations.invite(project=project, email=f"{LONG[:60]}@example.com", role=Role.EDITOR, by=By(owner))

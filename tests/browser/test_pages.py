@@ -106,6 +106,8 @@ EMPTY = (
     "project_test",
     "project_find",
     "exposure",
+    "review",
+    "review_records",
 )
 
 

@@ -12,6 +12,7 @@ from securitygroups import operations
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import make_packet, parse_address
 from securitygroups.models import Event, SecurityGroup, User, VirtualMachine
+from tests.factories import reviewed
 from tests.web.pages import Page, form_at
 
 
@@ -38,6 +39,8 @@ DRAWN_AGAIN = {
     "machine_create": "/p/shop/machines/new/",
     "machine_settings": "{machine}settings/",
     "members": "/p/shop/members/",
+    "review": "/p/shop/review/",
+    "review_sign": "/p/shop/review/sign/",
     "case_note": "/p/shop/cases/{case}/note/",
 }
 TYPED = {
@@ -67,16 +70,18 @@ def test_every_form_that_is_drawn_again_is_in_the_list() -> None:
 
 @pytest.mark.parametrize("name", DRAWN_AGAIN)
 def test_a_form_is_drawn_again_unchecked_and_nothing_is_changed(
-    name: str, as_alice: Client, group: SecurityGroup, machine: VirtualMachine, staff: User
+    name: str, as_alice: Client, group: SecurityGroup, machine: VirtualMachine, staff: User, alice: User
 ) -> None:
     uid = group.rules.in_order()[1].uid
     packet = make_packet(Direction.IN, "tcp", parse_address("192.0.2.1"), parse_address("10.0.1.11"), 80)
     case = operations.open_case(about=machine, packet=packet, staff=staff, ticket="T-1", note="")
     things = {"group": group.get_absolute_url(), "machine": machine.get_absolute_url(), "case": case.public_id}
     url = DRAWN_AGAIN[name].format(**things, uid=uid)
+    reviewed(group, alice)
+    row = {"0-row": f"{group.public_id} {uid} 1 0 {'0' * 12}", "0-verdict": "narrow", "0-source": "10.0.0.5/24"}
     events, revisions = Event.objects.count(), group.revisions.count()
     for sure in ({}, {"sure": "x", "seen": "x", "do": "delete"}):
-        answer = as_alice.post(url, {**TYPED, **sure, "rule": uid, "back": "1"})
+        answer = as_alice.post(url, {**TYPED, **row, **sure, "rule": uid, "back": "1"})
         assert answer.status_code == 200, name
         page = Page(answer)
         assert not page.errors

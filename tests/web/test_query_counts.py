@@ -19,7 +19,7 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations import By
-from tests.factories import make_group, make_machine, make_project, make_user, ports
+from tests.factories import make_group, make_machine, make_project, make_user, ports, reviewed
 
 Fill = Callable[[str, int], str]
 
@@ -60,6 +60,25 @@ def fill(project: Project, alice: User) -> Fill:
                 group = make_group(project, f"g{n}")
                 operations.update_group(group=group, name=f"h{n}", description="", by=By(alice))
             return {"overview": "/p/shop/", "activity": "/p/shop/activity/"}.get(name, "/p/shop/activity/?who=bob")
+        if name in ("review", "review undecided", "review with findings", "review sign", "review record"):
+            group = many_rules(number)
+            wishes = [
+                operations.Wish(group.pk, row.uid, "off" if row.position == 1 else "keep", 1, 0)
+                for row in group.rules.all()
+            ]
+            operations.decide(project=project, wishes=wishes, by=By(alice))
+            # The first on the page, before those that nobody on record has made; of findings these have some.
+            SecurityGroup.objects.filter(pk=group.pk).update(name="z" if "findings" in name else "a")
+            groups(number)
+            ends = {
+                "review undecided": "?show=undecided",
+                "review with findings": "?show=findings",
+                "review sign": "sign/",
+            }
+            if name != "review record":
+                return f"/p/shop/review/{ends.get(name, '')}"
+            operations.drop_review(project=project, by=By(alice))
+            return reviewed(group, alice).get_absolute_url()
         if name == "members":
             for n in range(number):
                 Membership.objects.create(project=project, user=make_user(f"user{n}"), role=Role.VIEWER)
@@ -107,6 +126,11 @@ QUERIES = {
     "activity": 7,
     "activity of bob": 5,
     "members": 7,
+    "review": 16,
+    "review undecided": 16,
+    "review with findings": 17,
+    "review sign": 14,
+    "review record": 9,
     "groups": 8,
     "groups found": 9,
     "group": 8,

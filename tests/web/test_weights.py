@@ -50,3 +50,10 @@ def test_a_list_of_groups_or_vms_is_light(sign_in: SignIn, project: Project, as_
         make_machine(project, f"vm{n}", groups[n % 10 : n % 10 + 3], ipv4=f"10.9.0.{n + 1}")
     assert weight(as_alice, "/p/shop/groups/") < FRAME + 50 * 1_500
     assert weight(as_alice, "/p/shop/machines/") < FRAME + 50 * 1_500
+
+
+def test_a_page_of_a_review_is_light(sign_in: SignIn, project: Project, as_alice: Client, as_bob: Client) -> None:
+    rules = [rule(f"accept in tcp {port} from 10.0.{port % 200}.0/24", f"Customer {port}") for port in range(1, 400)]
+    make_group(project, "long", rules)
+    assert weight(as_alice, "/p/shop/review/") < 130_000
+    assert weight(as_bob, "/p/shop/review/?page=3") < FRAME + 40 * 900
