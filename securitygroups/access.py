@@ -122,7 +122,8 @@ def is_support(user: object) -> bool:
 
 def running_visits(staff: User) -> QuerySet[SupportVisit]:
     """The visits of a staff member that are open now, the one that ends last at the end."""
-    return SupportVisit.objects.filter(staff=staff, until__gt=timezone.now()).order_by("until")
+    open_now = SupportVisit.objects.filter(staff=staff, until__gt=timezone.now(), ending=None)
+    return open_now.order_by("until")
 
 
 def _as_support(user: User, slug: str) -> Access:
@@ -139,7 +140,7 @@ def _as_support(user: User, slug: str) -> Access:
 def find_case(access: Access, public_id: str) -> SupportCase:
     """A support case of the project, or 404."""
     case = (
-        SupportCase.objects.select_related("machine", "group")
+        SupportCase.objects.select_related("machine", "group", "standing__assignee")
         .filter(project=access.project, public_id=public_id)
         .first()
     )

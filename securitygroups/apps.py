@@ -31,6 +31,7 @@ def check_limits(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "MAX_TEMPLATES_PER_PROJECT",
         "MAX_CASES_PER_PROJECT",
         "MAX_NOTES_PER_CASE",
+        "MAX_PACKETS_PER_CASE",
         "MAX_REVIEWS_PER_PROJECT",
         "MAX_DECISIONS_PER_REVIEW",
         "MAX_MEMBERS_PER_PROJECT",

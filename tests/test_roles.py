@@ -28,6 +28,8 @@ from securitygroups.firewall.values import Packet
 from securitygroups.models import (
     AccountEvent,
     CaseNote,
+    CasePacket,
+    CaseStep,
     Event,
     GroupRevision,
     MachineRevision,
@@ -40,14 +42,15 @@ from securitygroups.models import (
     SupportVisit,
     User,
     VirtualMachine,
+    VisitEnd,
 )
 from tests.conftest import SignIn
 from tests.factories import PASSWORD, reviewed
 from tests.rights import may_switch, web_settings
 
 RECORDS: list[type[models.Model]] = [
-    GroupRevision, MachineRevision, Event, SupportVisit, SupportCase, CaseNote, AccountEvent, LogEntry,
-    SignedReview, ReviewedGroup, ReviewedRule,
+    GroupRevision, MachineRevision, Event, SupportVisit, VisitEnd, SupportCase, CaseNote, CasePacket,
+    CaseStep, AccountEvent, LogEntry, SignedReview, ReviewedGroup, ReviewedRule,
 ]  # fmt: skip
 TABLES = [model._meta.db_table for model in RECORDS]
 WEB, OWNER = settings.DATABASE_WEB_ROLE, settings.DATABASES["default"]["USER"]
@@ -127,8 +130,11 @@ def switchable(db: None) -> None:
 @pytest.fixture
 def recorded(machine: VirtualMachine, group: SecurityGroup, staff: User, alice: User) -> None:
     """A line of each record."""
-    operations.open_visit(project=machine.project, staff=staff, reason="Asked", ticket="T-1")
-    operations.open_case(about=machine, packet=Packet(Direction.IN), staff=staff, note="Look")
+    visit = operations.open_visit(project=machine.project, staff=staff, reason="Asked", ticket="T-1")
+    operations.leave(project=machine.project, staff=staff, visits=[visit])
+    case = operations.open_case(about=machine, packet=Packet(Direction.IN), staff=staff, note="Look")
+    operations.add_packet(case=case, about=machine, packet=Packet(Direction.OUT), staff=staff)
+    operations.take_case(case=case, staff=staff)
     reviewed(group, alice)
     AccountEvent.objects.create(verb=AccountEvent.Verb.SIGNED_IN, user=alice)
     LogEntry.objects.create(

@@ -26,7 +26,15 @@ from securitygroups.models.names import (
 from securitygroups.models.people import Membership, Project, ProjectQuerySet, Role, User
 from securitygroups.models.records import AdminLine, Event, GroupRevision, MachineRevision, Revision
 from securitygroups.models.reviews import DecidedRule, Review, ReviewedGroup, ReviewedRule, SignedReview, Verdict
-from securitygroups.models.support import CaseNote, SupportCase, SupportVisit
+from securitygroups.models.support import (
+    CaseNote,
+    CasePacket,
+    CaseStanding,
+    CaseStep,
+    SupportCase,
+    SupportVisit,
+    VisitEnd,
+)
 from securitygroups.models.tags import LONGEST_TAG, MOST_TAGS, to_tags
 from securitygroups.models.views import MOST_VIEWS, SavedView
 
@@ -43,6 +51,9 @@ __all__ = [
     "Asked",
     "Attachment",
     "CaseNote",
+    "CasePacket",
+    "CaseStanding",
+    "CaseStep",
     "DecidedRule",
     "Event",
     "Family",
@@ -71,6 +82,7 @@ __all__ = [
     "User",
     "Verdict",
     "VirtualMachine",
+    "VisitEnd",
     "new_case_id",
     "new_group_id",
     "new_machine_id",

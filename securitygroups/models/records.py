@@ -140,6 +140,7 @@ class Event(models.Model):
         MEMBER_REMOVED = "member.removed", "Member removed"
         SUPPORT_LOOK = "support.look", "Support looked"
         CASE_OPENED = "case.opened", "Support case"
+        CASE_CHANGED = "case.changed", "Support case changed"
         TEMPLATE_SAVED = "template.saved", "Template saved"
         TEMPLATE_DELETED = "template.deleted", "Template deleted"
         REVIEW_STARTED = "review.started", "Review started"

@@ -7,7 +7,7 @@ other.
 from securitygroups.effective import rules_at
 from securitygroups.operations.accounts import NOWHERE, Client, note, note_refusal
 from securitygroups.operations.by import By
-from securitygroups.operations.cases import add_note, open_case
+from securitygroups.operations.cases import add_note, add_packet, close_case, open_case, reopen_case, take_case
 from securitygroups.operations.customers import create_customer
 from securitygroups.operations.fleet import (
     ChangedSince,
@@ -93,7 +93,14 @@ from securitygroups.operations.rightsgroups import delete_rights_group, write_ri
 from securitygroups.operations.rules import RefusedRules, check_rules, commit_edit, commit_rules, undo
 from securitygroups.operations.templates import delete_template, save_template, write_template
 from securitygroups.operations.views import delete_view, write_view
-from securitygroups.operations.visits import VISIT_MINUTES, open_visit, record_look, record_staff_looks
+from securitygroups.operations.visits import (
+    VISIT_MINUTES,
+    extend_visit,
+    leave,
+    open_visit,
+    record_look,
+    record_staff_looks,
+)
 
 __all__ = [
     "INVITATION_DAYS",
@@ -116,11 +123,13 @@ __all__ = [
     "accept_invitation",
     "add_member",
     "add_note",
+    "add_packet",
     "attach_groups",
     "attached_mark",
     "change_person",
     "change_role",
     "check_rules",
+    "close_case",
     "commit_edit",
     "commit_lists",
     "commit_rules",
@@ -139,8 +148,10 @@ __all__ = [
     "digest_of",
     "drop_review",
     "end_sessions",
+    "extend_visit",
     "groups_mark",
     "invite",
+    "leave",
     "make_person",
     "may_readdress",
     "may_touch",
@@ -161,6 +172,7 @@ __all__ = [
     "regroup_machines",
     "remove_factors",
     "remove_member",
+    "reopen_case",
     "require_second_factor",
     "restore_group",
     "restore_groups",
@@ -176,6 +188,7 @@ __all__ = [
     "set_time_zone",
     "sign_review",
     "standing",
+    "take_case",
     "tidy",
     "undo",
     "undo_groups",

@@ -6,9 +6,9 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from securitygroups.models import Project, SupportVisit, User
+from securitygroups.models import Project, SupportVisit, User, VisitEnd
 from securitygroups.operations.by import By
-from securitygroups.operations.records import Verb, count, event, record, record_all
+from securitygroups.operations.records import Verb, count, event, lock_project, record, record_all
 
 VISIT_MINUTES = 30
 LONGEST_ADDRESS = 300
@@ -16,7 +16,9 @@ LONGEST_ADDRESS = 300
 
 
 @transaction.atomic
-def open_visit(*, project: Project, staff: User, reason: str, ticket: str) -> SupportVisit:
+def open_visit(
+    *, project: Project, staff: User, reason: str, ticket: str, words: str = "Support came to look"
+) -> SupportVisit:
     """Let a staff member look into the project for VISIT_MINUTES. Raises ValidationError."""
     visit = SupportVisit(
         project=project,
@@ -27,10 +29,34 @@ def open_visit(*, project: Project, staff: User, reason: str, ticket: str) -> Su
     )
     visit.full_clean()
     visit.save()
-    words = f"Support came to look, for {VISIT_MINUTES} minutes: {visit.reason} (ticket {visit.ticket})"
+    said = f"{words}, for {VISIT_MINUTES} minutes: {visit.reason} (ticket {visit.ticket})"
     detail = {"reason": visit.reason, "ticket": visit.ticket}
-    record(project, Verb.SUPPORT_LOOK, words, by=By(staff, staff=True), detail=detail)
+    record(project, Verb.SUPPORT_LOOK, said, by=By(staff, staff=True), detail=detail)
     return visit
+
+
+def extend_visit(*, visit: SupportVisit) -> SupportVisit:
+    """Stay for the same reason, VISIT_MINUTES from now: a row of its own, for a visit's cannot be changed."""
+    return open_visit(
+        project=visit.project,
+        staff=visit.staff,
+        reason=visit.reason,
+        ticket=visit.ticket,
+        words="Support stays",
+    )
+
+
+@transaction.atomic
+def leave(*, project: Project, staff: User, visits: Sequence[SupportVisit]) -> None:
+    """End these visits of a staff member to the project, which are still running; twice is the same."""
+    lock_project(project)
+    left = set(VisitEnd.objects.filter(visit__in=visits).values_list("visit_id", flat=True))
+    still = [visit for visit in visits if visit.pk not in left]
+    if not still:
+        return
+    VisitEnd.objects.bulk_create(VisitEnd(visit=visit) for visit in still)
+    detail = {"ticket": still[-1].ticket}
+    record(project, Verb.SUPPORT_LOOK, "Support left.", by=By(staff, staff=True), detail=detail)
 
 
 def record_look(*, visit: SupportVisit, page: str) -> None:

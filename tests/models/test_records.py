@@ -13,6 +13,8 @@ from securitygroups.models import (
     AccountEvent,
     AdminLine,
     CaseNote,
+    CasePacket,
+    CaseStep,
     Event,
     GroupRevision,
     MachineRevision,
@@ -21,20 +23,25 @@ from securitygroups.models import (
     SupportVisit,
     User,
     VirtualMachine,
+    VisitEnd,
 )
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine, make_user
 
 APPEND_ONLY: list[type[models.Model]] = [
-    *(AccountEvent, AdminLine, CaseNote, Event, GroupRevision, MachineRevision, SupportCase, SupportVisit)
+    *(AccountEvent, AdminLine, CaseNote, CasePacket, CaseStep, Event, GroupRevision, MachineRevision, SupportCase),
+    *(SupportVisit, VisitEnd),
 ]
 
 
 def on_every_record(staff: User, machine: VirtualMachine) -> None:
     """A line of each record that the person stands in."""
     by = By(staff)
-    operations.open_visit(project=machine.project, staff=staff, reason="Asked", ticket="T-1")
-    operations.open_case(about=machine, packet=Packet(Direction.IN), staff=staff, note="Look")
+    visit = operations.open_visit(project=machine.project, staff=staff, reason="Asked", ticket="T-1")
+    operations.leave(project=machine.project, staff=staff, visits=[visit])
+    case = operations.open_case(about=machine, packet=Packet(Direction.IN), staff=staff, note="Look")
+    operations.add_packet(case=case, about=machine, packet=Packet(Direction.OUT), staff=staff)
+    operations.take_case(case=case, staff=staff)
     operations.create_group(project=machine.project, name="of staff", by=by)
     operations.attach_groups(machine=machine, groups=[], base=machine.revision, by=by)
     operations.note(AccountEvent.Verb.SIGNED_IN, user=staff)

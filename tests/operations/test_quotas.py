@@ -11,7 +11,16 @@ from securitygroups import operations
 from securitygroups.firewall.formats.documents import rule_to_json
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet
-from securitygroups.models import CaseNote, GroupTemplate, Membership, Project, SecurityGroup, SupportCase, User
+from securitygroups.models import (
+    CaseNote,
+    CasePacket,
+    GroupTemplate,
+    Membership,
+    Project,
+    SecurityGroup,
+    SupportCase,
+    User,
+)
 from securitygroups.operations import By
 from tests.factories import make_user, ports, rule
 from tests.operations.state import nothing_written
@@ -34,11 +43,15 @@ def another(kind: str, group: SecurityGroup, staff: User) -> Another:
     def note() -> object:
         return operations.add_note(case=SupportCase.objects.first() or case(), text="Look", by=By(staff))
 
+    def packet() -> object:
+        known = SupportCase.objects.first() or case()
+        return operations.add_packet(case=known, about=group, packet=Packet(Direction.IN), staff=staff)
+
     def member() -> object:
         user = make_user(f"user{next(numbers)}")
         return operations.add_member(project=group.project, user=user, role="viewer", by=By(staff))
 
-    return {"template": template, "case": case, "note": note, "member": member}[kind]
+    return {"template": template, "case": case, "note": note, "packet": packet, "member": member}[kind]
 
 
 KINDS = [
@@ -50,6 +63,8 @@ KINDS = [
     ),
     ("case", "MAX_CASES_PER_PROJECT", SupportCase, "The project has its 3 cases already: write to one of them"),
     ("note", "MAX_NOTES_PER_CASE", CaseNote, "The case has its 3 notes already: go on in another case."),
+    # The one that the case was opened with counts too.
+    ("packet", "MAX_PACKETS_PER_CASE", CasePacket, "The case has its 4 packets already: open another case."),
     ("member", "MAX_MEMBERS_PER_PROJECT", Membership, "The project has its 3 members already: remove one first."),
 ]
 
@@ -58,7 +73,7 @@ KINDS = [
 def test_no_more_than_the_quota_and_the_refusal_says_what_to_do(
     group: SecurityGroup, staff: User, settings: Any, kind: str, setting: str, table: Any, words: str
 ) -> None:
-    setattr(settings, setting, 3)
+    setattr(settings, setting, 4 if kind == "packet" else 3)
     one = another(kind, group, staff)
     while table.objects.count() < 3:
         one()
