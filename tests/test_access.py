@@ -577,7 +577,7 @@ def test_every_page_that_support_sees_is_in_the_customers_record(stage: Stage, p
     for url in shown:
         assert stage.browsers["visitor"].get(url).status_code in (200, 422), url
     assert looks() - before == len(shown)
-    assert "Support looked at" in stage.browsers["bob"].get(stage.url("activity")).content.decode()
+    assert "Looked at" in stage.browsers["bob"].get(stage.url("activity")).content.decode()
 
 
 def test_support_at_the_door_sees_nothing_and_leaves_no_record(stage: Stage, project: Project) -> None:

@@ -1,11 +1,12 @@
 """What was done in a project, by whom and when."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 from django.db.models import QuerySet
 from django.db.models.functions import Lower
 from django.db.models.lookups import StartsWith
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
@@ -34,10 +35,10 @@ def events_found(request: HttpRequest, access: Access) -> tuple[QuerySet[Event],
 
 
 def _up_to(events: QuerySet[Event], day: str) -> QuerySet[Event]:
-    """Those until the end of the day; all of them where it is none."""
+    """Those until the end of the reader's day; all of them where it is none."""
     try:
         last = parse_date(day)
-        end = datetime.combine(last, time(), UTC) + timedelta(days=1) if last else None
+        end = datetime.combine(last + timedelta(days=1), time(), timezone.get_current_timezone()) if last else None
+        return events.filter(at__lt=end) if end else events
     except (ValueError, OverflowError):
         return events
-    return events.filter(at__lt=end) if end else events

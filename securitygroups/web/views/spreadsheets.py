@@ -114,7 +114,8 @@ def _rule(row: Any) -> Sequence[object]:
 def activity_csv(request: HttpRequest, slug: str) -> HttpResponse:
     rows, _ = events_found(request, enter(request, slug))
     header = ("Time", "Who", "Platform staff", "What", "In words", "Reason", "Group", "ID of group", "VM", "ID of VM")
-    return _file(request, "activity", header, rows, _event)
+    # The address of a page that support looked at is shown on no page: here it is whole.
+    return _file(request, "activity", (*header, "Address of the page"), rows, _event)
 
 
 def _event(event: Event) -> Sequence[object]:
@@ -123,4 +124,5 @@ def _event(event: Event) -> Sequence[object]:
     # A VM that was moved away is another customer's: of that nothing is said but its ID, as on the page.
     name = machine.name if machine and machine.project_id == event.project_id else ""
     of_group = (group.name, group.public_id) if group else ("", "")
-    return (*told, event.detail.get("reason", ""), *of_group, name, machine.public_id if machine else "")
+    of_machine = (name, machine.public_id if machine else "")
+    return (*told, event.detail.get("reason", ""), *of_group, *of_machine, event.detail.get("page", ""))
