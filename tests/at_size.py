@@ -132,6 +132,9 @@ def _texts() -> list[str]:
 
 def _of_desk() -> Iterator[str]:
     yield "/support/"
+    yield f"/support/?{urlencode({'q': 'tcp 10.1.2.3 > 10.1.2.4:22'})}"
+    for asked in ({}, {"state": ""}, {"state": "", "sort": "newest"}, {"mine": "1"}, {"q": "T-5"}, {"q": "project-1"}):
+        yield f"/cases/?{urlencode(asked)}"
     for text in (*_texts(), "0.0.0.0/0", "::/0", "10.1.2.3/32", "192.0.2.0/24"):
         yield f"/support/?{urlencode({'q': text})}"
 

@@ -110,7 +110,11 @@ RIGHTS = {
     "help_enforcement": Rights(get=EVERYBODY),
     "support": Rights(get=SUPPORT),
     "support_enter": Rights(get=SUPPORT, post=SUPPORT),
+    "support_cases": Rights(get=SUPPORT),
+    "visit_stay": Rights(post=VISITORS),
+    "visit_leave": Rights(post=VISITORS),
     "case_open": Rights(post=VISITORS),
+    "case_step": Rights(post=VISITORS),
     "cases": LOOK,
     "case": LOOK,
     "case_note": Rights(post=EDITORS | VISITORS),
@@ -343,7 +347,9 @@ def expected(name: str, who: str, method: str) -> set[int]:
 OF_ONES_OWN = frozenset(
     {"mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_remove_webauthn", "account_confirm_email"}
 )
-SUPPORT_DESK = frozenset({"support", "support_enter", "case_open"})
+SUPPORT_DESK = frozenset(
+    {"support", "support_enter", "support_cases", "visit_stay", "visit_leave", "case_open", "case_step"}
+)
 
 
 @pytest.mark.parametrize("name", RIGHTS)

@@ -1,46 +1,75 @@
-"""A support case read again: the frozen answer, and the same packet against the list as it is now."""
+"""A support case read again: each packet's frozen answer, and the same packet against the list as it is now."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from securitygroups.answers.way import Stop, way
-from securitygroups.effective import Home, Placed, of_group, of_machine, rules_of
+from securitygroups.effective import Home, Listed, Placed, of_group, of_machine, rules_of
 from securitygroups.firewall.decide import Decision, decide
 from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.formats.packets import packet_from_json
 from securitygroups.firewall.values import Packet
-from securitygroups.models import SupportCase
+from securitygroups.models import CasePacket, SecurityGroup, SupportCase, VirtualMachine
 
 
 @dataclass(frozen=True, slots=True)
 class Reread:
-    """What a case says. `now` is None where there is nothing to ask any more: deleted, or moved to another project."""
+    """What a case says of one packet. `now` is None where there is nothing to ask any more: deleted, or moved to another
+    project. `about` is what it was tested on, None where that was moved: what was another customer's since is not named.
+    """
 
     packet: Packet
+    machine: VirtualMachine | None
+    group: SecurityGroup | None
     decision: Decision
-    way: list[Stop]
+    listed: Listed
     now: Decision | None
     moved: bool
 
 
-def frozen_list(case: SupportCase) -> list[Placed]:
-    """The list as it was when the case was opened, and where each rule stood."""
+def frozen_list(stored_rules: list[dict[str, object]]) -> list[Placed]:
+    """A list as it was when it was kept, and where each rule stood."""
     listed = []
-    for stored, rule in zip(case.rules, rules_from_stored(case.rules), strict=True):
-        group = stored["group"]
+    for stored, rule in zip(stored_rules, rules_from_stored(stored_rules), strict=True):
+        group: dict[str, object] = stored["group"]  # type: ignore[assignment]
         # The row's key is not on record and not asked for: what is frozen is read, never compared.
-        listed.append(Placed(rule, Home(0, group["id"], group["name"]), group["place"]))
+        listed.append(Placed(rule, Home(0, str(group["id"]), str(group["name"])), int(str(group["place"]))))
     return listed
 
 
-def look_again(case: SupportCase) -> Reread:
-    """The case's own answer, and today's."""
-    packet, listed = packet_from_json(case.packet), frozen_list(case)
-    decision = decide(rules_of(listed), packet)
-    # A VM that was moved to another project since is another customer's: neither its name nor its rules are told.
-    moved = bool(case.machine and case.machine.project_id != case.project_id)
-    about = None if moved else case.machine or case.group
-    today = None
-    if about and about.deleted_at is None:
-        today = of_machine(case.machine) if case.machine else of_group(case.group) if case.group else None
-    now = None if today is None else decide(rules_of(today), packet)
-    return Reread(packet, decision, list(way(decision, listed)), now, moved)
+class Today:
+    """The lists as they are now, each read once however many packets are asked of it."""
+
+    def __init__(self, project: int) -> None:
+        self.project = project
+        self.known: dict[VirtualMachine | SecurityGroup, Listed] = {}
+
+    def moved(self, one: SupportCase | CasePacket) -> bool:
+        # A VM that was moved to another project since is another customer's: neither its name nor its rules are told.
+        return bool(one.machine and one.machine.project_id != self.project)
+
+    def of(self, one: SupportCase | CasePacket) -> Listed | None:
+        about = one.machine or one.group
+        if about is None or about.deleted_at is not None or self.moved(one):
+            return None
+        if about not in self.known:
+            self.known[about] = of_machine(about) if isinstance(about, VirtualMachine) else of_group(about)
+        return self.known[about]
+
+
+def look_again(case: SupportCase) -> Iterator[Reread]:
+    """Of each packet the case's own answer, and today's."""
+    today, own = Today(case.project_id), frozen_list(case.rules)
+    kept: list[SupportCase | CasePacket] = [case, *case.packets.select_related("machine", "group")]
+    for one in kept:
+        listed = own if isinstance(one, SupportCase) or one.rules is None else frozen_list(one.rules)
+        packet = packet_from_json(one.packet)
+        decision, now = decide(rules_of(listed), packet), today.of(one)
+        yield Reread(
+            packet,
+            one.machine,
+            one.group,
+            decision,
+            listed,
+            None if now is None else decide(rules_of(now), packet),
+            today.moved(one),
+        )

@@ -8,8 +8,8 @@ from django.db.models import F, Func, Q, QuerySet
 from django.db.models.functions import Greatest, Lower
 from django.db.models.lookups import StartsWith
 
-from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_network
-from securitygroups.models import Project, Rule, SecurityGroup, SupportCase, User, VirtualMachine
+from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_address, parse_network
+from securitygroups.models import Project, Rule, SecurityGroup, SupportCase, SupportVisit, User, VirtualMachine
 
 LIMIT = 25
 """Rows shown of each kind."""
@@ -24,12 +24,22 @@ class Found:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """A VM that has the address at one end of a packet, and the direction that the packet has for it."""
+
+    machine: VirtualMachine
+    direction: str
+
+
 def projects_of(row: Any) -> set[int]:
     """The keys of the projects that a row of the results is of."""
     if isinstance(row, User):
         return {member.project_id for member in row.memberships.all()}
     if isinstance(row, Project):
         return {row.pk}
+    if isinstance(row, End):
+        return {row.machine.project_id}
     return {row.group.project_id if isinstance(row, Rule) else row.project_id}
 
 
@@ -42,6 +52,11 @@ def _named(rows: QuerySet[Any], text: str, column: str = "name") -> QuerySet[Any
     """Rows whose name begins with the text: what a prefix index can answer over all projects."""
     named: QuerySet[Any] = rows.alias(lower_name=Lower(column)).filter(lower_name__startswith=text.lower())
     return named
+
+
+def _with_ticket(rows: QuerySet[Any], lowered: str) -> QuerySet[Any]:
+    same: QuerySet[Any] = rows.alias(lower_ticket=Lower("ticket")).filter(lower_ticket=lowered)
+    return same
 
 
 def _network(text: str) -> Network | None:
@@ -101,7 +116,8 @@ def _covering(network: Network) -> QuerySet[Rule]:
 
 
 def search(text: str) -> list[Found]:
-    """An address or network finds VMs and rules; a public id, e-mail, user name, project, VM or group name finds those."""
+    """An address or network finds VMs and rules; a public id, e-mail, user name, project, VM or group name finds those;
+    a ticket's number its cases and visits."""
     text = text.strip()[:200]
     # PostgreSQL has no such character in a text.
     if not text or "\x00" in text:
@@ -109,6 +125,26 @@ def search(text: str) -> list[Found]:
     network = _network(text)
     found = _by_address(network) if network is not None else _by_id(text.lower()) or _by_name(text)
     return [kind for kind in found if kind.rows]
+
+
+def search_ends(source: str, destination: str) -> list[Found]:
+    """The VMs that have the addresses at the two ends of a packet, which somebody read from a log: the receiver first."""
+    ends = (
+        ("Virtual Machines that it goes to", destination, "in"),
+        ("Virtual Machines that it comes from", source, "out"),
+    )
+    found = (_at(kind, address, direction) for kind, address, direction in ends)
+    return [kind for kind in found if kind.rows]
+
+
+def _at(kind: str, text: str, direction: str) -> Found:
+    try:
+        version, address = parse_address(text)
+    except Refused:
+        return Found(kind, [], False)
+    machines = VirtualMachine.objects.live().select_related("project")
+    having = _some(kind, machines.filter(**{f"ipv{version}": address_text(version, address)}).order_by())
+    return Found(kind, [End(machine, direction) for machine in having.rows], having.more)
 
 
 def _by_id(text: str) -> list[Found]:
@@ -137,4 +173,7 @@ def _by_name(text: str) -> list[Found]:
         _some("Projects", Project.objects.filter(Q(slug__startswith=lowered) | Q(StartsWith(Lower("name"), lowered)))),
         _some("Virtual Machines", _named(machines, text).order_by("name")),
         _some("Security Groups", _named(groups, text).order_by("name")),
+        # A ticket's number is known to its last digit: the beginning of one would find those of everybody else.
+        _some("Cases", _with_ticket(SupportCase.objects.select_related("project").defer("rules", "packet"), lowered)),
+        _some("Visits", _with_ticket(SupportVisit.objects.select_related("project", "staff"), lowered)),
     ]

@@ -5,7 +5,7 @@ from securitygroups.forms.groups import GroupForm, ImportForm, TemplateForm
 from securitygroups.forms.machines import MachineForm, OrderedGroupsForm, reordered
 from securitygroups.forms.packets import PacketForm, ProjectPacketForm
 from securitygroups.forms.parts import PortField, as_typed, take_refusal
-from securitygroups.forms.people import CaseForm, InviteForm, NoteForm, RoleForm, VisitForm
+from securitygroups.forms.people import CaseForm, CloseForm, InviteForm, NoteForm, RoleForm, VisitForm
 from securitygroups.forms.review import DecisionForm, Drawn, SignForm, digest, drawn_in, values_of
 from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm, preset_values, take_suggestion
 from securitygroups.forms.views import ViewForm
@@ -15,6 +15,7 @@ __all__ = [
     "AddRuleForm",
     "BulkForm",
     "CaseForm",
+    "CloseForm",
     "DecisionForm",
     "Drawn",
     "FleetForm",

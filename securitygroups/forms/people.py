@@ -48,3 +48,12 @@ class CaseForm(forms.Form):
 
 class NoteForm(forms.Form):
     text = LinesFormField(label="Add a note", max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class CloseForm(forms.Form):
+    word = LineFormField(
+        label="How it ended",
+        max_length=255,
+        help_text="The customer reads it.",
+        error_messages={"required": "Type a word on how it ended, such as: rule 3 of web was missing port 8443."},
+    )

@@ -1,14 +1,16 @@
-"""How records are read: activity by day."""
+"""How records are read: activity by day, and how long somebody waited for an answer."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
-from securitygroups.models import Event
+from securitygroups.models import CaseStanding, Event
 from securitygroups.web.told import Day, by_day
 
 register = template.Library()
@@ -29,3 +31,28 @@ def day_time(moment: datetime) -> SafeString:
         f"{there:%-d %B %Y, %H:%M:%S %Z}",
         f"{there:%H:%M}",
     )
+
+
+@register.filter
+def answer_time(standing: CaseStanding | None) -> str:
+    """How long somebody waits for support's word, or waited: "waiting for 2 hours", "in 25 minutes"."""
+    if standing is None:
+        return ""
+    if standing.answered_at is None:
+        waited = timezone.now() - standing.asked_at
+        return "waiting" if waited < timedelta(minutes=1) else f"waiting for {timesince(standing.asked_at, depth=1)}"
+    if standing.answered_at - standing.asked_at < timedelta(minutes=1):
+        return "at once"
+    return f"in {timesince(standing.asked_at, standing.answered_at, depth=1)}"
+
+
+@register.filter
+def verdict_word(verdict: str) -> str:
+    return "Accepted" if verdict == "accept" else "Denied"
+
+
+@register.filter
+def line_query(packet: dict[str, str], direction: str) -> str:
+    """The packet test's query for a packet that was read from a log. It is asked at once where the line said all of it."""
+    fields = packet | {"direction": direction}
+    return urlencode(fields | ({"test": "1"} if "protocol" in packet else {}))

@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 
 from securitygroups import operations
 from securitygroups.access import SUPPORT, Access
+from securitygroups.answers.desk import open_cases
 from securitygroups.answers.packet_test import Answer, ask_group, ask_machine, at_ends, stranger
 from securitygroups.firewall.formats.pasted import read_line
 from securitygroups.firewall.formats.replies import Reply, read_reply
@@ -20,10 +21,12 @@ from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet, Refused, parse_address
 from securitygroups.forms import CaseForm, PacketForm, ProjectPacketForm
 from securitygroups.forms.packets import own_place, their_place, turned
-from securitygroups.models import SecurityGroup, VirtualMachine
+from securitygroups.models import SecurityGroup, SupportCase, VirtualMachine
 from securitygroups.web.pages import FORM_INVALID, address_of, answer
 from securitygroups.web.services import service_port
 
+CASES_OFFERED = 3
+"""Open cases to which support can add the packet at one click."""
 SUGGESTED = 200
 """Addresses of the project's VMs that the fields suggest."""
 FOLLOWS = {
@@ -184,8 +187,13 @@ def _asked(asking: Asking, form: PacketForm) -> dict[str, Any]:
         "overall": answered.overall,
         "stranger": stranger(machine, form.packet) if machine else "",
         "case_form": CaseForm() if asking.access.role == SUPPORT else None,
+        "open_cases": _open_cases(asking.access),
         "sent": [(name, text) for name, text in form.data.items() if name in PacketForm.base_fields],
     }
+
+
+def _open_cases(access: Access) -> list[SupportCase]:
+    return open_cases(access.project, access.visit.ticket, CASES_OFFERED) if access.visit else []
 
 
 def _ask(asking: Asking, machine: VirtualMachine | None, packet: Packet) -> Answer | None:

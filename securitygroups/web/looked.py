@@ -50,6 +50,7 @@ PAGES = {
     "case": "Looked at {}",
     "case_note": "Wrote to {}",
     "case_open": "Kept a packet test as a case",
+    "case_step": "Took care of {}",
     "support": "Searched at the support desk",
 }
 ELSE = "Looked at a page of the project"

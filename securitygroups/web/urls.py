@@ -126,6 +126,11 @@ urlpatterns = [
     path("help/enforcement/", help.help_enforcement, name="help_enforcement"),
     path("support/", desk.support, name="support"),
     path("support/<slug:slug>/", desk.support_enter, name="support_enter"),
+    path("support/<slug:slug>/stay/", desk.visit_stay, name="visit_stay"),
+    path("support/<slug:slug>/leave/", desk.visit_leave, name="visit_leave"),
     path("support/<slug:slug>/case/", cases.case_open, name="case_open"),
+    path("support/<slug:slug>/case/<slug:case_id>/", cases.case_step, name="case_step"),
+    # Not below support/, where a project of that name would be.
+    path("cases/", desk.desk_cases, name="support_cases"),
     path("p/<slug:slug>/", include(_project)),
 ]

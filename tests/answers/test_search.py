@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
+from securitygroups.answers.desk import SORTS, Wanted, cases_of_all
 from securitygroups.answers.search import LIMIT, search
 from securitygroups.firewall.formats.packets import packet_from_json
 from securitygroups.models import Project, SecurityGroup, SupportCase, User, VirtualMachine
@@ -207,12 +208,20 @@ INSERT INTO securitygroups_rule
     FROM securitygroups_securitygroup g, generate_series(1, 10) n;
 INSERT INTO securitygroups_supportcase (project_id, public_id, packet, rules, verdict, ticket, opened_by_id, at)
     SELECT p.id, 'case-' || lpad(to_hex(n), 10, '0'), '{}', '[]', 'drop', 'T-' || n, u.id, now()
+    FROM securitygroups_project p, securitygroups_user u, generate_series(1, 20000) n
+    WHERE p.slug = 'firm-1' AND u.username = 'person1';
+INSERT INTO securitygroups_casestanding (case_id, project_id, state, assignee_id, asked_at)
+    SELECT c.id, c.project_id, CASE c.id % 10 WHEN 0 THEN 'open' WHEN 1 THEN 'answered' ELSE 'closed' END,
+        CASE c.id % 50 WHEN 0 THEN c.opened_by_id END, now() - c.id * interval '1 minute'
+    FROM securitygroups_supportcase c;
+INSERT INTO securitygroups_supportvisit (project_id, staff_id, reason, ticket, at, until)
+    SELECT p.id, u.id, 'Asked', 'T-' || n, now(), now()
     FROM securitygroups_project p, securitygroups_user u, generate_series(1, 5000) n
     WHERE p.slug = 'firm-1' AND u.username = 'person1';
-ANALYZE securitygroups_project, securitygroups_user, securitygroups_membership, securitygroups_securitygroup,
+ANALYZE securitygroups_casestanding, securitygroups_supportvisit, securitygroups_project, securitygroups_user, securitygroups_membership, securitygroups_securitygroup,
     securitygroups_virtualmachine, securitygroups_rule, securitygroups_supportcase;
 """
-"""60,000 rules, 30,000 VMs, 6,000 groups, 5,000 cases, 4,000 people and projects, and what the planner knows of them."""
+"""60,000 rules, 30,000 VMs, 6,000 groups, 20,000 cases, 5,000 visits, 4,000 people and projects, and what the planner knows of them."""
 
 
 @pytest.fixture
@@ -224,7 +233,7 @@ def many(db: None) -> None:
 def test_what_the_desk_asks_is_answered_by_indexes(many: None) -> None:
     asked = (
         "10.0.12.7", "10.0.12.0/24", "2001:db8::7", "2001:db8::/120", "0.0.0.0/0", "node-17", "group 17", "person17",
-        "person17@firm.example", "firm-17", "sg-000000000f", "vm-000000000f", "case-000000000f",
+        "person17@firm.example", "firm-17", "sg-000000000f", "vm-000000000f", "case-000000000f", "T-17",
     )  # fmt: skip
     plans = {}
     with connection.cursor() as cursor:
@@ -246,3 +255,26 @@ def test_what_the_desk_asks_is_answered_by_indexes(many: None) -> None:
     for index in ("machine_by_ipv4", "machine_by_ipv6", "machine_lower_name", "group_lower_name", "user_email"):
         assert f"Index Scan using {index}" in found or f"Bitmap Index Scan on {index}" in found, index
     assert "rule_by_source" in found
+
+
+def test_the_cases_of_all_projects_are_found_and_sorted_by_indexes(many: None) -> None:
+    person = User.objects.get(username="person1")
+    wanted = [
+        *(Wanted(state=state, sort=sort) for state in ("open", "answered") for sort in SORTS),
+        *(Wanted(state="open", mine=person), Wanted(state="", sort="newest"), Wanted(state="", sort="oldest")),
+        *(Wanted(state=state, text=text) for state in ("", "open") for text in ("T-17", "firm-17", "case-00000000f")),
+    ]
+    plans = {}
+    with connection.cursor() as cursor:
+        for one in wanted:
+            with CaptureQueriesContext(connection) as queries:
+                # As pages are read: the keys, and then their rows.
+                keys = list(cases_of_all(one).values_list("pk", flat=True)[:50])
+                list(cases_of_all(one).filter(pk__in=keys))
+            for query in queries:
+                cursor.execute(f"EXPLAIN {query['sql']}")
+                plans[one, query["sql"]] = "\n".join(line for (line,) in cursor.fetchall())
+
+    assert len(plans) >= len(wanted)
+    for (one, _), plan in plans.items():
+        assert set(re.findall(r"Seq Scan on securitygroups_(\w+)", plan)) <= {"project"}, (one, plan)

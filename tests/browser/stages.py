@@ -76,6 +76,9 @@ def crowded() -> Stage:
     # The address of the second has the number that a revision has too.
     reviewed(group, owner, 2)
     operations.set_review_interval(project=project, months=1, by=By(owner))
+    operations.add_packet(case=case, about=group, packet=packet, staff=staff)
+    operations.take_case(case=case, staff=staff)
+    operations.close_case(case=case, staff=staff, text=FULL)
     TOTP.activate(owner, "JBSWY3DPEHPK3PXP")
     RecoveryCodes.activate(owner)
     _, secret = operations.invite(project=project, email=f"{LONG[:60]}@example.com", role=Role.EDITOR, by=By(owner))

@@ -10,16 +10,20 @@ from karenpanel.sent_again import draws_again, goes_back
 from securitygroups import operations
 from securitygroups.access import SUPPORT, Access, find_case, find_group, find_machine
 from securitygroups.answers.cases import look_again
-from securitygroups.forms import CaseForm, NoteForm, PacketForm, as_typed
-from securitygroups.models import SupportCase
+from securitygroups.answers.desk import State, cases_of
+from securitygroups.answers.way import way
+from securitygroups.firewall.values import whole_number
+from securitygroups.forms import CaseForm, CloseForm, NoteForm, PacketForm, as_typed
+from securitygroups.models import CaseNote, CaseStanding, CaseStep, SupportCase
 from securitygroups.operations import By
 from securitygroups.web.doors import enter, support_member
-from securitygroups.web.pages import FORM_INVALID, numbered
+from securitygroups.web.pages import FORM_INVALID, answer, numbered, typed
 
 
 @require_POST
 def case_open(request: HttpRequest, slug: str) -> HttpResponse:
-    """Freeze a packet test. Support's own record, so not one of the writes that its read-only view refuses."""
+    """Freeze a packet test, as a case or in the `case` that is named. Support's own record, so not one of the writes that
+    its read-only view refuses."""
     support_member(request)
     access = enter(request, slug, support_writes=True)
     if access.visit is None:
@@ -30,49 +34,89 @@ def case_open(request: HttpRequest, slug: str) -> HttpResponse:
     if not packet.is_valid() or not form.is_valid():
         messages.error(request, "No case was opened: test a packet first, and keep the note under 4,000 characters.")
         return redirect(about)
+    known, note = request.POST.get("case", ""), form.cleaned_data["note"]
+    case = find_case(access, known) if known else None
+    asked, staff, ticket = packet.packet, access.user, access.visit.ticket
     try:
-        case = operations.open_case(
-            about=about,
-            packet=packet.packet,
-            staff=access.user,
-            ticket=access.visit.ticket,
-            note=form.cleaned_data["note"],
-        )
+        if case:
+            operations.add_packet(case=case, about=about, packet=asked, staff=staff, note=note)
+        else:
+            case = operations.open_case(about=about, packet=asked, staff=staff, ticket=ticket, note=note)
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
         return redirect(about)
-    messages.success(request, f"{case.public_id} was opened. Its address is good for the customer too.")
+    done = f"The packet was added to {case.public_id}." if known else f"{case.public_id} was opened."
+    messages.success(request, f"{done} Its address is good for the customer too.")
+    return redirect(case)
+
+
+@require_POST
+def case_step(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
+    """Take the case, close it with a word, or open it again: support's own record too."""
+    support_member(request)
+    access = enter(request, slug, support_writes=True)
+    if access.role != SUPPORT:
+        raise PermissionDenied("Only support staff take, close and open cases.")
+    case, do = find_case(access, case_id), request.POST.get("do", "")
+    if do == "take":
+        operations.take_case(case=case, staff=access.user)
+        messages.success(request, f"You take care of {case.public_id}.")
+    elif do == "reopen":
+        operations.reopen_case(case=case, staff=access.user)
+        messages.success(request, f"{case.public_id} is open again.")
+    else:
+        form = CloseForm(request.POST)
+        if not form.is_valid():
+            return _page(request, access, case, NoteForm(), form)
+        operations.close_case(case=case, staff=access.user, text=form.cleaned_data["word"])
+        messages.success(request, f"{case.public_id} was closed.")
     return redirect(case)
 
 
 @require_safe
 def cases(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug)
-    rows = SupportCase.objects.filter(project=access.project).select_related("machine", "group").defer("rules")
-    return render(request, "securitygroups/support/cases.html", {"page": numbered(request, rows)})
+    state, query = request.GET.get("state", ""), typed(request, "q")
+    state = state if state in State.values else ""
+    page = numbered(request, cases_of(access.project, state, query))
+    context = {"page": page, "state": state, "states": State.choices, "query": query}
+    return answer(request, "securitygroups/support/cases.html", "securitygroups/support/_cases.html", context)
 
 
 @require_safe
 def case(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
-    """The frozen answer, and beside it the same packet against the list as it is now."""
+    """The frozen answers, and beside them the same packets against the lists as they are now."""
     access = enter(request, slug)
-    return _page(request, access, find_case(access, case_id), NoteForm())
+    return _page(request, access, find_case(access, case_id), NoteForm(), CloseForm())
 
 
-def _page(request: HttpRequest, access: Access, frozen: SupportCase, form: NoteForm, status: int = 200) -> HttpResponse:
-    found = look_again(frozen)
+def _page(
+    request: HttpRequest, access: Access, frozen: SupportCase, form: NoteForm, closing: CloseForm
+) -> HttpResponse:
+    tested = list(look_again(frozen))
+    # One packet's way down the list at a time: a list may be a thousand rules long.
+    number = whole_number(request.GET.get("packet", ""), len(tested)) or 1
+    shown = tested[number - 1]
+    standing: CaseStanding | None = getattr(frozen, "standing", None)
+    told: list[CaseNote | CaseStep] = [*frozen.notes.all(), *frozen.steps.all()]
     context = {
         "case": frozen,
-        "packet": found.packet,
-        "decision": found.decision,
-        "way": found.way,
-        "now": found.now,
-        "gone": found.now is None,
-        "moved": found.moved,
-        "notes": frozen.notes.all(),
+        "standing": standing,
+        "closed": standing is not None and standing.state == State.CLOSED,
+        "tested": tested,
+        "number": number,
+        "shown": shown,
+        "packet": shown.packet,
+        "decision": shown.decision,
+        "way": list(way(shown.decision, shown.listed)),
+        "told": sorted(told, key=lambda one: one.at),
         "form": form,
+        "closing": closing,
         "can_note": access.role == SUPPORT or access.can_edit,
+        "is_staff": access.role == SUPPORT,
+        "is_mine": standing is not None and standing.assignee_id == access.user.pk,
     }
+    status = FORM_INVALID if form.errors or closing.errors else 200
     return render(request, "securitygroups/support/case.html", context, status=status)
 
 
@@ -86,10 +130,10 @@ def case_note(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
     frozen = find_case(access, case_id)
     form = NoteForm(request.POST)
     if goes_back(request):
-        return _page(request, access, frozen, as_typed(form))
+        return _page(request, access, frozen, as_typed(form), CloseForm())
     if not form.is_valid():
         messages.error(request, "The note was not added: type up to 4,000 characters.")
-        return _page(request, access, frozen, form, FORM_INVALID)
+        return _page(request, access, frozen, form, CloseForm())
     by = By(access.user, staff=access.role == SUPPORT)
     try:
         operations.add_note(case=frozen, by=by, text=form.cleaned_data["text"])

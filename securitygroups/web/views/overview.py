@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
+from securitygroups.access import is_support
 from securitygroups.answers.internet import glance
 from securitygroups.models import Attachment, Event, Project, SecurityGroup, VirtualMachine
 from securitygroups.web.doors import enter
@@ -29,6 +30,8 @@ def home(request: HttpRequest) -> HttpResponse:
     page = numbered(request, projects)
     if page.paginator.count == 1:
         return redirect("overview", page.object_list[0].slug)
+    if not page.paginator.count and is_support(request.user):
+        return redirect("support")
     return render(request, "securitygroups/projects/home.html", {"page": page})
 
 
