@@ -168,7 +168,7 @@ def test_a_case_of_before_stands_where_its_notes_say(
     CaseStanding.objects.all().delete()
 
     with connection.cursor() as cursor:
-        cursor.execute(import_module("securitygroups.migrations.0013_desk_standings").STANDINGS)
+        cursor.execute(import_module("securitygroups.migrations.0016_desk_standings").STANDINGS)
 
     assert list(CaseStanding.objects.order_by("pk").values(*fields)) == before
 

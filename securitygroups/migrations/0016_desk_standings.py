@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
     # Not with the tables: their foreign keys keep the cases from being written until the transaction ends.
 
     dependencies = [
-        ('securitygroups', '0013_desk'),
+        ('securitygroups', '0015_desk'),
     ]
 
     operations = [migrations.RunSQL(STANDINGS, migrations.RunSQL.noop)]
