@@ -10,12 +10,12 @@ from typing import Any, NamedTuple, overload
 
 from securitygroups.answers.exposure import LIMITS, Landscape, chosen, load
 from securitygroups.answers.kept import kept
+from securitygroups.answers.reached import NOTHING, Named, Reached, Spot, Through, reached, read, sensitive
 from securitygroups.effective import Limits, Placed, TooLarge, Vm, mark
 from securitygroups.firewall.analysis.internet import Exposed, internet_exposure
 from securitygroups.firewall.analysis.products import Product, Span
 from securitygroups.firewall.formats.packets import packet_from_json, packet_to_json
 from securitygroups.firewall.protocols import Direction
-from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import Packet
 from securitygroups.models import Project, VirtualMachine
 from securitygroups.words.traffic import joined, product_ports_text, protocols_text, ranges_text, share_text
@@ -24,16 +24,9 @@ MAX_OVERVIEW_RULES, MAX_OVERVIEW_MACHINES = 5_000, 500
 """What the overview looks at by the way; a larger project is looked at on its exposure page alone."""
 SECONDS = 5.0
 """How long one page goes on with new lists."""
-SERVICES_NAMED, MACHINES_NAMED, RULES_NAMED = 3, 20, 6
+MACHINES_NAMED, RULES_NAMED = 20, 6
 
 Clock = Callable[[], float]
-
-
-class Named(NamedTuple):
-    """A VM that a page names."""
-
-    public_id: str
-    name: str
 
 
 class Some(NamedTuple):
@@ -45,15 +38,6 @@ class Some(NamedTuple):
     @property
     def unnamed(self) -> int:
         return self.number - len(self.first)
-
-
-class Through(NamedTuple):
-    """A rule that lets traffic in, as links need it."""
-
-    group_id: str
-    text: str
-    place: int
-    uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +66,7 @@ class Opening:
 @dataclass(frozen=True, slots=True)
 class Internet:
     """What the internet reaches. `open` and `loud` count VMs: reachable at all, and with such services open. `reached` are
-    the keys of the open ones, `groups` those of the groups whose rules let it in.
+    the keys of the open ones, `groups` those of the groups whose rules let it in; `drawn` is the picture.
 
     `unsettled` are VMs that could not be looked at whole; `unseen` counts those that time ran out for.
     """
@@ -95,6 +79,7 @@ class Internet:
     unsettled: Some
     unseen: int = 0
     reached: Sequence[int] = ()
+    drawn: Reached = NOTHING
     groups: Sequence[int] = ()
 
     @property
@@ -108,8 +93,6 @@ def _some(machines: Sequence[Vm]) -> Some:
 
 Shares = tuple[tuple[int, float], ...]
 """Of each family, the part of the internet."""
-_Spot = tuple[int, int]
-"""A rule by its group's key and its place there."""
 
 
 def _who(shares: Shares) -> str:
@@ -119,20 +102,7 @@ def _who(shares: Shares) -> str:
     return joined([f"{share_text(share)} (IPv{version})" for version, share in shares])
 
 
-def _sensitive(product: Product) -> str:
-    names = [
-        service.name
-        for service in SERVICES
-        if service.sensitive
-        and service.port is not None
-        and service.protocol in product.protocols
-        and any(first <= service.port <= last for first, last in product.ports)
-    ]
-    more = len(names) - SERVICES_NAMED
-    return joined(names if more <= 1 else [*names[:SERVICES_NAMED], f"{more} more"])
-
-
-def _opening(land: Landscape, same: list[Exposed], spots: tuple[_Spot, ...], words: tuple[str, str, str]) -> Opening:
+def _opening(land: Landscape, same: list[Exposed], spots: tuple[Spot, ...], words: tuple[str, str, str]) -> Opening:
     one = same[0]
     what, ports, services = words
     machines = sorted(int(key) for each in same for key in each.machines)
@@ -165,7 +135,7 @@ def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic
     # Seconds, not work: pictures of a project are looked at, nothing is decided by them.
     end = clock() + seconds
     found = internet_exposure(land.parts, land.values, late=lambda: clock() > end)
-    same: dict[tuple[Product, Shares, tuple[_Spot, ...]], list[Exposed]] = {}
+    same: dict[tuple[Product, Shares, tuple[Spot, ...]], list[Exposed]] = {}
     for one in found.exposed:
         spots = tuple(land.fleet.spot(one.sequence, place) for place in one.rules)
         same.setdefault((one.product, one.shares, spots), []).append(one)
@@ -174,7 +144,7 @@ def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic
     @cache
     def words(protocols: tuple[str | None, ...], ports: tuple[Span, ...], portless: bool) -> tuple[str, str, str]:
         product = Product(Direction.IN, protocols, ports, portless)
-        return protocols_text(product), product_ports_text(product), _sensitive(product)
+        return protocols_text(product), product_ports_text(product), sensitive(protocols, ports)
 
     openings = [
         _opening(land, ones, spots, words(product.protocols, product.ports, product.portless))
@@ -197,6 +167,12 @@ def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic
         unsettled=_some([land.machines[int(key)] for key in found.too_fine]),
         unseen=len(found.unseen),
         reached=tuple(sorted(land.machines[int(key)].pk for key in open_ones)),
+        drawn=reached(
+            found.exposed,
+            lambda one: (land.fleet.spot(one.sequence, place) for place in one.rules),
+            lambda spot: _through(land, *spot),
+            lambda at: _names(land, [at])[0],
+        ),
         groups=tuple(sorted({group for _, _, spots in same for group, _ in spots})),
     )
 
@@ -244,7 +220,7 @@ def _some_of(written: Any) -> Some:
 
 def _read(written: dict[str, Any]) -> Internet:
     unsettled, without = _some_of(written["unsettled"]), _some_of(written["without_address"])
-    keys = {name: tuple(written[name]) for name in ("reached", "groups")}
+    keys = {name: tuple(written[name]) for name in ("reached", "groups")} | {"drawn": read(written["drawn"])}
     lines = Lines(written["openings"])
     return Internet(**{**written, **keys, "openings": lines, "unsettled": unsettled, "without_address": without})
 
