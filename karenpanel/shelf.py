@@ -32,9 +32,12 @@ DELETE FROM {table} WHERE expires < %s OR cache_key IN (
 
 
 class Shelf(DatabaseCache):
-    def look(self, key: str) -> str | None:
-        """What lies there, None where nothing does or it cannot be told."""
-        found = self._try("SELECT value FROM {table} WHERE cache_key = %s AND expires > %s", [key, timezone.now()])
+    def look(self, *keys: str) -> str | None:
+        """What lies there, the newest of several; None where nothing does or it cannot be told."""
+        found = self._try(
+            "SELECT value FROM {table} WHERE cache_key = ANY(%s) AND expires > %s ORDER BY expires DESC LIMIT 1",
+            [list(keys), timezone.now()],
+        )
         return found[0][0] if found else None
 
     def put(self, key: str, value: str) -> None:

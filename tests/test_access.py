@@ -123,6 +123,7 @@ RIGHTS = {
     "template_delete": WRITE,
     "group_start": WRITE,
     "overview": LOOK,
+    "reached": LOOK,
     "activity": LOOK,
     "members": Rights(get=MEMBERS | VISITORS, post=OWNERS),
     "member_factor": Rights(post=OWNERS),

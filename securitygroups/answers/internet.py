@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, NamedTuple, overload
 
 from securitygroups.answers.exposure import LIMITS, Landscape, chosen, load
-from securitygroups.answers.kept import kept
+from securitygroups.answers.kept import kept, known
 from securitygroups.answers.reached import NOTHING, Named, Reached, Spot, Through, reached, read, sensitive
 from securitygroups.effective import Limits, Placed, TooLarge, Vm, mark
 from securitygroups.firewall.analysis.internet import Exposed, internet_exposure
@@ -170,6 +170,7 @@ def internet(land: Landscape, seconds: float = SECONDS, clock: Clock = monotonic
         drawn=reached(
             found.exposed,
             lambda one: (land.fleet.spot(one.sequence, place) for place in one.rules),
+            lambda spot: land.fleet.groups[spot[0]].rules[spot[1] - 1],
             lambda spot: _through(land, *spot),
             lambda at: _names(land, [at])[0],
         ),
@@ -250,9 +251,11 @@ def is_large(project: Project) -> bool:
 
 
 def glance(project: Project, machine_count: int) -> Internet | None:
-    """The same for the overview, where that is cheap; None for a project that is looked at on its own page alone."""
+    """The same for the overview, where that is cheap; None where it takes a page of its own, as for a large project, and
+    is not known yet."""
     if machine_count > MAX_OVERVIEW_MACHINES:
-        return None
+        found = known("internet", mark(project, chosen(project)))
+        return _read(found) if found else None
     try:
         found = look(project, limits=Limits(MAX_OVERVIEW_RULES, LIMITS.effective, aside=True), seconds=0.3)
     except TooLarge:

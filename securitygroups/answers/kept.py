@@ -29,13 +29,24 @@ def _version() -> str:
 
 def kept(kind: str, mark: Callable[[], str], find: Callable[[], Any], worth: Callable[[Any], bool]) -> Any:
     """The answer, as JSON has it. `mark` tells what it is found in, before and after; `worth` whether to keep it."""
-    shelf: Any = caches["answers"]
     before = mark()
-    key = f"{kind}:{_version()}:{before}"
-    if (held := shelf.look(key)) is not None:
-        return loads(zlib.decompress(base64.b64decode(held)))
+    if (held := known(kind, before)) is not None:
+        return held
     found = find()
     # What was changed while it was read was read half before and half after.
     if worth(found) and mark() == before:
-        shelf.put(key, base64.b64encode(zlib.compress(dumps(found).encode(), 1)).decode())
+        keep(kind, before, found)
     return found
+
+
+def known(kind: str, *marks: str) -> Any:
+    """What is kept under one of the marks, the newest of it; None where nothing is (one query)."""
+    shelf: Any = caches["answers"]
+    held = shelf.look(*(f"{kind}:{_version()}:{mark}" for mark in marks))
+    return None if held is None else loads(zlib.decompress(base64.b64decode(held)))
+
+
+def keep(kind: str, mark: str, found: Any) -> None:
+    """Lay it on the shelf, for as long as there is room."""
+    shelf: Any = caches["answers"]
+    shelf.put(f"{kind}:{_version()}:{mark}", base64.b64encode(zlib.compress(dumps(found).encode(), 1)).decode())

@@ -13,6 +13,7 @@ from securitygroups.firewall.analysis.products import ALL_PORTS, Product, Span
 from securitygroups.firewall.analysis.traffic import KINDS
 from securitygroups.firewall.protocols import PROTOCOLS, Direction
 from securitygroups.firewall.services import SERVICES
+from securitygroups.firewall.values import Rule
 from securitygroups.words.traffic import joined, product_ports_text, protocols_text
 
 PORTS, BUNDLES = 8, 12
@@ -72,11 +73,6 @@ class Reached(NamedTuple):
     more_ports: int = 0
     more_machines: int = 0
 
-    @property
-    def loud(self) -> list[Port]:
-        """The alarms."""
-        return [one for one in self.ports if one.services]
-
 
 NOTHING = Reached()
 
@@ -110,6 +106,7 @@ class _Found:
 def reached(
     exposed: Iterable[Exposed],
     spots: Callable[[Exposed], Iterable[Spot]],
+    rule_at: Callable[[Spot], Rule],
     through: Callable[[Spot], Through],
     named: Callable[[int], Named],
 ) -> Reached:
@@ -122,7 +119,9 @@ def reached(
         for opening, ones in _openings(its).items():
             at = found.setdefault(opening, _Found())
             at.machines.update(int(key) for key in machines)
-            at.spots.update(dict.fromkeys(spot for one in ones for spot in spots(one)))
+            at.spots.update(
+                dict.fromkeys(spot for one in ones for spot in spots(one) if _opens(rule_at(spot), opening))
+            )
             at.everyone |= any(share == 1 for one in ones for _, share in one.shares)
     ports = sorted(
         ((_port(opening, at, through), at.machines) for opening, at in found.items()),
@@ -161,6 +160,14 @@ def _united(spans: Iterable[tuple[Span, Exposed]]) -> dict[Span, list[Exposed]]:
         else:
             found.append(((first, last), [one]))
     return dict(found)
+
+
+def _opens(rule: Rule, opening: _Open) -> bool:
+    """Whether the rule has a part in it: a product names the rules of all its ports."""
+    protocols, spans = opening
+    covers = PROTOCOLS[rule.protocol].numbers is None or rule.protocol in protocols
+    start, end = rule.port_start, rule.port_end
+    return covers and (start is None or end is None or any(start <= last and first <= end for first, last in spans))
 
 
 def _port(opening: _Open, at: _Found, through: Callable[[Spot], Through]) -> Port:
@@ -204,8 +211,8 @@ def read(written: Sequence[Any]) -> Reached:
     """As JSON has kept it."""
     ports, bundles, bands, *more = written
     return Reached(
-        tuple(Port(*said, Through(*through), rules) for *said, through, rules in ports),
-        tuple(Bundle(Named(*first), *rest) for first, *rest in bundles),
+        tuple(Port._make([*said, Through._make(rule), number]) for *said, rule, number in ports),
+        tuple(Bundle._make([Named._make(first), *rest]) for first, *rest in bundles),
         tuple((port, bundle, number) for port, bundle, number in bands),
         *more,
     )

@@ -23,6 +23,7 @@ _SECTIONS = {
     "view": "machines",
     "review": "review",
     "support": "support",
+    "reached": "overview",
     "project_rules": "groups",
     "project_test": "project_test",
     "help_enforcement": "help",

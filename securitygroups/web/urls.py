@@ -111,6 +111,7 @@ _project: Patterns = [
     path("test/", packet_test.project_test, name="project_test"),
     path("review/", include(_review)),
     path("exposure/", exposure.exposure, name="exposure"),
+    path("reached/", overview.reached, name="reached"),
     path("machines/", machines.machines, name="machines"),
     path("machines/list.csv", spreadsheets.machines_csv, name="machines_csv"),
     path("machines/choices/", machines.machine_choices, name="machine_choices"),

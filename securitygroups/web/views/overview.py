@@ -9,10 +9,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from securitygroups.access import is_support
-from securitygroups.answers.internet import glance
+from securitygroups.answers.internet import Internet, glance, look
+from securitygroups.effective import TooLarge
 from securitygroups.models import Attachment, Event, Project, SecurityGroup, VirtualMachine
 from securitygroups.web.doors import enter
-from securitygroups.web.pages import numbered
+from securitygroups.web.drawn import flow, rows
+from securitygroups.web.pages import answer, numbered
 
 
 def _live_count(rows: Any) -> Coalesce:
@@ -48,5 +50,24 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         "closed": machines.filter(~Exists(Attachment.objects.filter(machine=OuterRef("pk")))).count(),
     }
     events = Event.objects.filter(project=access.project).select_related("group", "machine")[:8]
-    context = {"counts": counts, "events": events, "internet": glance(access.project, counts["machines"])}
+    context = {"counts": counts, "events": events, **_drawn(glance(access.project, counts["machines"]))}
     return render(request, "securitygroups/projects/overview.html", context)
+
+
+@require_safe
+def reached(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the overview draws, for a project that is too large to be looked at by the way."""
+    access = enter(request, slug)
+    try:
+        context = _drawn(look(access.project))
+    except TooLarge as error:
+        context = {"too_large": error.rules}
+    return answer(request, "securitygroups/projects/reached.html", "securitygroups/projects/_reached.html", context)
+
+
+def _drawn(internet: Internet | None) -> dict[str, Any]:
+    if internet is None:
+        return {}
+    ports = rows(internet.drawn)
+    alarms = [row for row in ports if row.port.services]
+    return {"internet": internet, "flow": flow(internet.drawn), "rows": ports, "alarms": alarms}
