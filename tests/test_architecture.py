@@ -28,10 +28,11 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "migrations": {"fields", "models", SITE},
         "access": {"models"},
         "effective": {"firewall", "models", SITE},
+        "past": {"firewall", "models", "effective", SITE},
     },
     "inside": {
         "operations": {"firewall", "words", "models", "effective"},
-        "answers": {"firewall", "words", "models", "effective"},
+        "answers": {"firewall", "words", "models", "effective", "past"},
         "enforcement": {"firewall", "models", "effective"},
         "proposals": {"firewall", "models", "effective", "operations", "answers"},
     },

@@ -55,7 +55,7 @@ class Landscape:
         """The VMs as the analysis takes them, known by their index."""
         pairs = zip(self.machines, self.fleet.sequence_of, strict=True)
         return [
-            analysis.Endpoint(index, sequence, _number(vm.ipv4), _number(vm.ipv6))
+            analysis.Endpoint(index, sequence, address_number(vm.ipv4), address_number(vm.ipv6))
             for index, (vm, sequence) in enumerate(pairs)
         ]
 
@@ -70,7 +70,7 @@ class Landscape:
         return [vm for vm, its in pairs if self.fleet.sequences[its] and not vm.addresses]
 
 
-def _number(address: str | None) -> int | None:
+def address_number(address: str | None) -> int | None:
     """A stored address as a number: it was looked at when it came in."""
     if not address:
         return None
@@ -136,7 +136,7 @@ def _senders_of(
 ) -> Iterator[Sender]:
     """The senders of one family, to the VM's address in it."""
     version, address = own
-    ranked = sorted((_number(vm.ipv4 if version == 4 else vm.ipv6) or -1, at) for at, vm in enumerate(everybody))
+    ranked = sorted((address_number(vm.ipv4 if version == 4 else vm.ipv6) or -1, at) for at, vm in enumerate(everybody))
     number = protocol_number(protocol, version)
     for one in analysis.who_can_reach(rules_of(listed), version, address, number, port):
         yield Sender(

@@ -17,7 +17,7 @@ from typing import Any
 from django.core.cache import caches
 
 _ROOT = Path(__file__).parents[1]
-_FINDING = ("firewall/**/*.py", "words/*.py", "answers/*.py", "effective.py")
+_FINDING = ("firewall/**/*.py", "words/*.py", "answers/*.py", "effective.py", "past.py")
 
 
 @cache

@@ -97,7 +97,7 @@ def test_the_loud_ones_come_first(project: Project) -> None:
     found = drawn(project)
 
     assert [one.ports for one in found.ports] == ["3306 (MySQL)", "443 (HTTPS)"]
-    assert [(one.first.name, one.loud) for one in found.bundles][0] == ("zz", True)
+    assert (found.bundles[0].first.name, found.bundles[0].loud) == ("zz", True)
 
 
 def test_what_is_kept_is_the_same_picture(project: Project) -> None:
