@@ -71,12 +71,13 @@ class ReasonNeeded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who stands in which project, and as what. `visit` is the support visit that lets staff in."""
+    """Who stands in which project, and as what: as a `member`, or as staff whom a support `visit` lets in."""
 
     user: User
     project: Project
     role: str
     visit: SupportVisit | None = None
+    member: Membership | None = None
 
     @property
     def can_edit(self) -> bool:
@@ -112,7 +113,7 @@ def open_project(user: object, slug: str, *, strong: bool) -> Access:
         return _as_support(user, slug)
     if membership.project.second_factor and not strong:
         raise SecondFactorNeeded(membership.project)
-    return Access(user, membership.project, membership.role)
+    return Access(user, membership.project, membership.role, member=membership)
 
 
 def is_support(user: object) -> bool:

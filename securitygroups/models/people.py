@@ -150,6 +150,9 @@ class Membership(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
     created_at = models.DateTimeField(auto_now_add=True)
+    # When they last looked at the overview, and when they did in the visit before this one.
+    seen_at = models.DateTimeField(null=True, editable=False)
+    seen_before = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["pk"]

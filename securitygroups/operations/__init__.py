@@ -68,6 +68,7 @@ from securitygroups.operations.projects import (
     owned_alone,
     remove_member,
     require_second_factor,
+    see,
     update_project,
 )
 from securitygroups.operations.records import Conflict, record
@@ -182,6 +183,7 @@ __all__ = [
     "running",
     "save_machine",
     "save_template",
+    "see",
     "send_invitation",
     "set_review_interval",
     "set_rights",

@@ -1,10 +1,12 @@
 """Projects and their members."""
 
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InternalError, transaction
 from django.db.models import Exists, OuterRef
 
 from securitygroups.models import (
@@ -159,6 +161,28 @@ def remove_member(*, member: Membership, by: By) -> None:
     words = f"{name} left." if by.user and by.user.pk == current.user_id else f"Removed {name}."
     record(locked, Verb.MEMBER_REMOVED, words, by=by)
     notices.removed(locked, current.user, by)
+
+
+VISIT = timedelta(minutes=30)
+"""Who comes back within it is still on the same visit."""
+_OFTEN = timedelta(minutes=1)
+
+
+def see(member: Membership, now: datetime) -> datetime | None:
+    """Note that the member looks at the project, and tell when they last did on the visit before this one; None on the
+    first. That is no change, and has no line in the activity.
+
+    Where the database takes no changes it is not noted: a page that is only looked at needs nothing else written.
+    """
+    seen, before = member.seen_at, member.seen_before
+    if seen is not None and now - seen < _OFTEN:
+        return before
+    if seen is None or now - seen > VISIT:
+        before = seen
+    with suppress(InternalError):
+        # Two tabs at once: whoever comes second finds the visit begun.
+        Membership.objects.filter(pk=member.pk, seen_at=seen).update(seen_at=now, seen_before=before)
+    return before
 
 
 def owned_alone(user: User) -> list[Project]:

@@ -205,6 +205,16 @@ def clock(moment: datetime) -> str:
     return f"{timezone.localtime(moment):%H:%M %Z}"
 
 
+@register.simple_tag
+def when(moment: datetime) -> SafeString:
+    """A moment as people speak of it: "today at 14:02", "Tuesday at 14:02", "3 March at 14:02"."""
+    local, now = timezone.localtime(moment), timezone.localtime()
+    age = (now.date() - local.date()).days
+    day = "today" if not age else f"{local:%A}" if 0 < age < 7 else f"{local:%-d %B}"
+    year = "" if local.year == now.year or age < 7 else f" {local:%Y}"
+    return SafeString(f"{_exactly(moment, timezone.get_current_timezone())}{day}{year} at {local:%H:%M}</time>")
+
+
 # Lists show the same moments again and again. What is made of a moment holds nothing to be escaped.
 @lru_cache(maxsize=4096)
 def _exactly(moment: datetime, zone: tzinfo) -> str:

@@ -1,13 +1,14 @@
 """What was done in a project, by whom and when."""
 
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 from django.db.models.functions import Lower
 from django.db.models.lookups import StartsWith
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.dateparse import parse_date
+from django.utils.dateparse import parse_date, parse_datetime
 from django.views.decorators.http import require_safe
 
 from securitygroups.access import Access
@@ -23,7 +24,7 @@ def activity(request: HttpRequest, slug: str) -> HttpResponse:
     return answer(request, "securitygroups/projects/activity.html", "securitygroups/projects/_activity.html", context)
 
 
-def events_found(request: HttpRequest, access: Access) -> tuple[QuerySet[Event], dict[str, str]]:
+def events_found(request: HttpRequest, access: Access) -> tuple[QuerySet[Event], dict[str, Any]]:
     """What happened of what the address asks for, and what it asks for."""
     events = Event.objects.filter(project=access.project).select_related("group", "machine")
     verb, who, until = request.GET.get("what", ""), typed(request, "who"), typed(request, "until")
@@ -31,7 +32,17 @@ def events_found(request: HttpRequest, access: Access) -> tuple[QuerySet[Event],
         events = events.filter(verb=verb)
     if who:
         events = events.filter(StartsWith(Lower("actor_name"), who.lower()))
-    return _up_to(events, until), {"verb": verb, "who": who, "until": until}
+    events, since = _since(events, typed(request, "since"))
+    return _up_to(events, until), {"verb": verb, "who": who, "until": until, "since": since}
+
+
+def _since(events: QuerySet[Event], text: str) -> tuple[QuerySet[Event], datetime | None]:
+    """Those after the moment that the overview's link names; all of them where it is none."""
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    return (events.filter(at__gt=moment), moment) if moment and moment.tzinfo else (events, None)
 
 
 def _up_to(events: QuerySet[Event], day: str) -> QuerySet[Event]:
