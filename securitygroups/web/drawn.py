@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from securitygroups.answers.reached import Bundle, Port, Reached
+from securitygroups.answers.trend import Day
 
 NAMED = 3
 PORT_ROW, BUNDLE_ROW = 52, 36
@@ -83,23 +84,25 @@ def _curve(start: float, end: float, width: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A day of the trend: `x` from the left; where its columns begin and how high they are, of a hundred."""
+    """A day of the trend: how far from the left; where what is reached begins, of a hundred, and how high it is; and the
+    same of what is loud."""
 
-    x: float
+    day: Day
+    x: int
     top: float
     height: float
     loud_top: float
     loud_height: float
 
 
-def columns(days: Sequence[tuple[int, int] | None]) -> list[Column]:
-    """A column for each day of (VMs reached, and those with loud services), each one wide; None for a day without any."""
-    most = max((one for day in days if day for one in day), default=0) or 1
+def columns(days: Sequence[Day], room: int) -> list[Column]:
+    """A column for each day, one wide, at the right end of the room for so many."""
+    most = max(day.open for day in days) or 1
     found: list[Column] = []
-    for x, day in enumerate(days):
-        if day is not None:
-            high, loud = (max(2.0, 100 * one / most) if one else 0.0 for one in day)
-            found.append(Column(x, round(100 - high, 1), round(high, 1), round(100 - loud, 1), round(loud, 1)))
+    for x, day in enumerate(days, room - len(days)):
+        # What is there is seen, however little it is beside the others.
+        high, loud = (max(4.0, round(100 * one / most, 1)) if one else 0.0 for one in (day.open, day.loud))
+        found.append(Column(day, x, 100 - high, high, 100 - loud, loud))
     return found
 
 

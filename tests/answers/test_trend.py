@@ -1,6 +1,6 @@
 """The trend says of each day what a look at that day's lists says, and looks at no day twice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from securitygroups import operations
 from securitygroups.answers import trend as trends
+from securitygroups.answers.exposure import address_number
 from securitygroups.answers.internet import Internet, look
 from securitygroups.answers.trend import Asked, Day, glance, trend
 from securitygroups.effective import of_machine, rules_of
@@ -19,7 +20,7 @@ from securitygroups.firewall.analysis.internet import internet_exposure
 from securitygroups.firewall.analysis.reach import Endpoint
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
-from securitygroups.past import PastLimits
+from securitygroups.past import Past, PastLimits, past
 from tests.factories import make_group, make_machine, make_project, make_user, rule
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,7 +73,7 @@ def one_by_one(project: Project, end: datetime) -> tuple[int, int]:
     ]
     before = end - timedelta(microseconds=1)
     lists = [[rules_of(of_machine(vm, before))] for vm in there]
-    ends = [Endpoint(at, at, *map(trends.address_number, (vm.ipv4, vm.ipv6))) for at, vm in enumerate(there)]
+    ends = [Endpoint(at, at, *map(address_number, (vm.ipv4, vm.ipv6))) for at, vm in enumerate(there)]
     found = internet_exposure(lists, ends)
     return len(there), len({key for one in found.exposed for key in one.machines})
 
@@ -154,8 +155,12 @@ def test_a_second_look_asks_the_shelf_alone(history: Project) -> None:
 def test_the_next_day_only_that_day_is_looked_at(history: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     days(history)
     looked_at: list[int] = []
-    real = trends.past
-    monkeypatch.setattr(trends, "past", lambda *given: looked_at.append(len(given[1])) or real(*given))
+
+    def watched(project: Project, moments: Sequence[datetime], limits: PastLimits) -> Past:
+        looked_at.append(len(moments))
+        return past(project, moments, limits)
+
+    monkeypatch.setattr(trends, "past", watched)
 
     found = trend(Asked(history, ZoneInfo("UTC"), NOW + timedelta(days=1)), look(history))
 

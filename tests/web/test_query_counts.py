@@ -120,9 +120,10 @@ def fill(project: Project, alice: User) -> Fill:
 
 # Four each are for the session, the person, the membership and the menu of projects. The overview looks whether what the
 # internet reaches is known (two), and whether it still holds once it was found (one); known, it reads no VM and no rule.
+# It also notes, once a minute, when the member was here (one).
 QUERIES = {
     "home": 5,
-    "overview": 13,
+    "overview": 14,
     "activity": 7,
     "activity of bob": 5,
     "members": 7,

@@ -6,14 +6,18 @@ from django.db.models import Count, Exists, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from securitygroups.access import is_support
-from securitygroups.answers.internet import Internet, glance, look
+from securitygroups import operations
+from securitygroups.access import Access, is_support
+from securitygroups.answers import trend as trends
+from securitygroups.answers.internet import MAX_OVERVIEW_MACHINES, Internet, glance, look
+from securitygroups.answers.since import since
 from securitygroups.effective import TooLarge
 from securitygroups.models import Attachment, Event, Project, SecurityGroup, VirtualMachine
 from securitygroups.web.doors import enter
-from securitygroups.web.drawn import flow, rows
+from securitygroups.web.drawn import columns, flow, rows
 from securitygroups.web.pages import answer, numbered
 
 
@@ -50,7 +54,10 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         "closed": machines.filter(~Exists(Attachment.objects.filter(machine=OuterRef("pk")))).count(),
     }
     events = Event.objects.filter(project=access.project).select_related("group", "machine")[:8]
-    context = {"counts": counts, "events": events, **_drawn(glance(access.project, counts["machines"]))}
+    context = {"counts": counts, "events": events, **_news(access)}
+    if (internet := glance(access.project, counts["machines"])) is not None:
+        cheap = counts["machines"] <= MAX_OVERVIEW_MACHINES
+        context |= _drawn(internet, trends.glance(_asked(access), internet, cheap=cheap))
     return render(request, "securitygroups/projects/overview.html", context)
 
 
@@ -59,15 +66,30 @@ def reached(request: HttpRequest, slug: str) -> HttpResponse:
     """What the overview draws, for a project that is too large to be looked at by the way."""
     access = enter(request, slug)
     try:
-        context = _drawn(look(access.project))
+        internet = look(access.project)
+        context = _drawn(internet, trends.trend(_asked(access), internet))
     except TooLarge as error:
         context = {"too_large": error.rules}
     return answer(request, "securitygroups/projects/reached.html", "securitygroups/projects/_reached.html", context)
 
 
-def _drawn(internet: Internet | None) -> dict[str, Any]:
-    if internet is None:
-        return {}
+def _news(access: Access) -> dict[str, Any]:
+    """What others did since this member was here; nothing to say to staff, and to who is here for the first time."""
+    before = operations.see(access.member, timezone.now()) if access.member else None
+    return {"since": since(access.project, access.user, before) if before else None}
+
+
+def _asked(access: Access) -> trends.Asked:
+    """The trend in the days of who reads it."""
+    return trends.Asked(access.project, timezone.get_current_timezone(), timezone.now())
+
+
+def _drawn(internet: Internet, days: list[trends.Day] | None) -> dict[str, Any]:
     ports = rows(internet.drawn)
     alarms = [row for row in ports if row.port.services]
-    return {"internet": internet, "flow": flow(internet.drawn), "rows": ports, "alarms": alarms}
+    context = {"internet": internet, "flow": flow(internet.drawn), "rows": ports, "alarms": alarms, "days": days}
+    if days:
+        context |= {"columns": columns(days, trends.DAYS), "most": max(day.open for day in days)}
+        more = internet.open - days[0].open
+        context |= {"more": more, "fewer": -more, "unseen": max(day.unseen for day in days)}
+    return context
