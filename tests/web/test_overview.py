@@ -155,7 +155,7 @@ def test_the_trend_says_what_became_more(clock: Callable[[datetime], Any], sign_
 
 
 def test_a_new_project_has_no_trend_yet(as_bob: Client, machine: VirtualMachine) -> None:
-    assert "The project is new: from tomorrow on" in text(as_bob)
+    assert "The last 30 days" not in text(as_bob)
 
 
 # ── Since one was here ────────────────────────────────────────────────────────
@@ -207,7 +207,7 @@ def test_ones_own_changes_are_no_news(shop: Project, sign_in: SignIn) -> None:
 
     said = text(sign_in(User.objects.get(username="bob")))
 
-    assert "Nobody else has changed anything since Tuesday at 15:30 ." in said
+    assert "Nobody else has changed anything since your last visit, Tuesday at 15:30 ." in said
 
 
 def test_many_things_of_a_kind_are_one_line(shop: Project, sign_in: SignIn) -> None:
