@@ -1,6 +1,6 @@
 """What was done in a project, by whom and when."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
