@@ -15,11 +15,13 @@ from hashlib import sha256
 from json import dumps
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from securitygroups.answers.closers import closers
 from securitygroups.answers.preview import (
+    Planned,
     Preview,
     preview_groups,
     preview_lists,
@@ -27,11 +29,12 @@ from securitygroups.answers.preview import (
     preview_rules,
     preview_together,
 )
-from securitygroups.effective import rules_at, rules_of_group
+from securitygroups.effective import rules_at, rules_of_group, rules_of_groups
 from securitygroups.firewall.analysis.independent import independent
 from securitygroups.firewall.changes import ListChange, rebase
-from securitygroups.firewall.deeds import Deed
+from securitygroups.firewall.deeds import ABOVE, ATTACH, Deed
 from securitygroups.firewall.formats.documents import stored_rules
+from securitygroups.firewall.opening import closed_at
 from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.models import GroupRevision, Project, SecurityGroup, VirtualMachine
 from securitygroups.operations import (
@@ -129,6 +132,45 @@ class NewGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class NewGroupOn:
+    """A group that is still to be made, among the groups of a VM, which may be still to be created too."""
+
+    machine: VirtualMachine
+    before: tuple[SecurityGroup, ...]
+    after: tuple[SecurityGroup, ...]
+    planned: Planned
+    token: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def at(self) -> int:
+        """The new group's place among the VM's, from 0."""
+        return self.after.index(self.planned.group)
+
+    def preview(self, address: str = "") -> Preview:
+        return preview_groups(self.machine, self.before, self.after, planned=self.planned, address=address)
+
+
+@dataclass(frozen=True, slots=True)
+class NewGroupOnMany:
+    """A group that is still to be made and put on VMs, which are asked about if there are any."""
+
+    planned: Planned
+    deed: Deed
+    lot: Lot
+    token: str
+    notes: tuple[str, ...] = ()
+
+    def preview(self, address: str = "") -> Preview:
+        machines = VirtualMachine.objects.filter(pk__in=[change.machine for change in self.lot.changes]).order_by(
+            "name"
+        )
+        if not self.lot.changes:
+            return preview_rules(self.planned.group, (), self.planned.rules, address=address)
+        return preview_orders(machines, self.deed.of, (), planned=self.planned, address=address)
+
+
+@dataclass(frozen=True, slots=True)
 class EndOfGroup:
     """A group's deletion; its token stands for the VMs that would lose its rules, "" where it is on none."""
 
@@ -183,7 +225,7 @@ class NewLists:
         return preview_together(self.changes, address=address) if self.changes else preview_lists((), ())
 
 
-Proposal = NewRules | NewLists | NewGroups | NewGroup | EndOfGroup | NewOrders
+Proposal = NewRules | NewLists | NewGroups | NewGroup | NewGroupOn | NewGroupOnMany | EndOfGroup | NewOrders
 
 
 def agreed(proposal: Proposal, said: Said) -> bool:
@@ -191,7 +233,7 @@ def agreed(proposal: Proposal, said: Said) -> bool:
     return bool(said.sure) and said.sure == proposal.token
 
 
-def to_ask(proposal: NewRules | NewGroups, said: Said) -> Preview | None:
+def to_ask(proposal: NewRules | NewGroups | NewGroupOn | NewGroupOnMany, said: Said) -> Preview | None:
     """What has to be looked at before the change is made; None where it has been, or nothing is to be seen.
 
     An alarm and a note are asked about in any case: the preview beside a form may have been overlooked.
@@ -297,6 +339,44 @@ def propose_lists(changes: Sequence[ListsChange], about: Sequence[str]) -> NewLi
     mark = groups_mark([group for group, _, _ in changes])
     known = [(group.public_id, group.revision, _traffic(new)) for group, _, new in changes]
     return NewLists(tuple(changes), _token(known, mark, about), mark)
+
+
+def planned_group(project: Project, name: str, rules: RuleList) -> Planned:
+    """A group of this name and these rules that is still to be made. Raises ValidationError where they cannot be stored."""
+    check_rules(project, rules)
+    return Planned(SecurityGroup(pk=0, public_id="", project=project, name=name), tuple(rules))
+
+
+def propose_group_on(machine: VirtualMachine, before: Sequence[SecurityGroup], planned: Planned) -> NewGroupOn:
+    """The planned group on the VM beside its groups: above the first that denies all of what it lets in, else as the last."""
+    lists = rules_of_groups(group.pk for group in before)
+    at = next(
+        (at for at, group in enumerate(before) if closed_at(lists[group.pk], planned.rules) < len(lists[group.pk])),
+        len(before),
+    )
+    after = (*before[:at], planned.group, *before[at:])
+    whose = machine.public_id if machine.pk else machine.project.slug
+    known = [(group.public_id, group.revision) for group in before]
+    token = _token(whose, machine.revision, known, at, _traffic(planned.rules))
+    stands = before if machine.pk else ()
+    return NewGroupOn(machine, tuple(stands), after, planned, token)
+
+
+def propose_group_on_many(machines: QuerySet[VirtualMachine], planned: Planned) -> NewGroupOnMany:
+    """The planned group on each of these VMs that has room, above the groups that deny all."""
+    found = standing(machines)
+    among = {pk for one in found for pk in one.order}
+    deed = Deed(ATTACH, 0, settings.MAX_GROUPS_PER_MACHINE, place=ABOVE, closers=closers(among, 0))
+    made = [(one, deed.of(one.order)) for one in found]
+    changes = tuple(Regrouping(one.pk, one.revision, one.order, after) for one, after in made if after != one.order)
+    held = {pk for change in changes for pk in change.before}
+    groups = dict(SecurityGroup.objects.filter(pk__in=held).order_by("pk").values_list("pk", "revision"))
+    project = planned.group.project
+    lot = Lot(project, changes, groups, f"Attached {planned.group.name} to", group=0)
+    token = _token(project.slug, _traffic(planned.rules), _looked_at(lot))
+    full = [one.name for one in found if deed.is_full(one.order)]
+    notes = [f"Not put on {', '.join(full[:5])}: no room for one more group."] if full else []
+    return NewGroupOnMany(planned, deed, lot, token, tuple(notes))
 
 
 def propose_group(project: Project, rules: RuleList) -> NewGroup:

@@ -247,12 +247,30 @@ def _meaning(change: Difference, machines: Sequence[Vm]) -> tuple[Any, ...]:
     return (*sides, change.unknown, omitted, frozenset(machine.pk for machine in machines))
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A group that is still to be made, with the key 0 and the rules that it will have."""
+
+    group: SecurityGroup
+    rules: RuleList
+
+    def among(self, its: Fleet) -> Fleet:
+        return its.with_rules(self.group, self.rules)
+
+
 def preview_groups(
-    machine: VirtualMachine, before: Sequence[SecurityGroup], after: Sequence[SecurityGroup], *, address: str = ""
+    machine: VirtualMachine,
+    before: Sequence[SecurityGroup],
+    after: Sequence[SecurityGroup],
+    *,
+    planned: Planned | None = None,
+    address: str = "",
 ) -> Preview:
-    """What it means to replace the VM's ordered groups."""
+    """What it means to replace the VM's ordered groups; one of those after may be only planned."""
     # Read once: groups that are on it before and after have one list.
-    known = fleet_of(machine, list(dict.fromkeys((*before, *after))))
+    stored = [group for group in dict.fromkeys((*before, *after)) if group.pk]
+    known = fleet_of(machine, stored)
+    known = planned.among(known) if planned else known
     now, then = known.with_groups(before), known.with_groups(after)
     dying = DeadSearch()
     if now.sequences != then.sequences:
@@ -284,11 +302,14 @@ def preview_orders(
     edit: Callable[[Order], Order],
     brings: Sequence[SecurityGroup],
     *,
+    planned: Planned | None = None,
     address: str = "",
     clock: Clock = thread_time,
 ) -> Preview:
-    """What it means that each of the VMs has what the edit makes of its groups; `brings` may be new among them."""
+    """What it means that each of the VMs has what the edit makes of its groups; `brings`, or one that is only planned, may
+    be new among them."""
     before = fleet(machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True))
+    before = planned.among(before) if planned else before
     end = clock() + SECONDS
     compared = _compared(before, before.with_orders(edit, brings), late=lambda: clock() > end)
     dying = DeadSearch()

@@ -189,6 +189,34 @@ def _ports_of(field: str, text: str, protocol: str) -> tuple[Range, ...]:
         raise PortsRefused(field, refusal.problem) from None
 
 
+Opening = tuple[str, int | None, int | None]
+"""A protocol and its ports; None of one without."""
+
+
+def read_services(text: str) -> tuple[Opening, ...]:
+    """What a list of services and ports says: "https, 8000-8100, 53/udp, ping". A port alone is TCP's, a service has its
+    own protocols. Raises Refused.
+    """
+    return tuple(dict.fromkeys(each for found in _items(text, _service) for each in found))
+
+
+def _service(text: str) -> tuple[Opening, ...]:
+    plain = _plain(text)
+    if plain in ("ping", "icmp"):
+        return (("icmp", None, None),)
+    if plain in ("any", "all") or text == "*":
+        raise Refused(Problem("Type which ports to open. A rule for all of them is made with Add Rule, in the group."))
+    known = _names().get(plain) if text.isascii() and not text[:1].isdigit() else None
+    if known:
+        return tuple((protocol, port, port) for protocol, port in known.items())
+    dressed = _DRESSED.fullmatch(text)
+    protocol = ((dressed[1] or dressed[3]) if dressed else "") or "tcp"
+    start, end = _port_or_range(text, protocol.lower())
+    if max(start, end) > MAX_PORT:
+        raise Refused(Problem(f"{shown(str(max(start, end)))} is not a port: type a number from 0 to {MAX_PORT}."))
+    return ((protocol.lower(), start, end),)
+
+
 def _single(ranges: tuple[Range, ...]) -> bool:
     return not ranges or (len(ranges) == 1 and ranges[0][0] == ranges[0][1])
 

@@ -6,11 +6,13 @@ from securitygroups.forms.machines import MachineForm, OrderedGroupsForm, reorde
 from securitygroups.forms.packets import PacketForm, ProjectPacketForm
 from securitygroups.forms.parts import PortField, as_typed, take_refusal
 from securitygroups.forms.people import CaseForm, CloseForm, InviteForm, NoteForm, RoleForm, VisitForm
+from securitygroups.forms.ports import NEW, OpenForm, PortsForm
 from securitygroups.forms.review import DecisionForm, Drawn, SignForm, digest, drawn_in, values_of
 from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm, preset_values, take_suggestion
 from securitygroups.forms.views import ViewForm
 
 __all__ = [
+    "NEW",
     "PLACES",
     "AddRuleForm",
     "BulkForm",
@@ -25,9 +27,11 @@ __all__ = [
     "MachineForm",
     "MoveForm",
     "NoteForm",
+    "OpenForm",
     "OrderedGroupsForm",
     "PacketForm",
     "PortField",
+    "PortsForm",
     "ProjectPacketForm",
     "RoleForm",
     "RuleForm",

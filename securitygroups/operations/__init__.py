@@ -52,6 +52,14 @@ from securitygroups.operations.machines import (
 )
 from securitygroups.operations.moves import move_machine, move_machines, move_obstacles, undo_move, was_moved
 from securitygroups.operations.notices import invited as send_invitation
+from securitygroups.operations.opening import (
+    Made,
+    create_group_on,
+    create_machine_open,
+    free_name,
+    open_on_machine,
+    unmake_group,
+)
 from securitygroups.operations.people import (
     TIME_ZONES,
     change_person,
@@ -114,6 +122,7 @@ __all__ = [
     "Client",
     "Conflict",
     "Lot",
+    "Made",
     "NotForYou",
     "Passed",
     "RefusedRules",
@@ -136,7 +145,9 @@ __all__ = [
     "commit_rules",
     "create_customer",
     "create_group",
+    "create_group_on",
     "create_machine",
+    "create_machine_open",
     "create_project",
     "decide",
     "decided_mark",
@@ -150,6 +161,7 @@ __all__ = [
     "drop_review",
     "end_sessions",
     "extend_visit",
+    "free_name",
     "groups_mark",
     "invite",
     "leave",
@@ -164,6 +176,7 @@ __all__ = [
     "note_refusal",
     "on_vms",
     "open_case",
+    "open_on_machine",
     "open_visit",
     "owned_alone",
     "permissions_of",
@@ -197,6 +210,7 @@ __all__ = [
     "undo_move",
     "undo_regrouping",
     "undo_update",
+    "unmake_group",
     "update_group",
     "update_machine",
     "update_project",

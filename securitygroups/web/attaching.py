@@ -12,7 +12,7 @@ from securitygroups import operations
 from securitygroups.answers.order import group_change, named
 from securitygroups.answers.preview import Preview
 from securitygroups.models import SecurityGroup, VirtualMachine
-from securitygroups.proposals import NewGroups, to_ask
+from securitygroups.proposals import NewGroupOn, NewGroups, to_ask
 from securitygroups.web.doors import by, said
 from securitygroups.web.pages import address_of, into_dialog, sent_fields
 
@@ -28,7 +28,7 @@ def attached_groups(machine: VirtualMachine) -> list[SecurityGroup]:
 
 
 def question(
-    request: HttpRequest, proposal: NewGroups, preview: Preview, *, cancel: str = "", **words: str
+    request: HttpRequest, proposal: NewGroups | NewGroupOn, preview: Preview, *, cancel: str = "", **words: str
 ) -> HttpResponse:
     """What other groups, or another order, would change, before it is made. Nothing is written yet.
 
@@ -54,7 +54,9 @@ def question(
     return into_dialog(request, render(request, "securitygroups/changes/machine_question.html", context))
 
 
-def preview_part(request: HttpRequest, machine: VirtualMachine, proposal: NewGroups | None) -> HttpResponse:
+def preview_part(
+    request: HttpRequest, machine: VirtualMachine, proposal: NewGroups | NewGroupOn | None
+) -> HttpResponse:
     """The preview below a form that is being filled in; no proposal while that makes no list of groups."""
     context: dict[str, Any] = {"machine": machine}
     if proposal is not None:

@@ -1,5 +1,6 @@
 """From an edit of a group's rules to its commit: preview beside a form, question, conflict, commit, message with Undo."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -155,14 +156,20 @@ def preview_part(on: OnGroup, edit: Edit, *, counts: bool = True, rules: bool = 
 
 
 def preview_shown(
-    request: HttpRequest, proposal: Proposal, *, counts: bool = True, change: ListChange | bool = False
+    request: HttpRequest,
+    proposal: Proposal,
+    *,
+    counts: bool = True,
+    change: ListChange | bool = False,
+    told: Sequence[str] = (),
 ) -> HttpResponse:
-    """The preview of a proposal as a part of the page."""
+    """The preview of a proposal as a part of the page; `told` is said above it."""
     try:
         preview, token = proposal.preview(said(request).address), proposal.token if counts else ""
     except NoTurn as none:
         return preview_later(request, none)
     context = {"group": getattr(proposal, "group", None), "preview": preview, "token": token, "change": change}
+    context["told"] = told
     return render(request, "securitygroups/changes/_form_preview.html", context)
 
 

@@ -19,6 +19,7 @@ from securitygroups.web.views import (
     members,
     overview,
     packet_test,
+    ports,
     replay,
     review,
     rule_forms,
@@ -58,6 +59,7 @@ _group: Patterns = [
     path("history/<int:number>/restore/", history.group_restore, name="group_restore"),
     path("import/", files.group_import, name="group_import"),
     re_path(r"^export\.(?P<kind>json|csv|txt)\Z", files.group_export, name="group_export"),
+    path("unmake/", ports.group_unmake, name="group_unmake"),
     path("bring-back/", groups.group_bring_back, name="group_bring_back"),
     path("rules/", include(_rules)),
 ]
@@ -66,6 +68,7 @@ _machine: Patterns = [
     path("settings/", machines.machine_settings, name="machine_settings"),
     path("delete/", machines.machine_delete, name="machine_delete"),
     path("test/", packet_test.machine_test, name="machine_test"),
+    path("open/", ports.machine_open, name="machine_open"),
     path("order/", machines.machine_order, name="machine_order"),
     path("history/", history.machine_history, name="machine_history"),
     path("history/<int:number>/", history.machine_revision, name="machine_revision"),

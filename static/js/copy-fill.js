@@ -17,11 +17,18 @@ export async function copy(button) {
   }
 }
 
+// A button that adds puts its word behind what stands there already, once.
+function added(text, { dataset }) {
+  const words = text.split(",").map((word) => word.trim());
+  if (!("add" in dataset)) return dataset.value;
+  return words.includes(dataset.value) ? text : [...words.filter(Boolean), dataset.value].join(", ");
+}
+
 export function fill(button, event) {
   const input = $(button.dataset.fill);
   if (!input) return;
   event.preventDefault();
-  input.value = button.dataset.value;
+  input.value = added(input.value, button);
   input.removeAttribute("aria-invalid");
   input.dispatchEvent(new Event("input", { bubbles: true }));
   input.focus();

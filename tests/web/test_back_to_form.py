@@ -38,6 +38,7 @@ DRAWN_AGAIN = {
     "rules_bulk": "{group}rules/bulk/",
     "machine_create": "/p/shop/machines/new/",
     "machine_settings": "{machine}settings/",
+    "machine_open": "{machine}open/",
     "members": "/p/shop/members/",
     "review": "/p/shop/review/",
     "review_sign": "/p/shop/review/sign/",
@@ -59,6 +60,7 @@ TYPED = {
     "template": "web",
     "ipv4": "no address",
     "base": "1",
+    "ports": "https, typed",
 }
 
 

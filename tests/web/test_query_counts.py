@@ -102,9 +102,10 @@ def fill(project: Project, alice: User) -> Fill:
             machines(number)
             VirtualMachine.objects.filter(name="vm0").update(ipv4="10.9.0.1")
             return "/p/shop/test/?test=1&direction=in&protocol=tcp&source=203.0.113.9&destination=10.9.0.1&port=22"
-        if name in ("machine new", "machine settings"):
+        if name in ("machine new", "machine settings", "machine open"):
             one = make_machine(project, "one", groups(number)[:2])
-            return "/p/shop/machines/new/" if name == "machine new" else f"{one.get_absolute_url()}settings/"
+            rest = "open/" if name == "machine open" else "settings/"
+            return "/p/shop/machines/new/" if name == "machine new" else f"{one.get_absolute_url()}{rest}"
         url = many_rules(number).get_absolute_url()
         if name == "group test":
             return f"{url}test/?test=1&direction=in&protocol=tcp&source=203.0.113.9&destination=10.0.0.5&port=22"
@@ -152,6 +153,8 @@ QUERIES = {
     "machine new": 5,
     # With two groups or more it looks which of them stand below one that denies all (two).
     "machine settings": 9,
+    # Its groups with their VMs, which of them act, and a name that is free (four).
+    "machine open": 10,
     "machine groups": 8,
     "group attach": 9,
 }

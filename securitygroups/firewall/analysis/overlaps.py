@@ -61,6 +61,14 @@ def contains(outer: Rule, inner: Rule) -> bool:
     return other[0] & ~one[0] == 0 and all(one[at] <= other[at] and other[at + 1] <= one[at + 1] for at in (1, 3, 5))
 
 
+def meets(one: Rule, other: Rule) -> bool:
+    """Whether some packet is matched by both."""
+    if one.direction is not other.direction:
+        return False
+    a, b = area(one), area(other)
+    return a[0] & b[0] != 0 and all(a[at] <= b[at + 1] and b[at] <= a[at + 1] for at in (1, 3, 5))
+
+
 def overlaps(rules: RuleList) -> Overlaps | None:
     """Counts of correlated and generalising pairs of enabled rules; None for lists beyond MAX_RULES."""
     if len(rules) > MAX_RULES:

@@ -1,0 +1,217 @@
+"""Open a port on a VM: which group, what is asked, what is written, and the way back."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from securitygroups import operations
+from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
+from securitygroups.operations import By
+from tests.factories import make_group, make_machine
+from tests.web.pages import Page, form_at, messages
+
+
+@pytest.fixture
+def shared(project: Project) -> SecurityGroup:
+    return make_group(project, "shared", ["accept in tcp 22 from 203.0.113.0/24", "drop in all"])
+
+
+@pytest.fixture
+def one(project: Project, shared: SecurityGroup) -> VirtualMachine:
+    """A VM with a group that three have."""
+    for name in ("two", "three"):
+        make_machine(project, name, [shared])
+    return make_machine(project, "one", [shared])
+
+
+def open_url(machine: VirtualMachine) -> str:
+    return f"{machine.get_absolute_url()}open/"
+
+
+def attached(machine: VirtualMachine) -> list[str]:
+    return [row.group.name for row in machine.attachments.select_related("group").order_by("position")]
+
+
+def sentences(group: SecurityGroup) -> list[tuple[str, int | None]]:
+    return list(group.rules.in_order().values_list("protocol", "port_start"))
+
+
+def agreed(client: Client, answer: object) -> Page:
+    """Where there is a question, yes."""
+    page = Page(answer)
+    question = next((form for form in page.forms if "sure" in form.fields), None)
+    return Page(question.send(client)) if question else page
+
+
+def test_a_group_of_its_own_is_proposed_and_the_rule_stands_above_its_drop(
+    as_alice: Client, project: Project, shared: SecurityGroup
+) -> None:
+    own = make_group(project, "own", ["accept in tcp 80", "drop in all"])
+    machine = make_machine(project, "solo", [own, shared])
+    make_machine(project, "other", [shared])
+
+    form = form_at(as_alice, open_url(machine))
+    assert form.fields["group"] == [own.public_id]
+    agreed(as_alice, form.send(as_alice, ports="https"))
+
+    assert sentences(own) == [("tcp", 80), ("tcp", 443), ("all", None)]
+    assert attached(machine) == ["own", "shared"]
+    assert "Opened in own: Accept inbound TCP" in messages(as_alice)
+    assert sentences(shared) == [("tcp", 22), ("all", None)]
+
+
+def test_where_all_groups_are_shared_a_new_one_is_proposed_above_the_one_that_denies_all(
+    as_alice: Client, one: VirtualMachine
+) -> None:
+    form = form_at(as_alice, open_url(one))
+    assert form.fields["group"] == ["new"]
+
+    agreed(as_alice, form.send(as_alice, ports="443, 53/udp"))
+
+    assert attached(one) == ["one", "shared"]
+    made = SecurityGroup.objects.get(name="one")
+    assert sentences(made) == [("tcp", 443), ("udp", 53)]
+    assert made.revision == 1
+
+
+def test_opening_it_elsewhere_too_is_said_before_it_is_done(
+    as_alice: Client, one: VirtualMachine, shared: SecurityGroup
+) -> None:
+    form = form_at(as_alice, open_url(one))
+    assert "Also opens it on 2 other VMs." in Page(as_alice.get(open_url(one))).text
+
+    answer = form.send(as_alice, ports="https", group=shared.public_id)
+
+    page = Page(answer)
+    assert "On 3 virtual machines" in page.text
+    shared.refresh_from_db()
+    assert shared.revision == 1
+    agreed(as_alice, answer)
+    assert sentences(shared) == [("tcp", 22), ("tcp", 443), ("all", None)]
+
+
+def test_what_is_opened_to_the_world_is_asked_about_with_its_alarm(as_alice: Client, one: VirtualMachine) -> None:
+    form = form_at(as_alice, open_url(one))
+
+    preview = form.send(as_alice, ports="ssh", preview="1").content.decode()
+    seen = re.findall(r'name="seen" value="(\w+)"', preview)
+    assert len(seen) == 1
+    answer = form.send(as_alice, ports="ssh", seen=seen[0])
+
+    page = Page(answer)
+    assert "This opens SSH (TCP 22) to every address on the internet." in page.text
+    assert not SecurityGroup.objects.filter(name="one").exists()
+    agreed(as_alice, answer)
+    assert attached(one) == ["one", "shared"]
+
+
+def test_what_is_open_already_is_said_and_not_added_again(as_alice: Client, project: Project) -> None:
+    web = make_group(project, "web-only", ["accept in udp 53", "accept in tcp 443"])
+    machine = make_machine(project, "solo", [web])
+    form = form_at(as_alice, open_url(machine))
+
+    preview = Page(form.send(as_alice, ports="https", preview="1"))
+    assert "Already open:" in preview.text
+    assert "By web-only, rule 2." in preview.text
+    form.send(as_alice, ports="https")
+    web.refresh_from_db()
+    assert web.revision == 1
+
+    agreed(as_alice, form.send(as_alice, ports="https, http"))
+    assert sentences(web) == [("udp", 53), ("tcp", 443), ("tcp", 80)]
+
+
+def test_one_undo_takes_the_group_and_its_attachment_back(as_alice: Client, one: VirtualMachine) -> None:
+    agreed(as_alice, form_at(as_alice, open_url(one)).send(as_alice, ports="https"))
+    made = SecurityGroup.objects.get(name="one")
+
+    as_alice.post(f"{made.get_absolute_url()}unmake/")
+
+    assert attached(one) == ["shared"]
+    made.refresh_from_db()
+    assert made.deleted_at is not None
+
+
+def test_undo_is_refused_where_the_group_or_the_vm_was_changed_since(
+    as_alice: Client, one: VirtualMachine, shared: SecurityGroup, alice: User
+) -> None:
+    agreed(as_alice, form_at(as_alice, open_url(one)).send(as_alice, ports="https"))
+    made = SecurityGroup.objects.get(name="one")
+    one.refresh_from_db()
+    operations.attach_groups(machine=one, groups=[shared, made], base=one.revision, by=By(alice))
+
+    page = Page(as_alice.post(f"{made.get_absolute_url()}unmake/", follow=True))
+
+    assert "Nothing was undone: one has been changed since." in page.text
+    made.refresh_from_db()
+    assert made.deleted_at is None
+
+
+def test_a_name_that_somebody_took_meanwhile_makes_way_where_it_was_only_proposed(
+    as_alice: Client, one: VirtualMachine, project: Project
+) -> None:
+    form = form_at(as_alice, open_url(one))
+    asked = form.send(as_alice, ports="https")
+    make_group(project, "ONE")
+
+    agreed(as_alice, asked)
+
+    assert attached(one) == ["one 2", "shared"]
+
+
+def test_a_typed_name_that_is_taken_is_refused_at_its_field_and_nothing_is_written(
+    as_alice: Client, one: VirtualMachine, project: Project
+) -> None:
+    page = agreed(as_alice, form_at(as_alice, open_url(one)).send(as_alice, ports="https", group_name="Shared"))
+
+    assert "The project already has a group of this name: type another." in page.text
+    assert attached(one) == ["shared"]
+    assert project.groups.count() == 1
+
+
+def test_groups_that_were_changed_meanwhile_are_a_refusal_and_not_overwritten(
+    as_alice: Client, one: VirtualMachine, shared: SecurityGroup, alice: User, project: Project
+) -> None:
+    form = form_at(as_alice, open_url(one))
+    other = make_group(project, "other")
+    operations.attach_groups(machine=one, groups=[shared, other], base=1, by=By(alice))
+
+    page = agreed(as_alice, form.send(as_alice, ports="https"))
+
+    assert "were changed in the meantime" in page.text
+    assert attached(one) == ["shared", "other"]
+    assert page.form_with("ports").fields["ports"] == ["https"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ({"ports": ""}, "Type what to open, such as https or 443."),
+        ({"ports": "90-80"}, "Did you mean 80–90?"),
+        ({"ports": "https", "from_where": "network"}, "Type an address or a network, or choose Anywhere."),
+        ({"ports": "https", "network": "192.0.2.0/24"}, "Anywhere is chosen"),
+        ({"ports": "https", "from_where": "network", "network": "10.0.0.5/24"}, "10.0.0.5"),
+        ({"ports": "https", "group": "sg-none"}, "does not have this group any more"),
+        ({"ports": ",".join(map(str, range(1, 102)))}, "These are 101 rules"),
+    ],
+)
+def test_what_cannot_be_opened_says_what_to_type(
+    typed: dict[str, str], told: str, as_alice: Client, one: VirtualMachine
+) -> None:
+    answer = form_at(as_alice, open_url(one)).send(as_alice, **typed)
+
+    assert answer.status_code == 422
+    assert told in Page(answer).text
+
+
+def test_from_my_address_is_from_the_address_that_is_shown(as_alice: Client, one: VirtualMachine) -> None:
+    agreed(as_alice, form_at(as_alice, open_url(one)).send(as_alice, ports="ssh", from_where="mine"))
+
+    made = SecurityGroup.objects.get(name="one")
+    assert [str(row.source) for row in made.rules.in_order()] == ["127.0.0.1/32"]
+
+
+def test_a_viewer_is_not_offered_it(as_bob: Client, one: VirtualMachine) -> None:
+    assert "Open a port" not in Page(as_bob.get(one.get_absolute_url())).text
+    assert as_bob.get(open_url(one)).status_code == 403
