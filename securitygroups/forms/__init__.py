@@ -6,7 +6,7 @@ from securitygroups.forms.machines import MachineForm, OrderedGroupsForm, reorde
 from securitygroups.forms.packets import PacketForm, ProjectPacketForm
 from securitygroups.forms.parts import PortField, as_typed, take_refusal
 from securitygroups.forms.people import CaseForm, CloseForm, InviteForm, NoteForm, RoleForm, VisitForm
-from securitygroups.forms.ports import NEW, OpenForm, PortsForm
+from securitygroups.forms.ports import NEW, FirstRulesForm, OpenForm, PortsForm
 from securitygroups.forms.review import DecisionForm, Drawn, SignForm, digest, drawn_in, values_of
 from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm, preset_values, take_suggestion
 from securitygroups.forms.views import ViewForm
@@ -20,6 +20,7 @@ __all__ = [
     "CloseForm",
     "DecisionForm",
     "Drawn",
+    "FirstRulesForm",
     "FleetForm",
     "GroupForm",
     "ImportForm",

@@ -59,6 +59,9 @@ class MachineForm(forms.ModelForm[VirtualMachine]):
         model = VirtualMachine
         fields = ("name", "description", "ipv4", "ipv6", "tags", "tap")
         error_messages = {"name": {"required": "Type a name for the VM."}}
+        help_texts = {
+            "tap": "The VM's network interface on its host, such as tap3. The platform fills it in; leave it as it is."
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,5 +1,8 @@
 """What several forms share: a port, and where a refusal is shown."""
 
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, TypeVar
 
 from django import forms
@@ -9,10 +12,13 @@ from django.forms.utils import ErrorDict
 
 from securitygroups.fields import NetworkFormField, refusal
 from securitygroups.firewall.several import read_networks
+from securitygroups.firewall.texts import shown
 from securitygroups.firewall.values import Network, Refused, address_text, parse_address, whole_number
 from securitygroups.models import VirtualMachine
 
 Form = TypeVar("Form", bound=forms.BaseForm)
+MOST_NAMED = 100
+"""VMs that are named in one field."""
 MOST_DIGITS = 999_999_999
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
 
@@ -34,15 +40,40 @@ def as_typed(form: Form) -> Form:
     return form
 
 
-def machine_named(rows: QuerySet[VirtualMachine], text: str) -> VirtualMachine:
-    """The one of these VMs that has this name, address or ID. Raises ValidationError."""
+def _wanted(text: str) -> tuple[Q, str]:
+    """How the VM of this name, address or ID is found, and the address as it is kept, "" for none."""
     wanted = Q(public_id__iexact=text) | Q(name__iexact=text)
     try:
         version, number = parse_address(text)
-        wanted |= Q(**{f"ipv{version}": address_text(version, number)})
     except Refused:
-        pass
-    found = list(rows.filter(wanted)[:2])
+        return wanted, ""
+    address = address_text(version, number)
+    return wanted | Q(**{f"ipv{version}": address}), address
+
+
+def machines_named(rows: QuerySet[VirtualMachine], texts: Sequence[str]) -> list[VirtualMachine]:
+    """The VMs that have these names, addresses or IDs, each once (one query). Raises ValidationError."""
+    if len(texts) > MOST_NAMED:
+        raise ValidationError(f"These are {len(texts)} VMs, and {MOST_NAMED} at once is the most: type fewer.")
+    asked = {text: _wanted(text) for text in texts}
+    found = list(rows.filter(reduce(or_, (q for q, _ in asked.values())))) if asked else []
+    chosen: dict[int, VirtualMachine] = {}
+    for text, (_, address) in asked.items():
+        its = [
+            vm
+            for vm in found
+            if text.casefold() in (vm.name.casefold(), vm.public_id) or (address and address in vm.addresses)
+        ]
+        if len(its) != 1:
+            what = "Two VMs fit" if its else "The project has no VM"
+            raise ValidationError(f"{what} “{shown(text)}”: type the name, address or ID of one.")
+        chosen[its[0].pk] = its[0]
+    return list(chosen.values())
+
+
+def machine_named(rows: QuerySet[VirtualMachine], text: str) -> VirtualMachine:
+    """The one of these VMs that has this name, address or ID. Raises ValidationError."""
+    found = list(rows.filter(_wanted(text)[0])[:2])
     if len(found) != 1:
         what = "Two VMs fit this" if found else "The project has no VM of this name, address or ID"
         raise ValidationError(f"{what}: choose one of the names that are proposed, or copy it from Virtual Machines.")

@@ -1,5 +1,6 @@
 """What to open, and to whom: services or ports, and where from."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -9,7 +10,8 @@ from securitygroups.firewall.opening import opening_rules
 from securitygroups.firewall.services import SERVICES, Use
 from securitygroups.firewall.several import read_services
 from securitygroups.firewall.values import Network, Refused, Rule
-from securitygroups.forms.parts import PLAIN, NetworksField
+from securitygroups.forms.parts import PLAIN, NetworksField, machines_named
+from securitygroups.models import Project, VirtualMachine
 
 ANYWHERE, MINE, NETWORK = "anywhere", "mine", "network"
 NEW = "new"
@@ -25,7 +27,9 @@ class PortsForm(forms.Form):
         label="Service or ports",
         max_length=1_000,
         help_text="Such as https, 8000-8100, 53/udp or ping; several by commas. A port alone is a TCP port.",
-        widget=forms.TextInput(attrs={**PLAIN, "class": "mono", "list": "services", "data-commas": True}),
+        widget=forms.TextInput(
+            attrs={**PLAIN, "class": "mono", "list": "services", "data-commas": True, "placeholder": "https"}
+        ),
     )
     from_where = forms.ChoiceField(label="From where", required=False, widget=forms.RadioSelect)
     network = NetworksField(label="Addresses or networks", help_text="IPv4 or IPv6; several by commas.")
@@ -36,11 +40,11 @@ class PortsForm(forms.Form):
         self.address = address
         self.fields["ports"].required = asked
         self.fields["ports"].error_messages["required"] = "Type what to open, such as https or 443."
-        mine = [(MINE, f"My address, {address}")] if address else []
+        mine = [(MINE, "My address")] if address else []
         self.fields["from_where"].choices = [  # type: ignore[attr-defined]
             (ANYWHERE, "Anywhere"),
             *mine,
-            (NETWORK, "Addresses or networks"),
+            (NETWORK, "A network"),
         ]
         self.fields["from_where"].initial = ANYWHERE
         self.rules: tuple[Rule, ...] = ()
@@ -89,8 +93,30 @@ class PortsForm(forms.Form):
         if where == MINE:
             return (to_network(self.address),)
         if where == ANYWHERE and networks:
-            self.add_error("network", "Anywhere is chosen: choose Addresses or networks, or clear this field.")
+            self.add_error("network", "Anywhere is chosen: choose A network, or clear this field.")
         return networks if where == NETWORK else (None,)
+
+
+class FirstRulesForm(PortsForm):
+    """What a new group lets in, and the VMs that it is put on: by name, address or ID."""
+
+    group_name = None  # type: ignore[assignment]
+    machines = forms.CharField(
+        label="Attach to Virtual Machines",
+        max_length=5_000,
+        required=False,
+        help_text="Names, addresses or IDs; several by commas. You can also do that later.",
+        widget=forms.TextInput(attrs={**PLAIN, "list": "machine-names", "data-commas": True}),
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, asked=False, **kwargs)
+        self.project = project
+
+    def clean_machines(self) -> list[VirtualMachine]:
+        words = [word.strip() for word in re.split(r"[,;\r\n]+", self.cleaned_data["machines"]) if word.strip()]
+        rows = VirtualMachine.objects.live().filter(project=self.project)
+        return machines_named(rows, words)
 
 
 class OpenForm(PortsForm):
@@ -100,6 +126,7 @@ class OpenForm(PortsForm):
 
     def __init__(self, data: Any = None, *, choices: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
+        self.fields["ports"].widget.attrs["autofocus"] = True
         self.fields["group"].choices = choices  # type: ignore[attr-defined]
         self.fields["group"].error_messages["invalid_choice"] = (
             "The VM does not have this group any more: choose another."

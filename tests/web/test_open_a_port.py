@@ -8,7 +8,7 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
-from tests.factories import make_group, make_machine
+from tests.factories import make_group, make_machine, make_project
 from tests.web.pages import Page, form_at, messages
 
 
@@ -215,3 +215,109 @@ def test_from_my_address_is_from_the_address_that_is_shown(as_alice: Client, one
 def test_a_viewer_is_not_offered_it(as_bob: Client, one: VirtualMachine) -> None:
     assert "Open a port" not in Page(as_bob.get(one.get_absolute_url())).text
     assert as_bob.get(open_url(one)).status_code == 403
+
+
+NEW_VM = "/p/shop/machines/new/"
+NEW_GROUP = "/p/shop/groups/new/"
+
+
+def test_a_new_vm_comes_with_a_group_that_opens_its_port(as_alice: Client, project: Project) -> None:
+    agreed(as_alice, form_at(as_alice, NEW_VM).send(as_alice, name="web-9", ports="443"))
+
+    machine = project.machines.get(name="web-9")
+    assert attached(machine) == ["web-9"]
+    assert sentences(project.groups.get(name="web-9")) == [("tcp", 443)]
+    assert machine.revision == 1
+
+
+def test_the_new_group_of_a_new_vm_stands_above_the_chosen_one_that_denies_all(
+    as_alice: Client, project: Project, shared: SecurityGroup
+) -> None:
+    base = make_group(project, "base", ["accept out udp 53"])
+
+    form = form_at(as_alice, NEW_VM)
+    agreed(as_alice, form.send(as_alice, name="web-9", ports="443", group=[base.public_id, shared.public_id]))
+
+    assert attached(project.machines.get(name="web-9")) == ["base", "web-9", "shared"]
+
+
+def test_without_ports_a_new_vm_gets_no_new_group(as_alice: Client, project: Project) -> None:
+    agreed(as_alice, form_at(as_alice, NEW_VM).send(as_alice, name="web-9"))
+
+    assert project.machines.get(name="web-9").revision == 1
+    assert not project.groups.exists()
+
+
+def test_a_new_vm_with_ssh_open_to_the_world_is_asked_about_and_nothing_is_made_before(
+    as_alice: Client, project: Project
+) -> None:
+    answer = form_at(as_alice, NEW_VM).send(as_alice, name="web-9", ports="ssh")
+
+    assert "This opens SSH (TCP 22) to every address on the internet." in Page(answer).text
+    assert not project.machines.exists()
+    assert not project.groups.exists()
+
+
+def test_a_group_name_that_is_taken_makes_no_vm_either(
+    as_alice: Client, project: Project, shared: SecurityGroup
+) -> None:
+    sent = form_at(as_alice, NEW_VM).send(as_alice, name="web-9", ports="https", group_name="shared")
+    page = agreed(as_alice, sent)
+
+    assert "already has a group of this name" in page.errors["group_name"]
+    assert not project.machines.exists()
+
+
+def test_a_vm_name_that_is_taken_makes_no_group_either(as_alice: Client, project: Project) -> None:
+    make_machine(project, "web-9")
+    page = agreed(as_alice, form_at(as_alice, NEW_VM).send(as_alice, name="web-9", ports="https"))
+
+    assert "already has a VM of this name" in page.errors["name"]
+    assert not project.groups.exists()
+
+
+def test_a_new_group_takes_template_and_ports_and_is_put_on_vms_at_once(
+    as_alice: Client, project: Project, one: VirtualMachine
+) -> None:
+    form = form_at(as_alice, NEW_GROUP)
+    answer = form.send(as_alice, name="web", template="database", ports="https", machines="ONE, two")
+    assert "attach it to 2 VMs?" in Page(answer).text
+    agreed(as_alice, answer)
+
+    made = project.groups.get(name="web")
+    assert sentences(made) == [("tcp", 5432), ("tcp", 443)]
+    assert attached(one) == ["web", "shared"]
+    assert made.attachments.count() == 2
+
+    as_alice.post(f"{made.get_absolute_url()}unmake/")
+    assert attached(one) == ["shared"]
+
+
+def test_the_vms_of_a_new_group_are_found_by_address_and_id_and_an_unknown_one_is_named(
+    as_alice: Client, project: Project
+) -> None:
+    a, b = make_machine(project, "a", ipv4="10.0.0.5"), make_machine(project, "b")
+    form = form_at(as_alice, NEW_GROUP)
+
+    refused = Page(form.send(as_alice, name="web", machines="10.0.0.5, nobody"))
+    assert "The project has no VM “nobody”" in refused.errors["machines"]
+    agreed(as_alice, form.send(as_alice, name="web", ports="ping", machines=f"10.0.0.5, {b.public_id}"))
+
+    assert attached(a) == attached(b) == ["web"]
+
+
+def test_another_customers_vm_is_not_found_by_its_id(as_alice: Client, project: Project, charlie: User) -> None:
+    strange = make_machine(make_project(charlie, "Elsewhere"), "strange")
+
+    page = Page(form_at(as_alice, NEW_GROUP).send(as_alice, name="web", machines=strange.public_id))
+
+    assert "The project has no VM" in page.errors["machines"]
+    assert not project.groups.exists()
+
+
+def test_suggestions_work_without_script(as_alice: Client, project: Project) -> None:
+    for url in (NEW_VM, NEW_GROUP):
+        page = Page(form_at(as_alice, url).send(as_alice, name="kept", suggest="ports=HTTPS"))
+        assert not page.errors
+        form = page.form_with("ports")
+        assert (form.fields["ports"], form.fields["name"]) == (["HTTPS"], ["kept"])

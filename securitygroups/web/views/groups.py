@@ -1,6 +1,6 @@
-"""Security groups: list, create, edit, duplicate, delete, and where one is attached.
+"""Security groups: list, edit, delete, and where one is attached.
 
-The rules of a group are in rules.py.
+They are created in new_groups.py; their rules are in rules.py.
 """
 
 from django.contrib import messages
@@ -13,10 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from karenpanel.sent_again import draws_again, goes_back
 from securitygroups import operations
-from securitygroups.access import Access, find_deleted, find_group
+from securitygroups.access import find_deleted, find_group
 from securitygroups.answers.group_filter import GroupFilter, counted
-from securitygroups.effective import rules_of_group
-from securitygroups.firewall.values import RuleList
 from securitygroups.forms import GroupForm, as_typed, take_refusal
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
@@ -32,7 +30,6 @@ from securitygroups.web.pages import (
     reason_of,
     sent,
 )
-from securitygroups.web.views.templates import start_choices, start_rules
 
 
 @require_safe
@@ -45,56 +42,6 @@ def groups(request: HttpRequest, slug: str) -> HttpResponse:
     page.object_list = [by_key[pk] for pk in page.object_list]
     context = {"page": page, "quota": access.project.group_quota, **told}
     return list_page(request, "securitygroups/groups/list.html", "securitygroups/groups/_list.html", context)
-
-
-@draws_again
-@page_or_form
-def group_create(request: HttpRequest, slug: str) -> HttpResponse:
-    access = enter(request, slug, write=True)
-    return _create(request, access, None)
-
-
-@draws_again
-@page_or_form
-def group_duplicate(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
-    """A new group with the rules of this one."""
-    access = enter(request, slug, write=True)
-    return _create(request, access, find_group(access, group_id))
-
-
-def _create(request: HttpRequest, access: Access, original: SecurityGroup | None) -> HttpResponse:
-    initial = {"name": f"{original.name} copy", "description": original.description} if original else {}
-    posted = request.method == "POST"
-    form = GroupForm(request.POST if posted else None, initial=initial, instance=SecurityGroup(project=access.project))
-    # The form is sent to its own address: a choice of none there is not for the address to overrule.
-    chosen = (request.POST if posted else request.GET).get("template", "")
-    if not sent(request):
-        form = as_typed(form) if posted else form
-    elif form.is_valid():
-        try:
-            rules, summary = _start(access, original, chosen)
-            group = operations.create_group(
-                project=access.project, **form.cleaned_data, rules=rules, by=By(access.user), summary=summary
-            )
-            messages.success(request, f"{group.name} was created.")
-            return redirect(group)
-        except ValidationError as refusal:
-            take_refusal(form, refusal)
-    context = {"form": form, "original": original, "group": original, "chosen": chosen}
-    if not original:
-        context |= start_choices(access, chosen)
-    return render(request, "securitygroups/groups/form.html", context, status=FORM_INVALID if sent(request) else 200)
-
-
-def _start(access: Access, original: SecurityGroup | None, chosen: str) -> tuple[RuleList, str]:
-    """What a new group begins with, and what its first revision says of it. Raises ValidationError for a template that
-    is gone.
-    """
-    if original:
-        rules: RuleList = rules_of_group(original)
-        return rules, f"Duplicated from {original.name}, {len(rules)} rules."
-    rules, start = start_rules(access, chosen)
-    return rules, f"Started from the template {start}, {len(rules)} rules." if start else ""
 
 
 @draws_again

@@ -1,6 +1,6 @@
 """Virtual machines: list, create, the VM's page with its effective rules, instance settings, delete."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -14,28 +14,41 @@ from django.views.decorators.http import require_POST, require_safe
 
 from karenpanel.sent_again import BACK, draws_again
 from securitygroups import operations
-from securitygroups.access import find_deleted, find_machine
+from securitygroups.access import Access, find_deleted, find_machine
 from securitygroups.answers.closers import hidden_below
 from securitygroups.answers.machine_filter import MachineFilter, tags_of
 from securitygroups.answers.on_machine import findings_on, noted
 from securitygroups.answers.platform import platform
 from securitygroups.effective import of_machine
-from securitygroups.forms import MachineForm, OrderedGroupsForm, reordered, take_refusal, take_suggestion
+from securitygroups.forms import (
+    MachineForm,
+    OrderedGroupsForm,
+    PortsForm,
+    as_typed,
+    reordered,
+    take_refusal,
+    take_suggestion,
+)
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
-from securitygroups.proposals import NewGroups, propose_groups, to_ask
+from securitygroups.proposals import NewGroupOn, NewGroups, propose_group_on, propose_groups, to_ask
 from securitygroups.web.attaching import attach, attached_groups, preview_part, question
+from securitygroups.web.changing import preview_waits
 from securitygroups.web.doors import by, enter, said
 from securitygroups.web.lists import found, list_page
+from securitygroups.web.opening import made_by, planned_by, take_group_refusal
 from securitygroups.web.pages import (
     CONFLICT,
     FORM_INVALID,
     RULES_A_PAGE,
+    address_of,
     answer,
     numbered,
     page_or_form,
     reason_of,
 )
 
+OFFERED = 500
+"""Names of VMs that a field offers."""
 GROUPS_SHOWN = 5
 """Of each VM in a list: sixteen would make a row as high as a screen."""
 
@@ -52,10 +65,13 @@ def machines(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 def machine_choices(request: HttpRequest, slug: str) -> HttpResponse:
-    """What can be typed into the fields of the filter: names of groups, or tags."""
+    """What can be typed into fields: names of groups, tags, or the first names of VMs."""
     access = enter(request, slug)
     if "tags" in request.GET:
         names = tags_of(access.project)
+    elif "machines" in request.GET:
+        rows = VirtualMachine.objects.live().filter(project=access.project).order_by("name")
+        names = list(rows.values_list("name", flat=True)[:OFFERED])
     else:
         names = list(SecurityGroup.objects.live().filter(project=access.project).values_list("name", flat=True))
     # Not HTML by itself: it is a part of a form, and no page.
@@ -89,7 +105,7 @@ def _moved(data: QueryDict) -> QueryDict:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A VM's own fields and its ordered groups: two forms that are filled in and saved together.
+    """A VM's own fields, its ordered groups, and for a new VM what to open: forms that are filled in and saved together.
 
     `redraw`: only the form was asked for again, with its groups in another order or with room for more.
     """
@@ -97,9 +113,10 @@ class _Sent:
     form: MachineForm
     order: OrderedGroupsForm
     redraw: bool
+    ports: PortsForm | None = None
 
     def is_valid(self) -> bool:
-        return self.form.is_valid() & self.order.is_valid()
+        return self.form.is_valid() & self.order.is_valid() & (self.ports is None or self.ports.is_valid())
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -110,6 +127,19 @@ class _Sent:
         """The chosen groups in order; None while what is chosen makes no list."""
         return self.order.groups() if self.order.is_valid() else None
 
+    def made(self, vm: VirtualMachine) -> operations.Made | None:
+        """The group that is to be made for what is to be opened; None where nothing is."""
+        if self.ports is None or not self.ports.is_valid() or not self.ports.rules:
+            return None
+        return made_by(self.ports, vm.project, vm.name, self.ports.rules)
+
+    def proposal(self, vm: VirtualMachine, attached: Sequence[SecurityGroup]) -> NewGroups | NewGroupOn:
+        """Raises ValidationError where a new group could not be stored."""
+        made = self.made(vm)
+        if made is None:
+            return propose_groups(vm, attached, self.order.groups())
+        return propose_group_on(vm, self.order.groups(), planned_by(made, vm.project))
+
 
 def _forms(request: HttpRequest, vm: VirtualMachine, chosen: list[SecurityGroup], spare: int) -> _Sent:
     """The forms as they were sent, or as they begin. `spare` empty places for groups, one more where more were asked for."""
@@ -119,13 +149,24 @@ def _forms(request: HttpRequest, vm: VirtualMachine, chosen: list[SecurityGroup]
         None if redraw else post, initial=post.dict() if redraw and post is not None else None, instance=vm
     )
     order = OrderedGroupsForm(post, project=vm.project, chosen=chosen, spare=spare + ("more" in request.POST))
-    return _Sent(form, order, redraw)
+    if vm.pk:
+        return _Sent(form, order, redraw)
+    ports = PortsForm(post, address=address_of(request), asked=False)
+    return _Sent(form, order, redraw, as_typed(ports) if redraw else ports)
 
 
 def _page(request: HttpRequest, sent: _Sent, context: dict[str, Any], status: int = 200) -> HttpResponse:
     picked = {group.pk: group.public_id for group in sent.order.groups()}
     sent.order.hidden = {picked[below]: picked[by] for below, by in hidden_below(list(picked)).items()}
-    context = {"form": sent.form, "order": sent.order, "reason": reason_of(request), **context}
+    more = sent.form.errors.keys() & {"tags", "tap"} or any(sent.form[name].value() for name in ("tags", "tap"))
+    context = {
+        "form": sent.form,
+        "order": sent.order,
+        "ports": sent.ports,
+        "more": more,
+        "reason": reason_of(request),
+        **context,
+    }
     page, part = "securitygroups/machines/form.html", "securitygroups/machines/_ordered_groups.html"
     response = answer(request, page, part, context, status=status)
     response["HX-Trigger"] = "fields-changed"  # the preview follows
@@ -133,8 +174,14 @@ def _page(request: HttpRequest, sent: _Sent, context: dict[str, Any], status: in
 
 
 def _preview(request: HttpRequest, vm: VirtualMachine, attached: list[SecurityGroup], sent: _Sent) -> HttpResponse:
-    groups = sent.groups
-    return preview_part(request, vm, None if groups is None else propose_groups(vm, attached, groups))
+    if sent.groups is None:
+        return preview_part(request, vm, None)
+    if sent.ports and not sent.ports.is_valid():
+        return preview_waits(request, None, str(next(iter(sent.ports.errors.values()))[0]))
+    try:
+        return preview_part(request, vm, sent.proposal(vm, attached))
+    except ValidationError as refusal:
+        return preview_waits(request, None, refusal.messages[0])
 
 
 @draws_again
@@ -149,19 +196,27 @@ def machine_create(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method != "POST" or sent.redraw:
         return _page(request, sent, {})
     if sent.is_valid():
-        proposal = propose_groups(planned, [], sent.order.groups())
-        if preview := to_ask(proposal, said(request)):
-            words = {"title": f"Create {name}?", "button": "Create Virtual Machine"}
-            return question(request, proposal, preview, **words)
         try:
-            machine = operations.create_machine(
-                project=access.project, fields=sent.fields, groups=proposal.after, by=by(request)
-            )
-            messages.success(request, f"{machine.name} was created.")
-            return redirect(machine)
+            return _created(request, access, planned, sent)
         except ValidationError as refusal:
-            take_refusal(sent.form, refusal)
+            if not (sent.ports and take_group_refusal(sent.ports, refusal)):
+                take_refusal(sent.form, refusal)
     return _page(request, sent, {}, FORM_INVALID)
+
+
+def _created(request: HttpRequest, access: Access, planned: VirtualMachine, sent: _Sent) -> HttpResponse:
+    """The VM and, where something is to be opened, its new group; or the question before. Raises ValidationError."""
+    proposal, made = sent.proposal(planned, []), sent.made(planned)
+    if preview := to_ask(proposal, said(request)):
+        words = {"title": f"Create {planned.name}?", "button": "Create Virtual Machine"}
+        return question(request, proposal, preview, **words)
+    new: dict[str, Any] = {"project": access.project, "fields": sent.fields, "by": by(request)}
+    if isinstance(proposal, NewGroupOn) and made:
+        machine = operations.create_machine_open(**new, groups=sent.order.groups(), made=made, at=proposal.at)
+    else:
+        machine = operations.create_machine(**new, groups=proposal.after)
+    messages.success(request, f"{machine.name} was created.")
+    return redirect(machine)
 
 
 @require_safe

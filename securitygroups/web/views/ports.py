@@ -31,7 +31,6 @@ from securitygroups.proposals import (
     Said,
     Stale,
     commit,
-    planned_group,
     propose_group_on,
     propose_rules,
     to_ask,
@@ -39,6 +38,7 @@ from securitygroups.proposals import (
 from securitygroups.web import attaching, changing
 from securitygroups.web.attaching import attached_groups
 from securitygroups.web.doors import by, enter, said
+from securitygroups.web.opening import made_by, planned_by
 from securitygroups.web.pages import FORM_INVALID, address_of, page_or_form, reason_of
 from securitygroups.words.rules import rule_sentence
 
@@ -61,9 +61,8 @@ class Opening:
         """The group that is changed; None for a new one."""
         return next((one for one in self.groups if one.public_id == self.form.cleaned_data["group"]), None)
 
-    @property
-    def name(self) -> str:
-        return self.form.cleaned_data["group_name"] or operations.free_name(self.access.project, self.machine.name)
+    def made(self, wanted: RuleList) -> operations.Made:
+        return made_by(self.form, self.access.project, self.machine.name, wanted)
 
     def wanted(self) -> tuple[list[Rule], list[str]]:
         """The rules that are still to be made, and what is said of those by which all passes already."""
@@ -81,7 +80,7 @@ class Opening:
         """Raises ValidationError."""
         group = self.chosen
         if group is None:
-            planned = planned_group(self.access.project, self.name, wanted)
+            planned = planned_by(self.made(wanted), self.access.project)
             return propose_group_on(self.machine, self.groups, planned)
         return propose_rules(group, rules_of_group(group), adding(wanted), self.says(group))
 
@@ -214,12 +213,11 @@ def _made(opening: Opening, proposal: NewRules | NewGroupOn, wanted: RuleList) -
         undo = reverse("group_undo", args=[slug, group.public_id, group.revision])
         done = f"Opened in {group.name}: {what}{more}"
     else:
-        typed = opening.form.cleaned_data["group_name"]
         group = operations.open_on_machine(
             machine=vm,
             base=said(request).base,
             groups=proposal.before,
-            made=operations.Made(opening.name, wanted, proposed=not typed),
+            made=opening.made(wanted),
             at=proposal.at,
             by=by(request),
         )
