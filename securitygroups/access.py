@@ -80,6 +80,11 @@ class Access:
     member: Membership | None = None
 
     @property
+    def first_steps(self) -> tuple[str, ...]:
+        """What the member has done or skipped of them."""
+        return tuple(self.member.first_steps) if self.member else ()
+
+    @property
     def can_edit(self) -> bool:
         return self.role in (Role.OWNER, Role.EDITOR)
 

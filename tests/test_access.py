@@ -140,6 +140,7 @@ RIGHTS = {
     "view_new": Rights(get=MEMBERS | VISITORS, post=MEMBERS),
     "view_edit": WRITE,
     "view_delete": WRITE,
+    "first_steps": SEND,
     "group_create": WRITE,
     "group_import_new": WRITE,
     "group": LOOK,

@@ -5,6 +5,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.validators import ASCIIUsernameValidator
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import Q
@@ -153,6 +154,8 @@ class Membership(models.Model):
     # When they last looked at the overview, and when they did in the visit before this one.
     seen_at = models.DateTimeField(null=True, editable=False)
     seen_before = models.DateTimeField(null=True, editable=False)
+    # What the person has done or skipped of the first steps in the project: theirs alone, and nothing that others read.
+    first_steps = ArrayField(models.CharField(max_length=10), default=list, db_default=[], blank=True, editable=False)
 
     class Meta:
         ordering = ["pk"]

@@ -9,6 +9,7 @@ from securitygroups.operations.accounts import NOWHERE, Client, note, note_refus
 from securitygroups.operations.by import By
 from securitygroups.operations.cases import add_note, add_packet, close_case, open_case, reopen_case, take_case
 from securitygroups.operations.customers import create_customer
+from securitygroups.operations.first_steps import mark_steps
 from securitygroups.operations.fleet import (
     ChangedSince,
     Lot,
@@ -166,6 +167,7 @@ __all__ = [
     "invite",
     "leave",
     "make_person",
+    "mark_steps",
     "may_readdress",
     "may_touch",
     "may_touch_group",

@@ -11,6 +11,7 @@ from securitygroups.web.views import (
     exposure,
     files,
     find,
+    first_steps,
     fleet,
     groups,
     help,
@@ -89,6 +90,7 @@ _review: Patterns = [
 ]
 _project: Patterns = [
     path("", overview.overview, name="overview"),
+    path("first-steps/", first_steps.first_steps, name="first_steps"),
     path("activity/", activity.activity, name="activity"),
     path("activity/list.csv", spreadsheets.activity_csv, name="activity_csv"),
     path("members/", members.members, name="members"),

@@ -12,10 +12,12 @@ from django.views.decorators.http import require_safe
 from securitygroups import operations
 from securitygroups.access import Access, is_support
 from securitygroups.answers import trend as trends
+from securitygroups.answers.first_use import first_steps
 from securitygroups.answers.internet import MAX_OVERVIEW_MACHINES, Internet, glance, look
 from securitygroups.answers.since import since
 from securitygroups.effective import TooLarge
 from securitygroups.models import Attachment, Event, Project, SecurityGroup, VirtualMachine
+from securitygroups.starters import STARTERS
 from securitygroups.web.doors import enter
 from securitygroups.web.drawn import columns, flow, rows
 from securitygroups.web.pages import answer, numbered
@@ -54,7 +56,9 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
         "closed": machines.filter(~Exists(Attachment.objects.filter(machine=OuterRef("pk")))).count(),
     }
     events = Event.objects.filter(project=access.project).select_related("group", "machine")[:8]
-    context = {"counts": counts, "events": events, **_news(access)}
+    steps = first_steps(access.first_steps, groups=counts["groups"], attached=counts["machines"] - counts["closed"])
+    lead = {"steps": steps if access.can_edit else [], "starters": STARTERS}
+    context = {**lead, "counts": counts, "events": events, **_news(access)}
     if (internet := glance(access.project, counts["machines"])) is not None:
         cheap = counts["machines"] <= MAX_OVERVIEW_MACHINES
         context |= _drawn(internet, trends.glance(_asked(access), internet, cheap=cheap))
