@@ -201,6 +201,15 @@ def find_group(access: Access, public_id: str) -> SecurityGroup:
     return group
 
 
+def groups_to_change(user: User, *, strong: bool) -> QuerySet[SecurityGroup]:
+    """The live groups of all projects in which the person may change them, the newest change first."""
+    mine = Membership.objects.filter(user=user, role__in=(Role.OWNER, Role.EDITOR))
+    if not strong:
+        mine = mine.filter(project__second_factor=False)
+    rows = SecurityGroup.objects.live().filter(project__in=mine.values("project"))
+    return rows.select_related("project").order_by("-changed_at", "-pk")
+
+
 def find_machine(access: Access, public_id: str) -> VirtualMachine:
     """A live VM of the project, or 404."""
     machine: VirtualMachine | None = _MACHINE.one(project=access.project.pk, public_id=public_id)

@@ -108,6 +108,7 @@ RIGHTS = {
     "find": Rights(get=EVERYBODY),
     "help": Rights(get=EVERYBODY),
     "help_enforcement": Rights(get=EVERYBODY),
+    "help_use": Rights(get=EVERYBODY),
     "support": Rights(get=SUPPORT),
     "support_enter": Rights(get=SUPPORT, post=SUPPORT),
     "support_cases": Rights(get=SUPPORT),

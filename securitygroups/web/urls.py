@@ -130,6 +130,7 @@ urlpatterns = [
     path("", overview.home, name="home"),
     path("find/", find.find, name="find"),
     path("help/", help.help_page, name="help"),
+    path("help/use/", help.help_use, name="help_use"),
     path("help/enforcement/", help.help_enforcement, name="help_enforcement"),
     path("support/", desk.support, name="support"),
     path("support/<slug:slug>/", desk.support_enter, name="support_enter"),

@@ -1,15 +1,51 @@
-"""How security groups decide, and how rules are enforced."""
+"""How security groups decide, how rules are enforced, and examples that one click puts into a form."""
 
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from securitygroups.access import groups_to_change
 from securitygroups.firewall.protocols import PROTOCOLS
+from securitygroups.forms import RuleForm
+from securitygroups.models import SecurityGroup, User
+from securitygroups.web.pages import typed
+
+OFFERED = 50
+"""Groups that an example can be used in, of those that fit."""
 
 
 @require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
-    return render(request, "securitygroups/help/page.html", {"protocols": PROTOCOLS.values()})
+    """?group= is where somebody comes from: an example goes there at once."""
+    came_from = _groups(request).filter(public_id=request.GET.get("group", "")).first()
+    context = {"protocols": PROTOCOLS.values(), "group": came_from, "use": _add(came_from)}
+    return render(request, "securitygroups/help/page.html", context)
+
+
+def _groups(request: HttpRequest) -> QuerySet[SecurityGroup]:
+    if not isinstance(request.user, User):
+        return SecurityGroup.objects.none()
+    return groups_to_change(request.user, strong=request.strong)  # type: ignore[attr-defined]
+
+
+def _add(group: SecurityGroup | None) -> str:
+    if group is None:
+        return reverse("help_use")
+    return reverse("rule_add", args=[group.project.slug, group.public_id])
+
+
+@require_safe
+def help_use(request: HttpRequest) -> HttpResponse:
+    """The group that an example shall go to. The example is the address, and fills in Add Rule."""
+    example = QueryDict(mutable=True)
+    example.update({name: request.GET[name] for name in RuleForm.Meta.fields if name in request.GET})
+    query = typed(request, "q")
+    found = _groups(request).filter(name__icontains=query) if query else _groups(request)
+    groups = [(group, f"{_add(group)}?{example.urlencode()}") for group in found[:OFFERED]]
+    context = {"groups": groups, "query": query, "example": example.items(), "full": len(groups) == OFFERED}
+    return render(request, "securitygroups/help/use.html", context)
 
 
 @require_safe

@@ -189,6 +189,7 @@ def _preview(request: HttpRequest, vm: VirtualMachine, attached: list[SecurityGr
 def machine_create(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug, write=True)
     sent = _forms(request, VirtualMachine(project=access.project), [], spare=2)
+    sent.form.fields["name"].widget.attrs["autofocus"] = True
     name = " ".join(request.POST.get("name", "").split())[:100]
     planned = VirtualMachine(project=access.project, name=name or "the new VM")
     if "preview" in request.POST:

@@ -35,6 +35,7 @@ def group_create(request: HttpRequest, slug: str) -> HttpResponse:
     posted = request.method == "POST"
     data = take_suggestion(request.POST) if posted else None
     form = GroupForm(data, instance=SecurityGroup(project=access.project))
+    form.fields["name"].widget.attrs["autofocus"] = True
     first = FirstRulesForm(
         data,
         project=access.project,
