@@ -33,7 +33,9 @@ class PortsForm(forms.Form):
     )
     from_where = forms.ChoiceField(label="From where", required=False, widget=forms.RadioSelect)
     network = NetworksField(label="Addresses or networks", help_text="IPv4 or IPv6; several by commas.")
-    group_name = LineFormField(label="Name of the new group", max_length=100, required=False)
+    group_name = LineFormField(
+        label="Name of the new group", max_length=100, required=False, help_text="Empty: the VM's name."
+    )
 
     def __init__(self, data: Any = None, *, address: str = "", asked: bool = True, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)

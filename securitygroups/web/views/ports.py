@@ -132,6 +132,7 @@ def machine_open(request: HttpRequest, slug: str, machine_id: str) -> HttpRespon
         address=address_of(request),
         initial={"ports": request.GET.get("ports", ""), "group": _proposed(choices)},
     )
+    form.fields["group_name"].help_text = f"Empty: {operations.free_name(access.project, vm.name)}."
     opening = Opening(request, access, vm, groups, form)
     status = 200
     if posted and ({"suggest"} & request.POST.keys() or goes_back(request)):
@@ -148,7 +149,6 @@ def machine_open(request: HttpRequest, slug: str, machine_id: str) -> HttpRespon
         "choices": choices,
         "room": room,
         "base": said(request, vm.revision).base,
-        "proposed_name": operations.free_name(access.project, vm.name),
         "reason": reason_of(request),
         "waits": "What this opens is shown here.",
     }
