@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("securitygroups", "0013_time_zone"),
+        ("securitygroups", "0017_seen"),
     ]
 
     operations = [
