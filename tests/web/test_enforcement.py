@@ -33,11 +33,12 @@ def tapped(project: Project, group: SecurityGroup) -> VirtualMachine:
 # ── The VM's page ─────────────────────────────────────────────────────────────
 
 
-def test_the_platforms_lines_stand_above_the_rules(as_bob: Client, machine: VirtualMachine) -> None:
+def test_the_platforms_lines_are_folded_into_one_above_the_rules(as_bob: Client, machine: VirtualMachine) -> None:
     page = text(as_bob, machine.get_absolute_url())
-    assert page.count("Platform</span>") == len(platform())
-    assert "Replies of an accepted connection" in page
-    assert page.index("Replies of an accepted connection") < page.index("Public HTTPS")
+    folded = page[page.index('<details class="platform-lines">') :].partition("</details>")[0]
+    assert f"{len(platform())} lines of the platform come first" in folded
+    assert all(line.why in folded for line in platform())
+    assert page.index(folded) < page.index("Public HTTPS")
 
 
 @pytest.mark.parametrize("target", Target)

@@ -273,7 +273,7 @@ def test_a_vm_without_a_group_says_that_everything_is_denied(as_alice: Client, p
 def test_the_platform_s_lines_stand_there_without_a_rule_too(as_bob: Client, project: Project) -> None:
     for groups in ([], [make_group(project, "empty")], [make_group(project, "one", ports(1))]):
         text = Page(as_bob.get(make_machine(project, "", groups).get_absolute_url())).text
-        for words in ("ARP: without it", "DHCP servers answer the VM", "Platform"):
+        for words in ("ARP: without it", "DHCP servers answer the VM", "lines of the platform come first"):
             assert words in text
         assert ("No rules: what the platform's lines do not accept is denied." in text) == ("one, rule 1" not in text)
 
