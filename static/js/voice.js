@@ -46,7 +46,18 @@ export function showError(text, keep = false, link = null) {
   else messages.append(message);
 }
 
+/** What was changed is scrolled from under the messages that tell of it: the row that has the focus, or that the address names. */
+function uncover() {
+  const place = messages.getBoundingClientRect();
+  for (const changed of [document.activeElement?.closest("tr, li"), document.querySelector(":target")]) {
+    const { bottom, top, left, right } = changed?.getBoundingClientRect() ?? {};
+    const hidden = top < place.bottom && bottom > place.top && left < place.right && right > place.left;
+    if (hidden && !messages.contains(changed)) scrollBy({ top: bottom - place.top + 8 });
+  }
+}
+
 function watchMessages() {
+  if (messages.children.length) requestAnimationFrame(uncover);
   for (const message of messages.querySelectorAll(".message:not([data-stay], .error, [data-timed])")) {
     message.dataset.timed = "";
     const leave = () => {
