@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any
 
 from django import template
@@ -244,6 +245,21 @@ def undo_url(message: Message) -> str:
 def names(values: Iterable[object]) -> SafeString:
     """Names in a line, each by itself: two that are written from right to left would change places."""
     return format_html_join(", ", "<bdi>{}</bdi>", ((value,) for value in values))
+
+
+@register.filter
+def whole_ranges(text: str) -> SafeString:
+    """Words in which no range of ports is broken at its dash."""
+    parts = re.split(r"(\d+–\d+)", text)
+    # Every second one is a range.
+    return format_html_join(
+        "",
+        "{}{}",
+        (
+            (plain, format_html('<span class="nowrap">{}</span>', part) if part else "")
+            for plain, part in zip_longest(parts[::2], parts[1::2], fillvalue="")
+        ),
+    )
 
 
 @register.filter
