@@ -35,7 +35,7 @@ class GroupForm(forms.ModelForm[SecurityGroup]):
     class Meta:
         model = SecurityGroup
         fields = ("name", "description")
-        help_texts = {"description": "Optional: what the group is for."}
+        help_texts = {"description": "What the group is for."}
         error_messages = {"name": {"required": "Type a name for the group."}}
 
 
