@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from pytest_django.live_server_helper import LiveServer
 
 from securitygroups.models import User
+from tests.browser.sight import BROKEN_WORDS, SETTLED, SMALL_TARGETS, WIDEST, WIDTHS
 from tests.factories import PASSWORD, sign_in_at
 
 PATIENCE = 20_000
@@ -130,7 +131,8 @@ def said(page: Page, words: str) -> None:
 
 
 class Look(Protocol):
-    """Looks at a page as it is now: nothing sticks out sideways, wide or narrow, and axe finds nothing, light or dark.
+    """Looks at a page as it is now: nothing sticks out sideways, wide or narrow, no word is broken, nothing is too small to
+    press, and axe finds nothing, light or dark.
 
     `within`: a selector of the part that axe looks at, where something lies over the rest.
     """
@@ -151,7 +153,7 @@ def look(trouble: list[str]) -> Look:
     def at(page: Page, name: str, *, within: str | None = None) -> None:
         found: set[str] = set()
         before = len(trouble)
-        for width in (NARROWEST, PHONE, DESKTOP):
+        for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             # A page that is resized takes a moment; one that is too wide stays so.
             for _ in range(10):
@@ -162,7 +164,9 @@ def look(trouble: list[str]) -> Look:
                 page.wait_for_timeout(200)
             else:
                 found.add(f"is {wide} px wide at {width} px: {page.evaluate(WIDEST)}")
-            if width == NARROWEST:
+            for seen in (BROKEN_WORDS, SMALL_TARGETS):
+                found.update(f"{problem} at {width} px" for problem in page.evaluate(seen))
+            if width not in (DESKTOP, PHONE):
                 continue
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)
@@ -177,18 +181,3 @@ def look(trouble: list[str]) -> Look:
         trouble.extend(f"{name} ({page.url}) {problem}" for problem in sorted(found))
 
     return at
-
-
-# Colours fade, if only for a millisecond.
-SETTLED = """
-new Promise(requestAnimationFrame)
-  .then(() => Promise.all(document.getAnimations().map((each) => each.finished.catch(() => null))))
-  .then(() => null)
-"""
-# Elements that reach too far to the right, but for what is scrolled, for the message.
-WIDEST = """
-[...document.body.querySelectorAll("*")]
-  .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
-  .filter((e) => !e.closest(".sidebar ul, .tabs > *, pre > *"))
-  .slice(0, 5).map((e) => e.outerHTML.slice(0, 120)).join(" … ")
-"""
