@@ -155,6 +155,8 @@ def look(trouble: list[str]) -> Look:
         before = len(trouble)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
+            # Nothing lies below the page's head, which stays where it is.
+            page.evaluate("scrollTo(0, 0)")
             # A page that is resized takes a moment; one that is too wide stays so.
             for _ in range(10):
                 page.evaluate(SETTLED)

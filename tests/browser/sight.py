@@ -29,12 +29,13 @@ BROKEN_WORDS = r"""
     if (!within?.checkVisibility({ visibilityProperty: true })) continue;
     if (within.closest("script, style, option, pre, svg, textarea, .sr-only")) continue;
     if (within.offsetWidth < 2 && within.offsetHeight < 2) continue;
-    const whole = within.closest("bdi, code");
-    const words = whole ? /\S{4,24}/g : /[^\s\-‐-―/?&=.,:;…]{4,24}/g;
+    const name = within.closest("bdi, code");
+    const whole = name && !/\s/.test(name.textContent) && !name.querySelector("wbr");
+    const words = whole ? /\S{4,24}/g : /[^\s\-‐-―/?&=,;…]{4,24}/g;
     for (const { 0: word, index } of text.data.matchAll(words)) {
-      const around = text.data.slice(index - 1, index) + text.data.slice(index + word.length, index + word.length + 1);
+      const [before, after] = [text.data.charAt(index - 1), text.data.charAt(index + word.length)];
       // A piece of something longer.
-      if ((whole ? /\S/ : /\w/).test(around)) continue;
+      if ((whole ? /\S/ : /[\w/:.-]/).test(before) || (whole ? /\S/ : /[\w/-]/).test(after)) continue;
       range.setStart(text, index);
       range.setEnd(text, index + word.length);
       const rows = new Set([...range.getClientRects()].filter((r) => r.width > 0.5).map((r) => Math.round(r.bottom)));
