@@ -14,7 +14,7 @@ class ReviewAdmin(ReadOnly):
     """What is being reviewed just now."""
 
     project_path = "project"
-    list_display = ("project", "started_at", "started_name")
+    list_display = ("of_project", "started_at", "started_name")
     list_select_related = ("project",)
     search_fields = ("=project__slug",)
     search_help_text = "The project's slug."
@@ -32,7 +32,7 @@ class SignedReviewAdmin(ReadOnly):
 
     project_path = "project"
     list_tells = True
-    list_display = ("project", "number", "at", "signature", "actor_name", "rules", "decided", "changed")
+    list_display = ("of_project", "number", "at", "signature", "actor_name", "rules", "decided", "changed")
     list_select_related = ("project",)
     search_fields = ("=project__slug", "=actor__username")
     search_help_text = "The project's slug, or who signed."
@@ -58,7 +58,7 @@ class _OfReview(ReadOnly):
 class DecidedRuleAdmin(_OfReview):
     """What was decided about rules, and is not signed yet."""
 
-    list_display = ("review", "group", "uid", "verdict", "remark", "by_name", "at")
+    list_display = ("of_project", "review", "of_group", "uid", "verdict", "remark", "by_name", "at")
 
     def name_of(self, row: Any) -> str:
         return f"a decision on {row.group}"
@@ -68,7 +68,7 @@ class DecidedRuleAdmin(_OfReview):
 class ReviewedGroupAdmin(_OfReview):
     """Which revision of a group was reviewed."""
 
-    list_display = ("review", "name", "found", "revision", "rules", "decided")
+    list_display = ("of_project", "review", "name", "found", "revision", "rules", "decided")
 
     def name_of(self, row: Any) -> str:
         return f"{row.name} in review {row.review.number}"
@@ -78,7 +78,7 @@ class ReviewedGroupAdmin(_OfReview):
 class ReviewedRuleAdmin(_OfReview):
     """What a signed review decided about a rule."""
 
-    list_display = ("review", "group", "place", "verdict", "remark", "by_name", "at")
+    list_display = ("of_project", "review", "of_group", "place", "verdict", "remark", "by_name", "at")
 
     def name_of(self, row: Any) -> str:
         return f"rule {row.place} of {row.group} in review {row.review.number}"

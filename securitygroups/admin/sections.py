@@ -21,7 +21,7 @@ SECTIONS = (
             "DecidedRule",
         ),
     ),
-    ("Support", ("SupportCase", "CaseNote", "SupportVisit")),
+    ("Support", ("SupportCase", "CaseStanding", "CasePacket", "CaseNote", "CaseStep", "SupportVisit", "VisitEnd")),
     (
         "Records",
         ("Event", "GroupRevision", "MachineRevision", "SignedReview", "ReviewedGroup", "ReviewedRule", "AccountEvent"),

@@ -23,8 +23,11 @@ def as_admin(admin: User) -> Client:
 def everything(machine: VirtualMachine, staff: User, alice: User, bob: User) -> dict[type[Model], Model]:
     """A row of each model."""
     project = machine.project
-    operations.open_visit(project=project, staff=staff, reason="Asked", ticket="T-1")
-    operations.open_case(about=machine, packet=Packet(Direction.IN), staff=staff, note="Look")
+    visit = operations.open_visit(project=project, staff=staff, reason="Asked", ticket="T-1")
+    case = operations.open_case(about=machine, packet=Packet(Direction.IN), staff=staff, note="Look")
+    operations.add_packet(case=case, about=machine, packet=Packet(Direction.OUT), staff=staff)
+    operations.take_case(case=case, staff=staff)
+    operations.leave(project=project, staff=staff, visits=[visit])
     operations.save_template(group=project.groups.get(name="web"), name="Web", description="", by=By(alice))
     operations.write_view(
         view=SavedView(project=project, kind="machines", name="Tagged", query="tag=web"), by=By(alice)

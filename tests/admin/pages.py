@@ -14,6 +14,9 @@ from securitygroups.models import (
     AccountEvent,
     Attachment,
     CaseNote,
+    CasePacket,
+    CaseStanding,
+    CaseStep,
     DecidedRule,
     Event,
     GroupRevision,
@@ -27,13 +30,14 @@ from securitygroups.models import (
     SupportCase,
     SupportVisit,
     User,
+    VisitEnd,
 )
 from tests.factories import sign_in_at
 
 MODELS = [model for model in apps.get_app_config("securitygroups").get_models() if not model._meta.proxy]
 READ_ONLY = [
     AccountEvent, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SavedView, SupportCase,
-    SupportVisit, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule,
+    SupportVisit, CasePacket, CaseStanding, CaseStep, VisitEnd, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule,
 ]  # fmt: skip
 EDITABLE = [model for model in MODELS if model not in READ_ONLY]
 REFUSED = [

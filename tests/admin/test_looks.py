@@ -12,6 +12,10 @@ from securitygroups.models import (
     AccountEvent,
     Attachment,
     CaseNote,
+    CasePacket,
+    CaseStanding,
+    CaseStep,
+    DecidedRule,
     Event,
     GroupRevision,
     GroupTemplate,
@@ -19,13 +23,18 @@ from securitygroups.models import (
     MachineRevision,
     Membership,
     Project,
+    Review,
+    ReviewedGroup,
+    ReviewedRule,
     Rule,
     SavedView,
     SecurityGroup,
+    SignedReview,
     SupportCase,
     SupportVisit,
     User,
     VirtualMachine,
+    VisitEnd,
 )
 from securitygroups.operations import By
 from tests.admin.pages import EDITABLE, MODELS, answer, label, sent, url
@@ -33,7 +42,11 @@ from tests.factories import make_group, make_machine, make_project, make_user, r
 
 OF_NOBODY = [AccountEvent, User]
 OF_CUSTOMERS = [model for model in MODELS if model not in OF_NOBODY]
-NAMES_ALONE = [Project, SecurityGroup, Membership, Invitation, SavedView, SupportVisit]
+NAMES_ALONE = [
+    Project, SecurityGroup, Membership, Invitation, SavedView, SupportVisit, VisitEnd, CasePacket, CaseStanding, CaseStep,
+    Review,
+]  # fmt: skip
+REVIEWS = [DecidedRule, SignedReview, ReviewedGroup, ReviewedRule]
 LISTS = [model for model in OF_CUSTOMERS if model not in NAMES_ALONE]
 DELETED_HERE = [GroupTemplate, Rule, SecurityGroup, VirtualMachine]
 
@@ -129,7 +142,7 @@ def test_a_list_that_tells_is_one_look_at_each_project_on_its_page(
     oven = make_group(bakery, "oven", ["drop in all", "accept out all"])
     make_machine(bakery, "oven-1", [oven])
     there = set(Project.objects.filter(pk__in=[project.pk, bakery.pk] if model not in (
-        GroupTemplate, SupportCase, CaseNote) else [project.pk]))  # fmt: skip
+        GroupTemplate, SupportCase, CaseNote, *REVIEWS) else [project.pk]))  # fmt: skip
 
     assert as_admin.get(url(model)).status_code == 200
 

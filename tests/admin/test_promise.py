@@ -17,6 +17,9 @@ from securitygroups.models import (
     AccountEvent,
     Attachment,
     CaseNote,
+    CasePacket,
+    CaseStanding,
+    CaseStep,
     DecidedRule,
     Event,
     GroupRevision,
@@ -36,6 +39,7 @@ from securitygroups.models import (
     SupportVisit,
     User,
     VirtualMachine,
+    VisitEnd,
 )
 from securitygroups.operations import By
 from tests.admin.pages import answer, changes, label, sent, url
@@ -47,6 +51,7 @@ READ_ONLY: dict[type[Model], frozenset[str]] = {
     model: frozenset()
     for model in (
         *(AccountEvent, Attachment, CaseNote, Event, GroupRevision, MachineRevision, SavedView, SupportCase),
+        *(CasePacket, CaseStanding, CaseStep, VisitEnd),
         *(SupportVisit, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule),
     )
 }
