@@ -32,7 +32,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     },
     "inside": {
         "operations": {"firewall", "words", "models", "effective"},
-        "answers": {"firewall", "words", "models", "effective", "past"},
+        "answers": {"firewall", "words", "models", "paging", "effective", "past"},
         "enforcement": {"firewall", "models", "effective"},
         "proposals": {"firewall", "models", "effective", "operations", "answers"},
     },

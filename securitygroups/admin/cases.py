@@ -1,6 +1,6 @@
 """What belongs to cases and visits, to look up: support writes it at the desk."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -15,7 +15,7 @@ class OfCase(ReadOnly):
     """A row of a case. Its list says which case, and nothing of what is in it."""
 
     project_path = "case__project"
-    list_select_related: Any = ("case__project",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("case__project",)
     search_fields = ("<case__public_id",)
     search_help_text = "The case's ID."
     readonly_fields = ("in_panel",)
