@@ -164,26 +164,39 @@ def _numbers(ids: Sequence[int], moments: Sequence[datetime]) -> dict[int, list[
 
 def _rules(had: Iterable[_Had], newest: Mapping[int, int], limits: PastLimits) -> dict[States, list[tuple[Rule, ...]]]:
     """The lists, those that most VMs had for longest first, as far as the limits go."""
-    counted = Counter(states for _, _, lists in had for states in lists if states is not None)
-    rows = RuleRow.objects.filter(group__in=newest).order_by()
-    # How long a list was is known once it is read; it is mostly as long as now.
-    sizes: dict[int, int] = dict(rows.values_list("group").annotate(Count("pk")))
-    chosen: list[States] = []
-    earlier: dict[State, None] = {}
-    work = 0
-    for states, _ in counted.most_common():
-        work += sum(sizes.get(pk, 1) for pk, _ in states)
-        fresh = dict.fromkeys(one for one in states if one[1] and one[1] != newest[one[0]] and one not in earlier)
-        if chosen and (work > limits.rules or len(earlier) + len(fresh) > limits.lists):
-            break
-        chosen.append(states)
-        earlier |= fresh
+    chosen, earlier, work = _chosen(_by_use(had), newest, limits)
     if not limits.aside:
         weigh(work)
     used = {one for states in chosen for one in states}
     now = rules_of_groups(pk for pk, number in used if number == newest[pk])
     lists = _earlier(earlier) | {one: now[one[0]] for one in used if one[1] == newest[one[0]]}
     return {states: [lists.get(one, ()) for one in states] for states in chosen}
+
+
+def _by_use(had: Iterable[_Had]) -> list[States]:
+    """The effective lists, those that most VMs had for longest first."""
+    counted = Counter(states for _, _, lists in had for states in lists if states is not None)
+    return [states for states, _ in counted.most_common()]
+
+
+def _chosen(
+    by_use: Iterable[States], newest: Mapping[int, int], limits: PastLimits
+) -> tuple[list[States], Collection[State], int]:
+    """As many as the limits let, the earlier revisions that have to be read for them, and how many rules that is."""
+    rows = RuleRow.objects.filter(group__in=newest).order_by()
+    # How long a list was is known once it is read; it is mostly as long as now.
+    sizes: dict[int, int] = dict(rows.values_list("group").annotate(Count("pk")))
+    chosen: list[States] = []
+    earlier: dict[State, None] = {}
+    work = 0
+    for states in by_use:
+        work += sum(sizes.get(pk, 1) for pk, _ in states)
+        fresh = dict.fromkeys(one for one in states if one[1] and one[1] != newest[one[0]] and one not in earlier)
+        if chosen and (work > limits.rules or len(earlier) + len(fresh) > limits.lists):
+            break
+        chosen.append(states)
+        earlier |= fresh
+    return chosen, earlier, work
 
 
 def _earlier(states: Collection[State]) -> dict[State, tuple[Rule, ...]]:
