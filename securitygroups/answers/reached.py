@@ -4,7 +4,8 @@ What is exposed comes in products that no reader asked for: a port is in several
 rules. Here each VM's ports are put together again, and VMs with the same ports stand together where there are many.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -111,11 +112,8 @@ def reached(
     named: Callable[[int], Named],
 ) -> Reached:
     """The picture of what is exposed; VMs are known by numbers, in the order in which they are named."""
-    alike: dict[tuple[int | str, ...], list[Exposed]] = {}
-    for one in exposed:
-        alike.setdefault((one.sequence, *one.machines), []).append(one)
     found: dict[_Open, _Found] = {}
-    for (_, *machines), its in alike.items():
+    for (_, *machines), its in _alike(exposed).items():
         for opening, ones in _openings(its).items():
             at = found.setdefault(opening, _Found())
             at.machines.update(int(key) for key in machines)
@@ -130,8 +128,30 @@ def reached(
     return _drawn(ports[:PORTS], len(ports) - len(ports[:PORTS]), named)
 
 
+def _alike(exposed: Iterable[Exposed]) -> dict[tuple[int | str, ...], list[Exposed]]:
+    """By the list and the VMs that they are of."""
+    alike: dict[tuple[int | str, ...], list[Exposed]] = {}
+    for one in exposed:
+        alike.setdefault((one.sequence, *one.machines), []).append(one)
+    return alike
+
+
 def _openings(same: Sequence[Exposed]) -> dict[_Open, list[Exposed]]:
     """What is open on VMs that these products are all of, each with the products that it is put together from."""
+    spans, others = _by_protocol(same)
+    if len(others) + sum(span == ALL_PORTS[0] for _, span in spans) == len(KINDS):
+        return {(KINDS, ALL_PORTS): list(same)}
+    found: dict[_Open, list[Exposed]] = {((protocol,), (span,)): ones for (protocol, span), ones in spans.items()}
+    if others:
+        kinds = tuple(kind for kind in KINDS if kind in others)
+        found[kinds, ()] = [one for ones in others.values() for one in ones]
+    return found
+
+
+def _by_protocol(
+    same: Iterable[Exposed],
+) -> tuple[dict[tuple[str, Span], list[Exposed]], dict[str | None, list[Exposed]]]:
+    """The products of each protocol: by their spans, put together, where it has ports; the others without."""
     with_ports: dict[str, list[tuple[Span, Exposed]]] = {}
     others: dict[str | None, list[Exposed]] = {}
     for one in same:
@@ -141,13 +161,7 @@ def _openings(same: Sequence[Exposed]) -> dict[_Open, list[Exposed]]:
             else:
                 others.setdefault(protocol, []).append(one)
     spans = {(protocol, span): ones for protocol, its in with_ports.items() for span, ones in _united(its).items()}
-    if len(others) + sum(span == ALL_PORTS[0] for _, span in spans) == len(KINDS):
-        return {(KINDS, ALL_PORTS): list(same)}
-    found: dict[_Open, list[Exposed]] = {((protocol,), (span,)): ones for (protocol, span), ones in spans.items()}
-    if others:
-        kinds = tuple(kind for kind in KINDS if kind in others)
-        found[kinds, ()] = [one for ones in others.values() for one in ones]
-    return found
+    return spans, others
 
 
 def _united(spans: Iterable[tuple[Span, Exposed]]) -> dict[Span, list[Exposed]]:
@@ -190,21 +204,35 @@ def _drawn(ports: Sequence[tuple[Port, set[int]]], more_ports: int, named: Calla
     for place, (_, machines) in enumerate(ports):
         for machine in machines:
             has.setdefault(machine, []).append(place)
-    same: dict[tuple[int, ...], list[int]] = {}
-    for machine in sorted(has):
-        same.setdefault((*has[machine], *([-1, machine] if len(has) <= BUNDLES else [])), []).append(machine)
     loud = {place for place, (port, _) in enumerate(ports) if port.services}
-    order = sorted(same.values(), key=lambda its: (loud.isdisjoint(has[its[0]]), has[its[0]], -len(its), its[0]))
+    order = sorted(_bundled(has), key=lambda its: (loud.isdisjoint(has[its[0]]), has[its[0]], -len(its), its[0]))
     rest = [machine for its in order[BUNDLES:] for machine in its]
-    bands = [(at, place, len(its)) for place, its in enumerate(order[:BUNDLES]) for at in has[its[0]]]
-    behind = [sum(at in has[machine] for machine in rest) for at in range(len(ports))]
     return Reached(
         ports=tuple(port for port, _ in ports),
         bundles=tuple(Bundle(named(its[0]), len(its), not loud.isdisjoint(has[its[0]])) for its in order[:BUNDLES]),
-        bands=(*bands, *((at, len(order[:BUNDLES]), number) for at, number in enumerate(behind) if number)),
+        bands=(*_bands(order[:BUNDLES], has), *_behind(rest, has, len(order[:BUNDLES]))),
         more_ports=more_ports,
         more_machines=len(rest),
     )
+
+
+def _bundled(has: Mapping[int, list[int]]) -> Iterable[list[int]]:
+    """The VMs, those with the same ports together; each alone where there is room for all."""
+    same: dict[tuple[int, ...], list[int]] = {}
+    for machine in sorted(has):
+        same.setdefault((*has[machine], *([-1, machine] if len(has) <= BUNDLES else [])), []).append(machine)
+    return same.values()
+
+
+def _bands(bundles: Sequence[list[int]], has: Mapping[int, list[int]]) -> Iterator[tuple[int, int, int]]:
+    """Those to what is drawn. VMs of a bundle have the same ports, so the first one's stand for all."""
+    return ((at, place, len(its)) for place, its in enumerate(bundles) for at in has[its[0]])
+
+
+def _behind(rest: Sequence[int], has: Mapping[int, list[int]], place: int) -> Iterator[tuple[int, int, int]]:
+    """Those to the VMs that are not drawn, as one bundle at this place, port by port."""
+    counted = Counter(at for machine in rest for at in has[machine])
+    return ((at, place, counted[at]) for at in sorted(counted))
 
 
 def read(written: Sequence[Any]) -> Reached:
