@@ -114,15 +114,7 @@ def _found(asked: Asked, known: dict[date, Day], limits: PastLimits, seconds: fl
 
 def _counted(days: Sequence[date], was: Past, late: Callable[[], bool]) -> tuple[dict[date, Day], bool]:
     """Each list is looked at once, for all VMs and days that have it; whether time ran out."""
-    sequences = {states: number for number, states in enumerate(was.rules)}
-    pairs: dict[tuple[int, States], int] = {}
-    ends: list[Endpoint] = []
-    for at, line in enumerate(was.lines):
-        for states in dict.fromkeys(line.lists):
-            if states in sequences and states is not None:
-                pairs[at, states] = len(ends)
-                addresses = address_number(line.ipv4), address_number(line.ipv6)
-                ends.append(Endpoint(len(ends), sequences[states], *addresses))
+    pairs, ends = _ends(was)
     seen = internet_exposure(list(was.rules.values()), ends, late=late)
     unclear = {*seen.too_fine, *seen.unseen}
     reached = {key for one in seen.exposed for key in one.machines}
@@ -142,6 +134,20 @@ def _counted(days: Sequence[date], was: Past, late: Callable[[], bool]) -> tuple
             unseen=_of(there, {-1, *unclear}) + was.unseen,
         )
     return found, bool(seen.unseen)
+
+
+def _ends(was: Past) -> tuple[dict[tuple[int, States], int], list[Endpoint]]:
+    """An endpoint for each list that a line's VMs had, and its key by the line's place and the list."""
+    sequences = {states: number for number, states in enumerate(was.rules)}
+    pairs: dict[tuple[int, States], int] = {}
+    ends: list[Endpoint] = []
+    for at, line in enumerate(was.lines):
+        for states in dict.fromkeys(line.lists):
+            if states in sequences and states is not None:
+                pairs[at, states] = len(ends)
+                addresses = address_number(line.ipv4), address_number(line.ipv6)
+                ends.append(Endpoint(len(ends), sequences[states], *addresses))
+    return pairs, ends
 
 
 def _of(there: Iterable[tuple[int, int]], keys: set[int | str]) -> int:
