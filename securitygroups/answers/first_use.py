@@ -24,7 +24,11 @@ def first_steps(kept: Collection[str], *, groups: int, attached: int) -> list[St
     done = {GROUP: groups > 0, ATTACH: attached > 0, TEST: TEST in kept}
     skipped = {key: SKIP + key in kept and not done[key] for key in STEPS}
     open_ones = [key for key in STEPS if not done[key] and not skipped[key]]
-    # Who works here already is not taught; who has begun is led to the end.
-    if DISMISSED in kept or not open_ones or (attached and BEGUN not in kept):
+    if not open_ones or not _is_taught(kept, attached):
         return []
     return [Step(key, done[key], skipped[key], key == open_ones[0]) for key in STEPS]
+
+
+def _is_taught(kept: Collection[str], attached: int) -> bool:
+    """Who works here already is not taught; who has begun is led to the end."""
+    return DISMISSED not in kept and (not attached or BEGUN in kept)
