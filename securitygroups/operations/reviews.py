@@ -65,20 +65,16 @@ def decide(*, project: Project, wishes: Sequence[Wish], by: By) -> list[Passed]:
     """
     locked = lock_project(project)
     review = _running(locked, by)
-    ids = {wish.group for wish in wishes}
-    uids = {wish.uid for wish in wishes}
-    rows = Rule.objects.filter(group__in=ids, group__project=locked, group__deleted_at=None, uid__in=uids)
-    there = {(pk, uid): number for pk, uid, number in rows.values_list("group", "uid", "changed_in")}
-    stored = {(one.group_id, one.uid): one for one in review.decisions.filter(group__in=ids, uid__in=uids)}
+    there, stored = _standing(review, wishes)
     passed: list[Passed] = []
     made: list[DecidedRule] = []
     kept: list[DecidedRule] = []
     gone: list[int] = []
     for wish in wishes:
         key = wish.group, wish.uid
-        held, changed_in = stored.get(key), there.get(key)
-        if changed_in is None or changed_in > wish.revision or (held.version if held else 0) != wish.version:
-            passed.append(Passed(wish, held if changed_in is not None and changed_in <= wish.revision else None))
+        held = stored.get(key)
+        if late := _passed(wish, held, there.get(key)):
+            passed.append(late)
         elif held and not wish.verdict:
             gone.append(held.pk)
         elif wish.verdict:
@@ -98,6 +94,26 @@ def _running(locked: Project, by: By) -> Review:
     if started:
         record(locked, Verb.REVIEW_STARTED, "Started a review of the rules.", by=by)
     return review
+
+
+def _standing(
+    review: Review, wishes: Sequence[Wish]
+) -> tuple[dict[tuple[int, str], int], dict[tuple[int, str], DecidedRule]]:
+    """Of the rules that are decided about: the revisions that changed them last, and what was decided (two queries)."""
+    ids = {wish.group for wish in wishes}
+    uids = {wish.uid for wish in wishes}
+    rows = Rule.objects.filter(group__in=ids, group__project=review.project_id, group__deleted_at=None, uid__in=uids)
+    there = {(pk, uid): number for pk, uid, number in rows.values_list("group", "uid", "changed_in")}
+    stored = {(one.group_id, one.uid): one for one in review.decisions.filter(group__in=ids, uid__in=uids)}
+    return there, stored
+
+
+def _passed(wish: Wish, held: DecidedRule | None, changed_in: int | None) -> Passed | None:
+    """Whether others were quicker: what they decided counts only where the rule is still the one that was looked at."""
+    if changed_in is None or changed_in > wish.revision:
+        return Passed(wish, None)
+    version = held.version if held else 0
+    return Passed(wish, held) if version != wish.version else None
 
 
 def _decision(one: DecidedRule, wish: Wish, by: By) -> DecidedRule:
