@@ -172,19 +172,27 @@ def undo_regrouping(*, project: Project, event: Event, by: By, others: bool = Fa
     machines = {
         pk: machine
         for pk, machine in _locked_machines(project, made).items()
-        if machine.revision == made[pk].number and pk in had and groups.keys() >= {group.pk for group in had[pk]}
+        if machine.revision == made[pk].number and pk in had and _all_there(had[pk], groups)
     }
     if not machines:
         raise Conflict(None)
     if len(machines) < len(made) and not others:
         left = VirtualMachine.objects.filter(pk__in=made.keys() - machines.keys()).order_by("name")
         raise ChangedSince(list(left.values_list("name", flat=True)), len(machines))
+    after = {pk: tuple(group.pk for group in had[pk]) for pk in machines}
+    lot = Lot(project, _back(project, made, after), {}, "Took back for", f": {event.summary}", group=event.group_id)
+    return _write(lot, machines, groups, by.because(by.reason or "Undone."))
+
+
+def _all_there(had: Iterable[SecurityGroup], groups: Mapping[int, SecurityGroup]) -> bool:
+    return groups.keys() >= {group.pk for group in had}
+
+
+def _back(project: Project, made: Mapping[int, MachineRevision], after: Mapping[int, Order]) -> tuple[Regrouping, ...]:
+    """From what the lot made of these VMs, which is still how they stand, to what they had before it."""
     # At the revision of the lot: nobody can have taken a group from it since, so each is still there.
     keys = dict(project.groups.live().values_list("public_id", "pk"))
-    now = {pk: tuple(keys[one["id"]] for one in made[pk].groups) for pk in machines}
-    changes = [
-        Regrouping(pk, machine.revision, now[pk], tuple(group.pk for group in had[pk]))
-        for pk, machine in machines.items()
-    ]
-    lot = Lot(project, tuple(changes), {}, "Took back for", f": {event.summary}", group=event.group_id)
-    return _write(lot, machines, groups, by.because(by.reason or "Undone."))
+    return tuple(
+        Regrouping(pk, made[pk].number, tuple(keys[one["id"]] for one in made[pk].groups), order)
+        for pk, order in after.items()
+    )
