@@ -90,13 +90,18 @@ class PortsForm(forms.Form):
         if where == NETWORK and not networks and cleaned.get("ports"):
             self.add_error("network", "Type an address or a network, or choose Anywhere.")
             return ()
-        if networks and not cleaned.get("ports") and "ports" not in self.errors:
-            self.add_error("ports", "Type what to open for these addresses, or clear them.")
+        if networks:
+            self._tell_needless(where, cleaned)
         if where == MINE:
             return (to_network(self.address),)
-        if where == ANYWHERE and networks:
-            self.add_error("network", "Anywhere is chosen: choose A network, or clear this field.")
         return networks if where == NETWORK else (None,)
+
+    def _tell_needless(self, where: str, cleaned: dict[str, Any]) -> None:
+        """Whoever types networks that nothing is opened for means something else."""
+        if not cleaned.get("ports") and "ports" not in self.errors:
+            self.add_error("ports", "Type what to open for these addresses, or clear them.")
+        if where == ANYWHERE:
+            self.add_error("network", "Anywhere is chosen: choose A network, or clear this field.")
 
 
 class FirstRulesForm(PortsForm):
