@@ -96,12 +96,14 @@ class DecisionForm(forms.Form):
         new = replace(self.rule, **fields)
         for name, problem in new.problems().items():
             self.add_error(name if name in self.fields else None, refusal(problem))
-        if self.errors:
-            return
+        if not self.errors:
+            self._must_be_narrower(new, list(fields))
+
+    def _must_be_narrower(self, new: Rule, fields: list[str]) -> None:
         if not fields:
             self.add_error("verdict", "A rule for all packets has nothing to narrow: choose another decision.")
         elif new == self.rule:
-            self.add_error(next(iter(fields)), "Type a smaller network or fewer ports: this is the rule as it is.")
+            self.add_error(fields[0], "Type a smaller network or fewer ports: this is the rule as it is.")
         else:
             for name, words in _wider(self.rule, new):
                 self.add_error(name, words)
@@ -120,11 +122,15 @@ def _wider(old: Rule, new: Rule) -> Iterator[tuple[str, str]]:
         was = getattr(old, name)
         if was and not _within(getattr(new, name), was):
             yield name, f"This is more than the rule takes now: type a network within {was}."
-    if old.port_start is not None and (
-        new.port_start is None or new.port_start < old.port_start or (new.port_end or 0) > (old.port_end or 0)
-    ):
+    if _more_ports(old, new):
         allowed = f"from {old.port_start} to {old.port_end}" if old.port_start != old.port_end else f"{old.port_start}"
         yield "port_start", f"These are more ports than the rule takes now: stay with {allowed}."
+
+
+def _more_ports(old: Rule, new: Rule) -> bool:
+    if old.port_start is None:
+        return False
+    return new.port_start is None or new.port_start < old.port_start or (new.port_end or 0) > (old.port_end or 0)
 
 
 def _within(new: Network | None, old: Network) -> bool:
