@@ -40,6 +40,10 @@ class Drawn:
         """Whether somebody typed or chose something in the row."""
         return digest({name: data.get(f"{self.prefix}-{name}", "") for name in FIELDS}) != self.digest
 
+    def decides(self, data: Mapping[str, Any]) -> bool:
+        """Whether the row says something new, if only by the button that keeps the rest."""
+        return self.touched(data) or ("keep_rest" in data and not data.get(f"{self.prefix}-verdict"))
+
 
 def digest(values: Mapping[str, str]) -> str:
     """Stands for what is in the fields of a row."""
