@@ -1,5 +1,6 @@
 """The review of a project's rules: deciding row by row, signing off, and the records of earlier ones."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,9 @@ LABELS = {
     "port_start": "Start port",
     "port_end": "End port",
 }
+Key = tuple[str, str]
+"""A rule by its group's public ID and its own identity."""
+Forms = dict[Key, DecisionForm]
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 
 
@@ -145,9 +149,7 @@ def review(request: HttpRequest, slug: str) -> HttpResponse:
     return _sent(request, access) if request.method == "POST" else _page(request, access)
 
 
-def _page(
-    request: HttpRequest, access: Access, forms: dict[tuple[str, str], DecisionForm] | None = None
-) -> HttpResponse:
+def _page(request: HttpRequest, access: Access, forms: Forms | None = None) -> HttpResponse:
     """The page; with `forms` the rows of these, as they were typed."""
     project, asked = access.project, _asked(request, access)
     going, sizes = _running(project), answers.sizes_of(project)
@@ -202,18 +204,14 @@ def _rows(
     return {"page": page, "parts": _numbered(answers.parts(project, going, found), {}, request.POST)}
 
 
-def _typed(
-    request: HttpRequest, project: Project, going: Review | None, forms: dict[tuple[str, str], DecisionForm]
-) -> dict[str, Any]:
+def _typed(request: HttpRequest, project: Project, going: Review | None, forms: Forms) -> dict[str, Any]:
     """The rows that were sent, whatever page they would be on by now."""
     found = list(_rules(project, forms).values())
     found.sort(key=lambda row: (row.group.name, row.group_id, row.position))
     return {"parts": _numbered(answers.parts(project, going, found), forms, request.POST)}
 
 
-def _numbered(
-    parts: list[answers.Part], forms: dict[tuple[str, str], DecisionForm], data: Any
-) -> list[tuple[answers.Part, list[Row]]]:
+def _numbered(parts: list[answers.Part], forms: Forms, data: Any) -> list[tuple[answers.Part, list[Row]]]:
     """Every row with its number in the form: from 0, through all groups."""
     found, number = [], 0
     for part in parts:
@@ -236,7 +234,7 @@ def _row(number: int, group: SecurityGroup, line: Line, form: DecisionForm | Non
     return Row(number, line, values, drawn, form)
 
 
-def _rules(project: Project, keys: Any) -> dict[tuple[str, str], Rule]:
+def _rules(project: Project, keys: Any) -> dict[Key, Rule]:
     """The rules of these identities that are still there (one query)."""
     wanted = Rule.objects.filter(
         group__project=project,
@@ -254,33 +252,45 @@ def _sent(request: HttpRequest, access: Access) -> HttpResponse:
     request.POST = data  # type: ignore[assignment]
     drawn = {one.key: one for one in drawn_in(data)}
     rows = _rules(access.project, drawn)
-    forms = {key: _form(data, drawn[key], row) for key, row in rows.items()}
+    forms = _forms(data, drawn, rows)
     if goes_back(request) or "suggest" in data:
-        return _page(request, access, {key: as_typed(form) for key, form in forms.items()})
-    meant = [key for key in forms if _means(data, drawn[key])]
-    if [key for key in meant if not forms[key].is_valid()]:
-        return _page(request, access, {key: form if key in meant else as_typed(form) for key, form in forms.items()})
+        return _again(request, access, forms, ())
+    meant, right = _read(data, drawn, forms)
+    if not right:
+        return _again(request, access, forms, meant)
     wishes = [_wish(drawn[key], rows[key], forms[key]) for key in meant]
-    gone = sum(one.touched(data) for key, one in drawn.items() if key not in rows)
     try:
         passed = operations.decide(project=access.project, wishes=wishes, by=by(request)) if wishes else []
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
-        return _page(request, access, {key: as_typed(form) for key, form in forms.items()})
-    _tell(request, len(wishes) - len(passed), passed, gone, {row.group_id: row.group.name for row in rows.values()})
+        return _again(request, access, forms, ())
+    names = {row.group_id: row.group.name for row in rows.values()}
+    _tell(request, len(wishes) - len(passed), passed, _gone(data, drawn, rows), names)
     return redirect(request.get_full_path())
 
 
-def _form(data: QueryDict, drawn: Drawn, row: Rule) -> DecisionForm:
-    if "keep_rest" in data and not data.get(f"{drawn.prefix}-verdict"):
+def _again(request: HttpRequest, access: Access, forms: Forms, wrong: Collection[Key]) -> HttpResponse:
+    """The rows as they were typed; only those that were read say what is wrong with them."""
+    return _page(request, access, {key: form if key in wrong else as_typed(form) for key, form in forms.items()})
+
+
+def _read(data: QueryDict, drawn: Mapping[Key, Drawn], forms: Forms) -> tuple[list[Key], bool]:
+    """The rows that say something new, and whether all of them are right."""
+    meant = [key for key in forms if drawn[key].decides(data)]
+    return meant, not [key for key in meant if not forms[key].is_valid()]
+
+
+def _gone(data: QueryDict, drawn: Mapping[Key, Drawn], rows: Mapping[Key, Rule]) -> int:
+    return sum(one.touched(data) for key, one in drawn.items() if key not in rows)
+
+
+def _forms(data: QueryDict, drawn: Mapping[Key, Drawn], rows: Mapping[Key, Rule]) -> Forms:
+    """Of every row; a button of the page keeps all rules that nothing is decided about."""
+    if "keep_rest" in data:
         data = data.copy()
-        data[f"{drawn.prefix}-verdict"] = Verdict.KEEP
-    return DecisionForm(data, prefix=drawn.prefix, rule=row.as_value())
-
-
-def _means(data: QueryDict, drawn: Drawn) -> bool:
-    """Whether the row says something new."""
-    return drawn.touched(data) or ("keep_rest" in data and not data.get(f"{drawn.prefix}-verdict"))
+        for field in (f"{one.prefix}-verdict" for one in drawn.values()):
+            data[field] = data.get(field) or Verdict.KEEP
+    return {key: DecisionForm(data, prefix=drawn[key].prefix, rule=row.as_value()) for key, row in rows.items()}
 
 
 def _wish(drawn: Drawn, row: Rule, form: DecisionForm) -> Wish:
