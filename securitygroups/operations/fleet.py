@@ -169,11 +169,7 @@ def undo_regrouping(*, project: Project, event: Event, by: By, others: bool = Fa
     made = {one.machine_id: one for one in MachineRevision.objects.filter(together=event, project=project)}
     had = had_before(project, made)
     groups = _locked_groups(project, {group.pk for its in had.values() for group in its})
-    machines = {
-        pk: machine
-        for pk, machine in _locked_machines(project, made).items()
-        if machine.revision == made[pk].number and pk in had and _all_there(had[pk], groups)
-    }
+    machines = _unchanged(project, made, had, groups)
     if not machines:
         raise Conflict(None)
     if len(machines) < len(made) and not others:
@@ -184,8 +180,18 @@ def undo_regrouping(*, project: Project, event: Event, by: By, others: bool = Fa
     return _write(lot, machines, groups, by.because(by.reason or "Undone."))
 
 
-def _all_there(had: Iterable[SecurityGroup], groups: Mapping[int, SecurityGroup]) -> bool:
-    return groups.keys() >= {group.pk for group in had}
+def _unchanged(
+    project: Project,
+    made: Mapping[int, MachineRevision],
+    had: Mapping[int, Sequence[SecurityGroup]],
+    groups: Mapping[int, SecurityGroup],
+) -> dict[int, VirtualMachine]:
+    """The VMs, locked, that are as the lot left them, and whose groups of before are all still there."""
+    return {
+        pk: machine
+        for pk, machine in _locked_machines(project, made).items()
+        if machine.revision == made[pk].number and pk in had and groups.keys() >= {group.pk for group in had[pk]}
+    }
 
 
 def _back(project: Project, made: Mapping[int, MachineRevision], after: Mapping[int, Order]) -> tuple[Regrouping, ...]:
