@@ -6,7 +6,19 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from securitygroups.models import GroupTemplate, Invitation, Project, SavedView, SecurityGroup, User, VirtualMachine
+from securitygroups.models import (
+    DecidedRule,
+    GroupTemplate,
+    Invitation,
+    Project,
+    Review,
+    ReviewedGroup,
+    SavedView,
+    SecurityGroup,
+    SignedReview,
+    User,
+    VirtualMachine,
+)
 from tests.factories import make_group
 
 
@@ -25,6 +37,8 @@ class Cast:
     spare: SecurityGroup
     alice: User
     charlie: User
+    review: Review
+    signed: SignedReview
 
 
 @pytest.fixture
@@ -34,4 +48,10 @@ def cast(machine: VirtualMachine, group: SecurityGroup, alice: User, charlie: Us
     SavedView.objects.create(project=project, kind="machines", name="all", query="")
     until = timezone.now() + timedelta(days=1)
     Invitation.objects.create(project=project, email="asked@example.com", by=alice, until=until, digest="1" * 64)
-    return Cast(project, machine, group, make_group(project, "spare"), alice, charlie)
+    review = Review.objects.create(project=project, started_name="alice")
+    DecidedRule.objects.create(review=review, group=group, uid="0" * 12, verdict="keep", revision=1, by_name="alice")
+    signed = SignedReview.objects.create(
+        project=project, number=1, started_at=until, signature="A", actor_name="alice", rules=1, decided=1, changed=0
+    )
+    ReviewedGroup.objects.create(review=signed, group=group, name="web", found=1, revision=1, rules=1, decided=1)
+    return Cast(project, machine, group, make_group(project, "spare"), alice, charlie, review, signed)

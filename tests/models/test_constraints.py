@@ -9,14 +9,17 @@ from django.db import IntegrityError, connection, models, transaction
 
 from securitygroups.models import (
     Attachment,
+    DecidedRule,
     GroupRevision,
     GroupTemplate,
     Invitation,
     MachineRevision,
     Membership,
+    ReviewedGroup,
     Rule,
     SavedView,
     SecurityGroup,
+    SignedReview,
     User,
     VirtualMachine,
 )
@@ -28,6 +31,17 @@ def invitation(cast: Cast, **fields: str) -> Invitation:
     plain = {"email": "new@example.com", "digest": "0" * 64} | fields
     until = datetime.now(UTC) + timedelta(days=1)
     return Invitation(project=cast.project, by=cast.alice, until=until, **plain)
+
+
+def _decided(cast: Cast, **fields: str) -> DecidedRule:
+    plain = {"uid": "1" * 12, "verdict": "keep"} | fields
+    return DecidedRule(review=cast.review, group=cast.group, revision=1, by_name="alice", **plain)
+
+
+def _signed(cast: Cast, **fields: int) -> SignedReview:
+    plain = {"number": 2, "rules": 1, "decided": 1, "changed": 0} | fields
+    now = datetime.now(UTC)
+    return SignedReview(project=cast.project, started_at=now, signature="A", actor_name="alice", **plain)
 
 
 # Every constraint by name: what breaks it, in rows that only SQL sees.
@@ -55,6 +69,13 @@ ROWS: dict[str, Callable[[Cast], models.Model]] = {
     "rule_icmp_fields": lambda cast: Rule(group=cast.group, position=99, protocol="icmp", port_start=8, port_end=8),
     "rule_ip_fields": lambda cast: Rule(group=cast.group, position=99, protocol="ip", port_start=1, port_end=2),
     "rule_all_fields": lambda cast: Rule(group=cast.group, position=99, protocol="all", source="::/0"),
+    "decided_once": lambda cast: _decided(cast, uid="0" * 12),
+    "decided_verdict": lambda cast: _decided(cast, verdict="burn"),
+    "signed_review_number": lambda cast: _signed(cast, number=1),
+    "signed_review_counts": lambda cast: _signed(cast, decided=9),
+    "reviewed_group_once": lambda cast: ReviewedGroup(
+        review=cast.signed, group=cast.group, name="web", found=1, revision=1, rules=1, decided=1
+    ),
     "view_name": lambda cast: SavedView(project=cast.project, kind="machines", name="ALL", query=""),
     "template_name": lambda cast: GroupTemplate(project=None, name="MINE"),
     "machine_name": lambda cast: VirtualMachine(project=cast.project, name="Web-1"),
