@@ -235,6 +235,16 @@ def test_the_customer_searches_the_cases_of_the_project(
     assert "No such case" in Page(as_bob.get("/p/shop/cases/?q=till")).text
 
 
+def test_a_case_of_a_process_of_the_version_before_has_no_standing_and_is_shown(
+    as_bob: Client, inside: Client, machine: VirtualMachine, staff: User
+) -> None:
+    case = operations.open_case(about=machine, packet=SSH, staff=staff)
+    CaseStanding.objects.filter(case=case).delete()
+    for browser in (as_bob, inside):
+        assert case.public_id in browser.get("/p/shop/cases/").content.decode()
+        assert browser.get(f"/p/shop/cases/{case.public_id}/").status_code == 200
+
+
 def test_a_case_is_not_found_by_the_name_that_its_vm_has_with_another_customer(
     as_bob: Client, several: dict[str, SupportCase], machine: VirtualMachine, bakery: Project, staff: User
 ) -> None:
