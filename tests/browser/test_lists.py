@@ -96,6 +96,7 @@ def test_a_long_row_leaves_the_other_columns_as_they_are(browse: Browse, fleet: 
 def test_tags_are_offered_behind_those_that_stand_there(browse: Browse, fleet: Project, alice: User) -> None:
     page = browse(alice)
     page.goto("/p/shop/machines/new/")
+    page.locator("summary", has_text="More").click()
     tags = page.get_by_label("Tags")
     tags.focus()
     expect(page.locator("#tag-names option")).to_have_count(4)
