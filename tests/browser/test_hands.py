@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from securitygroups.models import SecurityGroup, User
+from securitygroups.models import Project, SecurityGroup, User
 from tests.browser.conftest import Browse, said
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, make_group
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.django_db(transaction=True)]
 
@@ -246,3 +246,26 @@ def test_long_work_says_that_it_is_under_way(browse: Browse, alice: User, group:
     page.get_by_label("Flow log").set_input_files({"name": "flows.csv", "mimeType": "text/csv", "buffer": log})
     button.click()
     expect(page.get_by_text("flow judged of 1 record")).to_be_visible()
+
+
+def test_a_second_group_is_chosen_before_the_first_is_answered(browse: Browse, alice: User, project: Project) -> None:
+    for name in ("closed", "web"):
+        make_group(project, name, [])
+    page = browse(alice)
+    page.goto("/p/shop/machines/new/")
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        if not held and "order=as" in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/machines/new/", hold_the_first)
+    with page.expect_request(lambda request: "order=as" in (request.post_data or "")):
+        page.get_by_label("Security Group 1").select_option(label="closed")
+    page.get_by_label("Security Group 2").select_option(label="web")
+    held[0].continue_()
+    expect(page.get_by_role("button", name="Move group 2 up")).to_be_visible()
+    for place, name in enumerate(("closed", "web"), 1):
+        expect(page.get_by_label(f"Security Group {place}").locator("option:checked")).to_have_text(name)
