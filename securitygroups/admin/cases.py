@@ -53,6 +53,7 @@ class CaseStandingAdmin(OfCase):
     """Where each case stands, and who has it."""
 
     list_display = ("of_case", "of_project", "state", "assignee", "asked_at", "answered_at")
+    list_display_links = ("state",)
     list_select_related = ("case__project", "assignee")
 
 

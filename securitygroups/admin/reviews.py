@@ -15,6 +15,7 @@ class ReviewAdmin(ReadOnly):
 
     project_path = "project"
     list_display = ("of_project", "started_at", "started_name")
+    list_display_links = ("started_at",)
     list_select_related = ("project",)
     search_fields = ("=project__slug",)
     search_help_text = "The project's slug."
@@ -33,6 +34,7 @@ class SignedReviewAdmin(ReadOnly):
     project_path = "project"
     list_tells = True
     list_display = ("of_project", "number", "at", "signature", "actor_name", "rules", "decided", "changed")
+    list_display_links = ("number",)
     list_select_related = ("project",)
     search_fields = ("=project__slug", "=actor__username")
     search_help_text = "The project's slug, or who signed."
@@ -59,6 +61,7 @@ class DecidedRuleAdmin(_OfReview):
     """What was decided about rules, and is not signed yet."""
 
     list_display = ("of_project", "review", "of_group", "uid", "verdict", "remark", "by_name", "at")
+    list_display_links = ("verdict",)
 
     def name_of(self, row: Any) -> str:
         return f"a decision on {row.group}"
@@ -69,6 +72,7 @@ class ReviewedGroupAdmin(_OfReview):
     """Which revision of a group was reviewed."""
 
     list_display = ("of_project", "review", "name", "found", "revision", "rules", "decided")
+    list_display_links = ("name",)
 
     def name_of(self, row: Any) -> str:
         return f"{row.name} in review {row.review.number}"
@@ -79,6 +83,7 @@ class ReviewedRuleAdmin(_OfReview):
     """What a signed review decided about a rule."""
 
     list_display = ("of_project", "review", "of_group", "place", "verdict", "remark", "by_name", "at")
+    list_display_links = ("place",)
 
     def name_of(self, row: Any) -> str:
         return f"rule {row.place} of {row.group} in review {row.review.number}"
