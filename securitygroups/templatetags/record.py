@@ -6,11 +6,11 @@ from urllib.parse import urlencode
 
 from django import template
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from securitygroups.models import CaseStanding, Event
+from securitygroups.templatetags.ui import moment_tag
 from securitygroups.web.told import Day, by_day
 
 register = template.Library()
@@ -23,14 +23,8 @@ def days(events: Sequence[Event]) -> list[Day]:
 
 @register.simple_tag
 def day_time(moment: datetime) -> SafeString:
-    """The time under the heading of its day; the whole moment is one hover away and machine-readable."""
-    there = timezone.localtime(moment)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        there.isoformat(),
-        f"{there:%-d %B %Y, %H:%M:%S %Z}",
-        f"{there:%H:%M}",
-    )
+    """The time under the heading of its day."""
+    return moment_tag(moment, f"{timezone.localtime(moment):%H:%M}")
 
 
 @register.filter

@@ -190,7 +190,7 @@ def ago(moment: datetime | None) -> SafeString:
         words = f"{timesince(moment, depth=1)} ago"
     else:
         words = f"{timezone.localtime(moment):%-d %b %Y}"
-    return SafeString(f"{_exactly(moment, timezone.get_current_timezone())}{words}</time>")
+    return moment_tag(moment, words)
 
 
 @register.filter
@@ -213,7 +213,12 @@ def when(moment: datetime) -> SafeString:
     age = (now.date() - local.date()).days
     day = "today" if not age else f"{local:%A}" if 0 < age < 7 else f"{local:%-d %B}"
     year = "" if local.year == now.year or age < 7 else f" {local:%Y}"
-    return SafeString(f"{_exactly(moment, timezone.get_current_timezone())}{day}{year} at {local:%H:%M}</time>")
+    return moment_tag(moment, f"{day}{year} at {local:%H:%M}")
+
+
+def moment_tag(moment: datetime, words: str) -> SafeString:
+    """The words, which hold nothing to be escaped; the exact moment is one hover away and machine-readable."""
+    return SafeString(f"{_exactly(moment, timezone.get_current_timezone())}{words}</time>")
 
 
 # Lists show the same moments again and again. What is made of a moment holds nothing to be escaped.
