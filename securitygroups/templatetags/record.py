@@ -28,10 +28,8 @@ def day_time(moment: datetime) -> SafeString:
 
 
 @register.filter
-def answer_time(standing: CaseStanding | None) -> str:
+def answer_time(standing: CaseStanding) -> str:
     """How long somebody waits for support's word, or waited: "waiting for 2 hours", "in 25 minutes"."""
-    if standing is None:
-        return ""
     if standing.answered_at is None:
         waited = timezone.now() - standing.asked_at
         return "waiting" if waited < timedelta(minutes=1) else f"waiting for {timesince(standing.asked_at, depth=1)}"
