@@ -1,13 +1,12 @@
 """The time zone that a person reads times in."""
 
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from securitygroups.models import User
-from securitygroups.operations import TIME_ZONES
+from securitygroups.operations import time_zone
 
 
 def in_their_time_zone(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -16,8 +15,7 @@ def in_their_time_zone(get_response: Callable[[HttpRequest], HttpResponse]) -> C
     def middleware(request: HttpRequest) -> HttpResponse:
         user = request.user
         zone = user.time_zone if isinstance(user, User) else ""
-        # A newer database of zones may have lost one that somebody chose long ago.
-        with timezone.override(ZoneInfo(zone) if zone in TIME_ZONES else None):
+        with timezone.override(time_zone(zone)):
             return get_response(request)
 
     return middleware

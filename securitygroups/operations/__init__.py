@@ -69,6 +69,7 @@ from securitygroups.operations.people import (
     remove_factors,
     set_rights,
     set_time_zone,
+    time_zone,
 )
 from securitygroups.operations.projects import (
     add_member,
@@ -207,6 +208,7 @@ __all__ = [
     "standing",
     "take_case",
     "tidy",
+    "time_zone",
     "undo",
     "undo_groups",
     "undo_move",

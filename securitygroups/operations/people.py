@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from typing import Any
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -26,6 +26,11 @@ MANY: tuple[str, ...] = ("groups", "user_permissions")
 RIGHTS = FLAGS + MANY
 TIME_ZONES = frozenset({"UTC", *available_timezones()})
 """Names of the IANA time zone database, as the system or the package tzdata has them."""
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """The zone of this name, UTC where it is none: a newer database may have lost one that somebody chose long ago."""
+    return ZoneInfo(name if name in TIME_ZONES else "UTC")
 
 
 @transaction.atomic

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -120,11 +119,6 @@ def _sender_alone(access: Access, source: str, destination: str) -> bool:
     return from_vm is not None and to_vm is None
 
 
-def _zone(request: HttpRequest) -> ZoneInfo:
-    name = request.GET.get("zone", "")
-    return ZoneInfo(name if name in operations.TIME_ZONES else "UTC")
-
-
 def _moment(request: HttpRequest) -> datetime | None:
     """The time of ?at=; None where there is none or it is no time. One without an offset is one of ?zone=, or of UTC:
     an address means the same moment to everybody who opens it."""
@@ -135,8 +129,9 @@ def _moment(request: HttpRequest) -> datetime | None:
     if moment is None:
         return None
     try:
-        aware = moment.replace(tzinfo=_zone(request)) if timezone.is_naive(moment) else moment
-        return aware.astimezone(UTC)
+        if timezone.is_naive(moment):
+            moment = moment.replace(tzinfo=operations.time_zone(request.GET.get("zone", "")))
+        return moment.astimezone(UTC)
     except OverflowError:
         return None
 
