@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.db import models
@@ -35,6 +35,8 @@ _MEMBERSHIP = Asked(
 _HERE = {"project": Given("project"), "public_id": Given("public_id")}
 _GROUP = Asked(lambda: SecurityGroup.objects.live().filter(**_HERE))
 _MACHINE = Asked(lambda: VirtualMachine.objects.live().filter(**_HERE))
+
+Own = TypeVar("Own", bound=models.Model)
 
 SUPPORT = "support"
 """Not a role of a member: staff who look, read-only, after naming a reason."""
@@ -143,53 +145,39 @@ def _as_support(user: User, slug: str) -> Access:
     return Access(user, project, SUPPORT, visit)
 
 
+def _own(access: Access, rows: QuerySet[Own]) -> Own:
+    """The project's own among the rows, which are one at most, or 404."""
+    found: Any = rows.filter(project=access.project).first()
+    if found is None:
+        raise Http404
+    found.project = access.project
+    return found  # type: ignore[no-any-return]
+
+
 def find_case(access: Access, public_id: str) -> SupportCase:
     """A support case of the project, or 404."""
-    case = (
-        SupportCase.objects.select_related("machine", "group", "standing__assignee")
-        .filter(project=access.project, public_id=public_id)
-        .first()
-    )
-    if case is None:
-        raise Http404
-    case.project = access.project
-    return case
+    rows = SupportCase.objects.select_related("machine", "group", "standing__assignee")
+    return _own(access, rows.filter(public_id=public_id))
 
 
 def find_regrouping(access: Access, pk: int) -> Event:
     """The line of the project's activity about a change of many VMs, or 404."""
-    event = Event.objects.filter(project=access.project, pk=pk, verb=Event.Verb.GROUPS_ATTACHED, machine=None).first()
-    if event is None:
-        raise Http404
-    event.project = access.project
-    return event
+    return _own(access, Event.objects.filter(pk=pk, verb=Event.Verb.GROUPS_ATTACHED, machine=None))
 
 
 def find_signed_review(access: Access, number: int) -> SignedReview:
     """A review of the project that was signed off, or 404."""
-    review = SignedReview.objects.filter(project=access.project, number=number).first()
-    if review is None:
-        raise Http404
-    review.project = access.project
-    return review
+    return _own(access, SignedReview.objects.filter(number=number))
 
 
 def find_template(access: Access, pk: int) -> GroupTemplate:
     """A template of the project's own, or 404."""
-    template = GroupTemplate.objects.filter(project=access.project, pk=pk).first()
-    if template is None:
-        raise Http404
-    return template
+    return _own(access, GroupTemplate.objects.filter(pk=pk))
 
 
 def find_view(access: Access, pk: int) -> SavedView:
     """A saved view of the project's own, or of the person's, or 404."""
-    mine = Q(owner=None) | Q(owner=access.user)
-    view = SavedView.objects.filter(mine, project=access.project, pk=pk).first()
-    if view is None:
-        raise Http404
-    view.project = access.project
-    return view
+    return _own(access, SavedView.objects.filter(Q(owner=None) | Q(owner=access.user), pk=pk))
 
 
 def find_group(access: Access, public_id: str) -> SecurityGroup:
@@ -221,20 +209,12 @@ def find_machine(access: Access, public_id: str) -> VirtualMachine:
 
 def find_deleted(access: Access, rows: type[SecurityGroup] | type[VirtualMachine], public_id: str) -> Any:
     """A group or VM of the project that was deleted, or 404."""
-    found = rows.objects.filter(project=access.project, public_id=public_id, deleted_at__isnull=False).first()
-    if found is None:
-        raise Http404
-    found.project = access.project
-    return found
+    return _own(access, rows.objects.filter(public_id=public_id, deleted_at__isnull=False))
 
 
 def find_invitation(access: Access, pk: int) -> Invitation:
     """An invitation into the project that waits, or 404."""
-    invitation = Invitation.objects.filter(project=access.project, pk=pk).first()
-    if invitation is None:
-        raise Http404
-    invitation.project = access.project
-    return invitation
+    return _own(access, Invitation.objects.filter(pk=pk))
 
 
 def invitation_by(digest: str) -> Invitation:
@@ -281,7 +261,4 @@ def project_of(slug: str) -> Project | None:
 
 def find_member(access: Access, pk: int) -> Membership:
     """A membership of the project, or 404."""
-    member = Membership.objects.select_related("user").filter(project=access.project, pk=pk).first()
-    if member is None:
-        raise Http404
-    return member
+    return _own(access, Membership.objects.select_related("user").filter(pk=pk))
