@@ -126,6 +126,8 @@ def question(request: HttpRequest, proposal: NewRules, preview: Preview) -> Http
     group = proposal.group
     sent = [pair for pair in sent_fields(request, _OWN_FIELDS) if pair[0] != "reason"]
     context = {
+        "title": f"Change {group.name}?",
+        "button": "Make this change",
         "group": group,
         "preview": preview,
         "token": proposal.token,

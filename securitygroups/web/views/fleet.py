@@ -158,6 +158,7 @@ def _question(
     names = [change.machine for change in proposal.lot.changes]
     context = {
         "title": asked(proposal.deed, vms, *form.names),
+        "button": "Make this change",
         "proposal": proposal,
         "about": form.names[-1],
         "place": dict(PLACES)[proposal.deed.place],

@@ -114,9 +114,12 @@ def _sent(
 
 
 def _question(request: HttpRequest, proposal: NewGroupOnMany, preview: Preview) -> HttpResponse:
+    name = proposal.planned.group.name
     context: dict[str, Any] = {
-        "name": proposal.planned.group.name,
+        "title": f"Create {name}?",
+        "button": "Create Security Group",
         "rules": proposal.planned.rules,
+        "name": name,
         "count": len(proposal.lot.changes),
         "notes": proposal.notes,
         "preview": preview,
