@@ -16,6 +16,7 @@ from django import forms
 from django.core.exceptions import BadRequest, ValidationError
 from django.http import HttpRequest
 
+from karenpanel import marks
 from securitygroups import operations
 from securitygroups.answers.order import GroupChange
 from securitygroups.answers.preview import Preview
@@ -27,7 +28,7 @@ from securitygroups.operations import By
 from securitygroups.proposals import Asks, Edit, NewRules, Said, Stale, commit, propose_rules, to_ask
 from securitygroups.proposals import agreed as said_yes
 
-OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "sure", "onto", "reason", "form", "redraw", "suggest"})
+OWN_FIELDS = frozenset({marks.TOKEN, marks.FIELD, "sure", "onto", "reason", "form", "redraw", "suggest"})
 """What the question page puts into its form itself."""
 MOST = 10**9 - 1
 """No list has been changed so often, and no column holds much more."""

@@ -34,7 +34,7 @@ from securitygroups.web.pages import (
 from securitygroups.words.deeds import asked, done
 
 # What the question page puts into its form itself.
-_OWN_FIELDS = frozenset({"csrfmiddlewaretoken", "sure", "reason", BACK})
+_OWN_FIELDS = frozenset({"sure", "reason", BACK})
 NAMED = 5
 """VMs that are named before something is done to them; the others are counted."""
 
