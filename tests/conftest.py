@@ -47,6 +47,12 @@ def pytest_configure() -> None:
     ClientHandler.__call__ = with_web_rights(ClientHandler.__call__)  # type: ignore[method-assign]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests first: a file of few long ones that came last would be waited for."""
+    items.sort(key=lambda item: "browser" not in item.path.parts)
+
+
 def as_single(one: Callable[..., Any]) -> Callable[..., Any]:
     """Says of what `Asked.one` finds, as of what get() finds, that it is a single row and none of many."""
     from zeal.listeners import n_plus_one_listener  # type: ignore[import-untyped]
