@@ -92,6 +92,8 @@ class OrderedGroupsForm(forms.Form):
         # The sent order is the list's order; the selects have one name, so a browser keeps it.
         if data is not None:
             picked = [value for value in data.getlist("group") if value]
+            # Empty places that were there stay, and one more is asked for beside them.
+            spare = max(spare, data.getlist("group").count("")) + ("more" in data)
         else:
             picked = [group.public_id for group in chosen]
         self.unknown = [value for value in picked if value not in self.by_id]
@@ -109,11 +111,18 @@ class OrderedGroupsForm(forms.Form):
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The slots, each with the group that hides it and that one's place, counted from 0, where there is one."""
+        """The slots, each with the group that hides it and that one's place, counted from 0, where there is one. By its
+        `key` a group is known again when it stands elsewhere."""
         above = {one: self.picked.index(hides) for one, hides in self.hidden.items()}
+        slots = self.slots
         return [
-            {"slot": slot, "by": self.by_id.get(self.hidden.get(slot, "")), "to": above.get(slot)}
-            for slot in self.slots
+            {
+                "slot": slot,
+                "key": f"{slot or 'none'}-{slots[:at].count(slot)}",
+                "by": self.by_id.get(self.hidden.get(slot, "")),
+                "to": above.get(slot),
+            }
+            for at, slot in enumerate(slots)
         ]
 
     @property

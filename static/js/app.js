@@ -5,6 +5,7 @@ import "./voice.js";
 import "./swaps.js";
 import "./refusals.js";
 import "./typed-meanwhile.js";
+import "./in-turn.js";
 import "./under-way.js";
 import "./signed-out.js";
 import "./keep-typed.js";

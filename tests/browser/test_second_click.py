@@ -12,6 +12,7 @@ from securitygroups import operations
 from securitygroups.models import Project, SecurityGroup, User
 from securitygroups.operations import rules as rule_operations
 from tests.browser.conftest import Browse, said
+from tests.factories import make_group, make_machine
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.django_db(transaction=True)]
 SCRIPTS = pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
@@ -86,3 +87,35 @@ def test_a_second_click_on_add_rule_adds_one_rule_and_tells_of_no_conflict(
         click_twice(page, "Make this change")
     expect(page.get_by_role("heading", name="web", level=1, exact=True)).to_be_visible()
     assert group.rules.count() == 6
+
+
+def chosen(page: Page) -> list[str]:
+    """The groups of the form, in order."""
+    found = page.locator("#ordered-groups select").evaluate_all("all => all.map(one => one.selectedOptions[0].text)")
+    return list(found)
+
+
+def test_quick_clicks_on_the_arrows_of_a_vm_are_all_done_and_each_to_the_group_that_was_meant(
+    browse: Browse, alice: User, project: Project
+) -> None:
+    groups = [make_group(project, name) for name in "abcd"]
+    machine = make_machine(project, "web-1", groups)
+    page = browse(alice)
+    page.goto(f"{machine.get_absolute_url()}settings/")
+    clicks = """names => names.forEach(
+        name => document.querySelector(`#ordered-groups button[aria-label="${name}"]`).click())"""
+
+    page.evaluate(clicks, ["Move group 4 up", "Move group 4 up", "Move group 1 down"])
+    expect(page.locator("#ordered-groups select").first).to_have_value(groups[3].public_id)
+    assert chosen(page) == ["d", "a", "b", "c", "No group"]
+
+    page.locator("#group-more").evaluate("button => { button.click(); button.click(); }")
+    expect(page.locator("#ordered-groups select")).to_have_count(7)
+    page.evaluate("""() => {
+        document.querySelector('#ordered-groups button[aria-label="Take group 2 off"]').click();
+        const select = document.querySelectorAll("#ordered-groups select")[4];
+        select.value = select.options[1].value;
+        select.dispatchEvent(new Event("change", { bubbles: true }));
+    }""")
+    expect(page.locator("#ordered-groups select").nth(3)).to_have_value(groups[0].public_id)
+    assert [name for name in chosen(page) if name != "No group"] == ["d", "b", "c", "a"]

@@ -252,6 +252,16 @@ def test_more_groups_gives_more_places_up_to_the_limit(
     assert len(places) == 2
 
 
+def test_more_groups_gives_one_more_place_each_time(as_alice: Client, abc: list[SecurityGroup]) -> None:
+    places = [ids(abc)[0], "", ""]
+    for count in (4, 5):
+        form = Page(as_alice.post(f"{LIST}new/", {"group": places, "more": "1"})).form_with("ipv4")
+        places = form.fields["group"]
+        assert len(places) == count
+    form = Page(as_alice.post(f"{LIST}new/", {"group": places, "order": "up 0"})).form_with("ipv4")
+    assert len(form.fields["group"]) == 5
+
+
 # ── The VM's page ─────────────────────────────────────────────────────────────
 
 

@@ -148,7 +148,7 @@ def _forms(request: HttpRequest, vm: VirtualMachine, chosen: list[SecurityGroup]
     form = MachineForm(
         None if redraw else post, initial=post.dict() if redraw and post is not None else None, instance=vm
     )
-    order = OrderedGroupsForm(post, project=vm.project, chosen=chosen, spare=spare + ("more" in request.POST))
+    order = OrderedGroupsForm(post, project=vm.project, chosen=chosen, spare=spare)
     if vm.pk:
         return _Sent(form, order, redraw)
     ports = PortsForm(post, address=address_of(request), asked=False)
