@@ -13,7 +13,8 @@ def page_to_return_to(request: HttpRequest) -> str:
     known = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
     # A part that htmx asks for is no page to come back to.
     asks_for_page = request.method in ("GET", "HEAD") and request.headers.get("HX-Request") != "true"
-    if asks_for_page or not known:
+    parts = urlsplit(page if known and not asks_for_page else "")
+    # No browser sends anything but a whole address, with a path in it.
+    if not parts.path.startswith("/"):
         return escape_leading_slashes(request.get_full_path())
-    parts = urlsplit(page)
     return escape_leading_slashes(urlunsplit(("", "", parts.path, parts.query, "")))

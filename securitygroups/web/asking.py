@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from securitygroups import operations
 from securitygroups.access import SUPPORT, Access
@@ -21,6 +20,7 @@ from securitygroups.firewall.values import Packet, Refused, parse_address
 from securitygroups.forms import CaseForm, PacketForm, ProjectPacketForm
 from securitygroups.forms.packets import own_place, their_place, turned
 from securitygroups.models import SecurityGroup, SupportCase, VirtualMachine
+from securitygroups.web.moments import moment_of, to_type
 from securitygroups.web.pages import FORM_INVALID, address_of, answer
 from securitygroups.web.services import service_port
 
@@ -122,23 +122,7 @@ def _sender_alone(access: Access, source: str, destination: str) -> bool:
 def _moment(request: HttpRequest) -> datetime | None:
     """The time of ?at=; None where there is none or it is no time. One without an offset is one of ?zone=, or of UTC:
     an address means the same moment to everybody who opens it."""
-    try:
-        moment = parse_datetime(request.GET.get("at", ""))
-    except ValueError:
-        return None
-    if moment is None:
-        return None
-    try:
-        if timezone.is_naive(moment):
-            moment = moment.replace(tzinfo=operations.time_zone(request.GET.get("zone", "")))
-        return moment.astimezone(UTC)
-    except OverflowError:
-        return None
-
-
-def _shown(typed: str, moment: datetime | None) -> str:
-    """The time in the reader's zone, as the field takes it; what is no time stays as it was typed."""
-    return f"{timezone.localtime(moment):%Y-%m-%dT%H:%M:%S}" if moment else typed
+    return moment_of(request.GET.get("at", ""), operations.time_zone(request.GET.get("zone", "")))
 
 
 def answer_packet(asking: Asking, page: str, context: dict[str, Any]) -> HttpResponse:
@@ -150,15 +134,17 @@ def answer_packet(asking: Asking, page: str, context: dict[str, Any]) -> HttpRes
         context |= _asked(asking, form)
     direction = form["direction"].value()
     own, moment = str(form[own_place(direction)].value() or ""), _moment(request)
+    # What is no time stays as it was typed.
+    at, zone = to_type(moment) if moment else (request.GET.get("at", ""), timezone.get_current_timezone_name())
     context |= {
         "form": form,
         "line": asking.line,
         "unread": asking.reads and not asking.pasted,
         "no_protocol": bool(asking.pasted) and "protocol" not in asking.pasted,
         "address": address_of(request),
-        "at": _shown(request.GET.get("at", ""), moment),
+        "at": at,
         "moment": moment,
-        "zone": timezone.get_current_timezone_name(),
+        "zone": zone,
         "own_place": their_place(direction),
         # By this the answer knows the VM's address again when the direction has changed.
         "filled": f"{own_place(direction)}={own}" if asking.machine and own in asking.machine.addresses else "",

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -106,6 +107,44 @@ def test_a_time_that_was_typed_is_one_of_the_zone_in_the_address(
         ):
             assert at(as_alice, group, query) == alices, query
             assert at(as_bob, group, query) == bobs, query
+        # At the end of all days a zone has none left.
+        for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+            choose(as_alice, zone)
+            for end in ("0001-01-01T00:00", "9999-12-31T23:59"):
+                for offset in ("", "%2B00:00", "-15:00", "%2B15:00"):
+                    assert as_alice.get(f"{group.get_absolute_url()}test/?at={end}{offset}").status_code == 200
+        choose(as_alice, "Europe/Berlin")
         form = as_alice.get(f"{group.get_absolute_url()}test/?at=2026-07-01T12:10%2B00:00").content.decode()
         assert 'value="2026-07-01T14:10:00"' in form
         assert 'name="zone" value="Europe/Berlin"' in form
+
+
+@pytest.mark.parametrize("moment", ["2025-10-26T00:30:00", "2025-10-26T01:30:00", "2026-03-29T01:00:00"])
+def test_a_time_of_an_hour_that_there_is_twice_stays_the_same_when_the_form_is_sent_again(
+    as_alice: Client, group: SecurityGroup, moment: str
+) -> None:
+    choose(as_alice, "Europe/Berlin")
+    form = Page(as_alice.get(f"{group.get_absolute_url()}test/?at={moment}%2B00:00")).form_with("at")
+    told = {name: values[0] for name, values in form.fields.items() if name in ("at", "zone")}
+    zone = ZoneInfo(told["zone"])
+    assert datetime.fromisoformat(told["at"]).replace(tzinfo=zone).astimezone(UTC) == datetime.fromisoformat(
+        f"{moment}+00:00"
+    )
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_activity_since_a_moment_that_somebody_made_up_is_a_page(
+    as_alice: Client, group: SecurityGroup, zone: str
+) -> None:
+    choose(as_alice, zone)
+    for moment in ("9999-12-31T23:59:59", "0001-01-01T00:00:00", "2026-01-01T00:00:00"):
+        for offset in ("+00:00", "-12:00", "+23:59", "-23:59", ""):
+            for page in ("", "list.csv"):
+                answer = as_alice.get(f"/p/shop/activity/{page}", {"since": moment + offset})
+                assert answer.status_code == 200, (moment, offset, page)
+
+
+def test_an_offer_that_was_answered_from_no_page_of_ours_goes_on_all_the_same(as_alice: Client) -> None:
+    for page in ("x", "?a", "http://testserver", "http://testserver?a=1", "//testserver", "http://[", "\\"):
+        sent = {"time_zone": "UTC", "offered": "1"}
+        assert as_alice.post(ZONE, sent, headers={"Referer": page}).status_code == 302, page

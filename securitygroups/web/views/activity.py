@@ -8,12 +8,13 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import StartsWith
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
 from securitygroups.access import Access
 from securitygroups.models import Event
 from securitygroups.web.doors import enter
+from securitygroups.web.moments import moment_of
 from securitygroups.web.pages import answer, bounded, typed
 
 
@@ -38,11 +39,8 @@ def events_found(request: HttpRequest, access: Access) -> tuple[QuerySet[Event],
 
 def _since(events: QuerySet[Event], text: str) -> tuple[QuerySet[Event], datetime | None]:
     """Those after the moment that the overview's link names; all of them where it is none."""
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    return (events.filter(at__gt=moment), moment) if moment and moment.tzinfo else (events, None)
+    moment = moment_of(text)
+    return (events.filter(at__gt=moment), moment) if moment else (events, None)
 
 
 def _up_to(events: QuerySet[Event], day: str) -> QuerySet[Event]:
