@@ -183,6 +183,10 @@ def test_groups_that_were_changed_meanwhile_are_a_refusal_and_not_overwritten(
     assert attached(one) == ["shared", "other"]
     assert page.form_with("ports").fields["ports"] == ["https"]
 
+    # Sent once more, as the page says, it stands on what the page shows.
+    agreed(as_alice, page.form_with("ports").send(as_alice))
+    assert attached(one) == ["one", "shared", "other"]
+
 
 @pytest.mark.parametrize(
     ("typed", "told"),

@@ -55,6 +55,7 @@ class Opening:
     machine: VirtualMachine
     groups: list[SecurityGroup]
     form: OpenForm
+    base: int
 
     @property
     def chosen(self) -> SecurityGroup | None:
@@ -133,7 +134,7 @@ def machine_open(request: HttpRequest, slug: str, machine_id: str) -> HttpRespon
         initial={"ports": request.GET.get("ports", ""), "group": _proposed(choices)},
     )
     form.fields["group_name"].help_text = f"Empty: {operations.free_name(access.project, vm.name)}."
-    opening = Opening(request, access, vm, groups, form)
+    opening = Opening(request, access, vm, groups, form, said(request, vm.revision).base)
     status = 200
     if posted and ({"suggest"} & request.POST.keys() or goes_back(request)):
         form = as_typed(form)
@@ -148,7 +149,7 @@ def machine_open(request: HttpRequest, slug: str, machine_id: str) -> HttpRespon
         "form": form,
         "choices": choices,
         "room": room,
-        "base": said(request, vm.revision).base,
+        "base": opening.base,
         "reason": reason_of(request),
         "waits": "What this opens is shown here.",
     }
@@ -182,6 +183,9 @@ def _sent(opening: Opening) -> HttpResponse | None:
         return redirect(vm)
     try:
         proposal = opening.propose(wanted)
+        # Before the question: a yes to it would be in vain.
+        if isinstance(proposal, NewGroupOn) and opening.base != vm.revision:
+            raise operations.Conflict(vm.revision)
         if preview := to_ask(proposal, said(request)):
             return _question(request, proposal, preview)
         return _made(opening, proposal, wanted)
@@ -189,6 +193,8 @@ def _sent(opening: Opening) -> HttpResponse | None:
         take_refusal(form, refusal)
     except (operations.Conflict, Stale):
         form.add_error(None, "The groups of the VM were changed in the meantime: look at them, and send it once more.")
+        # They are on the page now: what is sent from it stands on them.
+        opening.base = vm.revision
     return None
 
 
@@ -215,7 +221,7 @@ def _made(opening: Opening, proposal: NewRules | NewGroupOn, wanted: RuleList) -
     else:
         group = operations.open_on_machine(
             machine=vm,
-            base=said(request).base,
+            base=opening.base,
             groups=proposal.before,
             made=opening.made(wanted),
             at=proposal.at,
