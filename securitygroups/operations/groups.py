@@ -49,8 +49,12 @@ def create_group(
     rules: RuleList = (),
     by: By,
     summary: str = "",
+    on: Mapping[int, int] | None = None,
 ) -> SecurityGroup:
-    """A new group with its first revision. Identities of `rules` are not taken over. Raises ValidationError."""
+    """A new group with its first revision. Identities of `rules` are not taken over. Raises ValidationError.
+
+    `on` goes on record for who puts it on VMs in the same breath: these, by key, each with the revision that does it.
+    """
     locked = lock_project(project)
     _one_more(locked)
     group = SecurityGroup(project=locked, name=name, description=description)
@@ -63,7 +67,8 @@ def create_group(
         by=by,
         summary=summary,
     )
-    record(locked, Verb.GROUP_CREATED, f"Created {group.name}.", by=by, group=group)
+    detail = {"on": {str(pk): revision for pk, revision in on.items()}} if on else {}
+    record(locked, Verb.GROUP_CREATED, f"Created {group.name}.", by=by, group=group, detail=detail)
     return group
 
 

@@ -1,19 +1,20 @@
 """A group made together with what it is for: on a VM, with a new VM, or on many; one transaction, and one way back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 
 from securitygroups.firewall.values import RuleList
-from securitygroups.models import MachineRevision, Project, SecurityGroup, VirtualMachine
+from securitygroups.models import Event, Project, SecurityGroup, VirtualMachine
 from securitygroups.operations.by import By
 from securitygroups.operations.fleet import Lot, regroup_machines
 from securitygroups.operations.groups import create_group, delete_group
 from securitygroups.operations.machines import attach_groups, create_machine
-from securitygroups.operations.records import Conflict, lock_group, lock_project
+from securitygroups.operations.records import Conflict, Verb, lock_project
 
 LONGEST = 100
 
@@ -38,13 +39,19 @@ def free_name(project: Project, name: str) -> str:
     return next(one for one in names if one.casefold() not in taken)
 
 
-def _make(project: Project, made: Made, by: By) -> SecurityGroup:
+def _make(project: Project, made: Made, by: By, on: Mapping[int, int] | None = None) -> SecurityGroup:
     """The group, under the project's lock. What is wrong with its name is told at `group_name`."""
     locked = lock_project(project)
     name = free_name(locked, made.name) if made.proposed else made.name
     try:
         return create_group(
-            project=locked, name=name, description=made.description, rules=made.rules, by=by, summary=made.summary
+            project=locked,
+            name=name,
+            description=made.description,
+            rules=made.rules,
+            by=by,
+            summary=made.summary,
+            on=on,
         )
     except ValidationError as refusal:
         if not hasattr(refusal, "error_dict") or "name" not in refusal.error_dict:
@@ -64,7 +71,7 @@ def open_on_machine(
     are not any more, ValidationError.
     """
     by.check()
-    group = _make(machine.project, made, by)
+    group = _make(machine.project, made, by, {machine.pk: base + 1})
     attach_groups(machine=machine, groups=_among(groups, group, at), base=base, by=by)
     return group
 
@@ -92,6 +99,7 @@ def create_group_on(*, made: Made, lot: Lot, by: By) -> SecurityGroup:
         rules=made.rules,
         by=by,
         summary=made.summary,
+        on={change.machine: change.base + 1 for change in lot.changes},
     )
     changes = tuple(replace(change, after=tuple(pk or group.pk for pk in change.after)) for change in lot.changes)
     if changes:
@@ -102,18 +110,21 @@ def create_group_on(*, made: Made, lot: Lot, by: By) -> SecurityGroup:
 
 @transaction.atomic
 def unmake_group(*, group: SecurityGroup, by: By) -> int:
-    """Take a group back that was made and attached by one click. Returns on how many VMs it was.
+    """Take a group back that was made and put on VMs by one click. Returns on how many VMs it was.
 
-    Raises Conflict where its rules, or the groups of a VM that has it, have been changed since.
+    Raises Conflict where it would not be as it was before that click: somebody has changed its rules since, or put it on
+    other VMs, or changed the groups of a VM that has it, or the rules of a group there.
     """
-    locked = lock_group(group)
-    if locked.revision != 1:
-        raise Conflict(locked.revision)
-    rows = VirtualMachine.objects.live().filter(attachments__group=locked).order_by("pk")
-    machines = list(rows.select_for_update(no_key=True, of=("self",)))
-    newest = {machine.pk: machine.revision for machine in machines}
-    brought = MachineRevision.objects.filter(machine__in=machines, groups__contains=[{"id": locked.public_id}])
-    # Brought by its newest revision, and by none before it.
-    if sorted(brought.values_list("machine", "number")) != sorted(newest.items()):
+    beside = SecurityGroup.objects.filter(attachments__machine__attachments__group=group).values("pk")
+    rows = SecurityGroup.objects.live().filter(Q(pk=group.pk) | Q(pk__in=beside)).order_by("pk")
+    held = list(rows.select_related("project").select_for_update(no_key=True, of=("self",)))
+    locked = next((one for one in held if one.pk == group.pk), None)
+    made = Event.objects.filter(group=group, verb=Verb.GROUP_CREATED).first()
+    if locked is None or locked.revision != 1 or made is None or "on" not in made.detail:
+        raise Conflict(locked and locked.revision)
+    machines = VirtualMachine.objects.live().filter(attachments__group=locked).order_by("pk")
+    newest = {str(vm.pk): vm.revision for vm in machines.select_for_update(no_key=True, of=("self",))}
+    later = [one for one in held if one.changed_at > made.at and one != locked]
+    if later or not newest.items() <= made.detail["on"].items():
         raise Conflict(locked.revision)
     return delete_group(group=locked, base=1, by=by.because(by.reason or "Undone."))

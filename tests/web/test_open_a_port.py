@@ -1,6 +1,7 @@
 """Open a port on a VM: which group, what is asked, what is written, and the way back."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from django.test import Client
@@ -9,6 +10,7 @@ from securitygroups import operations
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine, make_project
+from tests.operations.state import snapshot
 from tests.web.pages import Page, form_at, messages
 
 
@@ -133,19 +135,47 @@ def test_one_undo_takes_the_group_and_its_attachment_back(as_alice: Client, one:
     assert made.deleted_at is not None
 
 
-def test_undo_is_refused_where_the_group_or_the_vm_was_changed_since(
-    as_alice: Client, one: VirtualMachine, shared: SecurityGroup, alice: User
+def _other_order(made: SecurityGroup, one: VirtualMachine, shared: SecurityGroup) -> None:
+    operations.attach_groups(machine=one, groups=[shared, made], base=2, by=By())
+
+
+def _on_another_vm(made: SecurityGroup, one: VirtualMachine, shared: SecurityGroup) -> None:
+    two = VirtualMachine.objects.get(name="two")
+    operations.attach_groups(machine=two, groups=[made, shared], base=1, by=By())
+
+
+def _other_rules(made: SecurityGroup, one: VirtualMachine, shared: SecurityGroup) -> None:
+    operations.commit_rules(group=made, rules=[], base=1, by=By())
+
+
+def _rules_beside(made: SecurityGroup, one: VirtualMachine, shared: SecurityGroup) -> None:
+    operations.commit_rules(group=shared, rules=[], base=1, by=By())
+
+
+@pytest.mark.parametrize("meanwhile", [_other_order, _on_another_vm, _other_rules, _rules_beside])
+def test_undo_is_refused_where_the_group_or_what_stands_beside_it_was_changed_since(
+    meanwhile: Callable[..., None], as_alice: Client, one: VirtualMachine, shared: SecurityGroup
 ) -> None:
     agreed(as_alice, form_at(as_alice, open_url(one)).send(as_alice, ports="https"))
     made = SecurityGroup.objects.get(name="one")
-    one.refresh_from_db()
-    operations.attach_groups(machine=one, groups=[shared, made], base=one.revision, by=By(alice))
+    meanwhile(made, one, shared)
+    before = snapshot()
 
     page = Page(as_alice.post(f"{made.get_absolute_url()}unmake/", follow=True))
 
-    assert "Nothing was undone: one has been changed since." in page.text
-    made.refresh_from_db()
-    assert made.deleted_at is None
+    assert "Nothing was undone: one or what stands beside it has been changed since." in page.text
+    assert snapshot() == before
+
+
+def test_undo_is_for_a_group_that_one_click_made_and_attached_alone(
+    as_alice: Client, one: VirtualMachine, shared: SecurityGroup, project: Project
+) -> None:
+    lone = make_group(project, "lone", ["drop in all"])
+    operations.attach_groups(machine=one, groups=[lone, shared], base=1, by=By())
+
+    as_alice.post(f"{lone.get_absolute_url()}unmake/")
+
+    assert attached(one) == ["lone", "shared"]
 
 
 def test_a_name_that_somebody_took_meanwhile_makes_way_where_it_was_only_proposed(

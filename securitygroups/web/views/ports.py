@@ -242,7 +242,9 @@ def group_unmake(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
     try:
         operations.unmake_group(group=group, by=by(request))
     except operations.Conflict:
-        words = "has been changed since. Delete it instead, and you are shown what that changes."
+        words = (
+            "or what stands beside it has been changed since. Delete it instead, and you are shown what that changes."
+        )
         messages.error(request, f"Nothing was undone: {group.name} {words}")
         return redirect(group)
     messages.success(request, f"Undone: {group.name} is gone again.")
