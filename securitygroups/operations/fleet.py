@@ -65,11 +65,18 @@ def standing(machines: QuerySet[VirtualMachine]) -> list[Standing]:
 
 
 class ChangedSince(Exception):
-    """Some VMs of a lot cannot simply be taken back: `names` tells which, `others` how many can."""
+    """Some VMs of a lot cannot simply be taken back: `names` tells which, `others` how many can. Of those that were `moved`
+    to another project since no more is told than how many there are: what they are called is that customer's business.
+    """
 
-    def __init__(self, names: Sequence[str], others: int) -> None:
+    def __init__(self, names: Sequence[str], moved: int, others: int) -> None:
         super().__init__("Some of the VMs have been changed since.")
-        self.names, self.others = names, others
+        self.names, self.moved, self.others = names, moved, others
+
+    @property
+    def count(self) -> int:
+        """How many stay as they are."""
+        return len(self.names) + self.moved
 
 
 def on_vms(names: Sequence[str]) -> str:
@@ -118,10 +125,9 @@ def _write(lot: Lot, machines: Mapping[int, VirtualMachine], groups: Mapping[int
     """As few statements for thousands of VMs as for one."""
     names = sorted(machines[change.machine].name for change in lot.changes)
     detail = {"reason": by.reason, "machines": len(names)}
-    about = groups.get(lot.group) if lot.group else None
     words = f"{lot.done} {on_vms(names)}{lot.where}"
     words = words if words.endswith(".") else f"{words}."
-    said = record(lot.project, Verb.GROUPS_ATTACHED, words, by=by, group=about, detail=detail)
+    said = record(lot.project, Verb.GROUPS_ATTACHED, words, by=by, group_id=lot.group, detail=detail)
     _attach(lot.changes)
     VirtualMachine.objects.filter(pk__in=list(machines)).update(revision=F("revision") + 1, changed_at=timezone.now())
     revisions = []
@@ -161,22 +167,27 @@ def _attach(changes: Sequence[Regrouping]) -> None:
 
 @transaction.atomic
 def undo_regrouping(*, project: Project, event: Event, by: By, others: bool = False) -> Event:
-    """Give the VMs of a lot the groups that they had before it, where nobody has changed them since.
+    """Give the VMs of a lot the groups that they had before it, where nobody has changed them since, nor the rules of
+    those groups: what passes then is what passed before, and nobody has to be shown it.
 
     Raises ChangedSince where not all of them can be taken back, unless it shall be the `others` alone; Conflict where none
     can.
     """
     made = {one.machine_id: one for one in MachineRevision.objects.filter(together=event, project=project)}
     had = had_before(project, made)
-    groups = _locked_groups(project, {group.pk for its in had.values() for group in its})
-    machines = _unchanged(project, made, had, groups)
+    ids = {one["id"] for revision in made.values() for one in revision.groups}
+    keys = dict(project.groups.filter(public_id__in=ids).values_list("public_id", "pk"))
+    groups = _locked_groups(project, {*keys.values(), *(group.pk for its in had.values() for group in its)})
+    same = {pk: group for pk, group in groups.items() if group.changed_at <= event.at}
+    machines = _unchanged(project, made, had, same)
     if not machines:
         raise Conflict(None)
     if len(machines) < len(made) and not others:
-        left = VirtualMachine.objects.filter(pk__in=made.keys() - machines.keys()).order_by("name")
-        raise ChangedSince(list(left.values_list("name", flat=True)), len(machines))
+        left = VirtualMachine.objects.filter(pk__in=made.keys() - machines.keys(), project=project).order_by("name")
+        names = list(left.values_list("name", flat=True))
+        raise ChangedSince(names, len(made) - len(machines) - len(names), len(machines))
     after = {pk: tuple(group.pk for group in had[pk]) for pk in machines}
-    lot = Lot(project, _back(project, made, after), {}, "Took back for", f": {event.summary}", group=event.group_id)
+    lot = Lot(project, _back(made, keys, after), {}, "Took back for", f": {event.summary}", group=event.group_id)
     return _write(lot, machines, groups, by.because(by.reason or "Undone."))
 
 
@@ -186,7 +197,7 @@ def _unchanged(
     had: Mapping[int, Sequence[SecurityGroup]],
     groups: Mapping[int, SecurityGroup],
 ) -> dict[int, VirtualMachine]:
-    """The VMs, locked, that are as the lot left them, and whose groups of before are all still there."""
+    """The VMs, locked, that are as the lot left them, and whose groups of before are all among `groups`."""
     return {
         pk: machine
         for pk, machine in _locked_machines(project, made).items()
@@ -194,10 +205,10 @@ def _unchanged(
     }
 
 
-def _back(project: Project, made: Mapping[int, MachineRevision], after: Mapping[int, Order]) -> tuple[Regrouping, ...]:
+def _back(
+    made: Mapping[int, MachineRevision], keys: Mapping[str, int], after: Mapping[int, Order]
+) -> tuple[Regrouping, ...]:
     """From what the lot made of these VMs, which is still how they stand, to what they had before it."""
-    # At the revision of the lot: nobody can have taken a group from it since, so each is still there.
-    keys = dict(project.groups.live().values_list("public_id", "pk"))
     return tuple(
         Regrouping(pk, made[pk].number, tuple(keys[one["id"]] for one in made[pk].groups), order)
         for pk, order in after.items()

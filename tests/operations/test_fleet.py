@@ -12,7 +12,7 @@ from securitygroups.models import Event, Project, SecurityGroup, User, VirtualMa
 from securitygroups.operations import By, ChangedSince, Conflict
 from securitygroups.proposals import NewOrders, propose_orders
 from securitygroups.words.deeds import done
-from tests.factories import make_group, make_machine
+from tests.factories import make_group, make_machine, rule
 from tests.operations.state import newest, nothing_written
 
 MOST = 16
@@ -153,6 +153,7 @@ def test_undo_gives_each_vm_what_it_had(vms: list[VirtualMachine], abc: list[Sec
 
     assert [names(vm) for vm in vms] == ["ba", "ab", "ab", "ab"]
     assert undone.summary == f"Took back for 4 VMs (vm-0, vm-1, vm-2, 1 more): {line.summary}"
+    assert undone.group == abc[0], "it is read on the group's page, as what it takes back"
     assert newest() == undone
     with nothing_written(), pytest.raises(Conflict):
         operations.undo_regrouping(project=vms[0].project, event=line, by=By())
@@ -172,7 +173,7 @@ def test_undo_says_which_vms_were_changed_since_and_takes_the_others(
 
     with nothing_written(), pytest.raises(ChangedSince) as since:
         operations.undo_regrouping(project=project, event=line, by=By())
-    assert (since.value.names, since.value.others) == (["vm-1", "vm-3"], 2)
+    assert (since.value.names, since.value.moved, since.value.others) == (["vm-1", "vm-3"], 0, 2)
 
     operations.undo_regrouping(project=project, event=line, by=By(), others=True)
     assert [names(vm) for vm in vms[:3]] == ["ab", "b", "ab"]
@@ -185,6 +186,36 @@ def test_undo_brings_back_no_group_that_is_gone(vms: list[VirtualMachine], abc: 
 
     with nothing_written(), pytest.raises(Conflict):
         operations.undo_regrouping(project=vms[0].project, event=line, by=By())
+
+
+def test_undo_gives_back_no_rules_that_were_not_there_before(
+    vms: list[VirtualMachine], abc: list[SecurityGroup], alice: User
+) -> None:
+    project, other = vms[0].project, make_machine(vms[0].project, "other", [abc[1]])
+    line = regroup([*vms, other], ATTACH, abc[2], place=FIRST)
+    # Seen on none of these VMs, for they have another group above it by now.
+    operations.commit_rules(group=abc[0], rules=[rule("accept in all")], base=1, by=By(alice))
+
+    with nothing_written(), pytest.raises(ChangedSince) as since:
+        operations.undo_regrouping(project=project, event=line, by=By())
+    assert (len(since.value.names), since.value.others) == (4, 1)
+
+    operations.undo_regrouping(project=project, event=line, by=By(), others=True)
+    assert [names(vm) for vm in (*vms, other)] == ["cab"] * 4 + ["b"]
+
+
+def test_undo_does_not_tell_what_became_of_a_vm_in_another_project(
+    vms: list[VirtualMachine], abc: list[SecurityGroup], bakery: Project, admin: User
+) -> None:
+    line = regroup(vms, ATTACH, abc[2])
+    for vm in vms:
+        vm.refresh_from_db()
+    operations.move_machine(machine=vms[0], target=bakery, by=By(admin))
+
+    with pytest.raises(ChangedSince) as since:
+        operations.undo_regrouping(project=vms[1].project, event=line, by=By())
+
+    assert (since.value.names, since.value.moved, since.value.others) == ([], 1, 3)
 
 
 def test_nothing_of_another_project_is_touched(

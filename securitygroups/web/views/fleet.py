@@ -202,11 +202,14 @@ def machine_groups_undo(request: HttpRequest, slug: str, event: int) -> HttpResp
         operations.undo_regrouping(project=access.project, event=line, by=by(request), others=others)
         messages.success(request, f"Undone: {line.summary}")
     except operations.ChangedSince as since:
-        context = {"line": line, "names": since.names, "others": since.others, "back": _after_undo(access, line)}
+        context = {"line": line, "since": since, "back": _after_undo(access, line)}
         response = render(request, "securitygroups/fleet/undo.html", context, status=CONFLICT)
         return into_dialog(request, response)
     except operations.Conflict:
-        messages.error(request, "Nothing was undone: the groups of all these VMs have been changed again since.")
+        messages.error(
+            request,
+            "Nothing was undone: the groups of all these VMs, or the rules of what they had, have been changed since.",
+        )
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
     return redirect(_after_undo(access, line))
