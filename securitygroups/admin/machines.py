@@ -72,6 +72,9 @@ class VirtualMachineAdmin(ThroughOperations):
         # `obj` has the form's values already; what is written is the difference to what is stored.
         before = VirtualMachine.objects.select_related("project").get(pk=obj.pk)
         was, base = before.revision, form.cleaned_data["base"]
+        if base != was and not before.own_revisions().filter(number=base).exists():
+            # It was another customer's when the form was opened, and what was typed is about that one.
+            raise operations.Conflict(was)
         plan = plan_change(request, before, fields, groups, base=base)
         who = agreed(request, plan) if plan else by(request)
         operations.save_machine(machine=before, fields=fields, groups=groups, base=was, by=who)
@@ -144,6 +147,10 @@ class VirtualMachineAdmin(ThroughOperations):
     def move_one(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The same from the VM's own page."""
         data = request.POST.copy() if {"target", "find"} & request.POST.keys() else QueryDict(mutable=True)
+        machine = VirtualMachine.objects.live().filter(pk=pk).first() if "home" in request.POST else None
+        if machine and (moved := operations.was_moved(machine)):
+            data["target"] = str(moved.source.pk)
+            data.setlist("ordered_groups", [one.public_id for one in operations.groups_there(machine, moved)])
         data["action"] = "move_to_project"
         data[ACTION_CHECKBOX_NAME] = str(pk)
         request.POST = data  # type: ignore[assignment]
@@ -157,11 +164,10 @@ class VirtualMachineAdmin(ThroughOperations):
         if not machine.pk or machine.deleted_at:
             return SafeString("–")
         there = reverse("admin:securitygroups_virtualmachine_move", args=[machine.pk])
-        buttons = [(there, "Move to another project…")]
+        buttons = [(there, "away", "Move to another project…")]
         if moved := operations.was_moved(machine):
-            back = reverse("admin:securitygroups_virtualmachine_undo", args=["move", machine.pk])
-            buttons.append((back, f"Move back to {moved.source}"))
-        button = '<button type="submit" class="button" formaction="{}" formnovalidate>{}</button>'
+            buttons.append((there, "home", f"Move back to {moved.source}"))
+        button = '<button type="submit" class="button" formaction="{}" name="{}" value="1" formnovalidate>{}</button>'
         return format_html_join(" ", button, buttons)
 
     undoes = frozenset({"groups", "deletion", "move"})

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar, cast
 
 from django.contrib import messages
+from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -23,6 +25,8 @@ MOST_UNDONE = 100
 """So many things are taken back at once."""
 UNDONE = "Taken back."
 """The reason on record for an Undo."""
+OFFERED = timedelta(days=1)
+"""So long an Undo that was offered can be clicked."""
 
 
 class Questions(OnRecord):
@@ -58,7 +62,7 @@ class Questions(OnRecord):
             "media": self.media + plan.form.media if plan.form else self.media,
             "reason": reason_of(request)[:255],
             "problem": asked.problem,
-            "back": "" if form else re.sub(r"delete/\Z", "change/", request.path),
+            "back": "" if form else re.sub(r"(delete|move)/\Z", "change/", request.path),
         }
         self._look(request, plan.looks)
         operations.record_staff_looks(looks=plan.also, page=request.path, by=by(request))
@@ -98,8 +102,9 @@ class Questions(OnRecord):
         """What is said instead of Django's words. `undo` is what can be taken back, and its numbers."""
         address = ""
         if undo and self.has_change_permission(request):
-            what, keys = undo[0], "-".join(map(str, undo[1:]))
-            address = f"undo:{reverse(f'admin:{self.opts.app_label}_{self.opts.model_name}_undo', args=[what, keys])}"
+            what, keys = str(undo[0]), "-".join(map(str, undo[1:]))
+            signed = self._offer(request, what).sign(keys)
+            address = f"undo:{reverse(f'admin:{self.opts.app_label}_{self.opts.model_name}_undo', args=[what, signed])}"
         request.said_done = (words, address)  # type: ignore[attr-defined]
 
     def message_user(
@@ -119,16 +124,25 @@ class Questions(OnRecord):
         ours = [path("undo/<slug:what>/<str:keys>/", view, name=name)] if self.undoes else []
         return [*ours, *super().get_urls()]
 
+    def _offer(self, request: HttpRequest, what: str) -> signing.TimestampSigner:
+        """What is taken back was asked about when it was made, by the same person: no other address is an Undo."""
+        return signing.TimestampSigner(salt=f"{self.opts.label_lower}.undo.{what}.{request.user.pk}")
+
     def undo_view(self, request: HttpRequest, what: str, keys: str) -> HttpResponse:
         """Take back what a message offered to take back."""
-        numbers = [whole_number(text, MOST) for text in keys.split("-")[: 2 * MOST_UNDONE]]
         if not self.has_change_permission(request):
             raise PermissionDenied
-        if what not in self.undoes or None in numbers:
+        if what not in self.undoes:
             raise Http404
         try:
+            offered = self._offer(request, what).unsign(keys, max_age=OFFERED)
+            numbers = [whole_number(text, MOST) for text in offered.split("-")[: 2 * MOST_UNDONE]]
             with transaction.atomic():
                 words = self.undo(request, what, cast(list[int], numbers))
+        except signing.SignatureExpired:
+            messages.error(request, "Nothing was undone: this was offered more than a day ago. Change it on its page.")
+        except signing.BadSignature:
+            raise Http404 from None
         except operations.Conflict:
             messages.error(request, "Nothing was undone: it has been changed again in the meantime.")
         except ValidationError as refusal:

@@ -51,7 +51,14 @@ from securitygroups.operations.machines import (
     undo_groups,
     update_machine,
 )
-from securitygroups.operations.moves import move_machine, move_machines, move_obstacles, undo_move, was_moved
+from securitygroups.operations.moves import (
+    groups_there,
+    move_machine,
+    move_machines,
+    move_obstacles,
+    undo_move,
+    was_moved,
+)
 from securitygroups.operations.notices import invited as send_invitation
 from securitygroups.operations.opening import (
     Made,
@@ -165,6 +172,7 @@ __all__ = [
     "extend_visit",
     "free_name",
     "groups_mark",
+    "groups_there",
     "invite",
     "leave",
     "make_person",

@@ -158,7 +158,7 @@ def undo_move(*, machine: VirtualMachine, by: By) -> Project:
     if moved is None:
         raise Conflict(machine.revision)
     _lock_projects(machine.project, moved.source)
-    held = lock_groups(moved.source, _groups_there(machine, moved))
+    held = lock_groups(moved.source, groups_there(machine, moved))
     locked = lock_machine(machine)
     if was_moved(locked) != moved:
         raise Conflict(locked.revision)
@@ -167,7 +167,7 @@ def undo_move(*, machine: VirtualMachine, by: By) -> Project:
     return moved.source
 
 
-def _groups_there(machine: VirtualMachine, moved: Moved) -> list[SecurityGroup]:
+def groups_there(machine: VirtualMachine, moved: Moved) -> list[SecurityGroup]:
     """What it had; nothing where one of them is gone by now: then everything is denied."""
     revision = MachineRevision.objects.filter(machine=machine, project=moved.source, number=moved.had).first()
     ids = [group["id"] for group in revision.groups] if revision else []

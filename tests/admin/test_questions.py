@@ -222,6 +222,23 @@ def test_an_undo_of_nothing_is_refused(as_admin: Client, machine: VirtualMachine
     assert changes().count() == lines
 
 
+def test_only_what_was_offered_to_this_person_is_taken_back(
+    as_admin: Client, group: SecurityGroup, alice: User
+) -> None:
+    """Whatever else is newest is the customer's own change, and nobody has asked about its end."""
+    operations.commit_rules(group=group, rules=(), base=1, by=By(alice))
+    assert as_admin.post(url(Rule, "undo", "rules", f"{group.pk}-2")).status_code == 404
+    agree(as_admin, url(Rule, "add"), new_rule(group))
+    offered = undo_of(as_admin.get(url(Rule)))
+    other = fresh(make_user("other", "change_rule", is_staff=True))
+
+    assert other.post(offered).status_code == 404
+    assert as_admin.post(offered.replace("/rule/", "/securitygroup/")).status_code == 404
+    assert group.rules.count() == 1
+    assert as_admin.post(offered).status_code == 302
+    assert group.rules.count() == 0
+
+
 def test_who_may_only_look_or_delete_undoes_nothing(group: SecurityGroup) -> None:
     deleter = fresh(make_user("deleter", "view_rule", "delete_rule", is_staff=True))
     agree(deleter, url(Rule), {"action": "delete_selected", "_selected_action": [group.rules.get(position=1).pk]})
@@ -295,6 +312,44 @@ def test_a_vm_is_moved_by_choosing_project_and_groups_and_comes_back(
     as_admin.post(undo_of(page))
     assert again(machine).project == project
     assert [row.group.name for row in machine.attachments.order_by("position")] == ["web", "outbound"]
+
+
+def test_the_way_back_of_a_vm_that_was_moved_is_asked_about_like_the_way_there(
+    as_admin: Client, machine: VirtualMachine, bakery: Project
+) -> None:
+    operations.move_machine(machine=machine, target=bakery, by=By())
+    where = url(VirtualMachine, "move", machine.pk)
+    assert "Move back to Shop" in as_admin.get(url(VirtualMachine, "change", machine.pk)).content.decode()
+
+    asked = as_admin.post(where, {"home": "1", "name": "typed elsewhere"})
+
+    assert "In Shop these VMs have: web, then outbound." in asked.content.decode()
+    assert "Newly allowed" in asked.content.decode()
+    assert as_admin.get(asked.context["back"]).status_code == 200
+    assert (
+        as_admin.post(
+            where, answer(asked) | {"ordered_groups": asked.context["plan"].form.data.getlist("ordered_groups")}
+        ).status_code
+        == 302
+    )
+    assert again(machine).project.name == "Shop"
+    assert [row.group.name for row in machine.attachments.order_by("position")] == ["web", "outbound"]
+    assert newest().detail["reason"].endswith("Ticket 7")
+
+
+@pytest.mark.parametrize("typed", [{"description": "of the shop's warehouse"}, {"ipv4": "10.9.9.9"}])
+def test_a_form_that_was_opened_for_another_customer_is_not_saved(
+    as_admin: Client, machine: VirtualMachine, bakery: Project, typed: dict[str, str]
+) -> None:
+    address = url(VirtualMachine, "change", machine.pk)
+    data = sent(as_admin, address) | typed
+    operations.move_machine(machine=machine, target=bakery, by=By())
+    lines = changes().count()
+
+    page = as_admin.post(address, data | {"ordered_groups": ""}, follow=True)
+
+    assert "changed by somebody else in the meantime" in said(page)[0]
+    assert changes().count() == lines
 
 
 def test_without_script_the_project_is_found_by_its_name_and_chosen(
