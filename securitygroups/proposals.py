@@ -29,6 +29,7 @@ from securitygroups.answers.preview import (
     preview_rules,
     preview_together,
 )
+from securitygroups.answers.review import ListsChange, lists_after
 from securitygroups.effective import rules_at, rules_of_group, rules_of_groups
 from securitygroups.firewall.analysis.independent import independent
 from securitygroups.firewall.changes import ListChange, rebase
@@ -36,7 +37,7 @@ from securitygroups.firewall.deeds import ABOVE, ATTACH, Deed
 from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.opening import closed_at
 from securitygroups.firewall.values import Rule, RuleList
-from securitygroups.models import GroupRevision, Project, SecurityGroup, VirtualMachine
+from securitygroups.models import GroupRevision, Project, Review, SecurityGroup, VirtualMachine
 from securitygroups.operations import (
     By,
     Lot,
@@ -44,6 +45,7 @@ from securitygroups.operations import (
     attached_mark,
     check_rules,
     commit_edit,
+    decided_mark,
     groups_mark,
     standing,
 )
@@ -209,23 +211,24 @@ class NewOrders:
 
 MOST_LISTS = 200
 """Groups that one yes changes: they are all locked for it."""
-ListsChange = tuple[SecurityGroup, RuleList, RuleList]
-"""A group, its list and its new one."""
 
 
 @dataclass(frozen=True, slots=True)
-class NewLists:
-    """New lists for several groups at once; `mark` stands for these, for their VMs and for all else that decides there."""
+class NewReview:
+    """The new lists that a review leads to, all at once; `decided` stands for what was decided, and `mark` for the groups,
+    for their VMs and for all else that decides there."""
 
+    review: Review
     changes: tuple[ListsChange, ...]
     token: str
+    decided: str
     mark: str
 
     def preview(self, address: str = "") -> Preview:
         return preview_together(self.changes, address=address) if self.changes else preview_lists((), ())
 
 
-Proposal = NewRules | NewLists | NewGroups | NewGroup | NewGroupOn | NewGroupOnMany | EndOfGroup | NewOrders
+Proposal = NewRules | NewReview | NewGroups | NewGroup | NewGroupOn | NewGroupOnMany | EndOfGroup | NewOrders
 
 
 def agreed(proposal: Proposal, said: Said) -> bool:
@@ -325,9 +328,10 @@ def propose_groups(
     return NewGroups(machine, tuple(before), tuple(after), token)
 
 
-def propose_lists(changes: Sequence[ListsChange], about: Sequence[str]) -> NewLists:
-    """New lists for several groups; `about` is what else is agreed to with them. Raises ValidationError where one of them
-    cannot be stored."""
+def propose_review(review: Review) -> NewReview:
+    """What was decided, as new lists. Raises ValidationError where one of them cannot be stored."""
+    decided = decided_mark(review)
+    changes = lists_after(review)
     if len(changes) > MOST_LISTS:
         raise ValidationError(
             f"{len(changes):,} groups would change at once, and {MOST_LISTS} can: decide “Later” in some, and go on with them "
@@ -338,7 +342,7 @@ def propose_lists(changes: Sequence[ListsChange], about: Sequence[str]) -> NewLi
         check_rules(group.project, new, had=len(old))
     mark = groups_mark([group for group, _, _ in changes])
     known = [(group.public_id, group.revision, _traffic(new)) for group, _, new in changes]
-    return NewLists(tuple(changes), _token(known, mark, about), mark)
+    return NewReview(review, tuple(changes), _token(known, mark, [decided]), decided, mark)
 
 
 def planned_group(project: Project, name: str, rules: RuleList) -> Planned:

@@ -28,6 +28,7 @@ from securitygroups.models import (
     SecurityGroup,
     Verdict,
 )
+from securitygroups.paging import UnevenPaginator
 
 ROWS = 40
 """Rules on a page: each has a form of its own."""
@@ -139,6 +140,16 @@ def slices(sizes: Sequence[tuple[int, int]]) -> list[Slice]:
             held.append(pk)
             room -= size
     return [*pages, Slice(tuple(held))] if held else pages
+
+
+def pages(counted: Sequence[tuple[int, int]]) -> UnevenPaginator:
+    """The pages of the rules that are asked for, each with one Slice."""
+    cut, known = slices(counted), dict(counted)
+    lengths = [
+        min(known[one.groups[0]], one.stop) - one.start if one.stop else sum(known[pk] for pk in one.groups)
+        for one in cut
+    ]
+    return UnevenPaginator(cut, lengths)
 
 
 def _live(project: Project, group: SecurityGroup | None) -> QuerySet[SecurityGroup]:

@@ -27,6 +27,7 @@ from securitygroups.web.views import (
     rule_forms,
     rules,
     saved_views,
+    signed_reviews,
     spreadsheets,
     templates,
 )
@@ -84,9 +85,11 @@ _review: Patterns = [
     path("sign/", review.review_sign, name="review_sign"),
     path("drop/", review.review_drop, name="review_drop"),
     path("interval/", review.review_interval, name="review_interval"),
-    path("signed/", review.review_records, name="review_records"),
-    path("signed/<int:number>/", review.review_record, name="review_record"),
-    re_path(r"^signed/(?P<number>[0-9]{1,9})\.(?P<kind>json|csv)\Z", review.review_export, name="review_export"),
+    path("signed/", signed_reviews.review_records, name="review_records"),
+    path("signed/<int:number>/", signed_reviews.review_record, name="review_record"),
+    re_path(
+        r"^signed/(?P<number>[0-9]{1,9})\.(?P<kind>json|csv)\Z", signed_reviews.review_export, name="review_export"
+    ),
 ]
 _project: Patterns = [
     path("", overview.overview, name="overview"),

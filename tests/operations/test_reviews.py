@@ -22,7 +22,7 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations import By, Conflict, Signature, Wish
-from securitygroups.proposals import NewLists, propose_lists
+from securitygroups.proposals import NewReview, propose_review
 from tests.factories import make_group, rule
 
 
@@ -35,14 +35,13 @@ def decide(group: SecurityGroup, user: User, *wishes: Wish) -> list[operations.P
     return operations.decide(project=group.project, wishes=wishes, by=By(user))
 
 
-def proposal_of(project: Project) -> tuple[Review, NewLists, tuple[str, str]]:
+def proposal_of(project: Project) -> tuple[Review, NewReview, tuple[str, str]]:
     review = Review.objects.select_related("project").get(project=project)
-    decided = operations.decided_mark(review)
-    proposal = propose_lists(lists_after(review), [decided])
-    return review, proposal, (decided, proposal.mark)
+    proposal = propose_review(review)
+    return review, proposal, (proposal.decided, proposal.mark)
 
 
-def sign(project: Project, user: User, about: tuple[Review, NewLists, tuple[str, str]] | None = None) -> SignedReview:
+def sign(project: Project, user: User, about: tuple[Review, NewReview, tuple[str, str]] | None = None) -> SignedReview:
     review, proposal, seen = about or proposal_of(project)
     return operations.sign_review(
         review=review,
