@@ -18,7 +18,7 @@ from securitygroups.effective import Limits
 from securitygroups.models import Event, Membership, Project, Role, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 from tests.conftest import SignIn
-from tests.factories import make_group, make_machine, make_project, make_user, rule
+from tests.factories import make_group, make_machine, make_project, make_user, reviewed, rule
 from tests.web.pages import Page
 
 OVERVIEW = "/p/shop/"
@@ -279,3 +279,26 @@ def test_the_activity_can_be_asked_for_since_a_moment(shop: Project, sign_in: Si
     assert "Created fresh." in said
     assert "Created web." not in said
     assert all("Created web." in one for one in everything)
+
+
+# ── When the rules were reviewed ──────────────────────────────────────────────
+
+
+def test_every_member_reads_when_the_rules_were_reviewed_and_when_that_is_due(
+    clock: Callable[[datetime], Any], sign_in: SignIn
+) -> None:
+    alice, bob, erin = make_user("alice"), make_user("bob"), make_user("erin")
+    project = make_project(alice, "Shop")
+    operations.add_member(project=project, user=bob, role=Role.VIEWER, by=By(alice))
+    operations.add_member(project=project, user=erin, role=Role.EDITOR, by=By(alice))
+    assert "reviewed" not in text(sign_in(bob))
+    group = make_group(project, "web", ["accept in tcp 443"])
+    make_machine(project, "web-1", [group])
+    assert "The rules were never reviewed. Review them" in text(sign_in(bob))
+    reviewed(group, alice)
+    operations.set_review_interval(project=project, months=1, by=By(alice))
+
+    for person in (alice, bob, erin):
+        assert "Last review: 8 Feb 2026 by Alice Smith. Next due: 8 Mar 2026." in text(sign_in(person))
+    clock(NOW)
+    assert "The next review has been due since 8 Mar 2026. Review them now" in text(sign_in(erin))

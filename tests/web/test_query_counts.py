@@ -59,6 +59,8 @@ def fill(project: Project, alice: User) -> Fill:
             for n in range(number // 2):
                 group = make_group(project, f"g{n}")
                 operations.update_group(group=group, name=f"h{n}", description="", by=By(alice))
+            if name == "overview":
+                make_machine(project, "one", [group])
             return {"overview": "/p/shop/", "activity": "/p/shop/activity/"}.get(name, "/p/shop/activity/?who=bob")
         if name in ("review", "review undecided", "review with findings", "review sign", "review record"):
             group = many_rules(number)
@@ -121,10 +123,10 @@ def fill(project: Project, alice: User) -> Fill:
 
 # Four each are for the session, the person, the membership and the menu of projects. The overview looks whether what the
 # internet reaches is known (two), and whether it still holds once it was found (one); known, it reads no VM and no rule.
-# It also notes, once a minute, when the member was here (one).
+# It also notes, once a minute, when the member was here (one), and says when the rules were reviewed last (one).
 QUERIES = {
     "home": 5,
-    "overview": 14,
+    "overview": 18,
     "activity": 7,
     "activity of bob": 5,
     "members": 7,

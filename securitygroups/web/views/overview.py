@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from securitygroups import operations
 from securitygroups.access import Access, is_support
+from securitygroups.answers import reviewed
 from securitygroups.answers import trend as trends
 from securitygroups.answers.first_use import first_steps
 from securitygroups.answers.internet import MAX_OVERVIEW_MACHINES, Internet, glance, look
@@ -59,6 +60,9 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
     steps = first_steps(access.first_steps, groups=counts["groups"], attached=counts["machines"] - counts["closed"])
     lead = {"steps": steps if access.can_edit else [], "starters": STARTERS}
     context = {**lead, "counts": counts, "events": events, **_news(access)}
+    # Whoever has no rules yet, or is led through their first steps, has nothing to review.
+    reviews = access.member and counts["groups"] and not lead["steps"]
+    context["standing"] = reviewed.standing(access.project) if reviews else None
     if (internet := glance(access.project, counts["machines"])) is not None:
         cheap = counts["machines"] <= MAX_OVERVIEW_MACHINES
         context |= _drawn(internet, trends.glance(_asked(access), internet, cheap=cheap))
