@@ -35,7 +35,8 @@ are what a hostile list has many of.
 LONG = 200
 """Longer lists are kept for all processes; others are analysed in less time than it takes to look whether they are kept."""
 # What a badge of the row says already, and what is meant more often than not, would only be noise at every rule.
-_QUIET = frozenset({"open", "correlated", "generalisation", "behind-all"})
+_ORDER = frozenset({"correlated", "generalisation"})
+_QUIET = _ORDER | {"open", "behind-all"}
 FIX_NAMES = {Mend.REMOVE: "remove", Mend.MOVE_UP: "up"}
 
 
@@ -99,9 +100,10 @@ _remembered = _Remembered(ROOM)
 
 
 _SAID_OF_RULES = attrgetter(*RULE_FIELDS)
-_Line = tuple[int, str | None, Sequence[int], bool, tuple[Sequence[int], Sequence[int]] | None, bool]
+_Line = tuple[int, str | None, Sequence[int], bool, tuple[Sequence[int], Sequence[int]] | None, bool, Sequence[int]]
 """What pages say of a rule: its place, why it is dead, what covers it, whether it is removable, the families and
-services (as SERVICES numbers them) that it opens, whether it could not be told.
+services (as SERVICES numbers them) that it opens, whether it could not be told, and how many rules it is correlated with,
+the first of these, and how many it generalises.
 """
 
 
@@ -113,7 +115,8 @@ def _kept(project: int, rules: tuple[Rule, ...]) -> Sequence[_Line]:
 
 def _analyse(rules: tuple[Rule, ...]) -> list[_Line]:
     """What there is to say, as JSON can have it; of most rules there is nothing."""
-    return [_line(one) for one in findings(rules).rules if one.dead or one.removable or one.opening or one.unknown]
+    lines = map(_line, findings(rules).rules)
+    return [line for line in lines if any(line[1:-1]) or any(line[-1])]
 
 
 def _line(one: RuleFindings) -> _Line:
@@ -121,12 +124,13 @@ def _line(one: RuleFindings) -> _Line:
     removable = one.removable and not (one.dead is None and one.rule.action is Action.DROP)
     opened = one.opening
     opening = (opened.versions, [SERVICES.index(service) for service in opened.services]) if opened else None
-    return one.place, one.dead and one.dead.value, one.covered_by, removable, opening, one.unknown
+    order = one.correlated or 0, one.overlaps, one.generalises or 0
+    return one.place, one.dead and one.dead.value, one.covered_by, removable, opening, one.unknown, order
 
 
 def _analysis(rules: tuple[Rule, ...], lines: Sequence[_Line]) -> Analysis:
     told = [RuleFindings(place, rule) for place, rule in enumerate(rules, 1)]
-    for place, dead, covered_by, removable, opening, unknown in lines:
+    for place, dead, covered_by, removable, opening, unknown, (correlated, first, generalises) in lines:
         told[place - 1] = RuleFindings(
             place,
             rules[place - 1],
@@ -135,6 +139,9 @@ def _analysis(rules: tuple[Rule, ...], lines: Sequence[_Line]) -> Analysis:
             removable=removable,
             opening=Opening(tuple(opening[0]), tuple(SERVICES[number] for number in opening[1])) if opening else None,
             unknown=unknown,
+            correlated=correlated,
+            overlaps=first,
+            generalises=generalises,
         )
     found = Findings(tuple(told))
     offers: dict[int, tuple[Fix, ...]] = {}
@@ -151,11 +158,23 @@ class Notes:
     analysis: Analysis
     name: Name | None = None
 
-    def get(self, place: int) -> tuple[Note, ...]:
-        """The notes of the rule at a place, from 1."""
+    def has(self, place: int) -> bool:
+        """Whether there is a note on the rule at a place."""
+        return _remarkable(self.analysis.found.rules[place - 1])
+
+    def overlaps(self, place: int) -> bool:
+        """Whether it partly overlaps others of the other action: exchanged with them, it would decide otherwise."""
         one = self.analysis.found.rules[place - 1]
-        if not _remarkable(one):
+        return _ordered(one) and bool(one.correlated)
+
+    def get(self, place: int, *, order: bool = False) -> tuple[Note, ...]:
+        """The notes of the rule at a place, from 1; with `order` also what is meant more often than not: that others which
+        overlap it stand before or behind it."""
+        one = self.analysis.found.rules[place - 1]
+        order = order and _ordered(one)
+        if not (order or _remarkable(one)):
             return ()
+        quiet = _QUIET - _ORDER if order else _QUIET
         told = [
             Note(
                 remark.level,
@@ -164,13 +183,18 @@ class Notes:
                 one.covered_by if one.dead and remark.kind != "open-sensitive" else (),
             )
             for remark in remarks(one, self.name)
-            if remark.kind not in _QUIET
+            if remark.kind not in quiet
         ]
         mending = [
             Note("info", "fix", "", (), FIX_NAMES[fix.mend], fix_sentence(fix, self.name))
             for fix in self.analysis.offers.get(place, ())
         ]
         return (*told, *mending)
+
+
+def _ordered(one: RuleFindings) -> bool:
+    """Whether it matters which rules stand before it; of one that no packet reaches there is more to say than that."""
+    return one.rule.enabled and one.dead is None and bool(one.correlated or one.generalises)
 
 
 def _remarkable(one: RuleFindings) -> bool:

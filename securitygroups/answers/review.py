@@ -1,6 +1,6 @@
 """The rules of a project as a review goes through them: which are asked for, on which page, and what to know of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -11,7 +11,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from securitygroups.answers.findings import Note, findings_of
+from securitygroups.answers.findings import Note, Notes, findings_of
 from securitygroups.effective import rules_of_groups
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Network, parse_network
@@ -42,6 +42,7 @@ FILTERS = {
     "": "All rules",
     "undecided": "Not decided",
     "findings": "With findings",
+    "order": "Order matters",
     "world": "Open to the world",
     "old": "Older than a year",
     "unreviewed": "Not reviewed since",
@@ -172,24 +173,28 @@ def asked(
     if not which:
         return rows, sizes
     total = sum(size for _, size in sizes)
-    if which == "findings":
-        rows = rows.filter(uid__in=_remarkable(project, sizes, total))
+    if which in _FINDS:
+        rows = rows.filter(uid__in=_found(project, sizes, total, _FINDS[which]))
     else:
         rows = rows.filter(_CONDITIONS[which](project, review, now))
     found = dict(rows.order_by().values_list("group").annotate(Count("pk")))
     return rows, [(pk, found.get(pk, 0)) for pk, _ in sizes]
 
 
-def _remarkable(project: Project, sizes: Sequence[tuple[int, int]], total: int) -> list[str]:
-    """The identities of the rules with findings."""
+def _found(
+    project: Project, sizes: Sequence[tuple[int, int]], total: int, finds: Callable[[Notes, int], Any]
+) -> list[str]:
+    """The identities of the rules of which the findings say it."""
     if total > FINDINGS_MOST:
         raise TooMany(total)
     found: list[str] = []
     for rules in rules_of_groups(pk for pk, _ in sizes).values():
-        shown = findings_of(project.pk, rules)
-        if shown.remarkable:
-            found += [rule.uid for place, rule in enumerate(rules, 1) if shown.notes.get(place)]
+        notes = findings_of(project.pk, rules).notes
+        found += [rule.uid for place, rule in enumerate(rules, 1) if finds(notes, place)]
     return found
+
+
+_FINDS: dict[str, Callable[[Notes, int], Any]] = {"findings": Notes.has, "order": Notes.overlaps}
 
 
 def _undecided(project: Project, review: Review | None, now: datetime) -> Q:
@@ -262,9 +267,9 @@ def parts(project: Project, review: Review | None, rows: Sequence[Rule]) -> list
     ]
 
 
-def _notes(notes: Any, place: int) -> tuple[Note, ...]:
+def _notes(notes: Notes, place: int) -> tuple[Note, ...]:
     # A list that somebody made shorter between two queries has no such place any more.
-    return notes.get(place) if place <= len(notes.analysis.found.rules) else ()
+    return notes.get(place, order=True) if place <= len(notes.analysis.found.rules) else ()
 
 
 def _revisions(rows: Sequence[Rule]) -> dict[tuple[int, int], GroupRevision]:

@@ -47,13 +47,18 @@ def remarks(one: RuleFindings, name: Name | None = None) -> list[Remark]:
         text = "The list decides the same without this rule: later rules or the default do what it does."
         found.append(Remark("info", "removable", text))
     if one.correlated:
-        text = f"Order matters: it partly overlaps {count_text(one.correlated, 'rule', 'rules')} of the other action."
-        found.append(Remark("info", "correlated", text))
+        found.append(Remark("info", "correlated", _overlap_sentence(one, name)))
     if one.generalises:
         make = "makes an exception" if one.generalises == 1 else "make exceptions"
         text = f"{count_text(one.generalises, 'rule', 'rules')} before it {make} to it."
         found.append(Remark("info", "generalisation", text))
     return found
+
+
+def _overlap_sentence(one: RuleFindings, name: Name | None) -> str:
+    others = (one.correlated or 0) - 1
+    more = f" and {count_text(others, 'more rule', 'more rules')}" if others else ""
+    return f"Order matters: it partly overlaps {places_text((one.overlaps,), name)}{more} of the other action."
 
 
 def _open_remark(opening: Opening) -> Remark:

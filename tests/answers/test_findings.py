@@ -104,6 +104,11 @@ def said_of(one: RuleFindings) -> list[str]:
     ]
 
 
+def counts(one: RuleFindings) -> tuple[int, int, int]:
+    """Of the rules that it overlaps."""
+    return one.correlated or 0, one.overlaps, one.generalises or 0
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_kept_says_what_a_fresh_analysis_does(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +126,8 @@ def test_what_is_kept_says_what_a_fresh_analysis_does(seed: int, monkeypatch: py
         [note.text for note in kept.notes.get(place) if note.kind != "fix"] for place in range(1, len(rules) + 1)
     ] == [said_of(one) for one in real.rules]
     assert (kept.dead, kept.notes.analysis.found.too_fine) == (len(real.dead), real.too_fine)
+    told = kept.notes.analysis.found.rules
+    assert [counts(one) for one in told] == [counts(one) for one in real.rules]
 
 
 LONG_LIST = (*HIDDEN, *ports(*range(1, findings.LONG)))

@@ -219,6 +219,24 @@ def test_the_filters_find_what_they_say(
     assert as_alice.get(f"{URL}?group=sg-0000000000").status_code == 404
 
 
+def test_a_rule_says_with_which_others_its_order_matters(as_alice: Client, project: Project) -> None:
+    crossing = make_group(
+        project,
+        "crossing",
+        ["accept in tcp 22 from 10.0.0.0/8", "drop in tcp 20-30 from 10.1.0.0/16", "drop in tcp 1-80 from 10.1.2.3/32",
+         "accept in tcp 443"],
+    )  # fmt: skip
+    make_group(project, "plain", ["accept in tcp 443"])
+
+    page = Page(as_alice.get(f"{URL}?show=order"))
+
+    assert "Order matters: it partly overlaps rule 2 and 1 more rule of the other action." in page.text
+    assert page.text.count("Order matters: it partly overlaps rule 1 of the other action.") == 2
+    assert sum(name.endswith("-row") for one in page.forms for name in one.fields) == 3
+    assert "Order matters:" not in Page(as_alice.get(crossing.get_absolute_url())).text
+    assert "No rule is like that" in Page(as_alice.get(f"{URL}?show=findings")).text
+
+
 def test_all_pages_together_have_every_rule_once(as_alice: Client, project: Project) -> None:
     for name, size in (("a", 30), ("b", 5), ("c", 95), ("d", 0), ("e", 3), ("f", 40)):
         make_group(project, name, ports(*range(1, size + 1)))

@@ -52,7 +52,7 @@ class RuleFindings:
     `witness` is a packet that the rule decides, None where it decides none (dead, switched off); `unknown` where it
     could not be told in bounded work whether there is one. `covered_by` are the rules that take the packets of a dead
     rule, together where there are several. `removable`: the list without this rule decides every packet the same. `correlated` counts the rules of the
-    other action that it partly overlaps, `generalises` the earlier ones of the other action that lie inside it (usually
+    other action that it partly overlaps, of which `overlaps` is the first (0: none), `generalises` the earlier ones of the other action that lie inside it (usually
     meant: exceptions); None where the list is too long to count. `behind_all` is the place of the first All rule of its
     direction before it.
     """
@@ -64,6 +64,7 @@ class RuleFindings:
     covered_by: tuple[int, ...] = ()
     removable: bool = False
     correlated: int | None = None
+    overlaps: int = 0
     generalises: int | None = None
     opening: Opening | None = None
     behind_all: int | None = None
@@ -169,6 +170,7 @@ def _about(place: int, told: _Told, behind_all: int | None) -> RuleFindings:
         covered_by or (),
         removable=not facts.needed[place] and not facts.unknown[place],
         correlated=met.correlated[place] if met else None,
+        overlaps=met.first[place] if met else 0,
         generalises=met.generalises[place] if met else None,
         opening=_opening(rule, facts.services.get(place, [])) if live else None,
         behind_all=behind_all,

@@ -25,9 +25,11 @@ Area = tuple[int, int, int, int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Overlaps:
-    """Counts by place (from 1; entry 0 is unused) and of pairs in the whole list."""
+    """Counts by place (from 1; entry 0 is unused) and of pairs in the whole list; `first` is the first rule that each is
+    correlated with, 0 where there is none."""
 
     correlated: list[int]
+    first: list[int]
     generalises: list[int]
     correlated_pairs: int
     generalised_pairs: int
@@ -73,14 +75,18 @@ def overlaps(rules: RuleList) -> Overlaps | None:
     """Counts of correlated and generalising pairs of enabled rules; None for lists beyond MAX_RULES."""
     if len(rules) > MAX_RULES:
         return None
-    tally = _Tally(np.zeros(len(rules) + 1, np.int64), np.zeros(len(rules) + 1, np.int64))
+    size = len(rules) + 1
+    tally = _Tally(np.zeros(size, np.int64), np.full(size, size, np.int64), np.zeros(size, np.int64))
     for direction in Direction:
         held = [(at, rule) for at, rule in enumerate(rules, 1) if rule.enabled and rule.direction is direction]
         if held:
             _count_pairs(held, tally)
     correlated, generalises = tally.correlated, tally.generalises
+    first = np.where(correlated, tally.first, 0).tolist()
     # A correlated pair was counted at both of its rules, a generalising one only at the general rule.
-    return Overlaps(correlated.tolist(), generalises.tolist(), int(correlated.sum()) // 2, int(generalises.sum()))
+    return Overlaps(
+        correlated.tolist(), first, generalises.tolist(), int(correlated.sum()) // 2, int(generalises.sum())
+    )
 
 
 @dataclass(slots=True)
@@ -88,6 +94,7 @@ class _Tally:
     """Counts by place, while they are added up."""
 
     correlated: NDArray[np.int64]
+    first: NDArray[np.int64]
     generalises: NDArray[np.int64]
 
 
@@ -133,6 +140,11 @@ def _count(
     partial = ~early_in_late & ~late_in_early
     for side in (early, late):
         np.add.at(tally.correlated, places[side[partial]], 1)
+    for side, others in ((one, other), (other, one)):
+        # Later assignments win, and the pairs are in order: running backwards leaves the first rule of each.
+        first = np.full_like(tally.first, len(tally.first))
+        first[places[side[partial]][::-1]] = places[others[partial]][::-1]
+        np.minimum(tally.first, first, out=tally.first)
     np.add.at(tally.generalises, places[late[early_in_late & ~late_in_early]], 1)
 
 

@@ -169,6 +169,7 @@ def test_correlation_and_generalisation_are_counted() -> None:
     found = findings((*hosts, *ports))
     assert found.correlated == 35
     assert [one.correlated for one in found.rules] == [7] * 5 + [5] * 7
+    assert [one.overlaps for one in found.rules] == [6] * 5 + [1] * 7, "the first of them"
     found = findings((rule("drop in tcp 22 from 10.0.0.5"), rule("accept in tcp 22 from 10.0.0.0/8")))
     assert (found.correlated, found.generalisations) == (0, 1)
     assert [one.generalises for one in found.rules] == [0, 1]
