@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from securitygroups.models import Project, SecurityGroup, User
-from tests.browser.conftest import Browse, Look, said
+from tests.browser.conftest import DESKTOP, PHONE, Browse, Look, said
 from tests.browser.test_hands import press, tab_to
 from tests.factories import make_group, make_machine
 
@@ -56,6 +56,20 @@ def test_with_the_keyboard_alone(browse: Browse, alice: User, new: SecurityGroup
     keys.type("Monitoring")
     press(page, "Make this change")
     said(page, "Attached new to 1 VM (worker-03).")
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_what_can_be_done_with_the_ticked_is_in_sight_however_long_the_list(
+    browse: Browse, alice: User, new: SecurityGroup, width: int
+) -> None:
+    page = browse(alice, width=width)
+    base = SecurityGroup.objects.get(name="base")
+    for url in ("/p/shop/machines/", f"{base.get_absolute_url()}machines/", f"{new.get_absolute_url()}machines/attach/"):
+        page.goto(url)
+
+        page.get_by_label("Select worker-01").check()
+
+        expect(page.locator(".bulk-bar")).to_be_in_viewport(ratio=1)
 
 
 def test_without_script_rows_are_ticked_and_changed_too(browse: Browse, alice: User, new: SecurityGroup) -> None:
