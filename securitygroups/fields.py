@@ -52,6 +52,13 @@ def one_alphabet(text: str) -> None:
         raise refusal(problem)
 
 
+def begins_focused(form: forms.BaseForm) -> None:
+    """Put the focus into the first field of a form that is the page's purpose; of one that was sent, what is wrong has it."""
+    shown = form.visible_fields()
+    if shown and not form.is_bound:
+        shown[0].field.widget.attrs["autofocus"] = True
+
+
 class LineFormField(forms.CharField):
     """One line of text, as it is kept."""
 

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from django import forms
 
 from securitygroups.accounts import limits
-from securitygroups.fields import plain_address
+from securitygroups.fields import begins_focused, plain_address
 from securitygroups.models import User
 from securitygroups.operations import TIME_ZONES
 
@@ -33,6 +33,7 @@ class _Worded:
             field.widget.attrs.pop("placeholder", None)
             field.label = self.labels.get(name, field.label)
             field.help_text = self.helps.get(name, "")
+        begins_focused(self)  # type: ignore[arg-type]
 
 
 RULE_OF_NEW = "At least 12 characters. Take three or four words that have nothing to do with each other."
@@ -84,6 +85,7 @@ class SignUpForm(_Worded, account.SignupForm):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.email = email
         del self.fields["email"]
+        begins_focused(self)
 
     def clean(self) -> Any:
         # Not what was sent, if anything was: it is the address whose mail the person has shown to read.

@@ -12,6 +12,7 @@ from securitygroups import operations
 from securitygroups.access import ReasonNeeded, running_visits
 from securitygroups.answers.desk import SORTS, State, Wanted, cases_of_all, waiting
 from securitygroups.answers.search import Found, projects_of, search, search_ends
+from securitygroups.fields import begins_focused
 from securitygroups.firewall.formats.pasted import read_line
 from securitygroups.forms import VisitForm, take_refusal
 from securitygroups.models import AccountEvent, Project, SupportVisit, User
@@ -115,6 +116,7 @@ def support_enter(request: HttpRequest, slug: str) -> HttpResponse:
     if project is None:
         raise Http404
     form = VisitForm(request.POST if request.method == "POST" else None)
+    begins_focused(form)
     target = request.POST.get("next") or request.GET.get("next", "")
     if request.method == "POST" and form.is_valid():
         try:

@@ -15,6 +15,7 @@ from karenpanel.sent_again import draws_again, goes_back
 from securitygroups import operations
 from securitygroups.access import find_deleted, find_group
 from securitygroups.answers.group_filter import GroupFilter, counted
+from securitygroups.fields import begins_focused
 from securitygroups.forms import GroupForm, as_typed, take_refusal
 from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
@@ -52,6 +53,7 @@ def group_edit(request: HttpRequest, slug: str, group_id: str) -> HttpResponse:
     form = GroupForm(request.POST if request.method == "POST" else None, instance=find_group(access, group_id))
     if not sent(request):
         form = as_typed(form) if goes_back(request) else form
+        begins_focused(form)
     elif form.is_valid():
         try:
             done = operations.update_group(group=group, **form.cleaned_data, by=by(request))

@@ -13,6 +13,7 @@ from securitygroups import operations
 from securitygroups.access import Access, find_group
 from securitygroups.answers.preview import Preview
 from securitygroups.effective import rules_of_group
+from securitygroups.fields import begins_focused
 from securitygroups.firewall.opening import with_opened
 from securitygroups.firewall.values import RuleList
 from securitygroups.forms import FirstRulesForm, GroupForm, as_typed, take_refusal, take_suggestion
@@ -141,6 +142,7 @@ def group_duplicate(request: HttpRequest, slug: str, group_id: str) -> HttpRespo
     form = GroupForm(data, initial=initial, instance=SecurityGroup(project=access.project))
     if not sent(request):
         form = as_typed(form) if data is not None else form
+        begins_focused(form)
     elif form.is_valid():
         try:
             rules: RuleList = rules_of_group(original)

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from securitygroups import operations
 from securitygroups.access import Access, Right, find_view
+from securitygroups.fields import begins_focused
 from securitygroups.forms import ViewForm, take_refusal
 from securitygroups.models import SavedView
 from securitygroups.web.doors import by, enter
@@ -62,6 +63,7 @@ def _address(view: SavedView) -> str:
 def _written(request: HttpRequest, access: Access, view: SavedView) -> HttpResponse:
     sent = request.POST if request.method == "POST" else None
     form = ViewForm(sent, initial={"name": view.name, "shared": not view.owner_id}, may_share=access.can_edit)
+    begins_focused(form)
     if form.is_valid():
         view.name = form.cleaned_data["name"]
         view.owner = None if form.cleaned_data.get("shared") else access.user

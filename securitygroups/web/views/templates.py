@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from karenpanel.sent_again import draws_again, goes_back
 from securitygroups import operations
 from securitygroups.access import Access, find_group, find_template
+from securitygroups.fields import begins_focused
 from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.forms import TemplateForm, as_typed, take_refusal
@@ -101,6 +102,7 @@ def template_save(request: HttpRequest, slug: str, group_id: str) -> HttpRespons
     )
     if not sent(request):
         form = as_typed(form) if goes_back(request) else form
+        begins_focused(form)
     elif form.is_valid():
         try:
             template = operations.save_template(group=group, **form.cleaned_data, by=by(request))
