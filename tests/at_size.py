@@ -7,6 +7,7 @@ what such a page costs grows with the customers that an installation has.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,7 +18,7 @@ from django.test import Client
 from django.urls import reverse
 
 from securitygroups import operations
-from securitygroups.answers import group_filter, machine_filter
+from securitygroups.answers import desk, group_filter, machine_filter, review
 from securitygroups.models import (
     Event,
     Project,
@@ -27,7 +28,7 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from tests.admin.pages import fresh
-from tests.benchmarks.large import DESK, OWNER, SUPERUSER
+from tests.benchmarks.large import DESK, FLEET, OWNER, SUPERUSER
 
 LARGE = 2_000
 """Rows from which on a table is large. Smaller ones are read at once, and rightly so."""
@@ -48,6 +49,11 @@ class Visit:
     queries: list[tuple[str, Any]] = field(default_factory=list)
     scans: list[str] = field(default_factory=list)
 
+    @property
+    def dear(self) -> bool:
+        """Whether it takes a turn: what such a page costs is bounded by how many are worked on, and told apart."""
+        return any("pg_try_advisory_lock" in sql for sql, _ in self.queries)
+
 
 def cast() -> dict[str, Client]:
     """Browsers of a customer, of support with a running visit at the largest customer's, and of the superuser."""
@@ -59,7 +65,7 @@ def cast() -> dict[str, Client]:
 
 def pages(browsers: dict[str, Client]) -> Iterator[tuple[str, str]]:
     """Who opens which address: all lists, with their searches, filters, orders and last pages."""
-    for address in [*_of_project(), "/"]:
+    for address in [*_of_project(), *_of_packets_and_rules("project-1"), *_of_packets_and_rules(FLEET), "/"]:
         yield "customer", address
     for address in [*_of_project(), *_of_desk()]:
         yield "support", address
@@ -110,6 +116,41 @@ def _of_project() -> Iterator[str]:
         yield from (one.get_absolute_url() + part for part in parts)
 
 
+def _of_packets_and_rules(slug: str) -> Iterator[str]:
+    """What is asked of a project's rules and its past: find, the packet test, review, what is reached, questions."""
+    here = f"/p/{slug}/"
+    machine = VirtualMachine.objects.live().filter(project__slug=slug, attachments__position=3).order_by("pk")[0]
+    group = SecurityGroup.objects.filter(attachments__machine=machine).order_by("pk")[0]
+    lists = ("web", "add rule web", machine.name, machine.public_id, machine.ipv4, "10.0.0.0/8", "443", "T-5", NOTHING)
+    line = f"{machine.ipv4}:40000 -> 10.1.2.3:443"
+    yield from (f"{here}find/?{urlencode({'q': text})}" for text in ("", *lists, line))
+    packet = {"test": 1, "direction": "in", "protocol": "tcp", "source": "203.0.113.9", "port": 443}
+    packet["destination"] = machine.ipv4
+    yield here + "test/"
+    yield f"{here}test/?{urlencode(packet)}"
+    yield f"{machine.get_absolute_url()}test/?{urlencode(packet)}"
+    yield f"{group.get_absolute_url()}test/?{urlencode(packet)}"
+    for asked in ("", "reached/", "exposure/?show=senders", "machines/new/", "groups/new/", "machines/?is=open"):
+        yield here + asked
+    yield f"{here}exposure/?{urlencode({'show': 'senders', 'vm': machine.name, 'protocol': 'tcp', 'port': 22})}"
+    yield f"{here}exposure/?show=between&q=web"
+    yield f"{here}exposure/"
+    for show in review.FILTERS:
+        yield f"{here}review/?{urlencode({'show': show})}"
+    for asked in ("?page=999999", f"?group={group.public_id}", "sign/", "signed/", "signed/4/"):
+        yield f"{here}review/{asked}"
+    for one, parts in (
+        (machine, ("settings/", "open/", "history/1/", "ruleset/")),
+        (group, ("machines/attach/", "machines/attach/?q=web", "history/1/", "delete/", "rules/new/")),
+    ):
+        yield from (one.get_absolute_url() + part for part in parts)
+    case = SupportCase.objects.filter(project__slug=slug).first()
+    for asked in ("state=open", "q=web", "q=T-5", f"q={NOTHING}&state=closed"):
+        yield f"{here}cases/?{asked}"
+    if case:
+        yield case.get_absolute_url()
+
+
 def _texts() -> list[str]:
     """What is typed into searches."""
     group, machine = SecurityGroup.objects.live()[0], VirtualMachine.objects.live()[0]
@@ -133,8 +174,10 @@ def _texts() -> list[str]:
 def _of_desk() -> Iterator[str]:
     yield "/support/"
     yield f"/support/?{urlencode({'q': 'tcp 10.1.2.3 > 10.1.2.4:22'})}"
-    for asked in ({}, {"state": ""}, {"state": "", "sort": "newest"}, {"mine": "1"}, {"q": "T-5"}, {"q": "project-1"}):
-        yield f"/cases/?{urlencode(asked)}"
+    for state, sort in product(("", *desk.State.values), desk.SORTS):
+        for more in ("", "&mine=1", *(f"&q={text}" for text in ("T-5", "project-1", "case-0", "shop", NOTHING))):
+            yield f"/cases/?state={state}&sort={sort}{more}"
+    yield "/cases/?page=999999"
     for text in (*_texts(), "0.0.0.0/0", "::/0", "10.1.2.3/32", "192.0.2.0/24"):
         yield f"/support/?{urlencode({'q': text})}"
 

@@ -17,8 +17,16 @@ from karenpanel import database
 NAME = "karenpanel_large"
 """The database on the embedded server, where DATABASE_URL names none."""
 SUPERUSER, DESK, OWNER = "root", "desk", "person11"
-"""Who may do everything, who looks in with a reason, and an owner of the largest project, whose slug is project-1."""
+"""Who may do everything, who looks in with a reason, and an owner of the largest project, whose slug is project-1, and of
+the one whose VMs are alike."""
+FLEET = "fleet"
+"""The slug of a project as large as the panel is made for, whose many VMs have the same few lists."""
 
+PACKET = '{"direction": "in", "protocol": "tcp", "source": "203.0.113.9", "destination": "10.0.0.5", "port": 22}'
+RULE = (
+    '{"action": "accept", "direction": "in", "protocol": "tcp", "source": null, "destination": null, "port_start": 22, '
+    '"port_end": 22, "description": "Office", "enabled": true}'
+)
 WORDS = (
     "ARRAY['web','db','cache','queue','mail','build','vpn','office','api','test','edge','log','shop','night','eu','us']"
 )
@@ -57,10 +65,11 @@ SELECT n, {skewed}, 'sg-' || {public}, {named}, ({words})[1 + n % 11] || ' serve
     CASE WHEN n % 33 = 0 THEN now() END
 FROM generate_series(1, {groups}) n;
 
-INSERT INTO securitygroups_virtualmachine (id, project_id, public_id, name, description, ipv4, ipv6, tap, revision,
-    created_at, deleted_at)
-SELECT n, {skewed}, 'vm-' || {public}, {named}, '', '10.0.0.0'::inet + n, '2001:db8::'::inet + n, '', 1 + n % 2, {ago},
-    CASE WHEN n % 37 = 0 THEN now() END
+INSERT INTO securitygroups_virtualmachine (id, project_id, public_id, name, description, ipv4, ipv6, tap, tags, revision,
+    created_at, changed_at, deleted_at)
+SELECT n, {skewed}, 'vm-' || {public}, {named}, '', '10.0.0.0'::inet + n, '2001:db8::'::inet + n, '',
+    CASE WHEN n % 3 > 0 THEN ARRAY[({words})[1 + n % 16], 'env=' || ({words})[1 + n % 5], 'rack=' || n % 1500] ELSE '{{}}' END,
+    1 + n % 2, {ago}, CASE WHEN n % 4 = 0 THEN {ago} + interval '1 hour' END, CASE WHEN n % 37 = 0 THEN now() END
 FROM generate_series(1, {machines}) n;
 
 CREATE TEMPORARY TABLE live_group AS
@@ -120,23 +129,32 @@ SELECT {ago}, (ARRAY['signed.in','signed.in','signed.in','signed.out','session.e
 FROM generate_series(1, {rules} / 2) n;
 """
 RECORDS = """
-INSERT INTO securitygroups_grouprevision (group_id, number, at, actor_name, by_staff, summary, reason, rules)
-SELECT g.id, n, g.created_at, 'person11', false, 'Rules changed', '', '[]'
-FROM securitygroups_securitygroup g, generate_series(1, g.revision) n;
-
-INSERT INTO securitygroups_machinerevision (machine_id, project_id, number, at, actor_name, by_staff, summary, reason, groups)
-SELECT vm.id, vm.project_id, n, vm.created_at, 'person11', false, 'Groups changed', '', '[]'
-FROM securitygroups_virtualmachine vm, generate_series(1, vm.revision) n;
-
 INSERT INTO securitygroups_supportvisit (project_id, staff_id, reason, ticket, at, until)
 SELECT {skewed}, 2 + n % 9, 'The customer asked', 'T-' || n, {ago}, {ago} FROM generate_series(1, {rules} / 25) n;
 
 INSERT INTO securitygroups_supportcase (id, project_id, public_id, group_id, packet, rules, verdict, ticket, opened_by_id, at)
-SELECT n, g.project_id, 'case-' || {public}, g.id, '{{}}', '[]', 'drop', 'T-' || n, 2 + n % 9, {ago}
-FROM generate_series(1, {rules} / 50) n JOIN securitygroups_securitygroup g ON g.id = 1 + (n * 11) % {groups};
+SELECT n, g.project_id, 'case-' || {public}, g.id, '{packet}', '[]', 'drop', 'T-' || n, 2 + n % 9,
+    now() - interval '730 days' * ({cases} - n) / {cases}
+FROM generate_series(1, {cases}) n JOIN securitygroups_securitygroup g ON g.id = 1 + (n * 11) % {groups};
 
 INSERT INTO securitygroups_casenote (case_id, author_id, author_name, by_staff, text, at)
-SELECT n, 2 + n % 9, 'desk', true, 'Looked at it', {ago} FROM generate_series(1, {rules} / 50) n;
+SELECT id, opened_by_id, 'desk', true, 'Looked at it', at FROM securitygroups_supportcase;
+
+INSERT INTO securitygroups_casepacket (case_id, group_id, packet, verdict, added_by_id, at)
+SELECT id, group_id, packet, verdict, opened_by_id, at FROM securitygroups_supportcase WHERE id % 4 = 0;
+
+INSERT INTO securitygroups_casestanding (case_id, project_id, state, assignee_id, asked_at, answered_at)
+SELECT id, project_id, (ARRAY['open','open','answered','closed','closed'])[1 + id % 5],
+    CASE WHEN id % 3 > 0 THEN 2 + id % 9 END, at, CASE WHEN id % 5 > 1 THEN at + interval '1 hour' END
+FROM securitygroups_supportcase;
+
+INSERT INTO securitygroups_casestep (case_id, kind, author_id, author_name, by_staff, text, at)
+SELECT case_id, CASE state WHEN 'closed' THEN 'closed' ELSE 'taken' END, COALESCE(assignee_id, 2), 'desk', true, '', asked_at
+FROM securitygroups_casestanding WHERE assignee_id IS NOT NULL OR state = 'closed';
+
+INSERT INTO securitygroups_savedview (project_id, owner_id, kind, name, query, created_at)
+SELECT n, CASE WHEN j % 2 = 0 THEN 11 END, (ARRAY['machines','groups'])[1 + j % 2], 'View ' || j, 'q=web', now()
+FROM generate_series(1, {projects} + 1) n, generate_series(1, 10) j;
 
 INSERT INTO securitygroups_grouptemplate (project_id, name, description, rules, created_at)
 SELECT n, 'Template ' || j, '', '[]', now() FROM generate_series(1, {projects}) n, generate_series(1, 3) j;
@@ -150,7 +168,84 @@ INSERT INTO django_admin_log (action_time, user_id, content_type_id, object_id, 
 SELECT {ago}, 1 + n % 2, (SELECT id FROM django_content_type WHERE model = 'securitygroup'), 1 + n % {groups}, 'web', 2, '[]'
 FROM generate_series(1, {rules} / 5) n;
 """
-STEPS = {"people": PEOPLE, "groups and VMs": GROUPS, "rules": RULES, "events": EVENTS, "records": RECORDS}
+# As large as a project may be, with few lists: as fleets are that a program makes.
+ALIKE = """
+INSERT INTO securitygroups_project (id, name, slug, created_at, max_groups, max_machines)
+VALUES ({projects} + 1, 'Fleet', '{fleet}', now() - interval '90 days', 100000, 100000);
+
+INSERT INTO securitygroups_membership (project_id, user_id, role, created_at)
+VALUES ({projects} + 1, 11, 'owner', now() - interval '90 days');
+
+INSERT INTO securitygroups_securitygroup (id, project_id, public_id, name, description, revision, created_at, changed_at)
+SELECT n, {projects} + 1, 'sg-' || {public}, {named}, 'Made by a program', 2, now() - interval '80 days', now()
+FROM generate_series({groups} + 1, {groups} + {rules} / 1000) n;
+
+INSERT INTO securitygroups_rule (group_id, position, uid, action, direction, protocol, source, port_start, port_end,
+    description, enabled, added_in, changed_in)
+SELECT n, j, lpad(to_hex(j), 12, '0'), CASE WHEN j % 11 = 7 THEN 'drop' ELSE 'accept' END, 'in',
+    CASE WHEN j % 5 = 4 THEN 'udp' ELSE 'tcp' END,
+    CASE WHEN (n + j) % 9 = 0 THEN NULL
+        ELSE set_masklen('198.51.0.0'::inet + (n * 7919 + j * 104729) % 65536, 24 + (n + j) % 9)::cidr END,
+    20 + (n * 31 + j * 17) % 9000, 20 + (n * 31 + j * 17) % 9000 + j % 3, 'Rule ' || j, true, 1, 1
+FROM generate_series({groups} + 1, {groups} + {rules} / 1000) n, generate_series(1, 30) j;
+
+INSERT INTO securitygroups_virtualmachine (id, project_id, public_id, name, description, ipv4, tap, tags, revision, created_at)
+SELECT n, {projects} + 1, 'vm-' || {public}, {named}, '', '10.128.0.0'::inet + n, '',
+    ARRAY[({words})[1 + n % 16], 'rack=' || n % 400], 1, now() - interval '80 days' + interval '70 days' * (n % 100) / 100
+FROM generate_series({machines} + 1, {machines} + {rules} / 100) n;
+
+INSERT INTO securitygroups_attachment (machine_id, group_id, position)
+SELECT vm.id, {groups} + 1 + (vm.id % 1000 * 37 + j * 41) % GREATEST({rules} / 5000, 5), j + 1
+FROM securitygroups_virtualmachine vm, generate_series(0, 4) j WHERE vm.project_id = {projects} + 1;
+"""
+# What was done lately counts for the trend of the two projects that are looked at most: there a revision says what it says.
+LISTS = """
+ANALYZE securitygroups_rule, securitygroups_attachment, securitygroups_securitygroup;
+
+INSERT INTO securitygroups_grouprevision (group_id, number, at, actor_id, actor_name, by_staff, summary, reason, rules)
+SELECT g.id, n, CASE WHEN n = g.revision THEN g.changed_at ELSE g.created_at END, 11 + g.id % 5, 'person' || 11 + g.id % 5,
+    false, 'Rules changed', '', CASE WHEN g.project_id IN (1, {projects} + 1) THEN (
+        SELECT COALESCE(jsonb_agg(jsonb_build_object('action', action, 'direction', direction, 'protocol', protocol,
+            'source', source, 'destination', destination, 'port_start', port_start, 'port_end', port_end,
+            'description', description, 'enabled', enabled, 'uid', uid) ORDER BY position), '[]')
+        FROM securitygroups_rule r WHERE r.group_id = g.id AND (n = g.revision OR r.position > 1)
+    ) ELSE '[]' END
+FROM securitygroups_securitygroup g, generate_series(1, g.revision) n;
+
+INSERT INTO securitygroups_machinerevision (machine_id, project_id, number, at, actor_name, by_staff, summary, reason, groups)
+SELECT vm.id, vm.project_id, n, vm.created_at, 'person11', false, 'Groups changed', '',
+    CASE WHEN vm.project_id IN (1, {projects} + 1) THEN (
+        SELECT COALESCE(jsonb_agg(jsonb_build_object('id', g.public_id, 'name', g.name) ORDER BY a.position), '[]')
+        FROM securitygroups_attachment a JOIN securitygroups_securitygroup g ON g.id = a.group_id WHERE a.machine_id = vm.id
+    ) ELSE '[]' END
+FROM securitygroups_virtualmachine vm, generate_series(1, vm.revision) n;
+"""
+REVIEWS = """
+INSERT INTO securitygroups_review (id, project_id, started_at, started_by_id, started_name)
+SELECT n, n, now(), 11, 'person11' FROM generate_series(1, {projects} + 1) n;
+
+INSERT INTO securitygroups_decidedrule (review_id, group_id, uid, verdict, remark, revision, version, by_id, by_name, at)
+SELECT v.id, r.group_id, r.uid, (ARRAY['keep','keep','keep','off','remove'])[1 + r.id % 5], '', 9, 1, 11, 'person11', now()
+FROM securitygroups_review v JOIN securitygroups_securitygroup g ON g.project_id = v.project_id AND g.deleted_at IS NULL
+JOIN securitygroups_rule r ON r.group_id = g.id WHERE g.id % 5 = 0 AND r.position < 12;
+
+INSERT INTO securitygroups_signedreview (id, project_id, number, started_at, at, actor_id, actor_name, signature, remark,
+    rules, decided, changed)
+SELECT 4 * (n - 1) + j, n, j, now() - interval '90 days' * (5 - j), now() - interval '89 days' * (5 - j), 11, 'person11',
+    'Person Eleven', '', 0, 0, 0
+FROM generate_series(1, {projects} + 1) n, generate_series(1, 4) j;
+
+INSERT INTO securitygroups_reviewedgroup (review_id, group_id, name, found, revision, rules, decided)
+SELECT s.id, g.id, g.name, 1, 1, 0, 0
+FROM securitygroups_signedreview s JOIN securitygroups_securitygroup g USING (project_id) WHERE s.number = 4;
+
+INSERT INTO securitygroups_reviewedrule (review_id, group_id, uid, place, rule, verdict, remark, revision, by_name, at)
+SELECT s.id, r.group_id, r.uid, r.position, '{rule}', 'keep', '', 1, 'person11', s.at
+FROM securitygroups_signedreview s JOIN securitygroups_securitygroup g USING (project_id)
+JOIN securitygroups_rule r ON r.group_id = g.id WHERE s.number = 4 AND r.position % 2 = 0;
+"""
+STEPS = {"people": PEOPLE, "groups and VMs": GROUPS, "rules": RULES, "alike": ALIKE, "lists": LISTS, "events": EVENTS,
+    "records": RECORDS, "reviews": REVIEWS}  # fmt: skip
 
 
 def fill(cursor: Any, rules: int) -> Iterator[str]:
@@ -158,10 +253,11 @@ def fill(cursor: Any, rules: int) -> Iterator[str]:
     projects = max(20, rules // 500)
     amounts = {
         "rules": rules, "groups": rules // 10, "machines": rules // 5, "events": 2 * rules,
-        "projects": projects, "people": 3 * projects,
+        "projects": projects, "people": 3 * projects, "cases": rules // 20,
     }  # fmt: skip
     most = 2 * rules
     texts = {"words": WORDS, "public": PUBLIC, "named": NAMED, "ago": LONG_AGO.format(most=most)}
+    texts |= {"fleet": FLEET, "packet": PACKET, "rule": RULE}
     texts["skewed"] = SKEWED.format(**amounts)
     # Keys are looked at row by row and not all at the end, which would keep millions of them in memory.
     cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SELECT setseed(0.42)")
@@ -171,7 +267,7 @@ def fill(cursor: Any, rules: int) -> Iterator[str]:
                 cursor.execute(statement)
         yield name
     cursor.execute("DROP TABLE live_group; SET CONSTRAINTS ALL DEFERRED")
-    for table in ("user", "project", "securitygroup", "virtualmachine", "supportcase"):
+    for table in ("user", "project", "securitygroup", "virtualmachine", "supportcase", "review", "signedreview"):
         named = f"securitygroups_{table}"
         cursor.execute(f"SELECT setval(pg_get_serial_sequence('{named}', 'id'), (SELECT max(id) FROM {named}))")
 
