@@ -131,7 +131,9 @@ class RuleForm(forms.ModelForm[Rule]):
             self.add_error(None, refusal(refused.problem))
         else:
             self._check_all_but_the_first(cleaned["protocol"])
-            if not self.errors:
+            # What the first is refused for is told by the model, and then there is nothing to ask yet.
+            first = dict(zip(NETWORKS_AND_PORTS, self.combinations[0], strict=True))
+            if not self.errors and not shape_errors(cleaned["protocol"], first):
                 self._ask_how_it_was_read(cleaned)
         return self._first_of(cleaned, self.combinations)
 
@@ -146,15 +148,19 @@ class RuleForm(forms.ModelForm[Rule]):
 
     def _first_of(self, cleaned: dict[str, Any], combinations: Combinations) -> dict[str, Any]:
         """The columns of the model, which are those of the first rule."""
-        return cleaned | {
-            name: value for name, value in zip(NETWORKS_AND_PORTS, combinations[0], strict=True) if name in cleaned
-        }
+        # The two ports are one range: of one of them alone the model would say that the other is missing.
+        refused = {name for name in NETWORKS_AND_PORTS if name in self.errors}
+        refused |= set(PORT_FIELDS) if refused & set(PORT_FIELDS) else set()
+        first = zip(NETWORKS_AND_PORTS, combinations[0], strict=True)
+        kept = {name: value for name, value in cleaned.items() if name not in refused}
+        return kept | {name: value for name, value in first if name in kept}
 
     def _ask_how_it_was_read(self, cleaned: dict[str, Any]) -> None:
         """Refuse what was read as more than stands there, a range, a service or a list, to one who has not seen how."""
         many, read = len(self.combinations), self._read_as(cleaned)
         if many > 1 and not self.makes_several:
-            self.add_error(self._longest()[0], f"These are {many} rules: type what one rule has.")
+            name, offers = self._longest()
+            self.add_error(name, refusal(Problem(f"These are {many} rules: type what one rule has.", offers[:OFFERS])))
             return
         if self.data.keys() & LOOKED_AT or self.data.get("rules") == str(many):
             return

@@ -77,6 +77,28 @@ def test_what_people_type_for_ports_is_one_click_from_what_they_mean(
     assert revision(four) == 1
 
 
+@pytest.mark.parametrize(
+    ("start", "errors"),
+    [("80-90", ["port_start"]), ("22,443", ["port_start"]), ("80-65536", ["port_end"])],
+)
+def test_of_two_ports_that_are_one_range_one_thing_is_said(
+    start: str, errors: list[str], as_alice: Client, four: SecurityGroup
+) -> None:
+    refused = as_alice.post(url(four, "new/"), TCP | {"port_start": start})
+
+    assert {name: len(told) for name, told in refused.context["form"].errors.items()} == dict.fromkeys(errors, 1)
+
+
+def test_a_list_in_the_form_of_one_rule_is_one_click_from_each_of_it(as_alice: Client, four: SecurityGroup) -> None:
+    rule = four.rules.get(position=1)
+
+    refused = as_alice.post(url(four, f"{rule.uid}/"), TCP | {"port_start": "80,443"})
+
+    assert refused.status_code == 422
+    for port in ("80", "443"):
+        assert f'name="suggest" value="port_start={port}"' in refused.content.decode()
+
+
 def test_who_has_seen_in_the_preview_how_it_was_read_is_not_asked(as_alice: Client, four: SecurityGroup) -> None:
     sent = TCP | {"source": "10.0.0.0/8", "port_start": "80-443"}
     preview = previewed(as_alice, url(four, "new/"), sent)
