@@ -35,30 +35,34 @@ _LOOKALIKES = str.maketrans(
     | dict.fromkeys("\u2236\ua789", ":")
     | {"\u2217": "*", "\u00d7": "x"}
 )
-_OPENING, _CLOSING = (
-    "\"'`\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb<([{",
-    "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb>)]}.,;:?",
-)
+_QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
+AROUND = f"{_QUOTES}()[]{{}}<> "
+"""What programs write around each item of a list."""
+_OPENING, _CLOSING = f"{_QUOTES}<([{{*\u2022-=+~|", f"{_QUOTES}>)]}}.,;:?!%$=+-_~|&"
 _WORD = re.compile(
     r"(?:host|ip|ipv4|ipv6|inet6?|src|dst|source|from|addr|address|net|network|cidr)(?:\s*=\s*|:\s*|\s+(?::\s+)?)(?=\S)"
 )
+_ALL_BUT = re.compile(r"^[\s*•-]*[!^]|\b(?:not|except|all but|excluding|without)\b")
 _COMMENT = re.compile(r"(\S+)\s+(?:(?:#|;|//|\().*|[^\W\d_][^\d/.:]*)")
 
 _NOWHERE = str(IPv4Address(0))
 _ANYONE = (
     "any|all|*|*.*.*.*|anywhere|everywhere|anyone|everyone|everybody|internet|world|the internet|the world|default"
-    "|any any|any ip|any address"
+    "|any any|any ip|any address|any host|any source|all addresses|all ips|public"
 )
 _ANYWHERE = {
-    **dict.fromkeys((_NOWHERE, "0", "ipv4", "any4", "any ipv4", "any-ipv4", "any/0"), ("0.0.0.0/0",)),
-    **dict.fromkeys(("::", "ipv6", "any6", "any ipv6", "any-ipv6"), ("::/0",)),
+    **dict.fromkeys(
+        (_NOWHERE, "0", "ipv4", "any4", "any ipv4", "any-ipv4", "any/0", "anywhere-ipv4", "anywhere ipv4"),
+        ("0.0.0.0/0",),
+    ),
+    **dict.fromkeys(("::", "ipv6", "any6", "any ipv6", "any-ipv6", "anywhere-ipv6", "anywhere ipv6"), ("::/0",)),
     **dict.fromkeys(_ANYONE.split("|"), ("0.0.0.0/0", "::/0")),
 }
 
 
 def anywhere(text: str) -> Meant | None:
     """For words that mean everybody, and for the one address that is typed for it."""
-    word = " ".join(_plain(text).split()).strip(_OPENING + ".,;)]>}")
+    word = plain(text).strip("\"'`.,;()[]<>{}") if len(text) <= MOST else ""
     offers = _ANYWHERE.get(word)
     if offers is None:
         return None
@@ -70,20 +74,22 @@ def meant(text: str) -> Meant | None:
     """What the text most likely stands for; None where nobody could tell."""
     if len(text) > MOST:
         return None
-    plain = _plain(text)
-    if plain.startswith(("!", "^", "not ", "except ")):
+    said = plain(text)
+    if _ALL_BUT.search(said):
         return Meant(
             "A rule has no “all but”.", say="Type what is to be matched, and put a rule of the other action above."
         )
-    if plain != text and _is_network(plain):
-        return Meant("Some characters only look like those of an address.", (plain,))
-    return _found(plain) or _unwrapped(plain)
+    if said != text and _is_network(said):
+        return Meant("Some characters only look like those of an address.", (said,))
+    return _found(said) or _unwrapped(said) or _within(said)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Plain digits and signs for those that look like them; nothing that is not seen; no other than plain spaces."""
-    text = unicodedata.normalize("NFKC", text.translate(_LOOKALIKES)).translate(_LOOKALIKES)
-    seen = "".join(sign for sign in text if unicodedata.category(sign) not in ("Cf", "Cc", "Cs"))
+    # A raised 2 is a footnote's, and none of the number's digits.
+    text = "".join(" " if unicodedata.category(sign) == "No" else sign for sign in text.translate(_LOOKALIKES))
+    text = unicodedata.normalize("NFKC", text).translate(_LOOKALIKES)
+    seen = "".join(sign for sign in text if sign.isspace() or unicodedata.category(sign) not in ("Cf", "Cc", "Cs"))
     digits = "".join(str(unicodedata.decimal(sign)) if sign.isdecimal() else sign for sign in seen)
     return " ".join(digits.split()).lower()
 
@@ -141,7 +147,7 @@ def _stripped(text: str) -> str:
 
 
 _PORT_BEHIND = re.compile(
-    rf"(?:(?P<four>{_FOUR})(?P<prefix>/\d{{1,2}}(?!\.))?(?:\s*[:#]\s*|\s+port\s+|\.)\d{{1,5}}"
+    rf"(?:(?P<four>{_FOUR})(?P<prefix>/\d{{1,2}}(?!\.))?(?:(?:\s*[:#]\s*|\s+port\s+|\.)(?P<port>\d{{1,5}}(?:-\d{{1,5}})?)|:[a-z][a-z0-9-]+)"
     rf"|\[(?P<boxed>{_SIX}|{_FOUR})(?P<inner>/\d{{1,3}})?\](?P<outer>/\d{{1,3}})?(?:\s*[:#.]\s*\d{{1,5}})?"
     rf"|(?P<six>{_SIX})(?:#|\s+port\s+|\.)\d{{1,5}})(?:/(?:tcp|udp|sctp))?"
 )
@@ -154,13 +160,27 @@ def _with_port(plain: str) -> Meant | None:
     address = found["four"] or found["boxed"] or found["six"]
     if _one(address) is None:
         return None
+    prefix = found["port"] if found["four"] and not found["prefix"] else None
+    if prefix and address.endswith(".0") and _is_aligned(f"{address}/{prefix}"):
+        # Nobody asks for the port of a network's own address.
+        why = "Between address and length a network has a slash."
+        if int(prefix) in _USUAL_PORTS:
+            return Meant("An address stands here without a port.", say="Type the network with its prefix length.")
+        return Meant(why, (f"{address}/{prefix}",))
     boxed = found["boxed"] and plain.rstrip("/0123456789").endswith("]")
     reason = "An address stands here without brackets." if boxed else "An address stands here without a port."
     return Meant(reason, (address + (found["prefix"] or found["inner"] or found["outer"] or ""),))
 
 
+_USUAL_PORTS = (20, 21, 22, 23, 25)
+
+
+def _is_aligned(network: str) -> bool:
+    return _is_network(network) and str(ip_network(network, strict=False)) == network
+
+
 _URL = re.compile(
-    r"[a-z][a-z0-9+.-]*:/+(?:[^/@\s]*@)?(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<four>[0-9.]+))(?::\d*)?(?P<path>[/?#].*)?"
+    r"(?:[a-z][a-z0-9+.-]*:/+|//)(?:[^/@\s]*@)?(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<four>[0-9.]+))(?::\d*)?(?P<path>[/?#].*)?"
 )
 
 
@@ -175,23 +195,35 @@ def _from_url(plain: str) -> Meant | None:
     return Meant("A rule takes an address without the URL around it.", (network,))
 
 
-_MASKED = re.compile(rf"({_FOUR})\s*(?:/\s*|\s(?:(?:net|wildcard\s?|subnet\s?)?mask[\s:=]*)?)\s*({_FOUR})")
-_SPACED = re.compile(rf"({_FOUR}|{_SIX})\s+(\d{{1,3}})")
+_MASKED = re.compile(
+    rf"({_FOUR})(?:\s*[/,;:&|]\s*|\s*-\s*(?=255\.)(?!255\.255\.255\.255)|\s+)\(?(?:(?:net|wildcard|subnet)[\s-]?)?(?:mask)?[\s:=]*({_FOUR})\)?"
+)
+_HEX_MASK = re.compile(r"\b0x([0-9a-f]{8})\b")
+_SPACED = re.compile(rf"({_FOUR}|{_SIX})(?:\s+|\s*\|\s*)(\d{{1,3}})")
+_SLASHED = re.compile(rf"({_FOUR}|{_SIX})\s*/[/+\s-]*(\d{{1,3}})(?:\.0+)?")
 
 
 def _with_mask(plain: str) -> Meant | None:
-    found = _MASKED.fullmatch(plain)
+    found = _MASKED.fullmatch(_dotted_masks(plain))
     if found and _one(found[1]) is not None:
-        lengths = mask_lengths(found[1], found[2])
+        # Up there a dash stands between the ends of a range.
+        lengths = () if "-" in found[0] and int(found[1].split(".")[0]) > 223 else mask_lengths(found[1], found[2])
         if lengths:
             offers = tuple(f"{found[1]}/{length}" for length in lengths)
             return Meant("A network is written with its prefix length instead of a mask.", offers)
-        if found[2].startswith(("255.", "0.")):
+        if found[2].startswith(("255.", "0.")) and "-" not in found[0]:
             return Meant("The second address is no mask.", say="Type the network with its prefix length, such as /24.")
-    spaced = _SPACED.fullmatch(plain)
-    if spaced and _is_network(f"{spaced[1]}/{spaced[2]}"):
-        return Meant("There is a space where a network has a slash.", (f"{spaced[1]}/{spaced[2]}",))
+    for shape in (_SPACED, _SLASHED):
+        apart = shape.fullmatch(plain)
+        if apart and _is_network(f"{apart[1]}/{apart[2]}"):
+            why = "There is a space where" if apart[0][len(apart[1])].isspace() else "Between address and length"
+            return Meant(f"{why} a network has a slash.", (f"{apart[1]}/{apart[2]}",))
     return None
+
+
+def _dotted_masks(plain: str) -> str:
+    """0xffffff00, as BSD's ifconfig prints a mask, with dots."""
+    return _HEX_MASK.sub(lambda mask: str(IPv4Address(int(mask[1], 16))), plain)
 
 
 def mask_lengths(host: str, mask: str) -> tuple[int, ...]:
@@ -208,17 +240,15 @@ def mask_lengths(host: str, mask: str) -> tuple[int, ...]:
 
 
 _RANGE = re.compile(
-    rf"({_FOUR}|{_SIX})\s*(?:-+|\.{{2,}}|~|\bto\b|\bbis\b|\bthrough\b)>?\s*({_FOUR}|{_SIX}|\d{{1,3}}(?:\.\d{{1,3}}){{0,2}})"
+    rf"({_FOUR}|{_SIX})\s*(?:-+|\.{{2,}}|~|:(?=\d+\.)|\b(?:to|bis|through|thru|until|till|up to)\b)>?"
+    rf"\s*({_FOUR}|{_SIX}|\d{{1,3}}(?:\.\d{{1,3}}){{0,2}})"
 )
+_BETWEEN = re.compile(r"(\d{1,3}(?:\.\d{1,3}){2}\.)\[(\d{1,3})-(\d{1,3})\]")
 
 
 def _from_range(plain: str) -> Meant | None:
-    found = _RANGE.fullmatch(plain)
-    first, last = (_one(found[1]), _one(found[2])) if found else (None, None)
-    if found and isinstance(first, IPv4Address) and last is None and ":" not in found[2]:
-        # 203.0.113.0-255: only the end that differs is written.
-        octets = found[2].split(".")
-        last = _one(".".join([*found[1].split(".")[: 4 - len(octets)], *octets]))
+    found = _RANGE.fullmatch(_BETWEEN.sub(r"\1\2-\3", plain))
+    first, last = (_one(found[1]), _last(found)) if found else (None, None)
     if first is None or last is None or first.version != last.version:
         return None
     networks = _networks(first, last)
@@ -232,6 +262,20 @@ def _from_range(plain: str) -> Meant | None:
     )
 
 
+def range_networks(text: str) -> tuple[str, ...]:
+    """The networks that a range of addresses is made of; none where the text is no range."""
+    found = _RANGE.fullmatch(plain(text)) if len(text) <= MOST else None
+    first, last = (_one(found[1]), _last(found)) if found else (None, None)
+    return tuple(_networks(first, last)) if first and last and first.version == last.version else ()
+
+
+def _last(found: re.Match[str]) -> _Address | None:
+    """The last address of a range; of 203.0.113.0-255 only the end that differs is written."""
+    octets, first = found[2].split("."), found[1].split(".")
+    short = len(first) == 4 and ":" not in found[2]
+    return _one(".".join([*first[: 4 - len(octets)], *octets]) if short else found[2])
+
+
 def _networks(first: _Address, last: _Address) -> list[str]:
     low, high = sorted((first, last), key=int)
     if isinstance(low, IPv4Address) and isinstance(high, IPv4Address):
@@ -241,8 +285,8 @@ def _networks(first: _Address, last: _Address) -> list[str]:
     return []
 
 
-_STARRED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,2})((?:\.(?:\*|x))+|\.)")
-_SHORT = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,2})\.?/(\d{1,2})")
+_STARRED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,2})((?:\.(?:\*|x{1,3}))+|\.)")
+_SHORT = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,2})(?:\.(?:\*|x))*\.?/(\d{1,2})")
 _STARRED6 = re.compile(r"([0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6}):\*")
 _SHORT6 = re.compile(r"([0-9a-f]{1,4}(?::[0-9a-f]{1,4}){1,6}):?/(\d{1,3})")
 
@@ -253,7 +297,7 @@ def _shortened(plain: str) -> Meant | None:
     if starred:
         octets = starred[1].split(".")
         # 10. alone may be anything that was not typed to its end.
-        complete = len(octets) > 1 if starred[2] == "." else len(octets) + starred[2].count(".") == 4
+        complete = len(octets) > 1 if starred[2] == "." else len(octets) + starred[2].count(".") <= 4
         return _padded(octets, 8 * len(octets)) if complete else None
     if short:
         octets = short[1].split(".")
@@ -277,18 +321,34 @@ def _whole(address: str, prefix: int) -> Meant | None:
     return Meant("A network is written with a whole address and its prefix length.", (network,))
 
 
-def _with_commas(plain: str) -> Meant | None:
-    """203,0,113,7: the dot of some keyboards' number pad is a comma."""
-    found = re.fullmatch(r"\d{1,3}(?:[.,]\d{1,3}){3}(?:/\d{1,2})?", plain)
-    dotted = plain.replace(",", ".")
-    return Meant("An address has dots.", (dotted,)) if found and _is_network(dotted) and dotted != plain else None
+FOUR_NUMBERS = re.compile(r"\d{1,3}(?:\s*[.,]+\s*\d{1,3}|\s+\d{1,3}){3}(?:/\d{1,2})?")
+
+
+def _dotted(plain: str) -> Meant | None:
+    """203,0,113,7: the dot of some keyboards' number pad is a comma. And dots with spaces, dots and colons too many."""
+    if FOUR_NUMBERS.fullmatch(plain):
+        dotted = re.sub(r"[\s.,]+", ".", plain)
+        return Meant("An address has dots.", (dotted,)) if _is_network(dotted) and dotted != plain else None
+    fewer = re.sub(r":{3,}", "::", plain)
+    return Meant("There is a colon too many.", (fewer,)) if fewer != plain and _is_network(fewer) else None
+
+
+_REVERSE = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.in-addr\.arpa\.?")
+
+
+def _reversed(plain: str) -> Meant | None:
+    found = _REVERSE.fullmatch(plain)
+    address = ".".join(reversed(found.groups())) if found else ""
+    return Meant("This is the name of an address.", (address,)) if _one(address) is not None else None
 
 
 def _listed(plain: str) -> Meant | None:
     """Several at once."""
-    parts = [part for part in re.split(r"[\s,;|]+", plain) if part]
-    if len(parts) < 2 or not all(map(_is_network, parts)):
+    parts = [part for part in re.split(rf"[\s,;|+&]+|/(?={_FOUR})", plain) if part]
+    if len(parts) < 2 or not all(map(_is_network, parts)) or any(mask_lengths(parts[0], part) for part in parts[1:]):
         return None
+    if len(set(parts)) == 1:
+        return Meant("This stands here more than once.", (parts[0],))
     return Meant(
         f"These are {len(parts)} addresses or networks, and here is room for one.",
         tuple(parts) if len(parts) <= NAMED else (),
@@ -311,7 +371,60 @@ _WAYS: tuple[Callable[[str], Meant | None], ...] = (
     _with_mask,
     _from_range,
     _shortened,
-    _with_commas,
+    _dotted,
     _listed,
+    _reversed,
     _named,
 )
+
+_TAG = re.compile(r"</?[a-z]+>")
+_LENGTH_APART = re.compile(r"/(\d{1,2})\s+(\d{1,2})(?![\d.])")
+# The addresses behind these words are others than the one that is told.
+_OTHERS = re.compile(r"\b(?:brd|broadcast|bcast|via|gateway|gw|dev|mask|netmask)[\s:=]+\S+")
+_SENDER = re.compile(r"(?:\s|^)(?:from|src|source|-s|--src|--source)[\s:=]+(\S+)")
+_NAMED_BEFORE = re.compile(r"[a-z_][\w-]*[:=](?=\S)")
+_LIKE_AN_ADDRESS = re.compile(rf"{_FOUR}|::|^\d+\.[\d.]*\d|[0-9a-f]*:[0-9a-f]+:")
+_JOINING = frozenset(
+    {"-", "--", "->", "=>", "\u2192", ">", "to", "bis", "through", "thru", "until", "till", "~", "..", "..."}
+)
+
+
+def _within(plain: str) -> Meant | None:
+    """The address or network, or the few, among other words: “office 203.0.113.7”, what ifconfig or ufw print of one."""
+    left = _dotted_masks(_TAG.sub(" ", plain))
+    apart = _LENGTH_APART.search(left)
+    if apart and int(apart[1] + apart[2]) <= 128:
+        # 203.0.113.0/2 4 is more likely one length than two numbers.
+        return None
+    if sender := _SENDER.search(left):
+        # What stands behind it is the receiver's.
+        left = left if _LIKE_AN_ADDRESS.search(left[: sender.start()]) else sender[1]
+    if masked := _MASKED.search(left):
+        lengths = mask_lengths(masked[1], masked[2])
+        left = left.replace(masked[0], f"{masked[1]}/{lengths[0]}") if len(lengths) == 1 else left
+    left = _OTHERS.sub(" ", left)
+    offers = _among([word for word in re.split(r"[\s,;|&@()\[\]{}\"'=]+", left) if word])
+    if not offers or len(offers) > NAMED:
+        return None
+    return Meant("There is more than an address in it.", tuple(offers))
+
+
+def _among(words: list[str]) -> list[str]:
+    """The addresses and networks among the words; none where one of them is not clear, or two are the ends of a range."""
+    offers: list[str] = []
+    joined = anyone = False
+    for word in words:
+        if offers and mask_lengths(offers[0], word):
+            continue
+        bare = _stripped(_NAMED_BEFORE.sub("", word, count=1) if not _is_network(word) else word)
+        found = None if _is_network(bare) else _with_port(bare) or _from_url(bare)
+        one = bare if _is_network(bare) and re.search(r"[.:]", bare) else found.offers[0] if found else ""
+        if (one and ((anyone and not one.endswith("/0")) or (joined and offers))) or (
+            not one and _LIKE_AN_ADDRESS.search(bare)
+        ):
+            return []
+        if one and one not in offers:
+            offers.append(one)
+        joined = word in _JOINING
+        anyone = anyone or (not offers and bare in _ANYWHERE)
+    return offers
