@@ -3,8 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import product
 from typing import TypeVar
 
+from securitygroups.firewall.meant import AROUND, FOUR_NUMBERS, range_networks
+from securitygroups.firewall.port_words import plain_ports
 from securitygroups.firewall.protocols import MAX_PORT
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.texts import Problem, shown
@@ -12,6 +15,8 @@ from securitygroups.firewall.values import Network, Refused, parse_network
 
 MOST = 100
 """So many rules are made at once."""
+MOST_OF_RANGE = 16
+"""Networks of a range that are offered as a list."""
 
 Range = tuple[int, int]
 Value = TypeVar("Value")
@@ -29,9 +34,14 @@ _ALSO = {
     "submissions": 465, "ldaps": 636, "ftp-data": 20, "ftps": 990, "rsync": 873, "git": 9418, "postgres": 5432,
     "pgsql": 5432, "mariadb": 3306, "mssql": 1433, "ms-sql-s": 1433, "mongo": 27017, "ms-wbt-server": 3389,
     "microsoft-ds": 445, "cifs": 445, "samba": 445, "kubernetes": 6443, "k8s": 6443, "wg": 51820, "isakmp": 500,
-    "quic": 443, "http3": 443, "rfb": 5900, "elastic": 9200, "rabbitmq": 5672,
+    "quic": 443, "http3": 443, "rfb": 5900, "elastic": 9200, "rabbitmq": 5672, "openssh": 22, "sshd": 22, "sftp": 22,
+    "scp": 22, "ssl": 443, "tls": 443, "remote desktop": 3389, "tftp": 69, "kerberos": 88, "bgp": 179, "snmptrap": 162,
+    "radius": 1812, "mqtt": 1883, "secure-mqtt": 8883, "sip": 5060, "stun": 3478, "turn": 3478, "oracle": 1521,
+    "squid": 3128, "mysqld": 3306, "memcache": 11211, "docker tls": 2376, "rtmp": 1935, "rtsp": 554, "xmpp": 5222,
+    "irc": 6667, "whois": 43, "finger": 79, "ident": 113, "nntp": 119, "sunrpc": 111, "rpcbind": 111, "mdns": 5353,
+    "minecraft": 25565, "dot": 853, "domain-s": 853, "webmin": 10000, "prometheus": 9090, "grafana": 3000,
 }  # fmt: skip
-_UDP = frozenset({"isakmp", "quic", "http3", "wg"})
+_UDP = frozenset({"isakmp", "quic", "http3", "wg", "tftp", "radius", "snmptrap", "mdns"})
 
 
 def _plain(name: str) -> str:
@@ -114,28 +124,80 @@ def _port_or_range(typed: str, protocol: str) -> Range:
         raise _no_port(text, f"0-{found[1]}")
     if text.lower() in ("any", "all", "*"):
         raise Refused(Problem("For every port leave both fields empty."))
-    raise _no_port(typed, _meant(text))
+    if _plain(text) in ("ping", "icmp"):
+        raise Refused(Problem("ICMP has no ports: choose ICMP as the protocol."))
+    raise _no_port(typed, _digits(text) or _among_words(typed, protocol))
 
 
-def _meant(text: str) -> str:
+def _among_words(typed: str, protocol: str) -> str:
+    """The ports that are told among other words and signs; "" where there are none."""
+    told = plain_ports(typed)
+    if told == typed:
+        return ""
+    try:
+        ranges = _items(told, lambda part: _port_or_range(part, protocol))
+    except Refused as refusal:
+        # What is wrong about the port itself is to be told: that it is another protocol's, or that every port is meant.
+        if refusal.problem.suggestions or "not a port" not in refusal.problem.message:
+            raise
+        return ""
+    return ", ".join(str(start) if start == end else f"{start}-{end}" for start, end in ranges)
+
+
+def _digits(text: str) -> str:
     """What port somebody means who writes 2_2, +22, 22.0, or digits of another script; "" where that is not plain."""
     bare = re.sub(r"^\+|_|\.0+$", "", text)
     digits = "".join(str(int(sign)) for sign in bare) if bare.isdecimal() and len(bare) <= _LONGEST else ""
     return str(int(digits)) if digits and int(digits) <= MAX_PORT else ""
 
 
-def _items(text: str, read: Callable[[str], Value]) -> tuple[Value, ...]:
-    """What a list says, each once. A wrong item is refused by itself; what it offers is the whole list with it mended."""
-    parts = [part.strip() for part in re.split(r"[,;\r\n]+", text) if part.strip()]
+_BETWEEN = re.compile(
+    r"[,;|\r\n]+|\s*&\s*(?!(?:tcp|udp|sctp)\b)|\s(?:and|or|und|oder|\+)\s(?!up|above|higher|more)|(?<=\d)\+(?=\d)"
+)
+
+
+def _items(text: str, read: Callable[[str], Value], droppable: re.Pattern[str] | None = None) -> tuple[Value, ...]:
+    """What a list says, each once. Of wrong items the first is refused; what it offers is the whole list with all of them
+    mended, as far as it is plain how.
+    """
+    parts = [part.strip() for part in _BETWEEN.split(text) if part.strip()]
     found: list[Value] = []
-    for nth, part in enumerate(parts):
+    first: Problem | None = None
+    mended: list[tuple[str, ...]] = []
+    for part in parts:
         try:
-            found += _spaced(part, read)
+            found += _item(part, read, alone=len(parts) == 1)
+            mended.append((part,))
         except Refused as refusal:
-            problem = refusal.problem
-            whole = [", ".join([*parts[:nth], offer, *parts[nth + 1 :]]) for offer in problem.suggestions]
-            raise Refused(Problem(problem.message, tuple(whole))) from None
+            chosen = refusal.problem.suggestions if first is None else refusal.problem.suggestions[:1]
+            if not chosen and mended and droppable and droppable.fullmatch(part):
+                # “203.0.113.0/24, office”: what stands behind it is told to be none, and left out.
+                first = first or refusal.problem
+                continue
+            # A second one that may mean two things stays, and is asked for in its turn.
+            mended.append(chosen if first is None or len(refusal.problem.suggestions) == 1 else (part,))
+            first = first or refusal.problem
+    if first:
+        raise Refused(Problem(first.message, tuple(", ".join(each) for each in product(*mended))))
     return tuple(dict.fromkeys(found))
+
+
+def _item(part: str, read: Callable[[str], Value], *, alone: bool) -> Sequence[Value]:
+    """Programs write quotes and brackets around a list and each of its items."""
+    try:
+        return _spaced(part, read)
+    except Refused:
+        bare = part.strip(AROUND)
+        if alone or bare == part:
+            raise
+        try:
+            return _spaced(bare, read)
+        except Refused:
+            pass
+        raise
+
+
+_MASK = re.compile(r"255\.[\d.]+|0(?:\.0)*(?:\.\d+)+")
 
 
 def _spaced(part: str, read: Callable[[str], Value]) -> Sequence[Value]:
@@ -144,7 +206,7 @@ def _spaced(part: str, read: Callable[[str], Value]) -> Sequence[Value]:
         return [read(part)]
     except Refused:
         words = part.split()
-        if len(words) < 2 or len(set(words)) < len(words) or any(word.startswith("255.") for word in words[1:]):
+        if len(words) < 2 or len(set(words)) < len(words) or any(_MASK.fullmatch(word) for word in words[1:]):
             raise
         try:
             return [read(word) for word in words]
@@ -155,7 +217,29 @@ def _spaced(part: str, read: Callable[[str], Value]) -> Sequence[Value]:
 
 def read_networks(text: str) -> tuple[Network, ...]:
     """The addresses and networks of a list; none where it is empty. Raises Refused."""
-    return _items(text, parse_network)
+    if FOUR_NUMBERS.fullmatch(text.strip()) or _WITH_LENGTH.fullmatch(text.strip()):
+        # A comma here stands for a dot or a slash.
+        return (parse_network(text if FOUR_NUMBERS.fullmatch(text.strip()) else re.sub(r"\s*[,;|]\s*", " ", text)),)
+    # And before a mask it is none between two networks.
+    return _items(_BEFORE_MASK.sub(r"\1 \2", text), _network, droppable=_REMARK)
+
+
+def _network(text: str) -> Network:
+    try:
+        return parse_network(text)
+    except Refused as refusal:
+        networks = () if refusal.problem.suggestions else range_networks(text)
+        if 1 < len(networks) <= MOST_OF_RANGE:
+            why = f"This range is {len(networks)} networks: type them, and a rule is made of each."
+            raise Refused(Problem(why, (", ".join(networks),))) from None
+        raise
+
+
+_REMARK = re.compile(r"(?!.*(?:\b(?:not|but|except|excluding|without)\b|!))(?:[^.:]|:\s)*")
+
+
+_WITH_LENGTH = re.compile(r"\d{1,3}(?:\.\d{1,3}){2}\.0\s*[,;|]\s*\d{1,2}")
+_BEFORE_MASK = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})\s*[,;|&]\s*(255\.\d{1,3}\.\d{1,3}\.\d{1,3})(?![./\d])")
 
 
 def read_ports(start: str, end: str, protocol: str) -> tuple[tuple[int | None, int | None], ...]:
@@ -184,9 +268,14 @@ class PortsRefused(Refused):
 
 def _ports_of(field: str, text: str, protocol: str) -> tuple[Range, ...]:
     try:
+        if _THOUSANDS.fullmatch(text.strip()):
+            raise _no_port(text, re.sub(r"\D", "", text))
         return _items(text, lambda part: _port_or_range(part, protocol))
     except Refused as refusal:
         raise PortsRefused(field, refusal.problem) from None
+
+
+_THOUSANDS = re.compile(r"[1-9]\d?,0\d\d")
 
 
 Opening = tuple[str, int | None, int | None]

@@ -142,3 +142,38 @@ def test_more_than_a_hundred_at_once_are_refused_in_words() -> None:
 
 def test_a_single_port_is_shown_as_a_start_alone() -> None:
     assert [as_typed(None, None), as_typed(22, 22), as_typed(80, 90)] == [("", ""), ("22", ""), ("80", "90")]
+
+
+@pytest.mark.parametrize(
+    ("typed", "networks"),
+    [
+        ("203.0.113.0/24 and 198.51.100.0/24", ["203.0.113.0/24", "198.51.100.0/24"]),
+        ('["203.0.113.0/24", "198.51.100.0/24"]', ["203.0.113.0/24", "198.51.100.0/24"]),
+        ("{203.0.113.0/24,2001:db8::/32}", ["203.0.113.0/24", "2001:db8::/32"]),
+        ("203.0.113.0/24 | 198.51.100.7", ["203.0.113.0/24", "198.51.100.7/32"]),
+    ],
+)
+def test_a_list_is_read_as_programs_and_sentences_write_it(typed: str, networks: list[str]) -> None:
+    assert [str(network) for network in read_networks(typed)] == networks
+
+
+@pytest.mark.parametrize(
+    ("typed", "offers"),
+    [
+        ("203.0.113.0, 255.255.255.0", ["203.0.113.0/24"]),
+        ("203.0.113.0,24", ["203.0.113.0/24"]),
+        ("203.0.113,7", ["203.0.113.7"]),
+        ("203.0.113.0/24, office", ["203.0.113.0/24"]),
+        ("203.0.113.0/24,22", ["203.0.113.0/24"]),
+        ("203.0.113.7:80,443", ["203.0.113.7"]),
+        ("203.0.113.0/24, but not the printer", []),
+        ("203.0.113.1-203.0.113.6", ["203.0.113.1/32, 203.0.113.2/31, 203.0.113.4/31, 203.0.113.6/32"]),
+        ("src=203.0.113.0/24, src=198.51.100.0/24", ["203.0.113.0/24, 198.51.100.0/24"]),
+    ],
+)
+def test_of_a_list_nothing_is_offered_but_the_networks_that_stand_there(typed: str, offers: list[str]) -> None:
+    with pytest.raises(Refused) as refused:
+        read_networks(typed)
+
+    assert list(refused.value.problem.suggestions) == offers
+    assert all(read_networks(offer) for offer in offers)
