@@ -1,10 +1,13 @@
 """Saved views of lists. The project's own are on its record; a person's are nobody else's business."""
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from securitygroups.models import MOST_VIEWS, SavedView
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Verb, lock_project, one_more, record, save_checked
+
+_LONGEST = SavedView._meta.get_field("query").max_length
 
 
 @transaction.atomic
@@ -12,6 +15,10 @@ def write_view(*, view: SavedView, by: By) -> None:
     """Store a new or a changed view. Raises ValidationError."""
     view.project = lock_project(view.project)
     before = SavedView.objects.filter(pk=view.pk).first()
+    if view.pk and (before is None or before.owner_id not in (None, by.user and by.user.pk)):
+        raise ValidationError("Somebody has deleted this view or taken it back: save the filter as a new one.")
+    if len(view.query) > _LONGEST:
+        raise ValidationError("This filter is too long to be saved: shorten the search, or filter by less.")
     there = SavedView.objects.filter(project=view.project, owner=view.owner)
     if before is None or before.owner_id != view.owner_id:
         whose = "Your own list" if view.owner_id else "The project"

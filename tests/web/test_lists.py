@@ -4,8 +4,10 @@ import csv
 import io
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 
 from securitygroups import operations
@@ -309,6 +311,27 @@ def test_there_is_an_end_to_views(as_bob: Client, project: Project, bob: User) -
     assert "Your own list has its 50 saved views already: delete one that is not used first." in Page(refused).text
     view = SavedView.objects.get(name="v1")
     assert as_bob.post(f"/p/shop/views/{view.pk}/", {"name": "Renamed"}).status_code == 302
+
+
+def test_a_filter_that_is_too_long_to_be_saved_is_refused_in_words(as_bob: Client) -> None:
+    query = urlencode({"of": "machines", "q": "€" * 200})
+    refused = as_bob.post(f"/p/shop/views/new/?{query}", {"name": "Long"})
+    assert refused.status_code == 422
+    assert "shorten the search, or filter by less" in Page(refused).text
+
+
+def test_a_view_that_was_deleted_or_taken_back_meanwhile_is_not_written_again(
+    as_alice: Client, alice: User, erin: User
+) -> None:
+    save(as_alice, name="Alone", shared="on")
+    seen_by_erin = SavedView.objects.get()
+    SavedView.objects.update(owner=alice)
+    with pytest.raises(ValidationError, match="taken it back"):
+        operations.write_view(view=seen_by_erin, by=By(erin))
+    SavedView.objects.all().delete()
+    with pytest.raises(ValidationError, match="deleted this view"):
+        operations.write_view(view=seen_by_erin, by=By(erin))
+    assert not SavedView.objects.exists()
 
 
 def test_a_list_that_is_not_filtered_is_no_view(as_bob: Client) -> None:
