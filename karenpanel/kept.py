@@ -9,6 +9,7 @@ import secrets
 from dataclasses import astuple
 from typing import cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.cache import cache
@@ -23,6 +24,8 @@ from karenpanel.ways_back import page_to_return_to
 KEPT = 60 * 60
 AT_ONCE, EVERY = 20, 60
 """So many forms of one person are kept at once, and one more each minute."""
+LONGEST = settings.VISITORS_FORM
+"""Letters that a form may have: with those numbers, some megabytes a person. What is longer was not typed."""
 
 
 def sign_in_first(request: HttpRequest, to: str | None = None) -> HttpResponse:
@@ -42,7 +45,7 @@ def keep(request: HttpRequest) -> str:
     """Keep what was typed. The address to fetch it from; empty where there is nothing to keep."""
     typed = sent_again.typed(request)
     person = marks.drawn_for(request.POST[marks.FIELD]) if typed else None
-    if typed is None or cast(KeptCache, cache).take(f"typed:{person}", AT_ONCE, EVERY):
+    if typed is None or typed.letters > LONGEST or cast(KeptCache, cache).take(f"typed:{person}", AT_ONCE, EVERY):
         return ""
     name = secrets.token_urlsafe(9)
     cache.set(_place(person, name), astuple(typed), KEPT)

@@ -36,6 +36,10 @@ class Typed:
     fields: list[tuple[str, str]]
     files: bool
 
+    @property
+    def letters(self) -> int:
+        return len(self.path) + sum(len(name) + len(value) for name, value in self.fields)
+
 
 def fields(request: HttpRequest) -> list[tuple[str, str]] | None:
     """The form's fields with what was typed, the token as it came; None where it should not or cannot be sent from here.

@@ -97,6 +97,14 @@ def test_so_many_forms_of_one_person_are_kept_and_no_more(
     assert found == [True, True, False, False]
 
 
+def test_a_long_document_at_a_closed_door_is_not_kept(as_staff: Client, project: Project) -> None:
+    """A megabyte each time is what nobody has typed, and what the cache has no room for."""
+    once = form_at(as_staff, "/account/time-zone/").fields["once"][0]
+    for letters, kept_too in ((1_000, True), (200_000, False)):
+        answer = as_staff.post("/p/shop/groups/import/", {"once": once, "name": "x", "text": "x" * letters})
+        assert ("next" in answer["Location"]) is kept_too
+
+
 def test_an_invitation_that_asks_for_the_password_first_comes_back_filled_in(
     as_alice: Client, project: Project, mailoutbox: list[Any]
 ) -> None:
