@@ -18,6 +18,7 @@ from securitygroups.answers.find import (
     network_of,
     projects_like,
 )
+from securitygroups.answers.list_filter import LONGEST
 from securitygroups.firewall.formats.pasted import read_line
 from securitygroups.firewall.formats.replies import read_reply
 from securitygroups.firewall.values import BITS, Network, address_text
@@ -129,6 +130,8 @@ def sections(access: Access, query: str) -> list[Section]:
         return [_section("Go to", _plain(access, _PAGES)), _section("Do", _plain(access, _ACTIONS))]
     if fields := read_line(text, service_port):
         return _of_line(access, text, fields)
+    # Only a line is that long; what is looked for is as long as in the lists, whose search is dear with each word of it.
+    text = text[:LONGEST].rstrip()
     network = network_of(text)
     if network is not None:
         return _kept([_of_address(access, network), *_of_found(access, about_address(access.project, network), text)])

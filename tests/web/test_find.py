@@ -206,6 +206,15 @@ def test_whatever_is_typed_gives_an_answer(query: str, as_alice: Client, machine
         assert as_alice.get(url, {"q": query}).status_code == (400 if "\x00" in query else 200)
 
 
+def test_a_thousand_words_are_no_thousand_conditions(
+    as_bob: Client, group: SecurityGroup, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(13) as queries:
+        sections = as_bob.get(URL, {"q": "22," * 600}).context["sections"]
+    assert "Rules" in [section.title for section in sections]
+    assert max(len(one["sql"]) for one in queries) < 30_000
+
+
 @pytest.mark.parametrize("query", ["g", "add rule g", "10.0.0.1", "tcp", "udp 10.0.0.1 > 10.0.0.2:53"])
 def test_it_asks_as_much_for_few_rows_as_for_many(
     query: str, as_alice: Client, project: Project, django_assert_max_num_queries: Any
