@@ -1,7 +1,7 @@
 """A form is good for one answer: an impatient second click is answered as the first.
 
 What is sent with the same mark (see marks.py), to the same address, with the same fields, is the same click: the second
-waits for the first and is sent where that went. Where the first went nowhere, because a field was wrong or a question was
+waits for the first and is sent where that went; of many the last one does. Where the first went nowhere, because a field was wrong or a question was
 asked, the second is looked at by itself. All web processes share the note of it, in the cache that counts are in.
 """
 
@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.crypto import salted_hmac
 
-from karenpanel import errors, marks
+from karenpanel import errors, marks, turns
 from karenpanel.turns import NoTurn
 
 logger = structlog.get_logger()
@@ -29,6 +29,8 @@ LONGEST = 60
 PATIENCE, PAUSE = 5.0, 0.05
 """Seconds that a second click waits for the first, and between two looks."""
 _UNDER_WAY = ""
+_waits: list[object] = [None]
+"""The click that waits in this process, if one does."""
 
 
 class Once:
@@ -81,15 +83,36 @@ def _name(request: HttpRequest, text: str) -> str:
 
 
 def _claim(request: HttpRequest, name: str) -> HttpResponse | None:
-    until = time.monotonic() + PATIENCE
-    while not cache.add(name, _UNDER_WAY, LONGEST):
-        went = cache.get(name, _UNDER_WAY)
-        if went != _UNDER_WAY:
-            # The session that this request has read may be older than the message that the first has put into it.
-            request.session.modified = False
-            return HttpResponseRedirect(went)
-        if time.monotonic() > until:
-            return errors.busy(request, NoTurn(own=True))
-        time.sleep(PAUSE)
+    try:
+        went = _answered(name)
+        went = _wait(name) if went is None else went
+    except NoTurn as none:
+        return errors.busy(request, none)
+    if went:
+        # The session that this request has read may be older than the message that the first has put into it.
+        request.session.modified = False
+        return HttpResponseRedirect(went)
     request.claim = name  # type: ignore[attr-defined]
     return None
+
+
+def _answered(name: str) -> str | None:
+    """Where the first click went; None while it is under way; empty where this one is the first, or the first went
+    nowhere."""
+    return "" if cache.add(name, _UNDER_WAY, LONGEST) else cache.get(name, _UNDER_WAY) or None
+
+
+def _wait(name: str) -> str:
+    """What becomes of the first click. Raises NoTurn.
+
+    One thread of a process waits so, or they would all stand behind a first click that is dear. It is the last that came:
+    of many clicks a browser shows the answer to the last alone.
+    """
+    me, until = object(), time.monotonic() + PATIENCE
+    _waits[0] = me
+    with turns.behind_own_request(patience=3 * PAUSE):
+        while (went := _answered(name)) is None:
+            if _waits[0] is not me or time.monotonic() > until:
+                raise NoTurn(own=True)
+            time.sleep(PAUSE)
+    return went

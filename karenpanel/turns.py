@@ -67,16 +67,12 @@ class Turn:
         """One turn a person, and one more request of theirs that waits for it, over all processes."""
         if self._lock((PERSON, self.person)):
             return
-        if not _second.acquire(blocking=False):
-            raise NoTurn(own=True)
-        try:
+        with behind_own_request():
             if not self._lock((WAITER, self.person)):
                 raise NoTurn(own=True)
             while not self._lock((PERSON, self.person)):
                 _sleep(until, own=True)
             self._unlock([(WAITER, self.person)])
-        finally:
-            _second.release()
 
     def _enter(self, until: float) -> None:
         """The one turn of this process, and one of those that all processes share."""
@@ -125,6 +121,17 @@ class Turn:
             if self.works:
                 self.works = False
                 _work.release()
+
+
+@contextmanager
+def behind_own_request(patience: float = 0.0) -> Iterator[None]:
+    """Within, this thread waits until another request of the same person is done. Raises NoTurn where one does already."""
+    if not _second.acquire(timeout=patience):
+        raise NoTurn(own=True)
+    try:
+        yield
+    finally:
+        _second.release()
 
 
 def _sleep(until: float, *, own: bool) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from securitygroups import operations
+from securitygroups import operations, proposals
 from securitygroups.models import Project, SecurityGroup, User
-from securitygroups.operations import rules as rule_operations
 from tests.browser.conftest import Browse, said
 from tests.factories import make_group, make_machine
 
@@ -46,7 +45,7 @@ def click_twice(page: Page, name: str) -> None:
 def test_a_second_click_on_create_security_group_shows_the_group(
     browse: Browse, alice: User, project: Project, script: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operations, "create_group", slow(operations.create_group))
+    monkeypatch.setattr(operations, "create_group_on", slow(operations.create_group_on))
     page = browse(alice, script=script)
     page.goto("/p/shop/groups/new/")
     page.get_by_label("Name", exact=True).fill("impatient")
@@ -73,8 +72,7 @@ def test_a_second_click_on_create_virtual_machine_shows_the_vm(
 def test_a_second_click_on_add_rule_adds_one_rule_and_tells_of_no_conflict(
     browse: Browse, alice: User, group: SecurityGroup, script: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rule_operations, "commit_edit", slow(rule_operations.commit_edit))
-    monkeypatch.setattr(operations, "commit_edit", slow(operations.commit_edit))
+    monkeypatch.setattr(proposals, "commit_edit", slow(proposals.commit_edit))
     page = browse(alice, script=script)
     page.goto(f"{group.get_absolute_url()}rules/new/")
     page.get_by_label("Start port").fill("2222")
