@@ -352,8 +352,7 @@ class RuleAdmin(ThroughOperations):
         groups = list(SecurityGroup.objects.live().select_related("project").filter(pk__in=revisions).order_by("pk"))
         if not groups:
             raise Http404
-        for group in groups:
-            operations.undo(group=group, number=revisions[group.pk], by=by(request, UNDONE))
+        operations.undo_lists(numbers={group: revisions[group.pk] for group in groups}, by=by(request, UNDONE))
         return f"Undone: the rules of {', '.join(map(str, groups))} are as they were before."
 
 

@@ -108,7 +108,15 @@ from securitygroups.operations.rights import (
     rights_groups_of,
 )
 from securitygroups.operations.rightsgroups import delete_rights_group, write_rights_group
-from securitygroups.operations.rules import RefusedRules, check_rules, commit_edit, commit_rules, undo
+from securitygroups.operations.rules import (
+    NotWhatItWas,
+    RefusedRules,
+    check_rules,
+    commit_edit,
+    commit_rules,
+    undo,
+    undo_lists,
+)
 from securitygroups.operations.templates import delete_template, save_template, write_template
 from securitygroups.operations.views import delete_view, write_view
 from securitygroups.operations.visits import (
@@ -133,6 +141,7 @@ __all__ = [
     "Lot",
     "Made",
     "NotForYou",
+    "NotWhatItWas",
     "Passed",
     "RefusedRules",
     "Regrouping",
@@ -219,6 +228,7 @@ __all__ = [
     "time_zone",
     "undo",
     "undo_groups",
+    "undo_lists",
     "undo_move",
     "undo_regrouping",
     "undo_update",

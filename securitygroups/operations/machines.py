@@ -31,6 +31,7 @@ from securitygroups.operations.records import (
     record_all,
     save_checked,
 )
+from securitygroups.operations.rules import NotWhatItWas
 
 
 def revised(machine: VirtualMachine, after: Sequence[SecurityGroup], by: By) -> MachineRevision:
@@ -241,7 +242,9 @@ def had_before(project: Project, machines: Iterable[int]) -> dict[int, list[Secu
 
 @transaction.atomic
 def undo_groups(*, machine: VirtualMachine, number: int, by: By) -> None:
-    """Take revision `number` of the VM's groups back, while it is the newest. Raises Conflict, ValidationError."""
+    """Take revision `number` of the VM's groups back, while it is the newest. Raises Conflict, ValidationError;
+    NotWhatItWas where one of the groups that it had has other rules by now.
+    """
     groups = groups_of_revision(machine, number - 1) if number == machine.revision else None
     if number != machine.revision:
         raise Conflict(machine.revision)
@@ -249,6 +252,9 @@ def undo_groups(*, machine: VirtualMachine, number: int, by: By) -> None:
         raise ValidationError(
             "What the VM had before is gone, or another project's: choose its groups in Instance settings."
         )
+    held, made = lock_groups(machine.project, groups), machine.revisions.get(number=number)
+    if others := [group.name for group in held if group.changed_at > made.at]:
+        raise NotWhatItWas(f"The rules of {', '.join(others)} have been changed since.")
     attach_groups(machine=machine, groups=groups, base=number, by=by.because(f"Undid revision {number}."))
 
 

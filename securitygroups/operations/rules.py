@@ -1,11 +1,12 @@
 """The rule list of a group: the only writer of rules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from securitygroups.effective import rules_at, rules_of_group
@@ -16,7 +17,7 @@ from securitygroups.firewall.steps import are_short, steps
 from securitygroups.firewall.texts import clean
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList
-from securitygroups.models import GroupRevision, Project, SecurityGroup, new_rule_id
+from securitygroups.models import GroupRevision, MachineRevision, Project, SecurityGroup, VirtualMachine, new_rule_id
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Conflict, Verb, count, lock_group, record
 from securitygroups.operations.rows import write_rows
@@ -37,6 +38,11 @@ class RefusedRules(ValidationError):
             [f"Rule {place}: {problem}" for place, fields in problems.items() for problem in fields.values()]
         )
         self.problems = problems
+
+
+class NotWhatItWas(ValidationError):
+    """What somebody would take back is still as they left it, and yet something else would pass afterwards than before,
+    because others have changed what goes with it: that has to be looked at, as when it is restored from the history."""
 
 
 def check_rules(project: Project, rules: RuleList, *, had: int = 0) -> None:
@@ -136,16 +142,36 @@ def _append(locked: SecurityGroup, revision: GroupRevision, summary: str, by: By
         record(locked.project, Verb.RULES_CHANGED, summary, by=by, group=locked, detail=detail)
 
 
-def undo(*, group: SecurityGroup, number: int, by: By) -> ListChange:
-    """Take revision `number` back, while it is the newest: commit the list before it. Raises Conflict."""
-    if number != group.revision:
-        raise Conflict(group.revision)
-    if number < 2:
-        raise ValidationError("The first revision has nothing before it.")
-    return commit_rules(
-        group=group,
-        rules=rules_at(group, number - 1),
-        base=number,
-        by=by,
-        summary=f"Undid revision {number}.",
-    )
+def undo(*, group: SecurityGroup, number: int, by: By) -> None:
+    """Take one revision of a group back, as undo_lists does."""
+    undo_lists(numbers={group: number}, by=by)
+
+
+@transaction.atomic
+def undo_lists(*, numbers: Mapping[SecurityGroup, int], by: By) -> None:
+    """Take these revisions of groups back, each while it is the group's newest: commit the lists before them, all or none.
+
+    Raises Conflict, ValidationError; NotWhatItWas where something else decides on their VMs by now.
+    """
+    rows = SecurityGroup.objects.live().filter(pk__in=[group.pk for group in numbers]).order_by("pk")
+    held = {group.pk: group for group in rows.select_for_update(no_key=True)}
+    for group, number in numbers.items():
+        if group.pk not in held or held[group.pk].revision != number:
+            raise Conflict(held[group.pk].revision if group.pk in held else None)
+        if number < 2:
+            raise ValidationError("The first revision has nothing before it.")
+    if _decided_otherwise(held.values()):
+        raise NotWhatItWas("The VMs that have the group, or other rules on them, have been changed since.")
+    for group, number in sorted(numbers.items(), key=lambda one: one[0].pk):
+        earlier = rules_at(group, number - 1)
+        commit_rules(group=group, rules=earlier, base=number, by=by, summary=f"Undid revision {number}.")
+
+
+def _decided_otherwise(groups: Collection[SecurityGroup]) -> bool:
+    """Whether other VMs have the groups since these were changed, or have other groups beside them, or these other rules
+    (two queries)."""
+    since = min(group.changed_at for group in groups)
+    machines = VirtualMachine.objects.live().filter(attachments__group__in=groups)
+    newest = MachineRevision.objects.filter(machine__in=machines, number=F("machine__revision"), at__gt=since)
+    beside = SecurityGroup.objects.filter(attachments__machine__in=machines, changed_at__gt=since)
+    return newest.exists() or beside.exclude(pk__in=[group.pk for group in groups]).exists()

@@ -11,7 +11,8 @@ from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine, values
 from securitygroups.operations import By
 from securitygroups.web.views import history
-from tests.factories import make_group, make_machine, ports
+from tests.factories import make_group, make_machine, ports, rule
+from tests.operations.state import attached, rules_of
 from tests.web.pages import Page, messages, say_yes
 
 
@@ -314,3 +315,38 @@ def test_then_leads_to_a_packet_test_as_of_that_time(as_bob: Client, grouped: Vi
     response = as_bob.get(of_vm(grouped, "4/"))
     (address,) = [part.split('"')[0] for part in response.content.decode().split('href="') if part.startswith(f"{grouped.get_absolute_url()}test/?at=")]  # fmt: skip
     assert as_bob.get(address).context["moment"] > grouped.revisions.get(number=4).at
+
+
+def test_what_an_undo_would_give_back_is_looked_at_where_others_have_changed_what_decides_there(
+    as_erin: Client, group: SecurityGroup, machine: VirtualMachine, project: Project
+) -> None:
+    before = rules_of(group)
+    operations.commit_rules(group=group, rules=[], base=1, by=By())
+    make_machine(project, "later", [group])
+
+    asked = as_erin.post(f"{group.get_absolute_url()}undo/2/", follow=True)
+
+    assert asked.redirect_chain[-1][0] == f"{group.get_absolute_url()}history/1/restore/"
+    page = Page(asked)
+    assert "Nothing was undone yet. The VMs that have the group, or other rules on them" in page.text
+    assert "Newly allowed" in page.text
+    assert rules_of(group) == ()
+    page.form_with("sure").send(as_erin)
+    assert rules_of(group) == before
+
+
+def test_groups_that_have_other_rules_by_now_are_looked_at_before_a_vm_gets_them_back(
+    as_erin: Client, group: SecurityGroup, machine: VirtualMachine
+) -> None:
+    had = attached(machine)
+    operations.attach_groups(machine=machine, groups=[], base=1, by=By())
+    operations.commit_rules(group=group, rules=[rule("accept in all")], base=1, by=By())
+
+    asked = as_erin.post(f"{machine.get_absolute_url()}undo/2/", follow=True)
+
+    page = Page(asked)
+    assert "Nothing was undone yet. The rules of web have been changed since." in page.text
+    assert "Newly allowed" in page.text
+    assert attached(machine) == []
+    page.form_with("sure").send(as_erin)
+    assert attached(machine) == had

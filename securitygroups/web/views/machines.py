@@ -319,6 +319,9 @@ def machine_undo(request: HttpRequest, slug: str, machine_id: str, number: int) 
         messages.success(request, "Undone: the VM has the groups it had before.")
     except operations.Conflict:
         messages.error(request, "Nothing was undone: the groups have been changed again in the meantime.")
+    except operations.NotWhatItWas as refusal:
+        messages.warning(request, f"Nothing was undone yet. {refusal.messages[0]} This is what it would do now.")
+        return redirect("machine_restore", slug, vm.public_id, number - 1)
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
     return redirect(vm)

@@ -177,6 +177,9 @@ def group_undo(request: HttpRequest, slug: str, group_id: str, number: int) -> H
         operations.undo(group=on.group, number=number, by=By(on.access.user))
     except operations.Conflict:
         return conflict(on, undoing=number)
+    except operations.NotWhatItWas as refusal:
+        messages.warning(request, f"Nothing was undone yet. {refusal.messages[0]} This is what it would do now.")
+        return redirect("group_restore", slug, on.group.public_id, number - 1)
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
     else:
