@@ -24,7 +24,7 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations.by import By
-from securitygroups.operations.records import Verb, lock_project, one_more, record
+from securitygroups.operations.records import Conflict, Verb, lock_project, one_more, record
 
 State = CaseStanding.State
 Kind = CaseStep.Kind
@@ -157,22 +157,32 @@ def _step(case: SupportCase, kind: CaseStep.Kind, by: By, text: str = "") -> Cas
     return step
 
 
+def _unless_overtaken(case: SupportCase, seen: int | None) -> None:
+    """Under the project's lock: whether all that was written and done is what the person has `seen`, so many entries.
+    None is who did not look. Raises Conflict."""
+    if seen is not None and seen != case.notes.count() + case.steps.count():
+        raise Conflict(None)
+
+
 @transaction.atomic
-def take_case(*, case: SupportCase, staff: User) -> None:
-    """Say that somebody of support takes care of the case; twice is the same."""
+def take_case(*, case: SupportCase, staff: User, seen: int | None = None) -> None:
+    """Say that somebody of support takes care of the case; twice is the same. Raises Conflict."""
     lock_project(case.project)
     standing = _standing(case)
     if standing.assignee_id == staff.pk:
         return
+    _unless_overtaken(case, seen)
     standing.assignee = staff
     standing.save()
     _step(case, Kind.TAKEN, By(staff, staff=True))
 
 
 @transaction.atomic
-def close_case(*, case: SupportCase, staff: User, text: str) -> None:
-    """Close the case with a word on why, which is an answer too. Raises ValidationError of the word; twice is the same."""
+def close_case(*, case: SupportCase, staff: User, text: str, seen: int | None = None) -> None:
+    """Close the case with a word on why, which is an answer too; twice is the same. Raises ValidationError of the word, and
+    Conflict where somebody has written something that the answer cannot be about."""
     lock_project(case.project)
+    _unless_overtaken(case, seen)
     standing = _standing(case)
     if standing.state == State.CLOSED:
         return
@@ -183,9 +193,10 @@ def close_case(*, case: SupportCase, staff: User, text: str) -> None:
 
 
 @transaction.atomic
-def reopen_case(*, case: SupportCase, staff: User) -> None:
-    """Open a closed case again: from now on somebody waits."""
+def reopen_case(*, case: SupportCase, staff: User, seen: int | None = None) -> None:
+    """Open a closed case again: from now on somebody waits. Raises Conflict."""
     lock_project(case.project)
+    _unless_overtaken(case, seen)
     standing = _standing(case)
     if standing.state != State.CLOSED:
         return

@@ -296,6 +296,51 @@ def test_a_case_is_closed_with_a_word_or_not_at_all(
     assert CaseStanding.objects.get().state == "open"
 
 
+def test_what_was_written_since_is_read_before_a_case_is_closed(
+    inside: Client, machine: VirtualMachine, project: Project, alice: User
+) -> None:
+    case = open_case(inside, project, machine)
+    drawn = Page(inside.get(case.get_absolute_url())).form_with("word")
+    operations.add_note(case=case, text="Still blocked from the other office", by=By(alice))
+
+    answer = drawn.send(inside, word="Port 8443 was missing", do="close")
+
+    page = Page(answer)
+    assert answer.status_code == 409
+    assert "Nothing was done: somebody has written" in page.text
+    assert "Still blocked from the other office" in page.text
+    assert CaseStanding.objects.get().state == "open"
+    page.form_with("word").send(inside, do="close")
+    assert case.steps.get().text == "Port 8443 was missing"
+
+
+def test_of_two_who_take_a_case_or_end_it_at_once_the_second_is_told(
+    inside: Client, sign_in: SignIn, machine: VirtualMachine, project: Project
+) -> None:
+    case = open_case(inside, project, machine)
+    colleague = make_user("colleague", "support", is_staff=True)
+    other = sign_in(colleague)
+    operations.open_visit(project=project, staff=colleague, reason="Look", ticket="T-2")
+    at = case.get_absolute_url()
+    for do, more in (("take", {}), ("close", {"word": "Mine"}), ("reopen", {})):
+        drawn = [next(form for form in Page(who.get(at)).forms if "seen" in form.fields) for who in (inside, other)]
+        assert drawn[0].send(inside, do=do, **more).status_code == 302
+        assert drawn[1].send(other, do=do, **dict.fromkeys(more, "Theirs")).status_code == 409
+
+    assert list(case.steps.values_list("kind", "author_name", "text")) == [
+        ("taken", "staff", ""),
+        ("closed", "staff", "Mine"),
+        ("reopened", "staff", ""),
+    ]
+
+
+def test_a_step_that_is_none_does_nothing(inside: Client, machine: VirtualMachine, project: Project) -> None:
+    case = open_case(inside, project, machine)
+    step(inside, case, "nonsense", word="Done")
+    assert CaseStanding.objects.get().state == "open"
+    assert "choose what to do with the case" in messages(inside)
+
+
 def test_nobody_else_takes_or_closes_a_case(
     inside: Client, as_alice: Client, as_charlie: Client, machine: VirtualMachine, project: Project
 ) -> None:

@@ -17,7 +17,9 @@ from securitygroups.forms import CaseForm, CloseForm, NoteForm, PacketForm, as_t
 from securitygroups.models import CaseNote, CaseStanding, CaseStep, SupportCase
 from securitygroups.operations import By
 from securitygroups.web.doors import enter, support_member
-from securitygroups.web.pages import FORM_INVALID, answer, numbered, typed
+from securitygroups.web.pages import CONFLICT, FORM_INVALID, answer, numbered, typed
+
+MOST_SEEN = 10**6
 
 
 @require_POST
@@ -58,18 +60,26 @@ def case_step(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
     if access.role != SUPPORT:
         raise PermissionDenied("Only support staff take, close and open cases.")
     case, do = find_case(access, case_id), request.POST.get("do", "")
-    if do == "take":
-        operations.take_case(case=case, staff=access.user)
-        messages.success(request, f"You take care of {case.public_id}.")
-    elif do == "reopen":
-        operations.reopen_case(case=case, staff=access.user)
-        messages.success(request, f"{case.public_id} is open again.")
-    else:
-        form = CloseForm(request.POST)
-        if not form.is_valid():
-            return _page(request, access, case, NoteForm(), form)
-        operations.close_case(case=case, staff=access.user, text=form.cleaned_data["word"])
-        messages.success(request, f"{case.public_id} was closed.")
+    form = CloseForm(request.POST if do == "close" else None)
+    if do == "close" and not form.is_valid():
+        return _page(request, access, case, NoteForm(), form)
+    seen = whole_number(request.POST.get("seen", ""), MOST_SEEN)
+    try:
+        if do == "take":
+            operations.take_case(case=case, staff=access.user, seen=seen)
+            messages.success(request, f"You take care of {case.public_id}.")
+        elif do == "reopen":
+            operations.reopen_case(case=case, staff=access.user, seen=seen)
+            messages.success(request, f"{case.public_id} is open again.")
+        elif do == "close":
+            operations.close_case(case=case, staff=access.user, text=form.cleaned_data["word"], seen=seen)
+            messages.success(request, f"{case.public_id} was closed.")
+        else:
+            messages.error(request, "Nothing was done: choose what to do with the case.")
+    except operations.Conflict:
+        words = "somebody has written or done something here since you opened the page. Read it first."
+        messages.warning(request, f"Nothing was done: {words}")
+        return _page(request, access, find_case(access, case_id), NoteForm(), form, status=CONFLICT)
     return redirect(case)
 
 
@@ -91,7 +101,7 @@ def case(request: HttpRequest, slug: str, case_id: str) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, access: Access, frozen: SupportCase, form: NoteForm, closing: CloseForm
+    request: HttpRequest, access: Access, frozen: SupportCase, form: NoteForm, closing: CloseForm, *, status: int = 200
 ) -> HttpResponse:
     tested = list(look_again(frozen))
     # One packet's way down the list at a time: a list may be a thousand rules long.
@@ -110,13 +120,14 @@ def _page(
         "decision": shown.decision,
         "way": list(way(shown.decision, shown.listed)),
         "told": sorted(told, key=lambda one: one.at),
+        "seen": len(told),
         "form": form,
         "closing": closing,
         "can_note": access.role == SUPPORT or access.can_edit,
         "is_staff": access.role == SUPPORT,
         "is_mine": standing is not None and standing.assignee_id == access.user.pk,
     }
-    status = FORM_INVALID if form.errors or closing.errors else 200
+    status = FORM_INVALID if form.errors or closing.errors else status
     return render(request, "securitygroups/support/case.html", context, status=status)
 
 
