@@ -10,7 +10,7 @@ from allauth.account.decorators import reauthentication_required
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import DataError, transaction
 from django.db.models import Model, QuerySet
 from django.forms.utils import ErrorDict
@@ -32,6 +32,9 @@ from securitygroups.operations import By, Client
 from securitygroups.paging import MOST, BoundedPaginator
 
 logger = structlog.get_logger()
+
+DELETED = 100
+"""Rows that are deleted at once: the question names each of them, and Undo brings all of them back."""
 
 freshly = method_decorator(reauthentication_required(allow_get=True))
 """What is sent here makes others powerful or powerless: an unattended browser is not enough for it."""
@@ -188,6 +191,9 @@ class ThroughOperations(Chooses, Questions, Panel):
     """
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        if "_saveasnew" in request.POST:
+            # Django makes another one of it, whatever the page offers, and by way of no page that knows how.
+            raise PermissionDenied
         if request.method == "POST" and {"form", "redraw", "suggest"} & request.POST.keys():
             self._only_drawn(request, new=object_id is None)
 
@@ -264,7 +270,9 @@ class ThroughOperations(Chooses, Questions, Panel):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What goes along is the operations' matter, and what is on record stays: nothing of that protects a row."""
-        rows = list(objs)
+        rows = list(objs[: DELETED + 1])
+        if len(rows) > DELETED:
+            raise ValidationError(f"Up to {DELETED} can be deleted at once: choose fewer. Nothing was done.")
         if gone := [str(row) for row in rows if getattr(row, "deleted_at", None)]:
             raise ValidationError(f"{', '.join(gone[:5])}: deleted already. Choose others; nothing was done.")
         self.remember(request, rows)

@@ -16,14 +16,12 @@ from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
 from securitygroups import operations
-from securitygroups.admin.base import ThroughOperations, by, freshly, into_panel, too_many
+from securitygroups.admin.base import ThroughOperations, by, freshly, into_panel
 from securitygroups.firewall.texts import clean
 from securitygroups.models import Invitation, Membership, Project, Role, User
 
 SHOWN = 20
 """Members and invitations on a project's page; the rest is a list of its own."""
-REMOVED = 100
-"""Rows that one action takes: each costs time, and a part done in silence would pass for the whole."""
 QUOTAS = {
     "max_groups": "MAX_GROUPS_PER_PROJECT",
     "max_rules": "MAX_RULES_PER_GROUP",
@@ -68,8 +66,12 @@ class NewCustomerForm(ProjectForm):
     )
 
     def clean_slug(self) -> str:
-        typed = str(self.cleaned_data["slug"])
-        return typed or self._free_slug(slugify(self.cleaned_data.get("name", ""))[:57].strip("-"))
+        if typed := str(self.cleaned_data["slug"]).lower():
+            # Two that differ in nothing but their case would be taken for each other.
+            return typed
+        if "name" in self.errors:
+            return ""
+        return self._free_slug(slugify(self.cleaned_data["name"])[:57].strip("-"))
 
     def _free_slug(self, wish: str) -> str:
         if not wish:
@@ -266,8 +268,6 @@ class MembershipAdmin(ThroughOperations):
         operations.remove_member(member=obj, by=by(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        if too_many(request, queryset, REMOVED, f"Up to {REMOVED} members can be removed"):
-            return
         # By project, as everybody takes locks; owners last, for whom there may be no other left.
         members = queryset.select_related("project", "user").order_by("project", "pk")
         for member in sorted(members, key=lambda member: (member.project_id, member.role == Role.OWNER)):
