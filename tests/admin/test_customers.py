@@ -103,6 +103,15 @@ def test_what_is_refused_leaves_nothing_behind(
     assert page.context["adminform"].form["name"].value() == typed.get("name", NEW["name"])
 
 
+def test_a_missing_name_is_one_fault_and_a_slug_is_in_small_letters(as_admin: Client, commit: Commit) -> None:
+    assert "slug" not in refused(made(as_admin, commit, name=""))
+
+    made(as_admin, commit, slug="Buro")
+
+    assert Project.objects.get().slug == "buro"
+    assert "already exists" in refused(made(as_admin, commit, slug="BURO"))
+
+
 def test_it_takes_the_rights_to_make_projects_and_members(db: None, commit: Commit) -> None:
     for right in ("add_project", "add_membership"):
         browser = fresh(make_user(f"only-{right.replace('_', '-')}", right, is_staff=True))
