@@ -4,19 +4,19 @@ import csv
 import io
 import json
 from calendar import monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from securitygroups.answers.review import narrowed_rule
 from securitygroups.firewall.formats.documents import RULE_KEYS, rules_from_stored
 from securitygroups.firewall.formats.spreadsheet import guarded
-from securitygroups.firewall.values import Rule
-from securitygroups.models import Project, ReviewedRule, SignedReview
+from securitygroups.firewall.values import Rule as RuleValue
+from securitygroups.models import Project, ReviewedRule, Rule, SecurityGroup, SignedReview
 from securitygroups.words.rules import rule_sentence
 
 FORMAT = "karenpanel.review/1"
@@ -56,13 +56,33 @@ def months_later(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
+class Mark(NamedTuple):
+    """That a rule was reviewed and is still the one that it was then: by whom and when, and in which review."""
+
+    by: str
+    at: datetime
+    number: int
+
+
+def marks(group: SecurityGroup, uids: Iterable[str]) -> dict[str, Mark]:
+    """Those of the rules that were decided about in a signed review and not changed since (one query)."""
+    same = Rule.objects.filter(group=group, uid=OuterRef("uid"), changed_in__lte=OuterRef("revision"))
+    rows = (
+        ReviewedRule.objects.filter(Exists(same), group=group, uid__in=list(uids))
+        .order_by("uid", "-pk")
+        .distinct("uid")
+    )
+    found = rows.values_list("uid", "by_name", "review__at", "review__number")
+    return {uid: Mark(by, at, number) for uid, by, at, number in found}
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A line of the record: the rule as it was, and what it became, "" where it stayed or went."""
 
     line: ReviewedRule
     group_name: str
-    rule: Rule
+    rule: RuleValue
     becomes: str
 
 

@@ -5,8 +5,9 @@ shape that stands once before the table ({% marks %}), and addresses begin where
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 from django import template
 from django.urls import reverse
@@ -121,7 +122,7 @@ def _source(rule: Rule) -> SafeString:
 # A row is drawn by the hundred: it leaves out what HTML lets be left out, quotation marks and the ends of cells.
 _ROW = (
     "<tr id=rule-{uid} data-row{off}>{check}<td class=number id=place-{place}>{place}{cells}"
-    "<td class=description>{description}<td class=buttons>{buttons}"
+    "<td class={kind}>{description}<td class=buttons>{buttons}"
     '<details class=menu><summary aria-label="More for rule {place}">{more}</summary>'
     "<div class=menu-items><a href={q}rules/{uid}/menu/{keep}{q}>All choices</a></div></details>"
 )
@@ -134,10 +135,13 @@ _COPY = '<a href="rules/new/?copy={uid}{and_keep}" aria-label="Duplicate rule {p
 _SWITCH = '<button {to} aria-label="Switch rule {place} {do}">{icon}</button>'
 
 
-@register.simple_tag
-def rule_row(place: int, rule: Rule, total: int, keep: str, can_edit: bool) -> SafeString:
+@register.simple_tag(takes_context=True)
+def rule_row(context: Mapping[str, Any], place: int, rule: Rule) -> SafeString:
     """A row of the group's page, from where its addresses begin. `keep` leads back to the same filter and page."""
+    total, keep, can_edit = context["total"], context["keep"], context["can_edit"]
     description: str = conditional_escape(rule.description)
+    if not rule.enabled:
+        description += f" {OFF}"
     # An identity is hexadecimal, a place a number; what people type is escaped here.
     escaped = conditional_escape(keep)
     known = {"uid": conditional_escape(rule.uid), "place": place, "keep": escaped, "q": '"' if keep else ""}
@@ -158,7 +162,9 @@ def rule_row(place: int, rule: Rule, total: int, keep: str, can_edit: bool) -> S
         off="" if rule.enabled else ' class="is-off"',
         check=_CHECK.format(**known) if can_edit else "",
         cells=rule_cells(rule),
-        description=description if rule.enabled else f"{description} {OFF}",
+        # By whom and when stands above the table, and in the row's menu.
+        kind='"description seen"' if rule.uid in context["reviewed"] else "description",
+        description=description,
         buttons=buttons,
         more=mark("m"),
         **known,

@@ -1,21 +1,30 @@
 """What a group's page shows."""
 
+from collections import Counter
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 from django.http import HttpRequest, QueryDict
 
 from securitygroups.answers.filters import finder
 from securitygroups.answers.findings import findings_of
+from securitygroups.answers.reviewed import marks
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList, whole_number
-from securitygroups.models import Asked, Given, GroupRevision, Rule, SecurityGroup
+from securitygroups.models import Asked, Given, GroupRevision, ReviewedRule, Rule, SecurityGroup
 from securitygroups.web.pages import RULES_A_PAGE, numbered, page_of, typed
 
 MOST_PAGES = 999_999
 
-_MACHINES = Asked(lambda: SecurityGroup.objects.filter(pk=Given("group")).order_by().values_list(Count("attachments")))
+# And whether any of its rules was ever reviewed: of most groups none was, and nothing more is asked.
+_MACHINES = Asked(
+    lambda: (
+        SecurityGroup.objects.filter(pk=Given("group"))
+        .order_by()
+        .values_list(Count("attachments"), Exists(ReviewedRule.objects.filter(group=OuterRef("pk"))))
+    )
+)
 _NEWEST = Asked(lambda: GroupRevision.objects.filter(group=Given("group"), number=Given("number")).without_lists())
 
 
@@ -59,6 +68,8 @@ def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
     query = filter_of(request)
     page = numbered(request, found_in(rules, query), RULES_A_PAGE)
     found = findings_of(group.project_id, rules)
+    machine_count, was_reviewed = _MACHINES.one(group=group.pk)
+    reviewed = marks(group, (rule.uid for _, rule in page.object_list)) if was_reviewed else {}
     return {
         "group": group,
         "page": page,
@@ -68,7 +79,9 @@ def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
         "total": len(rules),
         "query": query,
         "quota": group.project.rule_quota,
-        "machine_count": _MACHINES.one(group=group.pk)[0],
+        "machine_count": machine_count,
+        "reviewed": reviewed,
+        "reviews": Counter(reviewed.values()).most_common(),
         "newest": _NEWEST.one(group=group.pk, number=group.revision),
         "tab": "rules",
     }

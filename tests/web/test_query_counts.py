@@ -109,6 +109,8 @@ def fill(project: Project, alice: User) -> Fill:
             rest = "open/" if name == "machine open" else "settings/"
             return "/p/shop/machines/new/" if name == "machine new" else f"{one.get_absolute_url()}{rest}"
         url = many_rules(number).get_absolute_url()
+        if name == "group reviewed":
+            reviewed(SecurityGroup.objects.get(name="many"), alice)
         if name == "group test":
             return f"{url}test/?test=1&direction=in&protocol=tcp&source=203.0.113.9&destination=10.0.0.5&port=22"
         if name in ("rule edit", "rule delete", "rule move"):
@@ -116,7 +118,16 @@ def fill(project: Project, alice: User) -> Fill:
             return f"{url}rules/{uid}/{name.replace('rule edit', '').replace('rule ', '')}" + (
                 "/" if name != "rule edit" else ""
             )
-        return url + {"group": "", "rule new": "rules/new/", "export": "export.json", "history": "history/"}[name]
+        return (
+            url
+            + {
+                "group": "",
+                "group reviewed": "",
+                "rule new": "rules/new/",
+                "export": "export.json",
+                "history": "history/",
+            }[name]
+        )
 
     return page
 
@@ -138,6 +149,7 @@ QUERIES = {
     "groups": 8,
     "groups found": 9,
     "group": 8,
+    "group reviewed": 9,
     "group test": 7,
     "group machines": 7,
     "group delete": 14,

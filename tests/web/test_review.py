@@ -351,6 +351,36 @@ def test_a_rule_that_was_changed_after_its_review_says_so(as_alice: Client, grou
     assert "1 decision no longer holds" in text
 
 
+def test_the_groups_own_page_marks_what_was_reviewed_and_is_still_the_same(
+    as_bob: Client, group: SecurityGroup, alice: User
+) -> None:
+    at = group.get_absolute_url()
+    uid = group.rules.get(position=1).uid
+    signed = reviewed(group, alice)
+    day = f"{signed.at:%-d %b %Y}"
+    page = Page(as_bob.get(at))
+    assert f"Reviewed and not changed since: 1 rule by alice on {day}" in page.text
+    assert marked(as_bob, group) == [uid]
+    menu = as_bob.get(f"{at}rules/{uid}/menu/").content.decode()
+    assert f"Reviewed {day} by alice" in menu
+    assert signed.get_absolute_url() in menu
+
+    moved = [row.as_value() for row in group.rules.in_order()][::-1]
+    operations.commit_rules(group=group, rules=moved, base=1, by=By(alice))
+    assert marked(as_bob, group) == [uid], "where it stands does not matter"
+    changed = rule("accept in tcp 1", uid=uid)
+    operations.commit_rules(group=group, rules=[*moved[:-1], changed], base=2, by=By(alice))
+    assert marked(as_bob, group) == []
+    assert "Reviewed" not in Page(as_bob.get(at)).text
+    assert "Reviewed" not in as_bob.get(f"{at}rules/{uid}/menu/").content.decode()
+
+
+def marked(client: Client, group: SecurityGroup) -> list[str]:
+    """The rules whose rows say that they were reviewed."""
+    rows = client.get(group.get_absolute_url()).content.decode().split("<tr id=rule-")[1:]
+    return [row[:12] for row in rows if "description seen" in row]
+
+
 def test_an_owner_says_when_the_next_review_is_due(
     as_alice: Client, as_bob: Client, group: SecurityGroup, alice: User, sign_in: SignIn
 ) -> None:

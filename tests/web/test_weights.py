@@ -3,9 +3,11 @@
 import pytest
 from django.test import Client
 
-from securitygroups.models import Project, SecurityGroup
+from securitygroups import operations
+from securitygroups.models import Project, SecurityGroup, User
+from securitygroups.operations import By
 from tests.conftest import SignIn
-from tests.factories import make_group, make_machine, ports, rule
+from tests.factories import make_group, make_machine, ports, reviewed, rule
 
 FRAME = 20_000
 """What stands around a list: the panel's head and menu, the page's own head, a form."""
@@ -32,6 +34,14 @@ def test_a_rule_weighs_little_more_than_a_kilobyte(
     assert weight(as_alice, long_list.get_absolute_url()) < 150_000
     assert weight(as_alice, f"{long_list.get_absolute_url()}?q=tcp&page=7") < 160_000
     assert weight(as_bob, long_list.get_absolute_url()) < FRAME + 100 * 850
+
+
+def test_that_rules_were_reviewed_weighs_little(as_alice: Client, long_list: SecurityGroup, alice: User) -> None:
+    keep = [operations.Wish(long_list.pk, row.uid, "keep", 1, 0) for row in long_list.rules.filter(position__gt=1)]
+    operations.decide(project=long_list.project, wishes=keep, by=By(alice))
+    reviewed(long_list, alice)
+
+    assert weight(as_alice, long_list.get_absolute_url()) < 150_000
 
 
 def test_other_lists_of_rules_are_light_too(as_alice: Client, project: Project, long_list: SecurityGroup) -> None:

@@ -11,6 +11,7 @@ from karenpanel.sent_again import draws_again
 from securitygroups import operations
 from securitygroups.access import find_group
 from securitygroups.answers.findings import FIX_NAMES
+from securitygroups.answers.reviewed import marks
 from securitygroups.firewall import lists
 from securitygroups.firewall.analysis.findings import fixes, mended
 from securitygroups.firewall.values import RuleList
@@ -58,6 +59,7 @@ def rule_menu(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
         "and_keep": f"&{keep[1:]}" if keep else "",
         "back": f"{page_url(request, group)}#rule-{uid}",
         **makers(group, row),
+        "reviewed": marks(group, [uid]).get(uid),
     }
     return answer(request, "securitygroups/rules/menu.html", "securitygroups/rules/_menu.html", context)
 
