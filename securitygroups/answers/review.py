@@ -42,7 +42,7 @@ FILTERS = {
     "": "All rules",
     "undecided": "Not decided",
     "findings": "With findings",
-    "order": "Order matters",
+    "order": "Overlaps",
     "world": "Open to the world",
     "old": "Older than a year",
     "unreviewed": "Not reviewed since",

@@ -58,7 +58,8 @@ def remarks(one: RuleFindings, name: Name | None = None) -> list[Remark]:
 def _overlap_sentence(one: RuleFindings, name: Name | None) -> str:
     others = (one.correlated or 0) - 1
     more = f" and {count_text(others, 'more rule', 'more rules')}" if others else ""
-    return f"Order matters: it partly overlaps {places_text((one.overlaps,), name)}{more} of the other action."
+    do = "do" if others else "does"
+    return f"Order matters: it partly overlaps {places_text((one.overlaps,), name)}{more}, which {do} the opposite."
 
 
 def _open_remark(opening: Opening) -> Remark:

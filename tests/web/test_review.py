@@ -230,8 +230,8 @@ def test_a_rule_says_with_which_others_its_order_matters(as_alice: Client, proje
 
     page = Page(as_alice.get(f"{URL}?show=order"))
 
-    assert "Order matters: it partly overlaps rule 2 and 1 more rule of the other action." in page.text
-    assert page.text.count("Order matters: it partly overlaps rule 1 of the other action.") == 2
+    assert "Order matters: it partly overlaps rule 2 and 1 more rule, which do the opposite." in page.text
+    assert page.text.count("Order matters: it partly overlaps rule 1, which does the opposite.") == 2
     assert sum(name.endswith("-row") for one in page.forms for name in one.fields) == 3
     assert "Order matters:" not in Page(as_alice.get(crossing.get_absolute_url())).text
     assert "No rule is like that" in Page(as_alice.get(f"{URL}?show=findings")).text

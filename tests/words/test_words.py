@@ -262,7 +262,7 @@ def test_findings_in_words() -> None:
     assert "No packet reaches this rule: rule 2 takes all of it, and drops it." in said[2]
     assert "No packet reaches this rule: rules 1 and 4 together take all of it, and do the same with it." in said[4]
     assert "Open to the world: anywhere reaches SSH (TCP 22) and Telnet (TCP 23)." in said[5]
-    assert "Order matters: it partly overlaps rule 2 of the other action." in said[5]
+    assert "Order matters: it partly overlaps rule 2, which does the opposite." in said[5]
     assert "It comes after rule 7, which takes everything of its direction." in said[7]
     assert findings_summary(found) == (
         "1 rule that opens a management or database port to the world, 3 rules that no packet reaches and "
