@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 
 from securitygroups.fields import LineFormField, refusal, to_network
 from securitygroups.firewall.opening import opening_rules
@@ -123,6 +124,8 @@ class FirstRulesForm(PortsForm):
     def clean_machines(self) -> list[VirtualMachine]:
         words = [word.strip() for word in re.split(r"[,;\r\n]+", self.cleaned_data["machines"]) if word.strip()]
         rows = VirtualMachine.objects.live().filter(project=self.project)
+        if words and not rows.exists():
+            raise ValidationError("The project has no VM yet: leave this empty, and create the VM after the group.")
         return machines_named(rows, words)
 
 

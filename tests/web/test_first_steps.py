@@ -22,7 +22,9 @@ def test_an_empty_project_is_led_from_a_template_to_a_vm_to_a_test(as_alice: Cli
     group = make_group(project, "web", ["accept in tcp 443"])
     assert "Create a Security Group" in shown(as_alice)
     assert "Create Virtual Machine Skip" in shown(as_alice)
-    assert as_alice.post(STEPS, {"do": "attach"})["Location"] == "/p/shop/machines/new/"
+    to = as_alice.post(STEPS, {"do": "attach"})["Location"]
+    assert to == f"/p/shop/machines/new/?group={group.public_id}"
+    assert Page(as_alice.get(to)).form_with("ipv4").fields["group"][0] == group.public_id, "it is chosen already"
 
     make_machine(project, "vm")
     assert as_alice.post(STEPS, {"do": "attach"})["Location"] == f"{group.get_absolute_url()}machines/attach/"

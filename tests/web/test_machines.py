@@ -8,7 +8,7 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
-from tests.factories import make_group, make_machine, ports
+from tests.factories import make_group, make_machine, make_project, ports
 from tests.web.pages import HTMX, Page, messages, part_and_page, say_yes
 
 LIST = "/p/shop/machines/"
@@ -48,6 +48,22 @@ def test_a_search_finds_names_addresses_and_ids(query: str, as_bob: Client, mach
 
 
 # ── Create ────────────────────────────────────────────────────────────────────
+
+
+def test_from_where_a_group_waits_for_a_vm_the_form_begins_with_it(
+    as_erin: Client, project: Project, abc: list[SecurityGroup], charlie: User
+) -> None:
+    a, b, c = abc
+    strange = make_group(make_project(charlie, "Elsewhere"), "strange")
+    attach = as_erin.get(f"{c.get_absolute_url()}machines/attach/").content.decode()
+    assert f'href="{LIST}new/?group={c.public_id}"' in attach, "no VM is there that could have it"
+
+    query = {"group": [c.public_id, strange.public_id, "nothing", a.public_id, c.public_id]}
+    form = Page(as_erin.get(f"{LIST}new/", query)).form_with("ipv4")
+
+    assert form.fields["group"] == [c.public_id, a.public_id, "", ""]
+    form.send(as_erin, name="vm", group=["", b.public_id])
+    assert groups_of(VirtualMachine.objects.get()) == ["b"], "what is chosen in the form counts"
 
 
 def test_creating_a_vm_with_groups_in_order(as_erin: Client, project: Project, abc: list[SecurityGroup]) -> None:

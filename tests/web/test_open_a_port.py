@@ -340,6 +340,14 @@ def test_the_vms_of_a_new_group_are_found_by_address_and_id_and_an_unknown_one_i
     assert attached(a) == attached(b) == ["web"]
 
 
+def test_where_there_is_no_vm_yet_it_is_said_what_to_do_instead(as_alice: Client, project: Project) -> None:
+    refused = Page(form_at(as_alice, NEW_GROUP).send(as_alice, name="web", machines="web-1"))
+
+    assert refused.errors["machines"] == (
+        "The project has no VM yet: leave this empty, and create the VM after the group."
+    )
+
+
 def test_another_customers_vm_is_not_found_by_its_id(as_alice: Client, project: Project, charlie: User) -> None:
     strange = make_machine(make_project(charlie, "Elsewhere"), "strange")
 

@@ -38,5 +38,5 @@ def _to(access: Access, do: str, template: str) -> str:
         group = SecurityGroup.objects.live().filter(project=access.project).order_by("-pk").first()
         if group and VirtualMachine.objects.live().filter(project=access.project).exists():
             return reverse("group_attach", args=[slug, group.public_id])
-        return reverse("machine_create", args=[slug])
+        return reverse("machine_create", args=[slug]) + (f"?group={group.public_id}" if group else "")
     return reverse("overview", args=[slug])

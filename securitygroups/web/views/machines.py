@@ -5,6 +5,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -187,8 +188,10 @@ def _preview(request: HttpRequest, vm: VirtualMachine, attached: list[SecurityGr
 @draws_again
 @page_or_form
 def machine_create(request: HttpRequest, slug: str) -> HttpResponse:
+    """`?group=`, more than once: the groups that it begins with."""
     access = enter(request, slug, write=True)
-    sent = _forms(request, VirtualMachine(project=access.project), [], spare=2)
+    chosen = _asked_for(access, request.GET.getlist("group"))
+    sent = _forms(request, VirtualMachine(project=access.project), chosen, spare=2)
     sent.form.fields["name"].widget.attrs["autofocus"] = True
     name = " ".join(request.POST.get("name", "").split())[:100]
     planned = VirtualMachine(project=access.project, name=name or "the new VM")
@@ -203,6 +206,13 @@ def machine_create(request: HttpRequest, slug: str) -> HttpResponse:
             if not (sent.ports and take_group_refusal(sent.ports, refusal)):
                 take_refusal(sent.form, refusal)
     return _page(request, sent, {}, FORM_INVALID)
+
+
+def _asked_for(access: Access, ids: Sequence[str]) -> list[SecurityGroup]:
+    """The project's groups of these IDs, in the order in which they stand; what is none of them is passed over."""
+    asked = list(dict.fromkeys(ids))[: settings.MAX_GROUPS_PER_MACHINE]
+    rows = SecurityGroup.objects.live().filter(project=access.project, public_id__in=asked)
+    return sorted(rows, key=lambda group: asked.index(group.public_id))
 
 
 def _created(request: HttpRequest, access: Access, planned: VirtualMachine, sent: _Sent) -> HttpResponse:
