@@ -62,7 +62,7 @@ def test_from_where_a_group_waits_for_a_vm_the_form_begins_with_it(
     form = Page(as_erin.get(f"{LIST}new/", query)).form_with("ipv4")
 
     assert form.fields["group"] == [c.public_id, a.public_id, "", ""]
-    form.send(as_erin, name="vm", group=["", b.public_id])
+    say_yes(as_erin, form.send(as_erin, name="vm", group=["", b.public_id]))
     assert groups_of(VirtualMachine.objects.get()) == ["b"], "what is chosen in the form counts"
 
 
