@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
 from securitygroups.answers.filters import of_project
+from securitygroups.answers.list_filter import Tags
 from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_network
 from securitygroups.models import (
     GroupTemplate,
@@ -61,8 +62,10 @@ def groups_like(project: Project, text: str) -> QuerySet[SecurityGroup]:
 
 
 def machines_like(project: Project, text: str) -> QuerySet[VirtualMachine]:
-    rows = VirtualMachine.objects.live().filter(project=project).named_like(text)
-    return best_first(rows.only("name", "public_id", "ipv4", "ipv6"), "name", text)
+    rows = VirtualMachine.objects.live().filter(project=project).alias(tag_text=Tags())
+    return best_first(
+        rows.named_like(text, also="tag_text").only("name", "public_id", "ipv4", "ipv6", "tags"), "name", text
+    )
 
 
 def network_of(text: str) -> Network | None:

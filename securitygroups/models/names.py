@@ -58,12 +58,14 @@ class LiveQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> Self:
         return self.live().filter(project__memberships__user=user)
 
-    def named_like(self, text: str) -> Self:
-        """Name, description, public id or (of VMs) an address has the text; all when it is empty."""
+    def named_like(self, text: str, *, also: str = "") -> Self:
+        """Name, description, public id, (of VMs) an address or the column `also` has the text; all when it is empty."""
         text = clean(text)
         if not text:
             return self
         found = Q(name__icontains=text) | Q(description__icontains=text) | Q(public_id__iexact=text)
+        if also:
+            found |= Q(**{f"{also}__icontains": text})
         address = _address(text)
         if address and hasattr(self.model, "ipv4"):
             found |= Q(**{"ipv6" if ":" in address else "ipv4": address})

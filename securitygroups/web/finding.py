@@ -1,5 +1,6 @@
 """What was typed into Find, as links: to what was found, to pages, and to what can be done."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,9 @@ from securitygroups.answers.find import (
 from securitygroups.answers.list_filter import LONGEST
 from securitygroups.firewall.formats.pasted import read_line
 from securitygroups.firewall.formats.replies import read_reply
-from securitygroups.firewall.values import BITS, Network, address_text
+from securitygroups.firewall.protocols import MAX_PORT
+from securitygroups.firewall.several import read_services
+from securitygroups.firewall.values import BITS, Network, Refused, address_text
 from securitygroups.models import (
     GroupTemplate,
     Membership,
@@ -86,6 +89,7 @@ _PAGES = (
     Way("Test a packet", "project_test", "route", "check log line tcpdump trace"),
     Way("Exposure", "exposure", "radar", "open internet reach matrix world"),
     Way("Find rules", "project_rules", "search", "search port"),
+    Way("Review", "review", "clipboard-check", "audit sign findings narrow"),
     Way("Activity", "activity", "history", "changes audit record log who"),
     Way("Members", "members", "users", "people invite roles team"),
     Way("Support cases", "cases", "life-buoy", "tickets"),
@@ -103,6 +107,7 @@ _EVERYWHERE = (
     Way("Your account", "account", "circle-user", "password passkey second factor sessions settings"),
 )
 _WITH = (
+    Way("Open a port on", "machine_open", "plus", "allow", change=True, of=_MACHINE),
     Way("Add rule to", "rule_add", "plus", "new open port allow", change=True, of=_GROUP),
     Way("Test a packet on", "group_test", "route", "check trace", of=_GROUP),
     Way("Replay a flow log on", "group_replay", "play", "pcap", of=_GROUP),
@@ -134,7 +139,10 @@ def sections(access: Access, query: str) -> list[Section]:
     text = text[:LONGEST].rstrip()
     network = network_of(text)
     if network is not None:
-        return _kept([_of_address(access, network), *_of_found(access, about_address(access.project, network), text)])
+        port = _port_behind(text)
+        return _kept(
+            [_of_address(access, network, port), *_of_found(access, about_address(access.project, network), text)]
+        )
     lowered, words = text.lower(), text.lower().split()
     named = [way for way in (*_PAGES, *_ACTIONS, *_EVERYWHERE) if way.answers(words)]
     first = [way for way in named if way.begins(lowered)]
@@ -193,9 +201,27 @@ def _with_things(access: Access, words: list[str]) -> list[Link]:
         return []
     rest = chosen[0][1]
     kinds = {kind for way, _ in chosen for kind in way.of}
-    things: list[Any] = list(groups_like(access.project, rest)[:FEW]) if "group" in kinds else []
-    things += machines_like(access.project, rest)[:FEW] if "machine" in kinds else []
-    return [link for way, _ in chosen for link in _each(access, way, things)]
+    things, ports = _named(access, kinds, rest), ""
+    if not things:
+        ports, rest = _ports_first(rest)
+        things = _named(access, kinds, rest) if ports else []
+    return [link for way, _ in chosen for link in _each(access, way, things, ports)]
+
+
+def _named(access: Access, kinds: set[str], name: str) -> list[Any]:
+    things: list[Any] = list(groups_like(access.project, name)[:FEW]) if "group" in kinds else []
+    things += machines_like(access.project, name)[:FEW] if "machine" in kinds else []
+    return things
+
+
+def _ports_first(text: str) -> tuple[str, str]:
+    """“443 on web-1”: the ports or services at the beginning, and the name behind them; no ports where there are none."""
+    first, *words = text.split() or [""]
+    try:
+        ports = first if read_services(first) else ""
+    except Refused:
+        ports = ""
+    return ports, " ".join(word for word in words if word not in _SMALL)
 
 
 def _split(way: Way, words: list[str]) -> tuple[int, str]:
@@ -219,10 +245,12 @@ def _with_found(access: Access, found: list[Found], lowered: str) -> list[Link]:
     return [link for way in some for link in _each(access, way, meant)][:FEW]
 
 
-def _each(access: Access, way: Way, things: list[Any]) -> Iterator[Link]:
+def _each(access: Access, way: Way, things: list[Any], ports: str = "") -> Iterator[Link]:
     for thing in things:
         if ("group" if isinstance(thing, SecurityGroup) else "machine") in way.of:
             url = reverse(way.route, args=[access.project.slug, thing.public_id])
+            if ports and way.route == "machine_open":
+                url += f"?{urlencode({'ports': ports})}"
             yield Link(f"{way.label} {thing.name}", url, way.icon)
 
 
@@ -246,10 +274,19 @@ def _of_line(access: Access, line: str, fields: dict[str, str]) -> list[Section]
     return _kept([Section("Test a packet", links), Section("Virtual Machines", vms)])
 
 
-def _of_address(access: Access, network: Network) -> Section:
+def _port_behind(text: str) -> str:
+    """The port of “10.0.0.5:443” or “[2001:db8::5]:443”."""
+    found = re.fullmatch(r"(?:[^:]+|\[.+\]):(\d{1,5})", text)
+    return found[1] if found and int(found[1]) <= MAX_PORT else ""
+
+
+def _of_address(access: Access, network: Network, port: str) -> Section:
     if network.prefix != BITS[network.version]:
         return Section("Test a packet", [])
     text = address_text(network.version, network.first)
+    if port:
+        url = _tester(access, destination=text, protocol="tcp", port=port)
+        return Section("Test a packet", [Link(f"Test a packet to {text}, port {port}", url, "route", "TCP")])
     return Section(
         "Test a packet",
         [
@@ -291,7 +328,9 @@ def _group(project: Project, group: SecurityGroup) -> Link:
 
 
 def _machine(project: Project, vm: VirtualMachine) -> Link:
-    return Link(vm.name, reverse("machine", args=[project.slug, vm.public_id]), "server", ", ".join(vm.addresses))
+    return Link(
+        vm.name, reverse("machine", args=[project.slug, vm.public_id]), "server", ", ".join([*vm.addresses, *vm.tags])
+    )
 
 
 def _rule(project: Project, rule: Rule) -> Link:

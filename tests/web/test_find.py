@@ -78,6 +78,7 @@ def test_of_more_rules_than_are_looked_through_all_are_offered(
         ("exposure", "Go to", "Exposure"),
         ("expo", "Go to", "Exposure"),
         ("audit", "Pages", "Activity"),
+        ("review", "Go to", "Review"),
         ("people", "Pages", "Members"),
         ("help", "Go to", "Help"),
         ("test a pa", "Go to", "Test a packet"),
@@ -102,6 +103,7 @@ def test_pages_actions_and_people_are_found_by_what_people_call_them(
         ("add rule web", "Add rule to web"),
         ("Add Rule to WEB", "Add rule to web"),
         ("settings web-1", "Instance settings of web-1"),
+        ("open a port on web-1", "Open a port on web-1"),
         ("", "Create Security Group"),
     ],
 )
@@ -115,6 +117,40 @@ def test_nobody_is_offered_what_they_may_not_do(
     assert label in everything(as_alice)
     assert label not in everything(as_bob)
     assert label not in everything(sign_in(staff))
+
+
+@pytest.mark.parametrize("query", ["open port 443", "open https", "open 443 on web-1", "allow 8000-8010 on web"])
+def test_a_port_that_is_to_be_opened_goes_along_to_the_vm(
+    as_alice: Client, query: str, machine: VirtualMachine
+) -> None:
+    found(as_alice, query)
+    sections = as_alice.get(URL, {"q": query}).context["sections"]
+
+    (link,) = [link for section in sections for link in section.links if link.label == "Open a port on web-1"]
+
+    ports = query.replace("port ", "").split()[1]
+    assert Page(as_alice.get(link.url)).form_with("ports").fields["ports"] == [ports]
+
+
+def test_a_tag_finds_its_vms(as_bob: Client, project: Project) -> None:
+    for name, tags in (("a", ["role=db"]), ("b", ["role=web"]), ("c", [])):
+        make_machine(project, name, tags=tags, ipv4=f"10.0.2.{ord(name)}")
+
+    (section,) = as_bob.get(URL, {"q": "role=DB"}).context["sections"]
+
+    assert [(link.label, link.note) for link in section.links] == [("a", "10.0.2.97, role=db")]
+
+
+@pytest.mark.parametrize(("end", "address"), [("10.0.1.12:443", "10.0.1.12"), ("[2001:db8::5]:443", "2001:db8::5")])
+def test_the_port_behind_an_address_goes_along_to_the_test(
+    as_bob: Client, project: Project, end: str, address: str
+) -> None:
+    assert found(as_bob, end)["Test a packet"] == [f"Test a packet to {address}, port 443"]
+    link = as_bob.get(URL, {"q": end}).context["sections"][0].links[0]
+
+    form = Page(as_bob.get(link.url)).form_with("destination").fields
+
+    assert (form["destination"], form["protocol"], form["port"]) == ([address], ["tcp"], ["443"])
 
 
 def test_an_address_finds_its_vm_the_rules_that_name_it_and_its_test(as_bob: Client, project: Project) -> None:
