@@ -64,7 +64,11 @@ def test_what_can_be_done_with_the_ticked_is_in_sight_however_long_the_list(
 ) -> None:
     page = browse(alice, width=width)
     base = SecurityGroup.objects.get(name="base")
-    for url in ("/p/shop/machines/", f"{base.get_absolute_url()}machines/", f"{new.get_absolute_url()}machines/attach/"):
+    for url in (
+        "/p/shop/machines/",
+        f"{base.get_absolute_url()}machines/",
+        f"{new.get_absolute_url()}machines/attach/",
+    ):
         page.goto(url)
 
         page.get_by_label("Select worker-01").check()

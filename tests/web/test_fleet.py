@@ -9,6 +9,7 @@ from securitygroups import operations
 from securitygroups.models import Event, Project, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
 from tests.factories import make_group, make_machine
+from tests.web.pages import Page
 
 URL = "/p/shop/machines/groups/"
 
@@ -249,6 +250,21 @@ def test_undo_takes_the_lot_back_and_asks_where_somebody_was_there_since(
     assert [names(vm) for vm in vms] == [["base"], ["web"], ["base"], ["base"], ["base"]]
     told = as_erin.post(undo, follow=True)
     assert "Nothing was undone" in told.content.decode()
+
+
+def test_undo_leads_back_to_where_the_vms_were_chosen(
+    as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    for place, to in (
+        ({"filter": "q=app&sort=-name"}, "/p/shop/machines/?q=app&sort=-name"),
+        ({"filter": ""}, "/p/shop/machines/"),
+        ({"filter": "q=app", "from": web.public_id}, f"{web.get_absolute_url()}machines/"),
+    ):
+        page = as_erin.get(yes(as_erin, sent("attach", web, vms[:2], **place))["Location"])
+        (undo,) = [form for form in Page(page).forms if "/undo/" in form.action]
+        assert undo.send(as_erin)["Location"] == to
+        assert as_erin.post(undo.action)["Location"] == to, "where nothing is left to be undone, too"
+        as_erin.get("/help/")
 
 
 def test_a_groups_page_leads_to_the_vms_that_do_not_have_it(

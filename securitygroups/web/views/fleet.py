@@ -1,6 +1,7 @@
 """Many VMs at once: what is done with their groups, the question about it, and the way back."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -70,7 +71,9 @@ def machine_groups(request: HttpRequest, slug: str) -> HttpResponse:
         return _again(request, access, machines, form)
     except ValidationError as refusal:
         return _question(request, proposal, form, told=refusal.messages[0], status=FORM_INVALID)
-    undo = reverse("machine_groups_undo", args=[slug, made.pk])
+    # Undo leads to where the VMs were chosen, as the change does.
+    place = "" if sent.get("from") else f"?{urlencode({'filter': _one(sent, 'filter')})}"
+    undo = reverse("machine_groups_undo", args=[slug, made.pk]) + place
     messages.success(request, made.summary, extra_tags=f"undo:{undo}")
     return redirect(_back(access, sent))
 
@@ -197,12 +200,12 @@ def machine_groups_undo(request: HttpRequest, slug: str, event: int) -> HttpResp
     """Take a change of many VMs back; where some have been changed since, it asks about the others."""
     access = enter(request, slug, write=True)
     line = find_regrouping(access, event)
-    others = bool(request.POST.get("others"))
+    others, back = bool(request.POST.get("others")), _after_undo(request, access, line)
     try:
         operations.undo_regrouping(project=access.project, event=line, by=by(request), others=others)
         messages.success(request, f"Undone: {line.summary}")
     except operations.ChangedSince as since:
-        context = {"line": line, "since": since, "back": _after_undo(access, line)}
+        context = {"line": line, "since": since, "back": back}
         response = render(request, "securitygroups/fleet/undo.html", context, status=CONFLICT)
         return into_dialog(request, response)
     except operations.Conflict:
@@ -212,10 +215,13 @@ def machine_groups_undo(request: HttpRequest, slug: str, event: int) -> HttpResp
         )
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
-    return redirect(_after_undo(access, line))
+    return redirect(back)
 
 
-def _after_undo(access: Access, line: Any) -> str:
+def _after_undo(request: HttpRequest, access: Access, line: Any) -> str:
+    """Where the address tells that the VMs were chosen, or the page of the group that the change was about."""
+    if "filter" in request.GET:
+        return _back(access, request.GET)
     group = SecurityGroup.objects.live().filter(pk=line.group_id, project=access.project).first()
     if group is None:
         return reverse("machines", args=[access.project.slug])
