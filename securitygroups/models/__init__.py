@@ -36,11 +36,12 @@ from securitygroups.models.support import (
     VisitEnd,
 )
 from securitygroups.models.tags import LONGEST_TAG, MOST_TAGS, to_tags
-from securitygroups.models.views import MOST_VIEWS, SavedView
+from securitygroups.models.views import LONGEST_QUERY, MOST_VIEWS, SavedView
 
 __all__ = [
     "ACTIONS",
     "DIRECTIONS",
+    "LONGEST_QUERY",
     "LONGEST_TAG",
     "MOST_TAGS",
     "MOST_VIEWS",

@@ -7,6 +7,7 @@ from securitygroups.fields import LineField
 from securitygroups.models.names import SameName
 from securitygroups.models.people import Project
 
+LONGEST_QUERY = 1_000
 MOST_VIEWS = 50
 """Of each person in a project, and of the project itself."""
 
@@ -24,7 +25,7 @@ class SavedView(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+")
     kind = models.CharField(max_length=10, choices=Kind.choices)
     name = LineField("Name", max_length=40)
-    query = models.CharField(max_length=1000)
+    query = models.CharField(max_length=LONGEST_QUERY)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

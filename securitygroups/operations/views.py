@@ -3,11 +3,9 @@
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from securitygroups.models import MOST_VIEWS, SavedView
+from securitygroups.models import LONGEST_QUERY, MOST_VIEWS, SavedView
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Verb, lock_project, one_more, record, save_checked
-
-_LONGEST = SavedView._meta.get_field("query").max_length
 
 
 @transaction.atomic
@@ -17,7 +15,7 @@ def write_view(*, view: SavedView, by: By) -> None:
     before = SavedView.objects.filter(pk=view.pk).first()
     if view.pk and (before is None or before.owner_id not in (None, by.user and by.user.pk)):
         raise ValidationError("Somebody has deleted this view or taken it back: save the filter as a new one.")
-    if len(view.query) > _LONGEST:
+    if len(view.query) > LONGEST_QUERY:
         raise ValidationError("This filter is too long to be saved: shorten the search, or filter by less.")
     there = SavedView.objects.filter(project=view.project, owner=view.owner)
     if before is None or before.owner_id != view.owner_id:

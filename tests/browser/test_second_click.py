@@ -72,7 +72,7 @@ def test_a_second_click_on_create_virtual_machine_shows_the_vm(
 def test_a_second_click_on_add_rule_adds_one_rule_and_tells_of_no_conflict(
     browse: Browse, alice: User, group: SecurityGroup, script: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proposals, "commit_edit", slow(proposals.commit_edit))
+    monkeypatch.setattr(proposals, "commit_edit", slow(operations.commit_edit))
     page = browse(alice, script=script)
     page.goto(f"{group.get_absolute_url()}rules/new/")
     page.get_by_label("Start port").fill("2222")
