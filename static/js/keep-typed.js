@@ -93,8 +93,17 @@ if (form) bringBack(form, left.fields).catch(() => {});
 document.addEventListener("input", () => {
   touched = true;
 });
+/** Who signs out is done with it: at a shared computer the next person could read it off the tab. */
+function forget() {
+  touched = false;
+  write(TYPED, {});
+  write(SENT, "");
+}
+
 addEventListener("submit", (event) => {
-  if (event.defaultPrevented || event.target !== ownForm()) return;
+  if (event.defaultPrevented) return;
+  if (event.target.getAttribute("action") === "/sign-out/") forget();
+  if (event.target !== ownForm()) return;
   keep();
   write(SENT, here);
 });

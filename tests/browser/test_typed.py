@@ -111,6 +111,23 @@ def test_after_an_hour_without_a_click_the_form_comes_back_with_what_was_typed(
     expected(trouble)
 
 
+def test_nothing_typed_stays_in_the_tab_of_who_has_signed_out(
+    browse: Browse, alice: User, group: SecurityGroup, trouble: list[str]
+) -> None:
+    page = browse()
+    sign_in(page, alice)
+    fill_in(page, group)
+    page.goto("/p/shop/groups/new/")
+    page.get_by_label("Name", exact=True).fill("secret plan")
+    page.locator("summary.avatar").click()
+    press(page, "Sign out")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    kept = page.evaluate("JSON.stringify(Object.entries(sessionStorage))")
+    assert "For a day" not in kept
+    assert "secret plan" not in kept
+    expected(trouble)  # a preview that was on its way
+
+
 # ── A stale tab ───────────────────────────────────────────────────────────────
 
 
@@ -176,3 +193,17 @@ def test_what_one_person_typed_is_not_sent_as_another(
     expect(page.get_by_role("button", name="Back to the form")).to_have_count(0)
     assert group.rules.count() == 5
     expected(trouble)
+
+
+@pytest.mark.parametrize(("zone", "offered"), [("Asia/Calcutta", True), ("Etc/GMT-3", False), ("UTC", False)])
+def test_a_zone_is_offered_only_where_it_can_be_chosen(
+    browse: Browse, alice: User, project: Project, zone: str, offered: bool
+) -> None:
+    page = browse(alice)
+    page.context.new_cdp_session(page).send("Emulation.setTimezoneOverride", {"timezoneId": zone})
+    page.goto(project.get_absolute_url())
+    offer = page.get_by_role("button", name="Use it")
+    expect(offer).to_have_count(int(offered))
+    if offered:
+        offer.click()
+        said(page, f"Times are shown in {zone} now.")
