@@ -57,3 +57,19 @@ def test_no_page_saves_its_row_as_another_one(
     assert as_admin.post(url(model, "change", everything[model].pk), data).status_code == 403
 
     assert (changes().count(), model._default_manager.count(), mail.outbox) == (lines, rows, [])
+
+
+def test_what_no_traffic_depends_on_is_asked_about_by_its_name_and_the_way_back_needs_no_script(
+    as_admin: Client, project: Project, bob: User
+) -> None:
+    one = Membership.objects.get(project=project, user=bob)
+
+    asked = as_admin.get(url(Membership, "delete", one.pk)).content.decode()
+    several = as_admin.post(url(Membership), {"action": "delete_selected", "_selected_action": [one.pk]})
+
+    assert f"Delete membership “{one}”?" in asked
+    assert "It is part of the project Shop." in asked
+    assert f'href="{url(Membership, "change", one.pk)}">Cancel' in asked
+    assert "Delete 1 membership?" in several.content.decode()
+    assert f'href="{url(Membership)}">Cancel' in several.content.decode()
+    assert Membership.objects.filter(pk=one.pk).exists()
