@@ -9,10 +9,9 @@ from allauth.account.adapter import get_adapter
 from allauth.account.decorators import reauthentication_required
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import DataError, transaction
-from django.db.models import Model, QuerySet
+from django.db.models import DateTimeField, Model, QuerySet
 from django.forms.utils import ErrorDict
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -23,6 +22,7 @@ from django.utils.safestring import SafeString
 from securitygroups.admin import search
 from securitygroups.admin.asking import Asked, Plan, agreed
 from securitygroups.admin.asking import by as by
+from securitygroups.admin.choosing import Chooses
 from securitygroups.admin.columns import Columns
 from securitygroups.admin.looks import OnRecord
 from securitygroups.admin.questions import Questions
@@ -117,11 +117,29 @@ class Panel(Columns, OnRecord):
     # Most orders would have the database sort all rows there are; what an index has in order, a list offers by name.
     sortable_by: ClassVar[tuple[str, ...]] = ()
     ordering: ClassVar[tuple[str, ...]] = ("-pk",)
+    # A page's parts: a title, and the fields below it. What none of them names stands in the first.
+    sections: ClassVar[tuple[tuple[str | None, tuple[str, ...]], ...]] = ()
     # The address behind it leads to any object whatever; into_panel says where a page leads.
     view_on_site = False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return List
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        left: list[Any] = list(self.get_fields(request, obj))
+        parts: list[tuple[str | None, dict[str, list[Any]]]] = []
+        for title, names in self.sections:
+            parts.append((title, {"fields": [name for name in names if name in left]}))
+            left = [name for name in left if name not in names]
+        if not parts:
+            return [(None, {"fields": left})]
+        parts[0][1]["fields"] += left
+        return [part for part in parts if part[1]["fields"]]
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        # As on the panel's pages, where no label ends in a colon.
+        context["adminform"].form.label_suffix = ""
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not search_term.strip():
@@ -155,6 +173,18 @@ class Panel(Columns, OnRecord):
 class ReadOnly(Panel):
     """What is on record, and what is changed on another page: to look up, for the superuser too."""
 
+    in_words: ClassVar[dict[str, str]] = {}
+    """Columns that are kept for programs, and what says each of them in words instead."""
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        # When something happened is in no form, and is what a record is read for.
+        hidden = {*(self.exclude or ()), self.opts.pk.name}
+        told = [each.name for each in self.opts.fields if each.editable or isinstance(each, DateTimeField)]
+        return [*(self.in_words.get(name, name) for name in told if name not in hidden), *self.readonly_fields]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.get_fields(request, obj)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -163,24 +193,6 @@ class ReadOnly(Panel):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-class KeySelect(AutocompleteSelect):
-    """Django's own fails on a key that is no number."""
-
-    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
-        # Digits alone are not enough, since Python makes no number of thousands of them; 18 hold any key there is.
-        keys = [key for key in value if str(key).isdecimal() and len(str(key)) < 19]
-        return super().optgroups(name, keys, attr)
-
-
-class Chooses(admin.options.BaseModelAdmin[Any]):
-    """Foreign keys are chosen by typing a part of the name."""
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in self.get_autocomplete_fields(request):
-            kwargs.setdefault("widget", KeySelect(db_field, self.admin_site))
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
 class ThroughOperations(Chooses, Questions, Panel):

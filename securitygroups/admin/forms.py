@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -12,7 +13,7 @@ from django.forms.utils import ErrorList
 
 from securitygroups.admin import search
 from securitygroups.admin.asking import MOST
-from securitygroups.admin.base import KeySelect
+from securitygroups.admin.choosing import KeySelect, Typed
 from securitygroups.firewall import lists
 from securitygroups.firewall.formats.documents import rule_to_json, rules_from_json
 from securitygroups.firewall.formats.strict import BadDocument
@@ -205,7 +206,13 @@ class AdminMachineForm(ChoosesGroups, MachineForm):
 
     def _project(self) -> int | None:
         """The one that a new VM is to be in, as far as that was said."""
-        return whole_number(str(self["project"].value() or ""), MOST) if "project" in self.fields else None
+        if "project" not in self.fields:
+            return None
+        value = self["project"].value()
+        if isinstance(value, Typed):
+            with suppress(ValidationError):
+                value = getattr(self.fields["project"].to_python(value), "pk", None)
+        return whole_number(str(value or ""), MOST)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
