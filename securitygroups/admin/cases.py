@@ -8,7 +8,12 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from securitygroups.admin.base import ReadOnly, case_pages, into_panel
+from securitygroups.admin.columns import in_order
+from securitygroups.answers.cases import frozen_list
+from securitygroups.effective import Placed
+from securitygroups.firewall.formats.packets import packet_from_json
 from securitygroups.models import CasePacket, CaseStanding, CaseStep, VisitEnd
+from securitygroups.words.rules import packet_sentence, rule_sentence
 
 
 class OfCase(ReadOnly):
@@ -30,8 +35,38 @@ class OfCase(ReadOnly):
         return into_panel(case_pages(row.case))
 
 
+class Tested(ReadOnly):
+    """A packet, the list that it was tested against, and what that said of it."""
+
+    in_words: ClassVar[dict[str, str]] = {
+        "packet": "packet_then",
+        "rules": "rules_then",
+        "rule": "decided",
+        "verdict": "verdict_badge",
+    }
+
+    @admin.display(description="Packet")
+    def packet_then(self, row: Any) -> str:
+        """As the case's page says it."""
+        return packet_sentence(packet_from_json(row.packet))
+
+    def _list(self, row: Any) -> list[Placed]:
+        # A further packet was tested against the case's own list, where it has none.
+        return frozen_list(row.rules if row.rules is not None else row.case.rules)
+
+    @admin.display(description="Rules at that time")
+    def rules_then(self, row: Any) -> SafeString:
+        """The list in words, each rule with its place."""
+        return in_order(f"{one.text}: {rule_sentence(one.rule)}" for one in self._list(row))
+
+    @admin.display(description="Decided by")
+    def decided(self, row: Any) -> str:
+        """The rule, where there was one."""
+        return "No rule: denied by default" if row.rule is None else self._list(row)[row.rule - 1].text
+
+
 @admin.register(CasePacket)
-class CasePacketAdmin(OfCase):
+class CasePacketAdmin(Tested, OfCase):
     """A further packet of a case, with its answer."""
 
     list_display = ("at", "of_case", "of_project", "added_by")

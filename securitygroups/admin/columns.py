@@ -1,5 +1,6 @@
 """Columns that lists have in common: to whom a row belongs, as a link, and what the panel shows as a badge."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -7,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 NOBODY = SafeString('<span class="muted">–</span>')
@@ -30,6 +31,12 @@ def _of(row: Any, path: str) -> SafeString:
     for name in path.split("__"):
         row = getattr(row, name) if row is not None else None
     return link(row) if row is not None else NOBODY
+
+
+def in_order(lines: Iterable[str]) -> SafeString:
+    """One line after the other, counted."""
+    told = format_html_join("", "<li>{}</li>", ((line,) for line in lines))
+    return format_html("<ol>{}</ol>", told) if told else NOBODY
 
 
 class Columns(admin.ModelAdmin[Any]):
@@ -80,6 +87,13 @@ class Columns(admin.ModelAdmin[Any]):
     @admin.display(description="Protocol")
     def protocol_badge(self, row: Any) -> SafeString:
         return _badge("protocol", row.get_protocol_display())
+
+    @admin.display(description="Addresses")
+    def addresses(self, row: Any) -> SafeString:
+        """In one column: few rules have both."""
+        ends = [(word, end) for word, end in (("from", row.source), ("to", row.destination)) if end]
+        told = format_html_join("", '<span class="end">{} {}</span>', ends)
+        return told or SafeString("–")
 
     @admin.display(description="Ports")
     def port_range(self, row: Any) -> str:

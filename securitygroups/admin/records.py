@@ -1,17 +1,20 @@
 """What is only read here: records, and rows that are changed on another object's page."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from securitygroups import operations
 from securitygroups.admin.base import ReadOnly, by, case_pages, group_pages, into_panel, machine_pages, too_many
+from securitygroups.admin.cases import Tested
+from securitygroups.admin.columns import NOBODY, in_order
 from securitygroups.effective import stored_at
+from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.models import (
     AccountEvent,
     Attachment,
@@ -24,6 +27,7 @@ from securitygroups.models import (
     SupportCase,
     SupportVisit,
 )
+from securitygroups.words.rules import rule_sentence
 
 WITHDRAWN = 100
 """Rows that one action takes: each costs time, and a part done in silence would pass for the whole."""
@@ -55,17 +59,19 @@ class GroupRevisionAdmin(ReadOnly):
     list_select_related = ("group__project",)
     search_fields = ("=group__public_id", "^group__name", "=actor__username")
     search_help_text = "The group's ID, the beginning of its name, or who did it."
-    exclude = ("rules", "steps", "whole_in")
-    readonly_fields = ("rules_then", "in_panel")
+    exclude = ("steps", "whole_in")
+    in_words = {"rules": "rules_then"}
+    readonly_fields = ("in_panel",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # Long, and in no list.
         return super().get_queryset(request).defer("rules", "steps")
 
     @admin.display(description="Rules")
-    def rules_then(self, revision: GroupRevision) -> str:
+    def rules_then(self, revision: GroupRevision) -> SafeString:
         """The whole list, however the revision keeps it."""
-        return json.dumps(stored_at(revision.group, GroupRevision.objects.filter(pk=revision.pk)), ensure_ascii=False)
+        stored = stored_at(revision.group, GroupRevision.objects.filter(pk=revision.pk)) or ()
+        return in_order(rule_sentence(rule) for rule in rules_from_stored(stored))
 
     @admin.display(description="In the panel")
     def in_panel(self, revision: GroupRevision) -> SafeString:
@@ -88,7 +94,14 @@ class MachineRevisionAdmin(ReadOnly):
     list_select_related = ("machine", "project")
     search_fields = ("=machine__public_id", "^machine__name", "=actor__username")
     search_help_text = "The VM's ID, the beginning of its name, or who did it."
+    exclude = ("together",)
+    in_words = {"groups": "groups_then"}
     readonly_fields = ("in_panel",)
+
+    @admin.display(description="Groups")
+    def groups_then(self, revision: MachineRevision) -> SafeString:
+        """By the names that they had."""
+        return in_order(f"{group['name']} ({group['id']})" for group in revision.groups)
 
     def name_of(self, row: MachineRevision) -> str:
         # The VM may be another project's by now, and have another name there.
@@ -112,7 +125,7 @@ class SupportVisitAdmin(ReadOnly):
 
 
 @admin.register(SupportCase)
-class SupportCaseAdmin(ReadOnly):
+class SupportCaseAdmin(Tested):
     """What staff and customers looked at together: a packet, and the rules of that moment."""
 
     project_path = "project"
@@ -175,6 +188,10 @@ class CaseNoteAdmin(ReadOnly):
         return f"a note of {row.case}"
 
 
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 @admin.register(Event)
 class EventAdmin(ReadOnly):
     """What happened in all projects, the newest first."""
@@ -186,6 +203,13 @@ class EventAdmin(ReadOnly):
     list_select_related = ("project",)
     search_fields = ("=project__slug", "=group__public_id", "=machine__public_id", "=actor__username")
     search_help_text = "The project's slug, the ID of a group or VM, or who did it."
+    in_words = {"detail": "told"}
+
+    @admin.display(description="Detail")
+    def told(self, event: Event) -> SafeString:
+        """What the line does not say, by its name."""
+        lines = ((name.replace("_", " ").capitalize(), _text(value)) for name, value in event.detail.items())
+        return format_html_join("", "<p>{}: {}</p>", lines) or NOBODY
 
     def name_of(self, row: Event) -> str:
         return f"the event “{row.summary}”"

@@ -6,7 +6,9 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from securitygroups.admin.base import ReadOnly, into_panel
+from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.models import DecidedRule, Review, ReviewedGroup, ReviewedRule, SignedReview
+from securitygroups.words.rules import rule_sentence
 
 
 @admin.register(Review)
@@ -84,6 +86,12 @@ class ReviewedRuleAdmin(_OfReview):
 
     list_display = ("of_project", "review", "of_group", "place", "verdict", "remark", "by_name", "at")
     list_display_links = ("place",)
+    exclude = ("uid",)
+    in_words = {"rule": "rule_then"}
+
+    @admin.display(description="Rule")
+    def rule_then(self, row: ReviewedRule) -> str:
+        return rule_sentence(rules_from_stored([row.rule])[0])
 
     def name_of(self, row: Any) -> str:
         return f"rule {row.place} of {row.group} in review {row.review.number}"

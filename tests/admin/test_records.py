@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from securitygroups import operations
-from securitygroups.models import AccountEvent, Invitation, Project, User
+from securitygroups.models import AccountEvent, Invitation, Project, SupportCase, User
 from tests.admin.pages import READ_ONLY, fresh, label, newest, said, url
 from tests.factories import make_user
 
@@ -70,3 +70,27 @@ def test_an_invitation_is_withdrawn_by_who_may_and_the_project_reads_of_it(
 
     assert not Invitation.objects.exists()
     assert (newest().project, newest().verb, newest().by_staff) == (project, "invitation.ended", True)
+
+
+@pytest.mark.parametrize("model", READ_ONLY, ids=label)
+def test_a_record_is_read_in_words_with_its_time(
+    everything: dict[type[Model], Model], as_admin: Client, model: type[Model]
+) -> None:
+    row = everything[model]
+    page = as_admin.get(url(model, "change", row.pk)).content.decode()
+
+    assert "{&quot;" not in page
+    assert "&#x27;: " not in page
+    for field in model._meta.fields:
+        if field.get_internal_type() == "DateTimeField" and (moment := getattr(row, field.name)):
+            assert f"{moment:%-d %b %Y, %H:%M}" in page
+
+
+def test_a_case_says_its_packet_and_its_rules_as_the_panel_does(
+    everything: dict[type[Model], Model], as_admin: Client
+) -> None:
+    page = as_admin.get(url(SupportCase, "change", everything[SupportCase].pk)).content.decode()
+
+    assert "frame that is not IP" in page
+    assert "web, rule 1: " in page
+    assert "No rule: denied by default" in page
