@@ -87,6 +87,10 @@ class PanelAdminSite(admin.AdminSite):
         would take names and passwords from whoever is staff already, as many as they like."""
         return redirect("admin:index")
 
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> Any:
+        """The lists of one package: of no use beside the start page, which has all of them in their order."""
+        return redirect("admin:index")
+
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """The panel's, with what was sent to here: who clicked on "Log out" is not asked again."""
         return HttpResponseRedirect(reverse("account_logout"), preserve_request=True)

@@ -267,6 +267,7 @@ CONTENT_SECURITY_POLICY = {
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
+FORMAT_MODULE_PATH = "karenpanel.formats"
 USE_TZ = True
 
 STATIC_URL = "static/"
