@@ -105,3 +105,18 @@ def test_tags_are_offered_behind_those_that_stand_there(browse: Browse, fleet: P
     assert offered == ["web, env=prod", "web, n0", "web, n1", "web, n2"]
     tags.fill("e")
     assert page.locator("#tag-names option").first.get_attribute("value") == "env=prod"
+
+
+def test_where_a_row_is_a_card_what_it_says_stands_side_by_side_while_there_is_room(
+    browse: Browse, fleet: Project, alice: User
+) -> None:
+    page = browse(alice, width=700)
+    page.goto("/p/shop/machines/")
+    row = page.get_by_role("row").filter(has_text="web-1")
+
+    def tops() -> list[int]:
+        return [round(cell.bounding_box()["y"]) for cell in row.locator("td[data-label]").all()]  # type: ignore[index]
+
+    assert len(set(tops())) == 1
+    page.set_viewport_size({"width": PHONE, "height": 900})
+    assert len(set(tops())) == 3, "and below one another where there is none"
