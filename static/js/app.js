@@ -4,6 +4,7 @@
 import "./voice.js";
 import "./swaps.js";
 import "./refusals.js";
+import "./said-once.js";
 import "./typed-meanwhile.js";
 import "./in-turn.js";
 import "./under-way.js";

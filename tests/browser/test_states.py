@@ -29,6 +29,8 @@ def test_every_state_is_sound_too(browse: Browse, look: Look) -> None:
     page.get_by_label("End port").fill("80")
     press("Add Rule")
     expect(page.get_by_role("alert")).to_be_focused()
+    # It stands at the field, and is not said a third time.
+    expect(page.locator("#preview")).to_have_text("What this changes is shown here once that is corrected.")
     look(page, "a rule that is refused")
     page.get_by_label("Source IP Address").fill("")
     page.get_by_label("Start port").fill("1")
