@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from pytest_django.live_server_helper import LiveServer
 
 from securitygroups.models import User
-from tests.browser.sight import BROKEN_WORDS, SETTLED, SMALL_TARGETS, WIDEST, WIDTHS
+from tests.browser.sight import BROKEN_WORDS, OUTSIDE, SETTLED, SMALL_TARGETS, WIDEST, WIDTHS
 from tests.factories import PASSWORD, sign_in_at
 
 PATIENCE = 20_000
@@ -176,7 +176,7 @@ def look(trouble: list[str]) -> Look:
                 page.wait_for_timeout(200)
             else:
                 found.add(f"is {wide} px wide at {width} px: {page.evaluate(WIDEST)}")
-            for seen in (BROKEN_WORDS, SMALL_TARGETS):
+            for seen in (BROKEN_WORDS, OUTSIDE, SMALL_TARGETS):
                 found.update(f"{problem} at {width} px" for problem in page.evaluate(seen))
             if width not in (DESKTOP, PHONE):
                 continue

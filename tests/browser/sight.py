@@ -58,3 +58,10 @@ SMALL_TARGETS = """
   })
   .slice(0, 5).map((e) => `${e.outerHTML.slice(0, 120)} is a small target`)
 """
+
+# What was opened and does not lie on the page whole: what sticks out on the left cannot be scrolled to.
+OUTSIDE = """
+[...document.querySelectorAll("details[open] > .menu-items")]
+  .filter((e) => e.getBoundingClientRect().left < 0 || e.getBoundingClientRect().right > innerWidth)
+  .map((e) => `${e.outerHTML.slice(0, 120)} sticks out`)
+"""

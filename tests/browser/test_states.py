@@ -75,6 +75,9 @@ def test_every_state_is_sound_too(browse: Browse, look: Look) -> None:
     page.keyboard.press("Escape")
     page.get_by_text("Project:").locator("..").click()
     look(page, "the projects", within=".header")
+    page.goto(group)
+    page.locator(".page-head summary").click()
+    look(page, "what can be done with a group", within=".page-head")
 
     # Packets.
     ends = f"source={LONG_ADDRESS}&destination={LONG_ADDRESS}&test=1"
