@@ -285,6 +285,7 @@ class BulkForm(forms.Form):
         queryset=SecurityGroup.objects.none(),
         to_field_name="public_id",
         required=False,
+        empty_label="Choose a group",
         help_text="For “Copy to another group”: they go to the end of its list.",
     )
 

@@ -342,3 +342,14 @@ def test_who_may_only_look_exports_and_does_not_import(
     for kind in ("json", "csv", "txt"):
         assert export(as_charlie, nasty, kind).status_code == 404
     assert (project.groups.count(), revision(nasty)) == (1, 1)
+
+
+def test_of_two_ways_to_say_the_same_none_is_called_optional(
+    as_erin: Client, nasty: SecurityGroup, project: Project
+) -> None:
+    for page in (nasty.get_absolute_url() + "import/", f"/p/{project.slug}/groups/import/"):
+        text = Page(as_erin.get(page)).text
+        assert "File JSON or CSV" in text
+        assert "Or paste it optional" not in text
+    replay = Page(as_erin.get(nasty.get_absolute_url() + "replay/")).text
+    assert replay.count("optional") == 2, "the VMs' own addresses, and to compare at all"
