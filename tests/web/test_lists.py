@@ -231,6 +231,14 @@ def test_the_fields_of_the_filter_offer_groups_and_tags(
     assert re.findall(r'value="([^"]*)"', as_bob.get(f"{VMS}choices/?tags=1").content.decode()) == ["env=prod", "web"]
 
 
+def test_where_vms_are_typed_those_are_offered_that_have_what_was_typed_last(as_bob: Client, project: Project) -> None:
+    for name in ("app-1", "web-1", "web-2"):
+        make_machine(project, name)
+    for typed, names in (("", ["app-1", "web-1", "web-2"]), ("app-1, WEB", ["web-1", "web-2"]), ("web-1,2", ["web-2"])):
+        offered = as_bob.get(f"{VMS}choices/", {"machines": typed}).content.decode()
+        assert re.findall(r'value="([^"]*)"', offered) == names
+
+
 # ── Saved views ───────────────────────────────────────────────────────────────
 
 

@@ -66,12 +66,13 @@ def machines(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 def machine_choices(request: HttpRequest, slug: str) -> HttpResponse:
-    """What can be typed into fields: names of groups, tags, or the first names of VMs."""
+    """What can be typed into fields: names of groups, tags, or the first names of VMs that have what was typed last."""
     access = enter(request, slug)
     if "tags" in request.GET:
         names = tags_of(access.project)
     elif "machines" in request.GET:
-        rows = VirtualMachine.objects.live().filter(project=access.project).order_by("name")
+        last = request.GET["machines"].rpartition(",")[2].strip()
+        rows = VirtualMachine.objects.live().filter(project=access.project, name__icontains=last).order_by("name")
         names = list(rows.values_list("name", flat=True)[:OFFERED])
     else:
         names = list(SecurityGroup.objects.live().filter(project=access.project).values_list("name", flat=True))
