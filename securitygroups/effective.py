@@ -328,9 +328,9 @@ class Fleet:
         known = self._with(groups)
         return _fleet(self.machines, [tuple(group.pk for group in groups)] * len(self.machines), known, self.unseen)
 
-    def with_orders(self, edit: Callable[[Order], Order], groups: Sequence[SecurityGroup]) -> "Fleet":
-        """The same VMs, each with what the edit makes of its order; `groups` are those that it may bring."""
-        return replace(self, sequences=tuple(map(edit, self.sequences)), groups=self._with(groups), _ends={})
+    def with_orders(self, orders: Iterable[Order], groups: Sequence[SecurityGroup]) -> "Fleet":
+        """The same VMs with another order instead of each of `sequences`; `groups` are those that it may bring."""
+        return replace(self, sequences=tuple(orders), groups=self._with(groups), _ends={})
 
     def _with(self, groups: Sequence[SecurityGroup]) -> dict[int, Group]:
         fresh = [group for group in groups if group.pk not in self.groups]

@@ -23,6 +23,7 @@ from securitygroups.answers.closers import closers
 from securitygroups.answers.preview import (
     Planned,
     Preview,
+    preview_each,
     preview_groups,
     preview_lists,
     preview_orders,
@@ -37,16 +38,18 @@ from securitygroups.firewall.deeds import ABOVE, ATTACH, Deed
 from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.opening import closed_at
 from securitygroups.firewall.values import Rule, RuleList
-from securitygroups.models import GroupRevision, Project, Review, SecurityGroup, VirtualMachine
+from securitygroups.models import Event, GroupRevision, Project, Review, SecurityGroup, VirtualMachine
 from securitygroups.operations import (
     By,
     Lot,
     Regrouping,
+    WayBack,
     attached_mark,
     check_rules,
     commit_edit,
     decided_mark,
     groups_mark,
+    lot_back,
     standing,
 )
 
@@ -209,6 +212,20 @@ class NewOrders:
         return preview_orders(machines.order_by("name"), self.deed.of, list(brings), address=address)
 
 
+@dataclass(frozen=True, slots=True)
+class LotBack:
+    """What was done to the groups of many VMs, taken back."""
+
+    way: WayBack
+    token: str
+
+    def preview(self, address: str = "") -> Preview:
+        after = {change.machine: change.after for change in self.way.lot.changes}
+        machines = VirtualMachine.objects.filter(pk__in=after).order_by("name")
+        brings = SecurityGroup.objects.filter(pk__in=self.way.lot.groups)
+        return preview_each(machines, after, list(brings), address=address)
+
+
 MOST_LISTS = 200
 """Groups that one yes changes: they are all locked for it."""
 
@@ -228,7 +245,7 @@ class NewReview:
         return preview_together(self.changes, address=address) if self.changes else preview_lists((), ())
 
 
-Proposal = NewRules | NewReview | NewGroups | NewGroup | NewGroupOn | NewGroupOnMany | EndOfGroup | NewOrders
+Proposal = NewRules | NewReview | NewGroups | NewGroup | NewGroupOn | NewGroupOnMany | EndOfGroup | NewOrders | LotBack
 
 
 def agreed(proposal: Proposal, said: Said) -> bool:
@@ -410,6 +427,12 @@ def propose_orders(
     token = _token(project.slug, deed.do, *words, _looked_at(lot)) if changes else ""
     hidden = Counter(pk for change in changes if (pk := deed.hides(change.after)))
     return NewOrders(deed, lot, token, len(found) - len(changes) - full, full, hidden)
+
+
+def propose_back(project: Project, event: Event) -> LotBack:
+    """The change of many VMs taken back that stands in this line of the record. Nothing to agree to where none can be."""
+    way = lot_back(project=project, event=event)
+    return LotBack(way, _token(project.slug, event.pk, _looked_at(way.lot), way.left) if way.lot.changes else "")
 
 
 def _looked_at(lot: Lot) -> list[Any]:

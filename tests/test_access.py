@@ -185,7 +185,7 @@ RIGHTS = {
     "machine_bring_back": SEND,
     "machine_ruleset": LOOK,
     "machine_groups": WRITE,
-    "machine_groups_undo": SEND,
+    "machine_groups_undo": WRITE,
     "exposure": LOOK,
     "project_test": LOOK,
     "project_find": LOOK,

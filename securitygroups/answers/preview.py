@@ -1,6 +1,6 @@
 """What a change would do, in words: newly allowed, newly denied, on which VMs, which rules become dead, what to ask about."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import thread_time
@@ -310,8 +310,30 @@ def preview_orders(
     be new among them."""
     before = fleet(machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True))
     before = planned.among(before) if planned else before
+    return _reordered(before, before.with_orders(map(edit, before.sequences), brings), address, clock)
+
+
+def preview_each(
+    machines: QuerySet[VirtualMachine],
+    after: Mapping[int, Order],
+    brings: Sequence[SecurityGroup],
+    *,
+    address: str = "",
+) -> Preview:
+    """What it means that each of the VMs has what `after` says of it, by key; `brings` may be new among these groups."""
+    read = fleet(machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True))
+    # VMs with the same groups may get different ones: a list for each pair of both.
+    pairs = [(read.sequences[its], after[vm.pk]) for vm, its in zip(read.machines, read.sequence_of, strict=True)]
+    numbers = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))}
+    before = replace(
+        read, sequences=tuple(old for old, _ in numbers), sequence_of=tuple(map(numbers.__getitem__, pairs))
+    )
+    return _reordered(before, before.with_orders((new for _, new in numbers), brings), address, thread_time)
+
+
+def _reordered(before: Fleet, after: Fleet, address: str, clock: Clock) -> Preview:
     end = clock() + SECONDS
-    compared = _compared(before, before.with_orders(edit, brings), late=lambda: clock() > end)
+    compared = _compared(before, after, late=lambda: clock() > end)
     dying = DeadSearch()
     for one in compared:
         if clock() > end:

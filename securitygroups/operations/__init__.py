@@ -11,14 +11,14 @@ from securitygroups.operations.cases import add_note, add_packet, close_case, op
 from securitygroups.operations.customers import create_customer
 from securitygroups.operations.first_steps import mark_steps
 from securitygroups.operations.fleet import (
-    ChangedSince,
     Lot,
     Regrouping,
     Standing,
+    WayBack,
+    lot_back,
     on_vms,
     regroup_machines,
     standing,
-    undo_regrouping,
 )
 from securitygroups.operations.groups import (
     attached_mark,
@@ -135,7 +135,6 @@ __all__ = [
     "TIME_ZONES",
     "VISIT_MINUTES",
     "By",
-    "ChangedSince",
     "Client",
     "Conflict",
     "Lot",
@@ -147,6 +146,7 @@ __all__ = [
     "Regrouping",
     "Signature",
     "Standing",
+    "WayBack",
     "Wish",
     "accept_invitation",
     "add_member",
@@ -184,6 +184,7 @@ __all__ = [
     "groups_there",
     "invite",
     "leave",
+    "lot_back",
     "make_person",
     "mark_steps",
     "may_readdress",
@@ -230,7 +231,6 @@ __all__ = [
     "undo_groups",
     "undo_lists",
     "undo_move",
-    "undo_regrouping",
     "undo_update",
     "unmake_group",
     "update_group",

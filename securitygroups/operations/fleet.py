@@ -64,19 +64,22 @@ def standing(machines: QuerySet[VirtualMachine]) -> list[Standing]:
     return [Standing(pk, name, revision, tuple(order)) for pk, name, revision, order in rows]
 
 
-class ChangedSince(Exception):
-    """Some VMs of a lot cannot simply be taken back: `names` tells which, `others` how many can. Of those that were `moved`
-    to another project since no more is told than how many there are: what they are called is that customer's business.
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """How a lot is taken back. The VMs of the names `left` have been changed since, or what they had is gone: they stay as
+    they are. Of those that were `moved` to another project no more is told than how many there are: what they are called is
+    that customer's business. `as_before`: what passes then is what passed before, and nobody has to be shown it.
     """
 
-    def __init__(self, names: Sequence[str], moved: int, others: int) -> None:
-        super().__init__("Some of the VMs have been changed since.")
-        self.names, self.moved, self.others = names, moved, others
+    lot: Lot
+    left: tuple[str, ...]
+    moved: int
+    as_before: bool
 
     @property
-    def count(self) -> int:
-        """How many stay as they are."""
-        return len(self.names) + self.moved
+    def stay(self) -> int:
+        """VMs that are not among those that are taken back."""
+        return len(self.left) + self.moved
 
 
 def on_vms(names: Sequence[str]) -> str:
@@ -88,11 +91,13 @@ def on_vms(names: Sequence[str]) -> str:
 
 @transaction.atomic
 def regroup_machines(*, lot: Lot, by: By) -> Event:
-    """Give all of them their groups, or none. Returns the line on record, which undo_regrouping takes.
+    """Give all of them their groups, or none. Returns the line on record, which lot_back takes.
 
-    Raises Conflict where a VM or a group is not as it was looked at any more, ValidationError.
+    Raises Conflict where a VM or a group is not as it was looked at any more, or nothing is to be changed; ValidationError.
     """
     by.check()
+    if not lot.changes:
+        raise Conflict(None)
     _fits(change.after for change in lot.changes)
     groups = _locked_groups(lot.project, lot.groups)
     if {pk: group.revision for pk, group in groups.items()} != dict(lot.groups):
@@ -165,50 +170,37 @@ def _attach(changes: Sequence[Regrouping]) -> None:
     )
 
 
-@transaction.atomic
-def undo_regrouping(*, project: Project, event: Event, by: By, others: bool = False) -> Event:
-    """Give the VMs of a lot the groups that they had before it, where nobody has changed them since, nor the rules of
-    those groups: what passes then is what passed before, and nobody has to be shown it.
-
-    Raises ChangedSince where not all of them can be taken back, unless it shall be the `others` alone; Conflict where none
-    can.
-    """
+def lot_back(*, project: Project, event: Event) -> WayBack:
+    """What gives the VMs of a lot the groups back that they had before it, where nobody has changed them since."""
     made = {one.machine_id: one for one in MachineRevision.objects.filter(together=event, project=project)}
     had = had_before(project, made)
+    there = VirtualMachine.objects.filter(project=project, pk__in=made).order_by("pk").in_bulk()
+    after = {
+        pk: tuple(group.pk for group in had[pk])
+        for pk, machine in there.items()
+        if machine.deleted_at is None and machine.revision == made[pk].number and pk in had
+    }
+    changes = _back(project, made, after)
+    held = {pk for change in changes for pk in (*change.before, *change.after)}
+    groups = list(SecurityGroup.objects.filter(pk__in=held))
+    given = {pk for change in changes for pk in change.after}
+    as_before = all(group.changed_at <= event.at for group in groups if group.pk in given)
+    left = VirtualMachine.objects.filter(pk__in=there.keys() - after.keys()).order_by("name")
+    lot = Lot(
+        project,
+        changes,
+        {group.pk: group.revision for group in groups},
+        "Took back for",
+        f": {event.summary}",
+        group=event.group_id,
+    )
+    return WayBack(lot, tuple(left.values_list("name", flat=True)), len(made) - len(there), as_before)
+
+
+def _back(project: Project, made: Mapping[int, MachineRevision], after: Mapping[int, Order]) -> tuple[Regrouping, ...]:
+    """From what the lot made of these VMs, which is still how they stand, to what they had before it."""
     ids = {one["id"] for revision in made.values() for one in revision.groups}
     keys = dict(project.groups.filter(public_id__in=ids).values_list("public_id", "pk"))
-    groups = _locked_groups(project, {*keys.values(), *(group.pk for its in had.values() for group in its)})
-    same = {pk: group for pk, group in groups.items() if group.changed_at <= event.at}
-    machines = _unchanged(project, made, had, same)
-    if not machines:
-        raise Conflict(None)
-    if len(machines) < len(made) and not others:
-        left = VirtualMachine.objects.filter(pk__in=made.keys() - machines.keys(), project=project).order_by("name")
-        names = list(left.values_list("name", flat=True))
-        raise ChangedSince(names, len(made) - len(machines) - len(names), len(machines))
-    after = {pk: tuple(group.pk for group in had[pk]) for pk in machines}
-    lot = Lot(project, _back(made, keys, after), {}, "Took back for", f": {event.summary}", group=event.group_id)
-    return _write(lot, machines, groups, by.because(by.reason or "Undone."))
-
-
-def _unchanged(
-    project: Project,
-    made: Mapping[int, MachineRevision],
-    had: Mapping[int, Sequence[SecurityGroup]],
-    groups: Mapping[int, SecurityGroup],
-) -> dict[int, VirtualMachine]:
-    """The VMs, locked, that are as the lot left them, and whose groups of before are all among `groups`."""
-    return {
-        pk: machine
-        for pk, machine in _locked_machines(project, made).items()
-        if machine.revision == made[pk].number and pk in had and groups.keys() >= {group.pk for group in had[pk]}
-    }
-
-
-def _back(
-    made: Mapping[int, MachineRevision], keys: Mapping[str, int], after: Mapping[int, Order]
-) -> tuple[Regrouping, ...]:
-    """From what the lot made of these VMs, which is still how they stand, to what they had before it."""
     return tuple(
         Regrouping(pk, made[pk].number, tuple(keys[one["id"]] for one in made[pk].groups), order)
         for pk, order in after.items()

@@ -9,7 +9,7 @@ import pytest
 from securitygroups import operations
 from securitygroups.firewall.deeds import ABOVE, ATTACH, DETACH, FIRST, LAST, MOVE, REPLACE, Deed
 from securitygroups.models import Event, Project, SecurityGroup, User, VirtualMachine
-from securitygroups.operations import By, ChangedSince, Conflict
+from securitygroups.operations import By, Conflict
 from securitygroups.proposals import NewOrders, propose_orders
 from securitygroups.words.deeds import done
 from tests.factories import make_group, make_machine, rule
@@ -144,20 +144,25 @@ def test_what_was_looked_at_is_what_is_done_or_nothing(
         operations.regroup_machines(lot=lot, by=By())
 
 
+def undo(line: Event, project: Project | None = None) -> Event:
+    way = operations.lot_back(project=project or line.project, event=line)
+    return operations.regroup_machines(lot=way.lot, by=By())
+
+
 def test_undo_gives_each_vm_what_it_had(vms: list[VirtualMachine], abc: list[SecurityGroup]) -> None:
     regroup(vms[:1], MOVE, abc[0])
     line = regroup(vms, REPLACE, abc[0], abc[2])
     assert [names(vm) for vm in vms] == ["bc", "cb", "cb", "cb"]
 
-    undone = operations.undo_regrouping(project=vms[0].project, event=line, by=By())
+    undone = undo(line)
 
     assert [names(vm) for vm in vms] == ["ba", "ab", "ab", "ab"]
     assert undone.summary == f"Took back for 4 VMs (vm-0, vm-1, vm-2, 1 more): {line.summary}"
     assert undone.group == abc[0], "it is read on the group's page, as what it takes back"
     assert newest() == undone
     with nothing_written(), pytest.raises(Conflict):
-        operations.undo_regrouping(project=vms[0].project, event=line, by=By())
-    operations.undo_regrouping(project=vms[0].project, event=undone, by=By())
+        undo(line)
+    undo(undone)
     assert [names(vm) for vm in vms] == ["bc", "cb", "cb", "cb"], "an undo is a lot of its own"
 
 
@@ -171,11 +176,11 @@ def test_undo_says_which_vms_were_changed_since_and_takes_the_others(
     alone([abc[1]], vms[1])
     operations.delete_machine(machine=vms[3], by=By())
 
-    with nothing_written(), pytest.raises(ChangedSince) as since:
-        operations.undo_regrouping(project=project, event=line, by=By())
-    assert (since.value.names, since.value.moved, since.value.others) == (["vm-1", "vm-3"], 0, 2)
+    with nothing_written():
+        way = operations.lot_back(project=project, event=line)
+    assert (way.left, way.moved, len(way.lot.changes)) == (("vm-1", "vm-3"), 0, 2)
 
-    operations.undo_regrouping(project=project, event=line, by=By(), others=True)
+    operations.regroup_machines(lot=way.lot, by=By())
     assert [names(vm) for vm in vms[:3]] == ["ab", "b", "ab"]
 
 
@@ -185,23 +190,21 @@ def test_undo_brings_back_no_group_that_is_gone(vms: list[VirtualMachine], abc: 
     operations.delete_group(group=abc[1], base=1, by=By())
 
     with nothing_written(), pytest.raises(Conflict):
-        operations.undo_regrouping(project=vms[0].project, event=line, by=By())
+        undo(line)
 
 
-def test_undo_gives_back_no_rules_that_were_not_there_before(
+def test_what_an_undo_gives_back_has_to_be_shown_where_its_rules_are_others_by_now(
     vms: list[VirtualMachine], abc: list[SecurityGroup], alice: User
 ) -> None:
-    project, other = vms[0].project, make_machine(vms[0].project, "other", [abc[1]])
-    line = regroup([*vms, other], ATTACH, abc[2], place=FIRST)
-    # Seen on none of these VMs, for they have another group above it by now.
+    project = vms[0].project
+    line = regroup(vms, REPLACE, abc[0], abc[2])
+    assert operations.lot_back(project=project, event=line).as_before
+
+    # Seen on none of these VMs, for they have another group instead of it by now.
     operations.commit_rules(group=abc[0], rules=[rule("accept in all")], base=1, by=By(alice))
 
-    with nothing_written(), pytest.raises(ChangedSince) as since:
-        operations.undo_regrouping(project=project, event=line, by=By())
-    assert (len(since.value.names), since.value.others) == (4, 1)
-
-    operations.undo_regrouping(project=project, event=line, by=By(), others=True)
-    assert [names(vm) for vm in (*vms, other)] == ["cab"] * 4 + ["b"]
+    way = operations.lot_back(project=project, event=line)
+    assert (way.as_before, way.stay) == (False, 0)
 
 
 def test_undo_does_not_tell_what_became_of_a_vm_in_another_project(
@@ -212,10 +215,9 @@ def test_undo_does_not_tell_what_became_of_a_vm_in_another_project(
         vm.refresh_from_db()
     operations.move_machine(machine=vms[0], target=bakery, by=By(admin))
 
-    with pytest.raises(ChangedSince) as since:
-        operations.undo_regrouping(project=vms[1].project, event=line, by=By())
+    way = operations.lot_back(project=vms[1].project, event=line)
 
-    assert (since.value.names, since.value.moved, since.value.others) == ([], 1, 3)
+    assert (way.left, way.moved, len(way.lot.changes)) == ((), 1, 3)
 
 
 def test_nothing_of_another_project_is_touched(
@@ -229,7 +231,7 @@ def test_nothing_of_another_project_is_touched(
         operations.regroup_machines(lot=stranger, by=By())
     line = operations.regroup_machines(lot=lot, by=By())
     with nothing_written(), pytest.raises(Conflict):
-        operations.undo_regrouping(project=bakery, event=line, by=By())
+        undo(line, bakery)
 
 
 def test_a_thousand_vms_take_a_second(project: Project, abc: list[SecurityGroup]) -> None:

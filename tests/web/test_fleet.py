@@ -8,7 +8,7 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.models import Event, Project, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
-from tests.factories import make_group, make_machine
+from tests.factories import make_group, make_machine, rule
 from tests.web.pages import Page
 
 URL = "/p/shop/machines/groups/"
@@ -243,10 +243,11 @@ def test_undo_takes_the_lot_back_and_asks_where_somebody_was_there_since(
 
     asked = as_erin.post(undo)
     assert asked.status_code == 409
-    assert "Undo it on the other 4?" in asked.content.decode()
+    assert "Undo it on the other 4 virtual machines?" in asked.content.decode()
     assert "Stay as they are: <bdi>app-2</bdi>" in asked.content.decode()
+    assert names(vms[0]) == ["base", "web"]
 
-    as_erin.post(undo, {"others": "1"})
+    as_erin.post(undo, {"sure": asked.context["token"]})
     assert [names(vm) for vm in vms] == [["base"], ["web"], ["base"], ["base"], ["base"]]
     told = as_erin.post(undo, follow=True)
     assert "Nothing was undone" in told.content.decode()
@@ -265,6 +266,59 @@ def test_undo_leads_back_to_where_the_vms_were_chosen(
         assert undo.send(as_erin)["Location"] == to
         assert as_erin.post(undo.action)["Location"] == to, "where nothing is left to be undone, too"
         as_erin.get("/help/")
+
+
+def test_the_record_leads_to_the_undo_of_many_vms_which_is_looked_at_first(
+    as_erin: Client, as_bob: Client, web: SecurityGroup, base: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    operations.attach_groups(machine=vms[0], groups=[], base=1, by=By())
+    yes(as_erin, sent("attach", web, vms))
+    undo = f"{URL}undo/{Event.objects.filter(verb='machine.groups', machine=None).get().pk}/"
+    for page in ("/p/shop/activity/", f"{vms[0].get_absolute_url()}history/"):
+        assert f'href="{undo}"' in as_erin.get(page).content.decode()
+        assert undo not in as_bob.get(page).content.decode()
+
+    asked = as_erin.get(undo)
+
+    assert "Undo it on 5 virtual machines?" in asked.content.decode()
+    assert "Newly denied: inbound TCP 443" in asked.content.decode()
+    assert names(vms[0]) == ["web"]
+    assert as_erin.post(undo, {"sure": "another"}).status_code == 409
+    as_erin.post(undo, {"sure": asked.context["token"], "reason": "Too early"})
+    assert [names(vm) for vm in vms] == [[], ["base"], ["base"], ["base"], ["base"]]
+    assert Event.objects.latest("pk").detail["reason"] == "Too early"
+    gone = as_erin.get(undo, follow=True)
+    assert "Nothing was undone" in gone.content.decode()
+
+
+def test_an_undo_of_many_that_means_something_else_by_now_is_asked_about_again(
+    as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    yes(as_erin, sent("attach", web, vms))
+    undo = f"{URL}undo/{Event.objects.get(verb='machine.groups').pk}/"
+    looked_at = as_erin.get(undo).context["token"]
+    operations.commit_rules(group=web, rules=(), base=1, by=By())
+
+    again = as_erin.post(undo, {"sure": looked_at})
+
+    assert again.status_code == 409
+    assert "Nothing was undone yet." in again.content.decode()
+    assert names(vms[0]) == ["base", "web"]
+
+
+def test_rules_that_are_others_by_now_are_looked_at_before_an_undo_gives_them_back(
+    as_erin: Client, web: SecurityGroup, base: SecurityGroup, vms: list[VirtualMachine]
+) -> None:
+    yes(as_erin, sent("replace", base, vms, other=web.public_id))
+    undo = f"{URL}undo/{Event.objects.get(verb='machine.groups').pk}/"
+    operations.commit_rules(group=base, rules=[rule("accept in all")], base=1, by=By())
+
+    asked = as_erin.post(undo)
+
+    assert asked.status_code == 409
+    assert "Newly allowed" in asked.content.decode()
+    as_erin.post(undo, {"sure": asked.context["token"]})
+    assert names(vms[0]) == ["base"]
 
 
 def test_a_groups_page_leads_to_the_vms_that_do_not_have_it(

@@ -350,3 +350,25 @@ def test_groups_that_have_other_rules_by_now_are_looked_at_before_a_vm_gets_them
     assert attached(machine) == []
     page.form_with("sure").send(as_erin)
     assert attached(machine) == had
+
+
+def test_the_newest_change_of_a_group_is_undone_from_its_record_after_a_look(
+    as_erin: Client, as_bob: Client, group: SecurityGroup
+) -> None:
+    at = group.get_absolute_url()
+    assert "Undo…" not in as_erin.get(f"{at}history/").content.decode(), "before the first there was no list"
+    uids = [row.uid for row in group.rules.in_order()]
+    data = {"base": "1", "rule": uids[:2], "do": "delete", "reason": "Spring"}
+    asked = as_erin.post(f"{at}rules/bulk/", data)
+    as_erin.post(f"{at}rules/bulk/", {**data, "sure": asked.context["token"]})
+    assert group.rules.count() == 3
+
+    undo = f'href="{at}history/1/restore/"'
+    for page in (f"{at}history/", f"{at}history/2/"):
+        assert undo in as_erin.get(page).content.decode()
+        assert undo not in as_bob.get(page).content.decode()
+    assert f'href="{at}history/2/"' in as_bob.get("/p/shop/activity/").content.decode()
+    question = as_erin.get(f"{at}history/1/restore/")
+    assert "Newly" in question.content.decode()
+    as_erin.post(f"{at}history/1/restore/", {"base": "2", "sure": question.context["token"]})
+    assert [row.uid for row in group.rules.in_order()] == uids

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from karenpanel.sent_again import BACK, draws_again
 from karenpanel.turns import weigh
@@ -19,8 +19,8 @@ from securitygroups.access import Access, find_group, find_regrouping
 from securitygroups.answers.machine_filter import MachineFilter
 from securitygroups.firewall.deeds import ATTACH, MOVE
 from securitygroups.forms import PLACES, FleetForm
-from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
-from securitygroups.proposals import NewOrders, agreed, propose_orders
+from securitygroups.models import Attachment, Event, SecurityGroup, VirtualMachine
+from securitygroups.proposals import LotBack, NewOrders, agreed, propose_back, propose_orders
 from securitygroups.web.doors import by, enter, said
 from securitygroups.web.pages import (
     CONFLICT,
@@ -195,27 +195,52 @@ def _again(request: HttpRequest, access: Access, machines: QuerySet[VirtualMachi
     return _question(request, proposal, form, told=told, status=CONFLICT)
 
 
-@require_POST
+@page_or_form
 def machine_groups_undo(request: HttpRequest, slug: str, event: int) -> HttpResponse:
-    """Take a change of many VMs back; where some have been changed since, it asks about the others."""
+    """Take a change of many VMs back: at once beside the message that it was made, and else after a question; where some of
+    the VMs have been changed since, it is about the others."""
     access = enter(request, slug, write=True)
     line = find_regrouping(access, event)
-    others, back = bool(request.POST.get("others")), _after_undo(request, access, line)
+    proposal = propose_back(access.project, line)
+    if not proposal.way.lot.changes:
+        messages.error(request, "Nothing was undone: the groups of all these VMs have been changed again since.")
+        return redirect(_after_undo(request, access, line))
+    if request.method != "POST":
+        return _ask_back(request, proposal, line)
+    if not agreed(proposal, said(request)) and (said(request).sure or proposal.way.stay or not proposal.way.as_before):
+        return _ask_back(request, proposal, line, status=CONFLICT)
+    made = by(request)
     try:
-        operations.undo_regrouping(project=access.project, event=line, by=by(request), others=others)
+        operations.regroup_machines(lot=proposal.way.lot, by=made.because(made.reason or "Undone."))
         messages.success(request, f"Undone: {line.summary}")
-    except operations.ChangedSince as since:
-        context = {"line": line, "since": since, "back": back}
-        response = render(request, "securitygroups/fleet/undo.html", context, status=CONFLICT)
-        return into_dialog(request, response)
     except operations.Conflict:
-        messages.error(
-            request,
-            "Nothing was undone: the groups of all these VMs, or the rules of what they had, have been changed since.",
-        )
+        messages.warning(request, "Nothing was undone yet: the VMs were changed just now. Look at it once more.")
+        return redirect(request.get_full_path())
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
-    return redirect(back)
+    return redirect(_after_undo(request, access, line))
+
+
+def _ask_back(request: HttpRequest, proposal: LotBack, line: Event, *, status: int = 200) -> HttpResponse:
+    access: Access = request.access  # type: ignore[attr-defined]
+    way = proposal.way
+    count = len(way.lot.changes)
+    machines = VirtualMachine.objects.filter(pk__in=[change.machine for change in way.lot.changes])
+    context = {
+        "title": f"Undo it on {'the other ' if way.stay else ''}{count:,} virtual machine{'' if count == 1 else 's'}?",
+        "button": "Undo",
+        "action": request.get_full_path(),
+        "line": line,
+        "names": machines.order_by("name").values_list("name", flat=True)[:NAMED],
+        "more": max(0, count - NAMED),
+        "way": way,
+        "overtaken": status == CONFLICT,
+        "preview": proposal.preview(said(request).address),
+        "token": proposal.token,
+        "reason": reason_of(request),
+        "cancel": _after_undo(request, access, line),
+    }
+    return into_dialog(request, render(request, "securitygroups/fleet/undo.html", context, status=status))
 
 
 def _after_undo(request: HttpRequest, access: Access, line: Any) -> str:
