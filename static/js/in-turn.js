@@ -15,7 +15,10 @@ document.addEventListener("htmx:beforeRequest", ({ detail }) => {
 function keepFor(event, control, act) {
   event.preventDefault();
   event.stopPropagation();
-  waiting.push({ list: control.closest("[data-in-turn]").id, id: control.id, act });
+  // A select has the id of its place, where the focus stays; the key is that of what is chosen in it.
+  const { key } = control.dataset;
+  const same = key ? `[data-key="${key}"]` : `#${control.id}`;
+  waiting.push({ list: control.closest("[data-in-turn]").id, same, act });
 }
 
 function chooseAgain(select, value) {
@@ -28,7 +31,7 @@ addEventListener(
   "click",
   (event) => {
     const button = event.target.closest?.(ASKED);
-    if (button) keepFor(event, button, (same) => same.click());
+    if (button) keepFor(event, button, (found) => found.click());
   },
   { capture: true },
 );
@@ -39,16 +42,17 @@ addEventListener(
     // Who thinks better of what they chose: it takes the place of the first.
     if (!select || select === asking) return;
     const { value } = select;
-    keepFor(event, select, (same) => chooseAgain(same, value));
+    keepFor(event, select, (found) => chooseAgain(found, value));
   },
   { capture: true },
 );
 
 function goOn(list) {
-  // What is gone, or has no group to choose any more, is passed over.
-  while (waiting[0]?.list === list) {
-    const { id, act } = waiting.shift();
-    if ($(id)) return act($(id));
+  // What is gone, or can go no further up, is passed over.
+  while (waiting[0]?.list === list && !$(list).ariaBusy) {
+    const { same, act } = waiting.shift();
+    const found = $(list).querySelector(same);
+    if (found) act(found);
   }
 }
 
