@@ -24,7 +24,7 @@ PAGES = {
     "machines_csv": "Took the list of virtual machines as a file",
     "machine_choices": "Looked for a virtual machine",
     "rules_csv": "Took rules as a file",
-    "view_new": "Kept a filter as a view",
+    "view_new": "Opened the form of a saved view",
     "project_find": "Searched",
     "project_test": "Opened the packet test",
     "members": "Looked at the members",

@@ -63,6 +63,8 @@ def _who(name: str) -> frozenset[str]:
         ("/p/shop/cases/case-0123456789/", "Looked at case-0123456789"),
         ("/support/?q=web-", "Searched at the support desk for “web-”"),
         ("/support/?q=" + "x" * 200, "Searched at the support desk for “" + "x" * 60 + "…”"),
+        # Support can open it and send nothing: no view was kept.
+        ("/p/shop/views/new/?of=groups&is=open", "Opened the form of a saved view"),
         ("/p/shop/machines/vm-never/", "Looked at vm-never"),
         ("/no/such/page/", ELSE),
         ("nonsense", ELSE),
