@@ -70,9 +70,10 @@ AGAIN_SECONDS = 5
 _OWN = (marks.TOKEN, marks.FIELD)
 
 
-def busy(request: HttpRequest, why: NoTurn) -> HttpResponse:
+def busy(request: HttpRequest, why: NoTurn, *, second: bool = False) -> HttpResponse:
     """There was no turn for this: what was sent to a project can be sent again from here, but for files, which a page
-    cannot keep. Forms outside of projects are about accounts, and may hold secrets.
+    cannot keep. Forms outside of projects are about accounts, and may hold secrets. `second`: a click whose first is under
+    way, which nobody may say has changed nothing.
 
     429 where the person's own other request is why, 503 otherwise.
     """
@@ -82,6 +83,7 @@ def busy(request: HttpRequest, why: NoTurn) -> HttpResponse:
     context = {
         "request_id": getattr(request, "request_id", ""),
         "own": why.own,
+        "second": second,
         "to": escape_leading_slashes(request.get_full_path()),
         "posted": request.method == "POST",
         "kept": kept,

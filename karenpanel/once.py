@@ -50,7 +50,7 @@ class Once:
             # Somebody else has signed in at this browser since: what one person typed is not the other's to send.
             return errors.csrf_failure(request)
         # A script sends one request after the other by itself, and what it swaps in is no address.
-        return None if request.headers.get("HX-Request") == "true" else _claim(request, _name(request, text))
+        return None if request.headers.get("HX-Request") == "true" else _claim(request, text)
 
 
 def settled(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -82,12 +82,15 @@ def _name(request: HttpRequest, text: str) -> str:
     return f"once:{salted_hmac('karenpanel.once', whole, algorithm='sha256').hexdigest()}"
 
 
-def _claim(request: HttpRequest, name: str) -> HttpResponse | None:
+def _claim(request: HttpRequest, text: str) -> HttpResponse | None:
+    name = _name(request, text)
     try:
         went = _answered(name)
         went = _wait(name) if went is None else went
     except NoTurn as none:
-        return errors.busy(request, none)
+        # From that page too it is the same click.
+        request._mark = text  # type: ignore[attr-defined]
+        return errors.busy(request, none, second=True)
     if went:
         # The session that this request has read may be older than the message that the first has put into it.
         request.session.modified = False
