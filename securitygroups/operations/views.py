@@ -2,6 +2,7 @@
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 
 from securitygroups.models import LONGEST_QUERY, MOST_VIEWS, SavedView
 from securitygroups.operations.by import By
@@ -12,8 +13,8 @@ from securitygroups.operations.records import Verb, lock_project, one_more, reco
 def write_view(*, view: SavedView, by: By) -> None:
     """Store a new or a changed view. Raises ValidationError."""
     view.project = lock_project(view.project)
-    before = SavedView.objects.filter(pk=view.pk).first()
-    if view.pk and (before is None or before.owner_id not in (None, by.user and by.user.pk)):
+    before = _as_it_is(view, by)
+    if view.pk and before is None:
         raise ValidationError("Somebody has deleted this view or taken it back: save the filter as a new one.")
     if len(view.query) > LONGEST_QUERY:
         raise ValidationError("This filter is too long to be saved: shorten the search, or filter by less.")
@@ -30,11 +31,20 @@ def write_view(*, view: SavedView, by: By) -> None:
 
 @transaction.atomic
 def delete_view(*, view: SavedView, by: By) -> None:
-    """The list that it filters stays as it is."""
+    """The list that it filters stays as it is. Nothing is done where somebody has deleted the view or taken it back."""
     view.project = lock_project(view.project)
-    if not view.owner_id:
+    now = _as_it_is(view, by)
+    if now is None:
+        return
+    if not now.owner_id:
         _told("Deleted", view, by)
-    view.delete()
+    now.delete()
+
+
+def _as_it_is(view: SavedView, by: By) -> SavedView | None:
+    """The view under the lock; None where it is no more, or another person's own by now."""
+    owners = Q(owner=None) | Q(owner=by.user)
+    return SavedView.objects.filter(owners, pk=view.pk).first()
 
 
 def _told(deed: str, view: SavedView, by: By) -> None:

@@ -336,7 +336,11 @@ def test_a_view_that_was_deleted_or_taken_back_meanwhile_is_not_written_again(
     SavedView.objects.update(owner=alice)
     with pytest.raises(ValidationError, match="taken it back"):
         operations.write_view(view=seen_by_erin, by=By(erin))
+    operations.delete_view(view=seen_by_erin, by=By(erin))
+    assert SavedView.objects.get().owner == alice
     SavedView.objects.all().delete()
+    operations.delete_view(view=seen_by_erin, by=By(erin))
+    assert not seen_by_erin.project.events.filter(summary__startswith="Deleted the saved view").exists()
     with pytest.raises(ValidationError, match="deleted this view"):
         operations.write_view(view=seen_by_erin, by=By(erin))
     assert not SavedView.objects.exists()
