@@ -21,7 +21,7 @@ class Span(NamedTuple):
 
 def spans(word: str) -> list[Span]:
     """The addresses that the word can mean; none where it is no address. Nothing is changed by it, so it reads kindly."""
-    word = word.strip("()<>,;\"'").lower()
+    word = re.sub(r"^[\w.-]+@", "", word.strip("()<>,;\"'").lower())
     # With a port, or out of a link.
     if match := re.fullmatch(r"(?:\w+://)?(?:\[([0-9a-f:.]+)\]|(\d+\.\d+\.\d+\.\d+))(?::\d+)?(?:/\D.*|/)?", word):
         word = match[1] or match[2]

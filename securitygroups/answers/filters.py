@@ -15,6 +15,8 @@ from django.db.models import Q, QuerySet
 
 from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS
 from securitygroups.firewall.services import Service, called
+from securitygroups.firewall.several import service_ports
+from securitygroups.firewall.texts import mended
 from securitygroups.firewall.values import BITS, Network, Refused, parse_address, parse_network, whole_number
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Project, Rule
@@ -148,6 +150,12 @@ _OR_TEXT = {
     **({"ping": _is("protocol", "icmp"), "icmpv6": _is("protocol", "icmp")} if "icmp" in PROTOCOLS else {}),
 }
 """Words that people have for the same; a description may mean something else by them."""
+# Names of fields, before what stands in them: “source: 10.0.2.0/24”, “protocol tcp”, “--dport 22”.
+_FIELD = re.compile(
+    r"-{0,2}\b(?:source|src|destination|dest|dst|address|protocol|proto|direction|action|[sd]?ports?|dpt|p|s|d)"
+    r"(?P<sign>\s*[:=]\s*)?(?(sign)|\s+)(?=\S)",
+    re.IGNORECASE,
+)
 _NOISE = {"", "to", "from", "port", "ports", "-", "–"}
 """Words of the pages' sentences that say nothing by themselves."""
 
@@ -214,6 +222,8 @@ def _address(text: str) -> Term | None:
     return None
 
 
+# The wide shapes of plain signs, which keyboards of East Asia type.
+_WIDE = {sign: sign - 0xFEE0 for sign in range(0xFF01, 0xFF5F)}
 # One port or a range of them: 22, 80-90, 80–90, 8000:8010, “80 to 90”.
 _ONE = r"\d{1,5}(?:\s*(?:-|:|\.\.)\s*\d{1,5}|\s+to\s+\d{1,5})?"
 _MANY = rf"{_ONE}(?:\s*,\s*{_ONE})*"
@@ -229,6 +239,7 @@ _SHAPES: tuple[tuple[str, Callable[..., Term | None]], ...] = (
     (rf"({'|'.join(_WITH_PORTS)})[/:]({_MANY})", _protocol_and_ports),
     (rf"({_MANY})/({'|'.join(_WITH_PORTS)})", lambda ports, protocol: _protocol_and_ports(protocol, ports)),
     (rf"(?:ports?\s*:?\s*)?({_MANY})", _port_list),
+    (rf"\(({_MANY})\)", _port_list),
     (r"([\d.]+|[\da-f:]+)\s*-\s*([\d.]+|[\da-f:]+)", _range_of_addresses),
     (r"(\d{1,3}(?:\.\d{1,3}){1,2}\.\*?)", _beginning),
     (rf"\[?([\d.]+|(?<=\[)[\da-f:.]+(?=\]))\]?:({_ONE})", _socket),
@@ -239,42 +250,77 @@ _COMPILED = [(re.compile(rf"(?:{shape}){_ENDING}", re.ASCII | re.IGNORECASE), ma
 def _shaped(text: str, at: int) -> tuple[Term | None, int]:
     """The term of several words or of a shape that stands here, and where it ends; None where none does."""
     for pattern, make in _COMPILED:
-        match = pattern.match(text, at)
+        match = pattern.match(text.translate(_WIDE), at)
         term = make(*(group.lower() for group in match.groups())) if match else None
         if match and term:
             return term, match.end()
     return None, at
 
 
-def _word(word: str, text: Callable[[str], Term]) -> Term | None:
-    """The term of a single word, None for one that says nothing."""
-    # Quotes and brackets of the sentence around it are not looked for.
-    bare = word.strip("()“”\"',;")
-    plain = bare.lower().removeprefix("port:")
-    if plain in _NOISE:
+def _begun(text: str) -> Term | None:
+    """“10.0.2”, “2001:db8”: an address, as far as it was typed."""
+    if re.fullmatch(r"\d{1,3}(?:\.\d{1,3}){2}", text, re.ASCII):
+        return _beginning(text)
+    match = re.fullmatch(r"((?:[0-9a-f]{1,4}:){1,6}[0-9a-f]{1,4}):?|([0-9a-f]{1,4}):", text)
+    try:
+        begun = (match[1] or match[2]) if match else ""
+        return _network(parse_network(f"{begun}::/{16 * len(begun.split(':'))}")) if begun else None
+    except Refused:
         return None
-    if plain in _WORDS:
-        return _WORDS[plain]
-    address = _address(word)
-    if address:
-        return address
+
+
+def _known(word: str, plain: str) -> Term | None:
+    """What pages say, or an address."""
+    return _WORDS[plain] if plain in _WORDS else _address(word)
+
+
+def _word(word: str, text: Callable[[str], Term]) -> Term | None:
+    """The term of a single word, None for one that says nothing. One of several between commas has to hold."""
+    parts = [part for part in word.split(",") if part]
+    if len(parts) > 1:
+        terms = [term for part in parts[:MOST_TERMS] if (term := _word(part, text))]
+        return _any_of(*terms) if terms else None
+    # Quotes and brackets of the sentence around it are not looked for.
+    bare = word.strip("()“”‘’\"',;.")
+    plain = bare.translate(_WIDE).lower()
+    if plain.rstrip(":=") in _NOISE:
+        return None
+    if known := _known(word.translate(_WIDE), plain):
+        return known
     meanings = [text(bare)]
+    if begun := _begun(plain):
+        meanings.append(begun)
     if plain in _OR_TEXT:
         meanings.append(_OR_TEXT[plain])
     services = called(plain)
     if services:
         meanings.append(_service(services))
+    else:
+        named = service_ports(plain).items()
+        meanings += [_all_of(_is("protocol", protocol), _ports(port, port)) for protocol, port in named]
     return _any_of(*meanings)
+
+
+def _after_field(query: str, at: int) -> int:
+    """Where what is looked for begins, behind the name of its field; `at` where no such name stands before it."""
+    field = _FIELD.match(query, at)
+    if not field:
+        return at
+    word = query[field.end() :].split(maxsplit=1)[0]
+    said = field["sign"] or _shaped(query, field.end())[0] or _known(word, word.lower().strip("()“”\"',;."))
+    return field.end() if said else at
 
 
 def parse(query: str, text: Callable[[str], Term] = _in_description) -> list[Term]:
     """What was typed as terms. Words that pages have of a rule mean that; anything else is a `text` to look for."""
-    # As pages write ranges.
-    query, at, terms = re.sub(r"[–—−‐‑]", "-", query[:2000]), 0, list[Term]()
+    # As pages write ranges, without what is not seen.
+    query = re.sub(r"[–—−‐‑]", "-", mended(query[:2000]))
+    query, at, terms = re.sub(r"\s+(?:or|oder)\s+", ",", query, flags=re.IGNORECASE), 0, list[Term]()
     while at < len(query) and len(terms) < MOST_TERMS:
         if query[at].isspace() or query[at] in ",;":
             at += 1
             continue
+        at = _after_field(query, at)
         term, end = _shaped(query, at)
         if term is None:
             end = at + len(query[at:].split(maxsplit=1)[0])

@@ -1,6 +1,7 @@
 """Everything of a project that has what was typed: groups, VMs, rules, cases, templates, members. Each kind costs one query,
 and no more of it is counted than fits into a sentence."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,12 @@ COUNTED = 100
 """Rows of a kind that are counted; of more it is said that there are more."""
 SEARCHED = 2_000
 """Rules that are looked through: no index knows the words of a description. Of more, the page of all rules is offered."""
+
+
+_OTHER_WORDS = re.compile(
+    r"(?<!\S)(?!(?:host|ip|ipv[46]|inet6?|addr(?:ess)?|net(?:work)?|mask|netmask|cidr|port|to)\b)[^\W\d_]{2,}(?!\S)",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +76,14 @@ def machines_like(project: Project, text: str) -> QuerySet[VirtualMachine]:
 
 
 def network_of(text: str) -> Network | None:
-    """The address or network that was typed; of a VM's address with its prefix, the address."""
+    """The address or network that was typed; of a VM's address with its prefix, the address. Among other words it is one
+    of the things to be found.
+    """
     try:
         return parse_network(text)
     except Refused as refused:
+        if _OTHER_WORDS.search(text):
+            return None
         instead = refused.problem.suggestions
         try:
             return parse_network(instead[0]) if instead else None

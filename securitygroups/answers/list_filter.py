@@ -9,7 +9,7 @@ from django.db.models import F, Func, Q, TextField, Value
 from django.db.models.expressions import OrderBy
 
 from securitygroups.answers.addresses import spans
-from securitygroups.firewall.texts import clean, visible
+from securitygroups.firewall.texts import mended
 
 LONGEST, MOST_WORDS, MOST_VALUES = 200, 12, 10
 Pairs = list[tuple[str, str]]
@@ -27,7 +27,7 @@ def said(query: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """What an address says of this name, each value once: fit to be looked for, and to be shown again."""
     values = query.getlist(name) if hasattr(query, "getlist") else query.get(name, ())
     texts = [values] if isinstance(values, str) else values
-    return tuple(dict.fromkeys(text for one in texts if (text := visible(clean(str(one)[:LONGEST])))))[:MOST_VALUES]
+    return tuple(dict.fromkeys(text for one in texts if (text := mended(str(one)[:LONGEST]))))[:MOST_VALUES]
 
 
 def sort_of(query: Mapping[str, Any], known: Iterable[str]) -> str:
@@ -59,17 +59,51 @@ class Tags(Func):
         super().__init__(F("tags"), Value(" "), output_field=TextField())
 
 
+# Between what belongs together: a network and its mask or length, the ends of a range, what may be either.
+_TOGETHER = (
+    (r"\s*;\s*|\s+(?:or|oder)\s+", ","),
+    (r"\s*,[\s,]*", ","),
+    (r"(\d\.\d+) ((?:255|0)\.\d+\.\d+\.\d*[1-9]\d*|255\.\d+\.\d+\.\d+)(?![.\d])", r"\1/\2"),
+    (r"([\d.]+\.\d+|[\da-f:]*:[\da-f:]*)\s+/\s*(\d)", r"\1/\2"),
+    (r"(\d\.\d+)\s*(?:[-–—]|\.\.+|\bto\b|\bbis\b)\s*(\d)", r"\1-\2"),
+    (r"(?<=[\da-f:])\s+(?:[-–—]|to|bis)\s+(?=[\da-f]*:)", "-"),
+    (r"(?:(?<=\s)|^)(?:ip(?:v[46])?|address|host|name|vm|id|tag)\s*[:=]\s*(?=\S)", ""),
+)
+_JOINED = [(re.compile(shape, re.IGNORECASE), said) for shape, said in _TOGETHER]
+
+
 def wanted(text: str) -> list[list[str]]:
     """What was typed: of each of these, one has to be found. Commas stand between what may be either: “web-1, web-2”."""
-    # A network as routers write it, with its mask after a space, is one word.
-    text = re.sub(r"(\d\.\d+) (255\.\d+\.\d+\.\d+)", r"\1/\2", re.sub(r"\s*,[\s,]*", ",", text))
-    found = ([part for part in word.split(",") if part] for word in text.split()[:MOST_WORDS])
-    return [parts[:MOST_WORDS] for parts in found if parts]
+    for shape, said in _JOINED:
+        text = shape.sub(said, text)
+    words = ([part for part in word.split(",") if part] for word in text.split()[:MOST_WORDS])
+    return _either_address([parts[:MOST_WORDS] for parts in words if parts])
+
+
+def _either_address(words: list[list[str]]) -> list[list[str]]:
+    """No VM has two addresses of a family: one of those that stand beside each other has to be found."""
+    found: list[list[str]] = []
+    first: dict[int, list[str]] = {}
+    for parts in words:
+        spans_of = spans(parts[0])
+        version = spans_of[0].version if len(spans_of) == 1 and spans_of[0].first == spans_of[0].last else 0
+        if version in first:
+            first[version] += parts
+            continue
+        found.append(parts)
+        if version:
+            first[version] = parts
+    return [parts for parts in found if parts != ["and"]] if first else found
 
 
 def has_word(word: str) -> Q:
-    """Name, description or ID has the word."""
-    return Q(name__icontains=word) | Q(description__icontains=word) | Q(public_id__iexact=word)
+    """Name, description or ID has the word, without the quotes and marks of a sentence around it."""
+    bare = word.strip("\"'“”‘’«»()[]<>;,").rstrip(".") or word
+    found = Q()
+    # Pages and mails break no line at a hyphen of theirs, which is another sign.
+    for text in dict.fromkeys((bare, re.sub("[‐‑–—−]", "-", bare))):
+        found |= Q(name__icontains=text) | Q(description__icontains=text) | Q(public_id__iexact=text)
+    return found
 
 
 def has_address(word: str) -> Q:

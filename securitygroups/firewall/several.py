@@ -63,10 +63,15 @@ def _names() -> dict[str, dict[str, int]]:
     return found
 
 
+def service_ports(name: str) -> dict[str, int]:
+    """The port, by protocol, of a service that people call so; empty where there is none."""
+    return dict(_names().get(_plain(name), {})) if name.isascii() and not name[:1].isdigit() else {}
+
+
 def _by_name(text: str, protocol: str) -> Range | None:
     """The port of the service of this name; None where there is none of it. Raises Refused for another protocol's."""
-    known = _names().get(_plain(text)) if text.isascii() and not text[:1].isdigit() else None
-    if known is None:
+    known = service_ports(text)
+    if not known:
         return None
     if protocol in known:
         return known[protocol], known[protocol]
@@ -295,8 +300,7 @@ def _service(text: str) -> tuple[Opening, ...]:
         return (("icmp", None, None),)
     if plain in ("any", "all") or text == "*":
         raise Refused(Problem("Type which ports to open. A rule for all of them is made with Add Rule, in the group."))
-    known = _names().get(plain) if text.isascii() and not text[:1].isdigit() else None
-    if known:
+    if known := service_ports(text):
         return tuple((protocol, port, port) for protocol, port in known.items())
     dressed = _DRESSED.fullmatch(text)
     protocol = ((dressed[1] or dressed[3]) if dressed else "") or "tcp"

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 from django.db import models
 from django.db.models import Q
 
-from securitygroups.firewall.texts import clean
+from securitygroups.firewall.texts import mended
 from securitygroups.firewall.values import Refused, address_text, parse_address
 
 
@@ -60,7 +60,7 @@ class LiveQuerySet(models.QuerySet[Any]):
 
     def named_like(self, text: str, *, also: str = "") -> Self:
         """Name, description, public id, (of VMs) an address or the column `also` has the text; all when it is empty."""
-        text = clean(text)
+        text = mended(text)
         if not text:
             return self
         found = Q(name__icontains=text) | Q(description__icontains=text) | Q(public_id__iexact=text)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from karenpanel import marks
 from karenpanel.sent_again import goes_back, is_drawn_again
-from securitygroups.firewall.texts import clean, visible
+from securitygroups.firewall.texts import clean, mended
 from securitygroups.firewall.values import whole_number
 from securitygroups.paging import BoundedPaginator
 
@@ -57,7 +57,7 @@ def into_dialog(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 
 def typed(request: HttpRequest, name: str, longest: int = 200) -> str:
     """What stands in a search box: fit to be looked for, and to be shown again."""
-    return visible(clean(request.GET.get(name, "")[:longest]))
+    return mended(request.GET.get(name, "")[:longest])
 
 
 def number_in(request: HttpRequest, name: str) -> int:

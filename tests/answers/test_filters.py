@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 WORDS = (
     "Office", "OFFICE", "ssh", "50%", "a_b", "back\\slash", "“quoted”", "it's", "Büro", "BÜRO", "straße", "naïve", "日本",
-    "Ελλάδα", "ΕΛΛΆΔΑ", "ＷＩＤＥ", "\U0001f600", "1.2.3", "port", "22a", "/24", "=1+1", "or", "null", "%", "_", "\\",
+    "Ελλάδα", "ΕΛΛΆΔΑ", "ＷＩＤＥ", "\U0001f600", "1.2.3", "port", "22a", "/24", "=1+1", "nor", "null", "%", "_", "\\",
 )  # fmt: skip
 QUERIES = (
     "22", "port:22", "0", "65535", "65536", "port:65536", "port:", "٢٢", "tcp", "UDP", "sctp", "ip", "all", "ALL", "accept",
