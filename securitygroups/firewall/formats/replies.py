@@ -11,15 +11,24 @@ _TCPDUMP = re.compile(r"Flags \[([^\]]*)\]")
 _OLD_TCPDUMP = re.compile(r":\s([SFRPWE]{1,4}|\.) (?:\d+:\d+\(\d+\) )?(ack )?")
 _TSHARK = re.compile(rf"\[((?:{_FLAGS})(?:, ?(?:{_FLAGS}))*)\]")
 _KERNEL = re.compile(r"PROTO=TCP\b([^\[]*)")
+# As they are typed, or printed by other programs: “SYN-ACK”, “flags=SA”, “tcp_flags 0x12”, behind the addresses.
+_BEHIND = re.compile(rf"(?:>|\u2192)\s*\S+\s+\(?((?:{_FLAGS})(?:[\s,/+|_-]+(?:{_FLAGS}))*)\b", re.IGNORECASE)
+_AS_NUMBER = re.compile(r"\b(?:tcp[_ -]?)?flags?[ =:]+0x([0-9a-f]{1,4})\b", re.IGNORECASE)
+_AS_LETTERS = re.compile(
+    r"(?:\b(?:[Tt][Cc][Pp][_ -]?)?[Ff]lags?[ =:]+|(?:>|\u2192)\s*\S+\s+)\[?([SAFRPUEWC.]{1,8})\]?(?=[\s,]|\Z)"
+)
+_BITS = {0x01: "FIN", 0x02: "SYN", 0x04: "RST", 0x08: "PSH", 0x10: "ACK"}
 _LETTERS = {"S": "SYN", "F": "FIN", "R": "RST", "P": "PSH", ".": "ACK", "A": "ACK"}
 _SCTP = re.compile(r"sctp \(\d+\) \[([A-Z ]+)\]")
-_ECHO_REPLY = re.compile(r"echo (?:\(ping\) )?reply|time ?stamp reply", re.IGNORECASE)
+_DNS_ANSWER = re.compile(r":\s\d+[*|$%-]*\s(?:q:.*?\s)?(?:NXDomain|ServFail|Refused|FormErr|NotImp|\d+/\d+/\d+)\b")
+_UDP_ANSWER = re.compile(r"Standard query response|NTPv\d, (?:Server|server)|NTP Version \d, server")
+_ECHO_REPLY = re.compile(r"echo[ -](?:\(ping\) )?reply|time ?stamp reply", re.IGNORECASE)
 _ERROR = re.compile(
     r"unreachable|exceeded|too big|need to frag|fragmentation needed|parameter problem|source quench", re.IGNORECASE
 )
 _ABOUT_PORT = re.compile(r"([0-9A-Fa-f.:]+) (tcp|udp|sctp) port ([\w-]+)")
 _QUOTED = re.compile(r"\[(SRC=[^\]]*)")
-_KERNEL_TYPE = re.compile(r"PROTO=ICMP(v6)? TYPE=(\d+)")
+_KERNEL_TYPE = re.compile(r"(?:PROTO=ICMP(v6)? TYPE=|\btype[ =:]+)(\d{1,3})\b")
 _REPLY_TYPES = {"": (0, 14), "v6": (129,)}
 _ERROR_TYPES = {"": (3, 4, 11, 12), "v6": (1, 2, 3, 4)}
 
@@ -43,6 +52,8 @@ def read_reply(line: str, service_port: ServicePort | None = None) -> Reply | No
     protocol = read.fields.get("protocol")
     if protocol == "tcp":
         return _tcp(read, service_port)
+    if protocol == "udp" and (_DNS_ANSWER.search(read.text) or _UDP_ANSWER.search(read.text)):
+        return Reply("an answer, which goes to who asked", _opener(read, True, service_port))
     if protocol == "sctp":
         chunk = _SCTP.search(read.text)
         if chunk and chunk[1] != "INIT":
@@ -63,6 +74,16 @@ def flags_in(text: str) -> set[str] | None:
         return set(re.findall(r"[A-Z]+", found[1]))
     if found := _OLD_TCPDUMP.search(text):
         return {_LETTERS[letter] for letter in found[1] if letter in _LETTERS} | ({"ACK"} if found[2] else set())
+    return _written_flags(text)
+
+
+def _written_flags(text: str) -> set[str] | None:
+    if found := _AS_NUMBER.search(text):
+        return {name for bit, name in _BITS.items() if int(found[1], 16) & bit}
+    if found := _BEHIND.search(text):
+        return set(re.findall(r"[A-Z]+", found[1].upper()))
+    if found := _AS_LETTERS.search(text):
+        return {_LETTERS[letter] for letter in found[1] if letter in _LETTERS}
     return None
 
 
@@ -103,7 +124,8 @@ def _opener(read: Line, back: bool, service_port: ServicePort | None) -> dict[st
 
 def _icmp(read: Line, service_port: ServicePort | None) -> Reply | None:
     typed = _KERNEL_TYPE.search(read.text)
-    family, number = (typed[1] or "", int(typed[2])) if typed else ("", -1)
+    six = "v6" if ":" in read.fields["source"] else ""
+    family, number = (typed[1] or six, int(typed[2])) if typed else ("", -1)
     # tcpdump prints its words behind the addresses; what stands before is the link's.
     if number in _REPLY_TYPES[family] or (not typed and _ECHO_REPLY.search(read.text)):
         return Reply("an echo reply, which answers a ping", _opener(read, True, service_port))

@@ -13,6 +13,7 @@ from securitygroups.firewall.formats.replies import flags_in, read_reply
 PUBLIC = Path(__file__).parents[2] / "cases" / "public" / "replies.jsonl"
 SSH = {"source": "198.51.100.7", "destination": "10.0.1.10", "protocol": "tcp", "port": "22"}
 SSH6 = {"source": "2001:db8::7", "destination": "2001:db8:1::5", "protocol": "tcp", "port": "22"}
+DNS = SSH | {"protocol": "udp", "port": "53"}
 PING = {"source": "198.51.100.7", "destination": "10.0.1.10", "protocol": "icmp"}
 BACK, FORTH = "IP 10.0.1.10.22 > 198.51.100.7.51515: ", "IP 198.51.100.7.51515 > 10.0.1.10.22: "
 KERNEL = "kernel: IN=eth0 OUT= SRC={} DST={} LEN=52 TOS=0x00 TTL=64 ID=1 DF PROTO=TCP SPT={} DPT={} WINDOW=1 RES=0x00 {}URGP=0"
@@ -45,6 +46,15 @@ def kernel(ends: tuple[str, str, int, int], flags: str) -> str:
         ("12:00:00.0 eth0  In  " + BACK + "Flags [S.], seq 1", "SYN-ACK", SSH),
         ("IP 10.0.1.10.ssh > 198.51.100.7.51515: Flags [S.], seq 1", "SYN-ACK", SSH),
         ("IP6 2001:db8:1::5.22 > 2001:db8::7.51515: Flags [S.], seq 1", "SYN-ACK", SSH6),
+        ("tcp 10.0.1.10:22 > 198.51.100.7:51515 SYN-ACK", "SYN-ACK", SSH),
+        ("tcp 10.0.1.10:22 -> 198.51.100.7:51515 syn+ack", "SYN-ACK", SSH),
+        ("tcp 10.0.1.10:22 > 198.51.100.7:51515 flags=SA", "SYN-ACK", SSH),
+        ("tcp 10.0.1.10:22 > 198.51.100.7:51515 tcp_flags 0x12", "SYN-ACK", SSH),
+        ("tcp 10.0.1.10:22 > 198.51.100.7:51515 RST", "RST", SSH),
+        ("IP 10.0.1.10.53 > 198.51.100.7.40000: 1234* 1/0/0 A 203.0.113.5 (50)", "answer", DNS),
+        ("IP 10.0.1.10.53 > 198.51.100.7.40000: 1234 NXDomain 0/1/0 (90)", "answer", DNS),
+        ("icmp 10.0.1.10 > 198.51.100.7 type 0", "echo reply", PING),
+        ("icmp 10.0.1.10 > 198.51.100.7 echo-reply", "echo reply", PING),
         (kernel(US, "ACK SYN "), "SYN-ACK", SSH),
         (kernel(US, "RST "), "RST", SSH),
         (kernel(US, "ACK RST "), "RST", SSH),
