@@ -49,6 +49,7 @@ from securitygroups.operations import (
     commit_edit,
     decided_mark,
     groups_mark,
+    hold_machines,
     lot_back,
     standing,
 )
@@ -288,6 +289,7 @@ def commit(proposal: NewRules, edit: Edit, said: Said, by: By) -> tuple[ListChan
 
     def under_lock(locked: SecurityGroup, now: RuleList) -> RuleList:
         nonlocal final
+        hold_machines([locked])
         if locked.revision != proposal.group.revision or attached_mark(locked) != proposal.mark:
             final = propose_rules(locked, now, edit, said)
             if preview := to_ask(final, said):

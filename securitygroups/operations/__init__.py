@@ -88,7 +88,7 @@ from securitygroups.operations.projects import (
     see,
     update_project,
 )
-from securitygroups.operations.records import Conflict, record
+from securitygroups.operations.records import Conflict, hold_machines, record
 from securitygroups.operations.reviews import (
     MONTHS,
     Passed,
@@ -182,6 +182,7 @@ __all__ = [
     "free_name",
     "groups_mark",
     "groups_there",
+    "hold_machines",
     "invite",
     "leave",
     "lot_back",

@@ -25,6 +25,7 @@ from securitygroups.operations.records import (
     Conflict,
     Verb,
     count,
+    hold_machines,
     lock_group,
     lock_project,
     one_more,
@@ -287,6 +288,7 @@ def commit_lists(*, lists: Mapping[SecurityGroup, RuleList], seen: str, by: By) 
     commit_rules does."""
     rows = SecurityGroup.objects.live().filter(pk__in=[group.pk for group in lists]).order_by("pk")
     held = list(rows.select_for_update(no_key=True))
+    hold_machines(held)
     if seen != groups_mark(held):
         raise Conflict(None)
     for group in sorted(lists, key=lambda one: one.pk):
@@ -301,6 +303,7 @@ def delete_groups(*, groups: Sequence[SecurityGroup], by: By, seen: str | None =
     """
     rows = SecurityGroup.objects.live().filter(pk__in=[group.pk for group in groups]).order_by("pk")
     held = list(rows.select_related("project").select_for_update(no_key=True, of=("self",)))
+    hold_machines(held)
     if seen is not None and seen != groups_mark(held):
         raise Conflict(None)
     for group in held:

@@ -19,7 +19,7 @@ from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import GroupRevision, MachineRevision, Project, SecurityGroup, VirtualMachine, new_rule_id
 from securitygroups.operations.by import By
-from securitygroups.operations.records import Conflict, Verb, count, lock_group, record
+from securitygroups.operations.records import Conflict, Verb, count, hold_machines, lock_group, record
 from securitygroups.operations.rows import write_rows
 from securitygroups.words.changes import change_sentence
 
@@ -160,6 +160,7 @@ def undo_lists(*, numbers: Mapping[SecurityGroup, int], by: By) -> None:
             raise Conflict(held[group.pk].revision if group.pk in held else None)
         if number < 2:
             raise ValidationError("The first revision has nothing before it.")
+    hold_machines(held.values())
     if _decided_otherwise(held.values()):
         raise NotWhatItWas("The VMs that have the group, or other rules on them, have been changed since.")
     for group, number in sorted(numbers.items(), key=lambda one: one[0].pk):

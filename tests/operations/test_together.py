@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,16 +10,17 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from securitygroups import operations
+from securitygroups.answers.preview import Preview
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall import lists
 from securitygroups.firewall.changes import list_change
 from securitygroups.firewall.values import RuleList
-from securitygroups.models import Project, SecurityGroup
+from securitygroups.models import Project, Rule, SecurityGroup
 from securitygroups.operations import By
-from securitygroups.proposals import Asks, Edit, Said, Stale, Whole, commit, propose_rules
+from securitygroups.proposals import Asks, Edit, NewRules, Said, Stale, Whole, commit, propose_rules
 from tests.factories import make_group, make_machine, ports, rule
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("concurrency")]
@@ -128,3 +130,36 @@ def test_undo_after_a_change_that_went_on_top_takes_back_just_that(project: Proj
     operations.undo(group=group, number=3, by=By())
 
     assert [each.port_start for each in rules_of_group(group)] == [1, 2]
+
+
+def test_of_two_who_close_one_door_of_a_vm_each_at_once_the_second_is_asked(project: Project) -> None:
+    both = [make_group(project, name, ["accept in tcp 22"]) for name in ("a", "b")]
+    make_machine(project, "vm", both)
+
+    def proposed(pk: int) -> tuple[NewRules, Said]:
+        group = SecurityGroup.objects.select_related("project").get(pk=pk)
+        proposal = propose_rules(group, rules_of_group(group), lambda _: (), Said(base=1))
+        assert not proposal.preview().changes_traffic, "the other group still lets it in"
+        return proposal, Said(base=1, sure=proposal.token)
+
+    first, second = (proposed(group.pk) for group in both)
+
+    def other() -> Preview | None:
+        try:
+            commit(second[0], lambda _: (), second[1], By())
+        except Asks as asks:
+            return asks.preview
+        finally:
+            connection.close()
+        return None
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            commit(first[0], lambda _: (), first[1], By())
+            waiting = pool.submit(other)
+            time.sleep(0.5)
+        asked = waiting.result()
+
+    assert asked
+    assert asked.changes_traffic
+    assert Rule.objects.count() == 1
