@@ -79,10 +79,16 @@ class SecurityGroupAdmin(ThroughOperations):
         "in_panel",
         "on_machines",
     )
+    sections = (
+        (None, ("in_panel", "project", "name", "description")),
+        ("Rules", ("rules_in_order",)),
+        ("Virtual Machines", ("on_machines",)),
+        ("Record", ("public_id", "revision", "created_at", "changed_at", "deleted_at")),
+    )
     actions = ("export", "recheck")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return (*self.readonly_fields, "project") if obj else self.readonly_fields
+        return (*self.readonly_fields, "project") if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and not (obj and obj.deleted_at)
@@ -224,24 +230,21 @@ class RuleAdmin(ThroughOperations):
     form = AdminRuleForm
     change_form_template = "admin/asking_form.html"
     list_display = (
-        "position",
-        "of_group",
+        "placed",
         "of_project",
         "action_badge",
         "direction_mark",
         "protocol_badge",
-        "source",
-        "destination",
+        "addresses",
         "port_range",
         "description",
     )
-    list_display_links = ("position",)
     list_filter = ("action", "direction", "protocol", "enabled")
     list_select_related = ("group__project",)
     search_fields = ("<group__public_id", "^group__name", "=group__project__slug")
     search_help_text = "The group's ID, the beginning of its name, or its project's slug."
     autocomplete_fields = ("group",)
-    readonly_fields = ("uid", "added_in", "changed_in", "in_panel")
+    readonly_fields = ("in_panel", "added", "changed")
     ordering = ("group_id", "position")
 
     class Media:
@@ -257,6 +260,19 @@ class RuleAdmin(ThroughOperations):
     def name_of(self, row: Rule) -> str:
         return f"rule {row.position} of {row.group}"
 
+    @admin.display(description="Rule")
+    def placed(self, rule: Rule) -> str:
+        """As the panel says it."""
+        return f"{rule.group}, rule {rule.position}"
+
+    @admin.display(description="Added in revision")
+    def added(self, rule: Rule) -> str:
+        return f"{rule.added_in} of {rule.group}"
+
+    @admin.display(description="Changed in revision")
+    def changed(self, rule: Rule) -> str:
+        return f"{rule.changed_in} of {rule.group}"
+
     @admin.display(description="In the panel")
     def in_panel(self, rule: Rule) -> SafeString:
         """Links to its group's pages there."""
@@ -270,7 +286,12 @@ class RuleAdmin(ThroughOperations):
         return self.list_filter if request.GET.get("q") else ()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return (*self.readonly_fields, "group") if obj else ()
+        return ("group", *self.readonly_fields) if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = list(super().get_fields(request, obj))
+        # Of which group it is says more than anything else of it.
+        return ["group", "in_panel", *(name for name in fields if name not in ("group", "in_panel"))] if obj else fields
 
     def response_add(self, request: HttpRequest, obj: Rule, *args: Any, **kwargs: Any) -> HttpResponse:
         response = super().response_add(request, obj, *args, **kwargs)

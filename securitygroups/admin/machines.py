@@ -44,6 +44,11 @@ class VirtualMachineAdmin(ThroughOperations):
     )
     autocomplete_fields = ("project",)
     readonly_fields = ("public_id", "revision", "created_at", "deleted_at", "in_panel", "move")
+    sections = (
+        (None, ("in_panel", "project", "move", "name", "description", "ipv4", "ipv6", "tags", "tap")),
+        ("Security Groups", ("ordered_groups",)),
+        ("Record", ("public_id", "revision", "created_at", "deleted_at")),
+    )
     actions = ("move_to_project",)
 
     @admin.display(description="In the panel")
@@ -52,7 +57,7 @@ class VirtualMachineAdmin(ThroughOperations):
         return into_panel(machine_pages(machine))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return (*self.readonly_fields, "project") if obj else self.readonly_fields
+        return (*self.readonly_fields, "project") if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and not (obj and obj.deleted_at)

@@ -105,6 +105,16 @@ class PersonAdmin(GivesRights):
         more = SafeString(", …") if len(rows) > PROJECTS_SHOWN else ""
         return format_html("{}{}", format_html_join(", ", "{} ({})", links), more) if rows else SafeString("No project")
 
+    @admin.display(description="Staff roles")
+    def roles(self, person: User) -> str:
+        """Where they are not to be changed. Django calls them groups."""
+        return ", ".join(person.groups.order_by("name").values_list("name", flat=True)) or "None"
+
+    @admin.display(description="Rights beside them")
+    def permissions(self, person: User) -> str:
+        rows = person.user_permissions.select_related("content_type").order_by("pk")
+        return ", ".join(row.name for row in rows) or "None"
+
     @admin.display(description="Has a password", boolean=True)
     def has_password(self, person: User) -> bool:
         return person.has_usable_password()
@@ -117,7 +127,9 @@ class PersonAdmin(GivesRights):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         about = ABOUT if obj else tuple(name for name in ABOUT if name != "is_active")
-        shown = [(None, {"fields": about}), ("Rights", {"fields": RIGHTS})]
+        fixed = obj and (obj.pk == request.user.pk or not self.has_change_permission(request, obj))
+        rights = tuple({"groups": "roles", "user_permissions": "permissions"}.get(name, name) for name in RIGHTS)
+        shown = [(None, {"fields": about}), ("Rights", {"fields": rights if fixed else RIGHTS})]
         more = [("Projects", {"fields": ("projects",)}), ("Sign-in", {"fields": self.readonly_fields})]
         return [*shown, *more] if obj else shown
 
@@ -130,7 +142,13 @@ class PersonAdmin(GivesRights):
             fixed |= {"is_active", *RIGHTS}
         if obj and not operations.may_readdress(editor, obj):
             fixed.add("email")
-        return (*self.readonly_fields, "projects", *(name for name in ABOUT + RIGHTS if name in fixed))
+        return (
+            *self.readonly_fields,
+            "projects",
+            "roles",
+            "permissions",
+            *(name for name in ABOUT + RIGHTS if name in fixed),
+        )
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         return not lookup.startswith("password") and super().lookup_allowed(lookup, value, request)
