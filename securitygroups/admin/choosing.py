@@ -73,9 +73,10 @@ class Chooses(admin.options.BaseModelAdmin[Any]):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+        around = field.widget if field is not None else None
+        if isinstance(around, RelatedFieldWidgetWrapper):
             # Its buttons open other windows: each thing has its page here.
-            field.widget = field.widget.widget
+            around.can_add_related = around.can_change_related = around.can_view_related = False
         return field
 
     def _begin_so(self, request: HttpRequest, model: type[Model], typed: str) -> list[tuple[Model, str]]:
