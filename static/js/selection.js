@@ -10,7 +10,8 @@ export function refreshSelection() {
     const count = boxes.filter((box) => box.checked).length;
     all.checked = count > 0 && count === boxes.length;
     all.indeterminate = count > 0 && count < boxes.length;
-    for (const words of all.form.querySelectorAll("[data-selected-count]")) words.textContent = `${count} selected`;
+    for (const words of all.form.querySelectorAll("[data-selected-count]"))
+      words.textContent = `${count} ${words.dataset.selectedCount}`;
   }
 }
 

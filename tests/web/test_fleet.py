@@ -268,6 +268,18 @@ def test_undo_leads_back_to_where_the_vms_were_chosen(
         as_erin.get("/help/")
 
 
+def test_ticks_are_said_to_be_of_one_page_where_there_are_others(
+    as_erin: Client, web: SecurityGroup, vms: list[VirtualMachine], settings: Any
+) -> None:
+    lists = ("/p/shop/machines/", f"{web.get_absolute_url()}machines/attach/")
+    for url in lists:
+        assert 'data-selected-count="selected">Selected virtual machines<' in as_erin.get(url).content.decode()
+    settings.PAGE_SIZE = 3
+    for url in lists:
+        html = as_erin.get(url).content.decode()
+        assert 'data-selected-count="selected on this page">Selected virtual machines of this page<' in html
+
+
 def test_the_record_leads_to_the_undo_of_many_vms_which_is_looked_at_first(
     as_erin: Client, as_bob: Client, web: SecurityGroup, base: SecurityGroup, vms: list[VirtualMachine]
 ) -> None:
