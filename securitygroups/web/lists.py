@@ -55,6 +55,7 @@ KINDS = {
 def found(access: Access, kind: str, wanted: Filter) -> tuple[QuerySet[Any], dict[str, Any]]:
     """The rows that the filter finds, in order, and what the page says of it."""
     project, what = access.project, KINDS[kind]
+    views = views_of(access, kind, wanted.query())
     told: dict[str, Any] = {
         "kind": kind,
         "wanted": wanted,
@@ -63,7 +64,9 @@ def found(access: Access, kind: str, wanted: Filter) -> tuple[QuerySet[Any], dic
         "chips": wanted.chips(),
         "states": what.states,
         "orders": what.orders,
-        "views": views_of(access, kind, wanted.query()),
+        "views": views,
+        "changeable": [view for view in views if may_change(access, view)],
+        "is_view": any(view.query == wanted.query() for view in views),
     }
     try:
         rows, told["unsure"] = wanted.found(project)
@@ -80,6 +83,11 @@ def views_of(access: Access, kind: str, query: str) -> list[SavedView]:
     for view in views:
         view.current = view.query == query  # type: ignore[attr-defined]
     return views
+
+
+def may_change(access: Access, view: SavedView) -> bool:
+    """A person's own view, or as an editor one of the project's."""
+    return bool(view.owner_id) or access.can_edit
 
 
 def list_page(request: HttpRequest, page: str, part: str, context: dict[str, Any]) -> HttpResponse:

@@ -262,6 +262,28 @@ def test_a_view_is_the_filter_under_a_name(as_bob: Client, as_alice: Client, fle
     assert not Event.objects.filter(verb=Event.Verb.PROJECT_CHANGED).exists()
 
 
+def test_a_view_is_updated_where_the_list_is_filtered_in_another_way(
+    as_bob: Client, as_erin: Client, fleet: dict[str, VirtualMachine]
+) -> None:
+    save(as_bob, name="Closed")
+    address = f"/p/shop/views/{SavedView.objects.get().pk}/"
+    assert f'href="{address}"' in as_bob.get(f"{VMS}?is=alone").content.decode()
+    update = f"{address}?is=alone&amp;sort=-name"
+    assert f'href="{update}"' in as_bob.get(f"{VMS}?is=alone&sort=-name").content.decode()
+    assert "Update the view Closed" in Page(as_bob.get(update.replace("&amp;", "&"))).text
+
+    response = as_bob.post(update.replace("&amp;", "&"), {"name": "Closed"})
+
+    assert response["Location"] == f"{VMS}?is=alone&sort=-name"
+    assert SavedView.objects.get().query == "is=alone&sort=-name"
+    save(as_erin, "of=machines&is=open", name="Reached", shared="on")
+    assert "Update view" not in Page(as_bob.get(f"{VMS}?is=open")).text, "it is a view as it is"
+    shown = as_bob.get(f"{VMS}?q=app").content.decode()
+    assert f'href="{address}?q=app"' in shown
+    assert f"/views/{SavedView.objects.get(owner=None).pk}/" not in shown, "who may not change it is not asked to"
+    assert "Update view" in as_erin.get(f"{VMS}?q=app").content.decode()
+
+
 def test_editors_share_views_and_that_is_on_record(
     as_erin: Client, as_bob: Client, as_charlie: Client, project: Project
 ) -> None:

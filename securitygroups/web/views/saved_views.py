@@ -12,7 +12,7 @@ from securitygroups.fields import begins_focused
 from securitygroups.forms import ViewForm, take_refusal
 from securitygroups.models import SavedView
 from securitygroups.web.doors import by, enter
-from securitygroups.web.lists import KINDS
+from securitygroups.web.lists import KINDS, may_change
 from securitygroups.web.pages import FORM_INVALID, page_or_form
 
 
@@ -32,9 +32,12 @@ def view_new(request: HttpRequest, slug: str) -> HttpResponse:
 
 @page_or_form
 def view_edit(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """Another name, or other people who see it."""
+    """Another name, other people who see it, or the filter that stands in the address."""
     access = enter(request, slug)
-    return _written(request, access, _to_change(access, pk))
+    view = _to_change(access, pk)
+    before = view.query
+    view.query = KINDS[view.kind].filter.from_query(request.GET).query() or before
+    return _written(request, access, view, updates=view.query != before)
 
 
 @page_or_form
@@ -49,9 +52,8 @@ def view_delete(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 
 def _to_change(access: Access, pk: int) -> SavedView:
-    """A person's own view, or as an editor one of the project's."""
     view = find_view(access, pk)
-    if not view.owner_id:
+    if not may_change(access, view):
         access.require(Right.CHANGE)
     return view
 
@@ -60,7 +62,8 @@ def _address(view: SavedView) -> str:
     return f"{reverse(view.kind, args=[view.project.slug])}?{view.query}"
 
 
-def _written(request: HttpRequest, access: Access, view: SavedView) -> HttpResponse:
+def _written(request: HttpRequest, access: Access, view: SavedView, *, updates: bool = False) -> HttpResponse:
+    """The view under the name that was sent; `updates`, where it gets another filter than it has."""
     sent = request.POST if request.method == "POST" else None
     form = ViewForm(sent, initial={"name": view.name, "shared": not view.owner_id}, may_share=access.can_edit)
     begins_focused(form)
@@ -82,5 +85,6 @@ def _written(request: HttpRequest, access: Access, view: SavedView) -> HttpRespo
         "chips": wanted.chips(),
         "query": wanted.q,
         "order": order,
+        "updates": updates,
     }
     return render(request, "securitygroups/views/form.html", context, status=FORM_INVALID if sent is not None else 200)
