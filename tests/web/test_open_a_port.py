@@ -135,6 +135,21 @@ def test_one_undo_takes_the_group_and_its_attachment_back(as_alice: Client, one:
     assert made.deleted_at is not None
 
 
+def test_the_undo_of_what_was_opened_in_a_group_comes_back_to_the_vm(as_alice: Client, project: Project) -> None:
+    own = make_group(project, "own", ["accept in tcp 80"])
+    machine = make_machine(project, "solo", [own])
+    agreed(as_alice, form_at(as_alice, open_url(machine)).send(as_alice, ports="https"))
+    assert sentences(own) == [("tcp", 80), ("tcp", 443)]
+    undo = f"{own.get_absolute_url()}undo/2/?machine={machine.public_id}"
+    assert f'action="{undo}"' in messages(as_alice)
+
+    assert as_alice.post(undo)["Location"] == machine.get_absolute_url()
+    assert sentences(own) == [("tcp", 80)]
+    assert "Undone: the rules are as they were before." in messages(as_alice)
+    again = as_alice.post(f"{own.get_absolute_url()}undo/3/?machine=vm-0123456789")
+    assert again["Location"] == own.get_absolute_url(), "a VM that is none is no hindrance"
+
+
 def _other_order(made: SecurityGroup, one: VirtualMachine, shared: SecurityGroup) -> None:
     operations.attach_groups(machine=one, groups=[shared, made], base=2, by=By())
 

@@ -216,7 +216,7 @@ def _made(opening: Opening, proposal: NewRules | NewGroupOn, wanted: RuleList) -
             commit(proposal, adding(wanted), opening.says(group), by(request))
         except Asks as asks:
             return changing.question(request, asks.proposal, asks.preview)
-        undo = reverse("group_undo", args=[slug, group.public_id, group.revision])
+        undo = reverse("group_undo", args=[slug, group.public_id, group.revision]) + f"?machine={vm.public_id}"
         done = f"Opened in {group.name}: {what}{more}"
     else:
         group = operations.open_on_machine(

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from karenpanel.sent_again import draws_again
 from securitygroups import operations
-from securitygroups.access import find_group
+from securitygroups.access import find_group, find_machine
 from securitygroups.answers.findings import FIX_NAMES
 from securitygroups.answers.reviewed import marks
 from securitygroups.firewall import lists
@@ -173,8 +173,12 @@ def rule_fix(request: HttpRequest, slug: str, group_id: str, uid: str, mend: str
 
 @require_POST
 def group_undo(request: HttpRequest, slug: str, group_id: str, number: int) -> HttpResponse:
-    """Take the newest revision back."""
+    """Take the newest revision back; ?machine= names the VM on whose page it was made."""
     on = enter_group(request, slug, group_id)
+    try:
+        back = find_machine(on.access, request.GET.get("machine", "")).get_absolute_url()
+    except Http404:
+        back = page_url(request, on.group)
     try:
         operations.undo(group=on.group, number=number, by=By(on.access.user))
     except operations.Conflict:
@@ -186,4 +190,4 @@ def group_undo(request: HttpRequest, slug: str, group_id: str, number: int) -> H
         messages.error(request, refusal.messages[0])
     else:
         messages.success(request, "Undone: the rules are as they were before.")
-    return redirect(page_url(request, on.group))
+    return redirect(back)
