@@ -1,7 +1,7 @@
 """What was typed into a form that could not be taken just now, so that it can be sent again from the page that says so."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -69,6 +69,12 @@ def typed(request: HttpRequest) -> Typed | None:
         return None
     kept = [(name, value) for name, value in sent if name not in _PASSING]
     return Typed(escape_leading_slashes(request.get_full_path()), kept, bool(request.FILES))
+
+
+def sent_fields(request: HttpRequest, without: Collection[str]) -> list[tuple[str, str]]:
+    """What was sent, for a question page to send again with the answer; `without` what that page has itself."""
+    without = {*without, marks.TOKEN, marks.FIELD}
+    return [(name, text) for name, texts in request.POST.lists() for text in texts if name not in without]
 
 
 def goes_back(request: HttpRequest) -> bool:

@@ -53,23 +53,10 @@ from securitygroups.operations import (
     lot_back,
     standing,
 )
+from securitygroups.said import Said
 
 Edit = Callable[[RuleList], RuleList]
 """From a list to a new one. It names rules by identity, so that it also fits the list that somebody else left behind."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a person says with a change. `base` is the revision that it was made from, `onto` the one that it shall go on
-    top of although it was made from another; `seen` and `sure` are tokens; `address` is where the person is connected
-    from, for the warning of who would lock themselves out.
-    """
-
-    base: int
-    onto: int = -1
-    seen: str = ""
-    sure: str = ""
-    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

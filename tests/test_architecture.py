@@ -34,21 +34,22 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "operations": {"firewall", "words", "models", "effective"},
         "answers": {"firewall", "words", "models", "paging", "effective", "past"},
         "enforcement": {"firewall", "models", "effective"},
-        "proposals": {"firewall", "models", "effective", "operations", "answers"},
+        "said": {"firewall"},
+        "proposals": {"firewall", "models", "effective", "operations", "answers", "said"},
     },
     "doors": {
         "apps": {"accounts"},
         "forms": {"firewall", "words", "fields", "models", "effective"},
         "web": {
             *("firewall", "words", "starters", "fields", "models", "paging", "access", "effective"),
-            *("operations", "answers", "enforcement", "proposals", "forms"),
+            *("operations", "answers", "enforcement", "said", "proposals", "forms"),
             SITE,
         },
         "templatetags": {"firewall", "words", "models", "effective", "answers", "web", SITE},
         "accounts": {"fields", "models", "access", "operations", SITE},
         "admin": {
             *("firewall", "words", "fields", "models", "paging", "effective"),
-            *("operations", "answers", "proposals", "forms"),
+            *("operations", "answers", "said", "proposals", "forms"),
             # It says which lists and pages the site of the administration has.
             SITE,
         },
@@ -72,8 +73,8 @@ HTTP = ("django.http", "django.shortcuts", "django.contrib.messages", "django.te
 REFUSALS = {("access", "django.http.Http404")}
 # All that is taken from the site below the doors and on the pages: to say that what follows is dear.
 TURNS = {"karenpanel.turns", "karenpanel.turns.weigh", "karenpanel.turns.NoTurn"}
-# And on the pages alone: that a form is drawn again as it was typed.
-TYPED = ("karenpanel.sent_again", "karenpanel.marks", "karenpanel.kept")
+# And on the pages alone: that a form is drawn again as it was typed, and where somebody is connected from.
+TYPED = ("karenpanel.sent_again", "karenpanel.marks", "karenpanel.kept", "karenpanel.client_address")
 
 
 def files(*folders: str) -> list[Path]:
@@ -196,6 +197,19 @@ def test_of_the_site_lists_and_pages_know_the_turns_alone() -> None:
 
     assert taken <= TURNS
     assert not turns
+
+
+def test_what_is_said_with_a_change_is_read_in_one_place() -> None:
+    """Doors beside each other must not differ in what they take for a reason, a revision, or an address."""
+    alone = {
+        "get_client_ip(": {"karenpanel.client_address", "securitygroups.accounts.adapter"},
+        '"onto", "")': {"securitygroups.web.changing"},  # draws it again as it came
+        "10**9 - 1": {"securitygroups.said"},
+    }
+    texts = {module: file.read_text("utf-8") for module, file in MODULES.items()}
+
+    for words, where in alone.items():
+        assert {module for module, text in texts.items() if words in text} == where, words
 
 
 def test_the_site_knows_the_app_by_name_only() -> None:

@@ -4,34 +4,32 @@ A door makes a plan of what was sent and asks `agreed`, which gives who makes th
 is written then, and the page shows the plan. Its answer comes back with the plan's token, and is good for this plan alone.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from typing import cast
 
-from allauth.account.adapter import get_adapter
 from django import forms
-from django.core.exceptions import BadRequest, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from karenpanel import marks
+from karenpanel.client_address import address_of
 from securitygroups import operations
 from securitygroups.answers.order import GroupChange
 from securitygroups.answers.preview import Preview
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall.changes import ListChange, list_change
-from securitygroups.firewall.values import RuleList, whole_number
+from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, SecurityGroup, User
 from securitygroups.operations import By
-from securitygroups.proposals import Asks, Edit, NewRules, Said, Stale, commit, propose_rules, to_ask
+from securitygroups.proposals import Asks, Edit, NewRules, Stale, commit, propose_rules, to_ask
 from securitygroups.proposals import agreed as said_yes
+from securitygroups.said import Said, reason_in, said_in
 
-OWN_FIELDS = frozenset({marks.TOKEN, marks.FIELD, "sure", "onto", "reason", "form", "redraw", "suggest"})
+OWN_FIELDS = frozenset({"sure", "onto", "reason", "form", "redraw", "suggest"})
 """What the question page puts into its form itself."""
-MOST = 10**9 - 1
-"""No list has been changed so often, and no column holds much more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +95,8 @@ def token(*about: object) -> str:
     return sha256(repr(about).encode()).hexdigest()[:32]
 
 
-def address_of(request: HttpRequest) -> str:
-    """The address that this person is connected from, for the warning of who would lock themselves out."""
-    try:
-        return str(get_adapter(request).get_client_ip(request))
-    except BadRequest:
-        return ""
-
-
-def reason_of(request: HttpRequest) -> str:
-    return " ".join(request.POST.get("reason", "").split())
-
-
-def sent_fields(request: HttpRequest, without: Collection[str] = ()) -> list[tuple[str, str]]:
-    """What was sent, to be sent again with the answer."""
-    own = OWN_FIELDS | set(without)
-    return [(name, text) for name, texts in request.POST.lists() for text in texts if name not in own]
-
-
 def said_of(request: HttpRequest, base: int) -> Said:
-    onto = whole_number(request.POST.get("onto", ""), MOST)
-    sure = request.POST.get("sure", "")
-    return Said(base=base, onto=-1 if onto is None else onto, sure=sure, address=address_of(request))
+    return said_in(request.POST, base=base, address=address_of(request))
 
 
 def by(request: HttpRequest, reason: str = "") -> By:
@@ -134,9 +112,9 @@ def agreed(request: HttpRequest, plan: Plan, *, yes: bool | None = None) -> By:
     answered = request.POST.get("sure", "") == plan.token if yes is None else yes
     if not answered or plan.obstacles or "redraw" in request.POST:
         raise Asked(plan)
-    if not reason_of(request):
+    if not reason_in(request.POST):
         raise Asked(plan, "Type why this is changed: the customer reads it beside the change.")
-    made = by(request, reason_of(request))
+    made = by(request, reason_in(request.POST))
     try:
         made.check()
     except ValidationError as refusal:

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import structlog
-from allauth.account.adapter import get_adapter
 from allauth.account.decorators import reauthentication_required
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
@@ -19,6 +18,7 @@ from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from karenpanel.client_address import address_of
 from securitygroups.admin import search
 from securitygroups.admin.asking import Asked, Plan, agreed
 from securitygroups.admin.asking import by as by
@@ -42,7 +42,7 @@ freshly = method_decorator(reauthentication_required(allow_get=True))
 
 def client_of(request: HttpRequest) -> Client:
     """Where it is written from, for the record of accounts. The address is the one that PROXY_COUNT says can be believed."""
-    return Client(get_adapter(request).get_client_ip(request), request.headers.get("User-Agent", ""))
+    return Client(address_of(request) or None, request.headers.get("User-Agent", ""))
 
 
 def into_panel(pages: Sequence[tuple[str, str, Sequence[object]]]) -> SafeString:

@@ -12,7 +12,6 @@ from django.core.exceptions import ValidationError
 from django.forms.utils import ErrorList
 
 from securitygroups.admin import search
-from securitygroups.admin.asking import MOST
 from securitygroups.admin.choosing import KeySelect, Typed
 from securitygroups.firewall import lists
 from securitygroups.firewall.formats.documents import rule_to_json, rules_from_json
@@ -23,6 +22,7 @@ from securitygroups.forms import GroupForm, MachineForm, RuleForm, reordered
 from securitygroups.models import GroupTemplate, Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations.people import ABOUT, RIGHTS
 from securitygroups.proposals import Edit
+from securitygroups.said import MOST_REVISIONS as MOST
 
 
 class PersonForm(forms.ModelForm[User]):

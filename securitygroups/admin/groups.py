@@ -12,13 +12,12 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from karenpanel.client_address import address_of
 from securitygroups import operations
 from securitygroups.admin.asking import (
-    MOST,
     Part,
     Plan,
     RulesEdit,
-    address_of,
     change_rules,
     group_name,
     token,
@@ -43,6 +42,7 @@ from securitygroups.firewall.formats.documents import rules_from_json, write_gro
 from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.models import Attachment, GroupTemplate, Rule, SecurityGroup, VirtualMachine
 from securitygroups.operations.records import count
+from securitygroups.said import MOST_REVISIONS as MOST
 from securitygroups.words.changes import change_sentence
 from securitygroups.words.rules import rule_sentence
 

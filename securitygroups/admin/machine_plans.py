@@ -6,8 +6,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from karenpanel.client_address import address_of
 from securitygroups import operations
-from securitygroups.admin.asking import Part, Plan, address_of, token
+from securitygroups.admin.asking import Part, Plan, token
 from securitygroups.admin.forms import ChoosesGroups
 from securitygroups.answers.order import group_change, named
 from securitygroups.answers.preview import preview_regrouped

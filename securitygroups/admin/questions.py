@@ -14,12 +14,14 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
+from karenpanel.sent_again import sent_fields
 from securitygroups import operations
-from securitygroups.admin.asking import MOST, Asked, Overtaken, by, group_name, reason_of, sent_fields
+from securitygroups.admin.asking import OWN_FIELDS, Asked, Overtaken, by, group_name
 from securitygroups.admin.looks import OnRecord
 from securitygroups.firewall import lists
 from securitygroups.firewall.values import whole_number
 from securitygroups.models import Project
+from securitygroups.said import MOST_REVISIONS, reason_in
 
 MOST_UNDONE = 100
 """So many things are taken back at once."""
@@ -58,9 +60,9 @@ class Questions(OnRecord):
             **self.page_context(request, plan.title),
             "plan": plan,
             "preview": plan.shown() if plan.shown else None,
-            "hidden": [*sent_fields(request, own), *plan.hidden] or [("post", "yes")],
+            "hidden": [*sent_fields(request, OWN_FIELDS | own), *plan.hidden] or [("post", "yes")],
             "media": self.media + plan.form.media if plan.form else self.media,
-            "reason": reason_of(request)[:255],
+            "reason": reason_in(request.POST)[:255],
             "problem": asked.problem,
             "back": "" if form else re.sub(r"(delete|move)/\Z", "change/", request.path),
         }
@@ -75,7 +77,7 @@ class Questions(OnRecord):
             **self.page_context(request, f"{group} was changed in the meantime"),
             "overtaken": overtaken,
             "newest": group.revisions.filter(number=group.revision).without_lists().first(),
-            "hidden": [*sent_fields(request, {"base"}), ("base", overtaken.base)],
+            "hidden": [*sent_fields(request, OWN_FIELDS | {"base"}), ("base", overtaken.base)],
         }
         self._look(request, [(group.project, group_name(group))])
         return TemplateResponse(request, "admin/overtaken.html", context, status=409)
@@ -136,7 +138,7 @@ class Questions(OnRecord):
             raise Http404
         try:
             offered = self._offer(request, what).unsign(keys, max_age=OFFERED)
-            numbers = [whole_number(text, MOST) for text in offered.split("-")[: 2 * MOST_UNDONE]]
+            numbers = [whole_number(text, MOST_REVISIONS) for text in offered.split("-")[: 2 * MOST_UNDONE]]
             with transaction.atomic():
                 words = self.undo(request, what, cast(list[int], numbers))
         except signing.SignatureExpired:

@@ -12,7 +12,7 @@ from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import Rule
 from securitygroups.models import SecurityGroup, User
 from securitygroups.operations import By, Client
-from securitygroups.proposals import Said
+from securitygroups.said import Said, said_in
 from securitygroups.web.pages import NO_REVISION, address_of, number_in, reason_of
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
@@ -85,13 +85,8 @@ def by(request: HttpRequest) -> By:
 
 def said(request: HttpRequest, newest: int = NO_REVISION) -> Said:
     """What was sent with a change, as plain values. A page that is only opened stands on the newest revision."""
-    return Said(
-        base=number_in(request, "base") if request.method == "POST" else newest,
-        onto=number_in(request, "onto"),
-        seen=request.POST.get("seen", ""),
-        sure=request.POST.get("sure", ""),
-        address=address_of(request),
-    )
+    base = number_in(request, "base") if request.method == "POST" else newest
+    return said_in(request.POST, base=base, address=address_of(request), seen=request.POST.get("seen", ""))
 
 
 @dataclass(slots=True)

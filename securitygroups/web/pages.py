@@ -1,27 +1,25 @@
 """Answers: a page or its part, page numbers."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from allauth.account.adapter import get_adapter
 from django.conf import settings
-from django.core.exceptions import BadRequest
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from karenpanel import marks
+from karenpanel.client_address import address_of as address_of
 from karenpanel.sent_again import goes_back, is_drawn_again
-from securitygroups.firewall.texts import clean, mended
-from securitygroups.firewall.values import whole_number
+from karenpanel.sent_again import sent_fields as sent_fields
+from securitygroups import said
+from securitygroups.firewall.texts import mended
 from securitygroups.paging import BoundedPaginator
+from securitygroups.said import MOST_REVISIONS as MOST_REVISIONS
+from securitygroups.said import NO_REVISION as NO_REVISION
 
 FORM_INVALID, CONFLICT = 422, 409
-NO_REVISION = -1
-MOST_REVISIONS = 10**9 - 1
-"""No list has been changed so often, and no column holds much more."""
 RULES_A_PAGE = 100
 
 page_or_form = require_http_methods(["GET", "HEAD", "POST"])
@@ -62,19 +60,12 @@ def typed(request: HttpRequest, name: str, longest: int = 200) -> str:
 
 def number_in(request: HttpRequest, name: str) -> int:
     """A revision number of the form; NO_REVISION for anything else."""
-    found = whole_number(request.POST.get(name, ""), MOST_REVISIONS)
-    return NO_REVISION if found is None else found
+    return said.number_in(request.POST, name)
 
 
 def reason_of(request: HttpRequest) -> str:
-    """Why the change is made, as far as the form says; as it goes on record."""
-    return clean(" ".join(request.POST.get("reason", "").split()))[:255]
-
-
-def sent_fields(request: HttpRequest, without: Collection[str]) -> list[tuple[str, str]]:
-    """What was sent, for a question page to send again with the answer; `without` what that page has itself."""
-    without = {*without, marks.TOKEN, marks.FIELD}
-    return [(name, text) for name, texts in request.POST.lists() for text in texts if name not in without]
+    """Why the change is made, as far as the form says, and as much of it as there is room for."""
+    return said.reason_in(request.POST)[:255]
 
 
 def sent(request: HttpRequest) -> bool:
@@ -85,17 +76,6 @@ def sent(request: HttpRequest) -> bool:
 def can_go_back(request: HttpRequest) -> bool:
     """Whether a question about what was sent has a form to go back to, filled in as it was."""
     return request.method == "POST" and is_drawn_again(request)
-
-
-def address_of(request: HttpRequest) -> str:
-    """The address that this person is connected from, behind as many proxies as PROXY_COUNT says.
-
-    The same that sign-in attempts are counted by. Empty where nothing tells it, as for who came around the proxies.
-    """
-    try:
-        return str(get_adapter(request).get_client_ip(request))
-    except BadRequest:
-        return ""
 
 
 def resend(request: HttpRequest, **fields: str) -> None:

@@ -20,7 +20,8 @@ from securitygroups.firewall.changes import list_change
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, Rule, SecurityGroup
 from securitygroups.operations import By
-from securitygroups.proposals import Asks, Edit, NewRules, Said, Stale, Whole, commit, propose_rules
+from securitygroups.proposals import Asks, Edit, NewRules, Stale, Whole, commit, propose_rules
+from securitygroups.said import Said
 from tests.factories import make_group, make_machine, ports, rule
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("concurrency")]

@@ -28,13 +28,13 @@ from securitygroups.proposals import (
     Edit,
     NewGroupOn,
     NewRules,
-    Said,
     Stale,
     commit,
     propose_group_on,
     propose_rules,
     to_ask,
 )
+from securitygroups.said import Said
 from securitygroups.web import attaching, changing
 from securitygroups.web.attaching import attached_groups
 from securitygroups.web.doors import by, enter, said
