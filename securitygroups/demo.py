@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from securitygroups import operations
 from securitygroups.firewall.notation import rule
-from securitygroups.models import Event, Project, Role, SecurityGroup, User
+from securitygroups.models import AccountEvent, Event, Project, Role, SecurityGroup, User
 from securitygroups.operations import By
 
 PEOPLE = (
@@ -171,22 +171,36 @@ def _email(name: str) -> str:
 
 
 def _made_here(people: set[int]) -> set[int]:
-    """These people, whom they made in the administration, whom those made, and so on."""
+    """These people, whom they made in the administration or invited to a project of theirs, whom those did, and so on."""
     added = LogEntry.objects.filter(action_flag=ADDITION, content_type__app_label="securitygroups")
     added = added.filter(content_type__model="user")
     while True:
         keys = added.filter(user__in=people).values_list("object_id", flat=True)
-        more = {int(key) for key in keys if key} - people
+        more = ({int(key) for key in keys if key} | _signed_up(people)) - people
         if not more:
             return people
         people |= more
+
+
+def _projects_of(people: set[int]) -> QuerySet[Event]:
+    """What says that a project is the demo's, or was made by one of these people."""
+    return Event.objects.filter(verb=Event.Verb.PROJECT_CREATED).filter(Q(detail__demo=True) | Q(actor__in=people))
+
+
+def _signed_up(people: set[int]) -> set[int]:
+    """Who made an account of their own by an invitation into one of these people's projects: that was the first they did."""
+    alone = AccountEvent.objects.filter(verb=AccountEvent.Verb.ACCOUNT_MADE, actor=None).values("user")
+    joined = Event.objects.filter(verb=Event.Verb.MEMBER_ADDED, actor__in=alone)
+    first = joined.order_by("actor", "pk").distinct("actor").values_list("actor", "project")
+    theirs = set(_projects_of(people).values_list("project", flat=True))
+    return {user for user, project in first if project in theirs}
 
 
 def foreign_data() -> str | None:
     """What stands in the database that neither the demo brought nor its people made, in words; None where it may go
     ahead."""
     ours = _made_here({user.pk for user in _own_people().values()})
-    made = Event.objects.filter(verb=Event.Verb.PROJECT_CREATED).filter(Q(detail__demo=True) | Q(actor__in=ours))
+    made = _projects_of(ours)
     users = User.objects.exclude(pk__in=ours).order_by("pk")
     projects = Project.objects.exclude(pk__in=made.values("project")).order_by("pk")
     found = [_counted("user", users, "username"), _counted("project", projects, "name")]

