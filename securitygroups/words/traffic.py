@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from securitygroups.firewall.analysis.difference import Change
 from securitygroups.firewall.analysis.products import ALL_PORTS, AddressRange, Product, count, is_every_ip, is_whole
 from securitygroups.firewall.analysis.traffic import KINDS
-from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS
+from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Direction
 from securitygroups.firewall.values import BITS, address_text
 from securitygroups.words.rules import WAY, range_text, service_name
 
@@ -140,18 +140,25 @@ def protocols_text(product: Product) -> str:
 
 
 def product_text(product: Product) -> str:
-    """A product in words: "inbound TCP 22 (SSH) from anywhere (IPv4, IPv6)"."""
-    way = WAY[product.direction]
+    """A product in words: "inbound TCP 22 (SSH) from anywhere (IPv4, IPv6)". What goes out comes from the VM: where it may
+    go is what people ask, unless it is of some sources only."""
+    way, out = WAY[product.direction], product.direction is Direction.OUT and _is_whole(product, product.sources)
     if not product.protocols:
         return f"{way} {protocols_text(product)}"
     if is_every_ip(product):
-        return f"everything {way}" if product.non_ip else f"{way} IP from anywhere (IPv4, IPv6)"
+        return f"everything {way}" if product.non_ip else f"{way} IP {'to' if out else 'from'} anywhere (IPv4, IPv6)"
     ports = "" if product.every_protocol else product_ports_text(product)
-    ports = f" to {ports}" if ports.startswith("any") else f" {ports}" if ports else ""
-    text = f"{way} {protocols_text(product)}{ports} from {ranges_text(product.sources)}"
-    if not all(is_whole(product.destinations, version) for version in product.versions):
+    ports = f" {'on' if out else 'to'} {ports}" if ports.startswith("any") else f" {ports}" if ports else ""
+    text = f"{way} {protocols_text(product)}{ports}"
+    if not out:
+        text += f" from {ranges_text(product.sources)}"
+    if out or not _is_whole(product, product.destinations):
         text += f" to {ranges_text(product.destinations)}"
     return text
+
+
+def _is_whole(product: Product, ranges: Sequence[AddressRange]) -> bool:
+    return all(is_whole(ranges, version) for version in product.versions)
 
 
 def places_text(places: Sequence[int | None], name: Name | None = None) -> str:
@@ -166,10 +173,13 @@ def _rules_text(places: Sequence[int], name: Name | None) -> str:
     """Rules by place, the first few and how many more; "" for none."""
     shown = places if len(places) <= SHOWN + 1 else places[:SHOWN]
     more = len(places) - len(shown)
-    text = joined([name(place) if name else str(place) for place in shown] + ([f"{more} more"] if more else []))
-    if places and name is None:
-        return f"rule{'s' if len(places) > 1 else ''} {text}"
-    return text
+    names = [name(place) for place in shown] if name else [f"rule {place}" for place in shown]
+    # "web, rule 2": of several rules of one group, or of the one list that is meant, the group is said once.
+    groups, _, numbers = zip(*(one.rpartition("rule ") for one in names), strict=True) if names else ((), (), ())
+    rest = [f"{more} more"] if more else []
+    if len(names) > 1 and len(set(groups)) == 1 and all(number.isdigit() for number in numbers):
+        return f"{groups[0]}rules {joined([*numbers, *rest])}"
+    return joined(names + rest)
 
 
 def change_sentence(

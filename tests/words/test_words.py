@@ -184,6 +184,10 @@ def test_places() -> None:
     assert places_text((None,)) == "the default"
     assert places_text(range(1, 13)) == "rules 1, 2, 3, 4 and 8 more"
     assert places_text((1, 2), name=lambda place: f"rule {place} of web") == "rule 1 of web and rule 2 of web"
+    texts = ("web, rule 1", "web, rule 2", "a, rule 3, rule 4")
+    assert places_text((1, 2, None), name=lambda place: texts[place - 1]) == "web, rules 1 and 2 or the default"
+    assert places_text((1, 3), name=lambda place: texts[place - 1]) == "web, rule 1 and a, rule 3, rule 4"
+    assert places_text(range(1, 13), name=lambda place: f"web, rule {place}") == "web, rules 1, 2, 3, 4 and 8 more"
 
 
 def sentences(found: Difference) -> list[str]:
@@ -213,7 +217,13 @@ def test_a_difference_in_words() -> None:
     ("texts", "said"),
     [
         (["accept in all"], ["everything inbound"]),
-        (["accept out ip"], ["outbound IP from anywhere (IPv4, IPv6)"]),
+        (["accept out ip"], ["outbound IP to anywhere (IPv4, IPv6)"]),
+        (["accept out tcp 443"], ["outbound TCP 443 (HTTPS) to anywhere (IPv4, IPv6)"]),
+        (["accept out udp"], ["outbound UDP on any port to anywhere (IPv4, IPv6)"]),
+        (["accept out ip to 10.0.3.0/24"], ["outbound IP to 10.0.3.0/24"]),
+        (["accept out ip from ::/0"], ["outbound IP to any IPv6 address"]),
+        (["accept out ip from 10.0.1.0/24 to 10.0.3.0/24"], ["outbound IP from 10.0.1.0/24 to 10.0.3.0/24"]),
+        (["accept out tcp 443 from 10.0.1.0/24"], ["outbound TCP 443 (HTTPS) from 10.0.1.0/24"]),
         (["accept in ip from ::/0"], ["inbound IP from any IPv6 address"]),
         (["accept in tcp"], ["inbound TCP to any port from anywhere (IPv4, IPv6)"]),
         (["accept in tcp 22", "accept in udp 22"], ["inbound TCP and UDP 22 (SSH) from anywhere (IPv4, IPv6)"]),
