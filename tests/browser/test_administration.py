@@ -39,6 +39,28 @@ def test_every_page_of_the_administration_is_sound_with_the_longest_names(
         look(page, name)
 
 
+def test_find_is_two_keys_away_on_every_page(
+    browse: Browse, admin: User, project: Project, group: SecurityGroup
+) -> None:
+    page = browse(admin)
+    page.goto("/support/")
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Administration").click()
+    field = page.get_by_label("Find a customer, a person, a VM, a group or a case")
+    expect(field).to_be_focused()
+
+    page.goto(url(Project, "change", project.pk))
+    page.keyboard.press("Control+K")
+    expect(field).to_be_focused()
+    page.goto(url(Project))
+    page.get_by_role("heading", level=1).click()
+    page.keyboard.press("/")
+    page.wait_for_url("**/admin/find/")
+    page.keyboard.type(group.public_id)
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="web", level=1)).to_be_visible()
+
+
 def test_a_member_is_added_from_the_projects_page_without_script(
     browse: Browse, admin: User, project: Project, charlie: User
 ) -> None:
