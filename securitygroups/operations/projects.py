@@ -107,9 +107,8 @@ def join(locked: Project, user: User, role: str, by: By) -> Membership:
     member.save()
     joins = by.user is not None and by.user.pk == user.pk and not by.staff
     role_words = Role(role).label.lower()
-    words = (
-        f"{user.get_username()} joined as {role_words}." if joins else f"Added {user.get_username()} as {role_words}."
-    )
+    # A line of the record begins with who did it.
+    words = f"Joined as {role_words}." if joins else f"Added {user.get_username()} as {role_words}."
     record(locked, Verb.MEMBER_ADDED, words, by=by)
     return member
 

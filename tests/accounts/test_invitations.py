@@ -1,5 +1,6 @@
 """A person becomes a member by accepting what was mailed to them, and in no other way."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -63,14 +64,16 @@ def test_whoever_has_an_account_joins_with_one_click(
 def test_a_new_person_makes_an_account_and_is_a_member_at_once(send: Any, client: Client, project: Project) -> None:
     link = send("dora@example.com", "viewer")
     assert client.post(link)["Location"] == "/sign-up/"
-    form = Page(client.get("/sign-up/")).form_with("username")
+    page = client.get("/sign-up/")
+    assert re.search(r'name="username"[^>]* autofocus', page.content.decode())
+    form = Page(page).form_with("username")
     sent = {"username": "dora", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "email": "other@example.com"}
     assert form.send(client, **sent)["Location"] == "/p/shop/"
     dora = User.objects.get(username="dora")
     assert (dora.email, dora.must_change_password, dora.is_staff) == ("dora@example.com", False, False)
     assert EmailAddress.objects.get(user=dora).verified
     assert project.memberships.get(user=dora).role == Role.VIEWER
-    assert client.get("/p/shop/").status_code == 200
+    assert "dora Joined as viewer." in Page(client.get("/p/shop/")).text, "once by name"
     assert dora.account_events.filter(verb="account.made").count() == 1
 
 
