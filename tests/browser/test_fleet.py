@@ -51,8 +51,8 @@ def test_with_the_keyboard_alone(browse: Browse, alice: User, new: SecurityGroup
     keys.press("Space")
     expect(page.get_by_text("1 selected")).to_be_visible()
     keys.press("Enter")  # in the list it goes on with what is ticked
-    expect(page.get_by_role("heading", name="Attach new to 1 virtual machine?")).to_be_visible()
-    tab_to(page, page.get_by_label("Reason for the change"))
+    expect(page.get_by_role("heading", name="Attach new to 1 virtual machine?")).to_be_focused()
+    tab_to(page, page.get_by_label("Reason for the change"), limit=3)
     keys.type("Monitoring")
     press(page, "Make this change")
     said(page, "Attached new to 1 VM (worker-03).")

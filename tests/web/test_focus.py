@@ -41,6 +41,17 @@ def test_where_staff_name_a_reason(as_staff: Client, group: SecurityGroup) -> No
     assert focused(as_staff.get("/support/shop/").content) == ["reason"]
 
 
+def test_a_question_that_is_a_page_begins_at_itself_and_one_in_the_dialog_is_the_dialogs(
+    as_alice: Client, group: SecurityGroup
+) -> None:
+    url = f"{group.get_absolute_url()}delete/"
+
+    page, part = as_alice.get(url), as_alice.get(url, headers={"HX-Request": "true"})
+
+    assert 'id="confirm-title" tabindex="-1" autofocus' in page.content.decode()
+    assert "autofocus" not in part.content.decode()
+
+
 def test_what_is_wrong_has_the_focus_instead(as_alice: Client, client: Client, group: SecurityGroup) -> None:
     for answer in (
         as_alice.post(f"{group.get_absolute_url()}edit/", {"name": ""}),
