@@ -267,7 +267,10 @@ def _of_line(access: Access, line: str, fields: dict[str, str]) -> list[Section]
     ends = f"{fields['source']} → {fields['destination']}"
     port = f", port {fields['port']}" if fields.get("port") else ""
     note = f"it opens no connection: {reply.what}" if reply else fields.get("protocol", "").upper()
-    links = [Link(f"Test this packet: {ends}{port}", _tester(access, line=line), "route", note)]
+    # What is whole is answered at once; of a reply, and of what lacks something, the form is seen first.
+    whole = not reply and (fields.get("port") or fields.get("protocol") == "icmp")
+    asked = {**fields, "test": "1"} if whole else {}
+    links = [Link(f"Test this packet: {ends}{port}", _tester(access, line=line, **asked), "route", note)]
     both = [network for end in ("source", "destination") if (network := network_of(fields[end]))]
     found = [found for network in both for found in about_address(access.project, network)[:1] if found.rows]
     vms = [link for kind in found for link in _links(access, kind.rows)]

@@ -171,25 +171,37 @@ def test_an_address_finds_its_vm_the_rules_that_name_it_and_its_test(as_bob: Cli
 
 
 @pytest.mark.parametrize(
-    ("line", "note", "form"),
+    ("line", "note", "form", "said"),
     [
-        ("tcp 203.0.113.9 > 10.0.1.11:22", "TCP", {"direction": "in", "port": "22"}),
-        ("IP 10.0.1.11.5000 > 192.0.2.1.53: UDP, length 30", "UDP", {"direction": "out", "port": "53"}),
+        ("tcp 203.0.113.9 > 10.0.1.11:22", "TCP", {"direction": "in", "port": "22"}, "Accepted by rule 3"),
+        (
+            "IP 10.0.1.11.5000 > 192.0.2.1.53: UDP, length 30",
+            "UDP",
+            {"direction": "out", "port": "53"},
+            "Accepted by rule 5",
+        ),
+        ("IP 192.0.2.1 > 10.0.1.11: ICMP echo request, id 1", "ICMP", {"direction": "in"}, "Denied: no rule matches"),
+        ("tcp 203.0.113.9 > 10.0.1.11", "TCP", {"direction": "in", "port": ""}, ""),
         (
             "IP 10.0.1.11.22 > 203.0.113.9.51515: Flags [S.], seq 1",
             "opens no connection: a SYN-ACK",
             {"direction": "out"},
+            "",
         ),
     ],
 )
-def test_a_pasted_line_leads_to_its_test_filled_in(
-    line: str, note: str, form: dict[str, str], as_bob: Client, machine: VirtualMachine
+def test_a_pasted_line_leads_to_its_test_filled_in_and_where_it_says_all_to_its_answer(
+    line: str, note: str, form: dict[str, str], said: str, as_bob: Client, machine: VirtualMachine
 ) -> None:
     assert found(as_bob, line)["Virtual Machines"] == ["web-1"]
     (test, *_) = as_bob.get(URL, {"q": line}).context["sections"]
     assert note in test.links[0].note
-    fields = Page(as_bob.get(test.links[0].url)).form_with("destination").fields
+    page = Page(as_bob.get(test.links[0].url))
+    fields = page.form_with("destination").fields
     assert {name: fields[name][0] for name in form} == form
+    assert fields["line"] == [line]
+    assert said in page.text
+    assert ("way down the list" in page.text) == bool(said)
 
 
 def test_cases_and_templates_are_found(as_bob: Client, staff: User, group: SecurityGroup) -> None:
