@@ -31,3 +31,16 @@ def test_every_list_is_answered_by_indexes(installation: None) -> None:
     odd = [visit for visit in visits if visit.status not in good["/find/" in visit.address]]
     assert {f"{visit.who} {visit.address}" for visit in odd} == set()
     assert [f"{visit.who} {visit.address}: {scan}" for visit in visits for scan in visit.scans] == []
+
+
+def test_a_review_reads_no_table_whole_to_find_what_belongs_to_its_rules(installation: None) -> None:
+    # Larger ones than the project that is reviewed; smaller ones are rightly read at once.
+    browsers, tables = at_size.cast(), at_size.large_tables(10_000)
+    asked = [address for _, address in at_size.pages(browsers) if "/review/?" in address]
+
+    visits = [at_size.opened(browsers, "customer", address) for address in asked]
+    for visit in visits:
+        at_size.read_whole(visit, tables)
+
+    assert {"securitygroups_grouprevision", "securitygroups_reviewedrule"} < set(tables)
+    assert [f"{visit.address}: {scan}" for visit in visits for scan in visit.scans] == []

@@ -165,20 +165,37 @@ def sizes_of(project: Project, group: SecurityGroup | None = None) -> list[tuple
     return list(rows.values_list("pk", Coalesce(Subquery(last), 0)))
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """In which groups of a project rules are looked for, in the light of which review, and when."""
+
+    project: Project
+    review: Review | None
+    groups: Sequence[int]
+    now: datetime
+
+
+RulesOf = Callable[[Sequence[int]], QuerySet[Rule]]
+
+
 def asked(
     project: Project, review: Review | None, which: str, sizes: Sequence[tuple[int, int]], now: datetime
-) -> tuple[QuerySet[Rule], Sequence[tuple[int, int]]]:
-    """The rules that are asked for, and how many of each group. Raises TooMany."""
-    rows = Rule.objects.filter(group__in=[pk for pk, _ in sizes])
+) -> tuple[RulesOf, Sequence[tuple[int, int]]]:
+    """The rules that are asked for, of whichever groups, and how many each of these has. Raises TooMany."""
+    finds = _FINDS.get(which)
+    found_in = _found(project, sizes, sum(size for _, size in sizes), finds) if finds else []
+
+    def rules_of(groups: Sequence[int]) -> QuerySet[Rule]:
+        rows = Rule.objects.filter(group__in=groups)
+        if finds:
+            return rows.filter(uid__in=found_in)
+        return rows.filter(_CONDITIONS[which](Look(project, review, groups, now))) if which else rows
+
     if not which:
-        return rows, sizes
-    total = sum(size for _, size in sizes)
-    if which in _FINDS:
-        rows = rows.filter(uid__in=_found(project, sizes, total, _FINDS[which]))
-    else:
-        rows = rows.filter(_CONDITIONS[which](project, review, now))
-    found = dict(rows.order_by().values_list("group").annotate(Count("pk")))
-    return rows, [(pk, found.get(pk, 0)) for pk, _ in sizes]
+        return rules_of, sizes
+    rows = rules_of([pk for pk, _ in sizes]).order_by()
+    found = dict(rows.values_list("group").annotate(Count("pk")))
+    return rules_of, [(pk, found.get(pk, 0)) for pk, _ in sizes]
 
 
 def _found(
@@ -197,41 +214,48 @@ def _found(
 _FINDS: dict[str, Callable[[Notes, int], Any]] = {"findings": Notes.has, "order": Notes.overlaps}
 
 
-def _undecided(project: Project, review: Review | None, now: datetime) -> Q:
-    mine = DecidedRule.objects.filter(review=review, group=OuterRef("group"), uid=OuterRef("uid"))
-    return ~Q(Exists(mine.filter(revision__gte=OuterRef("changed_in")))) if review else Q()
+# Each names the groups inside too: else all that the installation has is read, to be put beside the rules of a few.
+def _undecided(look: Look) -> Q:
+    mine = DecidedRule.objects.filter(review=look.review, group=OuterRef("group"), uid=OuterRef("uid"))
+    return ~Q(Exists(mine.filter(revision__gte=OuterRef("changed_in")))) if look.review else Q()
 
 
-def _world(project: Project, review: Review | None, now: datetime) -> Q:
+def _world(look: Look) -> Q:
     anywhere = Q(source=None) | Q(source__in=[parse_network("0.0.0.0/0"), parse_network("::/0")])
     return anywhere & Q(action=Action.ACCEPT.value, direction=Direction.IN.value, enabled=True)
 
 
-def _old(project: Project, review: Review | None, now: datetime) -> Q:
-    return Q(Exists(_changes().filter(at__lt=now - OLD)))
+def _old(look: Look) -> Q:
+    return Q(Exists(_changes(look).filter(at__lt=look.now - OLD)))
 
 
-def _unreviewed(project: Project, review: Review | None, now: datetime) -> Q:
-    same = ReviewedRule.objects.filter(group=OuterRef("group"), uid=OuterRef("uid"))
+def _unreviewed(look: Look) -> Q:
+    same = ReviewedRule.objects.filter(group=OuterRef("group"), uid=OuterRef("uid"), group__in=look.groups)
     return ~Q(Exists(same.filter(revision__gte=OuterRef("changed_in"))))
 
 
-def _gone(project: Project, review: Review | None, now: datetime) -> Q:
-    here = Membership.objects.filter(project=project, user=OuterRef("actor"), user__is_active=True)
-    return Q(Exists(_changes().filter(~Exists(here), by_staff=False, actor__isnull=False)))
+def _gone(look: Look) -> Q:
+    here = Membership.objects.filter(project=look.project, user=OuterRef("actor"), user__is_active=True)
+    return Q(Exists(_changes(look).filter(~Exists(here), by_staff=False, actor__isnull=False)))
 
 
-def _changes() -> QuerySet[GroupRevision]:
+def _changes(look: Look) -> QuerySet[GroupRevision]:
     """The revision in which the rule was changed last, or added."""
-    return GroupRevision.objects.filter(group=OuterRef("group"), number=OuterRef("changed_in"))
+    return GroupRevision.objects.filter(group=OuterRef("group"), number=OuterRef("changed_in"), group__in=look.groups)
 
 
-_CONDITIONS = {"undecided": _undecided, "world": _world, "old": _old, "unreviewed": _unreviewed, "gone": _gone}
+_CONDITIONS: Mapping[str, Callable[[Look], Q]] = {
+    "undecided": _undecided,
+    "world": _world,
+    "old": _old,
+    "unreviewed": _unreviewed,
+    "gone": _gone,
+}
 
 
-def rows_of(rows: QuerySet[Rule], page: Slice) -> list[Rule]:
+def rows_of(rules_of: RulesOf, page: Slice) -> list[Rule]:
     """The rules of a page, in order (one query)."""
-    found = rows.filter(group__in=page.groups).select_related("group")
+    found = rules_of(page.groups).select_related("group")
     return list(found.order_by("group__name", "group_id", "position")[page.start : page.stop])
 
 
@@ -346,7 +370,7 @@ def progress(review: Review | None, rules: int) -> Progress:
     """How far the review is (two queries)."""
     if review is None:
         return Progress(rules, {}, 0)
-    held = dict(review.decisions.holding().order_by().values_list("verdict").annotate(Count("pk")))
+    held = dict(review.decisions.holding(review.project_id).order_by().values_list("verdict").annotate(Count("pk")))
     return Progress(rules, held, review.decisions.count() - sum(held.values()))
 
 
@@ -356,7 +380,7 @@ ListsChange = tuple[SecurityGroup, tuple[RuleValue, ...], tuple[RuleValue, ...]]
 def lists_after(review: Review) -> list[ListsChange]:
     """The groups that change when the review is applied, each with its list now and then (three queries)."""
     wanted: dict[int, dict[str, DecidedRule]] = {}
-    for one in review.decisions.holding().exclude(verdict=Verdict.KEEP):
+    for one in review.decisions.holding(review.project_id).exclude(verdict=Verdict.KEEP):
         wanted.setdefault(one.group_id, {})[one.uid] = one
     groups = SecurityGroup.objects.filter(pk__in=wanted).order_by("name", "pk")
     lists = rules_of_groups(wanted, dear=True)

@@ -39,10 +39,12 @@ class Review(models.Model):
 
 
 class DecidedRuleQuerySet(models.QuerySet["DecidedRule"]):
-    def holding(self) -> Self:
-        """Those whose rule is still there as it was when they were made; where it stands does not matter."""
+    def holding(self, project: int) -> Self:
+        """Those of this project's groups whose rule is still there as it was when they were made; where it stands does not
+        matter."""
         same = Rule.objects.filter(group=OuterRef("group"), uid=OuterRef("uid"), changed_in__lte=OuterRef("revision"))
-        return self.filter(Exists(same), group__deleted_at=None)
+        # With the project its groups are found by an index: the groups of all projects would be read.
+        return self.filter(Exists(same), group__project=project, group__deleted_at=None)
 
 
 class DecidedRule(models.Model):

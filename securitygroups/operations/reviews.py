@@ -164,7 +164,7 @@ def set_review_interval(*, project: Project, months: int | None, by: By) -> None
 
 def decided_mark(review: Review) -> str:
     """Stands for what was decided and still holds (one query)."""
-    found = review.decisions.holding().aggregate(n=Count("pk"), versions=Sum("version"), at=Max("at"))
+    found = review.decisions.holding(review.project_id).aggregate(n=Count("pk"), versions=Sum("version"), at=Max("at"))
     return f"{review.pk} {found['n']} {found['versions']} {found['at']}"
 
 
@@ -228,7 +228,7 @@ def sign_review(
 
 def _found(review: Review) -> list[tuple[DecidedRule, Rule]]:
     """What was decided and still holds, each with its rule as it is now."""
-    held = {(one.group_id, one.uid): one for one in review.decisions.holding()}
+    held = {(one.group_id, one.uid): one for one in review.decisions.holding(review.project_id)}
     mine = DecidedRule.objects.filter(review=review, group=OuterRef("group"), uid=OuterRef("uid"))
     rows = Rule.objects.filter(Exists(mine)).order_by("group__name", "group_id", "position")
     return [(held[row.group_id, row.uid], row) for row in rows if (row.group_id, row.uid) in held]

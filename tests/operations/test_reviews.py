@@ -104,7 +104,7 @@ def test_a_decision_is_void_once_its_rule_was_changed_but_not_when_it_was_moved(
     decide(group, alice, wish(group, 1, "remove"), wish(group, 2, "keep"))
     one, two, *rest = (row.as_value() for row in group.rules.in_order())
     operations.commit_rules(group=group, rules=[two, *rest, one], base=1, by=By(alice))
-    assert DecidedRule.objects.all().holding().count() == 2
+    assert DecidedRule.objects.all().holding(group.project_id).count() == 2
 
     off = replace(one, enabled=False)
     operations.commit_rules(group=group, rules=[two, *rest, off], base=2, by=By(alice))
