@@ -6,6 +6,7 @@ from django import forms
 from django.conf import settings
 
 from securitygroups.firewall.deeds import ABOVE, ATTACH, DETACH, FIRST, LAST, MOVE, REPLACE, Deed
+from securitygroups.forms.parts import LongSelect
 from securitygroups.models import Project, SecurityGroup
 
 DEEDS = [
@@ -30,11 +31,13 @@ class FleetForm(forms.Form):
     do = forms.ChoiceField(label="What to do", choices=DEEDS, widget=forms.RadioSelect(attrs={"class": "cards"}))
     group = forms.TypedChoiceField(
         label="Security Group",
+        widget=LongSelect,
         empty_value=None,
         error_messages={"required": "Choose a security group.", "invalid_choice": GONE},
     )
     other = forms.TypedChoiceField(
         label="Replace it by",
+        widget=LongSelect,
         required=False,
         empty_value=None,
         help_text="It takes the same place. A VM that has it already only loses the first.",

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 
 from securitygroups.fields import AddressFormField
 from securitygroups.firewall.values import whole_number
+from securitygroups.forms.parts import chosen_in, options
 from securitygroups.models import (
     MOST_TAGS,
     Project,
@@ -111,14 +112,16 @@ class OrderedGroupsForm(forms.Form):
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The slots, each with the group that hides it and that one's place, counted from 0, where there is one. By its
-        `key` a group is known again when it stands elsewhere."""
+        """The slots, each with its options, the group that hides it and that one's place, counted from 0, where there is one.
+        By its `key` a group is known again when it stands elsewhere."""
         above = {one: self.picked.index(hides) for one, hides in self.hidden.items()}
+        every = options([("", "No group"), *((public_id, group.name) for public_id, group in self.by_id.items())])
         slots = self.slots
         return [
             {
                 "slot": slot,
                 "key": f"{slot or 'none'}-{slots[:at].count(slot)}",
+                "options": chosen_in(every, slot) if slot else every,
                 "by": self.by_id.get(self.hidden.get(slot, "")),
                 "to": above.get(slot),
             }

@@ -1,6 +1,6 @@
 """What several forms share: a port, and where a refusal is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, TypeVar
@@ -9,6 +9,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.forms.utils import ErrorDict
+from django.utils.html import escape, format_html_join
+from django.utils.safestring import SafeString
 
 from securitygroups.fields import NetworkFormField, refusal
 from securitygroups.firewall.several import read_networks
@@ -21,6 +23,32 @@ MOST_NAMED = 100
 """VMs that are named in one field."""
 MOST_DIGITS = 999_999_999
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+
+
+def options(choices: Iterable[Any]) -> SafeString:
+    """The options of a select with very many: what Django's own cost is felt from some hundred on."""
+    return format_html_join("", '<option value="{}">{}</option>', choices)
+
+
+def chosen_in(drawn: SafeString, value: Any) -> SafeString:
+    """The same with this value selected."""
+    # In what is escaped no text has quotation marks: a value is found nowhere but at its own option.
+    at = f'<option value="{escape("" if value is None else value)}"'
+    return SafeString(drawn.replace(f"{at}>", f"{at} selected>", 1))
+
+
+class LongSelect(forms.Select):
+    """A select that may have a thousand options; it draws the same."""
+
+    template_name = "ui/long_select.html"
+
+    def optgroups(self, name: str, value: list[str], attrs: dict[str, Any] | None = None) -> list[Any]:
+        return []
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        context["options"] = chosen_in(options(self.choices), value)
+        return context
 
 
 def take_refusal(form: forms.BaseForm, refusal: ValidationError) -> None:

@@ -14,7 +14,7 @@ from securitygroups.firewall.several import PortsRefused, as_typed, combined, re
 from securitygroups.firewall.texts import Problem, shown
 from securitygroups.firewall.values import Network, Refused
 from securitygroups.firewall.values import Rule as RuleValue
-from securitygroups.forms.parts import NetworksField, PortsField
+from securitygroups.forms.parts import LongSelect, NetworksField, PortsField
 from securitygroups.models import (
     Rule,
     SecurityGroup,
@@ -283,6 +283,7 @@ class BulkForm(forms.Form):
     target = forms.ModelChoiceField(
         label="Group",
         queryset=SecurityGroup.objects.none(),
+        widget=LongSelect,
         to_field_name="public_id",
         required=False,
         empty_label="Choose a group",
