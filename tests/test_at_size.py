@@ -33,12 +33,15 @@ def test_every_list_is_answered_by_indexes(installation: None) -> None:
     assert [f"{visit.who} {visit.address}: {scan}" for visit in visits for scan in visit.scans] == []
 
 
-def test_a_review_reads_no_table_whole_to_find_what_belongs_to_its_rules(installation: None) -> None:
-    # Larger ones than the project that is reviewed; smaller ones are rightly read at once.
+def test_what_a_project_is_asked_reads_no_table_whole_to_put_a_few_rows_together(installation: None) -> None:
+    # Larger ones than any project's share; smaller ones are rightly read at once.
     browsers, tables = at_size.cast(), at_size.large_tables(10_000)
-    asked = [address for _, address in at_size.pages(browsers) if "/review/?" in address]
+    parts = ("/review/?", "/find/?", "/cases/?")
+    asked = [
+        page for page in at_size.pages(browsers) if page[1].startswith("/p/") and any(one in page[1] for one in parts)
+    ]
 
-    visits = [at_size.opened(browsers, "customer", address) for address in asked]
+    visits = [at_size.opened(browsers, *page) for page in asked]
     for visit in visits:
         at_size.read_whole(visit, tables)
 

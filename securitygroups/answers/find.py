@@ -3,10 +3,14 @@ and no more of it is counted than fits into a sentence."""
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import BooleanField, Case, F, Field, Func, IntegerField, Q, QuerySet, Value, When
+from django.db.models.functions import Lower
+from django.db.models.lookups import Exact
 
+from securitygroups.answers.desk import about_named
 from securitygroups.answers.filters import of_project
 from securitygroups.answers.list_filter import Tags
 from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_network
@@ -132,24 +136,36 @@ def find(project: Project, text: str) -> list[Found]:
         _found("Security Groups", groups_like(project, text)),
         _found("Virtual Machines", machines_like(project, text)),
         _rules(project, text),
-        _found("Support cases", _cases(project, text)),
+        _cases(project, text),
         _found("Templates", _templates(project, text)),
         _found("Members", _members(project, text)),
     ]
 
 
+class _IsOneOf(Func):
+    """Whether a key is in an array, which is made first: joined to a list instead, the database would look through all the
+    rules of the project, and with the keys in its text a query is long."""
+
+    template, arg_joiner = "%(expressions)s)", " = ANY("
+    output_field: ClassVar[Field[Any, Any]] = BooleanField()
+
+
 def _rules(project: Project, text: str) -> Found:
     live = Rule.objects.filter(group__project=project, group__deleted_at=None).order_by()
-    # Asked for by themselves: within the search, the database would look through all of the project's.
-    keys = list(live.values_list("pk", flat=True)[: SEARCHED + 1])
-    found = _found("Rules", of_project(project, text).filter(pk__in=keys[:SEARCHED]).order_by("group_id", "position"))
-    return Found(found.kind, found.rows, found.count, found.count <= COUNTED and len(keys) > SEARCHED)
+    some = _IsOneOf(F("pk"), ArraySubquery(live.values("pk")[:SEARCHED]))
+    found = _found("Rules", of_project(project, text).filter(some).order_by("group_id", "position"))
+    beyond = found.count <= COUNTED and live[: SEARCHED + 1].count() > SEARCHED
+    return Found(found.kind, found.rows, found.count, beyond)
 
 
-def _cases(project: Project, text: str) -> QuerySet[SupportCase]:
-    rows = SupportCase.objects.filter(project=project).select_related("machine", "group").defer("rules")
-    about = Q(machine__name__iexact=text) | Q(group__name__iexact=text)
-    return rows.filter(about | Q(public_id__iexact=text) | Q(ticket__icontains=text))
+def _cases(project: Project, text: str) -> Found:
+    named = about_named(project, Exact(Lower("name"), text.lower()))
+    rows = SupportCase.objects.filter(project=project)
+    rows = rows.filter(named | Q(public_id=text.lower()) | Q(ticket__icontains=text))
+    # The keys first: what is joined to the rows is read for those that are shown.
+    keys = list(rows.values_list("pk", flat=True)[: COUNTED + 1])
+    shown = rows.filter(pk__in=keys[:SHOWN]).select_related("machine", "group").defer("rules", "packet")
+    return Found("Support cases", list(shown) if keys else [], len(keys))
 
 
 def _templates(project: Project, text: str) -> QuerySet[GroupTemplate]:

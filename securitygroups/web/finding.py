@@ -351,6 +351,9 @@ def _rule(project: Project, rule: Rule) -> Link:
 
 def _case(project: Project, case: SupportCase) -> Link:
     about = case.machine or case.group
+    if about and about.project_id != project.pk:
+        # Moved away: what it is called is another customer's.
+        about = None
     note = ", ".join(filter(None, (case.ticket, about.name if about else "")))
     return Link(case.public_id, reverse("case", args=[project.slug, case.public_id]), "life-buoy", note)
 

@@ -204,6 +204,21 @@ def test_a_pasted_line_leads_to_its_test_filled_in_and_where_it_says_all_to_its_
     assert ("way down the list" in page.text) == bool(said)
 
 
+def test_a_case_tells_nothing_of_its_vm_that_is_another_customers_by_now(
+    as_bob: Client, staff: User, machine: VirtualMachine, bakery: Project
+) -> None:
+    packet = make_packet(Direction.IN, "tcp", (4, 1), (4, 2), 22)
+    case = operations.open_case(about=machine, packet=packet, staff=staff, ticket="T-4711")
+    assert found(as_bob, "web-1")["Support cases"] == [case.public_id]
+    operations.move_machine(machine=machine, target=bakery, by=By(staff))
+    machine.refresh_from_db()
+    operations.update_machine(machine=machine, fields={"name": "secret"}, by=By(staff))
+
+    assert "Support cases" not in found(as_bob, "secret")
+    (section,) = [one for one in as_bob.get(URL, {"q": "T-4711"}).context["sections"] if one.title == "Support cases"]
+    assert [link.note for link in section.links] == ["T-4711"]
+
+
 def test_cases_and_templates_are_found(as_bob: Client, staff: User, group: SecurityGroup) -> None:
     packet = make_packet(Direction.IN, "tcp", parse_address("192.0.2.1"), parse_address("192.0.2.2"), 443)
     case = operations.open_case(about=group, packet=packet, staff=staff, ticket="T-4711")

@@ -17,7 +17,7 @@ from securitygroups.forms import CaseForm, CloseForm, NoteForm, PacketForm, as_t
 from securitygroups.models import CaseNote, CaseStanding, CaseStep, SupportCase
 from securitygroups.operations import By
 from securitygroups.web.doors import enter, support_member
-from securitygroups.web.pages import CONFLICT, FORM_INVALID, answer, numbered, typed
+from securitygroups.web.pages import CONFLICT, FORM_INVALID, answer, bounded, typed
 
 MOST_SEEN = 10**6
 
@@ -88,7 +88,7 @@ def cases(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug)
     state, query = request.GET.get("state", ""), typed(request, "q")
     state = state if state in State.values else ""
-    page = numbered(request, cases_of(access.project, state, query))
+    page = bounded(request, cases_of(access.project, state, query))
     context = {"page": page, "state": state, "states": State.choices, "query": query}
     return answer(request, "securitygroups/support/cases.html", "securitygroups/support/_cases.html", context)
 
