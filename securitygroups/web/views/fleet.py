@@ -211,6 +211,7 @@ def machine_groups_undo(request: HttpRequest, slug: str, event: int) -> HttpResp
         return _ask_back(request, proposal, line, status=CONFLICT)
     made = by(request)
     try:
+        weigh(len(proposal.way.lot.changes))
         operations.regroup_machines(lot=proposal.way.lot, by=made.because(made.reason or "Undone."))
         messages.success(request, f"Undone: {line.summary}")
     except operations.Conflict:
