@@ -32,6 +32,13 @@ def test_a_person_chooses_the_zone_that_times_are_told_in(as_alice: Client, alic
     assert line.detail == {"before": {"time_zone": ""}, "after": {"time_zone": "Europe/Berlin"}}
 
 
+def test_the_page_tells_the_time_there(as_alice: Client) -> None:
+    with time_machine.travel(SUMMER, tick=False):
+        assert "It is 12:00 UTC now." in Page(as_alice.get(ZONE)).text
+        choose(as_alice, "Europe/Berlin")
+        assert "It is 14:00 CEST in Europe/Berlin now." in Page(as_alice.get(ZONE)).text
+
+
 def test_what_is_no_zone_is_refused_in_words(as_alice: Client, alice: User) -> None:
     for zone in ("", "Berlin", "../../etc/passwd", "Europe/Berlin "):
         answer = as_alice.post(ZONE, {"time_zone": zone})
