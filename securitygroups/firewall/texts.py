@@ -147,6 +147,22 @@ def mixed_alphabets(text: str) -> Problem | None:
     return None
 
 
+# What is drawn as another sign, or nearly: dashes, quotes, and the letters of other alphabets that Latin has too.
+_LOOKS = str.maketrans(
+    "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u02d7\u2043\u2018\u2019\u02bc\u2044\u2215\u2236\u0251\u0261\u0131"
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0455\u0458\u0501\u04bb\u051b\u051d\u04cf"
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0406\u0405\u0408"
+    "\u03b1\u03bf\u03c1\u03bd\u03b9\u03ba"
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7",
+    "---------'''//:agi" + "aeopcyxisjdhqwl" + "ABEKMHOPCTYXISJ" + "aopvik" + "ABEZHIKMNOPTYX",
+)
+
+
+def looks_like(name: str) -> str:
+    """The name in the letters and signs that it is easily taken for: “раy” with two Cyrillic letters is “pay”."""
+    return name.translate(_LOOKS)
+
+
 def _faults(text: str, also: str = "") -> Iterator[int]:
     """Where the characters stand that are not seen, turn others, or cover them; those of `also` are let pass."""
     # Nearly every text ends here, and lists of thousands of rules are read by way of it.

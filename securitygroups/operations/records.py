@@ -1,13 +1,16 @@
 """What every operation shares: locks, records, refusals."""
 
 from collections.abc import Collection, Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
 import structlog
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import BaseConstraint
 
+from securitygroups.firewall.texts import looks_like, shown
 from securitygroups.models import (
     Attachment,
     Event,
@@ -126,11 +129,27 @@ def save_checked(instance: SecurityGroup | VirtualMachine | GroupTemplate | Save
         if field and field not in problems:
             try:
                 constraint.validate(type(instance), instance)
+                if field == "name":
+                    _check_no_other_looks_so(instance, constraint)
             except ValidationError as refusal:
                 problems[field] = [refusal]
     if problems:
         raise ValidationError(problems)
     instance.save()
+
+
+def _check_no_other_looks_so(instance: Any, constraint: BaseConstraint) -> None:
+    """Refuse a new name that is taken in other letters, which nobody can tell from it. Raises ValidationError."""
+    twin = copy(instance)
+    twin.name = looks_like(instance.name)
+    if twin.name == instance.name:
+        return
+    try:
+        constraint.validate(type(instance), twin)
+    except ValidationError:
+        if not type(instance)._base_manager.filter(pk=instance.pk, name=instance.name).exists():
+            why = f"This looks like “{shown(twin.name)}”, a name that is taken: type another."
+            raise ValidationError(why.replace("%", "%%")) from None
 
 
 def count(number: int, word: str) -> str:

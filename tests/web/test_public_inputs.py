@@ -12,6 +12,7 @@ from securitygroups.firewall.flows.compiled import CompiledList
 from securitygroups.firewall.flows.logs import FlowLog
 from securitygroups.firewall.notation import rule
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
+from tests.factories import make_group
 
 CASES = Path(__file__).parents[1] / "cases" / "public"
 NAMES: list[dict[str, Any]] = [json.loads(line) for line in (CASES / "names.jsonl").read_text().splitlines()]
@@ -30,6 +31,17 @@ def test_a_name_that_only_looks_different_is_none(case: dict[str, Any], as_alice
     if not case["taken"]:
         assert answer.status_code == 422
         assert "type" in str(answer.context["form"].errors["name"]).lower()
+
+
+@pytest.mark.django_db
+def test_a_name_that_was_there_first_can_still_be_described(as_alice: Client, project: Project) -> None:
+    other = make_group(project, "b\u0430r", [])
+    make_group(project, "bar", [])
+    url = f"{other.get_absolute_url()}edit/"
+
+    assert as_alice.post(url, {"name": "b\u0430r", "description": "kept"}).status_code == 302
+    assert as_alice.post(url, {"name": "ba\u0433", "description": "kept"}).status_code == 302
+    assert as_alice.post(url, {"name": "b\u0430r", "description": "kept"}).status_code == 422
 
 
 @pytest.mark.django_db
