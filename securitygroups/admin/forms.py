@@ -18,7 +18,7 @@ from securitygroups.firewall.formats.documents import rule_to_json, rules_from_j
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.firewall.values import RuleList, whole_number
-from securitygroups.forms import GroupForm, MachineForm, RuleForm, reordered
+from securitygroups.forms import GroupForm, MachineForm, NumberField, RuleForm, reordered
 from securitygroups.models import GroupTemplate, Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations.people import ABOUT, RIGHTS
 from securitygroups.proposals import Edit
@@ -63,7 +63,7 @@ class AdminRuleForm(RuleForm):
 
     follows_protocol = False
     makes_several = False
-    place = forms.IntegerField(label="Place in the list", min_value=1, help_text="1 is tried first.")
+    place = NumberField(label="Place in the list", min_value=1, help_text="1 is tried first.")
     # The group's revision that the page was drawn from. It is asked of existing rules only: a new one has none.
     base = forms.IntegerField(widget=forms.HiddenInput, required=False, max_value=MOST)
 

@@ -4,7 +4,7 @@ from securitygroups.forms.fleet import PLACES, FleetForm
 from securitygroups.forms.groups import GroupForm, ImportForm, TemplateForm
 from securitygroups.forms.machines import MachineForm, OrderedGroupsForm, reordered
 from securitygroups.forms.packets import PacketForm, ProjectPacketForm
-from securitygroups.forms.parts import PortField, as_typed, take_refusal
+from securitygroups.forms.parts import NumberField, PortField, as_typed, take_refusal
 from securitygroups.forms.people import CaseForm, CloseForm, InviteForm, NoteForm, RoleForm, VisitForm
 from securitygroups.forms.ports import NEW, FirstRulesForm, OpenForm, PortsForm
 from securitygroups.forms.review import DecisionForm, Drawn, SignForm, digest, drawn_in, values_of
@@ -28,6 +28,7 @@ __all__ = [
     "MachineForm",
     "MoveForm",
     "NoteForm",
+    "NumberField",
     "OpenForm",
     "OrderedGroupsForm",
     "PacketForm",

@@ -15,7 +15,7 @@ from securitygroups.firewall.values import (
     packet_problems,
     parse_address,
 )
-from securitygroups.forms.parts import PortField, machine_named
+from securitygroups.forms.parts import NumberField, PortField, machine_named
 from securitygroups.models import Project, VirtualMachine
 
 PACKET_CHOICES = [
@@ -69,7 +69,7 @@ class PacketForm(forms.Form):
         widget=forms.RadioSelect,
     )
     protocol = forms.ChoiceField(label="Protocol", choices=PACKET_CHOICES)
-    number = forms.IntegerField(
+    number = NumberField(
         label="IP protocol number",
         required=False,
         min_value=0,

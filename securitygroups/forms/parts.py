@@ -108,7 +108,20 @@ def machine_named(rows: QuerySet[VirtualMachine], text: str) -> VirtualMachine:
     return found[0]
 
 
-class PortField(forms.IntegerField):
+class NumberField(forms.IntegerField):
+    """A whole number in plain digits."""
+
+    default_error_messages = {"invalid": "Type a whole number in digits, such as 1."}
+
+    def clean(self, value: Any) -> Any:
+        # Python reads more as a number than people write as one: 2_2, +22, digits of other scripts. Numbers beyond any
+        # column would crash the database driver before a check could speak.
+        if isinstance(value, str) and value.strip() and whole_number(value.strip(), MOST_DIGITS) is None:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().clean(value)
+
+
+class PortField(NumberField):
     """A port, or nothing. Out of range is the protocol table's refusal, in its words."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -122,13 +135,6 @@ class PortField(forms.IntegerField):
                 **kwargs,
             }
         )
-
-    def clean(self, value: Any) -> Any:
-        # Python reads more as a number than people write as a port: 2_2, +22, digits of other scripts. Numbers beyond any
-        # column would crash the database driver before a check could speak.
-        if isinstance(value, str) and value.strip() and whole_number(value.strip(), MOST_DIGITS) is None:
-            raise ValidationError(self.error_messages["invalid"], code="invalid")
-        return super().clean(value)
 
 
 class PortsField(forms.CharField):

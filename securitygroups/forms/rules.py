@@ -14,7 +14,7 @@ from securitygroups.firewall.several import PortsRefused, as_typed, combined, re
 from securitygroups.firewall.texts import Problem, shown
 from securitygroups.firewall.values import Network, Refused
 from securitygroups.firewall.values import Rule as RuleValue
-from securitygroups.forms.parts import LongSelect, NetworksField, PortsField
+from securitygroups.forms.parts import LongSelect, NetworksField, NumberField, PortsField
 from securitygroups.models import (
     Rule,
     SecurityGroup,
@@ -225,7 +225,7 @@ class RuleForm(forms.ModelForm[Rule]):
 class AddRuleForm(RuleForm):
     """A new rule and its place in the list."""
 
-    place = forms.IntegerField(label="Place in the list", min_value=1)
+    place = NumberField(label="Place in the list", min_value=1)
 
     def __init__(self, *args: Any, places: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -244,7 +244,7 @@ class AddRuleForm(RuleForm):
 class MoveForm(forms.Form):
     """Where a rule goes."""
 
-    position = forms.IntegerField(label="New place", min_value=1)
+    position = NumberField(label="New place", min_value=1)
 
     def __init__(self, *args: Any, places: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -277,7 +277,7 @@ class BulkForm(forms.Form):
         label="Source IP Address",
         help_text="For “Set the source”. Empty: any address. All rules have none and stay as they are.",
     )
-    position = forms.IntegerField(
+    position = NumberField(
         label="New place of the first", required=False, min_value=1, help_text="For “Move together”."
     )
     target = forms.ModelChoiceField(

@@ -89,6 +89,15 @@ def test_of_two_ports_that_are_one_range_one_thing_is_said(
     assert {name: len(told) for name, told in refused.context["form"].errors.items()} == dict.fromkeys(errors, 1)
 
 
+@pytest.mark.parametrize("place", ["1_0", "+1", "\u0661", "9" * 30])
+def test_a_place_is_written_in_plain_digits(place: str, as_alice: Client, four: SecurityGroup) -> None:
+    for at, name in (("new/", "place"), (f"{four.rules.get(position=2).uid}/move/", "position")):
+        refused = as_alice.post(url(four, at), TCP | {name: place})
+
+        assert refused.status_code == 422
+        assert "digits" in Page(refused).errors[name]
+
+
 def test_a_list_in_the_form_of_one_rule_is_one_click_from_each_of_it(as_alice: Client, four: SecurityGroup) -> None:
     rule = four.rules.get(position=1)
 
