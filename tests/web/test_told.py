@@ -230,3 +230,5 @@ def test_the_file_has_the_whole_address_of_each_page(
         ("staff", "true", page),
         ("staff", "true", ""),
     ]
+    assert lines[0]["In words"].startswith("Tested an inbound TCP packet from 198.51.100.7")
+    assert f"on {machine.name}" in lines[0]["In words"]

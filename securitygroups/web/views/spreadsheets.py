@@ -2,8 +2,10 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -19,6 +21,7 @@ from securitygroups.firewall.formats.documents import RULE_KEYS, rule_to_json
 from securitygroups.firewall.formats.spreadsheet import guarded
 from securitygroups.models import Attachment, Event
 from securitygroups.web.doors import enter
+from securitygroups.web.told import said
 from securitygroups.web.views.activity import events_found
 from securitygroups.web.views.bulk import rules_found
 from securitygroups.words.rules import rule_sentence
@@ -27,10 +30,13 @@ MOST_ROWS = 50_000
 """An answer is in memory whole: so many rows are some 10 MB. Only rules and activity can have more."""
 TOO_LARGE = "What the internet reaches is too much to be looked at in this project at once: filter by something else."
 
-Cells = Callable[[Any], Sequence[object]]
+AT_ONCE = 1_000
+"""Rows that are read together."""
+
+Lines = Callable[[Iterable[Any]], Iterable[Sequence[object]]]
 
 
-def _file(request: HttpRequest, name: str, header: Sequence[str], rows: QuerySet[Any], cells: Cells) -> HttpResponse:
+def _file(request: HttpRequest, name: str, header: Sequence[str], rows: QuerySet[Any], lines: Lines) -> HttpResponse:
     number = rows.order_by()[: MOST_ROWS + 1].count()
     weigh(number)
     # With a mark at its start: without it spreadsheets take other letters than English ones for something else.
@@ -38,8 +44,8 @@ def _file(request: HttpRequest, name: str, header: Sequence[str], rows: QuerySet
     text.seek(0, io.SEEK_END)
     write = csv.writer(text, lineterminator="\r\n").writerow
     write(header)
-    for row in rows[:MOST_ROWS].iterator(chunk_size=1_000):
-        write([_cell(value) for value in cells(row)])
+    for line in lines(rows[:MOST_ROWS].iterator(chunk_size=AT_ONCE)):
+        write([_cell(value) for value in line])
     if number > MOST_ROWS:
         write([f"Only the first {MOST_ROWS:,} rows are here: filter the list to get the others."])
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
@@ -72,7 +78,7 @@ def machines_csv(request: HttpRequest, slug: str) -> HttpResponse:
         names=ArraySubquery(attached.values("group__name")), ids=ArraySubquery(attached.values("group__public_id"))
     )
     header = ("ID", "Name", "Description", "IPv4 address", "IPv6 address", "Tags", "Security Groups", "IDs of groups")
-    return _file(request, "virtual-machines", (*header, "Created", "Changed"), rows, _machine)
+    return _file(request, "virtual-machines", (*header, "Created", "Changed"), rows, partial(map, _machine))
 
 
 def _machine(vm: Any) -> Sequence[object]:
@@ -88,7 +94,7 @@ def groups_csv(request: HttpRequest, slug: str) -> HttpResponse:
     except TooLarge:
         return _too_large()
     header = ("ID", "Name", "Description", "Rules", "Virtual Machines", "Created", "Changed")
-    return _file(request, "security-groups", header, rows, _group)
+    return _file(request, "security-groups", header, rows, partial(map, _group))
 
 
 def _group(group: Any) -> Sequence[object]:
@@ -100,7 +106,8 @@ def _group(group: Any) -> Sequence[object]:
 def rules_csv(request: HttpRequest, slug: str) -> HttpResponse:
     """The rules that a search through all groups finds."""
     rows, _ = rules_found(request, enter(request, slug))
-    return _file(request, "rules", ("Group", "ID of group", "#", "Rule", "ID", *RULE_KEYS), rows, _rule)
+    header = ("Group", "ID of group", "#", "Rule", "ID", *RULE_KEYS)
+    return _file(request, "rules", header, rows, partial(map, _rule))
 
 
 def _rule(row: Any) -> Sequence[object]:
@@ -115,12 +122,19 @@ def activity_csv(request: HttpRequest, slug: str) -> HttpResponse:
     rows, _ = events_found(request, enter(request, slug))
     header = ("Time", "Who", "Platform staff", "What", "In words", "Reason", "Group", "ID of group", "VM", "ID of VM")
     # The address of a page that support looked at is shown on no page: here it is whole.
-    return _file(request, "activity", (*header, "Address of the page"), rows, _event)
+    return _file(request, "activity", (*header, "Address of the page"), rows, _events)
 
 
-def _event(event: Event) -> Sequence[object]:
+def _events(rows: Iterable[Event]) -> Iterator[Sequence[object]]:
+    rows = iter(rows)
+    while events := list(islice(rows, AT_ONCE)):
+        words = said(events)
+        yield from (_event(event, words[event.pk]) for event in events)
+
+
+def _event(event: Event, words: str) -> Sequence[object]:
     group, machine = event.group, event.machine
-    told = (event.at, event.actor_name, event.by_staff, event.get_verb_display(), event.summary)
+    told = (event.at, event.actor_name, event.by_staff, event.get_verb_display(), words)
     # A VM that was moved away is another customer's: of that nothing is said but its ID, as on the page.
     name = machine.name if machine and machine.project_id == event.project_id else ""
     of_group = (group.name, group.public_id) if group else ("", "")
