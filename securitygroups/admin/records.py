@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
@@ -203,7 +204,12 @@ class EventAdmin(ReadOnly):
     list_select_related = ("project",)
     search_fields = ("=project__slug", "=group__public_id", "=machine__public_id", "=actor__username")
     search_help_text = "The project's slug, the ID of a group or VM, or who did it."
-    in_words = {"detail": "told"}
+    in_words = {"summary": "words", "detail": "told"}
+
+    @admin.display(description="In words")
+    def words(self, event: Event) -> SafeString:
+        """Of a page that support looked at the line on record has the address."""
+        return SafeString(render_to_string("admin/event_words.html", {"event": event}).strip())
 
     @admin.display(description="Detail")
     def told(self, event: Event) -> SafeString:

@@ -11,7 +11,7 @@ from django.utils.timesince import timesince
 
 from securitygroups.models import CaseStanding, Event
 from securitygroups.templatetags.ui import moment_tag
-from securitygroups.web.told import Day, by_day
+from securitygroups.web.told import Day, by_day, said
 
 register = template.Library()
 
@@ -19,6 +19,12 @@ register = template.Library()
 @register.filter
 def days(events: Sequence[Event]) -> list[Day]:
     return by_day(list(events))
+
+
+@register.filter
+def in_words(event: Event) -> str:
+    """One line of activity, as its project reads it."""
+    return said([event])[event.pk]
 
 
 @register.simple_tag

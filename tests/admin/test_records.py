@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from securitygroups import operations
-from securitygroups.models import AccountEvent, Invitation, Project, SupportCase, User
+from securitygroups.models import AccountEvent, Event, Invitation, Project, SupportCase, User, VirtualMachine
 from tests.admin.pages import READ_ONLY, fresh, label, newest, said, url
 from tests.factories import make_user
 
@@ -94,3 +94,15 @@ def test_a_case_says_its_packet_and_its_rules_as_the_panel_does(
     assert "frame that is not IP" in page
     assert "web, rule 1: " in page
     assert "No rule: denied by default" in page
+
+
+def test_the_page_of_an_event_says_what_support_looked_at_as_its_project_reads_it(
+    as_admin: Client, machine: VirtualMachine, staff: User
+) -> None:
+    visit = operations.open_visit(project=machine.project, staff=staff, reason="Asked", ticket="T-1")
+    operations.record_look(visit=visit, page=machine.get_absolute_url())
+    event = Event.objects.filter(summary__contains="/p/shop/").latest("pk")
+
+    page = as_admin.get(url(Event, "change", event.pk)).content.decode()
+
+    assert "Looked at web-1." in page
