@@ -30,6 +30,9 @@ export function showSwapped(dialog, back, closed) {
 /** A confirmation is a page of its own; here it only comes nearer. Whatever goes wrong, the page still works. */
 export async function openDialog(link) {
   const dialog = $("dialog");
+  // A second click while the first is under way.
+  if (link.ariaBusy) return;
+  link.ariaBusy = "true";
   try {
     const answer = await fetch(link.href);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -43,6 +46,8 @@ export async function openDialog(link) {
     emptyWhenClosed(dialog, () => back.focus());
   } catch {
     location.assign(link.href);
+  } finally {
+    link.ariaBusy = null;
   }
 }
 

@@ -1,5 +1,7 @@
 // A form with a preview: what is sent is what was previewed, whenever its button or Enter is pressed.
 
+import { shownOf } from "./under-way.js";
+
 const WAITS = 3000;
 // Per form: whether something was typed since the last preview was asked for, and what waits for the preview.
 const typed = new WeakSet();
@@ -17,15 +19,25 @@ function go(form) {
   held.delete(form);
   typed.delete(form);
   asking.delete(form);
+  shownOf(form, submitter)?.removeAttribute("aria-busy");
   if (form.isConnected) form.requestSubmit(submitter?.isConnected ? submitter : null);
 }
 
+// A field that is left tells of a change once more, all of which it has told of while it was typed into.
+const toldBefore = ({ type, target }) =>
+  type === "change" && target.matches("textarea, input:not([type=checkbox], [type=radio], [type=file])");
+
 for (const name of ["input", "change"]) {
-  document.addEventListener(name, ({ target }) => {
-    const form = formOf(target);
-    if (form) typed.add(form);
+  document.addEventListener(name, (event) => {
+    const form = formOf(event.target);
+    if (form && !toldBefore(event)) typed.add(form);
   });
 }
+document.addEventListener("htmx:confirm", (event) => {
+  const { target, triggeringEvent } = event.detail;
+  if (target?.id !== "preview" || !triggeringEvent || typed.has(formOf(target))) return;
+  if (toldBefore(triggeringEvent)) event.preventDefault();
+});
 document.addEventListener("htmx:beforeRequest", ({ detail }) => {
   const form = detail.target?.id === "preview" && formOf(detail.target);
   if (!form) return;
@@ -51,7 +63,9 @@ document.addEventListener(
     if (!typed.has(form) && !asking.has(form)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (!held.has(form)) held.set(form, { submitter, timer: setTimeout(() => go(form), WAITS) });
+    if (held.has(form)) return;
+    held.set(form, { submitter, timer: setTimeout(() => go(form), WAITS) });
+    shownOf(form, submitter)?.setAttribute("aria-busy", "true");
   },
   { capture: true },
 );

@@ -19,6 +19,11 @@ function busy(button) {
   };
 }
 
+/** The button that shows that a form was sent: Enter presses one that nobody sees. */
+export function shownOf(form, submitter) {
+  return submitter?.matches(".sr-only") ? form.querySelector(".btn-primary, .btn-danger") : submitter;
+}
+
 function release(form) {
   const { timers, undo } = underWay.get(form) ?? {};
   timers?.forEach(clearTimeout);
@@ -35,8 +40,7 @@ addEventListener("submit", (event) => {
     announce("This is under way already.");
     return;
   }
-  // Enter presses a button that nobody sees.
-  const button = submitter?.matches(".sr-only") ? form.querySelector(".btn-primary, .btn-danger") : submitter;
+  const button = shownOf(form, submitter);
   const sent = { timers: [setTimeout(release, GIVEN_UP, form)] };
   underWay.set(form, sent);
   if (!button) return;

@@ -80,6 +80,20 @@ def test_enter_commits_whether_the_preview_is_there_or_on_its_way(
     assert started(five)[-1] == 8443
 
 
+def test_a_button_pressed_while_the_preview_is_there_asks_for_no_other(
+    browse: Browse, alice: User, five: SecurityGroup
+) -> None:
+    page = browse(alice)
+    page.goto(f"{five.get_absolute_url()}rules/new/")
+    page.get_by_label("Start port").fill("8443")
+    expect(page.locator("#preview")).to_contain_text("Newly allowed: inbound TCP 8443")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.post_data or ""))
+    page.get_by_role("button", name="Add Rule", exact=True).click()
+    expect(page.locator("[data-row]")).to_have_count(6)
+    assert not [body for body in sent if "preview=1" in body]
+
+
 def test_a_rule_is_switched_off_and_on_by_one_click_each(browse: Browse, alice: User, project: Project) -> None:
     page = browse(alice)
     free = make_group(project, "free", ports(1, 2))

@@ -6,10 +6,10 @@ from functools import wraps
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from securitygroups import operations, proposals
-from securitygroups.models import Project, SecurityGroup, User
+from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
 from tests.browser.conftest import Browse, said
 from tests.factories import make_group, make_machine
 
@@ -117,3 +117,20 @@ def test_quick_clicks_on_the_arrows_of_a_vm_are_all_done_and_each_to_the_group_t
     }""")
     expect(page.locator("#ordered-groups select").nth(3)).to_have_value(groups[3].public_id)
     assert [name for name in chosen(page) if name != "No group"] == ["b", "a", "c", "d"]
+
+
+def test_a_second_click_on_what_opens_a_question_opens_one(
+    browse: Browse, alice: User, machine: VirtualMachine
+) -> None:
+    page = browse(alice)
+    page.goto("/p/shop/machines/")
+    asked: list[Route] = []
+    page.route("**/delete/", lambda route: asked.append(route))
+    link = page.get_by_role("link", name=f"Delete {machine.name}")
+    link.dblclick()
+    expect(link).to_have_attribute("aria-busy", "true")
+    for route in asked:
+        route.continue_()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(link).not_to_have_attribute("aria-busy", "true")
+    assert len(asked) == 1
