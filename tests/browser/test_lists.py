@@ -120,3 +120,19 @@ def test_where_a_row_is_a_card_what_it_says_stands_side_by_side_while_there_is_r
     assert len(set(tops())) == 1
     page.set_viewport_size({"width": PHONE, "height": 900})
     assert len(set(tops())) == 3, "and below one another where there is none"
+
+
+def test_where_a_row_is_a_card_the_keyboard_reaches_nothing_that_is_not_seen(
+    browse: Browse, fleet: Project, alice: User
+) -> None:
+    page = browse(alice, width=640)
+    page.goto("/p/shop/machines/")
+    page.locator("summary", has_text="Filter and sort").focus()
+    page.keyboard.press("Tab")
+    every = page.locator("[data-select-all]")
+    expect(every).to_be_focused()
+    assert every.evaluate(
+        "(e) => { const { x, y } = e.getBoundingClientRect(); return document.elementFromPoint(x + 8, y + 8) === e; }"
+    )
+    page.keyboard.press("Tab")
+    expect(page.locator("tbody [name=machine]").first).to_be_focused()
