@@ -27,11 +27,12 @@ def _who(by: By) -> str:
 def invited(invitation: Invitation, link: str) -> None:
     """The mail that holds the only copy of the link."""
     role = Role(invitation.role).label.lower()
+    until = f"{invitation.until.day} {invitation.until:%B %Y, %H:%M} UTC"
     tell(
         invitation.email,
         f"Invitation to {invitation.project}",
         f"{invitation.by_name} invites you to work on the security groups of {invitation.project}, as {role}.\n\n"
-        f"Open this link to accept. It can be used once, until {invitation.until:%d %B %Y, %H:%M} UTC:\n\n{link}\n\n"
+        f"Open this link to accept. It can be used once, until {until}:\n\n{link}\n\n"
         "Nothing happens unless you accept. If you do not know what this is about, throw this message away.\n",
     )
 

@@ -1,7 +1,7 @@
 """A person becomes a member by accepting what was mailed to them, and in no other way."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -75,6 +75,17 @@ def test_a_new_person_makes_an_account_and_is_a_member_at_once(send: Any, client
     assert project.memberships.get(user=dora).role == Role.VIEWER
     assert "dora Joined as viewer." in Page(client.get("/p/shop/")).text, "once by name"
     assert dora.account_events.filter(verb="account.made").count() == 1
+
+
+def test_the_mail_tells_the_day_as_the_page_does(send: Any, commit: Any) -> None:
+    send("dora@example.com")
+    invitation = Invitation.objects.get()
+    invitation.until = datetime(2026, 12, 3, 9, 54, tzinfo=UTC)
+
+    with commit():
+        operations.send_invitation(invitation, "https://panel/")
+
+    assert "used once, until 3 December 2026, 09:54 UTC:" in last_to("dora@example.com").body
 
 
 def test_who_invites_learns_nothing_about_the_address(
