@@ -175,6 +175,7 @@ class CaseStanding(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["state", "asked_at", "case"], name="standing_by_waiting"),
+            models.Index(fields=["asked_at", "case"], name="standing_by_asked"),
             models.Index(fields=["state", "-case"], name="standing_by_state"),
             models.Index(fields=["assignee", "state", "asked_at"], name="standing_of_staff"),
             models.Index(fields=["project", "state", "-case"], name="standing_by_project"),
