@@ -286,7 +286,9 @@ def preview_together(
     if len(changes) == 1:
         return preview_rules(*changes[0], address=address, clock=clock)
     attached = Attachment.objects.filter(group__in=[group for group, _, _ in changes]).values("machine")
-    machines = VirtualMachine.objects.live().filter(pk__in=attached).order_by("name")
+    # With the projects: for many groups the database would read the VMs of all of them.
+    theirs = VirtualMachine.objects.live().filter(project__in={group.project_id for group, _, _ in changes})
+    machines = theirs.filter(pk__in=attached).order_by("name")
     before = fleet(
         machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True), {group.pk: old for group, old, _ in changes}
     )

@@ -115,7 +115,9 @@ def attached_mark(group: SecurityGroup) -> str:
 
 def _around(groups: Sequence[SecurityGroup]) -> list[tuple[int, int]]:
     """The VMs that have one of the groups, and the other groups of these, each with its revision."""
-    machines = VirtualMachine.objects.live().filter(attachments__group__in=groups)
+    # With the projects: for many groups the database would read the VMs of all of them.
+    projects = {group.project_id for group in groups}
+    machines = VirtualMachine.objects.live().filter(project__in=projects, attachments__group__in=groups)
     known = list(machines.order_by("pk").values_list("pk", "revision").distinct())
     if not known:
         return []

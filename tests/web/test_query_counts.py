@@ -145,7 +145,7 @@ QUERIES = {
     "review undecided": 16,
     "review with findings": 17,
     "review sign": 14,
-    "review record": 9,
+    "review record": 10,  # the groups by their keys: joined, those of all projects would be read
     "groups": 8,
     "groups found": 9,
     "group": 8,

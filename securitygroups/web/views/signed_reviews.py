@@ -36,7 +36,7 @@ def review_record(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "review": signed,
         "page": page,
         "lines": [reviewed.told(line, names) for line in page.object_list],
-        "groups": signed.groups.select_related("group")[:GROUPS],
+        "groups": signed.groups.prefetch_related("group")[:GROUPS],
         "more_groups": max(0, len(names) - GROUPS),
     }
     return render(request, "securitygroups/review/record.html", context)
