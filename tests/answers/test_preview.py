@@ -12,7 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from securitygroups import operations
 from securitygroups.answers.alarms import MANY_MACHINES
 from securitygroups.answers.dead import MAX_LINES
-from securitygroups.answers.preview import SECONDS, Preview, preview_groups, preview_lists, preview_rules
+from securitygroups.answers.preview import (
+    SECONDS,
+    Preview,
+    preview_groups,
+    preview_lists,
+    preview_rules,
+    preview_together,
+)
 from securitygroups.effective import Vm, of_machine, rules_of
 from securitygroups.firewall.analysis.difference import difference
 from securitygroups.firewall.analysis.findings import dead_rules
@@ -543,3 +550,13 @@ def test_few_effects_are_laid_open_and_the_others_folded(project: Project, monke
     text = render_to_string("securitygroups/changes/_preview.html", {"preview": preview})
     assert "Traffic changes in other ways on 1 more virtual machine\n" in text
     assert text.index("vm-1") < text.index("<details>") < text.index("vm-0")
+
+
+def test_lists_of_several_projects_are_shown_on_the_vms_of_each(project: Project, bakery: Project) -> None:
+    web, oven = make_group(project, "web"), make_group(bakery, "oven")
+    make_machine(project, "web-1", [web])
+    make_machine(bakery, "oven-1", [oven])
+
+    shown = preview_together([(group, (), said("accept in tcp 22")) for group in (web, oven)])
+
+    assert (shown.machine_count, sum(len(vms) for _, vms in shown.differences)) == (2, 2)

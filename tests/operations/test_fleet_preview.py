@@ -62,5 +62,5 @@ def test_what_is_shown_is_what_changes_and_undo_is_as_before(project: Project) -
                 denied = change is not None and any(packet in one.product for one in change.newly_denied)
                 assert (allowed, denied) == (now > was, was > now), (seed, deed, packet)
         if chance.random() < 0.5:
-            operations.undo_regrouping(project=project, event=line, by=By())
+            operations.regroup_machines(lot=operations.lot_back(project=project, event=line).lot, by=By())
             assert verdicts(vms, packets) == before, seed
