@@ -1,8 +1,8 @@
 """Opens every page of the panel and list of the admin on the database of `large.py`: `python -m tests.benchmarks.walk`.
 
 Prints what each costs in processor time, of the web process and of the database's together, the dearest in words, those
-that take a turn by themselves, and each large table that is read whole. Each page is opened a few times, and the cheapest counts. Needs the embedded server, or
-one of DATABASE_URL on this machine: a process's time is read from /proc.
+that take a turn by themselves, and each large table that is read whole. Each page is opened a few times, and the cheapest
+counts. Needs the embedded server, or one of DATABASE_URL on this machine: a process's time is read from /proc.
 """
 
 import argparse
