@@ -2,7 +2,7 @@
 
 python := ".venv/bin/python"
 bin := ".venv/bin"
-compile := bin + "/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header"
+compile := bin + "/uv pip compile --no-strip-extras --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header"
 # The settings of an installation, with nothing real in them.
 production := "env -u INSECURE_HTTP -u DEBUG ALLOWED_HOSTS=panel.example.com EMAIL_URL=submission://panel:secret@mail.example.com SECRET_KEY=" + uuid() + uuid()
 
