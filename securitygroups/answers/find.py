@@ -3,16 +3,16 @@ and no more of it is counted than fits into a sentence."""
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import BooleanField, Case, F, Field, Func, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 
 from securitygroups.answers.desk import about_named
 from securitygroups.answers.filters import of_project
-from securitygroups.answers.list_filter import Tags
+from securitygroups.answers.list_filter import IsOneOf, Tags
 from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_network
 from securitygroups.models import (
     GroupTemplate,
@@ -142,17 +142,10 @@ def find(project: Project, text: str) -> list[Found]:
     ]
 
 
-class _IsOneOf(Func):
-    """Whether a key is in an array, which is made first: joined to a list instead, the database would look through all the
-    rules of the project, and with the keys in its text a query is long."""
-
-    template, arg_joiner = "%(expressions)s)", " = ANY("
-    output_field: ClassVar[Field[Any, Any]] = BooleanField()
-
-
 def _rules(project: Project, text: str) -> Found:
     live = Rule.objects.filter(group__project=project, group__deleted_at=None).order_by()
-    some = _IsOneOf(F("pk"), ArraySubquery(live.values("pk")[:SEARCHED]))
+    # Joined to a list instead, the database would look through all the rules of the project.
+    some = IsOneOf(F("pk"), ArraySubquery(live.values("pk")[:SEARCHED]))
     found = _found("Rules", of_project(project, text).filter(some).order_by("group_id", "position"))
     beyond = found.count <= COUNTED and live[: SEARCHED + 1].count() > SEARCHED
     return Found(found.kind, found.rows, found.count, beyond)

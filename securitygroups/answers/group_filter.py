@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from securitygroups.answers.internet import look
-from securitygroups.answers.list_filter import Chip, Pairs, chips, has_word, ordered, said, sort_of, wanted
+from securitygroups.answers.list_filter import Chip, Pairs, chips, has_word, is_one_of, ordered, said, sort_of, wanted
 from securitygroups.models import Attachment, Project, Rule, SecurityGroup
 
 UNUSED, OPEN, LATELY = "unused", "open", "lately"
@@ -80,7 +80,7 @@ class GroupFilter:
         unsure = 0
         if OPEN in self.states:
             internet = look(project)
-            rows, unsure = rows.filter(pk__in=internet.groups), internet.unsettled.number + internet.unseen
+            rows, unsure = rows.filter(is_one_of(internet.groups)), internet.unsettled.number + internet.unseen
         if self.sort.removeprefix("-") in ("rules", "machines"):
             rows = counted(rows)
         return rows.order_by(*ordered(self.sort, SORTS, ("name", "pk"))), unsure

@@ -18,6 +18,7 @@ from securitygroups.answers.list_filter import (
     chips,
     has_address,
     has_word,
+    is_one_of,
     ordered,
     said,
     sort_of,
@@ -118,7 +119,7 @@ class MachineFilter:
         unsure = 0
         if OPEN in self.states:
             internet = look(project)
-            rows, unsure = rows.filter(pk__in=internet.reached), internet.unsettled.number + internet.unseen
+            rows, unsure = rows.filter(is_one_of(internet.reached)), internet.unsettled.number + internet.unseen
         return self._sorted(rows), unsure
 
     def _sorted(self, rows: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
