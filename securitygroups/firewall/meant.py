@@ -200,7 +200,8 @@ _MASKED = re.compile(
 )
 _HEX_MASK = re.compile(r"\b0x([0-9a-f]{8})\b")
 _SPACED = re.compile(rf"({_FOUR}|{_SIX})(?:\s+|\s*\|\s*)(\d{{1,3}})")
-_SLASHED = re.compile(rf"({_FOUR}|{_SIX})\s*/[/+\s-]*(\d{{1,3}})(?:\.0+)?")
+_SLASHED = re.compile(rf"({_FOUR}|{_SIX})\s*/[/+\s]*(\d{{1,3}})(?:\.0+)?")
+_SIX_MASKED = re.compile(rf"({_SIX})\s*/\s*{_FOUR}")
 
 
 def _with_mask(plain: str) -> Meant | None:
@@ -213,6 +214,8 @@ def _with_mask(plain: str) -> Meant | None:
             return Meant("A network is written with its prefix length instead of a mask.", offers)
         if found[2].startswith(("255.", "0.")) and "-" not in found[0]:
             return Meant("The second address is no mask.", say="Type the network with its prefix length, such as /24.")
+    if _SIX_MASKED.fullmatch(plain):
+        return Meant("IPv6 has no masks.", say="Type the network with its prefix length, such as /64.")
     for shape in (_SPACED, _SLASHED):
         apart = shape.fullmatch(plain)
         if apart and _is_network(f"{apart[1]}/{apart[2]}"):

@@ -7,10 +7,12 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP
 
 from securitygroups import operations
+from securitygroups.firewall.deeds import FIRST, MOVE, Deed
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule, make_packet, parse_address
 from securitygroups.models import Project, Role, SavedView, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
+from securitygroups.proposals import propose_orders
 from tests.factories import make_group, make_machine, make_user, reviewed, rule
 
 LONG = "abcdefghij" * 10
@@ -83,6 +85,9 @@ def crowded() -> Stage:
     RecoveryCodes.activate(owner)
     _, secret = operations.invite(project=project, email=f"{LONG[:60]}@example.com", role=Role.EDITOR, by=By(owner))
     uids = [row.uid for row in group.rules.in_order()]
+    deed = Deed(MOVE, group.pk, 2, 0, FIRST)
+    lot = propose_orders(project, VirtualMachine.objects.filter(pk=machine.pk), deed, ("Moved it", "")).lot
+    line = operations.regroup_machines(lot=lot, by=By(owner, reason=FULL))
     return Stage(
         cast={"owner": owner, "staff": staff},
         project=project,
@@ -106,6 +111,7 @@ def crowded() -> Stage:
             "key": "ended",
         },
         special={
+            "machine_groups_undo": {"event": line.pk},
             "rule_fix": {"uid": uids[2]},
             "template_delete": {"pk": template.pk},
             "view_edit": {"pk": view.pk},

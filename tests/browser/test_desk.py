@@ -118,7 +118,7 @@ def test_the_list_of_all_cases_is_narrowed_without_a_click_on_search(
 ) -> None:
     page = browse(staff)
     page.goto("/cases/")
-    expect(page.locator("#cases")).to_contain_text("Nothing waits here.")
+    expect(page.locator("#cases")).to_contain_text("Nothing waits here")
     look(page, "cases of all customers, none")
     page.get_by_label("State").select_option("Closed")
     page.wait_for_url("**state=closed**")

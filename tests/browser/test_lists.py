@@ -49,10 +49,10 @@ def test_a_filter_is_typed_ticked_kept_and_taken_away(browse: Browse, look: Look
     page.get_by_role("link", name="Save as view").click()
     page.get_by_label("Name").fill("Open production")
     page.get_by_role("button", name="Save view").click()
-    expect(page.get_by_role("link", name="Open production")).to_have_attribute("aria-current", "page")
+    expect(page.get_by_role("link", name="Open production", exact=True)).to_have_attribute("aria-current", "page")
     page.get_by_role("link", name="Remove the filter Reached by the internet").click()
     assert names(page) == ["web-0", "web-1", "web-2"]
-    page.get_by_role("link", name="Open production").click()
+    page.get_by_role("link", name="Open production", exact=True).click()
     assert names(page) == ["web-1", "web-2"]
     assert SavedView.objects.get().owner == alice
 

@@ -113,7 +113,7 @@ def test_a_prefix_that_is_none_is_refused_with_the_host_as_an_offer_unless_it_na
     problem = refusal(f"{host}/{prefix}")
 
     # 10.0.0.0/32 for what was to be 10.0.0.0/24 would be narrower than what was meant; so would a host be for a mask.
-    offered = (host.endswith("5") or prefix == "٨") and not (prefix == "255.255.0.255" and ":" not in host)
+    offered = (host.endswith("5") or prefix in {"٨", "+8", "8.0", "/8"}) and prefix != "255.255.0.255"
     assert bool(problem.suggestions) == offered
 
 
