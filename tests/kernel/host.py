@@ -164,9 +164,14 @@ def _route(host: Host) -> None:
             host.run(f"ip {family} route add default via {gateway} dev {out} onlink table {table}")
 
 
-def route_to_other(host: Host, address: str) -> None:
-    """On a routed host: what the network sends to this IPv4 address goes to the tap of no VM."""
+@contextmanager
+def route_to_other(host: Host, address: str) -> Iterator[None]:
+    """On a routed host: what the network sends to this IPv4 address goes to the tap of no VM, and to the VM's again after it."""
     host.run(f"ip route add {address} via {_GATEWAY[OTHER_TAP][0]} dev {OTHER_TAP} onlink table {_TABLE[NETWORK]}")
+    try:
+        yield
+    finally:
+        host.run(f"ip route del {address} table {_TABLE[NETWORK]}")
 
 
 def station(tap: str) -> str:
