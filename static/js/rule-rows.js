@@ -51,14 +51,14 @@ document.addEventListener("htmx:afterSettle", () => {
 });
 
 // A menu fetches its items when it is opened first. Until then, and where that fails, it holds a link to them.
-document.addEventListener(
-  "toggle",
-  ({ target: menu }) => {
-    const link = menu.open && menu.querySelector('[data-row] .menu-items > a[href*="/menu/"]');
-    if (!link || !window.htmx) return;
-    // When the focus has moved on to it, it stays near after the link is gone.
-    link.id = `${menu.closest("tr").id}-menu`;
-    window.htmx.ajax("GET", link.href, { source: menu, target: link.parentElement, swap: "innerHTML" });
-  },
-  { capture: true },
-);
+function fetchItems(menu) {
+  const link = menu.open && menu.querySelector('[data-row] .menu-items > a[href*="/menu/"]');
+  if (!link || !window.htmx) return;
+  // When the focus has moved on to it, it stays near after the link is gone.
+  link.id = `${menu.closest("tr").id}-menu`;
+  window.htmx.ajax("GET", link.href, { source: menu, target: link.parentElement, swap: "innerHTML" });
+}
+
+document.addEventListener("toggle", ({ target }) => fetchItems(target), { capture: true });
+// Who was quicker than this script has one open already.
+document.querySelectorAll("details.menu[open]").forEach(fetchItems);

@@ -1,5 +1,7 @@
 """How many clicks and keys the daily work with rules takes, and that Enter does the same whenever it is pressed."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -149,3 +151,20 @@ def test_two_rules_are_deleted_by_four_clicks_of_which_two_tick(
     page.get_by_role("button", name="Make this change").click()
     expect(page.locator("[data-row]")).to_have_count(3)
     assert started(five) == [1, 3, 5]
+
+
+def test_a_menu_that_was_opened_before_its_script_came_has_its_items(
+    browse: Browse, alice: User, project: Project
+) -> None:
+    group = make_group(project, "web", ["accept in tcp 443"])
+    page = browse(alice)
+    late: list[Route] = []
+    page.route(re.compile(r"/rule-rows"), lambda route: late.append(route))
+    page.goto(group.get_absolute_url(), wait_until="commit")
+    page.get_by_label("More for rule 1", exact=True).click()
+    expect(page.locator("details[open]").get_by_role("link", name="All choices")).to_be_visible()
+
+    for route in late:
+        route.continue_()
+
+    expect(page.locator("details[open]").get_by_text("Delete…")).to_be_visible()
