@@ -180,6 +180,8 @@ def look(trouble: list[str]) -> Look:
                 found.update(f"{problem} at {width} px" for problem in page.evaluate(seen))
             if width not in (DESKTOP, PHONE):
                 continue
+            # What sticks to the lower edge of the window covers nothing that cannot be scrolled away from it.
+            page.set_viewport_size({"width": width, "height": max(900, page.evaluate("document.body.scrollHeight"))})
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)
                 page.evaluate(SETTLED)
