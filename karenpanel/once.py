@@ -1,8 +1,8 @@
 """A form is good for one answer: an impatient second click is answered as the first.
 
 What is sent with the same mark (see marks.py), to the same address, with the same fields, is the same click: the second
-waits for the first and is sent where that went; of many the last one does. Where the first went nowhere, because a field was wrong or a question was
-asked, the second is looked at by itself. All web processes share the note of it, in the cache that counts are in.
+waits for the first and is sent where that went; of many the last one does. Where the first went nowhere, because a field was
+wrong or a question was asked, the second is looked at by itself. All web processes share the note of it, in the cache that counts are in.
 """
 
 import time

@@ -185,7 +185,7 @@ def lot_back(*, project: Project, event: Event) -> WayBack:
     groups = list(SecurityGroup.objects.filter(pk__in=held))
     given = {pk for change in changes for pk in change.after}
     as_before = all(group.changed_at <= event.at for group in groups if group.pk in given)
-    left = VirtualMachine.objects.filter(pk__in=there.keys() - after.keys()).order_by("name")
+    left = sorted(machine.name for pk, machine in there.items() if pk not in after)
     lot = Lot(
         project,
         changes,
@@ -194,7 +194,7 @@ def lot_back(*, project: Project, event: Event) -> WayBack:
         f": {event.summary}",
         group=event.group_id,
     )
-    return WayBack(lot, tuple(left.values_list("name", flat=True)), len(made) - len(there), as_before)
+    return WayBack(lot, tuple(left), len(made) - len(there), as_before)
 
 
 def _back(project: Project, made: Mapping[int, MachineRevision], after: Mapping[int, Order]) -> tuple[Regrouping, ...]:
