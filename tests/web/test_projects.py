@@ -74,7 +74,7 @@ def test_the_overview_counts_and_names_what_is_without_effect(as_bob: Client, ma
 def test_activity_tells_who_did_what_and_can_be_narrowed(as_bob: Client, machine: VirtualMachine) -> None:
     part, page = part_and_page(as_bob, "/p/shop/activity/")
     for shown in (part, page):
-        assert re.search(r"Today .*alice Created web\. \d\d:\d\d · web ", shown.text)
+        assert re.search(r"Today .*Created web\. alice · \d\d:\d\d · web ", shown.text)
         assert "Added bob as viewer." in shown.text
     assert part.ids[0] == "activity"
     members = Page(as_bob.get("/p/shop/activity/", {"what": "member.added", "who": "ALI"})).text
