@@ -113,7 +113,8 @@ def _adding(on: OnGroup) -> Task:
     to = f"{reverse('rule_add', args=[on.access.project.slug, on.group.public_id])}{kept(request)}"
     if copied:
         to += f"{'&' if '?' in to else '?'}copy={request.GET['copy']}"
-    filled = not copied and {"source", "destination", "port_start"} & initial.keys()
+    whole = initial.get("protocol") == "all"
+    filled = not copied and (whole or {"source", "destination", "port_start"} & initial.keys())
     return Task(
         make,
         edit,
