@@ -53,7 +53,7 @@ class MachineForm(forms.ModelForm[VirtualMachine]):
     tags = TagsField(
         label="Tags",
         required=False,
-        help_text=f"Up to {MOST_TAGS} words such as web or env=prod, with commas between them: by these VMs are found.",
+        help_text=f"Up to {MOST_TAGS} words to find VMs by, such as web or env=prod, with commas between them.",
     )
 
     class Meta:
