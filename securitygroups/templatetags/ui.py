@@ -248,8 +248,13 @@ def undo_url(message: Message) -> str:
 
 @register.filter
 def names(values: Iterable[object]) -> SafeString:
-    """Names in a line, each by itself: two that are written from right to left would change places."""
-    return format_html_join(", ", "<bdi>{}</bdi>", ((value,) for value in values))
+    """Names in a line, each by itself: two that are written from right to left would change places.
+
+    A comma stays at its name: after a block a line may end before it.
+    """
+    all_of_them = [(value,) for value in values]
+    others = format_html_join("", '<span class="listed"><bdi>{}</bdi>,</span> ', all_of_them[:-1])
+    return others + format_html_join("", "<bdi>{}</bdi>", all_of_them[-1:])
 
 
 @register.filter
