@@ -125,7 +125,7 @@ def test_a_persons_life(
     look(phone, "a forgotten password")
     phone.get_by_label("E-mail address of your account").fill(DORA)
     phone.get_by_role("button", name="Send the link").click()
-    expect(phone.get_by_role("heading", name="Look into your mails")).to_be_visible()
+    expect(phone.get_by_role("heading", name="Check your mail")).to_be_visible()
     phone.goto(link_of(smtp, "Choose a password"))
     look(phone, "choosing a password")
     phone.get_by_label("New password", exact=True).fill(NEW_PASSWORD)
