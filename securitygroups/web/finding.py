@@ -98,7 +98,7 @@ _PAGES = (
 _ACTIONS = (
     Way("Create Security Group", "group_create", "plus", "new add", change=True),
     Way("Create Virtual Machine", "machine_create", "plus", "new add vm server", change=True),
-    Way("Import a security group", "group_import_new", "upload", "file csv json", change=True),
+    Way("Import a Security Group", "group_import_new", "upload", "file csv json", change=True),
 )
 _EVERYWHERE = (
     Way("Help", "help", "circle-question-mark", "how protocols examples guide"),
