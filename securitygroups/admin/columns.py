@@ -88,6 +88,11 @@ class Columns(admin.ModelAdmin[Any]):
     def protocol_badge(self, row: Any) -> SafeString:
         return _badge("protocol", row.get_protocol_display())
 
+    @admin.display(description="Browser")
+    def browser(self, row: Any) -> SafeString:
+        """As people call it; what it said of itself is on the row's own page."""
+        return _badge("browser", row.agent) if row.agent else NOBODY
+
     @admin.display(description="Addresses")
     def addresses(self, row: Any) -> SafeString:
         """In one column: few rules have both."""

@@ -272,7 +272,7 @@ class InvitationAdmin(ReadOnly):
 class AccountEventAdmin(ReadOnly):
     """What happened to accounts, the newest first: who came in from where, who was refused, who changed what."""
 
-    list_display = ("at", "verb", "user_name", "actor_name", "of_project", "address", "agent")
+    list_display = ("at", "verb", "user_name", "actor_name", "of_project", "address", "browser")
     list_filter = ("verb",)
     list_select_related = ("project",)
     search_fields = ("=user__username", "=actor__username", "=address")
