@@ -36,6 +36,7 @@ class PanelAdminSite(admin.AdminSite):
     site_title = "karenpanel"
     index_title = "Administration"
     site_url = "/"
+    empty_value_display = "–"
     # The frame has a list of its own, which needs no script.
     enable_nav_sidebar = False
 
