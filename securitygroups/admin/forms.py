@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -31,6 +31,11 @@ class PersonForm(forms.ModelForm[User]):
     class Meta:
         model = User
         fields = ABOUT + RIGHTS
+        help_texts: ClassVar[dict[str, str]] = {
+            "is_active": "Who is switched off cannot sign in. People are never deleted: they are on record.",
+            "is_staff": "May open the administration, and there what the roles below give.",
+            "is_superuser": "May do everything, without any role.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -123,6 +128,11 @@ class AdminTemplateForm(forms.ModelForm[GroupTemplate]):
     class Meta:
         model = GroupTemplate
         fields = ("project", "name", "description", "rules")
+        help_texts: ClassVar[dict[str, str]] = {
+            "project": "Empty: on offer in every project.",
+            "rules": 'As in the file of an exported group: [{"action": "accept", "direction": "in", "protocol": "tcp",'
+            ' "port_start": 443}]',
+        }
 
     def clean_rules(self) -> Any:
         try:

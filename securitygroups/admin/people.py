@@ -278,6 +278,7 @@ class RightsGroupAdmin(GivesRights):
 
     form = RightsGroupForm
     search_fields = ("^name",)
+    search_help_text = "The beginning of the name."
     ordering = ("name",)
     filter_horizontal = ("permissions",)
 
