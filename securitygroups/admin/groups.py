@@ -263,7 +263,7 @@ class RuleAdmin(ThroughOperations):
     @admin.display(description="Rule")
     def placed(self, rule: Rule) -> str:
         """As the panel says it."""
-        return f"{rule.group}, rule {rule.position}"
+        return f"{rule.group}, rule\N{NO-BREAK SPACE}{rule.position}"
 
     @admin.display(description="Added in revision")
     def added(self, rule: Rule) -> str:
