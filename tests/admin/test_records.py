@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db.models import Model
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from securitygroups import operations
@@ -42,6 +43,36 @@ def test_the_record_of_accounts_is_searched_by_name_and_by_address(
     found = as_admin.get(url(AccountEvent), {"q": asked}).context["cl"].result_list
 
     assert [(event.user_name, event.actor_name, event.address) for event in found] == [("alice", "staff", "192.0.2.9")]
+
+
+def test_the_list_says_a_browser_in_words_and_the_page_what_it_sent(as_admin: Client, alice: User) -> None:
+    sent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+    operations.note(AccountEvent.Verb.SIGNED_IN, user=alice, client=operations.Client("192.0.2.9", sent))
+    event = AccountEvent.objects.get(user=alice)
+
+    shown = as_admin.get(url(AccountEvent)).content.decode()
+
+    assert "Chrome on Linux" in shown
+    assert "Mozilla" not in shown
+    assert sent in as_admin.get(url(AccountEvent, "change", event.pk)).content.decode()
+
+
+def test_a_list_without_rows_says_so_once_and_offers_nothing_to_do_with_them(as_admin: Client) -> None:
+    empty = as_admin.get(url(Invitation)).content.decode()
+    unfit = as_admin.get(url(Invitation), {"q": "nobody"}).content.decode()
+
+    assert "No invitations yet" in empty
+    assert "Show all invitations" in unfit
+    for page in (empty, unfit):
+        assert "of 0 selected" not in page
+        assert "0 invitations" not in page
+
+
+def test_staff_without_a_right_read_who_gives_them(staff: User) -> None:
+    page = fresh(staff).get(reverse("admin:index")).content.decode()
+
+    assert "an administrator gives you as staff roles" in page
+    assert 'name="q"' not in page
 
 
 def test_the_secret_of_an_invitation_is_neither_shown_nor_to_be_guessed(
