@@ -182,13 +182,18 @@ class SecurityGroupAdmin(ThroughOperations):
             )
             for group, old, _ in changes
         ]
+        one = len(groups) == 1
         return Plan(
-            f"Delete {groups[0] if len(groups) == 1 else count(len(groups), 'security group')}?",
+            f"Delete {groups[0] if one else count(len(groups), 'security group')}?",
             "Delete",
             tuple(parts),
             token("end", operations.groups_mark(groups)),
             partial(preview_together, changes, address=address_of(request)),
-            notes=("They are taken off their VMs. Their history stays, and they can be brought back.",),
+            notes=(
+                "It is taken off its VMs. Its history stays, and it can be brought back."
+                if one
+                else "They are taken off their VMs. Their history stays, and they can be brought back.",
+            ),
         )
 
     @staticmethod
