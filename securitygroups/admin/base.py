@@ -49,7 +49,7 @@ def into_panel(pages: Sequence[tuple[str, str, Sequence[object]]]) -> SafeString
     """Links to pages of the panel, each by its text, its name and its parameters. Support staff are asked for a reason
     there first."""
     links = ((reverse(name, args=at), text) for text, name, at in pages)
-    return format_html_join(" · ", '<a href="{}">{}</a>', links) or SafeString("–")
+    return format_html_join(", ", '<a href="{}">{}</a>', links) or SafeString("–")
 
 
 def group_pages(group: SecurityGroup | None, first: str = "Open") -> list[tuple[str, str, Sequence[object]]]:
