@@ -212,7 +212,7 @@ class EventAdmin(ReadOnly):
         return SafeString(render_to_string("admin/event_words.html", {"event": event}).strip())
 
     @admin.display(description="Detail")
-    def told(self, event: Event) -> SafeString:
+    def told(self, event: Event | AccountEvent) -> SafeString:
         """What the line does not say, by its name."""
         lines = ((name.replace("_", " ").capitalize(), _text(value)) for name, value in event.detail.items())
         return format_html_join("", "<p>{}: {}</p>", lines) or NOBODY
@@ -277,3 +277,5 @@ class AccountEventAdmin(ReadOnly):
     list_select_related = ("project",)
     search_fields = ("=user__username", "=actor__username", "=address")
     search_help_text = "User name of the account or of who did it, or the address."
+    in_words = {"detail": "told"}
+    told = EventAdmin.told
