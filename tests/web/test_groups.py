@@ -16,7 +16,7 @@ def test_the_list_shows_each_group_with_its_rules_and_vms(as_bob: Client, machin
     part, page = part_and_page(as_bob, LIST)
     for shown in (part, page):
         assert "web Public web servers" in shown.text
-        assert "2 of at most 1000 groups" in shown.text
+        assert "2 of at most 1,000 groups" in shown.text
     assert part.ids[0] == "groups"
     assert "Create Security Group" not in page.text, "a viewer cannot"
 
@@ -40,7 +40,7 @@ def test_a_search_counts_what_it_found(as_alice: Client, group: SecurityGroup) -
     make_group(group.project, "db")
     assert "2 of 3 groups match “web”." in Page(as_alice.get(f"{LIST}?q=web")).text
     assert "1 of 3 groups matches “db”." in Page(as_alice.get(f"{LIST}?q=db")).text
-    assert "3 of at most 1000 groups." in Page(as_alice.get(LIST)).text
+    assert "3 of at most 1,000 groups." in Page(as_alice.get(LIST)).text
 
 
 def test_a_search_without_success_says_what_was_searched(as_alice: Client, group: SecurityGroup) -> None:

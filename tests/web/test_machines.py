@@ -35,7 +35,7 @@ def test_the_list_shows_each_vm_with_its_groups_in_order(as_bob: Client, machine
     for shown in part_and_page(as_bob, LIST):
         assert "web-1 10.0.1.11 2001:db8:10:1::11 web then outbound" in shown.text
         assert "closed none None: everything denied" in shown.text
-        assert "2 of at most 10000 virtual machines" in shown.text
+        assert "2 of at most 10,000 virtual machines" in shown.text
 
 
 @pytest.mark.parametrize("query", ["WEB-1", "10.0.1.11", "2001:db8:10:1::11", "2001:DB8:10:1:0::11", "vm-"])

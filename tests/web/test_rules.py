@@ -66,7 +66,7 @@ def test_the_list_reads_as_it_is_tried(as_bob: Client, machine: VirtualMachine) 
     for shown in (part, page):
         assert "1 Drop In IP – 192.0.2.66/32 any Abuse" in shown.text
         assert "2 Accept In TCP 443 HTTPS Anywhere – Public HTTPS" in shown.text
-        assert "5 of at most 1000 rules" in shown.text
+        assert "5 of at most 1,000 rules" in shown.text
     assert part.ids[0] == "rules"
     assert url(group, "new/") not in as_bob.get(group.get_absolute_url()).content.decode()
 
