@@ -297,7 +297,7 @@ def test_more_vms_need_no_more_queries(
 def test_the_overview_says_what_is_open(as_alice: Client, machine: VirtualMachine) -> None:
     page = " ".join(as_alice.get("/p/shop/").content.decode().split())
     assert "443 (HTTPS)" in page
-    assert "1 of 1 VMs are reached by the internet" in page
+    assert "1 of 1 VM is reached by the internet" in page
 
 
 def test_the_overview_of_a_large_project_only_links(

@@ -71,7 +71,7 @@ def test_where_nothing_alarms_there_is_no_alarm(as_bob: Client, machine: Virtual
     page = as_bob.get(OVERVIEW)
 
     assert b'class="alarm' not in page.content
-    assert "1 of 1 VMs are reached by the internet" in Page(page).text
+    assert "1 of 1 VM is reached by the internet" in Page(page).text
 
 
 def test_what_is_zero_is_not_told(as_bob: Client, machine: VirtualMachine) -> None:
@@ -126,7 +126,7 @@ def test_what_is_known_of_a_large_project_is_on_its_overview(
     monkeypatch.setattr(internets, "MAX_OVERVIEW_MACHINES", 0)
     as_bob.get("/p/shop/reached/")
 
-    assert "1 of 1 VMs are reached by the internet" in text(as_bob)
+    assert "1 of 1 VM is reached by the internet" in text(as_bob)
 
 
 def test_too_many_rules_are_said(as_bob: Client, machine: VirtualMachine, monkeypatch: pytest.MonkeyPatch) -> None:
