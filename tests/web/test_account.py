@@ -30,7 +30,7 @@ def test_missing_fields_are_named(db: None, client: Client) -> None:
 
 
 def test_the_page_says_where_accounts_come_from(client: Client) -> None:
-    assert "An owner of your project can invite you" in Page(client.get("/sign-in/")).text
+    assert "An owner of your project or your platform's support can invite you" in Page(client.get("/sign-in/")).text
 
 
 def test_signing_in_by_htmx_moves_the_whole_page(alice: User, client: Client) -> None:
