@@ -164,6 +164,8 @@ def test_a_menu_that_was_opened_before_its_script_came_has_its_items(
     page.get_by_label("More for rule 1", exact=True).click()
     expect(page.locator("details[open]").get_by_role("link", name="All choices")).to_be_visible()
 
+    while not late:
+        page.wait_for_timeout(20)
     for route in late:
         route.continue_()
 

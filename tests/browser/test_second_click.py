@@ -129,6 +129,8 @@ def test_a_second_click_on_what_opens_a_question_opens_one(
     link = page.get_by_role("link", name=f"Delete {machine.name}")
     link.dblclick()
     expect(link).to_have_attribute("aria-busy", "true")
+    while not asked:
+        page.wait_for_timeout(20)
     for route in asked:
         route.continue_()
     expect(page.get_by_role("dialog")).to_be_visible()
