@@ -25,7 +25,7 @@ OVERRIDES = {
     # Django's, by the names that it asks for.
     *(f"admin/{name}.html" for name in ("base_site", "index", "change_form", "change_list", "change_list_results")),
     *(f"admin/{name}.html" for name in ("filter", "pagination", "search_form", "delete_confirmation")),
-    "admin/delete_selected_confirmation.html",
+    *(f"admin/{name}.html" for name in ("delete_selected_confirmation", "object_history")),
     "django/forms/field.html",
 }
 NAMED_IN_TEMPLATE = re.compile(r"{%\s*(?:extends|include|drawn_once)\s+(\S+)")

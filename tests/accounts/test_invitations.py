@@ -73,7 +73,7 @@ def test_a_new_person_makes_an_account_and_is_a_member_at_once(send: Any, client
     assert (dora.email, dora.must_change_password, dora.is_staff) == ("dora@example.com", False, False)
     assert EmailAddress.objects.get(user=dora).verified
     assert project.memberships.get(user=dora).role == Role.VIEWER
-    assert "dora Joined as viewer." in Page(client.get("/p/shop/")).text, "once by name"
+    assert "Joined as viewer. dora ·" in Page(client.get("/p/shop/")).text, "once by name"
     assert dora.account_events.filter(verb="account.made").count() == 1
 
 

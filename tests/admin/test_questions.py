@@ -81,7 +81,7 @@ def test_the_customer_reads_the_rule_the_reason_and_that_it_was_staff(
 
     page = " ".join(re.sub(r"<[^>]+>", " ", as_alice.get("/p/shop/activity/").content.decode()).split())
     words = "Added rule 1: Accept inbound TCP to port 3389 (RDP) from 10.0.0.0/8."
-    assert f"admin Platform staff {words} Reason: Ticket 7, asked by phone" in page
+    assert f"{words} Reason: Ticket 7, asked by phone admin Platform staff" in page
 
 
 # ── The ways back ─────────────────────────────────────────────────────────────
