@@ -100,4 +100,4 @@ class VisitEndAdmin(ReadOnly):
     list_display = ("at", "visit", "of_project")
     list_select_related = ("visit__project", "visit__staff")
     search_fields = ("=visit__project__slug", "=visit__staff__username")
-    search_help_text = "The project's slug, or who of support."
+    search_help_text = "The project's slug, or the user name of whoever visited."
