@@ -6,14 +6,14 @@ of scripts, answers of 500 and more) fails the test, unless the test said that i
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, Route, ViewportSize, expect
 from pytest_django.live_server_helper import LiveServer
 
 from securitygroups.models import User
@@ -128,6 +128,14 @@ def sign_in(page: Page, who: User) -> None:
 def said(page: Page, words: str) -> None:
     """A message appears, where screen readers hear it."""
     expect(page.get_by_role("status", name="Messages")).to_contain_text(words)
+
+
+def let_go(page: Page, held: Sequence[Route]) -> None:
+    """Send on what a route held back, once it is there: a click comes back before the request that it makes."""
+    while not held:
+        page.wait_for_timeout(20)
+    for route in held:
+        route.continue_()
 
 
 class Look(Protocol):

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from securitygroups.models import Project, SecurityGroup, User
-from tests.browser.conftest import Browse, Look, said
+from tests.browser.conftest import Browse, Look, let_go, said
 from tests.factories import make_group, make_machine, ports
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.django_db(transaction=True)]
@@ -164,9 +164,6 @@ def test_a_menu_that_was_opened_before_its_script_came_has_its_items(
     page.get_by_label("More for rule 1", exact=True).click()
     expect(page.locator("details[open]").get_by_role("link", name="All choices")).to_be_visible()
 
-    while not late:
-        page.wait_for_timeout(20)
-    for route in late:
-        route.continue_()
+    let_go(page, late)
 
     expect(page.locator("details[open]").get_by_text("Delete…")).to_be_visible()

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 
 from securitygroups import operations, proposals
 from securitygroups.models import Project, SecurityGroup, User, VirtualMachine
-from tests.browser.conftest import Browse, said
+from tests.browser.conftest import Browse, let_go, said
 from tests.factories import make_group, make_machine
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.django_db(transaction=True)]
@@ -129,10 +129,7 @@ def test_a_second_click_on_what_opens_a_question_opens_one(
     link = page.get_by_role("link", name=f"Delete {machine.name}")
     link.dblclick()
     expect(link).to_have_attribute("aria-busy", "true")
-    while not asked:
-        page.wait_for_timeout(20)
-    for route in asked:
-        route.continue_()
+    let_go(page, asked)
     expect(page.get_by_role("dialog")).to_be_visible()
     expect(link).not_to_have_attribute("aria-busy", "true")
     assert len(asked) == 1
