@@ -49,7 +49,7 @@ class Plan:
     where the question is shown; None where no VM can notice.
 
     `hidden` is what the answer sends besides what was sent before. With `obstacles` there is nothing to say yes to, and
-    `overtaken` says that others were quicker.
+    `overtaken` says that others were quicker. What `deletes` looks dangerous without an alarm too.
     """
 
     title: str
@@ -61,6 +61,7 @@ class Plan:
     hidden: tuple[tuple[str, str], ...] = ()
     obstacles: tuple[str, ...] = ()
     overtaken: bool = False
+    deletes: bool = False
     # What can still be chosen on the question itself, and whose else the question shows.
     form: forms.Form | None = None
     also: tuple[tuple[Project, str], ...] = ()

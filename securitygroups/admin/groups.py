@@ -194,6 +194,7 @@ class SecurityGroupAdmin(ThroughOperations):
                 if one
                 else "They are taken off their VMs. Their history stays, and they can be brought back.",
             ),
+            deletes=True,
         )
 
     @staticmethod
@@ -342,6 +343,7 @@ class RuleAdmin(ThroughOperations):
             tuple(Part(group.project, group_name(group), list_change(old, new)) for group, old, new in changes),
             token("rules", operations.groups_mark(list(lists)), sorted(rule.pk for rule in rows)),
             partial(preview_together, changes, address=address_of(request)),
+            deletes=True,
         )
 
     @staticmethod

@@ -100,6 +100,7 @@ def plan_end(request: HttpRequest, rows: Sequence[VirtualMachine]) -> Plan:
         token("end", [(one.pk, one.revision, _known(groups[one.pk])) for one in machines]),
         partial(preview_regrouped, live, (), address=address_of(request)),
         notes=("What is deleted keeps its history, and can be brought back.",),
+        deletes=True,
     )
 
 
