@@ -80,10 +80,11 @@ class KeptCache(DatabaseCache):
         return bool(written)
 
     def _sweep(self, now: datetime) -> None:
-        # Looked at once more under its lock, or skipped: a row that somebody has just renewed stays.
+        # Looked at once more under its lock, or skipped: a row that somebody has just renewed stays. They are made an array
+        # first: joined to a list instead, the database may ask for it again and again, and take away more than that.
         self._run(
-            "DELETE FROM {table} WHERE cache_key IN (SELECT cache_key FROM {table} WHERE expires < %s"
-            " ORDER BY expires LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING expires",
+            "DELETE FROM {table} WHERE cache_key = ANY(ARRAY(SELECT cache_key FROM {table} WHERE expires < %s"
+            " ORDER BY expires LIMIT %s FOR UPDATE SKIP LOCKED)) RETURNING expires",
             [now, SWEPT],
         )
 

@@ -84,7 +84,8 @@ def _expire_in_batches(table: str, now: datetime) -> Iterator[int]:
     batch = f"SELECT cache_key FROM {name} WHERE expires < %s LIMIT %s FOR UPDATE SKIP LOCKED"  # noqa: S608 – from the settings
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(f"DELETE FROM {name} WHERE cache_key IN ({batch})", [now, BATCH])  # noqa: S608
+            # An array, which is made once: a list to join may be asked for again, and be more than a batch.
+            cursor.execute(f"DELETE FROM {name} WHERE cache_key = ANY(ARRAY({batch}))", [now, BATCH])  # noqa: S608
             number = cursor.rowcount
         if not number:
             return
