@@ -37,7 +37,9 @@ BLOCKING = ("Sort", "Aggregate", "Hash", "Materialize", "WindowAgg", "SetOp", "U
 SOON = 0.2
 """The share of the rows that a query wants, below which a list that ends there has not read far."""
 MUCH = 0.1
-"""The share of a table from which on reading it whole costs as little as its index, where the wanted groups are named."""
+"""The share of a table from which on reading it whole costs as little as its index, where the wanted rows are named."""
+NAMED = ("= ANY", "project_id =")
+"""How a filter names them: the groups that are asked for, or the project that asks."""
 NOTHING = "nothing-of-this-name"
 
 
@@ -244,8 +246,8 @@ def read_whole(visit: Visit, tables: dict[str, float], *, by_index: bool = False
     """Ask of each query how it is answered, and name the large tables that are read whole for it.
 
     `by_index` leaves out what is only right while tables are small, such as reading all rows to join a few: what is named
-    then is what no index could answer. Without it a table of which the
-    groups that are asked for have much may be read.
+    then is what no index could answer. Without it a table may be read of which the groups that are asked for, or the
+    project, have much: which of the two ways is the cheaper one then goes with what earlier tests left in the files.
     """
     for sql, params in visit.queries:
         with connection.cursor() as cursor:
@@ -261,7 +263,8 @@ def _scans(node: dict[str, Any], tables: dict[str, float], limit: float = 0, *, 
     kind, table = node["Node Type"], node.get("Relation Name", "")
     # Where a list ends after a few of the many rows that it wants, they are soon found.
     soon = 0 < limit < SOON * node["Plan Rows"]
-    kept = much and "= ANY" in node.get("Filter", "") and node["Plan Rows"] > MUCH * tables.get(table, 0)
+    named = any(how in node.get("Filter", "") for how in NAMED)
+    kept = much and named and node["Plan Rows"] > MUCH * tables.get(table, 0)
     if kind == "Seq Scan" and table in tables and not soon and not kept:
         yield f"a sequential scan of {table}"
     if kind in ("Index Scan", "Index Only Scan") and table in tables and "Index Cond" not in node and not limit:

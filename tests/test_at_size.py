@@ -18,6 +18,8 @@ def installation(db: None) -> None:
         # Of all rows, for a sample is another one each time, and with it what the database thinks best.
         cursor.execute("SET LOCAL default_statistics_target = 300")
         cursor.execute("ANALYZE")
+        # As on solid state disks. With it an index that answers is cheaper by far, whatever room others left in the files.
+        cursor.execute("SET LOCAL random_page_cost = 1.1")
 
 
 def test_every_list_is_answered_by_indexes(installation: None) -> None:
