@@ -36,10 +36,6 @@ BLOCKING = ("Sort", "Aggregate", "Hash", "Materialize", "WindowAgg", "SetOp", "U
 """Steps of a plan that take all rows of what is below them, whatever limit stands above."""
 SOON = 0.2
 """The share of the rows that a query wants, below which a list that ends there has not read far."""
-MUCH = 0.1
-"""The share of a table from which on reading it whole costs as little as its index, where the wanted rows are named."""
-NAMED = ("= ANY", "project_id =")
-"""How a filter names them: the groups that are asked for, or the project that asks."""
 NOTHING = "nothing-of-this-name"
 
 
@@ -246,8 +242,7 @@ def read_whole(visit: Visit, tables: dict[str, float], *, by_index: bool = False
     """Ask of each query how it is answered, and name the large tables that are read whole for it.
 
     `by_index` leaves out what is only right while tables are small, such as reading all rows to join a few: what is named
-    then is what no index could answer. Without it a table may be read of which the groups that are asked for, or the
-    project, have much: which of the two ways is the cheaper one then goes with what earlier tests left in the files.
+    then is what no index could answer.
     """
     for sql, params in visit.queries:
         with connection.cursor() as cursor:
@@ -256,20 +251,18 @@ def read_whole(visit: Visit, tables: dict[str, float], *, by_index: bool = False
             cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
             [(plan,)] = cursor.fetchall()
         [top] = json.loads(plan) if isinstance(plan, str) else plan
-        visit.scans += [f"{found} for {sql[:2000]}" for found in _scans(top["Plan"], tables, much=not by_index)]
+        visit.scans += [f"{found} for {sql[:2000]}" for found in _scans(top["Plan"], tables)]
 
 
-def _scans(node: dict[str, Any], tables: dict[str, float], limit: float = 0, *, much: bool) -> Iterator[str]:
+def _scans(node: dict[str, Any], tables: dict[str, float], limit: float = 0) -> Iterator[str]:
     kind, table = node["Node Type"], node.get("Relation Name", "")
     # Where a list ends after a few of the many rows that it wants, they are soon found.
     soon = 0 < limit < SOON * node["Plan Rows"]
-    named = any(how in node.get("Filter", "") for how in NAMED)
-    kept = much and named and node["Plan Rows"] > MUCH * tables.get(table, 0)
-    if kind == "Seq Scan" and table in tables and not soon and not kept:
+    if kind == "Seq Scan" and table in tables and not soon:
         yield f"a sequential scan of {table}"
     if kind in ("Index Scan", "Index Only Scan") and table in tables and "Index Cond" not in node and not limit:
         yield f"the whole index {node['Index Name']}"
     below = 0 if kind in BLOCKING else node["Plan Rows"] if kind == "Limit" else limit
     for number, under in enumerate(node.get("Plans", ())):
         # The inner side of a join may be read whole before the first row of the outer one is there.
-        yield from _scans(under, tables, 0 if number else below, much=much)
+        yield from _scans(under, tables, 0 if number else below)
