@@ -31,7 +31,7 @@ FORGOTTEN = "/password/forgotten/"
 
 
 def code_of(secret: str) -> str:
-    """What an authenticator app shows now: the middle one of those that are taken, so good for as long as its next one shows."""
+    """What an authenticator app shows now: the middle one of those that are taken, which stays good a while."""
     counters = tuple(yield_hotp_counters_from_time())
     return str(format_hotp_value(hotp_value(secret, counters[len(counters) // 2])))
 
