@@ -1,0 +1,256 @@
+"""Rules of other systems said in ours, so that nothing passes ours that theirs would have dropped.
+
+An accept is taken only where it can be said exactly, or as less than it was. A drop that cannot be said is said as more
+than it was, or else bars the accepts behind it that it may meet. So of any packet that ours accepts by a rule, theirs has
+no earlier drop, and the same rule accepts it there.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from securitygroups.firewall.formats.reading import Note, Taken
+from securitygroups.firewall.networks import BITS, Network
+from securitygroups.firewall.protocols import NAMES, PROTOCOLS, Action, Direction
+from securitygroups.firewall.texts import clean, visible
+from securitygroups.firewall.values import MAX_DESCRIPTION, Rule
+
+MOST_RULES = 20_000
+"""Rules that one file may become."""
+MAX_TEXT = 200
+
+BOTH = frozenset({4, 6})
+WHOLE = {version: Network(version, 0, 0) for version in BITS}
+ALL_PORTS = (0, 65535)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """One rule of another system, which is first in its turn: the first that matches decides there, too.
+
+    `protocol` is an IP protocol number, None for any. `sources`, `destinations` and `ports` (first and last, both
+    included) are None for any, and match where one of them does. `families` are those of the packets that the rule sees.
+    `beyond` are conditions that no rule here can ask for, as “it asks for …” goes on: "source port 53", "a rate limit".
+    `rests_on` is what an exact reading takes for granted, in a sentence.
+    """
+
+    where: str
+    text: str
+    action: Action
+    direction: Direction
+    protocol: int | None = None
+    families: frozenset[int] = BOTH
+    sources: tuple[Network, ...] | None = None
+    destinations: tuple[Network, ...] | None = None
+    ports: tuple[tuple[int, int], ...] | None = None
+    beyond: tuple[str, ...] = ()
+    rests_on: str = ""
+    description: str = ""
+    enabled: bool = True
+
+
+class TooMany(ValueError):
+    """The file would become more than MOST_RULES rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """A drop that stands in no rule of ours: accepts behind it that it may meet are not taken."""
+
+    rule: Foreign
+    family: int
+
+
+def taken(foreign: Iterable[Foreign]) -> tuple[tuple[Rule, ...], tuple[Note, ...]]:
+    """(rules, notes): the list that stands for theirs, and of each of theirs what became of it. Raises TooMany."""
+    rules: list[Rule] = []
+    notes: list[Note] = []
+    bars: list[_Bar] = []
+    for one in foreign:
+        read = _accept(one, bars) if one.action is Action.ACCEPT else _drop(one, bars)
+        first = len(rules) + 1
+        rules += read.rules
+        if len(rules) > MOST_RULES:
+            raise TooMany
+        notes.append(Note(one.where, one.text[:MAX_TEXT], read.taken, read.how, tuple(range(first, len(rules) + 1))))
+    return tuple(rules), tuple(notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    taken: Taken
+    how: str = ""
+    rules: tuple[Rule, ...] = ()
+
+
+def _accept(one: Foreign, bars: Sequence[_Bar]) -> _Read:
+    if one.beyond:
+        return _Read(
+            Taken.NOT_TAKEN, f"It asks for {_and(one.beyond)}, which no rule here can: it would let more through."
+        )
+    rules: list[Rule] = []
+    left: list[str] = []
+    for part in _by_family(one):
+        said, why = _said(part)
+        barred = [bar.rule.where for bar in bars if _meets(bar, part)]
+        if barred and part.enabled:
+            said, why = _around(part, bars), f"A drop before it cannot be said here ({barred[0]}), and bars it."
+        rules += said
+        left += [why] if why else []
+    if not left:
+        return _Read(Taken.EXACT, one.rests_on, _joined(rules))
+    return _Read(Taken.NARROWED if rules else Taken.NOT_TAKEN, " ".join(dict.fromkeys(left)), _joined(rules))
+
+
+def _drop(one: Foreign, bars: list[_Bar]) -> _Read:
+    """A drop as it is, or as a larger one that can be said; where that would be every protocol, it bars instead."""
+    if not one.enabled and one.beyond:
+        return _Read(Taken.NOT_TAKEN, f"It is switched off, and asks for {_and(one.beyond)}, which no rule here can.")
+    rules: list[Rule] = []
+    how = (
+        [f"It asks for {_and(one.beyond)}, which no rule here can: it drops without asking, and so more."]
+        if one.beyond
+        else []
+    )
+    barred = False
+    for part in _by_family(one):
+        said, why = _said(part)
+        if why and part.enabled:
+            said, why = _larger(part)
+            if not said:
+                bars.append(_Bar(part, next(iter(part.families))))
+                barred = True
+        rules += said
+        how += [why] if why else []
+    if not how:
+        return _Read(Taken.EXACT, one.rests_on, _joined(rules))
+    return _Read(
+        Taken.NOT_TAKEN if barred and not rules else Taken.NARROWED, " ".join(dict.fromkeys(how)), _joined(rules)
+    )
+
+
+def _by_family(one: Foreign) -> Iterator[Foreign]:
+    """The rule for each family that it sees packets of, with the networks of that family alone."""
+    for version in sorted(one.families):
+        sources, destinations = (
+            None if networks is None else tuple(network for network in networks if network.version == version)
+            for networks in (one.sources, one.destinations)
+        )
+        if sources != () and destinations != () and one.ports != ():
+            yield replace(one, families=frozenset({version}), sources=sources, destinations=destinations)
+
+
+def _name(version: int, number: int | None) -> str | None:
+    """What the protocol is called in a rule, None where no rule has it alone."""
+    return "ip" if number is None else NAMES.get((version, number))
+
+
+def _any(networks: tuple[Network, ...] | None) -> bool:
+    return networks is None or any(network.is_everything for network in networks)
+
+
+def _said(part: Foreign) -> tuple[list[Rule], str]:
+    """(rules, why there are none): the part of one family, exactly."""
+    (version,) = part.families
+    name = _name(version, part.protocol)
+    if name is None:
+        return [], f"No rule here is about IP protocol {part.protocol} over IPv{version} alone."
+    columns = PROTOCOLS[name].columns
+    if not _any(part.destinations) and "destination" not in columns:
+        return [], (
+            f"Only IP rules have a destination here, and one would be about every protocol to {_listed(part.destinations)}."
+        )
+    sources: Sequence[Network | None] = [WHOLE[version]] if _any(part.sources) else part.sources or ()
+    targets: Sequence[Network | None] = [None] if _any(part.destinations) else part.destinations or ()
+    if part.direction is Direction.OUT and _any(part.sources) and "destination" in columns:
+        # The family is told by the end that is asked for.
+        sources, targets = [None], [WHOLE[version]] if _any(part.destinations) else targets
+    elif not _any(part.destinations) and _any(part.sources):
+        sources = [None]
+    ports = _ports(part) if PROTOCOLS[name].has_ports else [(None, None)]
+    return [
+        Rule(part.action, part.direction, name, source, destination, start, end, _description(part), part.enabled)
+        for source, destination, (start, end) in product(sources, targets, ports)
+    ], ""
+
+
+def _ports(part: Foreign) -> list[tuple[int | None, int | None]]:
+    if part.ports is None or ALL_PORTS in part.ports:
+        return [(None, None)]
+    return list(part.ports)
+
+
+def _larger(part: Foreign) -> tuple[list[Rule], str]:
+    """A drop as a larger one of the same protocol: to anywhere. None of a protocol that no rule has alone."""
+    (version,) = part.families
+    if _name(version, part.protocol) is None:
+        return (
+            [],
+            f"No rule here is about IP protocol {part.protocol} alone: accepts behind it that it meets are barred.",
+        )
+    said, _ = _said(replace(part, destinations=None))
+    return (
+        said,
+        f"Only IP rules have a destination here: it drops to every destination, not to {_listed(part.destinations)} alone.",
+    )
+
+
+def _around(part: Foreign, bars: Sequence[_Bar]) -> list[Rule]:
+    """An accept of every protocol as accepts of those that no drop bars; nothing of any other one."""
+    if part.protocol is not None:
+        return []
+    (version,) = part.families
+    rules: list[Rule] = []
+    for number in sorted(number for family, number in NAMES if family == version):
+        one = replace(part, protocol=number)
+        if not any(_meets(bar, one) for bar in bars):
+            rules += _said(one)[0]
+    return rules
+
+
+def _meets(bar: _Bar, part: Foreign) -> bool:
+    """Whether a packet may be both in the barring drop and in the accept, both of one family."""
+    drop = bar.rule
+    if bar.family not in part.families or drop.direction is not part.direction:
+        return False
+    if None not in (drop.protocol, part.protocol) and drop.protocol != part.protocol:
+        return False
+    return _overlap(drop.sources, part.sources) and _overlap(drop.destinations, part.destinations)
+
+
+def _overlap(some: tuple[Network, ...] | None, others: tuple[Network, ...] | None) -> bool:
+    if some is None or others is None:
+        return True
+    return any(a.version == b.version and a.first <= b.last and b.first <= a.last for a in some for b in others)
+
+
+def _joined(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """The rules of one line: a pair that is alike but for all of IPv4 and all of IPv6 is one for any address.
+
+    They stand for one rule of theirs, so that their order among each other decides nothing.
+    """
+    found = list(dict.fromkeys(rules))
+    for rule in tuple(found):
+        for whole, other in ((replace(rule, source=None), "source"), (replace(rule, destination=None), "destination")):
+            if getattr(rule, other) == WHOLE[4] and (twin := _as_ipv6(rule, other)) in found:
+                found.remove(twin)
+                found[found.index(rule)] = whole
+    return tuple(found)
+
+
+def _as_ipv6(rule: Rule, end: str) -> Rule:
+    """The rule with all of IPv6 at that end."""
+    return replace(rule, source=WHOLE[6]) if end == "source" else replace(rule, destination=WHOLE[6])
+
+
+def _description(part: Foreign) -> str:
+    return visible(clean(part.description))[:MAX_DESCRIPTION].strip()
+
+
+def _and(phrases: Sequence[str]) -> str:
+    return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
+
+
+def _listed(networks: tuple[Network, ...] | None) -> str:
+    texts = [str(network) for network in networks or ()]
+    return ", ".join(texts[:3]) + (f" and {len(texts) - 3} more" if len(texts) > 3 else "")

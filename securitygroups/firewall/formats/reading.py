@@ -1,0 +1,62 @@
+"""What a file of rules says, ours or another system's: its groups, and of each of its lines how it was taken."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from securitygroups.firewall.values import Rule
+
+
+class Taken(Enum):
+    """How a line of another system's rules was taken. None of them lets more through than the line did."""
+
+    EXACT = "exact"
+    NARROWED = "narrowed"
+    NOT_TAKEN = "not taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What became of one line.
+
+    `where` is its place in the file ("line 12", "SecurityGroups[0].IpPermissions[2]"), `text` the line as it stands there
+    or as near to it as fits into a row. `how` says what is narrower, why it was not taken, or what an exact one rests on;
+    it may be empty for an exact one. `places` are those of its rules in the list, from 1.
+    """
+
+    where: str
+    text: str
+    taken: Taken
+    how: str = ""
+    places: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadGroup:
+    """One group of a file. `name` is empty where the file has none."""
+
+    name: str
+    description: str
+    rules: tuple[Rule, ...]
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A whole file. `system` is what it was read as ("AWS security groups"); `notes` are about lines of no group."""
+
+    system: str
+    groups: tuple[ReadGroup, ...]
+    notes: tuple[Note, ...] = ()
+
+    def counts(self) -> dict[Taken, int]:
+        """How many lines were taken which way, over all groups."""
+        found = dict.fromkeys(Taken, 0)
+        for note in self.all_notes():
+            found[note.taken] += 1
+        return found
+
+    def all_notes(self) -> Iterable[Note]:
+        yield from self.notes
+        for group in self.groups:
+            yield from group.notes
