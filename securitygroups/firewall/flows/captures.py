@@ -212,6 +212,6 @@ class Capture:
         unsure = np.flatnonzero(~certain)
         role = np.full(len(unsure), MAYBE, np.uint8)
         start = np.zeros(len(unsure), np.int64)
-        opens = self._openers.choose(batch.take(unsure), source_port[unsure], role, start, self._skipped)
+        opens = self._openers.choose(batch.take(unsure), source_port[unsure], role, start, self._skipped, in_order=True)
         certain[unsure] = opens
         return batch.take(certain)

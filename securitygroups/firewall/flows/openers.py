@@ -20,7 +20,7 @@ Words = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
 
 _ONE = np.uint64(1)
-_ROW_BITS = 24
+_ROW_BITS, _TIME_BITS = 24, 36
 
 
 class Skip(Enum):
@@ -56,11 +56,13 @@ class Openers:
     """Recognises, in a log with both ports, the one record of each flow that opened it.
 
     The latest WINDOW / 2 to WINDOW flows are remembered, as 63-bit hashes: memory is bounded, and a flow that comes
-    back after so many others is judged again. One flow in about 10¹² is taken for another.
+    back after so many others is judged again. One flow in about 10¹² is taken for another. `guessed` counts the flows of
+    which nothing but the ports told which side began.
     """
 
     def __init__(self, window: int = WINDOW) -> None:
         self._window = window
+        self.guessed = 0
         self._recent: Words = np.zeros(0, np.uint64)
         self._older: Words = np.zeros(0, np.uint64)
 
@@ -73,14 +75,15 @@ class Openers:
         skipped: Counter[Skip],
         *,
         by_direction: bool = False,
+        in_order: bool = False,
     ) -> Mask:
         """The rows that open a flow which is not remembered; the others are counted in `skipped`.
 
         Records of one flow are those with the same protocol and the same two ends (address and port), whichever is the
         source. The opener is the one whose `role` (OPENS, MAYBE, REPLIES) is the likeliest, then with the earliest
-        `start` (seconds), then the one that goes to the lower port, then the first. A flow of which only a reply is
-        seen is not judged. `by_direction`: the log tells directions, and a flow between two local machines is two.
-        At most 2²⁴ rows.
+        `start` (microseconds), then the first where rows are `in_order` of their time, else the one that goes to the lower
+        port. A flow of which only a reply is seen is not judged. `by_direction`: the log tells directions, and a flow between two
+        local machines is two. At most 2²⁴ rows.
         """
         if not len(batch):
             return np.zeros(0, np.bool_)
@@ -94,21 +97,30 @@ class Openers:
         order = np.argsort(flows, kind="stable")
         ordered = flows.take(order)
         first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        sizes = np.diff(np.append(first, len(batch)))
         group = np.empty(len(batch), np.intp)
-        group[order] = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(batch))))
+        group[order] = np.repeat(np.arange(len(first)), sizes)
 
         # The likeliest opener of each group is the smallest of these, and its row and orientation can be read off it.
         likely = role.astype(np.uint64) << np.uint64(62)
-        likely |= np.clip(start, 0, (1 << 35) - 1).astype(np.uint64) << np.uint64(_ROW_BITS + 2)
-        likely |= (source_port < batch.port).astype(np.uint64) << np.uint64(_ROW_BITS + 1)
+        likely |= _earlier(start) << np.uint64(_ROW_BITS + 2)
+        if not in_order:
+            likely |= (source_port < batch.port).astype(np.uint64) << np.uint64(_ROW_BITS + 1)
         likely |= np.arange(len(batch), dtype=np.uint64) << _ONE
         likely |= turned
-        best = np.minimum.reduceat(likely.take(order), first)
+        sorted_likely = likely.take(order)
+        best = np.minimum.reduceat(sorted_likely, first)
         names, sense = ordered.take(first), best & _ONE
         reply = best >> np.uint64(62) == REPLIES
         sense ^= reply
         known, old_sense = self._lookup(names)
         sense = np.where(known, old_sense, sense)
+        if not in_order:
+            told = sorted_likely >> np.uint64(_ROW_BITS + 2)
+            tied = (told == np.repeat(best >> np.uint64(_ROW_BITS + 2), sizes)) & (
+                sorted_likely & _ONE != np.repeat(best & _ONE, sizes)
+            )
+            self.guessed += int(np.count_nonzero(np.logical_or.reduceat(tied, first) & ~known))
         opens = np.zeros(len(batch), np.bool_)
         rows = ((best >> _ONE) & np.uint64((1 << _ROW_BITS) - 1)).astype(np.intp)
         opens[rows[~known & ~reply]] = True
@@ -133,6 +145,14 @@ class Openers:
         self._recent = np.sort(np.concatenate([self._recent, flows]))
         if self._recent.size > self._window // 2:
             self._older, self._recent = self._recent[: self._window], np.zeros(0, np.uint64)
+
+
+def _earlier(start: NDArray[np.int64]) -> Words:
+    """Numbers of at most 36 bits in the order of the times: microseconds since the first, ranks where that is too long ago."""
+    since = start - start.min()
+    if int(since.max()) >= 1 << _TIME_BITS:
+        since = np.unique(start, return_inverse=True)[1]
+    return since.astype(np.uint64)
 
 
 def _within(version: NDArray[np.uint8], high: Words, low: Words, networks: Sequence[Network]) -> Mask:
