@@ -128,7 +128,17 @@ def traffic(rules: list[Rule], rows: int) -> Batch:
     port[protocol == 47] = NO_PORT
     direction = (rng.random(rows) < 0.2).astype(np.uint8)
     sources, destinations = (columns["sh"], columns["sl"]), (columns["dh"], columns["dl"])
-    return Batch(direction, version, protocol, sources[0], sources[1], destinations[0], destinations[1], port)
+    return Batch(
+        direction,
+        version,
+        protocol,
+        sources[0],
+        sources[1],
+        destinations[0],
+        destinations[1],
+        port,
+        np.zeros(len(port), np.uint8),
+    )
 
 
 def rows_of(batch: Batch) -> list[PacketRow]:

@@ -11,6 +11,7 @@ from securitygroups.firewall.values import Packet
 
 NO_PORT = -1
 IN, OUT = 0, 1
+UNSAID, ACCEPTED, DENIED = 0, 1, 2
 DIRECTIONS = (Direction.IN, Direction.OUT)
 
 _LOW = (1 << 64) - 1
@@ -25,7 +26,7 @@ class Batch:
     `direction` (uint8) is IN or OUT. `version` (uint8) is 4, 6, or 0 for a frame that is not IP; of such a frame no
     other column is looked at. `protocol` (uint8) is the IP protocol number. Each address is two uint64 columns, its
     upper and its lower 64 bits; the upper one is 0 for IPv4. `port` (int32) is the destination port, NO_PORT where
-    the packet has none.
+    the packet has none. `said` (uint8) is what the log itself tells of the verdict: UNSAID, ACCEPTED or DENIED.
     """
 
     direction: NDArray[np.uint8]
@@ -36,6 +37,7 @@ class Batch:
     destination_high: NDArray[np.uint64]
     destination_low: NDArray[np.uint64]
     port: NDArray[np.int32]
+    said: NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.version)
@@ -61,7 +63,7 @@ class Batch:
 
 
 COLUMNS = tuple(field.name for field in fields(Batch))
-_TYPES = (np.uint8, np.uint8, np.uint8, np.uint64, np.uint64, np.uint64, np.uint64, np.int32)
+_TYPES = (np.uint8, np.uint8, np.uint8, np.uint64, np.uint64, np.uint64, np.uint64, np.int32, np.uint8)
 
 
 def empty() -> Batch:

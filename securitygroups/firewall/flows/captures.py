@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from securitygroups.firewall.flows.batch import NO_PORT, Batch
+from securitygroups.firewall.flows.batch import NO_PORT, UNSAID, Batch
 from securitygroups.firewall.flows.openers import MAYBE, Openers, Skip
 from securitygroups.firewall.formats.strict import BadDocument, Fault
 from securitygroups.firewall.protocols import Problem
@@ -146,7 +146,8 @@ def _batch(frames: _Frames) -> tuple[Batch, NDArray[np.int32]]:
     port[~has_port] = source_port[~has_port] = NO_PORT
     version, number = frames["version"].astype(np.uint8), protocol.astype(np.uint8)
     unknown = np.zeros(len(l3), np.uint8)
-    return Batch(unknown, version, number, source_high, source_low, high, low, port), source_port
+    said = np.full(len(l3), UNSAID, np.uint8)
+    return Batch(unknown, version, number, source_high, source_low, high, low, port, said), source_port
 
 
 class Capture:

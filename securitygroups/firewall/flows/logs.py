@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from securitygroups.firewall.flows import batch as batches
-from securitygroups.firewall.flows.batch import IN, NO_PORT, OUT, Batch
+from securitygroups.firewall.flows.batch import ACCEPTED, DENIED, IN, NO_PORT, OUT, UNSAID, Batch
 from securitygroups.firewall.flows.captures import MAGICS, PCAPNG, Capture
 from securitygroups.firewall.flows.openers import MAYBE, OPENS, REPLIES, Openers, Skip, directed
 from securitygroups.firewall.flows.text import Fields, ipv4, ipv6, key, keys, numbers, padded, reads, split
@@ -50,9 +50,11 @@ _OURS = {
     "dstport": "port",
     "flow-direction": "direction",
     "tcp-flags": "tcp_flags",
+    "action": "said",
 }
-_READ = {"protocol", "source", "destination", "port", "direction", "source_port", "start", "tcp_flags"}
+_READ = {"protocol", "source", "destination", "port", "direction", "source_port", "start", "tcp_flags", "said"}
 _DIRECTIONS = {"in": IN, "ingress": IN, "out": OUT, "egress": OUT}
+_SAID = {"accept": ACCEPTED, "reject": DENIED}
 _ICMP_OF_FAMILY = 256
 _NOT_IP = 257
 _DASH = key("-")
@@ -150,6 +152,15 @@ def _roles(table: _Table, tcp: NDArray[np.bool_]) -> NDArray[np.uint8]:
         syn = tcp & taken & (flags & 2 > 0)
         role[syn] = np.where(flags[syn] & 16 > 0, REPLIES, OPENS)
     return role
+
+
+def _said(table: _Table, rows: int) -> NDArray[np.uint8]:
+    """What the log says of the verdict; words that are none of its say nothing."""
+    said = np.full(rows, UNSAID, np.uint8)
+    if "said" in table.columns:
+        for word, value in _SAID.items():
+            said[reads(table.columns["said"], word)] = value
+    return said
 
 
 class _Text:
@@ -270,7 +281,17 @@ class _Text:
         has_port = is_ip & np.isin(protocol, list(PORT_NUMBERS))
         direction = _directions(table) if self.has_direction else np.zeros(len(version), np.uint8)
         port = _ports(table, "port", has_port)
-        batch = Batch(direction, version, protocol.astype(np.uint8), source_high, source_low, high, low, port)
+        batch = Batch(
+            direction,
+            version,
+            protocol.astype(np.uint8),
+            source_high,
+            source_low,
+            high,
+            low,
+            port,
+            _said(table, len(version)),
+        )
         if self._openers is None:
             return batch
         start = np.zeros(len(version), np.int64)

@@ -152,7 +152,8 @@ def _earlier(start: NDArray[np.int64]) -> Words:
     since = start - start.min()
     if int(since.max()) >= 1 << _TIME_BITS:
         since = np.unique(start, return_inverse=True)[1]
-    return since.astype(np.uint64)
+    earlier: Words = since.astype(np.uint64)
+    return earlier
 
 
 def _within(version: NDArray[np.uint8], high: Words, low: Words, networks: Sequence[Network]) -> Mask:

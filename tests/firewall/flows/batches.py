@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from securitygroups.firewall.flows.batch import COLUMNS, DIRECTIONS, NO_PORT, Batch, empty
+from securitygroups.firewall.flows.batch import COLUMNS, DIRECTIONS, NO_PORT, UNSAID, Batch, empty
 from securitygroups.firewall.flows.compiled import CompiledList, Places
 from securitygroups.firewall.values import Packet, RuleList
 
@@ -34,6 +34,7 @@ def from_packets(packets: Iterable[Packet]) -> Batch:
                 destination >> 64,
                 destination & _LOW,
                 NO_PORT if packet.port is None else packet.port,
+                UNSAID,
             )
         )
     if not rows:
