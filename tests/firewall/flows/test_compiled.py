@@ -220,5 +220,6 @@ def test_batches_give_their_packets_back() -> None:
 def test_columns_have_the_types_that_they_say() -> None:
     batch: Batch = from_packets([Packet(IN, 6, 255, (1 << 128) - 1, 1 << 64, None)])
 
-    assert [getattr(batch, name).dtype.name for name in COLUMNS] == ["uint8"] * 3 + ["uint64"] * 4 + ["int32"]
+    kinds = [getattr(batch, name).dtype.name for name in COLUMNS]
+    assert kinds == ["uint8"] * 3 + ["uint64"] * 4 + ["int32", "uint8"]
     assert batch.port.tolist() == [NO_PORT]
