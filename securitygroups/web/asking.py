@@ -13,8 +13,8 @@ from securitygroups import operations
 from securitygroups.access import SUPPORT, Access
 from securitygroups.answers.desk import open_cases
 from securitygroups.answers.packet_test import Answer, ask_group, ask_machine, at_ends, stranger
-from securitygroups.firewall.formats.pasted import read_line
-from securitygroups.firewall.formats.replies import Reply, read_reply
+from securitygroups.firewall.lines.pasted import read_line
+from securitygroups.firewall.lines.replies import Reply, read_reply
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet, Refused, parse_address
 from securitygroups.forms import CaseForm, PacketForm, ProjectPacketForm

@@ -20,8 +20,8 @@ from securitygroups.answers.find import (
     projects_like,
 )
 from securitygroups.answers.list_filter import LONGEST
-from securitygroups.firewall.formats.pasted import read_line
-from securitygroups.firewall.formats.replies import read_reply
+from securitygroups.firewall.lines.pasted import read_line
+from securitygroups.firewall.lines.replies import read_reply
 from securitygroups.firewall.protocols import MAX_PORT
 from securitygroups.firewall.several import read_services
 from securitygroups.firewall.values import BITS, Network, Refused, address_text

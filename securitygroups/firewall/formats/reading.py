@@ -1,8 +1,9 @@
 """What a file of rules says, ours or another system's: its groups, and of each of its lines how it was taken."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from securitygroups.firewall.values import Rule
 
@@ -60,3 +61,22 @@ class Reading:
         yield from self.notes
         for group in self.groups:
             yield from group.notes
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What was brought: its bytes, its text where it is one ("" else), and its JSON value where it is that (None else)."""
+
+    data: bytes
+    text: str = ""
+    value: Any = None
+    file_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A kind of file that is read. `looks` tells it by what stands in it, never by its name alone; `read` raises BadDocument."""
+
+    name: str
+    looks: Callable[[Upload], bool]
+    read: Callable[[Upload], Reading]

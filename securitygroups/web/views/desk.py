@@ -13,7 +13,7 @@ from securitygroups.access import ReasonNeeded, running_visits
 from securitygroups.answers.desk import SORTS, State, Wanted, cases_of_all, waiting
 from securitygroups.answers.search import Found, projects_of, search, search_ends
 from securitygroups.fields import begins_focused
-from securitygroups.firewall.formats.pasted import read_line
+from securitygroups.firewall.lines.pasted import read_line
 from securitygroups.forms import VisitForm, take_refusal
 from securitygroups.models import AccountEvent, Project, SupportVisit, User
 from securitygroups.web.doors import client, support_member

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from securitygroups.firewall.formats.pasted import Line, ServicePort, parse_line, port_number
+from securitygroups.firewall.lines.pasted import Line, ServicePort, parse_line, port_number
 from securitygroups.firewall.values import PACKET_PROTOCOLS
 
 _FLAGS = "FIN|SYN|RST|PSH|ACK|URG|ECN|ECE|CWR|NS|AE"

@@ -131,11 +131,20 @@ def _protocol_fields(number: int | None, address: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a pasted line tells: the form's fields, and the sender's port as it stands there, which the form has not."""
+    """What a pasted line tells: the form's fields, and what the form has no field for.
+
+    `source_port` is the sender's port as it stands there, `flags` the names of the TCP flags ("SYN", "ACK"), None where the line
+    tells none, `said` the verdict that it reports ("accept", "drop" or ""), `kind` what it was read as ("pf filterlog") and
+    `advice` what to do where it was not ("the line has names instead of addresses: …").
+    """
 
     text: str
     fields: dict[str, str]
     source_port: str = ""
+    flags: frozenset[str] | None = None
+    said: str = ""
+    kind: str = ""
+    advice: str = ""
 
 
 def read_line(line: str, service_port: ServicePort | None = None) -> dict[str, str]:

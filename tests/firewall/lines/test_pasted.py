@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from securitygroups.firewall.formats.pasted import read_line
+from securitygroups.firewall.lines.pasted import read_line
 from securitygroups.firewall.values import Refused, parse_address
 from securitygroups.forms import PacketForm
 

@@ -1,0 +1,1 @@
+"""Lines that people paste: what each program prints of a packet, read by one table."""
