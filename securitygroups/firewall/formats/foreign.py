@@ -16,7 +16,11 @@ from securitygroups.firewall.texts import clean, visible
 from securitygroups.firewall.values import MAX_DESCRIPTION, Rule
 
 MOST_RULES = 20_000
-"""Rules that one file may become."""
+"""Rules that one file may become, and lines that it may have."""
+MOST_BARS = 16
+"""Drops that are kept apart as bars; where there are more, all accepts behind them are barred."""
+MOST_COMPARED = 64
+"""Pairs of networks that are held against each other; longer lists meet where their hulls do."""
 MAX_TEXT = 200
 
 BOTH = frozenset({4, 6})
@@ -50,7 +54,7 @@ class Foreign:
 
 
 class TooMany(ValueError):
-    """The file would become more than MOST_RULES rules."""
+    """The file has more than MOST_RULES lines, or would become more rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ def taken(foreign: Iterable[Foreign]) -> tuple[tuple[Rule, ...], tuple[Note, ...
     notes: list[Note] = []
     bars: list[_Bar] = []
     for one in foreign:
+        if len(notes) >= MOST_RULES:
+            raise TooMany
         read = _accept(one, bars) if one.action is Action.ACCEPT else _drop(one, bars)
         first = len(rules) + 1
         rules += read.rules
@@ -118,7 +124,7 @@ def _drop(one: Foreign, bars: list[_Bar]) -> _Read:
         if why and part.enabled:
             said, why = _larger(part)
             if not said:
-                bars.append(_Bar(part, next(iter(part.families))))
+                _bar(bars, part)
                 barred = True
         rules += said
         how += [why] if why else []
@@ -127,6 +133,20 @@ def _drop(one: Foreign, bars: list[_Bar]) -> _Read:
     return _Read(
         Taken.NOT_TAKEN if barred and not rules else Taken.NARROWED, " ".join(dict.fromkeys(how)), _joined(rules)
     )
+
+
+def _bar(bars: list[_Bar], part: Foreign) -> None:
+    """Keep the drop as a bar; of too many, a last one of each family stands for all."""
+    (family,) = part.families
+    if len(bars) >= MOST_BARS:
+        part = replace(part, protocol=None, sources=None, destinations=None, ports=None)
+    bar = _Bar(part, family)
+    if not any((one.family, one.rule.direction) == (family, part.direction) and _is_total(one.rule) for one in bars):
+        bars.append(bar)
+
+
+def _is_total(rule: Foreign) -> bool:
+    return rule.protocol is None and rule.sources is None and rule.destinations is None
 
 
 def _by_family(one: Foreign) -> Iterator[Foreign]:
@@ -168,6 +188,8 @@ def _said(part: Foreign) -> tuple[list[Rule], str]:
     elif not _any(part.destinations) and _any(part.sources):
         sources = [None]
     ports = _ports(part) if PROTOCOLS[name].has_ports else [(None, None)]
+    if len(sources) * len(targets) * len(ports) > MOST_RULES:
+        raise TooMany
     return [
         Rule(part.action, part.direction, name, source, destination, start, end, _description(part), part.enabled)
         for source, destination, (start, end) in product(sources, targets, ports)
@@ -221,6 +243,11 @@ def _meets(bar: _Bar, part: Foreign) -> bool:
 def _overlap(some: tuple[Network, ...] | None, others: tuple[Network, ...] | None) -> bool:
     if some is None or others is None:
         return True
+    if len(some) * len(others) > MOST_COMPARED:
+        # Of one family, as all that is compared here.
+        return min(a.first for a in some) <= max(b.last for b in others) and min(b.first for b in others) <= max(
+            a.last for a in some
+        )
     return any(a.version == b.version and a.first <= b.last and b.first <= a.last for a in some for b in others)
 
 

@@ -62,7 +62,7 @@ def packets(rng: random.Random, many: int) -> list[Seen]:
         ]
         number = rng.choice((6, 6, 17, 1, 58, 47))
         port = rng.choice((0, 22, 80, 85, 443, 65535)) if number in (6, 17) else None
-        return Packet(rng.choice(tuple(Direction)), version, number, *ends, port)
+        return Packet(rng.choice(tuple(Direction)), version, number, ends[0], ends[1], port)
 
     return [Seen(one(), rng.random() < 0.5) for _ in range(many)]
 
