@@ -1,0 +1,328 @@
+"""What the readers of clouds' rules share: careful looks into JSON, protocols by name, and groups out of lines.
+
+JSON of another shape than the cloud writes is refused with its place: what is not what it seems is not read.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
+
+from securitygroups.firewall.formats.documents import MAX_NAME
+from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign, TooMany, taken
+from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
+from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.networks import Network, Refused, parse_network
+from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.texts import clean, shown, visible
+from securitygroups.firewall.values import MAX_DESCRIPTION
+
+Json = Mapping[str, Any]
+T = TypeVar("T")
+FAMILY = {4: frozenset({4}), 6: frozenset({6})}
+ANY4, ANY6 = parse_network("0.0.0.0/0"), parse_network("::/0")
+TCP, UDP, SCTP, ICMP, ICMPV6 = 6, 17, 132, 1, 58
+PROTOCOL_NUMBERS = {
+    "icmp": ICMP, "icmpv4": ICMP, "igmp": 2, "ipip": 94, "ipv4": 4, "tcp": TCP, "egp": 8, "udp": UDP, "dccp": 33, "ipv6": 41,
+    "ipv6-encap": 41, "ipv6-route": 43, "ipv6-frag": 44, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "icmpv6": ICMPV6,
+    "ipv6-icmp": ICMPV6, "icmp6": ICMPV6, "ipv6-nonxt": 59, "ipv6-opts": 60, "ospf": 89, "pim": 103, "vrrp": 112,
+    "carp": 112, "pgm": 113, "l2tp": 115, "sctp": SCTP, "udplite": 136,
+}  # fmt: skip
+"""IP protocols by the names that clouds use."""
+OF_ADDRESSES = "Add a rule with the addresses that are meant."
+_RANGE = re.compile(r"(\d{1,5})\s*(?:[-:]\s*(\d{1,5}))?", re.ASCII)
+
+
+class Line(NamedTuple):
+    """One rule of theirs, and what to do where it is not taken as it is."""
+
+    rule: Foreign
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Who is at the other end: networks (None for anybody), and besides those what no network stands for."""
+
+    networks: tuple[Network, ...] | None = None
+    unknown: tuple[str, ...] = ()
+
+
+def words(text_: str) -> frozenset[str]:
+    """The words of a text, as keys that are known."""
+    return frozenset(text_.split())
+
+
+# Looks into JSON. `where` is the place of the object, "" at the top.
+
+
+def at(where: str, key: str | int) -> str:
+    """The place of a member: "groups[0].name"."""
+    if isinstance(key, int):
+        return f"{where}[{key}]"
+    return f"{where}.{key}" if where else key
+
+
+def as_object(value: Any, where: str) -> Json:
+    if not isinstance(value, dict):
+        raise bad(where, f"An object in braces is expected here, not {shown(value)}.")
+    return value
+
+
+def objects(value: Json, key: str, where: str) -> Iterator[tuple[str, Json]]:
+    """(place, object) of each member of a list of objects; none where the key is missing or null."""
+    place = at(where, key)
+    for number, one in enumerate(listed(value.get(key), place)):
+        yield at(place, number), as_object(one, at(place, number))
+
+
+def listed(value: Any, where: str) -> Sequence[Any]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise bad(where, f"A list in brackets is expected here, not {shown(value)}.")
+    return value
+
+
+def text(value: Json, key: str, where: str) -> str:
+    """A text, "" where there is none; a number is one."""
+    one = value.get(key)
+    if one is None:
+        return ""
+    if isinstance(one, bool) or not isinstance(one, str | int):
+        raise bad(at(where, key), f"A text is expected here, not {shown(one)}.")
+    return str(one).strip()
+
+
+def texts(value: Json, key: str, where: str) -> tuple[str, ...]:
+    """The texts of a list, or the one that stands there in place of a list; empty ones are left out."""
+    place = at(where, key)
+    one = value.get(key)
+    many = [one] if isinstance(one, str | int) and not isinstance(one, bool) else listed(one, place)
+    found = tuple(text({"": each}, "", at(place, number)) for number, each in enumerate(many))
+    return tuple(each for each in found if each)
+
+
+def number(value: Json, key: str, where: str) -> int | None:
+    """A whole number, as such or in quotes; None where there is none."""
+    one = value.get(key)
+    if one is None or one == "":
+        return None
+    if isinstance(one, float) and one.is_integer():
+        one = int(one)
+    if isinstance(one, str) and re.fullmatch(r"-?\d{1,9}", one.strip(), re.ASCII):
+        one = int(one)
+    if isinstance(one, bool) or not isinstance(one, int):
+        raise bad(at(where, key), f"A whole number is expected here, not {shown(one)}.")
+    return one
+
+
+def flag(value: Json, key: str, where: str, default: bool) -> bool:
+    one = value.get(key)
+    if one is None:
+        return default
+    if not isinstance(one, bool):
+        raise bad(at(where, key), f"true or false is expected here, not {shown(one)}.")
+    return one
+
+
+def one_of(value: Json, key: str, where: str, choices: Mapping[str, T]) -> T:
+    """What the word stands for, in small or capital letters."""
+    word = text(value, key, where).lower()
+    if word not in choices:
+        raise bad(at(where, key), f"One of {', '.join(choices)} is expected here, not “{shown(word)}”.")
+    return choices[word]
+
+
+def unknown_keys(value: Json, known: Iterable[str]) -> tuple[str, ...]:
+    """A condition for each key that is none of the known ones and says something: it may be about traffic."""
+    return tuple(
+        f"“{shown(key)}”, a key that is not known here"
+        for key, one in value.items()
+        if key not in known and one not in (None, "", False, 0) and one != [] and one != {}
+    )
+
+
+# What the words say.
+
+
+def ends(words: Iterable[str], anybody: Iterable[str] = (), kind: str = "the address") -> Ends:
+    """The networks that are written, and of the other words a condition each; one of `anybody` is everybody."""
+    networks: list[Network] = []
+    unknown: list[str] = []
+    everybody = tuple(anybody)
+    for word in words:
+        if word.lower() in everybody:
+            return Ends()
+        try:
+            networks.append(parse_network(word))
+        except Refused:
+            unknown.append(f"{kind} “{shown(word)}”")
+    return Ends(tuple(networks), tuple(unknown))
+
+
+def split(line: Line, side: str, found: Ends) -> Iterator[Line]:
+    """The line with these ends. An accept is one line for what is known and one for the rest; a drop is for all, or anybody."""
+    rule = line.rule
+    if not found.unknown:
+        yield line._replace(rule=_with(rule, side, found.networks))
+    elif rule.action is Action.DROP:
+        yield line._replace(rule=replace(rule, beyond=rule.beyond + found.unknown))
+    else:
+        if found.networks:
+            yield line._replace(rule=_with(rule, side, found.networks))
+        yield Line(replace(rule, beyond=rule.beyond + found.unknown), line.advice or OF_ADDRESSES)
+
+
+def _with(rule: Foreign, side: str, networks: tuple[Network, ...] | None) -> Foreign:
+    return replace(rule, sources=networks) if side == "sources" else replace(rule, destinations=networks)
+
+
+def port_range(word: str) -> tuple[int, int] | None:
+    """(first, last) of "80", "80-443" or "80:443"; None where it is none of them."""
+    found = _RANGE.fullmatch(word.strip())
+    if not found:
+        return None
+    first, last = int(found[1]), int(found[2] or found[1])
+    return (first, last) if first <= last <= 65535 else None
+
+
+def port_ranges(words: Iterable[str], where: str) -> tuple[tuple[int, int], ...]:
+    found = []
+    for word in words:
+        ports = port_range(word)
+        if ports is None:
+            raise bad(where, f"“{shown(word)}” is not a port or a range of ports.")
+        found.append(ports)
+    return tuple(found)
+
+
+def protocol_number(word: str) -> int | None:
+    """The IP protocol that a name or number stands for, None where it is none."""
+    word = word.lower()
+    if re.fullmatch(r"\d{1,3}", word, re.ASCII) and int(word) <= 255:
+        return int(word)
+    return PROTOCOL_NUMBERS.get(word)
+
+
+def known_protocol(value: Json, key: str, where: str) -> int:
+    """The IP protocol that stands there."""
+    word = text(value, key, where)
+    found = protocol_number(word)
+    if found is None:
+        raise bad(at(where, key), f"“{shown(word)}” is not a protocol that is known here.")
+    return found
+
+
+def for_families(line: Line) -> Iterator[Line]:
+    """A line about “ICMP” of both families as one of ICMP and one of ICMPv6, each where it has somebody at the end."""
+    for family, number_ in ((4, ICMP), (6, ICMPV6)):
+        rule = replace(line.rule, protocol=number_, families=line.rule.families & FAMILY[family])
+        ends_of = (rule.sources, rule.destinations)
+        if rule.families and all(each is None or any(one.version == family for one in each) for each in ends_of):
+            yield line._replace(rule=rule)
+
+
+def spoken(action: Action, direction: Direction, what: str, remote: str) -> str:
+    """A rule of theirs in few words: "allow in tcp 22 from 203.0.113.0/24"."""
+    verb = "allow" if action is Action.ACCEPT else "deny"
+    joint = "from" if direction is Direction.IN else "to"
+    return f"{verb} {direction.value} {what} {joint} {shown(remote or 'anywhere')}"
+
+
+def some(words: Sequence[str]) -> str:
+    """The first of many words, fit for a row."""
+    return ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")
+
+
+def side_of(direction: Direction) -> str:
+    """The field of the other end: where a packet comes from on its way in, where it goes on its way out."""
+    return "sources" if direction is Direction.IN else "destinations"
+
+
+def everything(where: str, said: str, direction: Direction, families: frozenset[int] = BOTH) -> Line:
+    """What a system lets through where no rule of its own speaks of it."""
+    return Line(Foreign(where, said, Action.ACCEPT, direction, families=families, rests_on=f"{said}."))
+
+
+def aside(where: str, said: str, how: str) -> Note:
+    """A note about what is not a rule, and changes nothing."""
+    return Note(where, said, Taken.EXACT, how)
+
+
+# Groups.
+
+
+def in_turn(lines: Sequence[Line], name: str, description: str = "", notes: Sequence[Note] = ()) -> ReadGroup:
+    """The group that these lines make, in the order in which they are asked."""
+    try:
+        rules, found = taken(line.rule for line in lines)
+    except TooMany:
+        raise bad("", f"The group has more than {MOST_RULES:,} rules: split it.") from None
+    advised = tuple(
+        note if note.taken is Taken.EXACT or not line.advice else replace(note, how=f"{note.how} {line.advice}")
+        for note, line in zip(found, lines, strict=True)
+    )
+    return ReadGroup(name, visible(clean(description))[:MAX_DESCRIPTION].strip(), rules, (*advised, *notes))
+
+
+def reading(system: str, groups: Sequence[ReadGroup], notes: Sequence[Note] = ()) -> Reading:
+    """The whole file; every group that has a name has one of its own."""
+    if sum(len(group.rules) for group in groups) > MOST_RULES or len(groups) > MOST_RULES:
+        raise bad("", f"The file has more than {MOST_RULES:,} rules: bring some groups at a time.")
+    taken_names: set[str] = set()
+    named = []
+    for group in groups:
+        name = _free(_name(group.name), taken_names) if group.name else ""
+        taken_names.add(name.casefold())
+        named.append(replace(group, name=name))
+    return Reading(system, tuple(named), tuple(notes))
+
+
+def _name(name: str) -> str:
+    return visible(clean(name))[:MAX_NAME].strip()
+
+
+def _free(name: str, names: set[str]) -> str:
+    if name.casefold() not in names:
+        return name
+    for count in range(2, len(names) + 3):
+        longer = f"{name[: MAX_NAME - len(str(count)) - 1].strip()} {count}"
+        if longer.casefold() not in names:
+            return longer
+    raise AssertionError("more names than groups")
+
+
+def stateless(lines: Sequence[Line], said: str, advice: str) -> list[Line]:
+    """The lines of a list that judges replies too, as rules here never do.
+
+    An accept of one direction stays where the other one lets everything through, replies with it; else it asks for more
+    than a rule here can.
+    """
+    open_ways = {direction for direction in Direction if _lets_all(lines, direction)}
+    result = []
+    for line in lines:
+        other = Direction.OUT if line.rule.direction is Direction.IN else Direction.IN
+        if line.rule.action is Action.ACCEPT and other not in open_ways:
+            rule = replace(line.rule, beyond=(*line.rule.beyond, f"replies that have rules of their own ({said})"))
+            result.append(Line(rule, advice))
+        else:
+            result.append(line)
+    return result
+
+
+def _lets_all(lines: Sequence[Line], direction: Direction) -> bool:
+    """Whether a packet of any kind passes in the direction."""
+    rules = [line.rule for line in lines if line.rule.direction is direction and line.rule.enabled]
+    open_for: set[int] = set()
+    for rule in rules:
+        if rule.action is Action.DROP:
+            return False
+        if rule.protocol is None and not rule.beyond and rule.ports is None:
+            open_for |= {family for family in rule.families if _everybody(rule, family)}
+    return open_for == BOTH
+
+
+def _everybody(rule: Foreign, family: int) -> bool:
+    whole = ANY4 if family == 4 else ANY6
+    return all(each is None or whole in each for each in (rule.sources, rule.destinations))
