@@ -1,0 +1,218 @@
+"""Security groups of OpenStack: lists of the openstack command, and what Neutron's API answers.
+
+A group is a union of accepts; replies pass by themselves unless it is stateless. What a new group lets out stands in it as
+rules, so that nothing is added here.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from securitygroups.firewall.formats.clouds import (
+    FAMILY,
+    ICMP,
+    ICMPV6,
+    Json,
+    Line,
+    aside,
+    at,
+    ends,
+    flag,
+    in_turn,
+    number,
+    objects,
+    one_of,
+    port_range,
+    protocol_number,
+    reading,
+    side_of,
+    split,
+    spoken,
+    stateless,
+    text,
+    unknown_keys,
+    words,
+)
+from securitygroups.firewall.formats.foreign import Foreign
+from securitygroups.firewall.formats.reading import ReadGroup, Reading, Upload
+from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.texts import shown
+
+NAME = "OpenStack security groups"
+DENIES = "OpenStack denies what no rule allows, in both directions, and so does the list here."
+_DIRECTIONS = {"ingress": Direction.IN, "egress": Direction.OUT}
+_FAMILIES = {"ipv4": FAMILY[4], "ipv6": FAMILY[6]}
+_WITH_PORTS = frozenset({6, 17, 33, 132, 136})
+# Keys of the command's lists, and what Neutron calls the same.
+_COLUMNS = {
+    "ID": "id",
+    "IP Protocol": "protocol",
+    "Ethertype": "ethertype",
+    "IP Range": "remote_ip_prefix",
+    "Direction": "direction",
+    "Remote Security Group": "remote_group_id",
+    "Remote Address Group": "remote_address_group_id",
+    "Security Group": "security_group_id",
+    "Description": "description",
+}
+_KNOWN = words(
+    "id protocol ethertype remote_ip_prefix direction remote_group_id remote_address_group_id security_group_id description "
+    "port_range_min port_range_max created_at updated_at revision_number tenant_id project_id tags standard_attr_id name "
+    "normalized_cidr belongs_to_default_sg location properties group if_match"
+)
+_PAIR = re.compile(r"(\w+)='([^']*)'")
+
+
+def looks(upload: Upload) -> bool:
+    value = upload.value
+    if isinstance(value, dict):
+        return any(key in value for key in ("security_group_rules", "security_group_rule")) or _is_group(value)
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return False
+    first = value[0]
+    return (
+        "IP Protocol" in first or _is_group(first) or "ethertype" in first or first.keys() >= {"ID", "Name", "Project"}
+    )
+
+
+def _is_group(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    inner = value.get("security_group", value.get("security_groups"))
+    if inner is not None:
+        inner = inner[0] if isinstance(inner, list) and inner else inner
+        return isinstance(inner, dict) and ("security_group_rules" in inner or "rules" in inner)
+    rules = value.get("rules", value.get("security_group_rules"))
+    if isinstance(rules, str):
+        return "ethertype=" in rules
+    if rules == []:
+        return "name" in value and bool({"project_id", "tenant_id"} & value.keys())
+    return isinstance(rules, list) and "name" in value and isinstance(rules[0], dict) and "ethertype" in rules[0]
+
+
+def read(upload: Upload) -> Reading:
+    value = upload.value
+    if isinstance(value, list):
+        value = {"": value}
+        if value[""][0].keys() >= {"ID", "Name", "Project"} and "IP Protocol" not in value[""][0]:
+            raise bad("", "This is OpenStack's list of groups, without their rules: bring what "
+                          "openstack security group show NAME -f json says of each.")  # fmt: skip
+        if "IP Protocol" in value[""][0] or "ethertype" in value[""][0]:
+            return reading(NAME, _by_group(list(objects(value, "", ""))))
+        return reading(NAME, [_group(where, one) for where, one in objects(value, "", "")])
+    if "security_group_rules" in value and "name" not in value:
+        return reading(NAME, _by_group(list(objects(value, "security_group_rules", ""))))
+    if "security_group_rule" in value:
+        return reading(NAME, _by_group([("security_group_rule", value["security_group_rule"])]))
+    if "security_group" in value:
+        return reading(NAME, [_group("security_group", value["security_group"])])
+    if "security_groups" in value:
+        return reading(NAME, [_group(where, one) for where, one in objects(value, "security_groups", "")])
+    return reading(NAME, [_group("", value)])
+
+
+def _by_group(rules: Sequence[tuple[str, Json]]) -> list[ReadGroup]:
+    """The groups that a list of rules is about; of one group alone the list does not say which."""
+    lines: dict[str, list[Line]] = {}
+    for where, one in rules:
+        plain = _plain(one, where)
+        lines.setdefault(text(plain, "security_group_id", where), []).extend(rule(where, plain))
+    note = aside("document", "what no rule allows", DENIES)
+    return [in_turn(found, name, "", [note]) for name, found in lines.items()]
+
+
+def _group(where: str, group: Json) -> ReadGroup:
+    key = "rules" if "rules" in group else "security_group_rules"
+    found = objects(group, key, where) if not isinstance(group.get(key), str) else _old(group[key], at(where, key))
+    lines = [line for place, one in found for line in rule(place, one)]
+    if not flag(group, "stateful", where, True):
+        lines = stateless(lines, "the group is stateless", "Make the group stateful, and look whether all still works.")
+    note = aside(where or "document", "what no rule allows", DENIES)
+    return in_turn(lines, text(group, "name", where), text(group, "description", where), [note])
+
+
+def _old(rules: str, where: str) -> Iterator[tuple[str, Json]]:
+    """The rules as older commands write them: a line each, of pairs such as direction='ingress'."""
+    for place, line in enumerate(rules.splitlines()):
+        pairs = dict(_PAIR.findall(line))
+        if line.strip():
+            yield at(where, place), pairs
+
+
+def _plain(one: Json, where: str) -> Json:
+    """A rule of the command's list as Neutron would write it."""
+    if "IP Protocol" not in one:
+        return one
+    if "Direction" not in one:
+        raise bad(where, "This list of OpenStack does not say the direction of its rules: make it with --long.")
+    plain = {_COLUMNS.get(key, key): value for key, value in one.items() if key != "Port Range"}
+    return {**plain, **_ports_of(text(one, "Port Range", where), at(where, "Port Range"))}
+
+
+def _ports_of(word: str, where: str) -> Json:
+    """Ports "22:22", or what stands there for ICMP: "type=8:code=0"."""
+    if not word:
+        return {}
+    kind = re.fullmatch(r"type=(\d{1,3})(?::code=(\d{1,3}))?", word)
+    if kind:
+        return {"port_range_min": int(kind[1]), "port_range_max": int(kind[2]) if kind[2] else None}
+    first, _, last = word.partition(":")
+    if not all(re.fullmatch(r"\d{0,5}", end, re.ASCII) for end in (first, last)):
+        raise bad(where, f"“{shown(word)}” is not a range of ports.")
+    return {"port_range_min": first, "port_range_max": last}
+
+
+def rule(where: str, one: Json) -> Iterator[Line]:
+    """The lines of a rule in Neutron's words."""
+    direction = one_of(one, "direction", where, _DIRECTIONS)
+    families = one_of(one, "ethertype", where, _FAMILIES)
+    base = Foreign(where, "", Action.ACCEPT, direction, families=families, description=text(one, "description", where))
+    base = _with_ports(_with_protocol(base, one), one)
+    remote, said = _remote(one, where)
+    family = "".join(f"IPv{version}" for version in families)
+    shown_as = spoken(base.action, direction, f"{family} {base.text}", said)
+    base = replace(base, text=shown_as, beyond=base.beyond + remote[1] + unknown_keys(one, _KNOWN))
+    found = ends(remote[0]) if remote[0] else None
+    advice = "Add a rule with the addresses of its members." if remote[1] else ""
+    yield from split(Line(base, advice), side_of(direction), found) if found else [Line(base, advice)]
+
+
+def _remote(one: Json, where: str) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], str]:
+    """((networks, conditions), what is shown): who may be at the other end; nothing at all is anybody."""
+    prefix = text(one, "remote_ip_prefix", where)
+    group, addresses = text(one, "remote_group_id", where), text(one, "remote_address_group_id", where)
+    conditions = tuple(
+        f"{kind} {shown(name)}"
+        for kind, name in (("the members of the group", group), ("the address group", addresses))
+        if name and name.lower() != "none"
+    )
+    prefixes = (prefix,) if prefix and prefix.lower() not in ("none", "any") else ()
+    return (prefixes, conditions), ", ".join((*prefixes, *conditions))
+
+
+def _with_protocol(base: Foreign, one: Json) -> Foreign:
+    word = text(one, "protocol", base.where).lower()
+    if word in ("", "any", "none", "0", "-1"):
+        return replace(base, text="any protocol")
+    found = protocol_number(word)
+    if found is None:
+        raise bad(at(base.where, "protocol"), f"“{shown(word)}” is not a protocol that is known here.")
+    if found == ICMP and base.families == FAMILY[6]:
+        return replace(base, text=word, protocol=ICMPV6, rests_on="ICMP over IPv6 is ICMPv6 in OpenStack.")
+    return replace(base, text=word, protocol=found)
+
+
+def _with_ports(base: Foreign, one: Json) -> Foreign:
+    first, last = number(one, "port_range_min", base.where), number(one, "port_range_max", base.where)
+    if first is None and last is None:
+        return base
+    if base.protocol in (ICMP, ICMPV6):
+        kind = f"ICMP type {first}" + ("" if last is None else f" code {last}")
+        return replace(base, text=f"{base.text} {kind}", beyond=(kind,))
+    ports = port_range(f"{first}-{last}")
+    if base.protocol not in _WITH_PORTS or ports is None:
+        return replace(base, beyond=(f"ports {first} to {last}",))
+    said = str(first) if first == last else f"{first}-{last}"
+    return replace(base, text=f"{base.text} {said}", ports=(ports,))
