@@ -1,0 +1,240 @@
+"""Network security groups of Azure: what az writes, ARM templates, and lists of rules.
+
+Rules of a direction are asked by priority, the smallest first, and the first that matches decides; replies pass by
+themselves. Behind all others stand Azure's own rules, 65000 and above, whose tags no address here stands for.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from securitygroups.firewall.formats.clouds import (
+    FAMILY,
+    ICMP,
+    ICMPV6,
+    SCTP,
+    TCP,
+    UDP,
+    Ends,
+    Json,
+    Line,
+    aside,
+    at,
+    ends,
+    in_turn,
+    number,
+    objects,
+    one_of,
+    port_ranges,
+    protocol_number,
+    reading,
+    some,
+    split,
+    spoken,
+    text,
+    texts,
+    unknown_keys,
+    words,
+)
+from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
+from securitygroups.firewall.formats.reading import ReadGroup, Reading, Upload
+from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.texts import shown
+
+NAME = "Azure network security groups"
+GROUP_TYPE = "microsoft.network/networksecuritygroups"
+RULE_TYPE = "microsoft.network/networksecuritygroups/securityrules"
+DEFAULTS = (
+    "Azure's own rules behind them let in what comes from the virtual network or a load balancer, and out what goes to the "
+    "virtual network or the internet. No address here stands for those: add the accepts that you want. All else is denied, "
+    "and so it is here."
+)
+_ACCESS = {"allow": Action.ACCEPT, "deny": Action.DROP}
+_DIRECTIONS = {"inbound": Direction.IN, "outbound": Direction.OUT}
+_ANY = ("*", "any")
+_KNOWN = words(
+    "access description destinationAddressPrefix destinationAddressPrefixes destinationApplicationSecurityGroups "
+    "destinationPortRange destinationPortRanges direction etag id name priority protocol provisioningState resourceGroup "
+    "sourceAddressPrefix sourceAddressPrefixes sourceApplicationSecurityGroups sourcePortRange sourcePortRanges type "
+    "properties apiVersion dependsOn networkSecurityGroupName"
+)
+
+
+def looks(upload: Upload) -> bool:
+    value = upload.value
+    if isinstance(value, dict):
+        return "securityRules" in value or _is_group(value) or _is_template(value) or _is_list(value.get("value"))
+    return _is_list(value)
+
+
+def _is_list(value: Any) -> bool:
+    first = value[0] if isinstance(value, list) and value else None
+    return isinstance(first, dict) and (_is_group(first) or _is_rule(first) or _is_resource(first))
+
+
+def _is_group(value: Json) -> bool:
+    inner = value.get("properties")
+    return bool({"securityRules", "defaultSecurityRules"} & {*value, *(inner if isinstance(inner, dict) else ())})
+
+
+def _is_rule(value: Json) -> bool:
+    return {"access", "priority", "direction"} <= _flat(value).keys()
+
+
+def _is_template(value: Json) -> bool:
+    resources = value.get("resources")
+    return isinstance(resources, list) and any(isinstance(one, dict) and _is_resource(one) for one in resources)
+
+
+def _is_resource(value: Json) -> bool:
+    return str(value.get("type", "")).lower() in (GROUP_TYPE, RULE_TYPE)
+
+
+def _flat(value: Json) -> Json:
+    """An object of the API, whose fields stand in its properties, as az shows it."""
+    inner = value.get("properties")
+    return {**value, **inner} if isinstance(inner, dict) else value
+
+
+def read(upload: Upload) -> Reading:
+    value = upload.value
+    if isinstance(value, list):
+        value, key = {"": value}, ""
+    elif _is_template(value):
+        return reading(NAME, list(_of_template(value)))
+    elif isinstance(value.get("value"), list) and not _is_group(value):
+        key = "value"
+    else:
+        return reading(NAME, [_group("", value)])
+    members = list(objects(value, key, ""))
+    if members and _is_rule(members[0][1]):
+        return reading(NAME, [_of_rules(members, "", "")])
+    return reading(NAME, [_group(where, one) for where, one in members])
+
+
+def _of_template(value: Json) -> Iterator[ReadGroup]:
+    """The groups of a template, each with the rules that stand for themselves and name it."""
+    loose: list[tuple[str, Json]] = []
+    for where, one in objects(value, "resources", ""):
+        kind = text(one, "type", where).lower()
+        if kind == GROUP_TYPE:
+            yield _group(where, one)
+        elif kind == RULE_TYPE:
+            loose.append((where, one))
+    by_group: dict[str, list[tuple[str, Json]]] = {}
+    for where, one in loose:
+        by_group.setdefault(text(one, "name", where).rpartition("/")[0], []).append((where, one))
+    for name, rules in by_group.items():
+        yield _of_rules(rules, name, "")
+
+
+def _group(where: str, group: Json) -> ReadGroup:
+    flat = _flat(group)
+    rules = [*objects(flat, "securityRules", where), *objects(flat, "defaultSecurityRules", where)]
+    return _of_rules(rules, text(group, "name", where), "")
+
+
+def _of_rules(rules: Sequence[tuple[str, Json]], name: str, description: str) -> ReadGroup:
+    return group_of([(where, _flat(one)) for where, one in rules], name, description)
+
+
+def group_of(rules: Sequence[tuple[str, Json]], name: str, description: str) -> ReadGroup:
+    """The group of rules in az's words, in the order of their priorities."""
+    in_order = sorted(rules, key=lambda one: _turn(*one))
+    lines = [line for where, one in in_order for line in rule(where, one)]
+    return in_turn(lines, name, description, [aside("document", "what no rule is about", DEFAULTS)])
+
+
+def _turn(where: str, one: Json) -> tuple[int, bool]:
+    """Where a rule stands: by priority; of two that have the same, which Azure refuses, the denial first."""
+    priority = number(one, "priority", where)
+    if priority is None:
+        raise bad(at(where, "priority"), "The rule has no priority, so that its turn is not known.")
+    return priority, one_of(one, "access", where, _ACCESS) is Action.ACCEPT
+
+
+def rule(where: str, one: Json) -> Iterator[Line]:
+    """The lines of a rule."""
+    action, direction = one_of(one, "access", where, _ACCESS), one_of(one, "direction", where, _DIRECTIONS)
+    sources, destinations = _ends(one, "source", where), _ends(one, "destination", where)
+    ports = _ports(one, "destination", where)
+    remote = sources if direction is Direction.IN else destinations
+    what = f"{text(one, 'protocol', where)} {some([_range(*each) for each in ports or ()])}".strip()
+    said = spoken(action, direction, what, _said_ends(remote))
+    name = text(one, "name", where)
+    base = Foreign(
+        where,
+        f"{number(one, 'priority', where)} {shown(name)}: {said}",
+        action,
+        direction,
+        ports=ports,
+        beyond=_beyond(one, where),
+        description=text(one, "description", where) or name,
+    )
+    for each in _protocols(base, one):
+        for line in split(Line(each), "sources", sources):
+            yield from split(line, "destinations", destinations)
+
+
+def _range(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _said_ends(found: Ends) -> str:
+    return some([*map(str, found.networks or ()), *found.unknown])
+
+
+def _beyond(one: Json, where: str) -> tuple[str, ...]:
+    ports = _ports(one, "source", where)
+    conditions = () if ports is None else (f"source port {some([_range(*each) for each in ports])}",)
+    return conditions + unknown_keys(one, _KNOWN)
+
+
+def _ends(one: Json, side: str, where: str) -> Ends:
+    """Who stands on the side: addresses, tags and application groups, one of them."""
+    written = (*texts(one, f"{side}AddressPrefix", where), *texts(one, f"{side}AddressPrefixes", where))
+    groups = tuple(_asg(each) for each in one.get(f"{side}ApplicationSecurityGroups") or ())
+    if not written and not groups:
+        raise bad(at(where, f"{side}AddressPrefix"), f"The rule does not say its {side}.")
+    found = ends(written, _ANY, "the tag or name") if written else Ends(())
+    return found if found.networks is None else Ends(found.networks, found.unknown + groups)
+
+
+def _asg(one: Any) -> str:
+    name = one.get("id", "") if isinstance(one, Mapping) else one
+    return f"the application security group {shown(str(name).rpartition('/')[2])}"
+
+
+def _ports(one: Json, side: str, where: str) -> tuple[tuple[int, int], ...] | None:
+    """The ports of a side, None for any."""
+    found = [*texts(one, f"{side}PortRange", where), *texts(one, f"{side}PortRanges", where)]
+    if not found:
+        raise bad(at(where, f"{side}PortRange"), f"The rule does not say its {side} ports.")
+    found = [part.strip() for word in found for part in word.split(",")]
+    if "*" in found:
+        return None
+    ports = port_ranges(found, at(where, f"{side}PortRange"))
+    return None if ALL_PORTS in ports else ports
+
+
+def _protocols(base: Foreign, one: Json) -> Iterator[Foreign]:
+    """The rule for each protocol that it is about. Ports ask for a protocol that has some."""
+    word = text(one, "protocol", base.where).lower()
+    if word in ("*", "any", "all"):
+        if base.ports is None:
+            yield base
+            return
+        # Azure knows TCP and UDP; a denial is for SCTP too, so that none slips through.
+        for protocol in (TCP, UDP) if base.action is Action.ACCEPT else (TCP, UDP, SCTP):
+            yield replace(base, protocol=protocol, rests_on="Ports are those of TCP and UDP.")
+        return
+    found = protocol_number(word)
+    if found is None:
+        raise bad(at(base.where, "protocol"), f"“{shown(word)}” is not a protocol of Azure.")
+    if found not in (ICMP, ICMPV6):
+        yield replace(base, protocol=found, ports=base.ports if found in (TCP, UDP) else None)
+        return
+    yield replace(base, protocol=ICMP, ports=None, families=FAMILY[4])
+    if found == ICMPV6 or base.action is Action.DROP:
+        yield replace(base, protocol=ICMPV6, ports=None, families=FAMILY[6])
