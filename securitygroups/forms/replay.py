@@ -56,7 +56,7 @@ class ReplayForm(forms.Form):
         self.proposed: RuleList | None = None
         self.proposed_name = ""
         self.fields["log"].help_text = (
-            f"CSV with a header (direction, protocol, source, destination, port), AWS VPC flow log version 2, or pcap; "
+            f"CSV with a header (direction, protocol, source, destination, port), AWS VPC flow log version 2, pcap or pcapng; "
             f"plain or gzip, up to {settings.REPLAY_MAX_MB} MiB."
         )
         earlier = group.revisions.filter(number__lt=group.revision).values_list("number", "at", "summary")[:REVISIONS]

@@ -1,96 +1,31 @@
-"""Packet captures (classic pcap, Ethernet) as batches of the packets that open a flow."""
+"""Packet captures as batches of the packets that open a flow."""
 
-import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from securitygroups.firewall.flows.batch import NO_PORT, UNSAID, Batch
-from securitygroups.firewall.flows.openers import MAYBE, Openers, Skip
-from securitygroups.firewall.formats.strict import BadDocument, Fault
-from securitygroups.firewall.protocols import Problem
-from securitygroups.firewall.values import ICMP, ICMPV6
+from securitygroups.firewall.flows import batch as batches
+from securitygroups.firewall.flows.batch import NO_PORT, OUT, Batch
+from securitygroups.firewall.flows.containers import FOREIGN, UNTOLD, Times, container, damaged, is_capture
+from securitygroups.firewall.flows.links import Frames, Mask, check_link, network_layer
+from securitygroups.firewall.flows.openers import MAYBE, Openers, Skip, directed, within
+from securitygroups.firewall.values import ICMP, ICMPV6, Network, parse_network
 
-MAGICS = {
-    b"\xd4\xc3\xb2\xa1": "<",
-    b"\xa1\xb2\xc3\xd4": ">",
-    b"\x4d\x3c\xb2\xa1": "<",
-    b"\xa1\xb2\x3c\x4d": ">",
-}
-"""First bytes of a capture, times in microseconds or nanoseconds, and the byte order of its numbers."""
-PCAPNG = b"\x0a\x0d\x0d\x0a"
-ETHERNET = 1
-MAX_PACKET = 1 << 20
+__all__ = ["Capture", "is_capture"]
 
-_CHUNK = 1 << 22
 _TCP, _UDP, _SCTP = 6, 17, 132
-_VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
 _HOPOPTS, _ROUTING, _FRAGMENT, _AUTH, _DESTINATION = 0, 43, 44, 51, 60
 _SYN, _SYN_ACK, _INIT = 0x02, 0x12, 1
 # Replies, and errors that quote a packet of another flow. Neighbour discovery stays: nothing else would judge it.
 _ICMP_ANSWERS = {ICMP: (0, 3, 4, 5, 11, 12, 14, 16, 18), ICMPV6: (1, 2, 3, 4, 129)}
-
-Offsets = NDArray[np.intp]
-Mask = NDArray[np.bool_]
-
-
-def _bad(where: str, message: str) -> BadDocument:
-    return BadDocument([Fault(where, Problem(message))])
+_TO_MANY = tuple(parse_network(text) for text in ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8"))
+_FROM_NOBODY = tuple(parse_network(text) for text in ("0.0.0.0/32", "::/128"))
 
 
-class _Frames:
-    """The frames of one stretch of bytes, as offsets into it; `keep` narrows them down, counting what it drops."""
-
-    def __init__(self, data: bytes, starts: Offsets, ends: Offsets, skipped: Counter[Skip]) -> None:
-        padded = data + bytes(64)
-        self._bytes = np.frombuffer(padded, np.uint8)
-        self._words = {
-            size: np.ndarray((len(padded) - size + 1,), f">u{size}", padded, strides=(1,)) for size in (2, 4, 8)
-        }
-        self._skipped = skipped
-        self.columns: dict[str, Offsets] = {"l3": starts, "end": ends}
-
-    def __getitem__(self, name: str) -> Offsets:
-        return self.columns[name]
-
-    def u8(self, at: Offsets) -> Offsets:
-        return self._bytes.take(self._safe(at)).astype(np.intp)
-
-    def number(self, at: Offsets, size: int) -> NDArray[np.uint64]:
-        """Unsigned numbers of `size` bytes in network order."""
-        return self._words[size][self._safe(at)].astype(np.uint64)
-
-    def _safe(self, at: Offsets) -> Offsets:
-        # What lies beyond the frame is dropped by the check of its length; it only must not lead outside the array.
-        return np.minimum(at, len(self._bytes) - 8)
-
-    def keep(self, rows: Mask, otherwise: Skip) -> None:
-        dropped = len(rows) - int(np.count_nonzero(rows))
-        if dropped:
-            self._skipped[otherwise] += dropped
-            self.columns = {name: column[rows] for name, column in self.columns.items()}
-
-
-def _network_layer(frames: _Frames) -> None:
-    """Past the Ethernet header and VLAN tags: leaves IP packets, with their `version`."""
-    frames.keep(frames["end"] - frames["l3"] >= 14, Skip.CUT)
-    kind, l3 = frames.number(frames["l3"] + 12, 2), frames["l3"] + 14
-    for _ in range(2):
-        tagged = np.isin(kind, _VLAN_TAGS)
-        if not tagged.any():
-            break
-        kind = np.where(tagged, frames.number(l3 + 2, 2), kind)
-        l3 = l3 + tagged * 4
-    frames.columns |= {"l3": l3, "version": np.where(kind == 0x0800, 4, np.where(kind == 0x86DD, 6, 0))}
-    frames.keep(frames["version"] > 0, Skip.NOT_IP)
-    least = np.where(frames["version"] == 4, 20, 40)
-    whole = (frames["end"] - frames["l3"] >= least) & (frames.u8(frames["l3"]) >> 4 == frames["version"])
-    frames.keep(whole, Skip.CUT)
-
-
-def _transport_layer(frames: _Frames) -> None:
+def _transport_layer(frames: Frames) -> None:
     """Past the IP headers: adds `protocol` and `l4`, drops later fragments."""
     l3, four = frames["l3"], frames["version"] == 4
     protocol = np.where(four, frames.u8(l3 + 9), frames.u8(l3 + 6))
@@ -117,7 +52,7 @@ def _transport_layer(frames: _Frames) -> None:
     frames.keep(inside & (frames["l4"] + needed.take(frames["protocol"]) <= frames["end"]), Skip.CUT)
 
 
-def _drop_answers(frames: _Frames) -> None:
+def _drop_answers(frames: Frames) -> None:
     """What says of itself that it opens no flow: TCP but SYN, SCTP but INIT, ICMP replies and errors."""
     protocol, l4 = frames["protocol"], frames["l4"]
     opens = (protocol != _TCP) | (frames.u8(l4 + 13) & _SYN_ACK == _SYN)
@@ -130,8 +65,18 @@ def _drop_answers(frames: _Frames) -> None:
     frames.keep(~answers, Skip.ICMP_ANSWER)
 
 
-def _batch(frames: _Frames) -> tuple[Batch, NDArray[np.int32]]:
-    """(packets, source port): directions are not known yet, all In."""
+class _Packets(NamedTuple):
+    """Packets, with what tells who opened a flow. Their directions are what the frames told."""
+
+    batch: Batch
+    source_port: NDArray[np.int32]
+    time: Times
+
+    def take(self, rows: Mask) -> "_Packets":
+        return _Packets(self.batch.take(rows), self.source_port[rows], self.time[rows])
+
+
+def _packets(frames: Frames) -> _Packets:
     l3, l4, four, protocol = frames["l3"], frames["l4"], frames["version"] == 4, frames["protocol"]
     (source_high, source_low), (high, low) = (
         (
@@ -145,74 +90,90 @@ def _batch(frames: _Frames) -> tuple[Batch, NDArray[np.int32]]:
     source_port = np.where(has_port, frames.number(l4, 2), np.uint64(0)).astype(np.int32)
     port[~has_port] = source_port[~has_port] = NO_PORT
     version, number = frames["version"].astype(np.uint8), protocol.astype(np.uint8)
-    unknown = np.zeros(len(l3), np.uint8)
-    said = np.full(len(l3), UNSAID, np.uint8)
-    return Batch(unknown, version, number, source_high, source_low, high, low, port, said), source_port
+    told, said = frames["told"].astype(np.uint8), frames["said"].astype(np.uint8)
+    batch = Batch(told, version, number, source_high, source_low, high, low, port, said)
+    return _Packets(batch, source_port, frames["time"])
 
 
 class Capture:
-    """Reads a classic pcap file of Ethernet frames; VLAN tags and IPv6 extension headers are looked through.
+    """Reads packet captures: classic pcap and pcapng, of the link types in links; extension headers are looked through.
 
     A TCP packet opens a flow when it has SYN without ACK, an SCTP packet when it begins with INIT. Of any other
-    protocol, the first packet between two ends does (see Openers); ICMP replies and errors never do. Directions are
-    not known: `records` counts the packets read, `skipped` those that were not judged and why.
+    protocol, the earliest packet between two ends does (see Openers), by the time that it was captured at, wherever it
+    stands within some MiB of the file: several interfaces write out of turn. ICMP replies and errors never do.
+
+    Directions are those that the `local` addresses give, since a host that forwards sees packets of its VMs come in that
+    go out of them. What a frame itself tells (“any” devices, pflog, pcapng's flags) counts only where no address can tell:
+    for packets to many or from nobody, and for all of them where no local addresses are named, in which case the capture was
+    made where the packets are judged, and each packet has to tell. `records` counts the packets read, `skipped`
+    those that were not judged and why.
     """
 
-    def __init__(self, read: Callable[[int], bytes], skipped: Counter[Skip]) -> None:
-        """`read(size)` gives the next bytes, b"" at the end. Raises BadDocument."""
-        header = b""
-        while len(header) < 24 and (more := read(24 - len(header))):
-            header += more
-        if len(header) < 24:
-            raise _bad("", "The capture ends within its header.")
-        self._order = MAGICS[header[:4]]
-        link = struct.unpack(self._order + "I", header[20:24])[0] & 0xFFFF
-        if link != ETHERNET:
-            raise _bad("", f"The capture's link type is {link}: capture on one Ethernet interface (link type 1).")
-        self._read, self._skipped, self._openers = read, skipped, Openers()
-        self.records = 0
+    def __init__(self, read: Callable[[int], bytes], skipped: Counter[Skip], local: Sequence[Network] = ()) -> None:
+        """`read(size)` gives the next bytes, b"" at the end; they begin as is_capture wants it. Raises BadDocument."""
+        self._container = container(read, skipped)
+        if self._container.link is not None:
+            check_link(self._container.link)
+        self._skipped, self._local, self._openers = skipped, tuple(local), Openers()
+        self._held = _Packets(batches.empty(), np.zeros(0, np.int32), np.zeros(0, np.int64))
+
+    @property
+    def records(self) -> int:
+        return self._container.records
+
+    @property
+    def guessed(self) -> int:
+        """Flows whose opener was guessed: none as long as the order of the packets tells it."""
+        return self._openers.guessed
 
     def __iter__(self) -> Iterator[Batch]:
-        data = b""
-        while chunk := self._read(_CHUNK):
-            data += chunk
-            starts, ends, rest = self._walk(data)
-            if starts.size:
-                yield self._judged(_Frames(data, starts, ends, self._skipped))
-            data = data[rest:]
-        if data:
-            self._skipped[Skip.CUT] += 1
-            self.records += 1
+        for stretch in self._container:
+            frames = Frames(stretch, self._skipped)
+            network_layer(frames)
+            _transport_layer(frames)
+            _drop_answers(frames)
+            packets = _packets(frames)
+            # A SYN is an attempt of its own each time, even from the same port.
+            certain = np.isin(packets.batch.protocol, (_TCP, _SCTP))
+            yield self._directed(packets.batch.take(certain))
+            yield self._directed(self._opening(packets.take(~certain)))
+        yield self._directed(self._chosen(self._held))
 
-    def _walk(self, data: bytes) -> tuple[Offsets, Offsets, int]:
-        """(starts, ends) of the frames that are in `data` whole, and where the first other one's header begins."""
-        starts: list[int] = []
-        ends: list[int] = []
-        at, stop, size_of = 0, len(data) - 16, struct.Struct(self._order + "I").unpack_from
-        while at <= stop:
-            size = size_of(data, at + 8)[0]
-            after = at + 16 + size
-            if after > len(data):
-                if size > MAX_PACKET:
-                    number = self.records + len(starts) + 1
-                    raise _bad(f"packet {number}", f"It claims to be {size} bytes long: the capture is damaged.")
-                break
-            starts.append(at + 16)
-            ends.append(after)
-            at = after
-        self.records += len(starts)
-        return np.array(starts, np.intp), np.array(ends, np.intp), at
+    def _opening(self, packets: _Packets) -> Batch:
+        """Those that open a flow, of the packets which nothing that comes later can precede; the others are held."""
+        held = self._held
+        seen = held.time.max(initial=-1)
+        joined = _Packets(
+            batches.join([held.batch, packets.batch]),
+            np.concatenate([held.source_port, packets.source_port]),
+            np.concatenate([held.time, packets.time]),
+        )
+        early = joined.time <= seen
+        self._held = joined.take(~early)
+        return self._chosen(joined.take(early))
 
-    def _judged(self, frames: _Frames) -> Batch:
-        _network_layer(frames)
-        _transport_layer(frames)
-        _drop_answers(frames)
-        batch, source_port = _batch(frames)
-        # A SYN is an attempt of its own each time, even from the same port.
-        certain = np.isin(batch.protocol, (_TCP, _SCTP))
-        unsure = np.flatnonzero(~certain)
-        role = np.full(len(unsure), MAYBE, np.uint8)
-        start = np.zeros(len(unsure), np.int64)
-        opens = self._openers.choose(batch.take(unsure), source_port[unsure], role, start, self._skipped, in_order=True)
-        certain[unsure] = opens
-        return batch.take(certain)
+    def _chosen(self, packets: _Packets) -> Batch:
+        role = np.full(len(packets.batch), MAYBE, np.uint8)
+        opens = self._openers.choose(
+            packets.batch, packets.source_port, role, packets.time, self._skipped, in_order=True
+        )
+        return packets.batch.take(opens)
+
+    def _directed(self, batch: Batch) -> Batch:
+        """The packets with their directions; until here, the column holds what the frames told."""
+        told = batch.direction.copy()
+        if not self._local:
+            return self._as_told(batch, told)
+        nobody = within(batch.version, batch.destination_high, batch.destination_low, _TO_MANY)
+        nobody |= within(batch.version, batch.source_high, batch.source_low, _FROM_NOBODY)
+        nobody &= told <= OUT
+        if nobody.any():
+            for high, low in ((batch.source_high, batch.source_low), (batch.destination_high, batch.destination_low)):
+                nobody &= ~within(batch.version, high, low, self._local)
+        return batches.join([directed(batch.take(~nobody), self._local, self._skipped), batch.take(nobody)])
+
+    def _as_told(self, batch: Batch, told: NDArray[np.uint8]) -> Batch:
+        if (told == UNTOLD).any():
+            raise damaged("", "The capture does not tell directions: name the local addresses, the VMs' own.")
+        self._skipped[Skip.FOREIGN] += int(np.count_nonzero(told == FOREIGN))
+        return batch.take(told <= OUT)

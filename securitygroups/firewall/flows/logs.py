@@ -7,7 +7,7 @@ flows with their replies (`start`, in whole seconds, then tells which came first
 **VPC flow logs**: fields separated by spaces, with a line that names them or in the default order of version 2. They
 hold both ways of a flow; only the record that opened it is judged. `flow-direction` tells the direction where it is
 there, the local addresses otherwise; `tcp-flags` are used to tell openers from replies.
-**Captures**: classic pcap, see captures.
+**Captures**: pcap and pcapng, see captures.
 
 In CSV and VPC logs, whatever stands in the port column of a protocol without ports (an ICMP type and code) is not looked
 at; an empty port or "-" of a protocol with ports is a packet without one, such as a later fragment.
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from securitygroups.firewall.flows import batch as batches
 from securitygroups.firewall.flows.batch import ACCEPTED, DENIED, IN, NO_PORT, OUT, UNSAID, Batch
-from securitygroups.firewall.flows.captures import MAGICS, PCAPNG, Capture
+from securitygroups.firewall.flows.captures import Capture, is_capture
 from securitygroups.firewall.flows.openers import MAYBE, OPENS, REPLIES, Openers, Skip, directed
 from securitygroups.firewall.flows.text import Fields, ipv4, ipv6, key, keys, numbers, padded, reads, split
 from securitygroups.firewall.formats.strict import BadDocument, Fault
@@ -192,7 +192,7 @@ class _Text:
         if head.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise _bad("line 1", "The file is UTF-16: save it as UTF-8.")
         if len(head) > MAX_LINE or b"\0" in head:
-            raise _bad("", "This is neither CSV, a VPC flow log nor a packet capture (classic pcap), plain or gzip.")
+            raise _bad("", "This is neither CSV, a VPC flow log nor a packet capture (pcap, pcapng), plain or gzip.")
         return head, rest
 
     def _check_names(self, directions_known: bool) -> None:
@@ -350,14 +350,10 @@ class FlowLog:
         source = _Peeked(stream)
         if source.head.startswith(_GZIP):
             source = _Peeked(gzip.GzipFile(fileobj=source))  # type: ignore[call-overload]
-        if source.head == PCAPNG:
-            raise _bad("", "This is a pcapng capture: turn it into classic pcap with “editcap -F pcap”.")
         self._log: _Text | Capture
-        if source.head in MAGICS:
-            if not local:
-                raise _bad("", "A capture does not tell directions: name the local addresses, the VMs' own.")
-            self.kind, self._log = "capture", Capture(source.read, self.skipped)
-            self._infer = True
+        if is_capture(source.head):
+            self.kind, self._log = "capture", Capture(source.read, self.skipped, local)
+            self._infer = False  # a capture gives directions itself: some frames tell them
         else:
             if not source.head:
                 raise _bad("", "The file is empty.")

@@ -33,6 +33,8 @@ class Skip(Enum):
     FRAGMENT = "later fragment of a packet"
     NOT_IP = "frame that is not IP, whose direction a capture does not tell"
     CUT = "packet that the capture cut too short"
+    FOREIGN = "packet between two other machines, which was overheard"
+    LOOPED = "packet that never left the machine, where no security group is"
     NO_DATA = "log line without data"
     ELSEWHERE = "neither address is a local one"
 
@@ -156,7 +158,7 @@ def _earlier(start: NDArray[np.int64]) -> Words:
     return earlier
 
 
-def _within(version: NDArray[np.uint8], high: Words, low: Words, networks: Sequence[Network]) -> Mask:
+def within(version: NDArray[np.uint8], high: Words, low: Words, networks: Sequence[Network]) -> Mask:
     """Which addresses lie in one of the networks."""
     inside = np.zeros(len(version), np.bool_)
     for network in networks:
@@ -177,8 +179,8 @@ def directed(batch: Batch, local: Sequence[Network], skipped: Counter[Skip]) -> 
     To a local address is In, from one is Out; between two local ones is both, so such a packet becomes two rows (the
     Out ones follow the In ones). Packets of neither are counted in `skipped`.
     """
-    out = _within(batch.version, batch.source_high, batch.source_low, local)
-    inwards = _within(batch.version, batch.destination_high, batch.destination_low, local)
+    out = within(batch.version, batch.source_high, batch.source_low, local)
+    inwards = within(batch.version, batch.destination_high, batch.destination_low, local)
     skipped[Skip.ELSEWHERE] += int(np.count_nonzero(~out & ~inwards))
     parts = []
     for rows, direction in ((inwards, IN), (out, OUT)):

@@ -463,9 +463,9 @@ class TestCapture:
         whole = pcap(self.SYN)
 
         assert "header" in refusal(whole[:10], LOCAL)
-        assert "link type is 113" in refusal(pcap(link=113), LOCAL)
+        assert "link type is 105 (Wi-Fi)" in refusal(pcap(link=105), LOCAL)
         assert "damaged" in refusal(whole + b"\xff" * 40, LOCAL)
-        assert "editcap" in refusal(b"\x0a\x0d\x0d\x0a" + bytes(60), LOCAL)
+        assert "byte order" in refusal(b"\x0a\x0d\x0d\x0a" + bytes(60), LOCAL)
         assert "local addresses" in refusal(whole)
 
     def test_random_bytes_in_packets_break_nothing(self) -> None:
