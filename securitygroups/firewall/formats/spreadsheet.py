@@ -1,25 +1,48 @@
-"""Rule lists as CSV, for spreadsheets, and files whose kind is told by how they begin."""
+"""Rule lists as spreadsheets, and files whose kind is told by how they begin."""
 
 import csv
 import io
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from securitygroups.firewall.formats.columns import (
+    KNOWN,
+    MARKS,
+    PASSED_OVER,
+    Opening,
+    Ranges,
+    action,
+    column_of,
+    direction,
+    made,
+    networks,
+    openings,
+    ports,
+    switch,
+)
 from securitygroups.firewall.formats.documents import (
     MAX_DOCUMENT_BYTES,
     RULE_KEYS,
     GroupDocument,
     read_group,
-    rule_from_json,
     rule_to_json,
 )
-from securitygroups.firewall.formats.strict import MAX_COUNTED, BadDocument, Fault, decode
-from securitygroups.firewall.protocols import Problem
-from securitygroups.firewall.values import Rule, RuleList, whole_number
+from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
+from securitygroups.firewall.formats.sheets import Grid, Made, grids, write_workbook
+from securitygroups.firewall.formats.strict import MAX_COUNTED, BadDocument, Fault, bad
+from securitygroups.firewall.protocols import PROTOCOLS, Problem
+from securitygroups.firewall.several import PortsRefused, combined
+from securitygroups.firewall.texts import clean, shown
+from securitygroups.firewall.values import Action, Direction, Network, Refused, Rule, RuleList
 
-_MOST = 999_999_999
-"""Far beyond any port, so that the document's own refusal can name the number."""
-_SWITCH = {"true": True, "false": False}
+MOST_RULES = 100_000
+"""Rules that one file may become: a row with lists in its cells is several."""
+_LOOKED_FOR = 40
+"""Rows in which the names of the columns are looked for."""
+_NEEDED = ("action", "direction", "protocol")
+_TELLING = frozenset({*_NEEDED, "source", "destination", "ports", "port_start"})
 # Spreadsheets take a cell for a formula that begins with one of these, in other widths too, whatever blanks and quotation
 # marks come first; where a file is split at other signs than commas, a cell begins in the middle of a text. An apostrophe
 # before it makes it text: one more is put there, one taken off.
@@ -51,70 +74,342 @@ def write_csv(rules: RuleList) -> str:
     return text.getvalue()
 
 
-def _value(key: str, text: str) -> Any:
-    """A field as JSON would have it; what is none stays text, for the document's own refusal."""
-    if key == "description":
-        return unguarded(text)
-    text = text.strip()
-    if key == "enabled":
-        return _SWITCH.get(text.lower(), text)
-    if text == "":
-        return None
-    if key in ("port_start", "port_end"):
-        number = whole_number(text.removeprefix("-"), _MOST)
-        if number is None:
-            return text
-        return -number if text.startswith("-") else number
-    return text
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The row that names the columns: its number, its cells, and the columns of each key."""
+
+    number: int
+    cells: list[str]
+    places: dict[str, list[int]]
+
+    def named(self, key: str) -> str:
+        return self.cells[self.places[key][0]].strip() if key in self.places else key
 
 
-def read_csv(data: bytes) -> tuple[Rule, ...]:
-    """The rules of a CSV file with exactly the header that write_csv writes. Raises BadDocument with line and field."""
-    text = decode(data)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rules: list[Rule] = []
-    faults: list[Fault] = []
+def _head_of(grid: Grid) -> _Head | None:
     try:
-        header = next(reader, [])
-        if header != list(RULE_KEYS):
-            raise BadDocument([Fault("line 1", Problem(f"The header must be exactly: {','.join(RULE_KEYS)}"))])
-        # The reader counts to a record's last line; what is wrong is told at its first.
-        line = reader.line_num + 1
-        for row in reader:
-            where, line = f"line {line}", reader.line_num + 1
-            if len(faults) >= MAX_COUNTED:
+        for looked, (number, cells) in enumerate(grid.rows()):
+            places: dict[str, list[int]] = {}
+            for place, cell in enumerate(cells):
+                places.setdefault(column_of(cell), []).append(place)
+            if len(_TELLING & places.keys()) >= 2:
+                return _Head(number, cells, places)
+            # A rule above the names would be passed over: then there are none.
+            if looked == _LOOKED_FOR or _says_a_rule(cells):
+                return None
+    except BadDocument:
+        return None
+    return None
+
+
+def _says_a_rule(cells: Sequence[str]) -> bool:
+    words = [cell.strip() for cell in cells[:50]]
+    return any(isinstance(action(word), Action) for word in words) and any(
+        isinstance(direction(word), Direction) for word in words
+    )
+
+
+def read_table(data: bytes) -> Reading:
+    """The rules of a CSV text or a workbook, with the groups that it names. Raises BadDocument with every fault by its cell."""
+    found = [(grid, head) for grid in grids(data) if (head := _head_of(grid))]
+    if not found:
+        how = f"such as action,direction,protocol,source,port. Known are {KNOWN}"
+        raise bad("line 1", f"No row names the columns of a list of rules: write one above the rules, {how}.")
+    grid, head = found[0] if found[0][0].sheet else max(found, key=lambda each: len(each[1].places))
+    groups = _Rows(grid, head).read()
+    kind = f"{grid.kind}, sheet {grid.sheet}" if grid.sheet else grid.kind
+    left = [other.sheet for other, _ in found if other.sheet and other is not grid]
+    how = f"The rules are read from one sheet, {grid.sheet}: import this one by itself."
+    notes = tuple(Note(f"sheet {name}", "", Taken.NOT_TAKEN, how) for name in left)
+    return Reading(kind, tuple(ReadGroup(name, "", tuple(rules)) for name, rules in groups.items()), notes)
+
+
+class _RowRefused(ValueError):
+    """What is wrong with one row, by key of its column."""
+
+    def __init__(self, problems: dict[str, Problem]) -> None:
+        super().__init__()
+        self.problems = problems
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows of one table while they are read."""
+
+    grid: Grid
+    head: _Head
+    faults: list[Fault] = field(default_factory=list)
+    groups: dict[str, list[Rule]] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+    ticked: bool = False
+
+    def read(self) -> dict[str, list[Rule]]:
+        self._check_head()
+        self.ticked = self._is_ticked()
+        count, strange = 0, self._strange()
+        for number, cells in self.grid.rows():
+            if number <= self.head.number or cells == self.head.cells or self._is_comment(cells):
+                continue
+            if len(self.faults) >= MAX_COUNTED or count > MOST_RULES:
                 break
             try:
-                rules += _rules_of(row, where)
-            except BadDocument as error:
-                faults += error.faults
-    except csv.Error as error:
-        raise BadDocument([Fault(f"line {reader.line_num}", Problem(f"This is not CSV ({error})."))]) from None
-    if faults:
-        raise BadDocument(faults)
-    return tuple(rules)
+                strange = self._check_cells(number, cells, strange)
+                count += self._take(number, cells)
+            except _RowRefused as refused:
+                self.faults += [Fault(self._where(number, key), problem) for key, problem in refused.problems.items()]
+        if self.faults:
+            raise BadDocument(self.faults)
+        if count > MOST_RULES:
+            raise bad("", f"The file has more than {MOST_RULES:,} rules: split it.")
+        if not self.groups and tuple(self.head.cells) != RULE_KEYS:
+            raise bad(self.grid.row_name(self.head.number), "There are no rules below the names of the columns.")
+        return self.groups or {"": []}
+
+    def _where(self, number: int, key: str) -> str:
+        key = key if key in self.head.places else "ports" if key.startswith("port_") else key
+        if key not in self.head.places:
+            return self.grid.row_name(number)
+        return self.grid.cell_name(number, self.head.places[key][0], self.head.named(key))
+
+    def _check_head(self) -> None:
+        number, places = self.head.number, self.head.places
+        faults = [
+            Fault(
+                self.grid.row_name(number), Problem(f"There is no column for the {key}: add one, and call it “{key}”.")
+            )
+            for key in _NEEDED
+            if key not in places
+        ]
+        for key, columns in places.items():
+            if len(columns) > 1 and key not in ("", PASSED_OVER, "description"):
+                first, second = (shown(self.head.cells[column].strip()) for column in columns[:2])
+                where = self.grid.cell_name(number, columns[1], second)
+                faults.append(Fault(where, Problem(f"“{first}” and “{second}” both say the {key}: keep one of them.")))
+        if faults:
+            raise BadDocument(
+                faults + [self._no_column(column) for column in places.get("", ()) if self.head.cells[column].strip()]
+            )
+        for (top, left), (bottom, right) in self.grid.merged:
+            if bottom >= number and any(left <= column <= right for columns in places.values() for column in columns):
+                where = self.grid.cell_name(max(top + 1, number), left, "")
+                why = "Cells are merged here, and only the first of them has the value: split them, and write it into each."
+                raise bad(where, why)
+
+    def _strange(self) -> frozenset[int]:
+        """The columns that mean nothing here; one of them with something in it is refused."""
+        return frozenset(self.head.places.get("", ()))
+
+    def _is_ticked(self) -> bool:
+        """Whether rules are switched on by a mark, and off by none."""
+        if "enabled" not in self.head.places:
+            return False
+        column, seen = self.head.places["enabled"][0], set[str]()
+        for number, cells in self.grid.rows():
+            if number > self.head.number and not self._is_comment(cells):
+                seen.add(cells[column].strip().lower() if column < len(cells) else "")
+                if len(seen) > len(MARKS) + 1:
+                    return False
+        return bool(seen & MARKS) and seen <= MARKS | {""}
+
+    def _is_comment(self, cells: Sequence[str]) -> bool:
+        """A remark alone in its row, or a rule with a # before it, in a column where none can be."""
+        filled = [(place, cell.strip()) for place, cell in enumerate(cells) if cell.strip()]
+        if not filled:
+            return True
+        place, first = filled[0]
+        if not first.startswith(("#", "//")):
+            return False
+        return len(filled) == 1 or any(place in self.head.places.get(key, ()) for key in _TELLING)
+
+    def _check_cells(self, number: int, cells: Sequence[str], strange: frozenset[int]) -> frozenset[int]:
+        """What a row has in columns that are none, told once for each; and the number of its fields."""
+        width = len(self.head.cells)
+        if any(cell.strip() for cell in cells[width:]):
+            raise _RowRefused({"row": Problem(f"This has {len(cells)} fields instead of {width}.")})
+        if self.grid.sign and len(cells) < width:
+            lost = {key for key, columns in self.head.places.items() if max(columns) >= len(cells)}
+            if lost - {"", PASSED_OVER, "description"}:
+                raise _RowRefused({"row": Problem(f"This has {len(cells)} fields instead of {width}.")})
+        wrong = {column for column in strange if column < len(cells) and cells[column].strip()}
+        for column in sorted(wrong):
+            self.faults.append(self._no_column(column))
+        return strange - wrong
+
+    def _no_column(self, column: int) -> Fault:
+        name = shown(self.head.cells[column].strip())
+        said = f"“{name}” is not a column of a rule" if name else "This column has no name"
+        where = self.grid.cell_name(self.head.number, column, name)
+        return Fault(where, Problem(f"{said}: delete it, or call it what it is: {KNOWN}."))
+
+    def _take(self, number: int, cells: Sequence[str]) -> int:
+        """The row's rules to those of its group; how many they are. Raises _RowRefused."""
+        said = {
+            key: [cells[column] for column in columns if column < len(cells)]
+            for key, columns in self.head.places.items()
+            if key and key != PASSED_OVER
+        }
+        rules = _rules_of(said, self.ticked)
+        name = clean(said["group"][0]) if said.get("group") else ""
+        if "group" in said and not name:
+            raise _RowRefused({"group": Problem("Write the name of the rule's group.")})
+        self._keep_order(name, said)
+        self.groups.setdefault(name, []).extend(rules)
+        return len(rules)
+
+    def _keep_order(self, name: str, said: dict[str, list[str]]) -> None:
+        """Rules are tried from top to bottom: rows that were sorted by something else would be another list."""
+        place = (said.get("place") or [""])[0].strip()
+        if not place.isascii() or not place.isdigit() or len(place) > 9:
+            return
+        if int(place) < self.last.get(name, 0):
+            why = "The rows do not stand in the order that this column tells: sort them by it, or delete the column."
+            raise _RowRefused({"place": Problem(why)})
+        self.last[name] = int(place)
 
 
-def _rules_of(row: list[str], where: str) -> list[Rule]:
-    """The rule of a row, none of an empty line. Raises BadDocument with every fault of it."""
-    if not row:
+def _rules_of(said: dict[str, list[str]], ticked: bool) -> list[Rule]:
+    """What one row says. Raises _RowRefused with every fault of it."""
+    problems: dict[str, Problem] = {}
+    texts: dict[str, str] = {}
+    for key, cells in said.items():
+        if key == "description":
+            continue
+        cell = cells[0] if cells else ""
+        texts[key] = cell.strip().removeprefix("'")
+        if isinstance(cell, Made):
+            problems[key] = made(cell)
+    plain: dict[str, Any] = {
+        "action": action(texts["action"]),
+        "direction": direction(texts["direction"]),
+        "description": _description(said.get("description", [])),
+        "enabled": _enabled(texts, ticked),
+    }
+    problems = {key: value for key, value in plain.items() if isinstance(value, Problem)} | problems
+    lists = _lists(texts, problems)
+    rules = [Rule(**plain, **each) for each in lists] if not problems else []
+    for rule in rules:
+        problems |= rule.problems()
+    if problems:
+        raise _RowRefused(problems)
+    return rules
+
+
+def _description(cells: Sequence[str]) -> str:
+    """A name and a remark are one description."""
+    words = dict.fromkeys(clean(unguarded(cell)) for cell in cells)
+    return ": ".join(word for word in words if word)
+
+
+def _enabled(texts: dict[str, str], ticked: bool) -> bool | Problem:
+    key = "enabled" if "enabled" in texts else "disabled" if "disabled" in texts else ""
+    if not key:
+        return True
+    if ticked and key == "enabled":
+        return bool(texts[key])
+    said = switch(texts[key])
+    if said is not None:
+        return said if key == "enabled" else not said
+    what = f"“{shown(texts[key])}” says neither on nor off: write" if texts[key] else "Write"
+    return Problem(f"{what} true or false.")
+
+
+def _lists(texts: dict[str, str], problems: dict[str, Problem]) -> list[dict[str, Any]]:
+    """The fields of each rule that a row's lists make together; what is wrong goes to `problems`."""
+    found: dict[str, Any] = {"source": (None,), "destination": (None,)}
+    for key, read in (("protocol", openings), ("source", networks), ("destination", networks)):
+        try:
+            found[key] = read(texts[key]) if key in texts and key not in problems else found.get(key, ())
+        except Refused as refusal:
+            problems[key] = refusal.problem
+    made_of: list[dict[str, Any]] = []
+    if "source" in problems or "destination" in problems:
         return []
-    if len(row) != len(RULE_KEYS):
-        raise BadDocument([Fault(where, Problem(f"This has {len(row)} fields instead of {len(RULE_KEYS)}."))])
-    try:
-        return [rule_from_json({key: _value(key, field) for key, field in zip(RULE_KEYS, row, strict=True)})]
-    except BadDocument as error:
-        raise BadDocument([Fault(f"{where}, {fault.where}", fault.problem) for fault in error.faults]) from None
+    for opening in found["protocol"] if "protocol" not in problems else ():
+        try:
+            ranges = _ranges(texts, opening)
+            sources = _of_family(found["source"], opening)
+            for source, destination, start, end in combined(sources, found["destination"], ranges):
+                made_of.append(
+                    {
+                        "protocol": opening[0],
+                        "source": source,
+                        "destination": destination,
+                        "port_start": start,
+                        "port_end": end,
+                    }
+                )
+        except PortsRefused as refusal:
+            problems[refusal.field] = refusal.problem
+        except Refused as refusal:
+            problems["row"] = refusal.problem
+    return made_of
+
+
+def _of_family(sources: tuple[Network | None, ...], opening: Opening) -> tuple[Network | None, ...]:
+    """ICMPv6 is ICMP of one family, and a rule tells it by its source."""
+    family = opening[2]
+    if not family:
+        return sources
+    if sources == (None,):
+        return networks("any ipv6" if family == 6 else "any ipv4")
+    if any(source is None or source.version != family for source in sources):
+        raise Refused(
+            Problem(f"ICMP over IPv{family} has IPv{family} sources alone: write one, or ICMP as the protocol.")
+        )
+    return sources
+
+
+def _ranges(texts: dict[str, str], opening: Opening) -> Ranges:
+    """What the columns of ports and the service say. Raises PortsRefused, Refused."""
+    protocol, service, _ = opening
+    start, end, both = (texts.get(key, "") for key in ("port_start", "port_end", "ports"))
+    if both and (start or end) and both != start:
+        raise PortsRefused("ports", Problem("The start port says it, too: leave one of them empty."))
+    typed = ports(both or start, "" if both and not start else end, protocol)
+    if not service:
+        return typed
+    named = ports(service, "", protocol)
+    if typed not in (((None, None),), named):
+        why = f"The service is {PROTOCOLS[protocol].label} {service}, and the port another one: write one of them."
+        raise PortsRefused("port_start", Problem(why))
+    return named
 
 
 def read_any(data: bytes) -> GroupDocument:
-    """A group document or a CSV file (which has no name). Raises BadDocument; nothing of a bad file is taken."""
-    if len(data) > MAX_DOCUMENT_BYTES:
-        raise BadDocument([Fault("", Problem(f"The file is larger than {MAX_DOCUMENT_BYTES // 2**20} MiB."))])
-    start = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if not start:
-        raise BadDocument([Fault("", Problem("There is nothing in it: choose a file, or paste a document."))])
-    # UTF-16 is handed on as well: the document's reader says what to do about it.
-    if start in (b"{", b"[") or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    """A group document, or a table with the rules of one group. Raises BadDocument; nothing of a bad file is taken."""
+    if is_document(data):
         return read_group(data)
-    return GroupDocument("", "", read_csv(data))
+    groups = read_table(data).groups
+    if len(groups) > 1:
+        names = ", ".join(shown(group.name) for group in groups[:5])
+        raise bad("", f"The file has the rules of {len(groups)} groups ({names}): leave the rows of one in it.")
+    return GroupDocument(groups[0].name, "", groups[0].rules)
+
+
+def is_document(data: bytes) -> bool:
+    """Whether it is JSON, ours or none. Raises BadDocument for what is nothing, or too much."""
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise bad("", f"The file is larger than {MAX_DOCUMENT_BYTES // 2**20} MiB.")
+    start = data.lstrip(b"\xef\xbb\xbf \t\r\n\0")[:1]
+    if not start or data in (b"\xff\xfe", b"\xfe\xff"):
+        raise bad("", "There is nothing in it: choose a file, or paste a document.")
+    # UTF-16 is handed on as well: the document's reader says what to do about it.
+    return start in (b"{", b"[") or (data[:2] in (b"\xff\xfe", b"\xfe\xff") and data[2:4].strip(b"\0") in (b"{", b"["))
+
+
+_HEAD = {
+    "Action": 9, "Direction": 10, "Protocol": 10, "Source IP Address": 28, "Destination IP Address": 28, "Start port": 10,
+    "End port": 10, "Description": 50, "On": 7,
+}  # fmt: skip
+"""The columns of a workbook, in the words of the form and in the order of the document's keys, and how wide they are."""
+
+
+def write_xlsx(rules: RuleList, made_at: Any) -> bytes:
+    """The rules as a workbook in the words of the screen. `made_at` is the moment that it bears."""
+    return write_workbook("Rules", list(_HEAD), _lines(rules), list(_HEAD.values()), made_at)
+
+
+def _lines(rules: RuleList) -> Iterator[list[object]]:
+    for rule in rules:
+        said = (rule.action.label, rule.direction.label, PROTOCOLS[rule.protocol].label, rule.source, rule.destination)
+        yield [*said, rule.port_start, rule.port_end, guarded(rule.description), "Yes" if rule.enabled else "No"]

@@ -18,7 +18,7 @@ from securitygroups.firewall.formats import (
 )
 from securitygroups.firewall.formats.documents import FORMAT, MAX_DOCUMENT_BYTES, GroupDocument
 from securitygroups.firewall.formats.reading import ReadGroup, Reading, System, Upload
-from securitygroups.firewall.formats.spreadsheet import read_any
+from securitygroups.firewall.formats.spreadsheet import is_document, read_any, read_table
 from securitygroups.firewall.formats.strict import BadDocument, Fault, bad, load_json
 from securitygroups.firewall.protocols import Problem, shown
 
@@ -50,7 +50,7 @@ def read_file(data: bytes, file_name: str = "") -> Reading:
             return system.read(upload)
     if upload.value is not None:
         raise _strange(upload.value)
-    return _own(read_any(data))
+    return _own(read_any(data)) if is_document(data) else read_table(data)
 
 
 def _own(document: GroupDocument) -> Reading:

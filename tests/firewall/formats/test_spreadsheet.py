@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, RULE_KEYS, write_group
-from securitygroups.firewall.formats.spreadsheet import guarded, read_any, read_csv, unguarded, write_csv
+from securitygroups.firewall.formats.spreadsheet import guarded, read_any, unguarded, write_csv
 from securitygroups.firewall.formats.strict import MAX_COUNTED, BadDocument
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.texts import mended
@@ -19,6 +19,12 @@ from securitygroups.firewall.values import Rule
 from tests.firewall.strategies import rules, tight
 
 Rules = tuple[Rule, ...]
+
+
+def read_csv(data: bytes) -> Rules:
+    return read_any(data).rules
+
+
 HEADER = ",".join(RULE_KEYS)
 GOOD = "accept,in,tcp,203.0.113.0/24,,22,22,Office,true"
 
@@ -140,13 +146,10 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "only spaces": (b" \r\n\t\n", "", "choose a file"),
     "only a byte order mark": (b"\xef\xbb\xbf", "", "choose a file"),
     "UTF-16": (PLAIN.encode("utf-16"), "", "UTF-16: save it as UTF-8"),
-    "UTF-16 CSV": (f"{HEADER}\n{GOOD}".encode("utf-16"), "", "UTF-16: save it as UTF-8"),
-    "UTF-16 without a mark": (f"{HEADER}\n".encode("utf-16-le"), "line 1", "The header must be exactly"),
-    "Latin-1": (f"{HEADER}\n{GOOD}\n{GOOD}".replace("Office", "Büro").encode("latin-1"), "line 2", "not UTF-8"),
     "Latin-1 JSON": (PLAIN.replace("Office", "Büro").encode("latin-1"), "line 5", "not UTF-8"),
-    "gzip": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "line 1", "not UTF-8"),
-    "an image": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "line 1", "not UTF-8"),
-    "HTML": (b"<!doctype html><title>Sign in</title>", "line 1", "The header must be exactly"),
+    "gzip": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "", "unpack it"),
+    "an image": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "", "a picture"),
+    "HTML": (b"<!doctype html><title>Sign in</title>", "line 1", "No row names the columns"),
     "cut in the middle": (PLAIN[:-30].encode(), "line", "not JSON"),
     "two documents": ((PLAIN + PLAIN).encode(), "line", "not JSON"),
     "a trailing comma": (PLAIN.replace("]}", ",]}").encode(), "line", "not JSON"),
@@ -170,18 +173,12 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "an endless field": (f"{HEADER}\n{GOOD}".replace("Office", "x" * 20_000).encode(), "line 2", "20000 characters long"),
     "a stray quote": (f'{HEADER}\n{GOOD}\n"{GOOD}\n{GOOD}\n'.encode(), "line", "not CSV"),
     "a quote in a field": (f"{HEADER}\n{GOOD}".replace("Office", '"Of"fice').encode(), "line 2", "not CSV"),
-    "semicolons": (f"{HEADER}\n{GOOD}".replace(",", ";").encode(), "line 1", f"The header must be exactly: {HEADER}"),
-    "tabs": (f"{HEADER}\n{GOOD}".replace(",", "\t").encode(), "line 1", "The header must be exactly"),
-    "no header": (f"{GOOD}\n".encode(), "line 1", "The header must be exactly"),
-    "a header in capitals": (f"{HEADER.upper()}\n{GOOD}".encode(), "line 1", "The header must be exactly"),
-    "a header in another order": (f"direction,action{HEADER[16:]}\n{GOOD}".encode(), "line 1", "The header must be exactly"),
+    "no header": (f"{GOOD}\n".encode(), "line 1", "No row names the columns"),
     "a field too few": (f"{HEADER}\n{GOOD}\naccept,in,tcp\n".encode(), "line 3", "3 fields instead of 9"),
     "a field too many": (f"{HEADER}\n{GOOD},x\n".encode(), "line 2", "10 fields instead of 9"),
-    "a word for a port": (f"{HEADER}\n{GOOD}".replace("22,22", "ssh,22").encode(), "line 2, port_start", "whole number"),
     "a negative port": (f"{HEADER}\n{GOOD}".replace("22,22", "-1,22").encode(), "line 2, port_start", "0"),
-    "a huge port": (f"{HEADER}\n{GOOD}".replace("22,22", "22," + "9" * 5000).encode(), "line 2, port_end", "whole number"),
-    "a decimal port": (f"{HEADER}\n{GOOD}".replace("22,22", "22.0,22").encode(), "line 2, port_start", "whole number"),
-    "no such truth": (f"{HEADER}\n{GOOD}".replace("true", "yes").encode(), "line 2, enabled", "true or false"),
+    "a huge port": (f"{HEADER}\n{GOOD}".replace("22,22", "22," + "9" * 5000).encode(), "line 2, port_end", "not a port"),
+    "no such truth": (f"{HEADER}\n{GOOD}".replace("true", "perhaps").encode(), "line 2, enabled", "true or false"),
     "no action": (f"{HEADER}\n{GOOD}".replace("accept,", ",").encode(), "line 2, action", '"accept" or "drop"'),
     "host bits": (f"{HEADER}\n{GOOD}".replace(".0/24", ".7/24").encode(), "line 2, source", "203.0.113.7/32"),
     "a column of another protocol": (f"{HEADER}\n{GOOD}".replace(",tcp,", ",ip,").encode(), "line 2, port_start", ""),
@@ -197,7 +194,7 @@ def test_a_bad_file_is_refused_at_its_place(what: str) -> None:
 
 
 def test_every_fault_of_a_file_is_told_and_nothing_of_it_taken() -> None:
-    error = refusal(f"{HEADER}\n{GOOD}\naccept,in,tcp,,,99999,,,true\nallow,in,tcp,,,1,1,,true\n{GOOD}\n".encode())
+    error = refusal(f"{HEADER}\n{GOOD}\naccept,in,tcp,,,99999,,,true\nlet,in,tcp,,,1,1,,true\n{GOOD}\n".encode())
 
     assert [fault.where for fault in error.faults] == ["line 3, port_start", "line 4, action"]
 

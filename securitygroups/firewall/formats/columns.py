@@ -1,0 +1,200 @@
+"""What people call the columns of a list of rules, and what they write into them, read as one rule has it.
+
+Only what can mean one thing alone is read: a word that could be wider or narrower than it was meant is refused.
+"""
+
+import re
+from functools import lru_cache
+
+from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction, Problem
+from securitygroups.firewall.several import read_networks, read_ports, service_ports
+from securitygroups.firewall.texts import shown
+from securitygroups.firewall.values import Network, Refused, parse_network, whole_number
+
+PASSED_OVER = "passed over"
+_CALLED = {
+    "action": "action actions verdict decision policy target effect ruleaction permission allowdeny acceptdrop permitdeny",
+    "direction": "direction dir way flow inout ingressegress egressingress inboundoutbound trafficdirection",
+    "protocol": "protocol proto protocols ipprotocol protocolname l4protocol layer4protocol service services application",
+    "source": (
+        "source src from sources sourceip sourceipaddress sourceaddress sourceaddresses sourcenetwork sourcecidr sourceipcidr"
+        " sourceips sourcerange sourceiprange sourceprefix srcip srcaddr srcaddress srcnet srccidr srciprange saddr"
+    ),
+    "destination": (
+        "destination dst dest to destinations destinationip destinationipaddress destinationaddress destinationaddresses"
+        " destinationnetwork destinationcidr destinationipcidr destinationips destinationrange destinationiprange"
+        " destinationprefix dstip destip dstaddr destaddr dstaddress dstnet dstcidr dstiprange daddr"
+    ),
+    "port_start": "portstart startport fromport portfrom portmin minport portrangemin firstport portrangefrom portlow",
+    "port_end": "portend endport toport portto portmax maxport portrangemax lastport portrangeto porthigh",
+    "ports": (
+        "port ports dport dports dstport dstports destport destports destinationport destinationports portrange portranges"
+        " destinationportrange destinationportranges dstportrange destportrange portorrange portnumber serviceport"
+    ),
+    "description": "description desc comment comments remark remarks note notes name rulename label purpose reason title",
+    "enabled": "enabled enable on active activated status state onoff isenabled isactive enableddisabled activeinactive",
+    "disabled": "disabled inactive off isdisabled",
+    "group": "group groupname securitygroup securitygroupname securitygroups",
+    "place": "# no nr num number place position order index seq sequence rulenumber ruleno row",
+    PASSED_OVER: "id idofgroup rule uid created changed createdat updatedat modified lastmodified inwords",
+}
+_COLUMN = {name: key for key, names in _CALLED.items() for name in names.split()}
+KNOWN = "action, direction, protocol, source, destination, port, description and enabled"
+
+
+def column_of(head: str) -> str:
+    """The key of a column that is called so; "" where none is."""
+    text = head.strip().strip("*:").lower()
+    return _COLUMN.get(text if text == "#" else re.sub(r"[\W_]+", "", text), "")
+
+
+_ACTIONS = {
+    **dict.fromkeys(("accept", "allow", "permit", "pass", "accepted", "allowed", "permitted"), Action.ACCEPT),
+    **dict.fromkeys(("drop", "deny", "block", "reject", "discard", "denied", "dropped", "blocked"), Action.DROP),
+}
+_DIRECTIONS = {
+    **dict.fromkeys(("in", "inbound", "ingress", "incoming", "input"), Direction.IN),
+    **dict.fromkeys(("out", "outbound", "egress", "outgoing", "output"), Direction.OUT),
+}
+# Yes and no as spreadsheets of many languages write them: what TRUE becomes there, and what people type.
+_YES = (
+    "true yes on 1 enabled enable active y wahr ja an ein aktiv aktiviert vrai oui actif activé verdadero sí si activo"
+    " verdadeiro sim ativo vero attivo waar aan prawda tak sant sann sand tosi kyllä igaz igen pravda ano doğru evet"
+    " истина да adevărat αληθεσ αληθές"
+)
+_NO = (
+    "false no off 0 disabled disable inactive n falsch nein aus inaktiv deaktiviert faux non inactif désactivé falso"
+    " inactivo não nao inativo inattivo onwaar nee uit fałsz falskt nej usann nei falsk epätosi ei hamis nem nepravda ne"
+    " yanlış yanliş hayır ложь нет fals ψευδεσ ψευδής"
+)
+_ON, _OFF = frozenset(_YES.split()), frozenset(_NO.split())
+MARKS = frozenset({"x", "✓", "✔", "☑", "•"})
+"""What ticks a cell, where an empty one is not ticked."""
+
+
+def action(text: str) -> Action | Problem:
+    return _ACTIONS.get(text.lower()) or Problem('Write "accept" or "drop".')
+
+
+def direction(text: str) -> Direction | Problem:
+    return _DIRECTIONS.get(text.lower()) or Problem('Write "in" or "out".')
+
+
+def switch(text: str) -> bool | None:
+    """Whether a word says on or off; None where it says neither."""
+    word = text.lower().replace("i\u0307", "i")
+    return True if word in _ON else False if word in _OFF else None
+
+
+Opening = tuple[str, str, int]
+"""A protocol, the port of its service where one was named ("" else), and the one family that it is of (0: both)."""
+
+_ICMP6 = frozenset({"icmpv6", "icmp6", "ipv6-icmp", "ipv6icmp"})
+_NUMBERS = {"6": "tcp", "17": "udp", "132": "sctp"}
+_AND = re.compile(r"\s*(?:[,;/+&|\n]|\band\b|\bor\b)\s*", re.I)
+_WITH_PORT = re.compile(r"(tcp|udp|sctp)\s*[ /:]\s*(.+)|([\w ./-]+?)\s*\(\s*(tcp|udp|sctp)\s*([\d–-]+)\s*\)", re.I)
+
+
+@lru_cache(maxsize=1024)
+def openings(text: str) -> tuple[Opening, ...]:
+    """What a cell of protocols says: "TCP", "tcp/udp", "HTTPS", "SSH (TCP 22)". Raises Refused."""
+    if known := _one_protocol(text):
+        return known
+    found = [_one_protocol(part) for part in _AND.split(text) if part]
+    if found and all(found):
+        return tuple(dict.fromkeys(one for several in found for one in several))
+    names = ", ".join(protocol.label for protocol in PROTOCOLS.values())
+    if text.lower() in ("any", "*", "all traffic", "any protocol", "-1", "0"):
+        raise Refused(
+            Problem(
+                f"“{shown(text)}” can mean two things: write IP for every IP packet, or All for frames that are not IP, too."
+            )
+        )
+    raise Refused(
+        Problem(f"“{shown(text)}” is not a protocol of a rule: write one of {names}, or a service such as HTTPS.")
+    )
+
+
+def _one_protocol(text: str) -> tuple[Opening, ...]:
+    word = text.strip().lower().removeprefix("custom ").removesuffix(" rule")
+    word = _NUMBERS.get(word, word)
+    if word in PROTOCOLS:
+        return ((word, "", 0),)
+    if word in _ICMP6:
+        return (("icmp", "", 6),)
+    if word in ("icmpv4", "ipv4-icmp", "ping (icmp)"):
+        return (("icmp", "", 4 if "4" in word else 0),)
+    if word == "ping":
+        return (("icmp", "", 0),)
+    if found := _WITH_PORT.fullmatch(word):
+        return (((found[1] or found[4]).lower(), (found[2] or found[5]).strip(), 0),)
+    return tuple((protocol, str(port), 0) for protocol, port in service_ports(word).items())
+
+
+_ANY = frozenset({"", "any", "*", "all", "anywhere", "everywhere", "any/any", "any address", "any ip", "any host"})
+_FAMILY = {
+    **dict.fromkeys(
+        ("any4", "any ipv4", "any-ipv4", "anywhere-ipv4", "anywhere ipv4", "any ipv4 address"), "0.0.0.0/0"
+    ),
+    **dict.fromkeys(("any6", "any ipv6", "any-ipv6", "anywhere-ipv6", "anywhere ipv6", "any ipv6 address"), "::/0"),
+}
+
+
+@lru_cache(maxsize=4096)
+def networks(text: str) -> tuple[Network | None, ...]:
+    """The addresses of a cell; one None for any. Raises Refused."""
+    word = text.lower()
+    if word in _ANY:
+        return (None,)
+    try:
+        return (parse_network(_FAMILY.get(word, text)),)
+    except Refused as refusal:
+        try:
+            return read_networks(text) or (None,)
+        except Refused as other:
+            raise (refusal if len(text.split()) == 1 and "," not in text else other) from None
+
+
+_ANY_PORT = frozenset({"any", "all", "*", "any port", "all ports", "any/any"})
+_NONE = frozenset({"-", "–", "—", "n/a", "na", "none", "n.a."})
+_DECIMAL = re.compile(r"([0-9]{1,5})[.,]0{1,2}")
+_DATE = re.compile(
+    r"\d{1,2}[-./ ]+[^\W\d_]{3,9}\.?(?:[-./ ]+\d{2,4})?|[^\W\d_]{3,9}\.?[-./ ]+\d{2,4}|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}"
+    r"(?:[ t]\d{1,2}:\d\d(?::\d\d)?)?|\d{1,3}:\d\d:\d\d"
+)
+
+Ranges = tuple[tuple[int | None, int | None], ...]
+
+
+def ports(start: str, end: str, protocol: str) -> Ranges:
+    """The ranges that the cells of ports say together. Raises PortsRefused, Refused."""
+    start, end = (_port(text, protocol) for text in (start, end))
+    if (
+        not end
+        and start.isascii()
+        and start.isdigit()
+        and (number := whole_number(start, 65535)) is not None
+        and str(number) == start
+    ):
+        return ((number, number),)
+    return read_ports(start, end, protocol)
+
+
+def _port(text: str, protocol: str) -> str:
+    word = text.lower()
+    if word in _ANY_PORT or (word in _NONE and not PROTOCOLS[protocol].has_ports):
+        return ""
+    if whole := _DECIMAL.fullmatch(text):
+        return whole[1]
+    if _DATE.fullmatch(word) and not service_ports(word):
+        raise Refused(made(f"“{shown(text)}”, which looks like a date or a time"))
+    return text
+
+
+def made(what: str) -> Problem:
+    """Of a cell that a spreadsheet made into something else."""
+    if what.startswith(("an ", "a ")):
+        return Problem(f"The cell has {what}: write the value itself.")
+    return Problem(
+        f"The cell has {what}: a spreadsheet made that out of what was typed, such as 1-2 or 22:80. Format the cell as text, and type it again."
+    )

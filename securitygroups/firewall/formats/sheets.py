@@ -1,0 +1,269 @@
+"""Tables of files as people save them: CSV of any spelling, and workbooks. Bytes in, rows of cells out, each cell with a
+name by which a person finds it.
+
+What a cell says is for who knows what the columns mean; here only what is no text any more is told from what is: a date
+that a spreadsheet made out of something else, an error, a formula without a value.
+"""
+
+import codecs
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import python_calamine
+import xlsxwriter
+from charset_normalizer import from_bytes
+
+from securitygroups.firewall.formats.packed import SAVE_AS, Scanned, cell_name, damaged, locked, looked_at
+from securitygroups.firewall.formats.strict import BadDocument, bad
+from securitygroups.firewall.texts import shown
+
+SIGNS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+"""What fields of a text are separated by."""
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_NO_TABLES = {
+    b"\x1f\x8b": "packed with gzip: unpack it, and import what is in it",
+    b"BZh": "packed with bzip2: unpack it, and import what is in it",
+    b"\xfd7zXZ": "packed with xz: unpack it, and import what is in it",
+    b"(\xb5/\xfd": "packed with zstd: unpack it, and import what is in it",
+    b"Rar!": "a RAR archive: unpack it, and import what is in it",
+    b"7z\xbc\xaf": "a 7z archive: unpack it, and import what is in it",
+    b"%PDF": "a PDF, which has no cells: export the list as CSV or .xlsx where it was made",
+    b"\x89PNG": "a picture: export the list as CSV or .xlsx where it was made",
+    b"\xff\xd8\xff": "a picture: export the list as CSV or .xlsx where it was made",
+    b"{\\rtf": "a text document: save the table as CSV or .xlsx",
+}
+_SAMPLE = 20_000
+"""Bytes that a charset is told by."""
+# The charsets of spreadsheets that save CSV without Unicode, each by its name for people.
+_CHARSETS = {
+    "cp1252": "Windows-1252", "cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1253": "Windows-1253",
+    "cp1254": "Windows-1254", "cp1255": "Windows-1255", "cp1256": "Windows-1256", "cp1257": "Windows-1257",
+    "cp932": "Shift JIS", "gb18030": "GB 18030", "big5": "Big5", "cp949": "Korean (949)",
+}  # fmt: skip
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+
+
+class Made(str):
+    """A cell of which a spreadsheet made something else than what was typed, in words: "the date 2026-01-02"."""
+
+    __slots__ = ()
+
+
+Row = tuple[int, list[str]]
+"""Its number as a person counts it, and its cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One table: `kind` is what it was read as, `sheet` its sheet, "" of a text. Rows without any cell are left out."""
+
+    kind: str
+    text: str = ""
+    sign: str = ""
+    sheet: str = ""
+    kept: list[Row] = field(default_factory=list)
+    merged: list[tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=list)
+
+    def rows(self) -> Iterator[Row]:
+        """Raises BadDocument where the text is no CSV."""
+        if not self.sign:
+            yield from self.kept
+            return
+        reader = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.sign, strict=True, skipinitialspace=True)
+        # The reader counts to a record's last line; what is wrong is told at its first.
+        number = 1
+        try:
+            for cells in reader:
+                if any(cells):
+                    yield number, cells
+                number = reader.line_num + 1
+        except csv.Error as error:
+            raise bad(f"line {reader.line_num}", f"This is not CSV ({error}).") from None
+
+    def row_name(self, number: int) -> str:
+        return f"sheet {shown(self.sheet)}, row {number}" if self.sheet else f"line {number}"
+
+    def cell_name(self, number: int, column: int, head: str) -> str:
+        if self.sheet:
+            return f"sheet {shown(self.sheet)}, cell {cell_name((number - 1, column))}"
+        return f"line {number}, {shown(head)}" if head else f"line {number}, field {column + 1}"
+
+
+def is_workbook(data: bytes) -> bool:
+    return data.startswith((_ZIP, _OLE))
+
+
+def text_of(data: bytes) -> tuple[str, str]:
+    """(text, charset in words); the charset is "" for UTF-8. Raises BadDocument for what is no text at all."""
+    for mark, charset in _MARKS:
+        if data.startswith(mark):
+            return _decoded(data, charset), "" if charset == "utf-8-sig" else charset.upper()
+    if guess := _two_bytes(data):
+        return _decoded(data, guess), "UTF-16"
+    try:
+        return data.decode(), ""
+    except UnicodeDecodeError:
+        pass
+    if b"\0" in data:
+        raise bad("", "This is no text and no workbook that is read here: save the list as .xlsx or as CSV UTF-8.")
+    charset = _legacy(data)
+    return data.decode(charset, "replace"), _CHARSETS[charset]
+
+
+def _decoded(data: bytes, charset: str) -> str:
+    try:
+        return data.decode(charset)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        name = charset.removesuffix("-sig").upper()
+        raise bad(f"line {line}", f"Byte {error.start + 1} of the file is not {name}: save it as CSV UTF-8.") from None
+
+
+def _two_bytes(data: bytes) -> str:
+    """UTF-16 without a mark: every other byte of English letters is zero."""
+    start = data[:400]
+    if len(start) < 4 or len(data) % 2:
+        return ""
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    enough = len(start) // 2 * 0.6
+    return "utf-16-le" if odd > enough and not even else "utf-16-be" if even > enough and not odd else ""
+
+
+def _legacy(data: bytes) -> str:
+    """The likeliest charset of a text that is not Unicode, told by its lines that have other letters than English ones."""
+    sample = b"\n".join(line for line in data[: _SAMPLE * 20].splitlines() if not line.isascii())[:_SAMPLE]
+    best = from_bytes(sample, cp_isolation=list(_CHARSETS), preemptive_behaviour=False).best() if sample else None
+    guess = best.encoding if best and best.encoding in _CHARSETS else "cp1252"
+    # Western letters are by far the most, and a few of them look like others' as well.
+    for charset in dict.fromkeys((guess, "cp1252")):
+        try:
+            data.decode(charset)
+        except UnicodeDecodeError:
+            continue
+        return charset
+    return "cp1252"
+
+
+def grids(data: bytes) -> list[Grid]:
+    """Every way in which the file is a table: the sheets of a workbook, or a text with each sign between its fields. Raises
+    BadDocument.
+    """
+    for start, what in _NO_TABLES.items():
+        if data.startswith(start):
+            raise bad("", f"The file is {what}.")
+    if is_workbook(data):
+        return list(_sheets(data))
+    text, charset = text_of(data)
+    said, text = _sign_line(text)
+    kind = f", {charset}" if charset else ""
+    return [
+        Grid(f"CSV, fields separated by {SIGNS[sign]}{kind}", text, sign) for sign in SIGNS if not said or sign == said
+    ]
+
+
+def _sign_line(text: str) -> tuple[str, str]:
+    """What Excel's “sep=” line says, and the text with that line emptied, so that lines keep their numbers."""
+    line = text[:20].splitlines()[0] if text[:1] not in "\r\n" else ""
+    bare = line.strip().strip('"')
+    if bare[:4].lower() != "sep=":
+        return "", text
+    sign = line.strip('" \r\n')[4:5] or "\t"
+    return sign if sign in SIGNS else "", text[len(line) :]
+
+
+# ── Workbooks ─────────────────────────────────────────────────────────────────
+
+
+def _sheets(data: bytes) -> Iterator[Grid]:
+    """The sheets that are seen, in their order."""
+    if data.startswith(_OLE):
+        _refuse_old(data)
+    packed, scanned = looked_at(data)
+    kind = "Excel workbook" if b"xl/workbook" in packed else "OpenDocument workbook"
+    try:
+        with python_calamine.load_workbook(io.BytesIO(packed)) as book:
+            seen = [
+                (place, about.name)
+                for place, about in enumerate(book.sheets_metadata)
+                if about.visible is python_calamine.SheetVisibleEnum.Visible
+                and about.typ is python_calamine.SheetTypeEnum.WorkSheet
+            ]
+            for place, name in seen:
+                about = next((one for one in scanned if one.name == name), Scanned())
+                sheet = book.get_sheet_by_index(place)
+                yield Grid(kind, sheet=name or "1", kept=list(_rows(sheet, about)), merged=about.merged)
+    except python_calamine.PasswordError:
+        raise locked() from None
+    except (python_calamine.CalamineError, ValueError, OSError) as error:
+        if isinstance(error, BadDocument):
+            raise
+        raise damaged() from None
+
+
+def _refuse_old(data: bytes) -> None:
+    if "EncryptedPackage".encode("utf-16-le") in data:
+        raise locked()
+    raise bad(
+        "", f"This is a workbook of Excel 97–2003 (.xls), which is not read here: save it as .xlsx, or {SAVE_AS}."
+    )
+
+
+def _rows(sheet: python_calamine.CalamineSheet, about: Scanned) -> Iterator[Row]:
+    down, right = sheet.start or (0, 0)
+    blank: dict[int, dict[int, str]] = {}
+    for (row, column), why in about.blank.items():
+        blank.setdefault(row, {})[column] = why
+    for number, values in enumerate(sheet.iter_rows(), down):
+        cells = [""] * right + [_cell(value) for value in values]
+        for column, why in blank.get(number, {}).items():
+            cells += [""] * (column + 1 - len(cells))
+            cells[column] = Made(why)
+        while cells and not cells[-1]:
+            cells.pop()
+        if cells:
+            yield number + 1, cells
+
+
+def _cell(value: Any) -> str:
+    """A cell as it would be typed."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, int):
+        return str(value)
+    return Made(f"the {'date' if hasattr(value, 'year') else 'time'} {value}")
+
+
+def write_workbook(
+    name: str, head: Sequence[str], rows: Iterable[Sequence[Any]], widths: Sequence[int], made: Any
+) -> bytes:
+    """A workbook of one sheet: its head stays in sight, texts are texts and never formulas. `made` is the moment that it
+    bears. Equal input gives equal bytes.
+    """
+    file = io.BytesIO()
+    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    with xlsxwriter.Workbook(file, options) as book:
+        book.set_properties({"created": made})
+        sheet = book.add_worksheet(name)
+        bold, plain = book.add_format({"bold": True}), book.add_format({"num_format": "@"})
+        for column, width in enumerate(widths):
+            # As text: what is typed there later stays what was typed, and 1-2 is no date.
+            sheet.set_column(column, column, width, plain)
+        sheet.freeze_panes(1, 0)
+        sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
+        for column, word in enumerate(head):
+            sheet.write_string(0, column, word, bold)
+        for row, values in enumerate(rows, 1):
+            for column, value in enumerate(values):
+                if value is not None and value != "":
+                    sheet.write_string(row, column, str(value), plain)
+    return file.getvalue()
