@@ -98,9 +98,9 @@ def _accept(one: Foreign, bars: Sequence[_Bar]) -> _Read:
     left: list[str] = []
     for part in _by_family(one):
         said, why = _said(part)
-        barred = [bar.rule.where for bar in bars if _meets(bar, part)]
-        if barred and part.enabled:
-            said, why = _around(part, bars), f"A drop before it cannot be said here ({barred[0]}), and bars it."
+        barred = next((bar.rule.where for bar in bars if _meets(bar, part)), None)
+        if barred is not None and part.enabled:
+            said, why = _around(part, bars), f"A drop before it cannot be said here ({barred}), and bars it."
         rules += said
         left += [why] if why else []
     if not left:

@@ -17,6 +17,7 @@ from securitygroups.firewall.formats import (
     terraform,
 )
 from securitygroups.firewall.formats.documents import FORMAT, MAX_DOCUMENT_BYTES, GroupDocument
+from securitygroups.firewall.formats.iptables import IPTABLES
 from securitygroups.firewall.formats.reading import ReadGroup, Reading, System, Upload
 from securitygroups.firewall.formats.spreadsheet import is_document, read_any, read_table
 from securitygroups.firewall.formats.strict import BadDocument, Fault, bad, load_json
@@ -34,6 +35,7 @@ SYSTEMS: tuple[System, ...] = (
     System(scaleway.NAME, scaleway.looks, scaleway.read),
     System(cloudstack.NAME, cloudstack.looks, cloudstack.read),
     System(opnsense.NAME, opnsense.looks, opnsense.read),
+    IPTABLES,
 )
 """In the order in which they are asked; the first that knows the file reads it."""
 

@@ -1,0 +1,338 @@
+"""Chains of a Linux firewall, iptables' and nftables', as one list: jumps written out, and the chains of a hook one after the other.
+
+A packet takes the chains of its hooks in turn, and an accept ends only the one that it stands in: what one chain
+accepts is judged by the next one. What a RETURN takes out of a chain is taken out of the lines behind it; where that
+cannot be said, accepts behind it ask for something that no rule here can, and so are not taken.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+
+from securitygroups.firewall.formats.foreign import MOST_RULES, Foreign, TooMany, taken
+from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
+from securitygroups.firewall.formats.spans import (
+    ANY_ADDRESS,
+    ANY_KIND,
+    ANY_PORT,
+    ANY_PROTOCOL,
+    ANYTHING,
+    IPV6,
+    MULTICAST,
+    MULTICASTS,
+    Match,
+    Spans,
+    TooLarge,
+    both,
+    networks_of,
+    numbers,
+    of_networks,
+    without,
+)
+from securitygroups.firewall.formats.strict import BadDocument, bad
+from securitygroups.firewall.networks import Network
+from securitygroups.firewall.protocols import NAMES, Action, Direction
+
+MOST_STEPS = 100_000
+"""Lines that are looked at, those of a chain once for every jump to it, and more for those of many addresses."""
+MOST_BASES = 10
+MOST_LIVE = 64
+MOST_DEPTH = 16
+MOST_HOWS = 3
+
+Key = tuple[str, ...]
+"""A chain: family, table and name."""
+
+
+class Verdict(Enum):
+    """What a line does with the packets that it matches."""
+
+    NONE = auto()
+    ACCEPT = auto()
+    DROP = auto()
+    RETURN = auto()
+    JUMP = auto()
+    GOTO = auto()
+    ELSEWHERE = auto()
+    """It may be accepted, dropped or sent to another address, and nothing here tells: taken as a drop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the file: its place in order, how that is called, and its text."""
+
+    order: int
+    where: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A line of a chain, or one of its verdicts. `match` is any of these; `how` says what is to be said of it beside that."""
+
+    line: Line
+    match: tuple[Match, ...]
+    verdict: Verdict
+    target: Key = ()
+    how: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A chain that packets come to by themselves: whose packets it sees, and what becomes of those that it does not judge."""
+
+    key: Key
+    sees: Match
+    policy: Action
+    line: Line
+    called: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """A whole file. `paths` are the chains that a packet passes on its way in and out, in order."""
+
+    steps: Mapping[Key, Sequence[Step]]
+    paths: Mapping[Direction, Sequence[Base]]
+    lines: Sequence[Line]
+    left: Mapping[int, str] = field(default_factory=dict)
+    """Why lines of chains on no path are not taken, by their order."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known of one line so far."""
+
+    taken: list[Taken] = field(default_factory=list)
+    hows: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    unmet: str = ""
+
+    def add(self, how: Taken, words: str = "", places: Iterable[int] = ()) -> None:
+        self.taken.append(how)
+        self.places += places
+        if words and words not in self.hows and len(self.hows) < MOST_HOWS:
+            self.hows.append(words)
+
+    def note(self, line: Line) -> Note:
+        if not self.taken:
+            return Note(line.where, line.text, Taken.EXACT, self.unmet)
+        kinds = set(self.taken)
+        how = next(iter(kinds)) if len(kinds) == 1 else Taken.NARROWED
+        return Note(line.where, line.text, how, " ".join(self.hows), tuple(sorted(set(self.places))))
+
+
+class _Walk:
+    """One way through the chains: what it emits, in order, each with the line that it comes from."""
+
+    def __init__(self, chains: Chains, direction: Direction, found: dict[int, _Found]) -> None:
+        self.steps = chains.steps
+        self.path = _that_matter(chains, direction)
+        self.direction = direction
+        self.found = found
+        self.emitted: list[tuple[Line, Foreign, str]] = []
+        self.cost = 0
+
+    def pass_on(self, place: int, match: Match, last: Step | None) -> None:
+        """The packets come to the chain at this place of the path; behind the last one they are accepted."""
+        if place == len(self.path):
+            if last is not None:
+                self.emit(last, match, Action.ACCEPT)
+            return
+        if last is not None:
+            how = f"What it accepts is judged by {self.path[place].called} as well."
+            self.of(last.line).add(Taken.EXACT, how)
+        base = self.path[place]
+        for part in match.minus(base.sees):
+            self.pass_on(place + 1, part, last)
+        seen = match.also(base.sees)
+        if seen.is_empty:
+            return
+        self.chain(base.key, seen, place, ())
+        step = Step(base.line, (), Verdict.ACCEPT)
+        if base.policy is Action.ACCEPT:
+            self.pass_on(place + 1, seen, step)
+        elif last is None:
+            # Nothing of this way comes behind it.
+            self.of(base.line).add(Taken.EXACT, "What no rule matches is dropped here too.")
+        else:
+            self.emit(step, seen, Action.DROP)
+
+    def chain(self, key: Key, match: Match, place: int, above: tuple[Key, ...]) -> None:
+        """Every line of the chain for these packets; what it does not judge falls out of it."""
+        live, loose = [match], []
+        for step in self.steps[key]:
+            self.weigh(sum(piece.weight for piece in live) * max(1, len(step.match)) + len(loose))
+            met = [both_of for piece in live for one in step.match if not (both_of := piece.also(one)).is_empty]
+            if not met:
+                self.of(step.line).unmet = step.how or "No packet of a new connection comes here with what it asks for."
+                continue
+            self.weigh(len(met) * len(loose))
+            for one in met:
+                self.step(step, _unsure(one, loose), place, (*above, key))
+            if step.verdict in (Verdict.RETURN, Verdict.GOTO):
+                live = _returned(live, met, loose)
+
+    def step(self, step: Step, match: Match, place: int, above: tuple[Key, ...]) -> None:
+        verdict = step.verdict
+        if verdict is Verdict.ACCEPT:
+            self.pass_on(place + 1, match, step)
+        elif verdict in (Verdict.DROP, Verdict.ELSEWHERE):
+            self.emit(step, match, Action.DROP)
+        elif verdict in (Verdict.NONE, Verdict.RETURN):
+            self.of(step.line).add(Taken.EXACT, step.how)
+        elif step.target not in self.steps or step.target in above or len(above) > MOST_DEPTH:
+            how = f"The chain {step.target[-1]} is not in the file, or leads back to itself: taken as a drop."
+            self.emit(replace(step, verdict=Verdict.ELSEWHERE, how=how), match, Action.DROP)
+        else:
+            self.of(step.line).add(Taken.EXACT, step.how)
+            self.chain(step.target, match, place, above)
+
+    def of(self, line: Line) -> _Found:
+        return self.found.setdefault(line.order, _Found())
+
+    def emit(self, step: Step, match: Match, action: Action) -> None:
+        how = step.how if step.verdict is Verdict.ELSEWHERE else ""
+        for one in _foreign(step, match, action, self.direction):
+            self.emitted.append((step.line, one, how))
+            self.weigh(1 + (len(one.sources or ()) + len(one.destinations or ())) // 4)
+
+    def weigh(self, more: int) -> None:
+        """Count what the way costs. Raises TooMany."""
+        self.cost += more
+        if self.cost > MOST_STEPS:
+            raise TooMany
+
+
+def _that_matter(chains: Chains, direction: Direction) -> list[Base]:
+    """The chains of the path that drop anything; where none does, the one that is asked last."""
+    path = list(chains.paths.get(direction, ()))
+    matter = [base for base in path if base.policy is Action.DROP or _drops(chains.steps, base.key)]
+    if len(matter) > MOST_BASES:
+        raise TooMany
+    return matter or path[-1:]
+
+
+def _drops(steps: Mapping[Key, Sequence[Step]], key: Key) -> bool:
+    seen, todo = {key}, [key]
+    while todo:
+        for step in steps.get(todo.pop(), ()):
+            if step.verdict in (Verdict.DROP, Verdict.ELSEWHERE):
+                return True
+            if step.target:
+                if step.target not in steps:
+                    return True
+                if step.target not in seen:
+                    seen.add(step.target)
+                    todo.append(step.target)
+    return False
+
+
+def _unsure(match: Match, loose: Sequence[Match]) -> Match:
+    """The packets, some of which a RETURN before the line may have taken out of the chain."""
+    if any(not one.also(match).is_empty for one in loose):
+        return match.asking("that no RETURN before it took the packet")
+    return match
+
+
+def _returned(live: list[Match], met: Sequence[Match], loose: list[Match]) -> list[Match]:
+    """What is left in the chain behind a RETURN of these; what cannot be taken out exactly goes into `loose`."""
+    for one in met:
+        parts = [] if one.beyond else [part for piece in live for part in piece.minus(one)]
+        if one.beyond or len(parts) > MOST_LIVE:
+            if len(loose) < MOST_LIVE:
+                loose.append(one)
+            else:
+                loose[:] = [ANYTHING]
+        else:
+            live = parts
+    return live
+
+
+def _foreign(step: Step, match: Match, action: Action, direction: Direction) -> Iterable[Foreign]:
+    """The packets as rules of another system, one for each protocol."""
+    match = _kinds_said(match, action)
+    families = frozenset(numbers(both(match.family, ((4, 4), (6, 6)))))
+    one = Foreign(
+        step.line.where,
+        step.line.text,
+        action,
+        direction,
+        None,
+        families,
+        _networks(match.source, families),
+        _networks(match.destination, families),
+        None if match.port == ANY_PORT else match.port,
+        match.beyond,
+        " ".join(match.rests),
+        step.description,
+    )
+    for protocol in _protocols(match.protocol, families, action):
+        yield replace(one, protocol=protocol)
+
+
+def _kinds_said(match: Match, action: Action) -> Match:
+    if match.kind == ANY_KIND:
+        return match
+    if match.kind == ((MULTICAST, MULTICAST),) and action is Action.DROP:
+        return replace(match, kind=ANY_KIND, destination=both(match.destination, of_networks(MULTICASTS)))
+    return match.asking("what kind of address the destination is to the machine")
+
+
+def _protocols(some: Spans, families: frozenset[int], action: Action) -> list[int | None]:
+    """Of a long list those that rules have, and for an accept one more that stands for the others."""
+    if some == ANY_PROTOCOL:
+        return [None]
+    listed = list(numbers(some))
+    known = {number for family, number in NAMES if family in families}
+    others = [number for number in listed if number not in known]
+    if action is Action.DROP or len(others) < 2:
+        return [*listed]
+    return [*(number for number in listed if number in known), others[0]]
+
+
+def _networks(some: Spans, families: frozenset[int]) -> tuple[Network, ...] | None:
+    whole = [ends for ends in ANY_ADDRESS if (6 if ends[0] >= IPV6 else 4) in families]
+    if not without(tuple(whole), some):
+        return None
+    found = networks_of(some, MOST_RULES)
+    if found is None:
+        raise TooMany
+    return found
+
+
+def read_chains(system: str, chains: Chains, also: Sequence[Foreign] = (), notes: Sequence[Note] = ()) -> Reading:
+    """The file's group, with a note for each of its lines. `also` stands behind all of it. Raises BadDocument."""
+    found: dict[int, _Found] = {}
+    try:
+        emitted = []
+        for direction in Direction:
+            walk = _Walk(chains, direction, found)
+            walk.pass_on(0, ANYTHING, None)
+            emitted += walk.emitted
+        rules, said = taken([one for _, one, _ in emitted] + list(also))
+    except (TooMany, TooLarge):
+        raise too_many() from None
+    for (line, _, how), note in zip(emitted, said, strict=False):
+        one = found.setdefault(line.order, _Found())
+        became = Taken.NARROWED if how and note.taken is Taken.EXACT else note.taken
+        one.add(became, how, note.places)
+        one.add(became, note.how)
+    listed = [_note(line, found.get(line.order), chains.left) for line in chains.lines]
+    return Reading(system, (ReadGroup("", "", rules, (*listed, *said[len(emitted) :])),), tuple(notes))
+
+
+def _note(line: Line, found: _Found | None, left: Mapping[int, str]) -> Note:
+    if found is not None:
+        return found.note(line)
+    how = left.get(line.order, "Nothing leads to this chain from where packets of the VM come in or go out.")
+    return Note(line.where, line.text, Taken.NOT_TAKEN, how)
+
+
+def too_many() -> BadDocument:
+    """The refusal of a file whose jumps, written out, become too long a list."""
+    return bad(
+        "",
+        f"Written out, this would be more than {MOST_RULES:,} rules: import the chains of one machine's own input and output.",
+    )

@@ -1,0 +1,161 @@
+"""What the firewalls of Linux hosts have in common: names of ports and protocols, interfaces, ranges, connection states."""
+
+import re
+from collections.abc import Iterable
+
+from securitygroups.firewall.formats.spans import (
+    IPV6,
+    NOTHING,
+    Match,
+    Spans,
+    key,
+    of_networks,
+    spans,
+)
+from securitygroups.firewall.networks import BITS, Network, Refused, parse_address, whole_number
+from securitygroups.firewall.protocols import MAX_PORT
+
+MOST_LINES = 40_000
+
+PROTOCOL_NUMBERS = {
+    "icmp": 1, "igmp": 2, "ipip": 4, "ipencap": 4, "tcp": 6, "egp": 8, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47,
+    "esp": 50, "ah": 51, "icmpv6": 58, "ipv6-icmp": 58, "icmp6": 58, "ospf": 89, "ospfigp": 89, "pim": 103, "vrrp": 112,
+    "l2tp": 115, "sctp": 132, "udplite": 136,
+}  # fmt: skip
+WITH_PORTS = frozenset({6, 17, 33, 132, 136})
+PORT_NAMES = {
+    "ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68, "tftp": 69,
+    "http": 80, "www": 80, "kerberos": 88, "pop3": 110, "sunrpc": 111, "auth": 113, "ident": 113, "ntp": 123,
+    "netbios-ns": 137, "netbios-dgm": 138, "netbios-ssn": 139, "imap": 143, "imap2": 143, "snmp": 161, "snmp-trap": 162,
+    "snmptrap": 162, "bgp": 179, "ldap": 389, "https": 443, "microsoft-ds": 445, "submissions": 465, "isakmp": 500,
+    "syslog": 514, "printer": 515, "dhcpv6-client": 546, "dhcpv6-server": 547, "rtsp": 554, "submission": 587, "ipp": 631,
+    "ldaps": 636, "domain-s": 853, "rsync": 873, "imaps": 993, "pop3s": 995, "openvpn": 1194, "ms-sql-s": 1433,
+    "nfs": 2049, "mysql": 3306, "ms-wbt-server": 3389, "ipsec-nat-t": 4500, "sip": 5060, "mdns": 5353,
+    "postgresql": 5432, "amqp": 5672, "redis": 6379, "http-alt": 8080, "webcache": 8080,
+}  # fmt: skip
+
+INSIDE = re.compile(
+    r"(docker|br-|virbr|veth|cni|flannel|cali|cilium|tun|tap|wg|vxlan|lxc|lxd|podman|kube|nodelocal|tailscale|zt|dummy)"
+)
+"""Bridges, tunnels and cables inside a machine: what comes by them came by no network card."""
+LOOPBACK = "Packets of the machine to itself never come to the rules here, and always pass."
+INNER = "It is about a bridge, a tunnel or a cable inside the machine, by which no packet of its network card comes."
+OPENS = "The rules here judge the packet that opens a connection; for TCP that is a lone SYN."
+REPLIES = "Replies, and errors about accepted connections, pass here by themselves."
+INVALID = "Packets that belong to no connection and open none are dropped here by themselves."
+FRESH = frozenset({"new"})
+KNOWN_STATES = frozenset({"new", "established", "related", "invalid", "untracked"})
+
+
+def port(word: str) -> int | None:
+    found = whole_number(word, MAX_PORT)
+    return PORT_NAMES.get(word.lower()) if found is None else found
+
+
+def ports(word: str, between: str = ":-") -> Spans | None:
+    """A port, or a range with one of these signs between, either end of which may be missing; None where it is none."""
+    named = port(word)
+    if named is not None:
+        return ((named, named),)
+    for sign in between:
+        first, found, last = word.partition(sign)
+        if found:
+            start, end = port(first) if first else 0, port(last) if last else MAX_PORT
+            return None if start is None or end is None or start > end else ((start, end),)
+    return None
+
+
+def port_list(text: str, between: str = ":-") -> Spans | None:
+    """Ports and ranges with commas between."""
+    found = [ports(word.strip(), between) for word in text.split(",")]
+    return None if None in found else spans(ends for each in found if each for ends in each)
+
+
+def protocol(word: str) -> int | None:
+    """The number of a protocol, None where it is no word or number of one."""
+    word = word.lower()
+    return PROTOCOL_NUMBERS[word] if word in PROTOCOL_NUMBERS else whole_number(word, 255)
+
+
+def network(word: str) -> Network | None:
+    """A network with a prefix length or a mask; bits behind the prefix are cut off, as these firewalls do. None else."""
+    host, slash, length = word.partition("/")
+    try:
+        version, number = parse_address(host)
+        bits = BITS[version]
+        prefix = bits if not slash else whole_number(length, bits)
+        if prefix is None:
+            prefix = _mask(length, version)
+    except Refused:
+        return None
+    return None if prefix is None else Network(version, number >> (bits - prefix) << (bits - prefix), prefix)
+
+
+def _mask(text: str, version: int) -> int | None:
+    """The prefix length that a mask such as 255.255.0.0 stands for."""
+    family, number = parse_address(text)
+    bits = BITS[version]
+    hosts = (1 << bits) - 1 ^ number
+    return bits - hosts.bit_length() if family == version and hosts & (hosts + 1) == 0 else None
+
+
+def addresses(words: Iterable[str]) -> Spans | None:
+    """Networks and ranges such as 10.0.0.1-10.0.0.9; None where one of them is none."""
+    found: list[tuple[int, int]] = []
+    for word in words:
+        first, dash, last = word.partition("-")
+        one = network(word)
+        if one is not None:
+            found += of_networks([one])
+        elif dash:
+            try:
+                start, end = parse_address(first), parse_address(last)
+            except Refused:
+                return None
+            if start[0] != end[0] or start > end:
+                return None
+            found.append((key(*start), key(*end)))
+        else:
+            return None
+    return spans(found)
+
+
+def families_of(some: Spans) -> Spans:
+    """The families that addresses of the set are of."""
+    versions = [(version, version) for version in (4, 6) if any((ends[0] >= IPV6) == (version == 6) for ends in some)]
+    return spans(versions) if versions else NOTHING
+
+
+def interface(name: str, named: frozenset[str]) -> bool | str:
+    """Whether packets come by it: yes, never, or what it would take to know. `named` are all that the file names."""
+    if name in ("lo", "lo*", "lo+") or INSIDE.match(name):
+        return False
+    cards = {each for each in named if each != "lo" and not INSIDE.match(each)}
+    return True if len(cards) == 1 else f"the interface {name}, one of several in the file"
+
+
+def state(words: Iterable[str], negated: bool, notrack: bool) -> bool | str:
+    """Whether a packet that opens a connection is in one of these states: yes, never, or what it asks for."""
+    asked = frozenset(word.lower() for word in words)
+    unknown = asked - KNOWN_STATES
+    if notrack and asked & {"new", "untracked"}:
+        return "a connection that is tracked, and the file takes some from tracking"
+    if "new" in asked:
+        return not negated
+    if unknown:
+        return f"the state {', '.join(sorted(unknown))}"
+    return negated
+
+
+def state_told(words: Iterable[str]) -> str:
+    """Why a packet that opens a connection is in none of these states."""
+    asked = set(words)
+    return " ".join([REPLIES] * bool(asked & {"established", "related"}) + [INVALID] * ("invalid" in asked)) or OPENS
+
+
+def only_interface(name: str) -> str:
+    return f"The file names no network card but {name}: it is taken for the VM's."
+
+
+def ports_of(some: Spans, protocols: Iterable[int]) -> Match:
+    return Match(protocol=spans((number, number) for number in protocols), port=some)
