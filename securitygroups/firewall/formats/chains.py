@@ -5,6 +5,7 @@ accepts is judged by the next one. What a RETURN takes out of a chain is taken o
 cannot be said, accepts behind it ask for something that no rule here can, and so are not taken.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -31,7 +32,7 @@ from securitygroups.firewall.formats.spans import (
 )
 from securitygroups.firewall.formats.strict import BadDocument, bad
 from securitygroups.firewall.networks import Network
-from securitygroups.firewall.protocols import NAMES, Action, Direction
+from securitygroups.firewall.protocols import ICMP, ICMPV6, NAMES, Action, Direction
 
 MOST_STEPS = 100_000
 """Lines that are looked at, those of a chain once for every jump to it, and more for those of many addresses."""
@@ -39,6 +40,9 @@ MOST_BASES = 10
 MOST_LIVE = 64
 MOST_DEPTH = 16
 MOST_HOWS = 3
+_ICMP_FAMILY = {ICMP: 4, ICMPV6: 6}
+
+_SENTENCES = re.compile(r"(?<=[.)]) (?=[A-Z])")
 
 Key = tuple[str, ...]
 """A chain: family, table and name."""
@@ -112,8 +116,9 @@ class _Found:
     def add(self, how: Taken, words: str = "", places: Iterable[int] = ()) -> None:
         self.taken.append(how)
         self.places += places
-        if words and words not in self.hows and len(self.hows) < MOST_HOWS:
-            self.hows.append(words)
+        for sentence in _SENTENCES.split(words) if words else ():
+            if sentence not in self.hows and len(self.hows) < MOST_HOWS:
+                self.hows.append(sentence)
 
     def note(self, line: Line) -> Note:
         if not self.taken:
@@ -159,9 +164,9 @@ class _Walk:
         else:
             self.emit(step, seen, Action.DROP)
 
-    def chain(self, key: Key, match: Match, place: int, above: tuple[Key, ...]) -> None:
-        """Every line of the chain for these packets; what it does not judge falls out of it."""
-        live, loose = [match], []
+    def chain(self, key: Key, match: Match, place: int, above: tuple[Key, ...]) -> list[Match]:
+        """Every line of the chain for these packets. Those that may fall out of it without a verdict."""
+        live, loose, undecided = [match], list[Match](), [match]
         for step in self.steps[key]:
             self.weigh(sum(piece.weight for piece in live) * max(1, len(step.match)) + len(loose))
             met = [both_of for piece in live for one in step.match if not (both_of := piece.also(one)).is_empty]
@@ -170,24 +175,30 @@ class _Walk:
                 continue
             self.weigh(len(met) * len(loose))
             for one in met:
-                self.step(step, _unsure(one, loose), place, (*above, key))
-            if step.verdict in (Verdict.RETURN, Verdict.GOTO):
-                live = _returned(live, met, loose)
+                fallen = self.step(step, _unsure(one, loose), place, (*above, key))
+                undecided = _without([one], undecided, fallen)
+                if step.verdict in (Verdict.RETURN, Verdict.GOTO):
+                    live = _returned(live, fallen, loose)
+        return undecided
 
-    def step(self, step: Step, match: Match, place: int, above: tuple[Key, ...]) -> None:
+    def step(self, step: Step, match: Match, place: int, above: tuple[Key, ...]) -> list[Match]:
+        """What a line does with these packets; those that it leaves without a verdict."""
         verdict = step.verdict
         if verdict is Verdict.ACCEPT:
             self.pass_on(place + 1, match, step)
-        elif verdict in (Verdict.DROP, Verdict.ELSEWHERE):
+            return []
+        if verdict in (Verdict.DROP, Verdict.ELSEWHERE):
             self.emit(step, match, Action.DROP)
-        elif verdict in (Verdict.NONE, Verdict.RETURN):
+            return []
+        if verdict in (Verdict.NONE, Verdict.RETURN):
             self.of(step.line).add(Taken.EXACT, step.how)
-        elif step.target not in self.steps or step.target in above or len(above) > MOST_DEPTH:
+            return [match]
+        if step.target not in self.steps or step.target in above or len(above) > MOST_DEPTH:
             how = f"The chain {step.target[-1]} is not in the file, or leads back to itself: taken as a drop."
             self.emit(replace(step, verdict=Verdict.ELSEWHERE, how=how), match, Action.DROP)
-        else:
-            self.of(step.line).add(Taken.EXACT, step.how)
-            self.chain(step.target, match, place, above)
+            return []
+        self.of(step.line).add(Taken.EXACT, step.how)
+        return self.chain(step.target, match, place, above)
 
     def of(self, line: Line) -> _Found:
         return self.found.setdefault(line.order, _Found())
@@ -236,9 +247,20 @@ def _unsure(match: Match, loose: Sequence[Match]) -> Match:
     return match
 
 
-def _returned(live: list[Match], met: Sequence[Match], loose: list[Match]) -> list[Match]:
+def _without(decided: Sequence[Match], undecided: list[Match], fallen: Sequence[Match]) -> list[Match]:
+    """What no line has decided yet; more than that where it cannot be told."""
+    parts = list(undecided)
+    for one in decided:
+        if one.beyond or fallen == [one]:
+            return undecided
+        parts = [part for piece in parts for part in piece.minus(one)]
+    parts += fallen
+    return parts if len(parts) <= MOST_LIVE else undecided
+
+
+def _returned(live: list[Match], fallen: Sequence[Match], loose: list[Match]) -> list[Match]:
     """What is left in the chain behind a RETURN of these; what cannot be taken out exactly goes into `loose`."""
-    for one in met:
+    for one in fallen:
         parts = [] if one.beyond else [part for piece in live for part in piece.minus(one)]
         if one.beyond or len(parts) > MOST_LIVE:
             if len(loose) < MOST_LIVE:
@@ -269,7 +291,12 @@ def _foreign(step: Step, match: Match, action: Action, direction: Direction) -> 
         step.description,
     )
     for protocol in _protocols(match.protocol, families, action):
-        yield replace(one, protocol=protocol)
+        own = _ICMP_FAMILY.get(protocol or 0)
+        if own in families and len(families) > 1 and action is Action.ACCEPT:
+            # Over the other family nobody sends it, and no rule here lets it in.
+            yield replace(one, protocol=protocol, families=frozenset({own or 4}))
+        else:
+            yield replace(one, protocol=protocol)
 
 
 def _kinds_said(match: Match, action: Action) -> Match:

@@ -184,7 +184,7 @@ def _words(text: str) -> tuple[list[str], set[int]]:
     """(the words of a line, the places of those in quotes, which are never options)."""
     if '"' not in text:
         return text.split(), set()
-    words, quoted = [], set()
+    words, quoted = list[str](), set[int]()
     for found in _WORD.finditer(text):
         if found[2] is None:
             quoted.add(len(words))

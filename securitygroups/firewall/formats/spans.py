@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import reduce
+from typing import Any
 
 from securitygroups.firewall.networks import BITS, Network
 from securitygroups.firewall.protocols import MAX_PORT
@@ -133,6 +134,11 @@ class Match:
     def asking(self, *beyond: str) -> "Match":
         return replace(self, beyond=_union(self.beyond, beyond))
 
+    def having(self, name: str, some: Spans) -> "Match":
+        """The same with another set in place of the one of this name."""
+        changed: Any = {name: some}
+        return replace(self, **changed)
+
     def minus(self, other: "Match") -> "list[Match]":
         """The packets that are not in the other one, which must not ask for anything beyond, as parts without an overlap."""
         if self.also(other).is_empty:
@@ -142,8 +148,8 @@ class Match:
             ours, theirs = getattr(rest, name), getattr(other, name)
             outside = without(ours, theirs)
             if outside:
-                parts.append(replace(rest, **{name: outside}))
-                rest = replace(rest, **{name: both(ours, theirs)})
+                parts.append(rest.having(name, outside))
+                rest = rest.having(name, both(ours, theirs))
         return parts
 
 

@@ -1,0 +1,369 @@
+"""What `nft -j list ruleset` says."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from securitygroups.firewall.formats.chains import Base, Chains, Key, Line, Step, Verdict, read_chains, too_many
+from securitygroups.firewall.formats.foreign import BOTH, Foreign
+from securitygroups.firewall.formats.hosts import INSIDE, MOST_LINES, WITH_PORTS
+from securitygroups.firewall.formats.nft_expressions import Context, ask, interfaces
+from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
+from securitygroups.firewall.formats.spans import (
+    ANYTHING,
+    Match,
+    TooLarge,
+    both,
+    conjunction,
+    numbers,
+    of_family,
+    spans,
+)
+from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.protocols import Action, Direction
+
+NAME = "nftables"
+_TEXT = re.compile(r"^\s*(?:add\s+)?table (?:ip|ip6|inet|arp|bridge|netdev) \S+ ?\{", re.MULTILINE)
+_CHAIN_TEXT = re.compile(r"^\s*type \w+ hook \w+ ", re.MULTILINE)
+_FAMILIES = {"ip": of_family(4), "ip6": of_family(6), "inet": ANYTHING, "bridge": ANYTHING, "netdev": ANYTHING}
+_HOOKS = {
+    Direction.IN: ("ingress", "prerouting", "input"),
+    Direction.OUT: ("output", "postrouting", "egress"),
+}
+_SILENT = frozenset(
+    ("counter", "log", "continue", "notrack", "dup", "flow", "ct helper", "ct timeout", "ct expectation", "secmark", "comment", "last",
+     "meta", "snat", "masquerade")
+)  # fmt: skip
+_BEYOND = {
+    "limit": "a rate limit", "quota": "a quota", "ct count": "how many connections there are", "connlimit": "how many connections there are",
+    "meter": "a rate limit", "set": "what a set remembers", "map": "what a map remembers",
+}  # fmt: skip
+_ELSEWHERE = {
+    "dnat": "It sends the packet elsewhere: if that is to be reached, add an accept.",
+    "redirect": "It sends the packet elsewhere: if that is to be reached, add an accept.",
+    "tproxy": "It gives the packet to a program: if that is to be reached, add an accept.",
+    "queue": "A program decides, and may drop it: taken as a drop.",
+    "synproxy": "The kernel answers first, and may drop it: taken as a drop.",
+    "fwd": "It sends the packet out by another interface: taken as a drop.",
+}
+_HIDDEN = "what nft does not say of a line of iptables (bring iptables-save instead)"
+_LEFT = {
+    "forward": "It is about packets that the machine forwards for others; the rules here are about its own.",
+}
+_HARMLESS = "It changes addresses or marks, and drops nothing: there is nothing to take."
+_MISSING = (
+    "No chain of it hangs on the input or output hook, so nothing says which packets its rules see. "
+    "Run nft -j list ruleset, and bring all that it says, the chains with their hooks."
+)
+_UNREAD = "It is not understood: taken as a drop."
+
+
+@dataclass(slots=True)
+class _Rules:
+    """A ruleset as it is being read."""
+
+    chains: dict[Key, tuple[Line, Mapping[str, Any]]] = field(default_factory=dict)
+    rules: dict[Key, list[tuple[Line, Mapping[str, Any]]]] = field(default_factory=dict)
+    sets: dict[tuple[str, ...], Any] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+
+
+def looks(upload: Upload) -> bool:
+    if isinstance(upload.value, dict):
+        return isinstance(upload.value.get("nftables"), list)
+    return upload.value is None and bool(
+        _TEXT.search(upload.text[:100_000]) and _CHAIN_TEXT.search(upload.text[:100_000])
+    )
+
+
+def read(upload: Upload) -> Reading:
+    """Raises BadDocument."""
+    if upload.value is None:
+        raise bad("", "This is a ruleset of nftables as text. Run nft -j list ruleset, and bring what that says.")
+    rules = _sorted(upload.value["nftables"])
+    named = frozenset(
+        name for listed in rules.rules.values() for _, rule in listed for one in _expr(rule) for name in interfaces(one)
+    )
+    notrack = any("notrack" in one for listed in rules.rules.values() for _, rule in listed for one in _expr(rule))
+    paths = {direction: _path(rules, direction) for direction in Direction}
+    if not any(
+        rules.chains[base.key][1].get("hook") in ("input", "output") for path in paths.values() for base in path
+    ):
+        raise bad("", f"This is of nftables. {_MISSING}")
+    outgoing = _reached(rules, [base.key for base in paths[Direction.OUT]])
+    context = Context(rules.sets, named, notrack)
+    steps: dict[Key, list[Step]] = {}
+    try:
+        for key, listed in rules.rules.items():
+            here = replace(context, table=key[:2], incoming=key not in outgoing)
+            steps[key] = [step for line, rule in listed for step in _steps(line, rule, here, key[:2])]
+    except TooLarge:
+        raise too_many() from None
+    chains = Chains(steps, paths, rules.lines, _left(rules, steps))
+    also, notes = _unfiltered(paths)
+    return read_chains(NAME, chains, also, notes)
+
+
+def _sorted(listed: Sequence[Any]) -> _Rules:
+    if len(listed) > MOST_LINES:
+        raise bad(
+            "",
+            f"The ruleset has more than {MOST_LINES:,} objects: bring the tables of the machine's own input and output.",
+        )
+    found = _Rules()
+    for place, one in enumerate(listed):
+        kind, value = next(iter(one.items()), ("", None)) if isinstance(one, dict) else ("", None)
+        if not isinstance(value, dict):
+            continue
+        family, table, name = (str(value.get(key, "")) for key in ("family", "table", "name"))
+        line = Line(place, f"nftables[{place}]", _said(kind, value))
+        if kind == "chain":
+            found.chains[family, table, name] = line, value
+            found.rules.setdefault((family, table, name), [])
+            if "hook" in value:
+                found.lines.append(line)
+        elif kind == "rule":
+            found.rules.setdefault((family, table, str(value.get("chain", ""))), []).append((line, value))
+            found.lines.append(line)
+        elif kind in ("set", "map"):
+            found.sets[family, table, name] = value
+    return found
+
+
+def _said(kind: str, value: Mapping[str, Any]) -> str:
+    """An object in one line: a rule's statements, or what a chain hangs on."""
+    where = " ".join(str(value.get(key, "")) for key in ("family", "table"))
+    try:
+        if kind == "chain":
+            hook = f"type {value.get('type')} hook {value.get('hook')} priority {value.get('prio')}; policy {value.get('policy', 'accept')}"
+            return f"chain {where} {value.get('name')} {{ {hook}; }}"[:400]
+        return f"{where} {value.get('chain')}: {' '.join(_statement(one) for one in _expr(value))}"[:400]
+    except RecursionError:
+        return f"{kind} {where}"
+
+
+def _statement(one: Any) -> str:
+    """A statement nearly as nft writes it."""
+    kind, value = next(iter(one.items()), ("", None)) if isinstance(one, dict) else ("", None)
+    if kind == "match" and isinstance(value, dict):
+        op = {"==": "", "in": ""}.get(str(value.get("op")), f"{value.get('op')} ")
+        return f"{_short(value.get('left'))} {op}{_short(value.get('right'))}"
+    if kind in ("jump", "goto") and isinstance(value, dict):
+        return f"{kind} {value.get('target')}"
+    return kind if value is None or kind in ("counter", "log", "limit", "reject") else f"{kind} {_short(value)}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        kind, inner = next(iter(value.items()), ("", None))
+        if kind in ("payload", "meta", "ct", "fib") and isinstance(inner, dict):
+            words = [str(word) for word in inner.values() if isinstance(word, str)]
+            return " ".join(words if kind == "payload" else [kind, *words])
+        if kind == "prefix" and isinstance(inner, dict):
+            return f"{inner.get('addr')}/{inner.get('len')}"
+        if kind in ("set", "range", "concat") and isinstance(inner, list):
+            sign = {"set": ", ", "range": "-", "concat": " . "}[kind]
+            text = sign.join(_short(each) for each in inner[:20])
+            return f"{{ {text} }}" if kind == "set" else text
+    return value if isinstance(value, str) else json.dumps(value)[:120]
+
+
+def _expr(rule: Mapping[str, Any]) -> list[Any]:
+    found = rule.get("expr")
+    return found if isinstance(found, list) else []
+
+
+def _path(rules: _Rules, direction: Direction) -> list[Base]:
+    """The chains that a packet passes in this direction; in comes what an input chain sees."""
+    found: list[tuple[int, int, Base]] = []
+    for key, (line, chain) in rules.chains.items():
+        hook, family = chain.get("hook"), key[0]
+        if hook not in _HOOKS[direction] or family not in _FAMILIES or INSIDE.match(str(chain.get("dev", ""))):
+            continue
+        policy = Action.DROP if chain.get("policy") == "drop" else Action.ACCEPT
+        base = Base(key, _FAMILIES[family], policy, line, f"chain {key[2]} of table {key[0]} {key[1]}")
+        prio = chain.get("prio")
+        found.append((_HOOKS[direction].index(hook), prio if isinstance(prio, int) else 0, base))
+    path = [base for _, _, base in sorted(found, key=lambda one: one[:2])]
+    if direction is Direction.OUT:
+        return path
+    sees = [
+        base.sees.family
+        for base in path
+        if rules.chains[base.key][1].get("hook") == "input" and base.key[0] != "bridge"
+    ]
+    families = spans(ends for one in sees for ends in one)
+    return [
+        replace(base, sees=Match(family=both(base.sees.family, families)))
+        for base in path
+        if both(base.sees.family, families)
+    ]
+
+
+def _steps(line: Line, rule: Mapping[str, Any], context: Context, table: Key) -> Iterator[Step]:
+    """A rule's verdicts, each with the packets that come to it. What is not understood is a drop of what came so far."""
+    match, comment, said, decided = [ANYTHING], str(rule.get("comment", "")), list[str](), False
+    context = replace(context, accepts=any(isinstance(one, dict) and "accept" in one for one in _expr(rule)))
+    for one in _expr(rule):
+        try:
+            kind, value = next(iter(one.items()))
+            if kind == "match":
+                match = _matched(match, value, context, said)
+            elif kind == "vmap":
+                yield from _mapped(line, match, value, context, table)
+                decided = True
+                match = [each.asking("what a map before it says") for each in match]
+            else:
+                verdict, target, how = _verdict(kind, value, table)
+                if verdict is None:
+                    match = [each.asking(how) for each in match]
+                elif verdict is not Verdict.NONE or how:
+                    yield Step(
+                        line, tuple(match), verdict, target, " ".join(dict.fromkeys([*said, how])).strip(), comment
+                    )
+        except (TypeError, KeyError, ValueError, AttributeError, IndexError, StopIteration, RecursionError):
+            yield Step(line, tuple(match), Verdict.ELSEWHERE, (), _UNREAD, comment)
+            decided = True
+    if not decided:
+        yield Step(line, tuple(match), Verdict.NONE, (), "" if match else " ".join(dict.fromkeys(said)), comment)
+
+
+def _matched(match: list[Match], value: Mapping[str, Any], context: Context, said: list[str]) -> list[Match]:
+    answer = ask(value["left"], value.get("op", "=="), value["right"], context)
+    if not answer.match:
+        said += [answer.how] if answer.how else []
+    found = conjunction(match, answer.match)
+    loose = _is_th(value["left"]) and any(not set(numbers(each.protocol)) <= WITH_PORTS for each in match)
+    # Bytes of a packet of any protocol: those of ports are as good as any others.
+    return [each.asking("the same bytes of every protocol") for each in match] if loose else found
+
+
+def _is_th(left: Any) -> bool:
+    return isinstance(left, dict) and isinstance(left.get("payload"), dict) and left["payload"].get("protocol") == "th"
+
+
+def _mapped(line: Line, match: list[Match], value: Mapping[str, Any], context: Context, table: Key) -> Iterator[Step]:
+    data = value["data"]
+    if isinstance(data, str):
+        found = context.sets.get((*context.table, data.removeprefix("@")))
+        if found is None or "timeout" in found or {"dynamic", "timeout"} & {*found.get("flags", ())}:
+            yield Step(
+                line, tuple(match), Verdict.ELSEWHERE, (), "Its map changes, or is not in the file: taken as a drop."
+            )
+            return
+        pairs = found.get("elem", [])
+    else:
+        pairs = data["set"]
+    for key, verdict in pairs:
+        kind, target = (verdict, None) if isinstance(verdict, str) else next(iter(verdict.items()))
+        answer = ask(value["key"], "==", {"set": [key]}, context)
+        found_verdict, to, how = _verdict(kind, target, table)
+        step = Step(line, tuple(conjunction(match, answer.match)), found_verdict or Verdict.ELSEWHERE, to, how)
+        yield replace(step, how=answer.how) if not step.match else step
+
+
+def _verdict(kind: str, value: Any, table: Key) -> tuple[Verdict | None, Key, str]:
+    """(what a statement does, where it leads, what is to be said); None where it only asks for something."""
+    if kind in ("accept", "drop", "return"):
+        return Verdict[kind.upper()], (), ""
+    if kind == "reject":
+        return Verdict.DROP, (), ""
+    if kind in ("jump", "goto"):
+        return Verdict[kind.upper()], (*table, str(value["target"])), ""
+    if kind == "mangle":
+        changes = isinstance(value, dict) and isinstance(value.get("key"), dict) and "payload" in value["key"]
+        return (Verdict.ELSEWHERE, (), "It changes the packet: taken as a drop.") if changes else (Verdict.NONE, (), "")
+    if kind == "xt":
+        return _extension(value)
+    if kind in _BEYOND:
+        return None, (), _BEYOND[kind]
+    if kind in _ELSEWHERE:
+        return Verdict.ELSEWHERE, (), _ELSEWHERE[kind]
+    return (Verdict.NONE, (), "") if kind in _SILENT else (Verdict.ELSEWHERE, (), _UNREAD)
+
+
+def _extension(value: Any) -> tuple[Verdict | None, Key, str]:
+    """What iptables wrote into nftables, of which nft says no more than its name."""
+    kind, name = (value.get("type"), str(value.get("name"))) if isinstance(value, dict) else (None, "")
+    if kind == "match" and name == "comment":
+        return Verdict.NONE, (), ""
+    if kind == "target" and name in (
+        "LOG",
+        "NFLOG",
+        "MARK",
+        "CONNMARK",
+        "TCPMSS",
+        "CHECKSUM",
+        "CT",
+        "MASQUERADE",
+        "SNAT",
+    ):
+        return Verdict.NONE, (), ""
+    if kind == "target":
+        return (
+            (Verdict.DROP, (), "")
+            if name == "REJECT"
+            else (Verdict.ELSEWHERE, (), f"{name} may drop it: taken as a drop.")
+        )
+    return None, (), _HIDDEN
+
+
+def _reached(rules: _Rules, roots: Sequence[Key]) -> set[Key]:
+    """The chains that lead from these."""
+    seen, todo = set(roots), list(roots)
+    while todo:
+        key = todo.pop()
+        for name in _targets([rule for _, rule in rules.rules.get(key, ())], rules, key):
+            target = (*key[:2], name)
+            if target not in seen:
+                seen.add(target)
+                todo.append(target)
+    return seen
+
+
+def _targets(listed: Sequence[Mapping[str, Any]], rules: _Rules, key: Key) -> set[str]:
+    """Every name that the rules may jump to, those in maps too."""
+    # By its text: a jump may stand deep within a map.
+    text = json.dumps([_expr(rule) for rule in listed])
+    for name in set(re.findall(r'"@([^"\\]+)"', text)):
+        text += json.dumps(rules.sets.get((key[0], key[1], name), ""))
+    return set(re.findall(r'"target": "([^"\\]+)"', text))
+
+
+def _left(rules: _Rules, steps: Mapping[Key, list[Step]]) -> dict[int, str]:
+    """Why lines of other hooks' chains are not taken."""
+    left: dict[int, str] = {}
+    for key, (line, chain) in rules.chains.items():
+        if "hook" in chain:
+            how = _LEFT.get(str(chain.get("hook")), _HARMLESS)
+            left[line.order] = how
+            for reached in _reached(rules, [key]):
+                for step in steps.get(reached, ()):
+                    left.setdefault(step.line.order, how)
+    return left
+
+
+def _unfiltered(paths: Mapping[Direction, Sequence[Base]]) -> tuple[list[Foreign], list[Note]]:
+    """Families of which no chain says anything: all goes out there, and comes in."""
+    free = {
+        direction: sorted(
+            BOTH - {number for base in path for number in (4, 6) if both(base.sees.family, ((number, number),))}
+        )
+        for direction, path in paths.items()
+    }
+    also = [
+        Foreign("the file", f"no output chain of IPv{one}", Action.ACCEPT, Direction.OUT, families=frozenset({one}),
+                rests_on=f"No chain judges IPv{one} that goes out, and so all of it does; here it takes a rule to say so.")
+        for one in free[Direction.OUT]
+    ]  # fmt: skip
+    notes = [
+        Note("the file", f"no input chain of IPv{one}", Taken.NOT_TAKEN,
+             f"No chain judges IPv{one} that comes in, and so all of it does there. Here it is dropped: add rules for what is to come in.")
+        for one in free[Direction.IN]
+    ]  # fmt: skip
+    return also, notes
+
+
+NFT = System(NAME, looks, read)

@@ -1,0 +1,345 @@
+"""What an nftables expression asks of a packet, from the JSON that `nft -j` says: as sets of packets."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from securitygroups.firewall.formats import hosts
+from securitygroups.firewall.formats.spans import (
+    ANY_ADDRESS,
+    ANY_KIND,
+    ANY_PORT,
+    ANY_PROTOCOL,
+    ANYTHING,
+    FAMILIES,
+    LOCAL,
+    MULTICAST,
+    OTHER_KIND,
+    Match,
+    Spans,
+    both,
+    conjunction,
+    of_family,
+    spans,
+    without,
+)
+
+_WORDS = {
+    "mark": "a mark", "skuid": "the user who sends", "skgid": "the group that sends", "hour": "the time of day", "day": "the day",
+    "time": "the time of day", "pkttype": "how the frame was addressed", "length": "the packet's length", "cgroup": "the program",
+    "hoplimit": "the hop limit", "ttl": "the hop limit", "sport": "the source port", "rtclassid": "the route", "random": "chance",
+    "ibrname": "the bridge", "obrname": "the bridge", "dscp": "the class of service", "exthdr": "an extension header",
+}  # fmt: skip
+_FAMILY = {"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6, 2: 4, 10: 6}
+_KINDS = {"local": LOCAL, "multicast": MULTICAST, "broadcast": OTHER_KIND, "anycast": OTHER_KIND}
+_FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
+_TURNED = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "!=": "==", "==": "!="}
+_ND = "IPv6 neighbour and router discovery passes here by itself."
+_ERRORS = "ICMP errors about accepted connections pass here by themselves, and no others are of use."
+_BY_ITSELF: dict[str | int, str] = {
+    **dict.fromkeys(("nd-router-advert", "nd-neighbor-solicit", "nd-neighbor-advert", 134, 135, 136), _ND),
+    **dict.fromkeys(("destination-unreachable", "packet-too-big", "time-exceeded", "parameter-problem"), _ERRORS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the whole file says: its sets by (family, table, name), the interfaces that it names, whether some are not tracked."""
+
+    sets: Mapping[tuple[str, ...], Any]
+    named: frozenset[str]
+    notrack: bool
+    table: tuple[str, ...] = ("", "")
+    incoming: bool = True
+    accepts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The packets that are asked for; without one, `how` says why, and the packets' own sentences else."""
+
+    match: list[Match]
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A part of a packet that rules here ask for, too: which set it is, and what a packet with it is besides."""
+
+    name: str
+    whole: Spans
+    implied: Match
+    value: Callable[[Any], Spans | None]
+
+
+def beyond(words: str) -> Answer:
+    return Answer([ANYTHING.asking(words)])
+
+
+def ask(left: Any, op: str, right: Any, context: Context) -> Answer:
+    """The packets of one comparison."""
+    values = _values(right, context)
+    if values is None:
+        return beyond("a set whose members change, or which is not in the file")
+    if isinstance(left, dict) and "concat" in left:
+        return _concat(left["concat"], op, values, context)
+    field = _field(left)
+    if field is not None:
+        return _compared(field, op, values) or Answer([_implied(left).asking(_named(left))])
+    found = _judged(left, op, values, context)
+    if isinstance(found, str):
+        return Answer([_implied(left).asking(found)])
+    yes, how, match = found
+    return Answer([replace(match, rests=(how,) if how else ())] if yes else [], how)
+
+
+def _concat(parts: Sequence[Any], op: str, values: Sequence[Any], context: Context) -> Answer:
+    if op not in ("==", "in"):
+        return beyond("that something is not in a set of several things each")
+    found: list[Match] = []
+    for value in values:
+        match = [ANYTHING]
+        for part, one in zip(parts, value["concat"], strict=True):
+            match = conjunction(match, ask(part, "==", one, context).match)
+        found += match
+    return Answer(found)
+
+
+def _values(right: Any, context: Context) -> list[Any] | None:
+    """The values on the right side, None where they are not known."""
+    if isinstance(right, str) and right.startswith("@"):
+        found = context.sets.get((*context.table, right[1:]))
+        if found is None or {"dynamic", "timeout"} & {*found.get("flags", ())} or "timeout" in found:
+            return None
+        return [_bare(one) for one in found.get("elem", [])]
+    if isinstance(right, dict) and "set" in right:
+        return [_bare(one) for one in right["set"]]
+    return [_bare(right)]
+
+
+def _bare(value: Any) -> Any:
+    """A member without its comment or counter. One that ends by itself is not a member for good."""
+    if isinstance(value, dict) and "elem" in value:
+        return value["elem"]["val"]
+    return value
+
+
+def _field(left: Any) -> _Field | None:
+    payload = left.get("payload") if isinstance(left, dict) else None
+    if payload:
+        return _payload(payload.get("protocol"), payload.get("field"))
+    meta = left.get("meta") if isinstance(left, dict) else None
+    if meta and meta.get("key") == "l4proto":
+        return _Field("protocol", ANY_PROTOCOL, ANYTHING, _protocol)
+    if meta and meta.get("key") in ("nfproto", "protocol"):
+        return _Field("family", FAMILIES, ANYTHING, _family)
+    return None
+
+
+def _payload(protocol: Any, field: Any) -> _Field | None:
+    if protocol in ("ip", "ip6"):
+        family = 4 if protocol == "ip" else 6
+        implied = Match(family=((family, family),))
+        if field in ("saddr", "daddr"):
+            return _Field("source" if field == "saddr" else "destination", ANY_ADDRESS, implied, _address)
+        if field in ("protocol", "nexthdr"):
+            return _Field("protocol", ANY_PROTOCOL, implied, _protocol)
+    if field == "dport":
+        number = hosts.PROTOCOL_NUMBERS.get(protocol)
+        if protocol == "th" or number in hosts.WITH_PORTS:
+            some = hosts.WITH_PORTS if number is None else [number]
+            return _Field("port", ANY_PORT, hosts.ports_of(ANY_PORT, some), _port)
+    if (protocol, field) == ("ether", "type"):
+        return _Field("family", FAMILIES, ANYTHING, _family)
+    return None
+
+
+def _range(value: Any, one: Callable[[Any], Spans | None]) -> Spans | None:
+    if isinstance(value, dict) and "range" in value:
+        first, last = (one(end) for end in value["range"])
+        return None if not first or not last or first[0][0] > last[-1][1] else ((first[0][0], last[-1][1]),)
+    return one(value)
+
+
+def _address(value: Any) -> Spans | None:
+    if isinstance(value, dict) and "prefix" in value:
+        return hosts.addresses([f"{value['prefix']['addr']}/{value['prefix']['len']}"])
+    return hosts.addresses([value]) if isinstance(value, str) and "-" not in value else None
+
+
+def _port(value: Any) -> Spans | None:
+    found = hosts.port(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    return None if found is None else ((found, found),)
+
+
+def _protocol(value: Any) -> Spans | None:
+    found = hosts.protocol(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    return None if found is None else ((found, found),)
+
+
+def _family(value: Any) -> Spans | None:
+    """Of other frames than IP, which have no family here, nothing."""
+    found = _FAMILY.get(value) if isinstance(value, (int, str)) else None
+    if found is None:
+        return () if isinstance(value, str) else None
+    return ((found, found),)
+
+
+def _compared(field: _Field, op: str, values: Sequence[Any]) -> Answer | None:
+    parts = [_range(value, field.value) for value in values]
+    if None in parts:
+        return None
+    found = spans(ends for part in parts if part for ends in part)
+    if op in ("<", ">", "<=", ">="):
+        if field.name not in ("port", "protocol") or len(found) != 1:
+            return None
+        first, last = found[0]
+        found = {"<": ((0, first - 1),), "<=": ((0, last),), ">": ((last + 1, 65535),), ">=": ((first, 65535),)}[op]
+        found = both(spans(ends for ends in found if ends[0] <= ends[1]), field.whole)
+    elif op == "!=":
+        found = without(field.whole, found)
+    elif op not in ("==", "in"):
+        return None
+    match = field.implied.having(field.name, both(getattr(field.implied, field.name), found))
+    return Answer([] if match.is_empty else [match])
+
+
+def _named(left: Any) -> str:
+    """What is asked for, in words."""
+    for kind in ("payload", "meta", "ct", "fib", "exthdr", "tcp option"):
+        one = left.get(kind) if isinstance(left, dict) else None
+        if isinstance(one, dict):
+            key = str(one.get("field") or one.get("key") or one.get("result") or one.get("name") or "")
+            return _WORDS.get(key, f"{one.get('protocol', kind)} {key}".strip())
+    return "an expression that is not read"
+
+
+def _implied(left: Any) -> Match:
+    """What a packet is that has such a field at all, whatever is in it."""
+    if isinstance(left, dict) and isinstance(left.get("&"), list) and left["&"]:
+        left = left["&"][0]
+    payload = left.get("payload") if isinstance(left, dict) else None
+    name = payload.get("protocol") if isinstance(payload, dict) else None
+    if name in ("ip", "ip6"):
+        return of_family(4 if name == "ip" else 6)
+    number = hosts.PROTOCOL_NUMBERS.get(name) if isinstance(name, str) else None
+    if number is None:
+        return ANYTHING
+    own = {1: 4, 58: 6}.get(number)
+    return replace(of_family(own) if own else ANYTHING, protocol=((number, number),))
+
+
+_Judged = tuple[bool, str, Match]
+
+
+def _judged(left: Any, op: str, values: list[Any], context: Context) -> str | _Judged:
+    """Whether a packet that opens a connection fulfils it, of which kind that is; or what it asks for, in words."""
+    if not isinstance(left, dict):
+        return "an expression that is not read"
+    negated = op == "!="
+    if op in ("==", "in", "!="):
+        meta, ct, fib = (left.get(kind) or {} for kind in ("meta", "ct", "fib"))
+        if meta.get("key") in ("iif", "iifname", "oif", "oifname", "sdif", "sdifname"):
+            return _interface(values, negated, context)
+        if ct.get("key") == "state":
+            return _state(values, negated, context)
+        if ct.get("key") == "direction":
+            return ("original" in values) is not negated, hosts.OPENS, ANYTHING
+        if fib.get("result") == "type" and fib.get("flags") in (["daddr"], "daddr", ["daddr", "iif"]):
+            return _kind(values, negated, context)
+        if _is_payload(left, "icmp", "type") or _is_payload(left, "icmpv6", "type"):
+            return _icmp(left["payload"]["protocol"], values, negated, context)
+        flags = _tcp_flags(left, op, values)
+        if flags is not None:
+            return flags, hosts.OPENS, Match(protocol=((6, 6),))
+    return _named(left)
+
+
+def _is_payload(left: Any, protocol: str, field: str) -> bool:
+    one = left.get("payload") if isinstance(left, dict) else None
+    return isinstance(one, dict) and (one.get("protocol"), one.get("field")) == (protocol, field)
+
+
+def _interface(values: Sequence[Any], negated: bool, context: Context) -> str | _Judged:
+    found = [hosts.interface(str(value), context.named) for value in values]
+    unsure = [one for one in found if isinstance(one, str)]
+    yes = any(one is True for one in found)
+    if unsure and not yes:
+        return "another interface" if negated else unsure[0]
+    name = next((str(value) for value, one in zip(values, found, strict=True) if one is True), "")
+    how = hosts.only_interface(name) if name else hosts.LOOPBACK if "lo" in values else hosts.INNER
+    return yes is not negated, how, ANYTHING
+
+
+def _state(values: Sequence[Any], negated: bool, context: Context) -> str | _Judged:
+    words = [str(word) for value in values for word in (value if isinstance(value, list) else [value])]
+    found = hosts.state(words, negated, context.notrack)
+    return found if isinstance(found, str) else (found, "" if found else hosts.state_told(words), ANYTHING)
+
+
+def _kind(values: Sequence[Any], negated: bool, context: Context) -> str | _Judged:
+    if (
+        not context.incoming
+        or not all(isinstance(value, str) and value in _KINDS for value in values)
+        or "anycast" in values
+    ):
+        return "what kind of address the destination is to the machine"
+    found = spans((_KINDS[value], _KINDS[value]) for value in values)
+    found = without(ANY_KIND, found) if negated else found
+    return bool(found), "", Match(kind=found) if found else ANYTHING
+
+
+def _icmp(protocol: str, values: Sequence[Any], negated: bool, context: Context) -> str | _Judged:
+    if context.accepts and not negated:
+        said = [_BY_ITSELF.get(value) if isinstance(value, (str, int)) else None for value in values]
+        if said and None not in said:
+            return False, " ".join(dict.fromkeys(one for one in said if one)), ANYTHING
+    return f"{'no ' if negated else ''}ICMP type {', '.join(str(value)[:30] for value in values[:5])}"
+
+
+def _tcp_flags(left: Any, op: str, values: Sequence[Any]) -> bool | None:
+    """Whether a lone SYN has the flags that are asked for; None where something else is compared, or cannot be told."""
+    mask = 255
+    if isinstance(left, dict) and isinstance(left.get("&"), list) and len(left["&"]) == 2:
+        left, masked = left["&"]
+        found = _bits(masked)
+        if found is None:
+            return None
+        mask = found
+    wanted = [_bits(value) for value in values]
+    if not _is_payload(left, "tcp", "flags") or None in wanted:
+        return None
+    if op == "in":
+        return any(_FLAGS["syn"] & mask & (bits or 0) for bits in wanted)
+    if mask == 255 and any((bits or 0).bit_count() > 1 for bits in wanted):
+        return None
+    return (_FLAGS["syn"] & mask in wanted) is not (op == "!=")
+
+
+def _bits(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value & 255
+    if isinstance(value, str):
+        return _FLAGS.get(value)
+    parts = value.get("|") if isinstance(value, dict) else value
+    if not isinstance(parts, list):
+        return None
+    found = 0
+    for part in parts:
+        bits = _bits(part)
+        if bits is None:
+            return None
+        found |= bits
+    return found
+
+
+def interfaces(value: Any) -> Iterator[str]:
+    """The names of interfaces that an expression compares with."""
+    if isinstance(value, dict) and isinstance(value.get("match"), dict):
+        left, right = value["match"].get("left"), value["match"].get("right")
+        meta = left.get("meta") if isinstance(left, dict) else None
+        if isinstance(meta, dict) and str(meta.get("key")) in ("iif", "iifname", "oif", "oifname"):
+            listed = right.get("set") if isinstance(right, dict) else [right]
+            yield from (one for one in listed or [] if isinstance(one, str))
