@@ -1,0 +1,126 @@
+"""What a reader of pasted lines gives back, and the words for protocols and ports that lines have."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from securitygroups.firewall.services import SERVICES
+from securitygroups.firewall.values import ICMP, ICMPV6, NON_IP, PACKET_PROTOCOLS
+
+ServicePort = Callable[[str, str], int | None]
+"""The port of a service by its name and protocol ("tcp", or "udp" …), None where nobody knows it."""
+
+_PROTOCOLS = {
+    "hopopt": 0, "icmp": ICMP, "icmp6": ICMPV6, "icmpv6": ICMPV6, "ipv6-icmp": ICMPV6, "ip6-icmp": ICMPV6,
+    "igmp": 2, "ipip": 4, "ip": 4, "ip-in-ip": 4, "tcp": 6, "egp": 8, "igp": 9, "igrp": 9, "udp": 17, "dccp": 33,
+    "ip6": 41, "ipv6": 41, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "eigrp": 88, "ospf": 89, "ospfigp": 89,
+    "nos": 94, "etherip": 97, "pim": 103, "vrrp": 112, "carp": 112, "pfsync": 240, "l2tp": 115, "sctp": 132,
+    "udplite": 136,
+}  # fmt: skip
+"""IP protocol numbers by the names that lines have for them (IANA registry of protocol numbers)."""
+WITH_PORTS = frozenset({6, 17, 33, 132, 136})
+_NAMES = {number: name for name, number in PACKET_PROTOCOLS.items()}
+
+_PORTS = {
+    "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68, "tftp": 69,
+    "http": 80, "www": 80, "kerberos": 88, "pop3": 110, "sunrpc": 111, "ntp": 123, "netbios-ns": 137,
+    "netbios-dgm": 138, "netbios-ssn": 139, "imap": 143, "imap2": 143, "snmp": 161, "snmp-trap": 162, "bgp": 179,
+    "ldap": 389, "https": 443, "microsoft-ds": 445, "submissions": 465, "isakmp": 500, "syslog": 514,
+    "submission": 587, "ldaps": 636, "domain-s": 853, "rsync": 873, "imaps": 993, "pop3s": 995, "openvpn": 1194,
+    "ms-sql-s": 1433, "radius": 1812, "nfs": 2049, "mysql": 3306, "ms-wbt-server": 3389, "ipsec-nat-t": 4500,
+    "sip": 5060, "mdns": 5353, "postgresql": 5432, "amqp": 5672, "x11": 6000, "redis": 6379, "http-alt": 8080,
+} | {service.name.lower(): service.port for service in SERVICES if service.port is not None}  # fmt: skip
+"""Ports by the names that tcpdump prints for them where it is not told -n, and by our own."""
+
+_BITS = {0x01: "FIN", 0x02: "SYN", 0x04: "RST", 0x08: "PSH", 0x10: "ACK", 0x20: "URG"}
+_LETTERS = {"S": "SYN", "F": "FIN", "R": "RST", "P": "PSH", ".": "ACK", "A": "ACK", "U": "URG"}
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_FOUR = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a pasted line tells: the form's fields, and what the form has no field for.
+
+    `source_port` is the sender's port as it stands there, `flags` the names of the TCP flags ("SYN", "ACK"), None where the line
+    tells none, `said` the verdict that it reports ("accept", "drop" or ""), `kind` what it was read as ("pf filterlog") and
+    `advice` what to do where it was not ("the line has names instead of addresses: …"). `icmp` is the ICMP type, `answer` says
+    what the packet is where the line itself tells that it opens nothing, and `opener` are the fields of the packet that did.
+    """
+
+    text: str
+    fields: dict[str, str]
+    source_port: str = ""
+    flags: frozenset[str] | None = None
+    said: str = ""
+    kind: str = ""
+    advice: str = ""
+    icmp: int | None = None
+    answer: str = ""
+    opener: dict[str, str] | None = None
+
+
+def is_address(text: str) -> bool:
+    """Whether it is one IP address, without a zone."""
+    if _FOUR.match(text):
+        return True
+    try:
+        return ":" in text and "%" not in text and ipaddress.IPv6Address(text) is not None
+    except ValueError:
+        return False
+
+
+def protocol_number(text: str) -> int | None:
+    """The IP protocol of a name or number: "UDP", "ICMP6", "GREv0", "17"."""
+    if text.isascii() and text.isdigit():
+        number = int(text[:4])
+        return number if number < 256 else None
+    word = text.lower()
+    number = _PROTOCOLS.get(word)
+    return number if number is not None else _PROTOCOLS.get(re.sub(r"v\d+\Z", "", word))
+
+
+def packet_fields(
+    number: int | None, source: str, destination: str, port: str = "", direction: str = ""
+) -> dict[str, str]:
+    """The form's fields. The protocol is one of the form's names, else its number; nothing where none was read."""
+    fields = {"source": source, "destination": destination}
+    if number is None:
+        if port:
+            fields["port"] = port
+    elif number in _NAMES:
+        fields["protocol"] = _NAMES[number]
+        fields["port"] = port
+    elif number == (ICMPV6 if ":" in source else ICMP):
+        fields["protocol"] = "icmp"
+    else:
+        fields["protocol"] = "number"
+        fields["number"] = str(number)
+    if direction:
+        fields["direction"] = direction
+    return fields
+
+
+def no_ip(text: str, kind: str, direction: str = "") -> Line:
+    """A frame that is not IP: ARP and others."""
+    return Line(text, {"protocol": NON_IP} | ({"direction": direction} if direction else {}), kind=kind)
+
+
+def port_number(text: str, protocol: str, service_port: ServicePort | None) -> str:
+    """The port's number, of a name too; empty where nobody knows the name."""
+    if not text or text.isdigit():
+        return text
+    port = _PORTS.get(text)
+    if port is None and service_port is not None:
+        port = service_port(text, protocol or "tcp")
+    return "" if port is None else str(port)
+
+
+def flags_of_number(number: int) -> frozenset[str]:
+    return frozenset(name for bit, name in _BITS.items() if number & bit)
+
+
+def flags_of_letters(letters: str) -> frozenset[str]:
+    """Of tcpdump's "S." and of pf's "SA"."""
+    return frozenset(_LETTERS[letter] for letter in letters if letter in _LETTERS)
