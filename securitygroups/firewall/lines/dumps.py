@@ -1,23 +1,109 @@
-"""Lines with “source > destination”: what tcpdump and tshark print, and what is typed by hand."""
+"""Lines with “source > destination”: what tcpdump prints, also of pflog, and what is typed by hand."""
 
 import re
 
-from securitygroups.firewall.lines.line import WITH_PORTS, Line, is_address, packet_fields, protocol_number
+from securitygroups.firewall.lines.line import (
+    ANSWER,
+    NAMES_NOT_NUMBERS,
+    WITH_PORTS,
+    Line,
+    flags_of_letters,
+    flags_of_number,
+    is_address,
+    no_ip,
+    packet_fields,
+    protocol_number,
+    verdict_of,
+)
 
 _ENDS = re.compile(r"(?:^|\s)(?P<source>[\w\[\]:.-]+?)\s*(?:>|->|→)\s*(?P<destination>[\w\[\]:.-]+)")
-_PORTS_BEHIND = re.compile(r"\s(\d{1,5}) (?:→|->|>) (\d{1,5})(?=\s|\Z)")
 _DUMP = re.compile(r"\bIP6?\b|\bethertype IPv[46]\b")
+# What tcpdump says of a packet on "any", and of one that pf logged: the direction is that of the machine it runs on.
+_LINK = re.compile(r"(?:^|\s)(In|Out|[BM])\s+(?:IP6?\b|ARP\b|LLDP\b|ethertype\b|ifindex\b|[0-9a-f]{2}:[0-9a-f]{2}:)")
+_PFLOG = re.compile(r"\brule \S+(?: \[[^\]]*\])?:? (pass|block|match|scrub|nat|rdr|binat|reject) (in|out) on ")
 # "proto TCP (6)" and "next-header UDP (17)" of tcpdump -v, "ip-proto-89" of what it does not know, "proto 50" by hand.
 _SAID = re.compile(r"\b(?:proto|next-header) [^()]*\((\d{1,3})\)|\b(?:ip-proto-|proto(?:col)?[ =])(\d{1,3})\b")
 # The flags of TCP, today's and as tcpdump printed them before version 4: "S 1:1(0) win 5840", ". ack 1".
-_SEGMENT = re.compile(r"[\s:]*(?:Flags \[|(?:[SFRPWE]{1,4}|\.) (?:\d+:\d+\(\d+\)|ack \d))")
+_SEGMENT = re.compile(r"[\s:]*(?:Flags \[|(?:[SFRPWE]{1,4}|\.) (?:\[tcp sum ok\] )?(?:\d+:\d+\(\d+\)|ack \d))")
 _HEADERS = re.compile(r"[\s:,]*(?:(?:HBH|DSTOPT|frag|srcrt)\b|\([^()]*\)|\[[^\]]*\]|[\s:,])*")
 """What tcpdump prints of IPv6 headers before it names the protocol, and of a checksum."""
 _EXTENSIONS = {0, 43, 44, 60}
 """IPv6 headers that stand before the protocol's."""
-
-_WORDS = {"ah", "ip", "ip6", "ipv6", "pim", "carp"}
+_WORDS = {"ah", "ip", "ip6", "ipv6", "pim", "carp", "nos", "igp", "egp"}
 """Names of protocols that are words of other sentences too."""
+
+_ARP = re.compile(
+    r"\barp,? .*?(?:who-has|who has|is-at|is at|reply|request)\b|\bwho-has \S+ tell \S|who has \S+\? tell ", re.I
+)
+_OTHER_FRAMES = re.compile(
+    r"\b(?:(?:LLDP|CDPv[12]|LACPv1|EAPOL|IS-IS)[,:(] ?\w|PPPoE [SD] \(|MPLS \(|STP 802\.1\w|802\.1[dw],|802\.3, length|LLC, dsap)"
+)
+_ETHERTYPE = re.compile(r"\bethertype (\S+)")
+_CARRIES_IP = ("IPv4", "IPv6", "802.1Q", "802.1ad", "802.1Q-QinQ", "MPLS", "PPPoE")
+
+_TCPDUMP_FLAGS = re.compile(r"Flags \[([^\]]*)\]")
+_OLD_TCPDUMP = re.compile(r":\s([SFRPWE]{1,4}|\.) (?:\[[^\]]*\] )?(?:\d+:\d+\(\d+\) )?(ack )?")
+_NAMES = "FIN|SYN|RST|PSH|ACK|URG|ECN|ECE|CWR|NS|AE"
+_BRACKETS = re.compile(rf"\[((?:{_NAMES})(?:, ?(?:{_NAMES}))*)\]")
+# As they are typed, or printed by other programs: “SYN-ACK”, “flags=SA”, “tcp_flags 0x12”, behind the addresses.
+_BEHIND = re.compile(rf"(?:>|\u2192)\s*\S+\s+\(?((?:{_NAMES})(?:[\s,/+|_-]+(?:{_NAMES}))*)\b", re.IGNORECASE)
+_AS_NUMBER = re.compile(r"\b(?:tcp[_ -]?)?flags?[ =:]+0x([0-9a-f]{1,4})\b", re.IGNORECASE)
+_AS_LETTERS = re.compile(
+    r"(?:\b(?:[Tt][Cc][Pp][_ -]?)?[Ff]lags?[ =:]+|(?:>|\u2192)\s*\S+\s+)\[?([SAFRPUEWC.]{1,8})\]?(?=[\s,]|\Z)"
+)
+_FLAGS = {"FIN", "SYN", "RST", "PSH", "ACK", "URG"}
+
+_DNS_ANSWER = re.compile(r":\s\d+[*|$%-]*\s(?:q:.*?\s)?(?:NXDomain|ServFail|Refused|FormErr|NotImp|\d+/\d+/\d+)\b")
+_UDP_ANSWER = re.compile(r"Standard query response|NTPv\d, (?:Server|server)|NTP Version \d, server|BOOTP/DHCP, Reply")
+_ECHO_REPLY = re.compile(r"echo[ -](?:\(ping\) )?reply", re.IGNORECASE)
+_TIME_REPLY = re.compile(r"time ?stamp reply", re.IGNORECASE)
+_ERROR = re.compile(
+    r"unreachable|exceeded|too big|need to frag|fragmentation needed|parameter problem|source quench", re.IGNORECASE
+)
+_TYPE = re.compile(r"\btype[ =:]+(\d{1,3})\b")
+_ABOUT_PORT = re.compile(r"([0-9A-Fa-f.:]+) (tcp|udp|sctp) port ([\w-]+)")
+
+
+def flags_in(text: str) -> frozenset[str] | None:
+    """The TCP flags that a line of tcpdump or tshark tells, or one typed by hand; None where it tells none."""
+    if found := _TCPDUMP_FLAGS.search(text):
+        return flags_of_letters(found[1])
+    if found := _BRACKETS.search(text):
+        return frozenset(re.findall(r"[A-Z]+", found[1])) & _FLAGS
+    if found := _OLD_TCPDUMP.search(text):
+        return flags_of_letters(found[1]) | ({"ACK"} if found[2] else set())
+    if found := _AS_NUMBER.search(text):
+        return flags_of_number(int(found[1], 16))
+    if found := _BEHIND.search(text):
+        return frozenset(re.findall(r"[A-Z]+", found[1].upper())) & _FLAGS
+    if found := _AS_LETTERS.search(text):
+        return flags_of_letters(found[1])
+    return None
+
+
+def icmp_in(text: str, *, six: bool) -> int | None:
+    """The ICMP type, as far as it matters whether the packet opens something; None where the words tell none."""
+    if typed := _TYPE.search(text):
+        return int(typed[1])
+    if _ECHO_REPLY.search(text):
+        return 129 if six else 0
+    if not six and _TIME_REPLY.search(text):
+        return 14
+    if _ERROR.search(text):
+        return 1 if six else 3
+    return None
+
+
+def answer_in(text: str) -> str:
+    return ANSWER if _DNS_ANSWER.search(text) or _UDP_ANSWER.search(text) else ""
+
+
+def about_in(text: str, told: str) -> dict[str, str] | None:
+    """The packet that an ICMP error is about, which came from who is told: “ICMP 10.0.0.5 udp port 53 unreachable”."""
+    about = _ABOUT_PORT.search(text)
+    if not about or not is_address(about[1]):
+        return None
+    return packet_fields(protocol_number(about[2]), told, about[1], about[3])
 
 
 def _end(text: str, *, tcpdump: bool) -> tuple[str, str] | None:
@@ -42,7 +128,7 @@ def _said(before: str, after: str) -> int | None:
     """The protocol number that stands in the text as a number, not that of an extension header."""
     said = _SAID.search(before) or _SAID.search(after)
     number = int(said[1] or said[2]) if said else None
-    return None if number in _EXTENSIONS else number
+    return None if number is None or number in _EXTENSIONS or number > 255 else number
 
 
 def _named_first(after: str) -> int | None:
@@ -62,7 +148,7 @@ def _dumped_number(before: str, after: str, ports: bool) -> int | None:
     if said is not None:
         return said
     number = _named_first(after)
-    return 17 if ports and number not in WITH_PORTS else number
+    return 17 if ports and after and number not in WITH_PORTS else number
 
 
 def _typed_number(before: str, after: str) -> int | None:
@@ -70,26 +156,67 @@ def _typed_number(before: str, after: str) -> int | None:
     said = _said(before, after)
     if said is not None:
         return said
-    last = re.search(r"(\w+)[\s:]*\Z", before)
+    last = re.search(r"(\w+)[\s:]*\Z", before[-60:])
     words = (word for word in re.findall(r"\w+", f"{before} {after}") if word.lower() not in _WORDS)
-    tries = (_named_first(after), protocol_number(last[1]) if last else None, *map(protocol_number, words))
-    return next((number for number in tries if number is not None), None)
+    tries = (_named_first(after), protocol_number(last[1]) if last and not last[1].isdigit() else None)
+    named = (protocol_number(word) for word in words if not word.isdigit())
+    return next((number for number in (*tries, *named) if number is not None), None)
 
 
 def read_ends(line: str) -> Line | None:
     """A line with "source > destination" in it."""
-    dump = bool(_DUMP.search(line))
+    dump = bool(_DUMP.search(line) or _PFLOG.search(line))
+    half = False
     for match in _ENDS.finditer(line):
         source, destination = _end(match["source"], tcpdump=dump), _end(match["destination"], tcpdump=dump)
         if source and destination:
-            break
-    else:
-        return None
+            return _between(line, match, source, destination, dump)
+        half = half or _is_half(match, source, destination)
+    # An address with a port as tcpdump writes it, or its word IP: there are addresses, by their names.
+    if half or (dump and _ENDS.search(line) and not _ETHERTYPE.search(line)):
+        kind = "tcpdump" if dump else ""
+        return Line(line, {}, kind=kind, advice=NAMES_NOT_NUMBERS.format("tcpdump -n, tshark -n"))
+    return None
+
+
+def _is_half(match: re.Match[str], source: tuple[str, str] | None, destination: tuple[str, str] | None) -> bool:
+    """Whether one end is an address and the other the name of a host."""
+    if not source and not destination:
+        return False
+    name = match["source"] if destination else match["destination"]
+    return bool(re.match(r"[A-Za-z][\w-]*\.[A-Za-z][\w.-]*", name))
+
+
+def _between(
+    line: str, match: re.Match[str], source: tuple[str, str], destination: tuple[str, str], dump: bool
+) -> Line:
     before, after = line[: match.start("source")], line[match.end("destination") :]
-    # tshark prints the ports behind the protocol's name.
-    shark = None if source[1] or destination[1] else _PORTS_BEHIND.search(after)
-    from_port, behind = shark.groups() if shark else (source[1], "")
+    # BSD's tcpdump prints no “IP”; a dotted port and a colon are its own.
+    dotted = f"{destination[0]}.{destination[1]}:" == match["destination"]
+    dump = dump or dotted or bool(_SEGMENT.match(after) and match["destination"].endswith(":"))
     ports = bool(source[1] or destination[1])
     number = _dumped_number(before, after, ports) if dump else _typed_number(before, after)
-    fields = packet_fields(number, source[0], destination[0], destination[1] or behind)
-    return Line(line, fields, from_port, kind="tcpdump" if dump else "")
+    link, pf = _LINK.search(before), _PFLOG.search(before)
+    direction = pf[2] if pf else "" if not link else "out" if link[1] == "Out" else "in"
+    icmp = number in (1, 58)
+    return Line(
+        line,
+        packet_fields(number, source[0], destination[0], destination[1], direction),
+        source[1],
+        flags_in(line) if number == 6 else None,
+        verdict_of(pf[1]) if pf else "",
+        "pflog" if pf else "tcpdump" if dump else "",
+        icmp=icmp_in(after if dump else line, six=":" in source[0]) if icmp else None,
+        answer=answer_in(line) if number in (17, None) else "",
+        opener=about_in(after, destination[0]) if icmp else None,
+    )
+
+
+def read_frame(line: str) -> Line | None:
+    """A frame that is not IP: ARP and others, as tcpdump and tshark print them."""
+    found = _ETHERTYPE.findall(line)
+    other = bool(found) and not found[-1].rstrip(",:").startswith(_CARRIES_IP)
+    if not other and not _ARP.search(line) and not _OTHER_FRAMES.search(line):
+        return None
+    link = _LINK.search(line)
+    return no_ip(line, "tcpdump", "" if not link else "out" if link[1] == "Out" else "in")

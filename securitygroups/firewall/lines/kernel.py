@@ -1,22 +1,185 @@
-"""Lines of the kernel's own log: iptables' LOG, nftables' log, ufw, firewalld, Proxmox."""
+"""Lines of the kernel's own log (iptables' LOG, nftables' log, ufw, firewalld, Proxmox, ebtables), and nftables' trace."""
 
 import re
 
-from securitygroups.firewall.lines.line import Line, packet_fields, protocol_number
+from securitygroups.firewall.lines.line import (
+    ICMP_TYPES,
+    Line,
+    flags_of_number,
+    no_ip,
+    packet_fields,
+    protocol_number,
+    verdict_of,
+)
 
-_PAIR = re.compile(r"\b(SRC|DST|PROTO|SPT|DPT|IN|OUT)=(\S*)")
+_FLAGS = {"SYN", "ACK", "FIN", "RST", "PSH", "URG"}
+# Proxmox names the chain of the VM's own interface, in which directions are the VM's.
+_PROXMOX = re.compile(r"\b(?:tap|veth)\d+i\d+-(IN|OUT)\b|\bguest-\d+-(in|out)\b", re.IGNORECASE)
+_VYOS = re.compile(r"-([ADR])\]\Z")
+# A rule's prefix without a space at its end; MACSRC= and IPSRC= are others.
+_SOURCE = re.compile(r"(?<![A-Z])SRC=")
+_EBTABLES = re.compile(
+    r" IP SRC=([\d.]+) IP DST=([\d.]+),.* IP proto=(\d+)|IPv6 SRC=(\S+) IPv6 DST=(\S+),.*Next Header=(\d+)"
+)
+_EBTABLES_PORTS = re.compile(r" SPT=(\d+) DPT=(\d+)")
+_BEFORE = 160
+"""How much of the text before IN= is looked at for a verdict: the rule's own prefix stands right before it."""
 
 
 def read_kernel(line: str) -> Line | None:
-    if "SRC=" not in line or "DST=" not in line:
+    """A line with IN= OUT= SRC= DST= PROTO=, of which a person may have left out some."""
+    start = line.find(" SRC=") + 1
+    if not start and not line.startswith("SRC="):
+        found = _SOURCE.search(line) if "SRC=" in line else None
+        if not found:
+            return _arp(line) if "IPSRC=" in line else None
+        start = found.start()
+    if "DST=" not in line:
         return None
-    pairs: dict[str, str] = {}
-    for name, text in _PAIR.findall(line):
-        pairs.setdefault(name, text)  # an ICMP error quotes the packet that it is about behind its own
+    if " IP SRC=" in line or "IPv6 SRC=" in line:
+        return _ebtables(line)
+    pairs, words = _told(line[start:])
     if not pairs.get("SRC") or not pairs.get("DST"):
         return None
+    direction, before = _direction(line[:start])
     number = protocol_number(pairs.get("PROTO", ""))
-    fields = packet_fields(number, pairs["SRC"], pairs["DST"], pairs.get("DPT", ""))
+    fields = packet_fields(number, pairs["SRC"], pairs["DST"], pairs.get("DPT", ""), direction)
     if number is None:
         fields.pop("port", None)
-    return Line(line, fields, pairs.get("SPT", ""), kind="kernel log")
+    flags = frozenset(words & _FLAGS) or None if number == 6 else None
+    kind = pairs.get("TYPE", "") if number in (1, 58) else ""
+    return Line(
+        line,
+        fields,
+        pairs.get("SPT", ""),
+        flags,
+        _said(before),
+        "kernel log",
+        icmp=int(kind) if kind.isdecimal() else None,
+        opener=_quoted(line) if number in (1, 58) else None,
+    )
+
+
+def _told(text: str) -> tuple[dict[str, str], set[str]]:
+    """The pairs and single words from SRC= on; what an ICMP error quotes stands in brackets behind, and is not the packet's."""
+    pairs: dict[str, str] = {}
+    words: set[str] = set()
+    for token in text.split():
+        if token[0] == "[":
+            break
+        name, equals, value = token.partition("=")
+        if equals:
+            pairs.setdefault(name, value)
+        else:
+            words.add(name)
+    return pairs, words
+
+
+def _direction(head: str) -> tuple[str, str]:
+    """In or out as the interfaces say, and the text before them. A forwarded packet has both, which says neither."""
+    end = head.find("IN=")
+    while end >= 0:
+        entering, _, rest = head[end + 3 :].partition(" ")
+        if rest.startswith("OUT="):
+            break
+        end = head.find("IN=", end + 3)
+    else:
+        return "", head[-_BEFORE:]
+    before = head[max(0, end - _BEFORE) : end]
+    leaving = rest[4:].partition(" ")[0]
+    if entering and leaving:
+        own = _PROXMOX.search(before)
+        return ((own[1] or own[2]).lower() if own else ""), before
+    return ("in" if entering else "out" if leaving else ""), before
+
+
+def _said(before: str) -> str:
+    if found := _VYOS.search(before.rstrip()):
+        return "accept" if found[1] == "A" else "drop"
+    return verdict_of(before.rpartition("kernel:")[2])
+
+
+def _quoted(line: str) -> dict[str, str] | None:
+    """The packet that an ICMP error is about."""
+    start = line.find("[SRC=")
+    if start < 0:
+        return None
+    pairs, _ = _told(line[start + 1 :].partition("]")[0])
+    if not pairs.get("SRC") or not pairs.get("DST"):
+        return None
+    return packet_fields(protocol_number(pairs.get("PROTO", "")), pairs["SRC"], pairs["DST"], pairs.get("DPT", ""))
+
+
+def _arp(line: str) -> Line | None:
+    return no_ip(line, "kernel log", _direction(line[: line.find("IPSRC=")])[0]) if " ARP " in line else None
+
+
+def _ebtables(line: str) -> Line | None:
+    """ebtables --log-ip: “… proto = 0x0800 IP SRC=… IP DST=…, IP tos=0x00, IP proto=6 SPT=… DPT=…”."""
+    found = _EBTABLES.search(line)
+    if not found:
+        return None
+    source, destination, number = found[1] or found[4], found[2] or found[5], found[3] or found[6]
+    ports = _EBTABLES_PORTS.search(line)
+    fields = packet_fields(protocol_number(number), source, destination.rstrip(","), ports[2] if ports else "")
+    return Line(line, fields, ports[1] if ports else "", kind="ebtables log")
+
+
+# ── nft monitor trace ─────────────────────────────────────────────────────────
+
+_TRACE = re.compile(r"trace id [0-9a-f]+ (\w+) (\S+) (\S+) (\w+)")
+_TRACE_ENDS = re.compile(r"\b(ip6?) saddr (\S+) ip6? daddr (\S+)")
+_TRACE_PROTOCOL = re.compile(r"\b(?:ip protocol|ip6 nexthdr|meta l4proto) (\S+)")
+_TRACE_PORTS = re.compile(r"\b(tcp|udp|sctp|udplite|dccp) sport (\S+) \1 dport (\S+)")
+_TRACE_FLAGS = re.compile(r"\btcp flags(?: ==)? \(?((?:0x[0-9a-f]+|[a-z]+)(?: ?[|,] ?[a-z]+)*)")
+_TRACE_ICMP = re.compile(r"\bicmp(?:v6)? type ([\w-]+)")
+# The chains of our own table are the VM's; those of an IP table tell it by the interface alone.
+_OWN_CHAIN = re.compile(r"vm\.\S+\.(in|out)\Z")
+_TRACE_OTHER = (
+    "This line of “nft monitor trace” says what a rule did with the packet, not what the packet is: "
+    "paste the line of the same trace id that has “packet:” in it."
+)
+
+
+def read_trace(line: str) -> Line | None:
+    if "trace id " not in line:
+        return None
+    head = _TRACE.search(line)
+    if not head:
+        return None
+    if " packet: " not in line:
+        return Line(line, {}, kind="nftables trace", advice=_TRACE_OTHER)
+    direction = _trace_direction(line, head[1], head[3])
+    ends = _TRACE_ENDS.search(line)
+    if not ends:
+        return no_ip(line, "nftables trace", direction)
+    ports, said = _TRACE_PORTS.search(line), _TRACE_PROTOCOL.search(line)
+    icmp, name = _TRACE_ICMP.search(line), said[1] if said else ""
+    number = protocol_number(ports[1] if ports else name or ("icmp" if icmp else ""))
+    if number == 1 and ends[1] == "ip6":
+        number = 58
+    flags = _TRACE_FLAGS.search(line)
+    return Line(
+        line,
+        packet_fields(number, ends[2], ends[3], ports[3] if ports else "", direction),
+        ports[2] if ports else "",
+        _trace_flags(flags[1]) if flags and number == 6 else None,
+        kind="nftables trace",
+        icmp=ICMP_TYPES[ends[1] == "ip6"].get(icmp[1]) if icmp else None,
+    )
+
+
+def _trace_direction(line: str, family: str, chain: str) -> str:
+    own = _OWN_CHAIN.match(chain)
+    if own:
+        return own[1]
+    if family in ("bridge", "netdev"):
+        return ""  # a bridge's interface may be the VM's or the world's
+    entering, leaving = ' iif "' in line, ' oif "' in line
+    return "" if entering == leaving else "in" if entering else "out"
+
+
+def _trace_flags(text: str) -> frozenset[str]:
+    if text.startswith("0x"):
+        return flags_of_number(int(text[:6], 16))
+    return frozenset(word for word in re.findall(r"[A-Z]+", text.upper()) if word in _FLAGS)

@@ -77,8 +77,7 @@ def protocol_number(text: str) -> int | None:
         number = int(text[:4])
         return number if number < 256 else None
     word = text.lower()
-    number = _PROTOCOLS.get(word)
-    return number if number is not None else _PROTOCOLS.get(re.sub(r"v\d+\Z", "", word))
+    return _PROTOCOLS.get(word, _PROTOCOLS.get(re.sub(r"v\d+\Z", "", word)))
 
 
 def packet_fields(
@@ -124,3 +123,33 @@ def flags_of_number(number: int) -> frozenset[str]:
 def flags_of_letters(letters: str) -> frozenset[str]:
     """Of tcpdump's "S." and of pf's "SA"."""
     return frozenset(_LETTERS[letter] for letter in letters if letter in _LETTERS)
+
+
+_DROPS = ("drop", "deny", "deni", "block", "reject", "refus", "discard")
+_ACCEPTS = ("accept", "allow", "permit", "pass")
+
+
+def verdict_of(words: str) -> str:
+    """What words of a log say of the packet: "accept" or "drop"; "" where they say neither, or both."""
+    words = words.lower()
+    drops, accepts = any(map(words.__contains__, _DROPS)), any(map(words.__contains__, _ACCEPTS))
+    return "" if drops == accepts else "drop" if drops else "accept"
+
+
+ICMP_TYPES = (
+    {
+        "echo-reply": 0, "destination-unreachable": 3, "source-quench": 4, "redirect": 5, "echo-request": 8,
+        "router-advertisement": 9, "router-solicitation": 10, "time-exceeded": 11, "parameter-problem": 12,
+        "timestamp-request": 13, "timestamp-reply": 14, "info-request": 15, "info-reply": 16,
+        "address-mask-request": 17, "address-mask-reply": 18,
+    },
+    {
+        "destination-unreachable": 1, "packet-too-big": 2, "time-exceeded": 3, "parameter-problem": 4,
+        "echo-request": 128, "echo-reply": 129, "mld-listener-query": 130, "mld-listener-report": 131,
+        "nd-router-solicit": 133, "nd-router-advert": 134, "nd-neighbor-solicit": 135, "nd-neighbor-advert": 136,
+    },
+)  # fmt: skip
+"""ICMP types by nftables' names for them, over IPv4 and over IPv6."""
+
+NAMES_NOT_NUMBERS = "The line has names instead of numbers: have it printed with numbers ({}), and paste that."
+ANSWER = "an answer, which goes to who asked"

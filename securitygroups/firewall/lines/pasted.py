@@ -3,16 +3,38 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from securitygroups.firewall.lines.dumps import read_ends
-from securitygroups.firewall.lines.kernel import read_kernel
-from securitygroups.firewall.lines.line import Line, ServicePort, port_number
+from securitygroups.firewall.lines import appliances, clouds, dumps, kernel, others, pairs, pf, sharks
+from securitygroups.firewall.lines.line import NAMES_NOT_NUMBERS, Line, ServicePort, is_address, port_number
 
 LONGEST = 2000
 """Characters of a line that are looked at."""
 
 READERS: tuple[tuple[str, Callable[[str], Line | None]], ...] = (
-    ("kernel log", read_kernel),
-    ("source > destination", read_ends),
+    ("kernel log", kernel.read_kernel),
+    ("pf filterlog", pf.read_filterlog),
+    ("Windows firewall", others.read_windows),
+    ("nftables trace", kernel.read_trace),
+    ("OVN", others.read_ovn),
+    ("OpenStack log", others.read_neutron),
+    ("conntrack", others.read_conntrack),
+    ("Azure flow log", clouds.read_azure),
+    ("JSON", pairs.read_json),
+    ("Cisco ASA", appliances.read_asa),
+    ("Cisco IOS", appliances.read_ios),
+    ("Juniper", appliances.read_junos),
+    ("Palo Alto", appliances.read_palo_alto),
+    ("MikroTik", appliances.read_mikrotik),
+    ("NSX", appliances.read_nsx),
+    ("ipfw", pf.read_ipfw),
+    ("IP Filter", pf.read_ipmon),
+    ("Suricata fast.log", others.read_fast),
+    ("VPC flow log", clouds.read_vpc),
+    ("key=value", pairs.read_pairs),
+    ("Zeek", others.read_zeek),
+    ("tshark", sharks.read_shark),
+    ("source > destination", dumps.read_ends),
+    ("not IP", dumps.read_frame),
+    ("columns", sharks.read_columns),
 )
 """Each looks whether the line is one of its kind, first by a test that costs little, and gives None where it is not."""
 
@@ -33,17 +55,28 @@ def parse_line(line: str, service_port: ServicePort | None = None) -> Line:
     for _, read in READERS:
         found = read(line)
         if found is not None:
-            return _numbered(found, service_port)
+            return _checked(found, service_port)
     return Line(line, {})
 
 
-def _numbered(found: Line, service_port: ServicePort | None) -> Line:
-    """With the number of the port where the line has its name."""
-    port = found.fields.get("port")
-    if not port or port.isdigit():
+def _checked(found: Line, service_port: ServicePort | None) -> Line:
+    """With addresses that are some, without their zones, and the number of the port where the line has its name."""
+    fields = found.fields
+    for end in ("source", "destination"):
+        if end in fields and not is_address(fields[end]):
+            plain = fields[end].partition("%")[0]
+            if not is_address(plain):
+                return replace(found, fields={}, advice=NAMES_NOT_NUMBERS.format("without resolving names"))
+            fields = fields | {end: plain}
+    port = fields.get("port", "")
+    if port and not port.isdecimal():
+        fields = fields | {"port": port_number(port, fields.get("protocol", ""), service_port)}
+    opener = found.opener
+    if opener and not opener.get("port", "0").isdecimal():
+        opener = opener | {"port": port_number(opener["port"], opener.get("protocol", ""), service_port)}
+    if fields is found.fields and opener is found.opener:
         return found
-    number = port_number(port, found.fields.get("protocol", ""), service_port)
-    return replace(found, fields=found.fields | {"port": number})
+    return replace(found, fields=fields, opener=opener)
 
 
 __all__ = ["READERS", "Line", "ServicePort", "parse_line", "port_number", "read_line"]

@@ -21,6 +21,7 @@ UNSAID4 = {"source": "203.0.113.9", "destination": "10.0.0.5"}
 UNSAID6 = {"source": "2001:db8::9", "destination": "2001:db8:1::5"}
 ESP = {"protocol": "number", "number": "50"}
 GRE = {"protocol": "number", "number": "47"}
+IN = {"direction": "in"}
 
 LINES = {
     "tcp 203.0.113.9 > 10.0.0.5:22": TCP4,
@@ -44,7 +45,7 @@ LINES = {
     "IP 203.0.113.9.51000 > 10.0.0.5.22: Flags [S], seq 1234, win 64240, options [mss 1460], length 0": TCP4,
     "12:34:56.789012 IP 203.0.113.9.51000 > 10.0.0.5.22: Flags [S], seq 1234, win 64240, length 0": TCP4,
     "2030-01-31 12:34:56.789012 IP 203.0.113.9.51000 > 10.0.0.5.22: Flags [S.], seq 1, ack 2, length 0": TCP4,
-    "12:34:56.789012 eth0  In  IP 203.0.113.9.51000 > 10.0.0.5.22: Flags [S], seq 1, win 1, length 0": TCP4,
+    "12:34:56.789012 eth0  In  IP 203.0.113.9.51000 > 10.0.0.5.22: Flags [S], seq 1, win 1, length 0": TCP4 | IN,
     "IP 203.0.113.9.51000 > 10.0.0.5.22: Flags [P.], seq 1:40, ack 1, length 39: HTTP: GET /udp HTTP/1.1": TCP4,
     "12:34:56.789012 IP 203.0.113.9.51000 > 10.0.0.5.53: 12345+ A? www.example.com. (33)": UDP4,
     "12:34:56.789012 IP 203.0.113.9.51000 > 10.0.0.5.53: 12345+ A? tcp.example.com. (33)": UDP4,
@@ -93,24 +94,25 @@ LINES = {
     "IP 203.0.113.9 > 10.0.0.5: igmp v2 report 239.1.1.1": UNSAID4 | {"protocol": "number", "number": "2"},
     "IP 203.0.113.9 > 10.0.0.5:  ip-proto-253 20": UNSAID4 | {"protocol": "number", "number": "253"},
     "IP 203.0.113.9 > 10.0.0.5: something new, length 20": UNSAID4,
+    "ARP, Request who-has 10.0.0.5 tell 10.0.0.1, length 28": {"protocol": "non-ip"},
     # The kernel's log
-    KERNEL.format("203.0.113.9", "10.0.0.5", "TCP SPT=51000 DPT=22 WINDOW=64240 RES=0x00 SYN URGP=0"): TCP4,
-    KERNEL.format("203.0.113.9", "10.0.0.5", "UDP SPT=51000 DPT=53 LEN=40"): UDP4,
-    KERNEL.format("203.0.113.9", "10.0.0.5", "ICMP TYPE=8 CODE=0 ID=1 SEQ=1"): ICMP4,
-    KERNEL.format("2001:db8::9", "2001:db8:1::5", "ICMPv6 TYPE=128 CODE=0 ID=1 SEQ=1"): ICMP6,
-    KERNEL.format("2001:db8::9", "2001:db8:1::5", "TCP SPT=51000 DPT=22 WINDOW=64240 SYN"): TCP6,
-    KERNEL.format("203.0.113.9", "10.0.0.5", "47"): ICMP4 | {"protocol": "number", "number": "47"},
-    KERNEL.format("203.0.113.9", "10.0.0.5", "ESP SPI=0xc1234567"): UNSAID4 | ESP,
-    KERNEL.format("203.0.113.9", "10.0.0.5", "AH SPI=0x1"): UNSAID4 | {"protocol": "number", "number": "51"},
-    KERNEL.format("203.0.113.9", "10.0.0.5", "UDPLITE SPT=1 DPT=2"): UNSAID4 | {"protocol": "number", "number": "136"},
-    KERNEL.format("203.0.113.9", "10.0.0.5", "132 SPT=1 DPT=3868"): TCP4 | {"protocol": "sctp", "port": "3868"},
-    KERNEL.format("203.0.113.9", "10.0.0.5", "6 SPT=51000 DPT=22"): TCP4,
-    KERNEL.format("203.0.113.9", "10.0.0.5", "58"): UNSAID4 | {"protocol": "number", "number": "58"},
-    KERNEL.format("203.0.113.9", "10.0.0.5", "NEW DPT=22"): UNSAID4,
-    KERNEL.format("203.0.113.9", "10.0.0.5", "999"): UNSAID4,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "TCP SPT=51000 DPT=22 WINDOW=64240 RES=0x00 SYN URGP=0"): TCP4 | IN,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "UDP SPT=51000 DPT=53 LEN=40"): UDP4 | IN,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "ICMP TYPE=8 CODE=0 ID=1 SEQ=1"): ICMP4 | IN,
+    KERNEL.format("2001:db8::9", "2001:db8:1::5", "ICMPv6 TYPE=128 CODE=0 ID=1 SEQ=1"): ICMP6 | IN,
+    KERNEL.format("2001:db8::9", "2001:db8:1::5", "TCP SPT=51000 DPT=22 WINDOW=64240 SYN"): TCP6 | IN,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "47"): ICMP4 | {"protocol": "number", "number": "47"} | IN,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "ESP SPI=0xc1234567"): UNSAID4 | ESP | IN,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "AH SPI=0x1"): UNSAID4 | {"protocol": "number", "number": "51"} | IN,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "UDPLITE SPT=1 DPT=2"): UNSAID4 | {"protocol": "number", "number": "136"} | IN,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "132 SPT=1 DPT=3868"): TCP4 | {"protocol": "sctp", "port": "3868"} | IN,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "6 SPT=51000 DPT=22"): TCP4 | IN,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "58"): UNSAID4 | {"protocol": "number", "number": "58"} | IN,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "NEW DPT=22"): UNSAID4 | IN,
+    KERNEL.format("203.0.113.9", "10.0.0.5", "999"): UNSAID4 | IN,
     KERNEL.format(
         "203.0.113.9", "10.0.0.5", "ICMP TYPE=3 CODE=3 [SRC=10.0.0.5 DST=203.0.113.9 LEN=60 PROTO=UDP SPT=1 DPT=2 ]"
-    ): ICMP4,
+    ): ICMP4 | IN,
 }  # fmt: skip
 
 
@@ -134,7 +136,7 @@ def test_what_was_read_is_a_packet_as_soon_as_a_direction_and_what_the_line_left
     [
         "", "   ", "hello", ">", "a > b", "10.0.0.5", "SRC= DST=", "SRC=1.2.3.4", "10.0.0.5 > www.example.com:22",
         "999.1.1.1 > 10.0.0.5:22", "Accepted publickey for root from 203.0.113.9 port 51000 ssh2",
-        "IP truncated-ip - 4 bytes missing!", "1.2.3 > 4.5.6", "ARP, Request who-has 10.0.0.5 tell 10.0.0.1, length 28",
+        "IP truncated-ip - 4 bytes missing!", "1.2.3 > 4.5.6",
     ],
 )  # fmt: skip
 def test_a_line_without_a_packet_gives_nothing(line: str) -> None:
@@ -176,8 +178,8 @@ WORDS = [
 def test_any_text_gives_fields_of_the_form_or_nothing(text: str) -> None:
     fields = read_line(text)
 
-    assert fields.keys() <= {"source", "destination", "protocol", "port", "number"}
-    assert not fields or {"source", "destination"} <= fields.keys()
+    assert fields.keys() <= {"direction", "source", "destination", "protocol", "port", "number"}
+    assert not fields or fields.get("protocol") == "non-ip" or {"source", "destination"} <= fields.keys()
     if fields and "=" not in text:
         assert {parse_address(fields["source"])[0], parse_address(fields["destination"])[0]} <= {4, 6}
     PacketForm(fields | {"direction": "in"}).is_valid()

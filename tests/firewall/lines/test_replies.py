@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from securitygroups.firewall.lines.dumps import flags_in
 from securitygroups.firewall.lines.pasted import read_line
-from securitygroups.firewall.lines.replies import flags_in, read_reply
+from securitygroups.firewall.lines.replies import read_reply
 
 PUBLIC = Path(__file__).parents[2] / "cases" / "public" / "replies.jsonl"
 SSH = {"source": "198.51.100.7", "destination": "10.0.1.10", "protocol": "tcp", "port": "22"}
