@@ -51,6 +51,7 @@ def verdict_word(verdict: str) -> str:
 
 @register.filter
 def line_query(packet: dict[str, str], direction: str) -> str:
-    """The packet test's query for a packet that was read from a log. It is asked at once where the line said all of it."""
+    """The packet test's query for a packet that was read from a log. It is asked at once where the line said all of it; one
+    that opens no connection goes along with its line, of which the form says so."""
     fields = packet | {"direction": direction}
-    return urlencode(fields | ({"test": "1"} if "protocol" in packet else {}))
+    return urlencode(fields | ({"test": "1"} if "protocol" in packet and "line" not in packet else {}))

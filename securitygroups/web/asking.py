@@ -13,8 +13,8 @@ from securitygroups import operations
 from securitygroups.access import SUPPORT, Access
 from securitygroups.answers.desk import open_cases
 from securitygroups.answers.packet_test import Answer, ask_group, ask_machine, at_ends, stranger
-from securitygroups.firewall.lines.pasted import read_line
-from securitygroups.firewall.lines.replies import Reply, read_reply
+from securitygroups.firewall.lines.pasted import Line, parse_line
+from securitygroups.firewall.lines.replies import Reply, reply_in
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet, Refused, parse_address
 from securitygroups.forms import CaseForm, PacketForm, ProjectPacketForm
@@ -48,7 +48,7 @@ class Asking:
     line: str = ""
     reads: bool = False
     asked: bool = False
-    pasted: dict[str, str] = field(default_factory=dict)
+    read: Line = field(default_factory=lambda: Line("", {}))
 
     def __post_init__(self) -> None:
         get = self.request.GET
@@ -56,7 +56,12 @@ class Asking:
         self.reads = bool(self.line) and ("read" in get or not get.keys() & PacketForm.base_fields)
         # "Read" and "My IP" only fill the form in: nothing is asked before it has been seen.
         self.asked = "test" in get and not self.reads and "mine" not in get
-        self.pasted = read_line(self.line, service_port) if self.reads else {}
+        self.read = parse_line(self.line, service_port)
+
+    @property
+    def pasted(self) -> dict[str, str]:
+        """The fields that the line fills in now."""
+        return self.read.fields if self.reads else {}
 
     @property
     def whole_project(self) -> bool:
@@ -79,14 +84,27 @@ class Asking:
         return fields
 
     def _direction(self, fields: dict[str, Any]) -> str:
-        """Of what says none: a log of the VM itself tells it by who sent."""
+        """As the VM at one of its ends tells it, or the line: on a group's page the line first, for what it says there is
+        of the machine that logged it."""
+        by_address, by_line = self._by_address(fields), self.read.fields.get("direction", "")
+        first = (by_line, by_address) if self.group else (by_address, by_line)
+        # Where neither says it, on a group's page what is chosen holds.
+        return first[0] or first[1] or (str(fields.get("direction", "in")) if self.group else "in")
+
+    def _by_address(self, fields: dict[str, Any]) -> str:
+        """Out where the sender alone is the VM, In where the receiver alone is; "" where neither or both are."""
         source, destination = str(fields.get("source", "")), str(fields.get("destination", ""))
-        if self.machine and _same_address(source, self.machine.addresses):
-            return "out"
-        if self.whole_project and _sender_alone(self.access, source, destination):
-            return "out"
-        # What is pasted says nothing of it: then what is chosen holds.
-        return "in" if self.machine or self.whole_project else str(fields.get("direction", "in"))
+        if self.machine:
+            sends, receives = (_same_address(end, self.machine.addresses) for end in (source, destination))
+        else:
+            sends, receives = _at_ends(self.access, source, destination)
+        return "" if sends == receives else "out" if sends else "in"
+
+    def turned_by_address(self, fields: dict[str, Any]) -> str:
+        """The direction that the line says, where the VM's address says the other."""
+        said = self.read.fields.get("direction", "")
+        told = "" if self.group or not said else self._by_address(fields)
+        return said if told and told != said else ""
 
     def form(self) -> PacketForm:
         given = {"data": self.fields()} if self.asked else {"initial": self.fields()}
@@ -109,14 +127,14 @@ def _same_address(text: str, addresses: Iterable[str]) -> bool:
         return False
 
 
-def _sender_alone(access: Access, source: str, destination: str) -> bool:
-    """Whether of the packet's two ends the sender alone is a VM of the project."""
+def _at_ends(access: Access, source: str, destination: str) -> tuple[bool, bool]:
+    """Whether the sender, and whether the receiver is a VM of the project."""
     try:
         (version, sender), (other, receiver) = parse_address(source), parse_address(destination)
     except Refused:
-        return False
+        return False, False
     from_vm, to_vm = at_ends(access.project.pk, version, sender, receiver if other == version else None)
-    return from_vm is not None and to_vm is None
+    return from_vm is not None, to_vm is not None
 
 
 def _moment(request: HttpRequest) -> datetime | None:
@@ -140,6 +158,9 @@ def answer_packet(asking: Asking, page: str, context: dict[str, Any]) -> HttpRes
         "form": form,
         "line": asking.line,
         "unread": asking.reads and not asking.pasted,
+        "read": asking.read if asking.pasted else None,
+        "advice": asking.read.advice,
+        "said_direction": asking.turned_by_address(asking.pasted) if asking.pasted else "",
         "no_protocol": bool(asking.pasted) and "protocol" not in asking.pasted,
         "address": address_of(request),
         "at": at,
@@ -202,11 +223,11 @@ def _reply(asking: Asking, direction: str) -> dict[str, Any]:
     """What is said of a line whose packet opens no connection, as long as it is that packet that is looked at."""
     if not asking.line:
         return {}
-    as_read = read_line(asking.line, service_port)
     get = asking.request.GET
+    as_read = {name: text for name, text in asking.read.fields.items() if name != "direction"}
     if not asking.pasted and any(get.get(name, "") != text for name, text in as_read.items()):
         return {}
-    reply = read_reply(asking.line, service_port)
+    reply = reply_in(asking.read, service_port)
     return {"reply": reply, "opener": _opener(asking, reply, direction)} if reply else {}
 
 

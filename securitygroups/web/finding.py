@@ -20,8 +20,8 @@ from securitygroups.answers.find import (
     projects_like,
 )
 from securitygroups.answers.list_filter import LONGEST
-from securitygroups.firewall.lines.pasted import read_line
-from securitygroups.firewall.lines.replies import read_reply
+from securitygroups.firewall.lines.pasted import Line, parse_line
+from securitygroups.firewall.lines.replies import reply_in
 from securitygroups.firewall.protocols import MAX_PORT
 from securitygroups.firewall.several import read_services
 from securitygroups.firewall.values import BITS, Network, Refused, address_text
@@ -133,8 +133,9 @@ def sections(access: Access, query: str) -> list[Section]:
     text = query.strip()
     if not text:
         return [_section("Go to", _plain(access, _PAGES)), _section("Do", _plain(access, _ACTIONS))]
-    if fields := read_line(text, service_port):
-        return _of_line(access, text, fields)
+    read = parse_line(text, service_port)
+    if read.fields or read.advice:
+        return _of_line(access, read)
     # Only a line is that long; what is looked for is as long as in the lists, whose search is dear with each word of it.
     text = text[:LONGEST].rstrip()
     network = network_of(text)
@@ -261,20 +262,25 @@ def _tester(access: Access, **fields: str) -> str:
     return f"{reverse('project_test', args=[access.project.slug])}?{urlencode(fields)}"
 
 
-def _of_line(access: Access, line: str, fields: dict[str, str]) -> list[Section]:
+def _of_line(access: Access, read: Line) -> list[Section]:
     """A pasted line: the test that it fills in, and the VMs at its ends."""
-    reply = read_reply(line, service_port)
-    ends = f"{fields['source']} → {fields['destination']}"
+    # In which direction it goes is asked where the VMs are known.
+    fields = {name: text for name, text in read.fields.items() if name != "direction"}
+    reply, title = reply_in(read, service_port), "Test a packet"
+    if not fields:
+        return [Section(title, [Link("This line was not read", _tester(access, line=read.text), "route", read.advice)])]
+    ends = [fields[end] for end in ("source", "destination") if end in fields]
     port = f", port {fields['port']}" if fields.get("port") else ""
     note = f"it opens no connection: {reply.what}" if reply else fields.get("protocol", "").upper()
     # What is whole is answered at once; of a reply, and of what lacks something, the form is seen first.
     whole = not reply and (fields.get("port") or fields.get("protocol") == "icmp")
     asked = {**fields, "test": "1"} if whole else {}
-    links = [Link(f"Test this packet: {ends}{port}", _tester(access, line=line, **asked), "route", note)]
-    both = [network for end in ("source", "destination") if (network := network_of(fields[end]))]
+    label = f"Test this packet: {' → '.join(ends) or 'not IP'}{port}"
+    links = [Link(label, _tester(access, line=read.text, **asked), "route", note)]
+    both = [network for end in ends if (network := network_of(end))]
     found = [found for network in both for found in about_address(access.project, network)[:1] if found.rows]
     vms = [link for kind in found for link in _links(access, kind.rows)]
-    return _kept([Section("Test a packet", links), Section("Virtual Machines", vms)])
+    return _kept([Section(title, links), Section("Virtual Machines", vms)])
 
 
 def _port_behind(text: str) -> str:

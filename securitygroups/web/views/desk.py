@@ -13,7 +13,8 @@ from securitygroups.access import ReasonNeeded, running_visits
 from securitygroups.answers.desk import SORTS, State, Wanted, cases_of_all, waiting
 from securitygroups.answers.search import Found, projects_of, search, search_ends
 from securitygroups.fields import begins_focused
-from securitygroups.firewall.lines.pasted import read_line
+from securitygroups.firewall.lines.pasted import parse_line
+from securitygroups.firewall.lines.replies import reply_in
 from securitygroups.forms import VisitForm, take_refusal
 from securitygroups.models import AccountEvent, Project, SupportVisit, User
 from securitygroups.web.doors import client, support_member
@@ -22,6 +23,7 @@ from securitygroups.web.services import service_port
 
 LONGEST_LINE = 2000
 LONGEST_NAME = 200
+NO_ADDRESS = "A frame that is not IP has no address that tells its VM: test it on the VM's page."
 
 
 def _search(request: HttpRequest, staff: User, query: str, packet: dict[str, str]) -> tuple[list[Found], set[int]]:
@@ -54,7 +56,11 @@ def _note(request: HttpRequest, staff: User, query: str, found: dict[str, int], 
 def support(request: HttpRequest) -> HttpResponse:
     staff = support_member(request)
     query = typed(request, "q", LONGEST_LINE)
-    packet = read_line(query, service_port)
+    read = parse_line(query, service_port)
+    # A frame that is not IP has no address by which its VM is found.
+    packet = read.fields if "source" in read.fields else {}
+    if packet and reply_in(read, service_port):
+        packet = packet | {"line": query}
     if not packet:
         query = query[:LONGEST_NAME].strip()
     found, opened = _search(request, staff, query, packet) if query else ([], set())
@@ -62,6 +68,7 @@ def support(request: HttpRequest) -> HttpResponse:
     context = {
         "query": query,
         "packet": packet,
+        "advice": read.advice or (NO_ADDRESS if read.fields else ""),
         "found": found,
         "opened": opened,
         "visits": visits,
