@@ -157,11 +157,7 @@ def answer_packet(asking: Asking, page: str, context: dict[str, Any]) -> HttpRes
     context |= {
         "form": form,
         "line": asking.line,
-        "unread": asking.reads and not asking.pasted,
-        "read": asking.read if asking.pasted else None,
-        "advice": asking.read.advice,
-        "said_direction": asking.turned_by_address(asking.pasted) if asking.pasted else "",
-        "no_protocol": bool(asking.pasted) and "protocol" not in asking.pasted,
+        **_as_read(asking),
         "address": address_of(request),
         "at": at,
         "moment": moment,
@@ -173,6 +169,18 @@ def answer_packet(asking: Asking, page: str, context: dict[str, Any]) -> HttpRes
     }
     part = "securitygroups/packet_test/_page.html"
     return answer(request, page, part, context, status=FORM_INVALID if form.errors else 200)
+
+
+def _as_read(asking: Asking) -> dict[str, Any]:
+    """What is said of the line that is read now."""
+    read = asking.read
+    return {
+        "unread": asking.reads and not read.fields,
+        "read": read if asking.pasted else None,
+        "advice": read.advice,
+        "said_direction": asking.turned_by_address(asking.pasted) if asking.pasted else "",
+        "no_protocol": bool(asking.pasted) and "protocol" not in read.fields,
+    }
 
 
 def _asked(asking: Asking, form: PacketForm) -> dict[str, Any]:

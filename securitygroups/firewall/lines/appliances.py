@@ -7,11 +7,12 @@ from securitygroups.firewall.lines.line import (
     ANSWER,
     NAMES_NOT_NUMBERS,
     Line,
+    Told,
+    digits,
     flags_of_letters,
     is_address,
     packet_fields,
     protocol_number,
-    verdict_of,
 )
 
 _FLAGS = {"SYN", "ACK", "FIN", "RST", "PSH", "URG"}
@@ -19,6 +20,7 @@ _FLAGS = {"SYN", "ACK", "FIN", "RST", "PSH", "URG"}
 # ── Cisco ASA and FTD ─────────────────────────────────────────────────────────
 
 _ASA = re.compile(r"%?(?:ASA|FTD|PIX|FWSM)-(?:\w+-)?\d-(\d{6}):? ?(.*)", re.DOTALL)
+_ASA_SIGNS = ("ASA-", "FTD-", "PIX-", "FWSM-")
 _ASA_WORD = re.compile(
     r"\b(?:Built (?:in|out)bound|Teardown|Den(?:y|ied)(?: inbound)?(?: \(No xlate\))?|denied|permitted|est-allowed|"
     r"[Ii]nbound|duplicate|message:|protocol[ =]|Connection for) ?(?:protocol )?([A-Za-z][\w-]*|\d{1,3})\b"
@@ -44,19 +46,17 @@ End = tuple[str, str]
 
 
 def read_asa(line: str) -> Line | None:
-    if "ASA-" not in line and "FTD-" not in line and "PIX-" not in line and "FWSM-" not in line:
-        return None
-    found = _ASA.search(line)
-    if not found or "SrcIP:" in line:
+    # What FTD writes of connections is key: value.
+    found = _ASA.search(line) if any(sign in line for sign in _ASA_SIGNS) and "SrcIP:" not in line else None
+    if not found:
         return None
     identity, text = found.groups()
     ends = None if identity in _ASA_TRANSLATIONS else _asa_ends(text)
     if ends is None:
         return Line(line, {}, kind="Cisco ASA log", advice=_ASA_NO_PACKET)
-    source, destination = ends
-    if source is None or destination is None:
+    if ends[0] is None or ends[1] is None:
         return Line(line, {}, kind="Cisco ASA log", advice=_ASA_NAMES)
-    return _asa_line(line, identity, text, (source, destination))
+    return _asa_line(line, identity, text, (ends[0], ends[1]))
 
 
 def _asa_ends(text: str) -> tuple[End | None, End | None] | None:
@@ -91,31 +91,26 @@ def _asa_end(text: str) -> End | None:
 
 
 def _asa_line(line: str, identity: str, text: str, ends: tuple[End, End]) -> Line:
-    (source, source_port), (destination, port) = ends
-    number, advice = _asa_number(identity, text, source), ""
-    # “for outside … to inside …” names the ends in the order of their interfaces: of what goes out, the second opened it.
-    if "Built outbound" in text:
-        source, source_port, destination, port = destination, port, source, source_port
-    elif identity in _ASA_TEARDOWN:
-        advice = _ASA_END
-        if source_port.isdecimal() and port.isdecimal() and int(source_port) < int(port):
-            source, source_port, destination, port = destination, port, source, source_port
-    icmp = number in (1, 58)
+    source, destination = ends
+    if _turned(identity, text, ends):
+        source, destination = destination, source
+    told = Told(_asa_number(identity, text), source[0], destination[0], destination[1], source[1])
+    told.said = "allow" if text.startswith(("Built", "Teardown")) else text.partition(" by ")[0].partition(" from ")[0]
     flags = _ASA_FLAGS.search(text)
-    return Line(
-        line,
-        packet_fields(number, source, destination, "" if icmp else port),
-        "" if icmp else source_port,
-        frozenset(flags[1].split()) & _FLAGS if flags else None,
-        "accept"
-        if text.startswith(("Built", "Teardown"))
-        else verdict_of(text.partition(" by ")[0].partition(" from ")[0]),
-        "Cisco ASA log",
-        advice,
-        icmp=_asa_type(identity, text, source_port) if icmp else None,
-        answer=ANSWER if "due to DNS Response" in text else "",
-        opener=_asa_about(text) if identity == _ASA_ICMP_ERROR else None,
-    )
+    told.flags = frozenset(flags[1].split()) & _FLAGS if flags else None
+    told.icmp = _asa_type(identity, text, ends[0][1])
+    told.advice = _ASA_END if identity in _ASA_TEARDOWN else ""
+    told.answer = ANSWER if "due to DNS Response" in text else ""
+    told.opener = _asa_about(text) if identity == _ASA_ICMP_ERROR else None
+    return told.line(line, "Cisco ASA log")
+
+
+def _turned(identity: str, text: str, ends: tuple[End, End]) -> bool:
+    """Whether the second end opened it: “for outside … to inside …” names them in the order of their interfaces."""
+    if identity in _ASA_TEARDOWN:
+        first, second = (end[1] for end in ends)
+        return first.isdecimal() and second.isdecimal() and int(first) < int(second)
+    return "Built outbound" in text
 
 
 def _asa_type(identity: str, text: str, source_port: str) -> int | None:
@@ -134,22 +129,22 @@ def _asa_about(text: str) -> dict[str, str] | None:
     return packet_fields(protocol_number(name), ends[0][0], ends[1][0], ends[1][1])
 
 
-def _asa_number(identity: str, text: str, source: str) -> int | None:
+def _asa_number(identity: str, text: str) -> int | None:
     for found in (_ASA_FIRST.search(text), *_ASA_WORD.finditer(text)):
         number = protocol_number(found[1]) if found and found[1] != "IP" else None
         if number is not None:
-            return 58 if number == 1 and ":" in source else number
+            return number
     return 6 if " flags " in text else None
 
 
 # ── Cisco IOS, IOS XR ─────────────────────────────────────────────────────────
 
 _IOS = re.compile(
-    r"(?:list|access-list) (\S+)(?: \(\d+\))?(?: seq \d+)? (permitted|denied|permit|deny|Deny|Permit) (\S+) ([0-9A-Fa-f.:]+)(?:\((\d+)\))?"
+    r"(?:list|access-list) \S+(?: \(\d+\))?(?: seq \d+)? (permitted|denied|permit|deny|Deny|Permit) (\S+) ([0-9A-Fa-f.:]+)(?:\((\d+)\))?"
     r"(?: ?\([^)]*\))? ?-> ([0-9A-Fa-f.:]+?)(?:\((\d+)\))?(?: \((\d+)/\d+\))?(?:,|\s|\Z)"
 )
 _IOS_ZONE = re.compile(
-    r"(?:Dropping|Passing|Start) (\w+) (?:session|pkt|packet)(?:: initiator)? \(?([0-9A-Fa-f.:]+):(\d+)\)?(?: --)?(?: responder)? "
+    r"(Dropping|Passing|Start) (\w+) (?:session|pkt|packet)(?:: initiator)? \(?([0-9A-Fa-f.:]+):(\d+)\)?(?: --)?(?: responder)? "
     r"(?:=> )?\(?([0-9A-Fa-f.:]+):(\d+)"
 )
 _IOS_STANDARD = (
@@ -160,25 +155,24 @@ _IOS_STANDARD = (
 
 def read_ios(line: str) -> Line | None:
     """“%SEC-6-IPACCESSLOGP: list 101 denied tcp 198.51.100.7(51515) -> 10.0.0.5(22), 1 packet”, and its kin."""
-    if "ACCESSLOG" in line or "ACL-" in line:
-        found = _IOS.search(line)
-        if not found:
-            short = "ACCESSLOGS:" in line or "ACCESSLOGS :" in line
-            return Line(line, {}, kind="Cisco IOS log", advice=_IOS_STANDARD) if short else None
-        _, said, name, source, source_port, destination, port, icmp = found.groups("")
-        number = protocol_number(name)
-        if number == 1 and ":" in source:
-            number = 58
-        fields = packet_fields(number, source, destination, port if number not in (1, 58) else "")
-        return Line(
-            line, fields, source_port, said=verdict_of(said), kind="Cisco IOS log", icmp=int(icmp[:3]) if icmp else None
-        )
+    if "ACCESSLOG" not in line and "ACL-" not in line:
+        return _zone(line)
+    found = _IOS.search(line)
+    if found:
+        said, name, source, source_port, destination, port, icmp = found.groups("")
+        return Told(name, source, destination, port, source_port, said=said, icmp=icmp).line(line, "Cisco IOS log")
+    standard = "ACCESSLOGS:" in line or "ACCESSLOGS :" in line
+    return Line(line, {}, kind="Cisco IOS log", advice=_IOS_STANDARD) if standard else None
+
+
+def _zone(line: str) -> Line | None:
+    """The firewall of IOS: “%FW-6-DROP_PKT: Dropping tcp session 198.51.100.7:51515 10.0.0.5:22 on zone-pair …”."""
     found = _IOS_ZONE.search(line) if "%FW-" in line or "%IOSXE-" in line else None
     if not found:
         return None
-    name, source, source_port, destination, port = found.groups()
-    fields = packet_fields(protocol_number(name), source, destination, port)
-    return Line(line, fields, source_port, said="drop" if "Dropping" in line else "accept", kind="Cisco IOS log")
+    said, name, source, source_port, destination, port = found.groups()
+    told = Told(name, source, destination, port, source_port, said="drop" if said == "Dropping" else "pass")
+    return told.line(line, "Cisco IOS log")
 
 
 # ── Juniper ───────────────────────────────────────────────────────────────────
@@ -198,32 +192,28 @@ _PFE = re.compile(r"FW: \S+ +(\w) +(\S+) ([0-9A-Fa-f.:]+) ([0-9A-Fa-f.:]+) +(\d+
 def read_junos(line: str) -> Line | None:
     if "RT_" in line and 'source-address="' in line:
         return _structured(line)
-    if "RT_FLOW" in line or "session " in line:
-        found = _JUNOS.search(line)
-        return _session(line, found) if found else None
+    if "session " in line and (found := _JUNOS.search(line)):
+        return _session(line, found)
     found = _PFE.search(line) if "FW: " in line else None
     if not found:
         return None
+    # Of ICMP, the type stands where others have the sender's port.
     said, name, source, destination, first, second = found.groups()
-    number = protocol_number(name)
-    icmp = number in (1, 58)
-    fields = packet_fields(number, source, destination, "" if icmp else second)
-    verdict = "accept" if said == "A" else "drop"
-    return Line(line, fields, first, said=verdict, kind="Juniper log", icmp=int(first[:3]) if icmp else None)
+    told = Told(name, source, destination, second, first, said="accept" if said == "A" else "drop", icmp=first)
+    return told.line(line, "Juniper log")
 
 
 def _session(line: str, found: re.Match[str]) -> Line:
     what, source, source_port, destination, port, rest = found.groups()
+    told = Told(None, source, destination, port, source_port, said="accept")
     if what == "denied":
-        told = _JUNOS_DENIED.search(rest)
+        said = _JUNOS_DENIED.search(rest)
+        told.said, told.icmp = "deny", said[2] if said else None
     else:
         translated = _JUNOS_NAT.search(rest)
-        told = _JUNOS_NUMBER.search(translated[1]) if translated else None
-    number = protocol_number(told[1]) if told else None
-    icmp = int(told[2]) if what == "denied" and told and number in (1, 58) else None
-    fields = packet_fields(number, source, destination, port)
-    verdict = "drop" if what == "denied" else "accept"
-    return Line(line, fields, source_port, said=verdict, kind="Juniper log", icmp=icmp)
+        said = _JUNOS_NUMBER.search(translated[1]) if translated else None
+    told.protocol = said[1] if said else None
+    return told.line(line, "Juniper log")
 
 
 def _structured(line: str) -> Line | None:
@@ -231,11 +221,10 @@ def _structured(line: str) -> Line | None:
     source, destination = told.get("source-address", ""), told.get("destination-address", "")
     if not source or not destination:
         return None
-    fields = packet_fields(
-        protocol_number(told.get("protocol-id", "")), source, destination, told.get("destination-port", "")
-    )
-    denied = "DENY" in line or 'action="drop"' in line
-    return Line(line, fields, told.get("source-port", ""), said="drop" if denied else "accept", kind="Juniper log")
+    packet = Told(told.get("protocol-id"), source, destination)
+    packet.port, packet.source_port = told.get("destination-port", ""), told.get("source-port", "")
+    packet.said, packet.icmp = "deny" if "DENY" in line or 'action="drop"' in line else "accept", told.get("icmp-type")
+    return packet.line(line, "Juniper log")
 
 
 # ── Palo Alto, MikroTik, NSX ──────────────────────────────────────────────────
@@ -245,17 +234,14 @@ def read_palo_alto(line: str) -> Line | None:
     """The CSV of a TRAFFIC or THREAT log, whose places are the same up to the verdict."""
     if ",TRAFFIC," not in line and ",THREAT," not in line:
         return None
-    try:
-        values = next(csv.reader([line]))
-    except (csv.Error, StopIteration):
-        return None
-    at = values.index("TRAFFIC") if "TRAFFIC" in values else values.index("THREAT") if "THREAT" in values else 99
+    # Names of rules may have commas in quotes.
+    values = next(csv.reader([line.replace("\n", " ").replace("\r", " ")]), [])
+    at = next((at for at, value in enumerate(values) if value in ("TRAFFIC", "THREAT")), len(values))
     values = values[at:]
     if len(values) < 28 or not is_address(values[4]):
         return None
-    number = protocol_number(values[26])
-    fields = packet_fields(number, values[4], values[5], values[22])
-    return Line(line, fields, values[21], said=verdict_of(values[27]), kind="Palo Alto log")
+    told = Told(values[26], values[4], values[5], digits(values[22]), values[21], said=values[27])
+    return told.line(line, "Palo Alto log")
 
 
 _MIKROTIK = re.compile(
@@ -264,26 +250,16 @@ _MIKROTIK = re.compile(
 
 
 def read_mikrotik(line: str) -> Line | None:
-    if " in:" not in line or " out:" not in line or "proto " not in line:
-        return None
-    found = _MIKROTIK.search(line)
+    found = _MIKROTIK.search(line) if " in:" in line and "proto " in line else None
     if not found:
         return None
     _, entering, leaving, name, told, source, source_port, destination, port = found.groups("")
+    packet = Told(name, source, destination, port, source_port, said=line[: found.start()])
     ways = "(unknown" not in entering, "(unknown" not in leaving
-    number = protocol_number(name)
-    if number == 1 and ":" in source:
-        number = 58
-    icmp = re.match(r"type (\d{1,3})", told)
-    return Line(
-        line,
-        packet_fields(number, source, destination, port, "" if ways[0] == ways[1] else "in" if ways[0] else "out"),
-        source_port,
-        frozenset(told.replace(" ", "").split(",")) & _FLAGS or None if number == 6 else None,
-        verdict_of(line[: found.start()]),
-        "MikroTik log",
-        icmp=int(icmp[1]) if icmp else None,
-    )
+    packet.direction = {(True, False): "in", (False, True): "out"}.get(ways, "")
+    packet.flags = frozenset(told.replace(" ", "").split(",")) & _FLAGS or None
+    packet.icmp = told.partition("type ")[2].partition(",")[0]
+    return packet.line(line, "MikroTik log")
 
 
 _NSX = re.compile(
@@ -297,6 +273,6 @@ def read_nsx(line: str) -> Line | None:
     if not found:
         return None
     said, way, name, source, source_port, destination, port, flags = found.groups("")
-    number = protocol_number(name)
-    fields = packet_fields(number, source, destination, port, way.lower())
-    return Line(line, fields, source_port, flags_of_letters(flags) if flags else None, verdict_of(said), "NSX log")
+    told = Told(name, source, destination, port, source_port, way.lower(), said)
+    told.flags = flags_of_letters(flags) if flags else None
+    return told.line(line, "NSX log")

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 from securitygroups.firewall.lines.line import (
     Line,
+    Told,
+    digits,
     flags_of_number,
     is_address,
-    packet_fields,
-    protocol_number,
 )
 
 _FIELDS = {
@@ -26,6 +26,7 @@ _USUAL = (
 )
 # The longest first: of “log-status2”, which is a header and a record run together, the name is log-status.
 _NAME = re.compile("|".join(sorted(map(re.escape, _FIELDS), key=len, reverse=True)))
+_SIGNS = ("ACCEPT", "REJECT", "NODATA", "SKIPDATA")
 _KIND = "VPC flow log"
 _NEEDS_HEADER = (
     "This is a record of a VPC flow log with fields of its own choice: paste its header line before it "
@@ -39,11 +40,11 @@ _DIRECTIONS = {"ingress": "in", "egress": "out"}
 def read_vpc(line: str) -> Line | None:
     if "srcaddr" in line and "dstaddr" in line:
         return _headed(line)
-    if "ACCEPT" not in line and "REJECT" not in line and "NODATA" not in line and "SKIPDATA" not in line:
+    if not any(sign in line for sign in _SIGNS):
         return None
     words = line.split()
-    for at, word in enumerate(words[:6]):
-        if len(words) >= at + 14 and word.isdecimal() and _is_usual(words[at : at + 14]):
+    for at in range(min(6, len(words) - 13)):
+        if _is_usual(words[at : at + 14]):
             told = dict(zip(_USUAL, words[at:], strict=False))
             return _record(line, told | _behind(words[at + 14 :]))
     if not any(word.startswith(("eni-", "vpc-", "subnet-")) for word in words):
@@ -53,13 +54,10 @@ def read_vpc(line: str) -> Line | None:
 
 def _is_usual(words: list[str]) -> bool:
     """version, account, interface, four ends, protocol, two counts, two times, action, status."""
-    return (
-        len(words[0]) <= 2
-        and words[2].startswith(("eni-", "-"))
-        and words[12] in ("ACCEPT", "REJECT", "-")
-        and words[13] in ("OK", "NODATA", "SKIPDATA")
-        and (words[3] == "-" or (is_address(words[3]) and is_address(words[4]) and words[7].isdecimal()))
-    )
+    version, _, interface, source, destination, *_, number = words[:8]
+    ends = source == "-" or (is_address(source) and is_address(destination) and number.isdecimal())
+    known = words[12] in ("ACCEPT", "REJECT", "-") and words[13] in ("OK", "NODATA", "SKIPDATA")
+    return ends and known and version.isdecimal() and len(version) <= 2 and interface.startswith(("eni-", "-"))
 
 
 def _behind(words: list[str]) -> dict[str, str]:
@@ -72,20 +70,8 @@ def _behind(words: list[str]) -> dict[str, str]:
 
 
 def _headed(line: str) -> Line | None:
-    names: list[str] = []
     words = re.split(r"[\s,]+", line.replace("${", "").replace("}", ""))
-    values: list[str] = []
-    for at, word in enumerate(words):
-        name = _NAME.match(word.replace("_", "-"))
-        if not name:
-            if names:
-                values = words[at:]
-                break
-            continue
-        names.append(name[0])
-        if rest := word[name.end() :]:
-            values = [rest, *words[at + 1 :]]
-            break
+    names, values = _split(words)
     if not {"srcaddr", "dstaddr"} <= set(names):
         return None
     if not values:
@@ -94,52 +80,56 @@ def _headed(line: str) -> Line | None:
     return _record(line, dict(zip(names, values[max(0, len(values) - len(names)) :], strict=False)))
 
 
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """The names of a header, and the record behind it, which may be run together with the last of them."""
+    names: list[str] = []
+    for at, word in enumerate(words):
+        name = _NAME.match(word.replace("_", "-"))
+        if name:
+            names.append(name[0])
+        elif names:
+            return names, words[at:]
+        if name and (rest := word[name.end() :]):
+            return names, [rest, *words[at + 1 :]]
+    return names, []
+
+
 def _record(line: str, told: dict[str, str]) -> Line:
     source, destination = told.get("srcaddr", "-"), told.get("dstaddr", "-")
     if not is_address(source) or not is_address(destination):
-        status = told.get("log-status", "-")
-        return Line(line, {}, kind=_KIND, advice=_NO_TRAFFIC.format(status if status != "-" else "no addresses"))
-    number = protocol_number(told.get("protocol", ""))
-    direction = _DIRECTIONS.get(told.get("flow-direction", ""), "")
-    port = told.get("dstport", "")
-    return Line(
-        line,
-        packet_fields(number, source, destination, port if port.isdecimal() else "", direction),
-        told.get("srcport", ""),
-        _flags(told.get("tcp-flags", "")) if number == 6 else None,
-        {"ACCEPT": "accept", "REJECT": "drop"}.get(told.get("action", ""), ""),
-        _KIND,
-    )
+        status = told.get("log-status", "-").replace("-", "no addresses")
+        return Line(line, {}, kind=_KIND, advice=_NO_TRAFFIC.format(status))
+    packet = Told(told.get("protocol"), source, destination, digits(told.get("dstport", "")), told.get("srcport", ""))
+    packet.direction = _DIRECTIONS.get(told.get("flow-direction", ""), "")
+    packet.flags = _flags(told.get("tcp-flags", ""))
+    packet.said = told.get("action", "")
+    return packet.line(line, _KIND)
 
 
 def _flags(text: str) -> frozenset[str] | None:
     """Of a flow: SYN alone is the side that opened it, SYN and ACK the other; without a SYN nothing is told."""
-    flags = flags_of_number(int(text)) if text.isdecimal() and len(text) < 4 else frozenset[str]()
-    if "SYN" not in flags:
-        return None
-    return frozenset({"SYN", "ACK"}) if "ACK" in flags else frozenset({"SYN"})
+    flags = flags_of_number(int(text[:3])) if text.isdecimal() else frozenset[str]()
+    return flags & {"SYN", "ACK"} if "SYN" in flags else None
 
 
 def _of_its_own(line: str, words: list[str]) -> Line:
     """A custom format without its header: read where addresses stand twice, as the packet's own, with ports between."""
     for at in range(len(words) - 6):
-        source, destination, from_port, port, again, behind, number = words[at : at + 7]
-        ends = is_address(source) and is_address(destination)
-        if ends and from_port.isdecimal() and port.isdecimal() and (again, behind) == (source, destination):
-            told = {
-                "srcaddr": source,
-                "dstaddr": destination,
-                "srcport": from_port,
-                "dstport": port,
-                "protocol": number,
-            }
-            rest = words[at + 7 :]
-            verdict = next((at for at, word in enumerate(rest) if word in ("ACCEPT", "REJECT")), None)
-            if number.isdecimal() and verdict is not None:
-                # “ACCEPT 2 OK”: the flags of TCP stand between the two.
-                flags = rest[verdict + 1] if rest[verdict + 2 : verdict + 3] == ["OK"] else ""
-                return _record(line, told | _behind(rest) | {"action": rest[verdict], "tcp-flags": flags})
+        source, destination, source_port, port, *twice, number = words[at : at + 7]
+        told = {"srcaddr": source, "dstaddr": destination, "srcport": source_port, "dstport": port, "protocol": number}
+        verdict = _verdict(words[at + 7 :])
+        numbers = source_port.isdecimal() and port.isdecimal() and number.isdecimal()
+        if verdict and numbers and twice == [source, destination] and is_address(source):
+            return _record(line, told | _behind(words[at + 7 :]) | verdict)
     return Line(line, {}, kind=_KIND, advice=_NEEDS_HEADER)
+
+
+def _verdict(words: list[str]) -> dict[str, str]:
+    """“ACCEPT 2 OK”: the flags of TCP stand between the two."""
+    for at, word in enumerate(words):
+        if word in ("ACCEPT", "REJECT"):
+            return {"action": word, "tcp-flags": words[at + 1] if words[at + 2 : at + 3] == ["OK"] else ""}
+    return {}
 
 
 _AZURE = re.compile(
@@ -149,19 +139,13 @@ _AZURE = re.compile(
 
 def read_azure(line: str) -> Line | None:
     """A tuple of an NSG or VNet flow log, alone or in its JSON: time, source, destination, ports, protocol, direction, verdict."""
-    if ",I," not in line and ",O," not in line:
-        return None
-    found = _AZURE.search(line)
+    found = _AZURE.search(line) if ",I," in line or ",O," in line else None
     if not found:
         return None
-    source, destination, from_port, port, name, way, said = found.groups()
-    number = {"T": 6, "U": 17}.get(name) or protocol_number(name)
+    source, destination, source_port, port, name, way, said = found.groups()
+    told = Told({"T": "tcp", "U": "udp"}.get(name, name), source, destination, port, source_port)
+    told.direction = {"I": "in", "O": "out"}[way]
+    told.said = "deny" if said == "D" else "allow"
     more = len(_AZURE.findall(line))
-    return Line(
-        line,
-        packet_fields(number, source, destination, port, "in" if way == "I" else "out"),
-        from_port,
-        said="drop" if said == "D" else "accept",
-        kind="Azure flow log",
-        advice=f"The line has {more} flows: this is the first." if more > 1 else "",
-    )
+    told.advice = f"The line has {more} flows: this is the first." if more > 1 else ""
+    return told.line(line, "Azure flow log")

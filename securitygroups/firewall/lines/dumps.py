@@ -7,13 +7,13 @@ from securitygroups.firewall.lines.line import (
     NAMES_NOT_NUMBERS,
     WITH_PORTS,
     Line,
+    Told,
     flags_of_letters,
     flags_of_number,
     is_address,
     no_ip,
     packet_fields,
     protocol_number,
-    verdict_of,
 )
 
 _ENDS = re.compile(r"(?:^|\s)(?P<source>[\w\[\]:.-]+?)\s*(?:>|->|→)\s*(?P<destination>[\w\[\]:.-]+)")
@@ -166,17 +166,16 @@ def _typed_number(before: str, after: str) -> int | None:
 def read_ends(line: str) -> Line | None:
     """A line with "source > destination" in it."""
     dump = bool(_DUMP.search(line) or _PFLOG.search(line))
-    half = False
+    half = whole = False
     for match in _ENDS.finditer(line):
         source, destination = _end(match["source"], tcpdump=dump), _end(match["destination"], tcpdump=dump)
         if source and destination:
-            return _between(line, match, source, destination, dump)
-        half = half or _is_half(match, source, destination)
-    # An address with a port as tcpdump writes it, or its word IP: there are addresses, by their names.
-    if half or (dump and _ENDS.search(line) and not _ETHERTYPE.search(line)):
-        kind = "tcpdump" if dump else ""
-        return Line(line, {}, kind=kind, advice=NAMES_NOT_NUMBERS.format("tcpdump -n, tshark -n"))
-    return None
+            return _between(line, match, (source, destination), dump)
+        half, whole = half or _is_half(match, source, destination), True
+    # There are two ends, and where they are not addresses of the link, at least one has its name.
+    named = half or (dump and whole and not _ETHERTYPE.search(line))
+    kind = "tcpdump" if dump else ""
+    return Line(line, {}, kind=kind, advice=NAMES_NOT_NUMBERS.format("tcpdump -n, tshark -n")) if named else None
 
 
 def _is_half(match: re.Match[str], source: tuple[str, str] | None, destination: tuple[str, str] | None) -> bool:
@@ -187,29 +186,31 @@ def _is_half(match: re.Match[str], source: tuple[str, str] | None, destination: 
     return bool(re.match(r"[A-Za-z][\w-]*\.[A-Za-z][\w.-]*", name))
 
 
-def _between(
-    line: str, match: re.Match[str], source: tuple[str, str], destination: tuple[str, str], dump: bool
-) -> Line:
+def _between(line: str, match: re.Match[str], ends: tuple[tuple[str, str], tuple[str, str]], dump: bool) -> Line:
+    (source, source_port), (destination, port) = ends
     before, after = line[: match.start("source")], line[match.end("destination") :]
-    # BSD's tcpdump prints no “IP”; a dotted port and a colon are its own.
-    dotted = f"{destination[0]}.{destination[1]}:" == match["destination"]
-    dump = dump or dotted or bool(_SEGMENT.match(after) and match["destination"].endswith(":"))
-    ports = bool(source[1] or destination[1])
-    number = _dumped_number(before, after, ports) if dump else _typed_number(before, after)
-    link, pf = _LINK.search(before), _PFLOG.search(before)
-    direction = pf[2] if pf else "" if not link else "out" if link[1] == "Out" else "in"
-    icmp = number in (1, 58)
-    return Line(
-        line,
-        packet_fields(number, source[0], destination[0], destination[1], direction),
-        source[1],
-        flags_in(line) if number == 6 else None,
-        verdict_of(pf[1]) if pf else "",
-        "pflog" if pf else "tcpdump" if dump else "",
-        icmp=icmp_in(after if dump else line, six=":" in source[0]) if icmp else None,
-        answer=answer_in(line) if number in (17, None) else "",
-        opener=about_in(after, destination[0]) if icmp else None,
-    )
+    dump = dump or _is_bsd(match["destination"], ends[1], after)
+    number = _dumped_number(before, after, bool(source_port or port)) if dump else _typed_number(before, after)
+    told = Told(number, source, destination, port, source_port, flags=flags_in(line))
+    pf, kind = _PFLOG.search(before), "tcpdump" if dump else ""
+    told.said, told.direction = pf.groups() if pf else ("", link_direction(before))
+    if number in (1, 58):
+        told.icmp = icmp_in(after if dump else line, six=":" in source)
+        told.opener = about_in(after, destination)
+    elif number in (17, None):
+        told.answer = answer_in(line)
+    return told.line(line, "pflog" if pf else kind)
+
+
+def _is_bsd(text: str, destination: tuple[str, str], after: str) -> bool:
+    """BSD's tcpdump prints no “IP”; a dotted port and a colon are its own."""
+    return text == ".".join((*destination, ""))[:-1] + ":" and bool(destination[1] or _SEGMENT.match(after))
+
+
+def link_direction(text: str) -> str:
+    """What tcpdump says of it on "any": B and M are broadcasts and multicasts that came in."""
+    link = _LINK.search(text)
+    return "" if not link else "out" if link[1] == "Out" else "in"
 
 
 def read_frame(line: str) -> Line | None:
@@ -218,5 +219,4 @@ def read_frame(line: str) -> Line | None:
     other = bool(found) and not found[-1].rstrip(",:").startswith(_CARRIES_IP)
     if not other and not _ARP.search(line) and not _OTHER_FRAMES.search(line):
         return None
-    link = _LINK.search(line)
-    return no_ip(line, "tcpdump", "" if not link else "out" if link[1] == "Out" else "in")
+    return no_ip(line, "tcpdump", link_direction(line))

@@ -5,14 +5,14 @@ import re
 from securitygroups.firewall.lines.line import (
     ICMP_TYPES,
     Line,
+    Told,
     flags_of_number,
     no_ip,
-    packet_fields,
     protocol_number,
-    verdict_of,
 )
 
 _FLAGS = {"SYN", "ACK", "FIN", "RST", "PSH", "URG"}
+_PAIR = re.compile(r"\b(SRC|DST|PROTO|SPT|DPT|TYPE)=(\S*)")
 # Proxmox names the chain of the VM's own interface, in which directions are the VM's.
 _PROXMOX = re.compile(r"\b(?:tap|veth)\d+i\d+-(IN|OUT)\b|\bguest-\d+-(in|out)\b", re.IGNORECASE)
 _VYOS = re.compile(r"-([ADR])\]\Z")
@@ -28,51 +28,44 @@ _BEFORE = 160
 
 def read_kernel(line: str) -> Line | None:
     """A line with IN= OUT= SRC= DST= PROTO=, of which a person may have left out some."""
-    start = line.find(" SRC=") + 1
-    if not start and not line.startswith("SRC="):
-        found = _SOURCE.search(line) if "SRC=" in line else None
-        if not found:
-            return _arp(line) if "IPSRC=" in line else None
-        start = found.start()
-    if "DST=" not in line:
-        return None
+    start = _source_at(line)
+    if start < 0 or "DST=" not in line:
+        return _arp(line) if "IPSRC=" in line else None
     if " IP SRC=" in line or "IPv6 SRC=" in line:
         return _ebtables(line)
-    pairs, words = _told(line[start:])
-    if not pairs.get("SRC") or not pairs.get("DST"):
-        return None
+    pairs, words = _pairs(line[start:])
     direction, before = _direction(line[:start])
+    told = _packet(pairs)
+    if told is None:
+        return None
+    told.direction, told.said, told.flags = direction, _said(before), frozenset(words & _FLAGS) or None
+    told.opener = _quoted(line) if "[SRC=" in line else None
+    return told.line(line, "kernel log")
+
+
+def _source_at(line: str) -> int:
+    """Where the packet's SRC= stands, -1 where there is none."""
+    start = line.find(" SRC=") + 1
+    if start or line.startswith("SRC="):
+        return start
+    found = _SOURCE.search(line) if "SRC=" in line else None
+    return found.start() if found else -1
+
+
+def _packet(pairs: dict[str, str]) -> Told | None:
+    source, destination = pairs.get("SRC", ""), pairs.get("DST", "")
+    if not source or not destination:
+        return None
     number = protocol_number(pairs.get("PROTO", ""))
-    fields = packet_fields(number, pairs["SRC"], pairs["DST"], pairs.get("DPT", ""), direction)
-    if number is None:
-        fields.pop("port", None)
-    flags = frozenset(words & _FLAGS) or None if number == 6 else None
-    kind = pairs.get("TYPE", "") if number in (1, 58) else ""
-    return Line(
-        line,
-        fields,
-        pairs.get("SPT", ""),
-        flags,
-        _said(before),
-        "kernel log",
-        icmp=int(kind) if kind.isdecimal() else None,
-        opener=_quoted(line) if number in (1, 58) else None,
-    )
+    port = "" if number is None else pairs.get("DPT", "")
+    return Told(number, source, destination, port, pairs.get("SPT", ""), icmp=pairs.get("TYPE"))
 
 
-def _told(text: str) -> tuple[dict[str, str], set[str]]:
+def _pairs(text: str) -> tuple[dict[str, str], set[str]]:
     """The pairs and single words from SRC= on; what an ICMP error quotes stands in brackets behind, and is not the packet's."""
-    pairs: dict[str, str] = {}
-    words: set[str] = set()
-    for token in text.split():
-        if token[0] == "[":
-            break
-        name, equals, value = token.partition("=")
-        if equals:
-            pairs.setdefault(name, value)
-        else:
-            words.add(name)
-    return pairs, words
+    text = text.partition("[")[0]
+    pairs = dict(reversed(_PAIR.findall(text)))
+    return pairs, set(text.split())
 
 
 def _direction(head: str) -> tuple[str, str]:
@@ -94,20 +87,16 @@ def _direction(head: str) -> tuple[str, str]:
 
 
 def _said(before: str) -> str:
-    if found := _VYOS.search(before.rstrip()):
+    found = _VYOS.search(before[-16:].rstrip())
+    if found:
         return "accept" if found[1] == "A" else "drop"
-    return verdict_of(before.rpartition("kernel:")[2])
+    return before.rpartition("kernel:")[2]
 
 
 def _quoted(line: str) -> dict[str, str] | None:
     """The packet that an ICMP error is about."""
-    start = line.find("[SRC=")
-    if start < 0:
-        return None
-    pairs, _ = _told(line[start + 1 :].partition("]")[0])
-    if not pairs.get("SRC") or not pairs.get("DST"):
-        return None
-    return packet_fields(protocol_number(pairs.get("PROTO", "")), pairs["SRC"], pairs["DST"], pairs.get("DPT", ""))
+    told = _packet(_pairs(line.partition("[SRC=")[2].partition("]")[0].join(("SRC=", "")))[0])
+    return told.line(line, "").fields if told else None
 
 
 def _arp(line: str) -> Line | None:
@@ -119,10 +108,10 @@ def _ebtables(line: str) -> Line | None:
     found = _EBTABLES.search(line)
     if not found:
         return None
-    source, destination, number = found[1] or found[4], found[2] or found[5], found[3] or found[6]
+    source, destination, number = filter(None, found.groups())
     ports = _EBTABLES_PORTS.search(line)
-    fields = packet_fields(protocol_number(number), source, destination.rstrip(","), ports[2] if ports else "")
-    return Line(line, fields, ports[1] if ports else "", kind="ebtables log")
+    source_port, port = ports.groups() if ports else ("", "")
+    return Told(number, source, destination.rstrip(","), port, source_port).line(line, "ebtables log")
 
 
 # ── nft monitor trace ─────────────────────────────────────────────────────────
@@ -142,9 +131,7 @@ _TRACE_OTHER = (
 
 
 def read_trace(line: str) -> Line | None:
-    if "trace id " not in line:
-        return None
-    head = _TRACE.search(line)
+    head = _TRACE.search(line) if "trace id " in line else None
     if not head:
         return None
     if " packet: " not in line:
@@ -153,20 +140,17 @@ def read_trace(line: str) -> Line | None:
     ends = _TRACE_ENDS.search(line)
     if not ends:
         return no_ip(line, "nftables trace", direction)
-    ports, said = _TRACE_PORTS.search(line), _TRACE_PROTOCOL.search(line)
-    icmp, name = _TRACE_ICMP.search(line), said[1] if said else ""
-    number = protocol_number(ports[1] if ports else name or ("icmp" if icmp else ""))
-    if number == 1 and ends[1] == "ip6":
-        number = 58
-    flags = _TRACE_FLAGS.search(line)
-    return Line(
-        line,
-        packet_fields(number, ends[2], ends[3], ports[3] if ports else "", direction),
-        ports[2] if ports else "",
-        _trace_flags(flags[1]) if flags and number == 6 else None,
-        kind="nftables trace",
-        icmp=ICMP_TYPES[ends[1] == "ip6"].get(icmp[1]) if icmp else None,
-    )
+    ports, icmp, flags = _TRACE_PORTS.search(line), _TRACE_ICMP.search(line), _TRACE_FLAGS.search(line)
+    name, source_port, port = ports.groups() if ports else (_trace_protocol(line, icmp), "", "")
+    told = Told(name, ends[2], ends[3], port, source_port, direction)
+    told.icmp = ICMP_TYPES[ends[1] == "ip6"].get(icmp[1]) if icmp else None
+    told.flags = _trace_flags(flags[1]) if flags else None
+    return told.line(line, "nftables trace")
+
+
+def _trace_protocol(line: str, icmp: re.Match[str] | None) -> str:
+    said = _TRACE_PROTOCOL.search(line)
+    return said[1] if said else "icmp" if icmp else ""
 
 
 def _trace_direction(line: str, family: str, chain: str) -> str:

@@ -19,6 +19,7 @@ _PROTOCOLS = {
     "udplite": 136,
 }  # fmt: skip
 """IP protocol numbers by the names that lines have for them (IANA registry of protocol numbers)."""
+_TCP = 6
 WITH_PORTS = frozenset({6, 17, 33, 132, 136})
 _NAMES = {number: name for name, number in PACKET_PROTOCOLS.items()}
 
@@ -59,6 +60,54 @@ class Line:
     icmp: int | None = None
     answer: str = ""
     opener: dict[str, str] | None = None
+
+
+@dataclass(slots=True)
+class Told:
+    """What a reader took from a line, as it stands there: names or numbers, ports of protocols that have none, words."""
+
+    protocol: str | int | None
+    source: str
+    destination: str
+    port: str = ""
+    source_port: str = ""
+    direction: str = ""
+    said: str = ""
+    flags: frozenset[str] | None = None
+    icmp: str | int | None = None
+    answer: str = ""
+    opener: dict[str, str] | None = None
+    advice: str = ""
+
+    def line(self, text: str, kind: str) -> Line:
+        number = protocol_number(self.protocol) if isinstance(self.protocol, str) else self.protocol
+        if number == ICMP and ":" in self.source:
+            number = ICMPV6
+        icmp = number in (ICMP, ICMPV6)
+        return Line(
+            text,
+            packet_fields(number, self.source, self.destination, self.port, self.direction),
+            "" if icmp else self.source_port,
+            self.flags if number == _TCP else None,
+            verdict_of(self.said) if self.said else "",
+            kind,
+            self.advice,
+            small_number(self.icmp) if icmp and self.icmp is not None else None,
+            self.answer,
+            self.opener,
+        )
+
+
+def small_number(text: str | int) -> int | None:
+    """A number of at most three digits; None of anything else."""
+    if isinstance(text, int):
+        return text
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 3 else None
+
+
+def digits(text: str) -> str:
+    """The number, or "" of what is none: “-”."""
+    return text if text.isascii() and text.isdecimal() else ""
 
 
 def is_address(text: str) -> bool:

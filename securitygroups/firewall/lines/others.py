@@ -2,15 +2,9 @@
 
 import re
 
-from securitygroups.firewall.lines.line import (
-    Line,
-    flags_of_letters,
-    is_address,
-    no_ip,
-    packet_fields,
-    protocol_number,
-    verdict_of,
-)
+from securitygroups.firewall.lines.line import Line, Told, digits, flags_of_letters, flags_of_number, is_address, no_ip
+
+_FLAGS = {"SYN", "ACK", "FIN", "RST", "PSH", "URG"}
 
 # ── conntrack ─────────────────────────────────────────────────────────────────
 
@@ -23,33 +17,24 @@ def read_conntrack(line: str) -> Line | None:
     """conntrack -L and -E, /proc/net/nf_conntrack, and Open vSwitch's own: the first tuple is that of who opened it."""
     if "orig=(" in line:
         found = _OVS_TUPLE.search(line)
-        if not found:
-            return None
-        name, source, destination, source_port, port, icmp = found.groups("")
-        return _tracked(line, protocol_number(name), (source, destination), (source_port, port), icmp)
-    if "src=" not in line or " dst=" not in line:
-        return None
-    found = _TUPLE.search(line)
+        return _tracked(line, found, found[1]) if found else None
+    found = _TUPLE.search(line) if "src=" in line and " dst=" in line else None
     before = _BEFORE_TUPLE.search(line[: found.start()]) if found else None
-    if not found or not before:
-        return None
-    source, destination, source_port, port, icmp = found.groups("")
-    return _tracked(line, protocol_number(before[2]), (source, destination), (source_port, port), icmp)
+    return _tracked(line, found, before[2]) if found and before else None
 
 
-def _tracked(line: str, number: int | None, ends: tuple[str, str], ports: tuple[str, str], icmp: str) -> Line:
-    if number == 1 and ":" in ends[0]:
-        number = 58
-    fields = packet_fields(number, *ends, ports[1])
-    return Line(line, fields, ports[0], kind="conntrack", icmp=int(icmp[:3]) if icmp else None)
+def _tracked(line: str, found: re.Match[str], protocol: str) -> Line:
+    source, destination, source_port, port, icmp = found.groups("")[-5:]
+    return Told(protocol, source, destination, port, source_port, icmp=icmp).line(line, "conntrack")
 
 
 # ── OVN and Neutron ───────────────────────────────────────────────────────────
 
+_OVN_SIGNS = ("nw_src=", "ipv6_src=", "arp_spa=")
+_OVN_ENDS = ("nw_src", "ipv6_src", "nw_dst", "ipv6_dst")
 _OVN_PAIR = re.compile(
-    r"\b(nw_src|nw_dst|ipv6_src|ipv6_dst|nw_proto|tp_src|tp_dst|tcp_flags|icmp_type|verdict|direction)=\"?([^,:\s\"]+)"
+    r"\b(nw_src|nw_dst|ipv6_src|ipv6_dst|nw_proto|tp_src|tp_dst|tcp_flags|icmp_type|verdict|direction)=\"?([^,\s\"]*[^,:\s\"])"
 )
-_OVN_SIX = re.compile(r"\bipv6_(src|dst)=([0-9A-Fa-f:.]+)")
 _OVN_NAME = re.compile(r"(?:: |^|\s)(tcp6?|udp6?|sctp6?|icmp6?|ipv6|ip|arp|nd),")
 _OVN_NUMBERS = {"tcp": 6, "tcp6": 6, "udp": 17, "udp6": 17, "sctp": 132, "sctp6": 132, "icmp": 1, "icmp6": 58}
 _LPORT = {"to-lport": "in", "from-lport": "out"}
@@ -57,29 +42,20 @@ _LPORT = {"to-lport": "in", "from-lport": "out"}
 
 def read_ovn(line: str) -> Line | None:
     """A line of OVN's acl_log, and a flow as Open vSwitch prints it: “tcp,vlan_tci=0x0000,…,nw_src=…,nw_dst=…,tp_dst=22”."""
-    if "nw_src=" not in line and "ipv6_src=" not in line and "arp_spa=" not in line:
+    if not any(sign in line for sign in _OVN_SIGNS):
         return None
-    name = _OVN_NAME.search(line)
-    told: dict[str, str] = dict(_OVN_PAIR.findall(line))
-    direction = _LPORT.get(told.get("direction", ""), "")
-    if name and name[1] == "arp":
+    name, told = _OVN_NAME.search(line), dict(_OVN_PAIR.findall(line))
+    word, direction = name[1] if name else "", _LPORT.get(told.get("direction", ""), "")
+    if word == "arp":
         return no_ip(line, "OVN log", direction)
-    six = dict(_OVN_SIX.findall(line))
-    source = str(six.get("src") or told.get("nw_src", ""))
-    destination = str(six.get("dst") or told.get("nw_dst", ""))
-    if not source or not destination:
+    ends = [told[name] for name in _OVN_ENDS if name in told]
+    if len(ends) != 2:
         return None
-    number = protocol_number(told.get("nw_proto", "")) or _OVN_NUMBERS.get(name[1] if name else "")
-    flags, icmp = told.get("tcp_flags"), told.get("icmp_type", "")
-    return Line(
-        line,
-        packet_fields(number, source, destination, told.get("tp_dst", "") if number not in (1, 58) else "", direction),
-        told.get("tp_src", ""),
-        frozenset(re.findall(r"[A-Z]+", flags.upper())) if flags and number == 6 else None,
-        verdict_of(told.get("verdict", "")),
-        "OVN log",
-        icmp=int(icmp) if icmp.isdecimal() and len(icmp) < 4 else None,
-    )
+    number = told.get("nw_proto", _OVN_NUMBERS.get(word))
+    packet = Told(number, ends[0], ends[1], told.get("tp_dst", ""), told.get("tp_src", ""), direction)
+    packet.said, packet.icmp = told.get("verdict", ""), told.get("icmp_type")
+    packet.flags = frozenset(told["tcp_flags"].upper().split("|")) & _FLAGS if "tcp_flags" in told else None
+    return packet.line(line, "OVN log")
 
 
 _NEUTRON_IP = re.compile(r"\bipv[46]\(([^()]*(?:\[[^\]]*\])?[^()]*)\)")
@@ -91,27 +67,20 @@ _NEUTRON_TYPE = re.compile(r"\btype_?=(\d{1,3})\b")
 
 def read_neutron(line: str) -> Line | None:
     """A security group's log of OpenStack: “action=DROP, …, pkt=ethernet(…)ipv4(…,dst='10.0.0.5',proto=6,…)tcp(…,dst_port=22,…)”."""
-    if "ethernet(" not in line or "ipv" not in line:
-        return None
-    header = _NEUTRON_IP.search(line)
+    header = _NEUTRON_IP.search(line) if "ethernet(" in line else None
     if not header:
         return None
     told: dict[str, str] = dict(_NEUTRON_VALUE.findall(header[1]))
     ports: dict[str, str] = dict(_NEUTRON_PORTS.findall(line))
-    if "src" not in told or "dst" not in told:
-        return None
-    number = protocol_number(told.get("proto", told.get("nxt", "")))
-    bits, icmp = _NEUTRON_BITS.search(line), _NEUTRON_TYPE.search(line) if number in (1, 58) else None
-    flags = int(bits[1][:3]) if bits and number == 6 else 0
-    return Line(
-        line,
-        packet_fields(number, told["src"], told["dst"], ports.get("dst_port", "")),
-        ports.get("src_port", ""),
-        frozenset({"SYN"} if flags == 2 else {"SYN", "ACK"} if flags == 18 else {"ACK"}) if flags else None,
-        verdict_of(line.partition("action=")[2].partition(" ")[0]),
-        "OpenStack log",
-        icmp=int(icmp[1]) if icmp else None,
+    number = told.get("proto", told.get("nxt"))
+    packet = Told(
+        number, told.get("src", ""), told.get("dst", ""), ports.get("dst_port", ""), ports.get("src_port", "")
     )
+    packet.said = line.partition("action=")[2].partition(" ")[0]
+    bits, icmp = _NEUTRON_BITS.search(line), _NEUTRON_TYPE.search(line, header.end())
+    packet.flags = flags_of_number(int(bits[1][:3])) if bits else None
+    packet.icmp = icmp[1] if icmp else None
+    return packet.line(line, "OpenStack log") if packet.source and packet.destination else None
 
 
 # ── The Windows firewall ──────────────────────────────────────────────────────
@@ -119,33 +88,25 @@ def read_neutron(line: str) -> Line | None:
 _WINDOWS = re.compile(
     r"(?:^|\s)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (ALLOW|DROP|OPEN|OPEN-INBOUND|CLOSE) (\S+) (\S+) (\S+) (\S+) (\S+) \S+ (\S+)((?: \S+){0,12})"
 )
+_WINDOWS_SIGNS = ("ALLOW ", "DROP ", "OPEN", "CLOSE ")
+_WINDOWS_SAID = {"DROP": "drop", "ALLOW": "allow", "OPEN": "allow", "OPEN-INBOUND": "allow"}
+_OPENED = {"OPEN": "out", "OPEN-INBOUND": "in"}
 _PATHS = {"RECEIVE": "in", "SEND": "out"}
 
 
 def read_windows(line: str) -> Line | None:
     """pfirewall.log: date time action protocol src-ip dst-ip src-port dst-port size tcpflags … icmptype icmpcode info path."""
-    if "ALLOW " not in line and "DROP " not in line and "OPEN" not in line and "CLOSE " not in line:
-        return None
-    found = _WINDOWS.search(line)
+    found = _WINDOWS.search(line) if any(sign in line for sign in _WINDOWS_SIGNS) else None
     if not found or not is_address(found[3]) or not is_address(found[4]):
         return None
     said, name, source, destination, source_port, port, flags, rest = found.groups()
     words = rest.split()
-    number = protocol_number(name)
-    if number == 1 and ":" in source:
-        number = 58
-    icmp = words[3] if len(words) > 3 else ""
-    way = next((_PATHS[word] for word in words if word in _PATHS), "")
-    way = way or {"OPEN": "out", "OPEN-INBOUND": "in"}.get(said, "")
-    return Line(
-        line,
-        packet_fields(number, source, destination, port if port.isdecimal() else "", way),
-        source_port if source_port.isdecimal() else "",
-        flags_of_letters(flags) if number == 6 and flags.isalpha() else None,
-        {"DROP": "drop", "CLOSE": ""}.get(said, "accept"),
-        "Windows firewall log",
-        icmp=int(icmp) if icmp.isdecimal() and len(icmp) < 4 else None,
-    )
+    told = Told(name, source, destination, digits(port), digits(source_port))
+    told.direction = next((_PATHS[word] for word in words if word in _PATHS), _OPENED.get(said, ""))
+    told.said = _WINDOWS_SAID.get(said, "")
+    told.flags = flags_of_letters(flags) if flags.isalpha() else None
+    told.icmp = words[3] if len(words) > 3 else None
+    return told.line(line, "Windows firewall log")
 
 
 # ── Suricata and Zeek ─────────────────────────────────────────────────────────
@@ -155,18 +116,14 @@ _FAST = re.compile(r"\{([\w-]+)\} (\S+?)(?::(\d+))? -> (\S+?)(?::(\d+))?(?:\s|\Z
 
 def read_fast(line: str) -> Line | None:
     """Suricata's and Snort's fast.log: “… [Priority: 2] {TCP} 198.51.100.7:51515 -> 10.0.0.5:22”."""
-    if "} " not in line or " -> " not in line or "[**]" not in line:
-        return None
-    found = _FAST.search(line)
+    found = _FAST.search(line) if "[**]" in line and "} " in line else None
     if not found:
         return None
+    # Of ICMP, the type stands where others have the sender's port.
     name, source, source_port, destination, port = found.groups("")
-    number = protocol_number(name)
-    if number in (1, 58):  # the type and code stand where others have ports
-        fields = packet_fields(58 if ":" in source else 1, source, destination)
-        return Line(line, fields, kind="Suricata fast.log", icmp=int(source_port[:3]) if source_port else None)
-    fields = packet_fields(number, source, destination, port)
-    return Line(line, fields, source_port, said="drop" if "[Drop]" in line else "", kind="Suricata fast.log")
+    told = Told(name, source, destination, port, source_port, icmp=source_port)
+    told.said = "drop" if "[Drop]" in line else ""
+    return told.line(line, "Suricata fast.log")
 
 
 _ZEEK = re.compile(
@@ -179,9 +136,7 @@ def read_zeek(line: str) -> Line | None:
     found = _ZEEK.search(line)
     if not found or not is_address(found[1]) or not is_address(found[3]):
         return None
+    # Of ICMP, the type stands where others have the sender's port.
     source, source_port, destination, port, name = found.groups("")
-    number = protocol_number(name) if name.isalpha() else None
-    if number == 1 and ":" in source:
-        number = 58
-    icmp = int(source_port) if number in (1, 58) else None
-    return Line(line, packet_fields(number, source, destination, port), source_port, kind="Zeek log", icmp=icmp)
+    protocol = name if name.isalpha() else None
+    return Told(protocol, source, destination, port, source_port, icmp=source_port).line(line, "Zeek log")

@@ -11,11 +11,11 @@ from typing import Any
 from securitygroups.firewall.lines.line import (
     ANSWER,
     Line,
+    Told,
+    digits,
     flags_of_letters,
     is_address,
-    packet_fields,
     protocol_number,
-    verdict_of,
 )
 
 _KNOWN = {
@@ -49,6 +49,8 @@ _DIRECTIONS = {"ingress": "in", "egress": "out", "in": "in", "out": "out"}
 _REPORTERS = {"dest": "in", "src": "out"}
 _FLAG = {"syn", "ack", "fin", "rst", "psh", "urg"}
 _DEEPEST = 12
+_CLOSES = {"{": "}", "[": "]"}
+_JSON_SIGNS = re.compile(r'\\.|["{}\[\],]', re.DOTALL)
 _NO_PACKET = "This is JSON, but the two addresses of a packet are not in it: paste a record that has them."
 
 
@@ -57,73 +59,87 @@ _NO_PACKET = "This is JSON, but the two addresses of a packet are not in it: pas
 
 def read_json(line: str) -> Line | None:
     start = line.find("{")
-    if start < 0 or '"' not in line:
-        return None
-    value = _loaded(line[start:])
+    value = _loaded(line[start:]) if start >= 0 and '"' in line else None
     if not isinstance(value, dict):
         return None
     told: dict[str, str] = {}
     flags: set[str] = set()
     for path, leaf in _leaves(value):
-        role = _role(path)
-        if role and (role not in ("source", "destination") or is_address(leaf)):
-            told.setdefault(role, leaf)
-        elif path[-1] in _FLAG and leaf == "True" and path[-2:-1] in (["drop"], ["flags"]):
-            flags.add(path[-1].upper())
-        if len(path) > 1 and path[-3:-2] == ["l4"]:
-            told.setdefault("protocol", path[-2])
+        _take(told, flags, path, leaf)
     direction = _DIRECTIONS.get(told.get("direction", "").lower()) or _REPORTERS.get(
         told.get("reporter", "").lower(), ""
     )
-    read = _line(line, told, direction, "JSON")
-    if read is None:
+    packet = _packet(line, told)
+    if packet is None:
         return Line(line, {}, kind="JSON", advice=_NO_PACKET)
-    if flags and read.flags is None:
-        read = Line(
-            line, read.fields, read.source_port, frozenset(flags), read.said, "JSON", icmp=read.icmp, answer=read.answer
-        )
-    return read
+    packet.direction, packet.flags = direction, packet.flags or frozenset(flags) or None
+    return packet.line(line, "JSON")
+
+
+def _take(told: dict[str, str], flags: set[str], path: list[str], leaf: str) -> None:
+    """One value, where its name is known; of a role the first is kept, which is the shallowest."""
+    role = _role(path)
+    if role in ("source", "destination") and not is_address(leaf):
+        return
+    if role:
+        told.setdefault(role, leaf)
+    elif path[-1] in _FLAG and leaf == "True" and path[-2:-1] in (["drop"], ["flags"]):
+        flags.add(path[-1].upper())
+    if path[-3:-2] == ["l4"]:
+        told.setdefault("protocol", path[-2])
 
 
 def _loaded(text: str) -> Any:
     """The value; of a line that was cut off, what comes before the cut."""
+    value = _decoded(text)
+    return _decoded(_closed(text)) if value is None else value
+
+
+def _decoded(text: str) -> Any:
     try:
         return json.JSONDecoder().raw_decode(text)[0]
-    except RecursionError:
-        return None
-    except ValueError:
-        pass
-    closing: list[str] = []
-    kept, quoted, escaped = "", False, False
-    for at, letter in enumerate(text):
-        if quoted:
-            quoted, escaped = escaped or letter != '"', letter == "\\" and not escaped
-        elif letter == '"':
-            quoted = True
-        elif letter in "{[":
-            closing.append("}" if letter == "{" else "]")
-        elif letter in "}]" and closing:
-            closing.pop()
-        elif letter == ",":
-            kept, ends = text[:at], "".join(reversed(closing))
-    try:
-        return json.loads(kept + ends) if kept else None
     except (ValueError, RecursionError):
         return None
+
+
+def _closed(text: str) -> str:
+    """The text up to its last comma that is none of a string, with the brackets closed that are open there."""
+    closing: list[str] = []
+    kept = ends = ""
+    for at, letter in _outside_strings(text):
+        if letter in _CLOSES:
+            closing.append(_CLOSES[letter])
+        elif letter == ",":
+            kept, ends = text[:at], "".join(reversed(closing))
+        elif closing:
+            closing.pop()
+    return kept + ends
+
+
+def _outside_strings(text: str) -> Iterator[tuple[int, str]]:
+    """The brackets and commas that are none of a string."""
+    quoted = False
+    for found in _JSON_SIGNS.finditer(text):
+        if found[0] == '"':
+            quoted = not quoted
+        elif not quoted and len(found[0]) == 1:
+            yield found.start(), found[0]
 
 
 def _leaves(value: Any) -> Iterator[tuple[list[str], str]]:
     """Each plain value with the names on the way to it, the shallowest first; of a list its first."""
     waiting: list[tuple[list[str], Any]] = [([], value)]
     for path, one in waiting:
-        if isinstance(one, list):
-            one = one[0] if one else None
-        if isinstance(one, dict) and len(path) < _DEEPEST:
-            waiting += [([*path, _plain(str(name))], item) for name, item in one.items()]
-        elif isinstance(one, list) and len(path) < _DEEPEST:
-            waiting.append(([*path, ""], one))
+        if isinstance(one, dict | list) and len(path) < _DEEPEST:
+            waiting += _within(path, one)
         elif isinstance(one, str | int | float) and path:
             yield path, str(one)
+
+
+def _within(path: list[str], one: Any) -> list[tuple[list[str], Any]]:
+    if isinstance(one, list):
+        return [(path, item) for item in one[:1] if not isinstance(item, list)]
+    return [([*path, _plain(str(name))], item) for name, item in one.items()]
 
 
 def _plain(name: str) -> str:
@@ -140,21 +156,22 @@ def _role(path: list[str]) -> str | None:
 _PAIR = re.compile(
     r"([A-Za-z][\w.-]{0,40}(?: (?:IP|Port|Address|Action))?)\s?[=:]\s{0,4}\"?(?![A-Za-z]*[G-Zg-z]\w*(?: IP)?[:=])([^\s\"|;,=]{1,60})"
 )
-_SYNONYMS = ("dst", "dest")
+_TO, _FROM = ("dst", "dest"), ("src", "source")
+_LETTERS = re.compile(r"[SAFRPUEWC.]{1,8}")
 
 
 def read_pairs(line: str) -> Line | None:
     low = line.lower()
-    if not any(map(low.__contains__, _SYNONYMS)) or not ("src" in low or "source" in low):
+    if not any(sign in low for sign in _TO) or not any(sign in low for sign in _FROM):
         return None
     told: dict[str, str] = {}
     for name, value in _PAIR.findall(line):
-        role = _ROLES.get(_plain(name))
-        if role in ("source", "destination"):
-            value = _ended(role, value, told)
+        role = _ROLES.get(_plain(name), "")
+        value = _ended(role, value, told) if role in ("source", "destination") else value
         if role and value:
             told.setdefault(role, value)
-    return _line(line, told, "", _kind(line))
+    packet = _packet(line, told)
+    return packet.line(line, _kind(line)) if packet else None
 
 
 def _ended(role: str, value: str, told: dict[str, str]) -> str:
@@ -176,39 +193,27 @@ def _kind(line: str) -> str:
     return "key=value log"
 
 
-def _line(line: str, told: dict[str, str], direction: str, kind: str) -> Line | None:
+def _packet(line: str, told: dict[str, str]) -> Told | None:
     if "source" not in told or "destination" not in told:
         return None
-    number = _number(told)
-    if number == 1 and ":" in told["source"]:
-        number = 58
-    port = told.get("port", "").removesuffix(".0")
-    icmp = told.get("icmp", "")
-    source_port = told.get("from", "").removesuffix(".0")
+    port, source_port = (told.get(role, "").removesuffix(".0") for role in ("port", "from"))
+    packet = Told(_number(told), told["source"], told["destination"], digits(port), source_port)
+    packet.said = told.get("said", told.get("status", ""))
+    packet.flags = flags_of_letters(told["flags"]) if _LETTERS.fullmatch(told.get("flags", "")) else None
     # Zeek has the ICMP type where others have the sender's port.
-    zeek = number in (1, 58) and '"id.orig' in line and source_port.isdecimal()
-    flags = told.get("flags", "")
-    return Line(
-        line,
-        packet_fields(number, told["source"], told["destination"], port if port.isdecimal() else "", direction),
-        source_port,
-        flags_of_letters(flags) if number == 6 and re.fullmatch(r"[SAFRPUEWC.]{1,8}", flags) else None,
-        verdict_of(told.get("said", told.get("status", ""))),
-        kind,
-        icmp=int(source_port[:3]) if zeek else int(icmp) if icmp.isdecimal() and len(icmp) < 4 else None,
-        answer=ANSWER if told.get("reply") == "True" or _dns_answer(line, told) else "",
-    )
+    packet.icmp = source_port if '"id.orig' in line else told.get("icmp")
+    if told.get("reply") == "True" or _dns_answer(line, told):
+        packet.answer = ANSWER
+    return packet
 
 
 def _number(told: dict[str, str]) -> int | None:
     """By number first: a log that has both may have the application as its protocol."""
     for role in ("number", "protocol"):
         text = told.get(role, "").removesuffix(".0")
-        number = protocol_number(text) if text else None
-        if number is None and text:
-            number = protocol_number(re.split(r"[/(]", text)[0])
-        if number is not None:
-            return number
+        for one in (text, re.split(r"[/(]", text)[0]):
+            if (number := protocol_number(one)) is not None:
+                return number
     return None
 
 

@@ -61,22 +61,23 @@ def parse_line(line: str, service_port: ServicePort | None = None) -> Line:
 
 def _checked(found: Line, service_port: ServicePort | None) -> Line:
     """With addresses that are some, without their zones, and the number of the port where the line has its name."""
-    fields = found.fields
+    fields, opener = found.fields, found.opener
     for end in ("source", "destination"):
-        if end in fields and not is_address(fields[end]):
-            plain = fields[end].partition("%")[0]
-            if not is_address(plain):
+        if not is_address(fields.get(end, "::")):
+            fields = fields | {end: fields[end].partition("%")[0]}
+            if not is_address(fields[end]):
                 return replace(found, fields={}, advice=NAMES_NOT_NUMBERS.format("without resolving names"))
-            fields = fields | {end: plain}
+    fields = _numbered(fields, service_port)
+    opener = _numbered(opener, service_port) if opener else opener
+    return found if fields is found.fields and opener is found.opener else replace(found, fields=fields, opener=opener)
+
+
+def _numbered(fields: dict[str, str], service_port: ServicePort | None) -> dict[str, str]:
+    """With the port's number where it has a name."""
     port = fields.get("port", "")
-    if port and not port.isdecimal():
-        fields = fields | {"port": port_number(port, fields.get("protocol", ""), service_port)}
-    opener = found.opener
-    if opener and not opener.get("port", "0").isdecimal():
-        opener = opener | {"port": port_number(opener["port"], opener.get("protocol", ""), service_port)}
-    if fields is found.fields and opener is found.opener:
-        return found
-    return replace(found, fields=fields, opener=opener)
+    if not port or port.isdecimal():
+        return fields
+    return fields | {"port": port_number(port, fields.get("protocol", ""), service_port)}
 
 
 __all__ = ["READERS", "Line", "ServicePort", "parse_line", "port_number", "read_line"]

@@ -2,9 +2,11 @@
 
 import re
 
-from securitygroups.firewall.lines.line import Line, flags_of_letters, packet_fields, protocol_number, verdict_of
+from securitygroups.firewall.lines.line import Line, Told, flags_of_letters, packet_fields, protocol_number
 
 _ACTIONS = {"pass", "block", "reject", "scrub", "noscrub", "nat", "nonat", "binat", "nobinat", "rdr", "nordr", "match"}
+_SIGNS = (",in,4,", ",in,6,", ",out,4,", ",out,6,")
+_PORTED = {"6", "17", "132"}
 _TYPES = (
     {"reply": 0, "unreach": 3, "unreachport": 3, "unreachproto": 3, "needfrag": 3, "redirect": 5, "request": 8,
      "timexceed": 11, "paramprob": 12, "tstamp": 13, "tstampreply": 14, "maskreply": 18},
@@ -15,37 +17,31 @@ _SHORT = "The line of pf's filterlog ends too early: paste the whole line, up to
 
 def read_filterlog(line: str) -> Line | None:
     """rule, sub rule, anchor, tracker, interface, reason, action, direction, IP version, and what the version has."""
-    if ",in,4," not in line and ",in,6," not in line and ",out,4," not in line and ",out,6," not in line:
+    if not any(sign in line for sign in _SIGNS):
         return None
     values = line.split(",")
     if len(values) < 9 or values[6] not in _ACTIONS or values[8] not in ("4", "6"):
         return None
-    at = 15 if values[8] == "4" else 12
     six = values[8] == "6"
+    # IPv4 has the number before the name, IPv6 behind it.
+    at, name = (12, 13) if six else (15, 15)
     if len(values) < at + 5:
         return Line(line, {}, kind="pf filterlog", advice=_SHORT)
-    # IPv4 has the number before the name, IPv6 behind it.
-    number = protocol_number(values[at + six])
-    source, destination, rest = values[at + 3], values[at + 4], values[at + 5 :]
-    ported = number in (6, 17, 132) and len(rest) > 1
-    fields = packet_fields(number, source, destination, rest[1] if ported else "", values[7])
-    return Line(
-        line,
-        fields,
-        rest[0] if ported else "",
-        flags_of_letters(rest[3]) if number == 6 and len(rest) > 3 else None,
-        verdict_of(values[6]),
-        "pf filterlog",
-        icmp=_TYPES[six].get(rest[0]) if number in (1, 58) and rest else None,
-        opener=_about(fields, rest) if rest and rest[0] == "unreachport" else None,
-    )
+    told = Told(values[name], values[at + 3], values[at + 4], direction=values[7], said=values[6])
+    _carried(told, values[at + 5 :], six=six)
+    return told.line(line, "pf filterlog")
 
 
-def _about(fields: dict[str, str], rest: list[str]) -> dict[str, str] | None:
-    """“unreachport,10.0.0.5,17,53”: the packet that did not get through."""
-    if len(rest) < 4:
-        return None
-    return packet_fields(protocol_number(rest[2]), fields["destination"], rest[1], rest[3])
+def _carried(told: Told, rest: list[str], *, six: bool) -> None:
+    """Ports and flags, or the ICMP type by its word: “unreachport,10.0.0.5,17,53” has the packet that did not get through."""
+    first, second, third, fourth = (*rest[:4], "", "", "", "")[:4]
+    if told.protocol in _PORTED:
+        told.source_port, told.port = first, second
+        told.flags = flags_of_letters(fourth) if fourth else None
+        return
+    told.icmp = _TYPES[six].get(first)
+    if first == "unreachport" and fourth:
+        told.opener = packet_fields(protocol_number(third), told.destination, second, fourth)
 
 
 _IPFW = re.compile(
@@ -60,20 +56,13 @@ def read_ipfw(line: str) -> Line | None:
     if not found:
         return None
     said, name, icmp, source, source_port, destination, port, direction = found.groups("")
-    number = protocol_number(name)
-    return Line(
-        line,
-        packet_fields(number, source, destination, port, direction),
-        source_port,
-        said=verdict_of(said),
-        kind="ipfw log",
-        icmp=int(icmp[:3]) if icmp else None,
-    )
+    return Told(name, source, destination, port, source_port, direction, said, icmp=icmp).line(line, "ipfw log")
 
 
+_IPMON_SAID = {"p": "pass", "-": ""}
 _IPMON = re.compile(
     r"@\S+ ([pbB-]) ([0-9A-Fa-f.:]+)(?:,(\w+))? -> ([0-9A-Fa-f.:]+)(?:,(\w+))? PR ([\w-]+) len \d+ \d+"
-    r"(?: -([A-Z]+))?(?: icmp ([\w-]+)/\S+)?.*?(?: (IN|OUT))?\Z"
+    r"(?: -([A-Z]+))?.*?(?: (IN|OUT))?\Z"
 )
 
 
@@ -82,12 +71,7 @@ def read_ipmon(line: str) -> Line | None:
     found = _IPMON.search(line) if " PR " in line else None
     if not found:
         return None
-    said, source, source_port, destination, port, name, flags, _, direction = found.groups("")
-    return Line(
-        line,
-        packet_fields(protocol_number(name), source, destination, port, direction.lower()),
-        source_port,
-        flags_of_letters(flags) if flags else None,
-        {"p": "accept", "-": ""}.get(said, "drop"),
-        "IP Filter log",
-    )
+    said, source, source_port, destination, port, name, flags, direction = found.groups("")
+    told = Told(name, source, destination, port, source_port, direction.lower(), _IPMON_SAID.get(said, "block"))
+    told.flags = flags_of_letters(flags) if flags else None
+    return told.line(line, "IP Filter log")

@@ -32,19 +32,21 @@ def read_reply(line: str, service_port: ServicePort | None = None) -> Reply | No
 def reply_in(read: Line, service_port: ServicePort | None = None) -> Reply | None:
     """The same of a line that is read already."""
     protocol = read.fields.get("protocol")
-    if not read.fields.get("source"):
-        return None
     if protocol == "tcp" and read.flags is not None:
         return _tcp(read, read.flags, service_port)
     if protocol == "icmp":
         return _icmp(read, service_port)
     if read.answer:
         return Reply(read.answer, _opener(read, True, service_port) if read.opener is None else read.opener)
-    chunk = _SCTP.search(read.text) if protocol == "sctp" else None
-    if chunk and chunk[1] != "INIT":
-        back = chunk[1] == "INIT ACK" or _from_server(read, service_port)
-        return Reply(f"an SCTP {chunk[1]}, which belongs to an association", _opener(read, back, service_port), back)
-    return None
+    return _sctp(read, service_port) if protocol == "sctp" else None
+
+
+def _sctp(read: Line, service_port: ServicePort | None) -> Reply | None:
+    chunk = _SCTP.search(read.text)
+    if not chunk or chunk[1] == "INIT":
+        return None
+    back = chunk[1] == "INIT ACK" or _from_server(read, service_port)
+    return Reply(f"an SCTP {chunk[1]}, which belongs to an association", _opener(read, back, service_port), back)
 
 
 def _tcp(read: Line, flags: frozenset[str], service_port: ServicePort | None) -> Reply | None:

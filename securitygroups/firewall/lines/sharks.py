@@ -3,7 +3,7 @@
 import re
 
 from securitygroups.firewall.lines.dumps import about_in, answer_in, flags_in, icmp_in
-from securitygroups.firewall.lines.line import Line, is_address, packet_fields, protocol_number
+from securitygroups.firewall.lines.line import Line, Told, is_address, protocol_number
 
 _SHARK = re.compile(
     r"(?:^|\s)([0-9A-Fa-f.:]{2,45})\s+(?:(?:→|->|>)\s+)?([0-9A-Fa-f.:]{2,45})\s+([A-Z][\w./-]*)\s+\d{1,7}(?:\s+(.*)|\Z)",
@@ -14,6 +14,7 @@ _OVER_TCP = re.compile(r"(?:TLS|SSL|SSH|HTTP|SMTP|FTP|IMAP|POP|BGP|SMB|MySQL|PGS
 _OVER_UDP = re.compile(r"(?:QUIC|NTP|DHCP|MDNS|SSDP|WireGuard|NBNS|LLMNR|SNMP|TFTP|ISAKMP)", re.IGNORECASE)
 _LATER = "a packet of a connection that was opened before"
 _SEPARATORS = re.compile(r"[\s,;|\"]+")
+_SHAPES = {"apap": (0, 2, 1, 3), "aapp": (0, 1, 2, 3)}
 _TIME = re.compile(r"\d+\.\d+|\d{4}-\d\d-\d\d[T ]?[\d:.Z+]*|\d\d:\d\d:\d\d[\d.]*")
 
 
@@ -21,53 +22,59 @@ def read_shark(line: str) -> Line | None:
     """“1 0.000000 198.51.100.7 → 10.0.0.5 TCP 74 51515 → 22 [SYN]”, with the arrow or, copied from the window, without."""
     for found in _SHARK.finditer(line[:400]):
         if is_address(found[1]) and is_address(found[2]):
-            break
-    else:
-        return None
-    source, destination, name, told = found[1], found[2], found[3], line[found.start(4) :] if found[4] else ""
+            return _shark(line, found)
+    return None
+
+
+def _shark(line: str, found: re.Match[str]) -> Line:
+    source, destination, name, _ = found.groups()
+    told = line[found.start(4) :] if found[4] else ""
     ports = _PORTS.search(told)
+    number = _carried_by(name, told)
+    packet = Told(number, source, destination, flags=flags_in(told))
+    if ports:
+        packet.source_port, packet.port = ports.groups()
+    if number in (1, 58):
+        packet.icmp, packet.opener = icmp_in(told, six=":" in source), about_in(told, destination)
+    elif number != 6:
+        packet.answer = answer_in(told)
+    elif name != "TCP" and not ports:
+        # Of TLS and the like, packets are shown that carry it: those come after the one that opened the connection.
+        packet.answer, packet.opener, packet.flags = _LATER, {}, None
+    return packet.line(line, "tshark")
+
+
+def _carried_by(name: str, told: str) -> int | None:
+    """The protocol that the column names, or that which the application in it is carried by."""
     number = protocol_number(name)
-    if number is None:
-        tcp = _OVER_TCP.match(name) or "Seq=" in told
-        number = 6 if tcp else 17 if _OVER_UDP.match(name) else None
-    icmp = number in (1, 58)
-    # Of TLS and the like, packets are shown that carry it: those come after the one that opened the connection.
-    later = number == 6 and name != "TCP" and not ports
-    return Line(
-        line,
-        packet_fields(number, source, destination, ports[2] if ports else ""),
-        ports[1] if ports else "",
-        flags_in(told) if number == 6 else None,
-        kind="tshark",
-        icmp=icmp_in(told, six=":" in source) if icmp else None,
-        answer=_LATER if later else answer_in(told) if number in (17, None) else "",
-        opener={} if later else about_in(told, destination) if icmp else None,
-    )
+    if number is not None:
+        return number
+    if _OVER_TCP.match(name) or "Seq=" in told:
+        return 6
+    return 17 if _OVER_UDP.match(name) else None
 
 
 def read_columns(line: str) -> Line | None:
     """Two addresses and two ports in columns, and nothing else but a time and a protocol's name."""
-    if len(line) > 200 or not ("." in line or ":" in line):
+    if len(line) > 200:
         return None
-    words = [word for word in _SEPARATORS.split(line) if word]
-    if not 4 <= len(words) <= 7:
+    words = [word for word in _SEPARATORS.split(line) if word and not _TIME.fullmatch(word)]
+    shape = "".join(map(_letter, words[:6]))
+    places = _SHAPES.get(shape.strip("w"))
+    if places is None or len(shape) > 5:
         return None
-    places = [at for at, word in enumerate(words) if is_address(word)]
-    if len(places) != 2:
-        return None
-    first, second = places
-    rest = [at for at in range(len(words)) if at not in places]
-    between = (
-        (first + 1, second + 1) if second == first + 2 else (second + 1, second + 2) if second == first + 1 else ()
-    )
-    if not between or not all(at < len(words) and _port(words[at]) for at in between):
-        return None
-    names = [words[at] for at in rest if at not in between and not _TIME.fullmatch(words[at])]
-    number = protocol_number(names[0]) if len(names) == 1 and names[0].isalpha() else None
-    if names and number is None:
-        return None
-    fields = packet_fields(number, words[first], words[second], words[between[1]])
-    return Line(line, fields, words[between[0]], kind="columns")
+    number = protocol_number(words[shape.index("w")]) if "w" in shape else None
+    source, destination, source_port, port = (words[at + shape.startswith("w")] for at in places)
+    return Told(number, source, destination, port, source_port).line(line, "columns")
+
+
+def _letter(word: str) -> str:
+    """What a word is: an address, a port, or the name of a protocol."""
+    if is_address(word):
+        return "a"
+    if _port(word):
+        return "p"
+    return "w" if word.isalpha() and protocol_number(word) is not None else "?"
 
 
 def _port(word: str) -> bool:
