@@ -245,7 +245,8 @@ def read_palo_alto(line: str) -> Line | None:
 
 
 _MIKROTIK = re.compile(
-    r"\b(\w+): in:(\S.*?) out:(\S.*?), .*?proto (\w+)(?: \(([^)]*)\))?, \[?([0-9A-Fa-f.:]+?)\]?(?::(\d{1,5}))?->\[?([0-9A-Fa-f.:]+?)\]?(?::(\d{1,5}))?, "
+    r"\b\w+: in:([^,]{1,60}?) out:([^,]{1,60}?), [^>]{0,120}?proto (\w+)(?: \(([^)]{0,60})\))?, "
+    r"\[?([0-9A-Fa-f.:]+?)\]?(?::(\d{1,5}))?->\[?([0-9A-Fa-f.:]+?)\]?(?::(\d{1,5}))?, "
 )
 
 
@@ -253,7 +254,7 @@ def read_mikrotik(line: str) -> Line | None:
     found = _MIKROTIK.search(line) if " in:" in line and "proto " in line else None
     if not found:
         return None
-    _, entering, leaving, name, told, source, source_port, destination, port = found.groups("")
+    entering, leaving, name, told, source, source_port, destination, port = found.groups("")
     packet = Told(name, source, destination, port, source_port, said=line[: found.start()])
     ways = "(unknown" not in entering, "(unknown" not in leaving
     packet.direction = {(True, False): "in", (False, True): "out"}.get(ways, "")

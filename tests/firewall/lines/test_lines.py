@@ -1,0 +1,133 @@
+"""Lines of logs and captures, as other programs print them: what each of the readers makes of them, and of broken ones."""
+
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from securitygroups.firewall.lines.line import is_address
+from securitygroups.firewall.lines.pasted import READERS, parse_line, read_line
+from securitygroups.firewall.lines.replies import read_reply, reply_in
+from securitygroups.firewall.values import Refused, parse_address
+from securitygroups.forms import PacketForm
+
+CASES = [
+    json.loads(line)
+    for line in (Path(__file__).parents[2] / "cases" / "public" / "lines.jsonl").read_text().splitlines()
+]
+SLOWEST = 0.2  # seconds for one line; it takes milliseconds
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["line"][:60])
+def test_a_line_is_read_as_what_it_is(case: dict) -> None:  # type: ignore[type-arg]
+    read, reply = parse_line(case["line"]), read_reply(case["line"])
+
+    assert (read.kind, read.fields) == (case["kind"], case["fields"])
+    assert read.source_port == case.get("from", "")
+    assert read.flags == (frozenset(case["flags"]) if "flags" in case else None)
+    assert (read.said, read.advice) == (case.get("said", ""), case.get("advice", ""))
+    assert (reply.what if reply else None) == case.get("reply")
+    assert (reply.opener if reply else None) == case.get("opener")
+
+
+def test_the_table_has_a_line_for_each_reader() -> None:
+    read = {name for name, reader in READERS if any(reader(case["line"].strip()) is not None for case in CASES)}
+
+    assert read == {name for name, _ in READERS}
+    assert len(CASES) >= 150
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case["fields"]], ids=lambda case: case["line"][:60])
+def test_what_is_read_is_a_packet_of_the_form(case: dict) -> None:  # type: ignore[type-arg]
+    left_out = {"protocol": "tcp", "direction": "in"} | ({} if case["fields"].get("port") else {"port": "22"})
+    form = PacketForm(left_out | {name: text for name, text in case["fields"].items() if text})
+
+    assert form.is_valid(), form.errors
+
+
+def _broken(line: str, chance: random.Random) -> str:
+    """The line with some of it cut out, doubled, swapped or replaced."""
+    for _ in range(chance.randint(1, 4)):
+        at, to = sorted((chance.randint(0, len(line)), chance.randint(0, len(line))))
+        other = chance.choice(CASES)["line"]
+        match chance.randint(0, 4):
+            case 0:
+                line = line[:at] + line[to:]
+            case 1:
+                line = line[:to] + line[at:]
+            case 2:
+                line = line[:at] + other[: to - at] + line[to:]
+            case 3:
+                line = (
+                    line[:at]
+                    + chance.choice(["", "\x00", "é", '"', "{", "[", "9" * 30, "-", "²", " ", "::", "\n"])
+                    + line[at:]
+                )
+            case _:
+                line = line[:at] + other[chance.randint(0, len(other)) :]
+    return line
+
+
+def test_broken_lines_are_read_or_not_and_never_as_what_is_no_packet() -> None:
+    chance = random.Random(13)
+    for number in range(1500):
+        line = _broken(CASES[number % len(CASES)]["line"], chance)
+        read = parse_line(line)
+        reply_in(read)
+        assert read.fields.keys() <= {"direction", "protocol", "number", "source", "destination", "port"}, line
+        for end in ("source", "destination"):
+            assert is_address(read.fields.get(end, "::")), line
+        assert read.fields.get("direction", "in") in ("in", "out"), line
+        assert not (read.advice and read.fields) or read.kind in ("Azure flow log", "Cisco ASA log"), line
+        PacketForm(read.fields | {"direction": "in"}).is_valid()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_line_takes_long(seed: int) -> None:
+    chance = random.Random(seed)
+    for case in CASES:
+        line = case["line"]
+        at = chance.randint(0, max(0, len(line) - 8))
+        part = line[at : at + chance.randint(1, 40)]
+        for endless in (part * 2000, line + part * 2000, (line + " ") * 2000, line[:at] + part * 2000 + line[at:]):
+            started = time.process_time()
+            parse_line(endless)
+            assert time.process_time() - started < SLOWEST, endless[:300]
+
+
+@pytest.mark.parametrize("nested", ['{"a":' * 900, '{"a":[' * 300, '{"a":"' + "\\" * 1900, '{"src_ip":' + "[" * 1800, "{" * 2000, '{"a":1e999}', '{"a":' + "9" * 1500])  # fmt: skip
+def test_json_of_any_depth_does_no_harm(nested: str) -> None:
+    assert read_line(nested) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["203.0.113.9", "::", "2001:db8::9", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", "fe80::1%eth0", "",
+     "::ffff:10.0.0.5", "1.2.3.4\n", ":::", "٣.2.3.4"],
+)  # fmt: skip
+def test_an_address_is_what_the_form_takes_for_one(text: str) -> None:
+    try:
+        known = bool(parse_address(text)) and text == text.strip()
+    except Refused:
+        known = False
+
+    assert is_address(text) == known
+
+
+@pytest.mark.parametrize(
+    "text", ["LLDP", "ssh", "10.0.1.0/24", "web > db", "443 on web-1", "ARP", "drop", "src dst", "{}", "eni-0", "trace id", "session closed"]
+)  # fmt: skip
+def test_what_people_look_for_is_no_line(text: str) -> None:
+    read = parse_line(text)
+
+    assert (read.fields, read.advice) == ({}, "")
+
+
+def test_a_zone_behind_an_address_is_left_out() -> None:
+    line = "IP6 fe80::1%eth0.5353 > ff02::fb.5353: UDP, length 30"
+    told = {"event_type": "flow", "src_ip": "fe80::1", "dest_ip": "ff02::fb", "proto": "UDP", "dest_port": 5353}
+
+    assert read_line(line) in ({}, read_line(json.dumps(told)))
+    assert read_line("SRC=fe80::1%eth0 DST=ff02::fb PROTO=UDP DPT=5353")["source"] == "fe80::1"
