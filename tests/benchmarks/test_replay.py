@@ -6,6 +6,10 @@
 import csv
 import io
 import ipaddress
+import resource
+import struct
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,9 +20,10 @@ import pytest
 
 from securitygroups.firewall.flows.batch import DIRECTIONS, NO_PORT, Batch
 from securitygroups.firewall.flows.compiled import NO_RULE, CompiledList
+from securitygroups.firewall.flows.logs import FlowLog
 from securitygroups.firewall.flows.whatif import what_if
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction
-from securitygroups.firewall.values import Network, Rule, address_text
+from securitygroups.firewall.values import Network, Rule, address_text, parse_network
 from tests.benchmarks.conftest import Ratio
 
 ROWS = 1 << 20
@@ -231,3 +236,92 @@ def test_csv_what_if_against_csv_and_ipaddress(ratio: Ratio) -> None:
     ours, theirs = in_turns(lambda: what_if(old, new, io.BytesIO(data)), loop, 7)
 
     ratio("CSV what-if, 1,000 rules, a row, against csv + ipaddress + loop", ours / len(batch), theirs / sample, 90)
+
+
+MANY = 5_000_000
+PIECE = 1 << 16
+
+
+class Repeated:
+    """A stream of a beginning and then the same piece again and again, so that millions need no room."""
+
+    def __init__(self, head: bytes, piece: bytes, times: int) -> None:
+        self._left, self._piece, self._times = head, piece, times
+
+    def read(self, size: int, /) -> bytes:
+        if not self._left and self._times:
+            self._left, self._times = self._piece, self._times - 1
+        data, self._left = self._left[:size], self._left[size:]
+        return data
+
+
+def written(kind: str, times: int, piece: int = PIECE) -> Repeated:
+    """Some packets over and over as CSV, pcap or pcapng: TCP and UDP of 54 to 120 bytes, one in four opens a connection."""
+    rng = np.random.default_rng(1)
+    columns = (rng.integers(0, limit, piece).tolist() for limit in (1 << 16, 1 << 16, 1 << 16, 1 << 10, 4, 66))
+    parts = []
+    for place, (source, destination, source_port, port, what, more) in enumerate(zip(*columns, strict=True)):
+        ends = f"192.0.{source >> 8}.{source & 255}", f"10.0.{destination >> 8}.{destination & 255}"
+        if kind == "CSV":
+            name, way = "udp" if what == 3 else "tcp", "in" if what else "out"
+            parts.append(f"{way},{name},{ends[0]},{ends[1]},{source_port},{port}\n".encode())
+            continue
+        if what == 3:
+            protocol, payload = 17, struct.pack(">HHHH", source_port, port, 8, 0)
+        else:
+            protocol, payload = 6, struct.pack(">HHIIBBHI", source_port, port, 0, 0, 80, 16 if what else 2, 0, 0)
+        head = struct.pack(">BBHHHBBH", 69, 0, 20 + len(payload), 0, 0, 64, protocol, 0)
+        frame = bytes(12) + b"\x08\0" + head + b"".join(ipaddress.ip_address(end).packed for end in ends) + payload
+        frame += bytes(more)
+        if kind == "pcap":
+            parts.append(struct.pack("<IIII", 1_700_000_000, place, len(frame), len(frame)) + frame)
+        else:
+            size = 32 + len(frame) + -len(frame) % 4
+            block = struct.pack("<IIIIIII", 6, size, 0, 395_812, place, len(frame), len(frame)) + frame
+            parts.append(block + bytes(-len(frame) % 4) + struct.pack("<I", size))
+    section = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28) + struct.pack(
+        "<IIHHII", 1, 20, 1, 0, 0, 20
+    )
+    heads = {
+        "CSV": b"direction,protocol,source,destination,source_port,port\n",
+        "pcap": struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1),
+        "pcapng": section,
+    }
+    return Repeated(heads[kind], b"".join(parts), times)
+
+
+def flows_of(stream: Repeated) -> int:
+    """The records of the whole log, read for nothing else."""
+    log = FlowLog(stream, (parse_network("10.0.0.0/8"),))
+    for _ in log:
+        pass
+    return log.records
+
+
+@pytest.mark.parametrize("kind", ["pcap", "pcapng"])
+def test_captures_are_read_as_quickly_as_csv(ratio: Ratio, kind: str) -> None:
+    times = MANY // PIECE // 5
+
+    assert flows_of(written(kind, 1)) == flows_of(written("CSV", 1)) == PIECE
+    captures, tables = (iter([written(name, times) for _ in range(5)]) for name in (kind, "CSV"))
+    ours, theirs = in_turns(lambda: flows_of(next(captures)), lambda: flows_of(next(tables)), 5)
+
+    ratio(f"{kind}, a packet, against a row of CSV with both ports", ours / times / PIECE, theirs / times / PIECE, 0.67)
+
+
+@pytest.mark.parametrize("kind", ["pcap", "pcapng"])
+def test_memory_does_not_grow_with_a_capture(kind: str) -> None:
+    peaks = []
+    for packets in (MANY // 5, MANY):
+        script = f"from tests.benchmarks.test_replay import *; print(peak({kind!r}, {packets}))"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout))
+
+    assert peaks[1] < peaks[0] * 1.1
+
+
+def peak(kind: str, packets: int) -> int:
+    """The most memory that reading a log of so many packets took, in KiB."""
+    piece = PIECE // 16
+    flows_of(written(kind, packets // piece, piece))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -84,13 +84,18 @@ def _ethernet(frames: Frames, at: Offsets, rows: Mask | slice) -> Found:
 def _cooked(frames: Frames, at: Offsets, rows: Mask | slice) -> Found:
     """Linux' “any” device."""
     _tell_cooked(frames, rows, frames.integer(at, 2), frames.integer(at + 2, 2))
-    return frames.integer(at + 14, 2), at + 16
+    # An old libpcap put the tag of a VLAN where Ethernet has it, into what is left of the address.
+    astray = (frames.integer(at + 4, 2) == 6) & np.isin(frames.integer(at + 12, 2), _VLAN_TAGS)
+    return frames.integer(at + np.where(astray, 18, 14), 2), at + np.where(astray, 20, 16)
 
 
 def _cooked_again(frames: Frames, at: Offsets, rows: Mask | slice) -> Found:
     """The same in its second version."""
     _tell_cooked(frames, rows, frames.u8(at + 10), frames.integer(at + 8, 2))
-    return frames.integer(at, 2), at + 20
+    # libpcap puts the tag of a VLAN where the first version has it, into the address, whose rest is zeros then as ever.
+    astray = (frames.u8(at + 11) == 6) & np.isin(frames.integer(at + 14, 2), _VLAN_TAGS)
+    astray &= frames.integer(at + 22, 2) == 0
+    return frames.integer(at, 2), at + np.where(astray, 24, 20)
 
 
 def _tell_cooked(frames: Frames, rows: Mask | slice, kind: Offsets, hardware: Offsets) -> None:
@@ -219,16 +224,18 @@ _OTHERS = {
         "ARCNET": (7, 129),
         "SLIP": (8,),
         "FDDI": (10,),
-        "ATM": (11, 100, 106),
+        "ATM": (11, 100, 106, 123),
         "pflog of an old OpenBSD": (17,),
         "Wi-Fi": (105, 119, 127, 163),
-        "Frame Relay": (107,),
+        "Frame Relay": (107, 182),
+        "Juniper's own": (*range(130, 138), 164, *range(178, 182), 194, 200),
         "DOCSIS": (143,),
         "infrared": (144,),
         "one that each maker uses as it likes": range(147, 163),
         "USB": (186, 189, 220, 249, 266, 288, 293, 294, 295),
         "Bluetooth": (187, 201, 251, 254, 255, 256, 272),
         "CAN bus": (190, 227),
+        "Solaris IPNET": (226,),
         "IEEE 802.15.4": (195, 215, 230, 283),
         "Endace ERF": (197,),
         "Fibre Channel": (224, 225),

@@ -76,6 +76,18 @@ def cooked_again(packet: bytes, way: str = UNSAID, hardware: int = 1) -> bytes:
     return _kind(packet) + head + b"\x02\0\0\0\0\1\0\0" + packet
 
 
+def astray(packet: bytes, way: str = UNSAID) -> bytes:
+    """As libpcap 1.1 wrote a VLAN's: the tag 12 bytes behind the beginning."""
+    frame = cooked(packet, way)
+    return frame[:12] + b"\x81\0\0\xc8" + frame[12:]
+
+
+def astray_again(packet: bytes, way: str = UNSAID) -> bytes:
+    """As libpcap 1.10 writes a VLAN's: the tag behind the address's first two bytes."""
+    frame = cooked_again(packet, way)
+    return frame[:14] + b"\x81\0\0\xfc" + frame[14:]
+
+
 def pflog(packet: bytes, way: str = UNSAID, action: int = 0, length: int = 61) -> bytes:
     family = 2 if packet[0] >> 4 == 4 else 24
     head = bytes([length, family, action, 0]) + b"em0".ljust(16, b"\0") + bytes(16) + bytes(24)
@@ -129,6 +141,11 @@ LINKS: dict[str, tuple[int, Callable[..., bytes]]] = {
     "loop": (108, _family((2, 24), ">")),
     "enc": (109, _before(struct.pack("<III", 2, 7, 0))),
     "cooked": (113, cooked),
+    "cooked with a VLAN tag": (
+        113,
+        lambda packet, way=UNSAID: cooked(packet, way)[:14] + b"\x81\0\0\7" + _kind(packet) + packet,
+    ),
+    "cooked with a tag astray": (113, astray),
     "pflog": (117, pflog),
     "pflog of FreeBSD": (117, lambda packet, way=UNSAID: pflog(packet, way, 0, 69)),
     "pflog of OpenBSD": (117, lambda packet, way=UNSAID: pflog(packet, way, 0, 100)),
@@ -139,16 +156,9 @@ LINKS: dict[str, tuple[int, Callable[..., bytes]]] = {
     "nflog": (239, nflog),
     "PKTAP of macOS": (258, pktap),
     "cooked, second version": (276, cooked_again),
+    "cooked, second version, with a tag astray": (276, astray_again),
 }
-TELLING = (
-    "cooked",
-    "cooked, second version",
-    "pflog",
-    "pflog of FreeBSD",
-    "pflog of OpenBSD",
-    "nflog",
-    "PKTAP of macOS",
-)
+TELLING = [name for name in LINKS if name.startswith(("cooked", "pflog", "nflog", "PKTAP"))]
 
 
 def pcap(frames: Sequence[tuple[bytes, int]], link: int = 1, magic: int = 0xA1B2C3D4, order: str = "<") -> bytes:
