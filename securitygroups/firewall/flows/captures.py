@@ -9,18 +9,36 @@ from numpy.typing import NDArray
 
 from securitygroups.firewall.flows import batch as batches
 from securitygroups.firewall.flows.batch import NO_PORT, OUT, Batch
-from securitygroups.firewall.flows.containers import FOREIGN, UNTOLD, Times, container, damaged, is_capture
+from securitygroups.firewall.flows.containers import (
+    FOREIGN,
+    UNTOLD,
+    Times,
+    container,
+    damaged,
+    is_capture,
+    refuse_others,
+)
 from securitygroups.firewall.flows.links import Frames, Mask, check_link, network_layer
 from securitygroups.firewall.flows.openers import MAYBE, Openers, Skip, directed, within
 from securitygroups.firewall.values import ICMP, ICMPV6, Network, parse_network
 
-__all__ = ["Capture", "is_capture"]
+__all__ = ["Capture", "is_capture", "refuse_others"]
 
 _TCP, _UDP, _SCTP = 6, 17, 132
 _HOPOPTS, _ROUTING, _FRAGMENT, _AUTH, _DESTINATION = 0, 43, 44, 51, 60
 _SYN, _SYN_ACK, _INIT = 0x02, 0x12, 1
+
+
+def _these(*numbers: int) -> Mask:
+    """A table of the numbers of one byte: which of them are these."""
+    return np.isin(np.arange(256), numbers)
+
+
 # Replies, and errors that quote a packet of another flow. Neighbour discovery stays: nothing else would judge it.
-_ICMP_ANSWERS = {ICMP: (0, 3, 4, 5, 11, 12, 14, 16, 18), ICMPV6: (1, 2, 3, 4, 129)}
+_ICMP_ANSWERS = {ICMP: _these(0, 3, 4, 5, 11, 12, 14, 16, 18), ICMPV6: _these(1, 2, 3, 4, 129)}
+_EXTENSIONS = _these(_HOPOPTS, _ROUTING, _FRAGMENT, _AUTH, _DESTINATION)
+_UNENDED = _these(_HOPOPTS, _ROUTING, _FRAGMENT, _DESTINATION)
+_WITH_PORTS, _CERTAIN = _these(_TCP, _UDP, _SCTP), _these(_TCP, _SCTP)
 _TO_MANY = tuple(parse_network(text) for text in ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8"))
 _FROM_NOBODY = tuple(parse_network(text) for text in ("0.0.0.0/32", "::/128"))
 
@@ -32,7 +50,7 @@ def _transport_layer(frames: Frames) -> None:
     l4 = l3 + np.where(four, np.maximum(frames.u8(l3) & 15, 5) * 4, 40)
     later = four & (frames.number(l3 + 6, 2) & np.uint64(0x1FFF) != 0)
     for _ in range(8):
-        extended = ~four & ~later & np.isin(protocol, (_HOPOPTS, _ROUTING, _FRAGMENT, _AUTH, _DESTINATION))
+        extended = ~four & ~later & _EXTENSIONS.take(protocol)
         extended &= l4 + 8 <= frames["end"]
         if not extended.any():
             break
@@ -46,7 +64,7 @@ def _transport_layer(frames: Frames) -> None:
     frames.columns |= {"protocol": protocol, "l4": l4, "later": later.astype(np.intp)}
     frames.keep(frames["later"] == 0, Skip.FRAGMENT)
     # An extension header that is still in front here was cut off or is beyond all use.
-    inside = ~np.isin(frames["protocol"], (_HOPOPTS, _ROUTING, _FRAGMENT, _DESTINATION)) | (frames["version"] == 4)
+    inside = ~_UNENDED.take(frames["protocol"]) | (frames["version"] == 4)
     needed = np.zeros(256, np.intp)
     needed[[_TCP, _UDP, _SCTP, ICMP, ICMPV6]] = (14, 4, 13, 1, 1)
     frames.keep(inside & (frames["l4"] + needed.take(frames["protocol"]) <= frames["end"]), Skip.CUT)
@@ -61,7 +79,7 @@ def _drop_answers(frames: Frames) -> None:
     protocol, kind = frames["protocol"], frames.u8(frames["l4"])
     answers = np.zeros(len(protocol), np.bool_)
     for number, kinds in _ICMP_ANSWERS.items():
-        answers |= (protocol == number) & np.isin(kind, kinds)
+        answers |= (protocol == number) & kinds.take(kind)
     frames.keep(~answers, Skip.ICMP_ANSWER)
 
 
@@ -85,7 +103,7 @@ def _packets(frames: Frames) -> _Packets:
         )
         for at4, at6 in ((12, 8), (16, 24))
     )
-    has_port = np.isin(protocol, (_TCP, _UDP, _SCTP))
+    has_port = _WITH_PORTS.take(protocol)
     port = np.where(has_port, frames.number(l4 + 2, 2), np.uint64(0)).astype(np.int32)
     source_port = np.where(has_port, frames.number(l4, 2), np.uint64(0)).astype(np.int32)
     port[~has_port] = source_port[~has_port] = NO_PORT
@@ -134,7 +152,7 @@ class Capture:
             _drop_answers(frames)
             packets = _packets(frames)
             # A SYN is an attempt of its own each time, even from the same port.
-            certain = np.isin(packets.batch.protocol, (_TCP, _SCTP))
+            certain = _CERTAIN.take(packets.batch.protocol)
             yield self._directed(packets.batch.take(certain))
             yield self._directed(self._opening(packets.take(~certain)))
         yield self._directed(self._chosen(self._held))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from securitygroups.firewall.flows import batch as batches
 from securitygroups.firewall.flows.batch import ACCEPTED, DENIED, IN, NO_PORT, OUT, UNSAID, Batch
-from securitygroups.firewall.flows.captures import Capture, is_capture
+from securitygroups.firewall.flows.captures import Capture, is_capture, refuse_others
 from securitygroups.firewall.flows.openers import MAYBE, OPENS, REPLIES, Openers, Skip, directed
 from securitygroups.firewall.flows.text import Fields, ipv4, ipv6, key, keys, numbers, padded, reads, split
 from securitygroups.firewall.formats.strict import BadDocument, Fault
@@ -351,6 +351,7 @@ class FlowLog:
         if source.head.startswith(_GZIP):
             source = _Peeked(gzip.GzipFile(fileobj=source))  # type: ignore[call-overload]
         self._log: _Text | Capture
+        refuse_others(source.head)
         if is_capture(source.head):
             self.kind, self._log = "capture", Capture(source.read, self.skipped, local)
             self._infer = False  # a capture gives directions itself: some frames tell them

@@ -195,6 +195,16 @@ class TestLinks:
             assert named in text
             assert "tcpdump -i any" in text
 
+    @pytest.mark.parametrize(
+        ("head", "named"),
+        [(b"snoop\0\0\0\0\0\0\2", "Solaris' snoop"), (b"GMBU\0\2", "Network Monitor"), (b"iptrace 2.0", "AIX")],
+    )
+    def test_captures_of_other_programs_are_named_with_what_to_do(self, head: bytes, named: str) -> None:
+        text = refusal(head + bytes(90))
+
+        assert named in text
+        assert "editcap FILE NEW" in text
+
     def test_wifi_behind_another_header_is_named_too(self) -> None:
         assert "Wi-Fi" in refusal(pcap([(struct.pack("<BBHI", 0, 0, 8, 105) + bytes(40), NOW)], 192))
 
