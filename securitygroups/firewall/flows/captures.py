@@ -41,6 +41,7 @@ _UNENDED = _these(_HOPOPTS, _ROUTING, _FRAGMENT, _DESTINATION)
 _WITH_PORTS, _CERTAIN = _these(_TCP, _UDP, _SCTP), _these(_TCP, _SCTP)
 _TO_MANY = tuple(parse_network(text) for text in ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8"))
 _FROM_NOBODY = tuple(parse_network(text) for text in ("0.0.0.0/32", "::/128"))
+_TO_ITSELF = tuple(parse_network(text) for text in ("127.0.0.0/8", "::1/128"))
 
 
 def _transport_layer(frames: Frames) -> None:
@@ -194,4 +195,8 @@ class Capture:
         if (told == UNTOLD).any():
             raise damaged("", "The capture does not tell directions: name the local addresses, the VMs' own.")
         self._skipped[Skip.FOREIGN] += int(np.count_nonzero(told == FOREIGN))
-        return batch.take(told <= OUT)
+        looped = (batch.source_high == batch.destination_high) & (batch.source_low == batch.destination_low)
+        looped |= within(batch.version, batch.destination_high, batch.destination_low, _TO_ITSELF)
+        looped &= told != FOREIGN
+        self._skipped[Skip.LOOPED] += int(np.count_nonzero(looped))
+        return batch.take((told <= OUT) & ~looped)

@@ -167,6 +167,14 @@ class TestLinks:
 
         assert (sum(packets.values()), log.skipped[Skip.LOOPED]) == (1, 1)
 
+    @pytest.mark.parametrize("ends", [("127.0.0.1", "127.0.0.53"), ("::1", "::1"), (VM, VM)])
+    def test_nor_without_local_addresses_what_a_machine_sends_itself(self, ends: tuple[str, str]) -> None:
+        frames = [pflog(ip(17, *ends, datagram(1, 2)), INWARDS), pflog(SYN, INWARDS)]
+
+        packets, log = read(pcap([(frame, NOW) for frame in frames], 117), ())
+
+        assert (sum(packets.values()), +log.skipped) == (1, {Skip.LOOPED: 1})
+
     def test_what_is_overheard_is_not_judged_without_local_addresses(self) -> None:
         packets, log = read(pcap([(cooked(SYN), NOW), (cooked(SYN, INWARDS), NOW)], 113), ())
 
@@ -332,6 +340,38 @@ class TestTime:
             frames = [(ethernet(ANSWERED), NOW + 2000), (ethernet(ASKED), NOW + 1000)]
 
             assert read(pcap(frames))[0] == Counter([judged(OUT, 17, VM, FAR, 53)])
+
+    @pytest.mark.parametrize("size", [1 << 22, 150])
+    def test_a_handshake_stored_in_the_wrong_order_is_one_flow(
+        self, size: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(containers, "_CHUNK", size)
+        answer = ip(6, VM, FAR, segment(22, 51515, 0x12))
+
+        packets, log = read(pcap([(ethernet(answer), NOW + 1000), (ethernet(SYN), NOW)]))
+
+        assert (packets, +log.skipped) == (Counter([judged(IN, 6, FAR, VM, 22)]), {Skip.MIDDLE: 1})
+
+    def test_equal_ports_are_told_apart_by_time(self) -> None:
+        request, response = ip(17, VM, FAR, datagram(123, 123)), ip(17, FAR, VM, datagram(123, 123))
+
+        for first, second, flow in (
+            (request, response, judged(OUT, 17, VM, FAR, 123)),
+            (response, request, judged(IN, 17, FAR, VM, 123)),
+        ):
+            for frames in ([(first, NOW), (second, NOW + 1000)], [(second, NOW + 1000), (first, NOW)]):
+                assert read(pcap([(ethernet(f), t) for f, t in frames]))[0] == Counter([flow])
+
+    def test_at_the_same_time_the_order_in_the_file_tells(self) -> None:
+        assert read(pcap([(ethernet(ASKED), NOW), (ethernet(ANSWERED), NOW)]))[0] == Counter(
+            [judged(OUT, 17, VM, FAR, 53)]
+        )
+
+    def test_interfaces_of_other_link_types_snap_lengths_and_clocks_are_one_traffic(self) -> None:
+        ng = Ng().section().interface(113, 262144).interface(1, 65535, 9).interface(147, 0)
+        ng.enhanced(ethernet(ANSWERED), NOW + 2000, 1).enhanced(cooked(ASKED), (NOW + 1000) // 1000, 0)
+
+        assert read(ng.data)[0] == Counter([judged(OUT, 17, VM, FAR, 53)])
 
     @pytest.mark.parametrize("seed", range(12))
     def test_random_captures_are_read_as_the_plain_loop_reads_them(
