@@ -128,6 +128,8 @@ class Capture:
     those that were not judged and why.
     """
 
+    kind = "capture"
+
     def __init__(self, read: Callable[[int], bytes], skipped: Counter[Skip], local: Sequence[Network] = ()) -> None:
         """`read(size)` gives the next bytes, b"" at the end; they begin as is_capture wants it. Raises BadDocument."""
         self._container = container(read, skipped)

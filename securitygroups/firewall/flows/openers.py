@@ -37,6 +37,9 @@ class Skip(Enum):
     LOOPED = "packet that never left the machine, where no security group is"
     NO_DATA = "log line without data"
     ELSEWHERE = "neither address is a local one"
+    NO_PROTOCOL = "record whose protocol the log does not tell"
+    OTHER = "entry of another kind than a flow"
+    NOT_READ = "line in which no packet was found"
 
 
 def _mixed(words: Words) -> Words:

@@ -4,6 +4,7 @@ The fast paths here take only what is certainly well-formed; each tells which ro
 those to the parser of single values, whose messages people see.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 PAD = 64
 """Bytes that must follow the last line, so that looking a little beyond a field stays inside the array."""
 
-_NEWLINE, _DOT, _COLON, _ZERO = 10, 46, 58, 48
+_NEWLINE, _QUOTE, _DOT, _COLON, _ZERO = 10, 34, 46, 58, 48
+_SPELLINGS = 10_000
 _MOST_BLANKS = 16
 _NO_GAP = 9  # groups are 8 at most: no “::” stands behind as many
 _HEX = np.full(256, 255, np.uint8)
@@ -20,10 +22,12 @@ for _digits, _value in ((b"0123456789", 0), (b"abcdef", 10), (b"ABCDEF", 10)):
     _HEX[list(_digits)] = np.arange(_value, _value + len(_digits))
 _KEPT = np.array([(1 << 8 * length) - 1 for length in range(9)] + [0], np.uint64)
 _LOWER = np.uint64(0x2020_2020_2020_2020)
+_ZEROS = np.uint64(0x3030_3030_3030_3030)
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+Words = NDArray[np.uint64]
 
 
 def _is_blank(characters: Bytes) -> Mask:
@@ -66,35 +70,66 @@ def padded(block: bytes) -> Bytes:
     return np.frombuffer(block + bytes(PAD), np.uint8)
 
 
-def split(data: Bytes, separator: int, columns: int) -> list[Fields] | None:
-    """The columns (at least 2) of lines that all have as many fields; None where one has more or fewer, or is empty.
+def split(data: Bytes, separator: int, columns: int) -> NDArray[np.intp] | None:
+    """Where each field (at least 2 columns) of each line ends; None where a line has more or fewer, or is empty.
 
-    Every line ends in a line feed, the carriage return before it is dropped. Quotes are not looked at.
+    Every line ends in a line feed. Quotes are not looked at.
     """
     stops = np.flatnonzero((data == separator) | (data == _NEWLINE))
     if len(stops) % columns:
         return None
     ends = stops.reshape(-1, columns)
-    newlines = data.take(ends) == _NEWLINE
-    if not newlines[:, -1].all() or newlines[:, :-1].any():
+    last = data.take(ends[:, -1])
+    # As many line feeds as lines, and one at the end of each: then there is none elsewhere.
+    if not (last == _NEWLINE).all() or np.count_nonzero(data == _NEWLINE) != len(ends):
         return None
-    starts = np.empty_like(ends)
-    starts[:, 1:] = ends[:, :-1] + 1
-    starts[1:, 0] = ends[:-1, -1] + 1
-    starts[:1, 0] = 0
-    last = ends[:, -1] - (data.take(np.maximum(ends[:, -1] - 1, 0)) == 13)
-    fields = [
-        Fields(data, np.ascontiguousarray(starts[:, c]), np.ascontiguousarray(ends[:, c])) for c in range(columns)
-    ]
-    fields[-1] = Fields(data, fields[-1].start, np.maximum(last, fields[-1].start))
-    return fields
+    return ends
 
 
-def keys(fields: Fields) -> NDArray[np.uint64]:
-    """Up to 8 bytes of each field, ASCII letters in lower case, as a number to compare with `key`; 0 for longer ones."""
+def column(data: Bytes, ends: NDArray[np.intp], number: int) -> Fields:
+    """One column of the lines that `split` told of; of the last one, the carriage return is dropped."""
+    start = np.zeros(len(ends), np.intp)
+    if number:
+        np.add(ends[:, number - 1], 1, out=start)
+    else:
+        np.add(ends[:-1, -1], 1, out=start[1:])
+    end = np.ascontiguousarray(ends[:, number])
+    if number == ends.shape[1] - 1:
+        end = np.maximum(end - (data.take(np.maximum(end - 1, 0)) == 13), start)
+    return Fields(data, start, end)
+
+
+def unquoted(data: Bytes, ends: NDArray[np.intp], fields: list[Fields]) -> list[Fields] | None:
+    """The columns without the quotes around them; None where quotes stand within fields."""
+    whole = 0
+    for number in range(ends.shape[1]):
+        field = column(data, ends, number).trimmed()
+        whole += 2 * int(np.count_nonzero(_quoted(field)))
+    if whole != np.count_nonzero(data == _QUOTE):
+        return None
+    bare = []
+    for field in (field.trimmed() for field in fields):
+        quoted = _quoted(field)
+        bare.append(Fields(data, field.start + quoted, field.end - quoted))
+    return bare
+
+
+def _quoted(field: Fields) -> Mask:
+    first, last = field.data.take(field.start), field.data.take(np.maximum(field.end - 1, 0))
+    quoted: Mask = (field.end - field.start >= 2) & (first == _QUOTE) & (last == _QUOTE)
+    return quoted
+
+
+def _words(fields: Fields) -> Words:
+    """Up to 8 bytes of each field as a number, the first byte the lowest; 0 for longer ones."""
     words = np.ndarray((len(fields.data) - 7,), "<u8", fields.data.data, strides=(1,))
-    kept = _KEPT.take(np.minimum(fields.end - fields.start, 9))
-    found: NDArray[np.uint64] = (words[fields.start].astype(np.uint64) | _LOWER) & kept
+    found: Words = words.take(fields.start) & _KEPT.take(np.minimum(fields.end - fields.start, 9))
+    return found
+
+
+def keys(fields: Fields) -> Words:
+    """Up to 8 bytes of each field, ASCII letters in lower case, as a number to compare with `key`; 0 for longer ones."""
+    found: Words = _words(fields) | (_LOWER & _KEPT.take(np.minimum(fields.end - fields.start, 9)))
     return found
 
 
@@ -116,16 +151,61 @@ def reads(fields: Fields, word: str) -> Mask:
     return found
 
 
+def looked_up(fields: Fields, find: Callable[[str], int | None]) -> tuple[NDArray[np.int64], Mask]:
+    """(value, found): what `find` says of each field; it is asked once for each spelling."""
+    values, found = np.zeros(len(fields.start), np.int64), np.zeros(len(fields.start), np.bool_)
+    short = np.flatnonzero(fields.end - fields.start <= 8)
+    if short.size:
+        _, first, same = np.unique(_words(fields.take(short)), return_index=True, return_inverse=True)
+        answers = [find(fields.text(int(short[row]))) for row in first.tolist()]
+        values[short] = np.array([answer or 0 for answer in answers], np.int64)[same]
+        found[short] = np.array([answer is not None for answer in answers], np.bool_)[same]
+    known: dict[str, int | None] = {}
+    for row in np.flatnonzero(fields.end - fields.start > 8).tolist():
+        text = fields.text(row)
+        if text not in known:
+            if len(known) >= _SPELLINGS:
+                known.clear()
+            known[text] = find(text)
+        answer = known[text]
+        if answer is not None:
+            values[row], found[row] = answer, True
+    return values, found
+
+
 def numbers(fields: Fields, digits: int) -> tuple[NDArray[np.int64], Mask]:
-    """(value, taken): whole numbers of 1 to `digits` decimal digits."""
+    """(value, taken): whole numbers of 1 to `digits` (18 at most) decimal digits."""
+    start, end = fields.start, fields.end
+    length = end - start
+    taken = (length > 0) & (length <= digits)
+    values = np.zeros(len(length), np.uint64)
+    for eights in range(-(-min(digits, int(length.max(initial=0))) // 8)):
+        # Eight digits at a time, from the right.
+        begin = np.maximum(end - 8, start)
+        part = Fields(fields.data, begin, end)
+        value, sound = _eight_digits(part)
+        values += value * np.uint64(10 ** (8 * eights))
+        taken &= sound
+        end = begin
+    return values.astype(np.int64), taken
+
+
+def _eight_digits(fields: Fields) -> tuple[Words, Mask]:
+    """(value, sound): of fields of up to 8 digits, all in one word each, as zeros before them fill it."""
     length = fields.end - fields.start
-    values, taken = np.zeros(len(length), np.int64), (length > 0) & (length <= digits)
-    for place in range(min(digits, int(length.max(initial=0)))):
-        digit = fields.data.take(fields.start + place) - np.uint8(_ZERO)
-        inside = place < length
-        taken &= (digit < 10) | ~inside
-        values = np.where(inside, values * 10 + digit, values)
-    return values, taken
+    shift = (np.uint64(8) - np.minimum(length, 8).astype(np.uint64)) * np.uint64(8)
+    # A word is not shifted by its whole width: two steps.
+    half = shift >> np.uint64(1)
+    word = (_words(fields) << half) << (shift - half)
+    word |= _ZEROS & _KEPT.take(8 - np.minimum(length, 8))
+    high = np.uint64(0xF0F0F0F0F0F0F0F0)
+    sound = ((word & high) | (((word + np.uint64(0x0606060606060606)) & high) >> np.uint64(4))) == np.uint64(
+        0x3333333333333333
+    )
+    word &= np.uint64(0x0F0F0F0F0F0F0F0F)
+    word = ((word * np.uint64(2561)) >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)
+    word = ((word * np.uint64(6553601)) >> np.uint64(16)) & np.uint64(0x0000FFFF0000FFFF)
+    return (word * np.uint64(42949672960001)) >> np.uint64(32), sound
 
 
 def ipv4(fields: Fields) -> tuple[NDArray[np.uint64], Mask]:

@@ -195,7 +195,7 @@ class TestCsv:
     def test_a_file_that_is_no_log_is_refused(self, text: str, words: str) -> None:
         assert words in refusal(text)
 
-    @pytest.mark.parametrize("data", [HEAD.encode("utf-16"), bytes(range(256)) * 4, b"\0" * 100])
+    @pytest.mark.parametrize("data", [bytes(range(256)) * 4, b"\0" * 100])
     def test_bytes_that_are_no_text_are_refused(self, data: bytes) -> None:
         assert refusal(data)
 

@@ -1,0 +1,199 @@
+"""How a text log is laid out, told by its first lines: what separates its fields, and what they are called."""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from securitygroups.firewall.flows.columns import (
+    CSV,
+    NEEDED,
+    VPC,
+    VPC_COLUMNS,
+    WINDOWS,
+    ZEEK,
+    Traits,
+    known,
+    looks_like_vpc,
+    standing_for,
+    traits_of,
+)
+from securitygroups.firewall.formats.strict import BadDocument, bad
+
+_BLANK = " "
+_SEPARATORS = (",", ";", "\t", "|")
+_NOTHING = " \t,;|\r"
+_MOST_LINES = 1000
+_ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z?,?\Z|\d{13},?\Z")
+_VPC_WORDS = {"ACCEPT", "REJECT", "NODATA", "SKIPDATA"}
+_ADDRESS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}\Z|[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A table's `separator`, what each column stands for ("" where it is passed over), the number of the line with which
+    its records begin, and the header, which is no record where it comes again."""
+
+    traits: Traits
+    separator: str
+    names: tuple[str, ...]
+    line: int
+    header: bytes = b""
+
+
+def decoded(line: bytes) -> str:
+    """A line of UTF-8, or of Latin-1 where it is none."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def split_line(line: str, separator: str, number: int) -> list[str]:
+    """The fields of one line, spaces around them dropped. Raises BadDocument for a quote that does not end."""
+    if separator == _BLANK:
+        return line.split()
+    try:
+        return [field.strip() for field in next(csv.reader([line], delimiter=separator, strict=True), [])]
+    except csv.Error as error:
+        raise bad(f"line {number}", f"This is not a line of CSV ({error}).") from None
+
+
+class _Head:
+    """What the lines before the first record say."""
+
+    def __init__(self) -> None:
+        self.separator, self.traits = "", CSV
+        self.names: list[str] = []
+        self.remark: list[str] = []
+
+    def take(self, line: str) -> bool:
+        """Whether the line says something of the table, or nothing at all, and is no record."""
+        if not line.strip(_NOTHING):
+            return True
+        if re.match(r"(?i)\"?sep=.\"?\s*\Z", line):
+            self.separator = line.strip().strip('"')[4]
+            return True
+        if not line.startswith("#"):
+            return False
+        self._remark(line)
+        return True
+
+    def _remark(self, line: str) -> None:
+        word = re.match(r"#\s*(\w+):?\s*", line)
+        match word[1].lower() if word else "":
+            case "separator" if word:
+                self.separator = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), line[word.end() :])[:1] or "\t"
+            case "fields" if word and "\t" in line:
+                self.traits, self.separator = ZEEK, self.separator or "\t"
+                self.names = line[word.end() :].rstrip("\r").split(self.separator)
+            case "fields" if word and ":" in line:
+                self.names, self.separator = line[word.end() :].split(), _BLANK
+                self._of_windows()
+            case "fields" if word and self.separator:
+                self.traits, self.names = ZEEK, line[word.end() :].lstrip(self.separator).split(self.separator)
+            case _:
+                self._header_behind_a_mark(line)
+
+    def _of_windows(self) -> None:
+        """Its path says whether the packet was sent or received, and its lines stand in the order of their time."""
+        if "path" in self.names:
+            self.traits = WINDOWS
+            self.names = ["direction" if name == "path" else name for name in self.names]
+            self.names = ["" if name in ("date", "time") else name for name in self.names]
+
+    def _header_behind_a_mark(self, line: str) -> None:
+        separator, names = _best(line.lstrip("# "), self.separator, 1)
+        if known(names) >= len(NEEDED):
+            self.remark, self.separator = names, separator
+
+
+def find_layout(data: bytes, *, directions_known: bool, no_direction: str) -> Layout | None:
+    """The layout of a table that begins with these bytes; None where it is no table with names of columns.
+
+    Raises BadDocument where one is named or missing that must not be.
+    """
+    head, number = _Head(), 0
+    layout = None
+    for number, raw in enumerate(data.split(b"\n", _MOST_LINES)[:_MOST_LINES], 1):
+        line = decoded(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw).rstrip("\r")
+        if not head.take(line):
+            layout = _begun(head, line, number, raw)
+            break
+    else:
+        # No record follows.
+        names = head.names or head.remark
+        layout = _layout(head.traits, head.separator, names, number + 1) if names else None
+    if layout is not None:
+        _check(layout, number, directions_known, no_direction)
+    return layout
+
+
+def _begun(head: _Head, line: str, number: int, raw: bytes) -> Layout | None:
+    """The layout by the first line that is not a remark."""
+    if head.names:
+        return _layout(head.traits, head.separator, head.names, number)
+    if vpc := _vpc_records(line, number):
+        return vpc
+    separator, names = _best(line, head.separator, number)
+    if known(names) >= 2 and (separator != _BLANK or _are_all(names)):
+        traits = VPC if separator == _BLANK and looks_like_vpc(names) else traits_of(names)
+        return _layout(traits, separator, names, number + 1, raw.rstrip(b"\r"))
+    if head.remark:
+        return _layout(traits_of(head.remark), head.separator, head.remark, number)
+    return None
+
+
+def _are_all(names: Sequence[str]) -> bool:
+    return set(NEEDED) <= set(standing_for(names))
+
+
+def _layout(traits: Traits, separator: str, names: Sequence[str], line: int, header: bytes = b"") -> Layout:
+    return Layout(traits, separator or ",", tuple(standing_for(names)), line, header)
+
+
+def _best(line: str, separator: str, number: int) -> tuple[str, list[str]]:
+    """The separator by which the line names most of what is read, and the names."""
+    if separator:
+        return separator, split_line(line, separator, number)
+    found = [(_BLANK, line.split())]
+    for mark in _SEPARATORS:
+        if mark in line:
+            try:
+                found.append((mark, split_line(line, mark, number)))
+            except BadDocument:
+                continue
+    return max(found, key=lambda each: known(each[1]))
+
+
+def _vpc_records(line: str, number: int) -> Layout | None:
+    """The layout of records without a header: the default format, also as CloudWatch exports it."""
+    words = line.replace(",", " ", 1).split() if _TIME.match(line.partition(",")[0]) else line.split()
+    before = 1 if words and _TIME.match(words[0]) else 0
+    fields = words[before:]
+    if fields[:1] == ["2"] and len(fields) == len(VPC_COLUMNS):
+        return Layout(VPC, _BLANK, ("",) * before + tuple(standing_for(VPC_COLUMNS)), number)
+    if _is_custom(fields):
+        raise bad(
+            f"line {number}",
+            "This is a record of a VPC flow log in a custom format: only its header line tells what its fields are. "
+            "Put the names of the format’s fields before it, as they stand at the beginning of each file in S3.",
+        )
+    return None
+
+
+def _is_custom(fields: Sequence[str]) -> bool:
+    ends = sum(bool(_ADDRESS.match(field)) for field in fields)
+    told = bool(_VPC_WORDS.intersection(fields))
+    named = any(field.startswith("eni-") for field in fields)
+    return len(fields) >= 5 and not any("=" in field for field in fields) and told and (ends >= 2 or named)
+
+
+def _check(layout: Layout, number: int, directions_known: bool, no_direction: str) -> None:
+    missing = [name for name in NEEDED if name not in layout.names]
+    if missing:
+        hint = "direction, protocol, source, destination, port"
+        raise bad(f"line {number}", f"There is no column {missing[0]}: the first line names the columns, {hint}.")
+    if "direction" not in layout.names and not directions_known:
+        raise bad(f"line {number}", no_direction)

@@ -1,0 +1,166 @@
+"""Tables of text as batches: thousands of lines at once where they are regular, one by one where they are not."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from securitygroups.firewall.flows.batch import Batch
+from securitygroups.firewall.flows.layouts import Layout, decoded, split_line
+from securitygroups.firewall.flows.rows import Rows, Table
+from securitygroups.firewall.flows.text import Fields, column, padded, split, unquoted
+from securitygroups.firewall.formats.strict import bad
+
+MAX_LINE = 1 << 16
+
+_NEEDS_PORTS = ("start", "icmp_type")
+
+
+class TextTable:
+    """Reads the records of a table: `data` is what was read of it so far, `read` gives the rest in pieces of `chunk`."""
+
+    def __init__(self, layout: Layout, rows: Rows, data: bytes, read: Callable[[int], bytes], chunk: int) -> None:
+        self._layout, self._rows, self._read, self._chunk = layout, rows, read, chunk
+        for _ in range(layout.line - 1):
+            data = data.partition(b"\n")[2]
+        self._data, self._line, self.records, self._ended = data, layout.line, 0, False
+        named = {name: number for number, name in enumerate(layout.names) if name}
+        if "source_port" not in named:
+            named = {name: number for name, number in named.items() if name != "start"}
+        self._columns = named
+        self._again = layout.header + b"\n" if layout.header else b""
+        self._trailer = rows.traits.trailer
+
+    @property
+    def kind(self) -> str:
+        return self._rows.traits.kind
+
+    @property
+    def guessed(self) -> int:
+        return self._rows.guessed
+
+    def __iter__(self) -> Iterator[Batch]:
+        while not self._ended:
+            block, newline, rest = self._data.rpartition(b"\n")
+            if newline:
+                self._data = rest
+                yield self._batch(block + newline)
+            if len(self._data) > MAX_LINE:
+                where = f"line {self._line}"
+                raise bad(where, f"It is longer than {MAX_LINE} bytes: this is not a line of a flow log.")
+            more = self._read(self._chunk)
+            if not more:
+                break
+            self._data += more
+        if self._data and not self._ended:
+            # The last line may lack its line feed.
+            yield self._batch(self._data + b"\n")
+
+    def _batch(self, block: bytes) -> Batch:
+        table = self._table(self._without_trailer(block))
+        self.records += len(table.lines)
+        return self._rows.batch(table)
+
+    def _without_trailer(self, block: bytes) -> bytes:
+        """The records alone, where a word begins what is told of them all."""
+        if self._trailer and self._trailer in block:
+            at = 0 if block.startswith(self._trailer) else block.find(b"\n" + self._trailer) + 1
+            if at or block.startswith(self._trailer):
+                self._ended = True
+                return block[:at]
+        return block
+
+    def _table(self, block: bytes) -> Table:
+        columns, lines = self._regular(block) or self._tidied(block)
+        self._line += len(lines) if lines.size and lines[-1] - self._line + 1 == len(lines) else block.count(b"\n")
+        if self._layout.separator not in " \t":
+            columns = {name: fields.trimmed() for name, fields in columns.items()}
+        return Table(columns, lines)
+
+    def _regular(self, block: bytes) -> tuple[dict[str, Fields], NDArray[np.int64]] | None:
+        """The columns of a block whose lines are all records of as many fields."""
+        if self._has_others(block):
+            return None
+        data = padded(block)
+        names = self._columns
+        ends = split(data, ord(self._layout.separator), len(self._layout.names))
+        if ends is None:
+            return None
+        fields = [column(data, ends, number) for number in names.values()]
+        if b'"' in block and self._layout.separator != " ":
+            bare = unquoted(data, ends, fields)
+            if bare is None:
+                return None
+            fields = bare
+        lines = np.arange(self._line, self._line + len(ends))
+        full = self._full(data, ends)
+        if full is not None:
+            fields, lines = [field.take(full) for field in fields], lines[full]
+        return dict(zip(names, fields, strict=True)), lines
+
+    def _has_others(self, block: bytes) -> bool:
+        """Whether there may be remarks in it, or the header once more."""
+        return (
+            b"\n#" in block
+            or block.startswith(b"#")
+            or bool(self._again and (block.startswith(self._again) or b"\n" + self._again in block))
+        )
+
+    def _full(self, data: NDArray[np.uint8], ends: NDArray[np.intp]) -> NDArray[np.intp] | None:
+        """The rows in which anything stands, None for all of them."""
+        if self._layout.separator == " ":
+            return None
+        width = ends[:, -1].copy()
+        width[1:] -= ends[:-1, -1] + 1
+        # Separators, and perhaps a carriage return.
+        short = np.flatnonzero(width <= ends.shape[1])
+        if not short.size:
+            return None
+        returned = data.take(np.maximum(ends[short, -1] - 1, 0)) == 13
+        empty = short[width[short] == ends.shape[1] - 1 + returned]
+        return np.setdiff1d(np.arange(len(ends)), empty) if empty.size else None
+
+    def _tidied(self, block: bytes) -> tuple[dict[str, Fields], NDArray[np.int64]]:
+        """Lines with quotes, among remarks and empty lines, or of a wrong length: one by one.
+
+        Raises BadDocument for the last.
+        """
+        rows: list[str] = []
+        lines: list[int] = []
+        separator, count = self._layout.separator, len(self._layout.names)
+        for number, raw in enumerate(block.split(b"\n")[:-1], self._line):
+            fields = self._fields(raw, number)
+            if fields:
+                # A separator or line feed can only come from quotes, where no column that is read has one that is right.
+                rows.append(separator.join(field.replace(separator, ";") for field in fields))
+                lines.append(number)
+        data = padded("".join(f"{row}\n" for row in rows).encode())
+        ends = split(data, ord(separator), count)
+        if ends is None:
+            ends = np.zeros((0, count), np.intp)
+        return {name: column(data, ends, at) for name, at in self._columns.items()}, np.array(lines, np.int64)
+
+    def _fields(self, raw: bytes, number: int) -> list[str]:
+        """The fields of a record, none of any other line. Raises BadDocument where there are too few or too many."""
+        line = decoded(raw).rstrip("\r")
+        if line.startswith("#"):
+            self._check_remark(line, number)
+            return []
+        if not line.strip() or line + "\n" == decoded(self._again).replace("\r", ""):
+            return []
+        fields = split_line(line, self._layout.separator, number)
+        if not any(fields):
+            return []
+        count = len(self._layout.names)
+        if not any(fields[count:]):
+            fields = fields[:count]
+        if len(fields) != count:
+            raise bad(f"line {number}", f"It has {len(fields)} fields instead of {count}.")
+        return fields
+
+    def _check_remark(self, line: str, number: int) -> None:
+        """Zeek's files that were put together may have other columns from some line on."""
+        if line.lower().startswith("#fields") and "\t" in line and self.kind == "Zeek":
+            names = line.split("\t")[1:]
+            if len(names) != len(self._layout.names):
+                raise bad(f"line {number}", "Other columns begin here: give this part as a file of its own.")
