@@ -25,6 +25,7 @@ Row = tuple[str, ...]
 LINES = Traits("firewall log", packets=True)
 
 _GATEWAYS = ("pf", "cisco", "juniper", "forti", "asa", "ios", "palo")
+_ANSWERS = {"icmp": Skip.ICMP_ANSWER, "tcp": Skip.MIDDLE, "sctp": Skip.MIDDLE}
 _BETWEEN = "\x1f"
 _MOST_LINES = 50_000
 _LONGEST = 1 << 16
@@ -62,8 +63,8 @@ def row_of(line: Line, *, by_address: bool = False) -> Row | Skip:
         return Skip.NO_PROTOCOL
     if protocol == "number":
         protocol = fields.get("number", "")
-    if protocol in ("icmp", "udp", "sctp") and read_reply(line.text):
-        return Skip.ICMP_ANSWER if protocol == "icmp" else Skip.REPLY
+    if not line.flags and read_reply(line.text):
+        return _ANSWERS.get(protocol, Skip.REPLY)
     ends = (fields["source"], fields["destination"], fields.get("port", ""), line.source_port)
     flags = ",".join(line.flags) if line.flags else ""
     direction = "" if by_address and line.kind.lower().startswith(_GATEWAYS) else fields.get("direction", "")

@@ -216,10 +216,12 @@ class JsonLog:
             if found is not None:
                 self._of_suricata |= read is _suricata
                 return self._seen(kind, found)
-        for inner in _WRAPPED:
-            if isinstance(record.get(inner), dict):
-                return self._rows_of(record[inner])
-        return self._general(record)
+        found = self._general(record)
+        if found is Skip.OTHER:
+            for inner in _WRAPPED:
+                if isinstance(record.get(inner), dict):
+                    return self._rows_of(record[inner])
+        return found
 
     def _seen(self, kind: str, found: Found) -> Found:
         if not isinstance(found, Skip):

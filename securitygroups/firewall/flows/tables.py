@@ -13,7 +13,8 @@ from securitygroups.firewall.formats.strict import bad
 
 MAX_LINE = 1 << 16
 
-_NEEDS_PORTS = ("start", "icmp_type")
+_BETWEEN = "\x1f"
+_CONTROL = dict.fromkeys((10, 13, ord(_BETWEEN)), "?")
 
 
 class TextTable:
@@ -127,15 +128,14 @@ class TextTable:
         """
         rows: list[str] = []
         lines: list[int] = []
-        separator, count = self._layout.separator, len(self._layout.names)
         for number, raw in enumerate(block.split(b"\n")[:-1], self._line):
             fields = self._fields(raw, number)
             if fields:
-                # A separator or line feed can only come from quotes, where no column that is read has one that is right.
-                rows.append(separator.join(field.replace(separator, ";") for field in fields))
+                rows.append(_BETWEEN.join(field.translate(_CONTROL) for field in fields))
                 lines.append(number)
+        count = len(self._layout.names)
         data = padded("".join(f"{row}\n" for row in rows).encode())
-        ends = split(data, ord(separator), count)
+        ends = split(data, ord(_BETWEEN), count)
         if ends is None:
             ends = np.zeros((0, count), np.intp)
         return {name: column(data, ends, at) for name, at in self._columns.items()}, np.array(lines, np.int64)

@@ -126,8 +126,9 @@ def _days(year: NDArray[np.int64], month: NDArray[np.int64], day: NDArray[np.int
     """Days since 1970."""
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     before = year - 1
-    days: NDArray[np.int64] = year * 365 + before // 4 - before // 100 + before // 400 - 719_527
-    return days + _DAYS_BEFORE.take(np.minimum(month, 15)) + ((month > 2) & leap) + day - 1
+    days: NDArray[np.int64] = year * 365 + before // 4 - before // 100 + before // 400 - 719_528 + day
+    days += _DAYS_BEFORE.take(np.minimum(month, 15)) + ((month > 2) & leap)
+    return days
 
 
 def moment(text: str) -> int | None:
