@@ -13,6 +13,8 @@ from securitygroups.firewall.formats.strict import bad
 
 MAX_LINE = 1 << 16
 
+Lines = NDArray[np.int64]
+
 _BETWEEN = "\x1f"
 _CONTROL = dict.fromkeys((10, 13, ord(_BETWEEN)), "?")
 
@@ -21,7 +23,9 @@ class TextTable:
     """Reads the records of a table: `data` is what was read of it so far, `read` gives the rest in pieces of `chunk`."""
 
     def __init__(self, layout: Layout, rows: Rows, data: bytes, read: Callable[[int], bytes], chunk: int) -> None:
-        self._layout, self._rows, self._read, self._chunk = layout, rows, read, chunk
+        self._layout, self._rows, self._read = layout, rows, read
+        # As many rows at a time as narrow tables have.
+        self._chunk = chunk * min(4, max(1, len(layout.names) // 7))
         for _ in range(layout.line - 1):
             data = data.partition(b"\n")[2]
         self._data, self._line, self.records, self._ended = data, layout.line, 0, False
@@ -42,10 +46,10 @@ class TextTable:
 
     def __iter__(self) -> Iterator[Batch]:
         while not self._ended:
-            block, newline, rest = self._data.rpartition(b"\n")
-            if newline:
-                self._data = rest
-                yield self._batch(block + newline)
+            end = self._data.rfind(b"\n") + 1
+            if end:
+                block, self._data = self._data[:end], self._data[end:]
+                yield self._batch(block)
             if len(self._data) > MAX_LINE:
                 where = f"line {self._line}"
                 raise bad(where, f"It is longer than {MAX_LINE} bytes: this is not a line of a flow log.")
@@ -72,40 +76,64 @@ class TextTable:
         return block
 
     def _table(self, block: bytes) -> Table:
-        columns, lines = self._regular(block) or self._tidied(block)
-        self._line += len(lines) if lines.size and lines[-1] - self._line + 1 == len(lines) else block.count(b"\n")
+        table = self._regular(block)
+        if table is None:
+            table = self._without_others(block) or self._tidied(block)
+            self._line += block.count(b"\n")
+        else:
+            self._line = int(table[2])
+        columns, lines = table[:2]
         if self._layout.separator not in " \t":
             columns = {name: fields.trimmed() for name, fields in columns.items()}
         return Table(columns, lines)
 
-    def _regular(self, block: bytes) -> tuple[dict[str, Fields], NDArray[np.int64]] | None:
-        """The columns of a block whose lines are all records of as many fields."""
-        if self._has_others(block):
-            return None
+    def _regular(self, block: bytes, lines: Lines | None = None) -> tuple[dict[str, Fields], Lines, int] | None:
+        """The columns of a block whose lines are all records of as many fields, and the number of the line behind."""
         data = padded(block)
         names = self._columns
         ends = split(data, ord(self._layout.separator), len(self._layout.names))
-        if ends is None:
+        if ends is None or self._has_others(block, data, ends):
             return None
         fields = [column(data, ends, number) for number in names.values()]
-        if b'"' in block and self._layout.separator != " ":
+        if self._layout.separator != " " and b'"' in block:
             bare = unquoted(data, ends, fields)
             if bare is None:
                 return None
             fields = bare
-        lines = np.arange(self._line, self._line + len(ends))
+        if lines is None:
+            lines = np.arange(self._line, self._line + len(ends))
         full = self._full(data, ends)
         if full is not None:
             fields, lines = [field.take(full) for field in fields], lines[full]
-        return dict(zip(names, fields, strict=True)), lines
+        return dict(zip(names, fields, strict=True)), lines, self._line + len(ends)
 
-    def _has_others(self, block: bytes) -> bool:
-        """Whether there may be remarks in it, or the header once more."""
-        return (
-            b"\n#" in block
-            or block.startswith(b"#")
-            or bool(self._again and (block.startswith(self._again) or b"\n" + self._again in block))
-        )
+    def _has_others(self, block: bytes, data: NDArray[np.uint8], ends: NDArray[np.intp]) -> bool:
+        """Whether there are remarks among these lines, or the header once more."""
+        starts = np.append(0, ends[:-1, -1] + 1)
+        first = data.take(starts)
+        if (first == ord("#")).any():
+            return True
+        if not self._again:
+            return False
+        alike = np.flatnonzero(first == self._again[0])
+        if not alike.size:
+            return False
+        long = ends[alike, -1] - starts[alike] - len(self._again)
+        return any(block.startswith(self._again, at) for at in starts[alike[(long >= -1) & (long <= 1)]].tolist())
+
+    def _without_others(self, block: bytes) -> tuple[dict[str, Fields], Lines, int] | None:
+        """The columns of a block that is regular but for remarks, empty lines and the header once more."""
+        lines = block.split(b"\n")[:-1]
+        header = self._again.rstrip(b"\r\n")
+        kept = [
+            (number, line)
+            for number, line in enumerate(lines, self._line)
+            if line and line != b"\r" and not line.startswith(b"#") and not (header and line.rstrip(b"\r") == header)
+        ]
+        if len(kept) == len(lines) or not kept or (self.kind == "Zeek" and b"\n#fields" in block):
+            return None
+        text = b"\n".join([line for _, line in kept]) + b"\n"
+        return self._regular(text, np.array([number for number, _ in kept], np.int64))
 
     def _full(self, data: NDArray[np.uint8], ends: NDArray[np.intp]) -> NDArray[np.intp] | None:
         """The rows in which anything stands, None for all of them."""
@@ -121,7 +149,7 @@ class TextTable:
         empty = short[width[short] == ends.shape[1] - 1 + returned]
         return np.setdiff1d(np.arange(len(ends)), empty) if empty.size else None
 
-    def _tidied(self, block: bytes) -> tuple[dict[str, Fields], NDArray[np.int64]]:
+    def _tidied(self, block: bytes) -> tuple[dict[str, Fields], Lines]:
         """Lines with quotes, among remarks and empty lines, or of a wrong length: one by one.
 
         Raises BadDocument for the last.
