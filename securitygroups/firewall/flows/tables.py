@@ -25,7 +25,7 @@ class TextTable:
     def __init__(self, layout: Layout, rows: Rows, data: bytes, read: Callable[[int], bytes], chunk: int) -> None:
         self._layout, self._rows, self._read = layout, rows, read
         # As many rows at a time as narrow tables have.
-        self._chunk = chunk * min(4, max(1, len(layout.names) // 7))
+        self._chunk = chunk * min(4, max(1, len(layout.names) // 10))
         for _ in range(layout.line - 1):
             data = data.partition(b"\n")[2]
         self._data, self._line, self.records, self._ended = data, layout.line, 0, False

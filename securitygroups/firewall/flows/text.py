@@ -23,7 +23,16 @@ for _digits, _value in ((b"0123456789", 0), (b"abcdef", 10), (b"ABCDEF", 10)):
     _HEX[list(_digits)] = np.arange(_value, _value + len(_digits))
 _KEPT = np.array([(1 << 8 * length) - 1 for length in range(9)] + [0], np.uint64)
 _LOWER = np.uint64(0x2020_2020_2020_2020)
-_ZEROS = np.uint64(0x3030_3030_3030_3030)
+_HIGH, _LOW, _FOUR = np.uint64(0xF0F0F0F0F0F0F0F0), np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(4)
+_SIXES, _THREES = np.uint64(0x0606060606060606), np.uint64(0x3333333333333333)
+_SHIFTS = np.array([4 * (8 - length) for length in range(9)], np.uint64)
+_FILLS = np.array([0x3030303030303030 & ((1 << 8 * (8 - length)) - 1) for length in range(9)], np.uint64)
+_STEPS = (
+    (np.uint64(2561), np.uint64(8), np.uint64(0x00FF00FF00FF00FF)),
+    (np.uint64(6553601), np.uint64(16), np.uint64(0x0000FFFF0000FFFF)),
+    (np.uint64(42949672960001), np.uint64(32), np.uint64(0)),
+)
+"""Pairs of digits, then of pairs, then of fours, put together."""
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.intp]
@@ -190,6 +199,9 @@ def numbers(fields: Fields, digits: int) -> tuple[NDArray[np.int64], Mask]:
     length = end - start
     taken = (length > 0) & (length <= digits)
     values = np.zeros(len(length), np.uint64)
+    if not length.max(initial=0) > 8:
+        values, sound = _eight_digits(fields)
+        return values.astype(np.int64), taken & sound
     for eights in range(-(-min(digits, int(length.max(initial=0))) // 8)):
         # Eight digits at a time, from the right.
         begin = np.maximum(end - 8, start)
@@ -202,21 +214,27 @@ def numbers(fields: Fields, digits: int) -> tuple[NDArray[np.int64], Mask]:
 
 
 def _eight_digits(fields: Fields) -> tuple[Words, Mask]:
-    """(value, sound): of fields of up to 8 digits, all in one word each, as zeros before them fill it."""
-    length = fields.end - fields.start
-    shift = (np.uint64(8) - np.minimum(length, 8).astype(np.uint64)) * np.uint64(8)
+    """(value, sound): of fields of up to 8 digits, all in one word each, with zeros before them."""
+    length = np.minimum(fields.end - fields.start, 8)
+    words = np.ndarray((len(fields.data) - 7,), "<u8", fields.data.data, strides=(1,))
+    word: Words = words[fields.start]
+    shift = _SHIFTS.take(length)
     # A word is not shifted by its whole width: two steps.
-    half = shift >> np.uint64(1)
-    word = (_words(fields) << half) << (shift - half)
-    word |= _ZEROS & _KEPT.take(8 - np.minimum(length, 8))
-    high = np.uint64(0xF0F0F0F0F0F0F0F0)
-    sound = ((word & high) | (((word + np.uint64(0x0606060606060606)) & high) >> np.uint64(4))) == np.uint64(
-        0x3333333333333333
-    )
-    word &= np.uint64(0x0F0F0F0F0F0F0F0F)
-    word = ((word * np.uint64(2561)) >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)
-    word = ((word * np.uint64(6553601)) >> np.uint64(16)) & np.uint64(0x0000FFFF0000FFFF)
-    return (word * np.uint64(42949672960001)) >> np.uint64(32), sound
+    word <<= shift
+    word <<= shift
+    word |= _FILLS.take(length)
+    above = word + _SIXES
+    above &= _HIGH
+    above >>= _FOUR
+    above |= word & _HIGH
+    sound = above == _THREES
+    word &= _LOW
+    for factor, bits, mask in _STEPS:
+        word *= factor
+        word >>= bits
+        if mask:
+            word &= mask
+    return word, sound
 
 
 def ipv4(fields: Fields) -> tuple[NDArray[np.uint64], Mask]:

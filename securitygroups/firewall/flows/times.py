@@ -1,6 +1,7 @@
 """Times of logs as microseconds since 1970: only their order matters, so a time without a zone is taken as it stands."""
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,16 +32,29 @@ _DAYS_BEFORE = np.array([0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 33
 
 def microseconds(fields: Fields) -> tuple[NDArray[np.int64], Mask]:
     """(time, known): seconds, milli-, micro- or nanoseconds since 1970, with or without a fraction, or a date and time."""
-    whole, taken = numbers(fields, 18)
-    times = _scaled(whole)
-    for read in (_fractions, _dates):
-        rest = np.flatnonzero(~taken)
-        if rest.size:
+    times, taken = np.zeros(len(fields.start), np.int64), np.zeros(len(fields.start), np.bool_)
+    for read in _in_likely_order(fields):
+        if not taken.any():
+            times, taken = read(fields)
+        elif not taken.all():
+            rest = np.flatnonzero(~taken)
             times[rest], taken[rest] = read(fields.take(rest))
     rest = np.flatnonzero(~taken)
     if rest.size:
         times[rest], taken[rest] = looked_up(fields.take(rest), moment)
     return times, taken
+
+
+def _in_likely_order(fields: Fields) -> list[Callable[[Fields], tuple[NDArray[np.int64], Mask]]]:
+    """The quick readers, the one first that the first field is for."""
+    first = fields.text(0)[:40] if len(fields.start) else ""
+    likely = _dates if ":" in first else _fractions if "." in first else _whole
+    return [likely, *(read for read in (_whole, _fractions, _dates) if read is not likely)]
+
+
+def _whole(fields: Fields) -> tuple[NDArray[np.int64], Mask]:
+    number, taken = numbers(fields, 18)
+    return _scaled(number), taken
 
 
 def _scaled(number: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -77,8 +91,9 @@ def _fractions(fields: Fields) -> tuple[NDArray[np.int64], Mask]:
 def _behind_dot(fields: Fields, place: int) -> tuple[NDArray[np.int64], Mask]:
     """Microseconds from the digits from `place` on, of which there are some: six are kept."""
     start = fields.start + place
-    _, digits = numbers(Fields(fields.data, start, fields.end), 18)
-    kept, _ = numbers(Fields(fields.data, start, np.minimum(fields.end, start + _FRACTION)), _FRACTION)
+    kept, digits = numbers(Fields(fields.data, start, np.minimum(fields.end, start + _FRACTION)), _FRACTION)
+    if (fields.end - start).max(initial=0) > _FRACTION:
+        digits = numbers(Fields(fields.data, start, fields.end), 18)[1]
     missing = _FRACTION - np.minimum(fields.end - start, _FRACTION)
     return kept * 10 ** np.maximum(missing, 0), digits
 
