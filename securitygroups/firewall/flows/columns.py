@@ -58,6 +58,8 @@ _NETFLOW = (
     {"sourceipv4address", "protocolidentifier"},
     {"timeflowstartns", "srcaddr"},
     {"sip", "dip", "stime"},
+    {"src4addr", "dst4addr"},
+    {"src6addr", "dst6addr"},
 )
 _ZEEK = {"idorigh", "idresph"}
 
@@ -80,7 +82,7 @@ class Traits(NamedTuple):
     empty: bool = False
 
 
-NETFLOW = Traits("nfdump", beside=-1, icmp_in="port", trailer=b"Summary")
+NETFLOW = Traits("NetFlow", beside=-1, icmp_in="port", trailer=b"Summary")
 ZEEK = Traits("Zeek", opens=True, icmp_in="source_port")
 VPC = Traits("VPC flow log", beside=0x3F, empty=True)
 WINDOWS = Traits("Windows firewall log", packets=True, icmp_in="icmp_type", empty=True)

@@ -25,7 +25,7 @@ _SEPARATORS = (",", ";", "\t", "|")
 _NOTHING = " \t,;|\r"
 _MOST_LINES = 1000
 _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z?,?\Z|\d{13},?\Z")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z?)?\Z|\d\d:\d\d:[\d.]+\Z|\d{13}\Z")
 _VPC_WORDS = {"ACCEPT", "REJECT", "NODATA", "SKIPDATA"}
 _ADDRESS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}\Z|[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*\Z")
 
@@ -169,8 +169,8 @@ def _best(line: str, separator: str, number: int) -> tuple[str, list[str]]:
 
 def _vpc_records(line: str, number: int) -> Layout | None:
     """The layout of records without a header: the default format, also as CloudWatch exports it."""
-    words = line.replace(",", " ", 1).split() if _TIME.match(line.partition(",")[0]) else line.split()
-    before = 1 if words and _TIME.match(words[0]) else 0
+    words = line.split()
+    before = next((at for at, word in enumerate(words[:3]) if not _TIME.match(word)), 0)
     fields = words[before:]
     if fields[:1] == ["2"] and len(fields) == len(VPC_COLUMNS):
         return Layout(VPC, _BLANK, ("",) * before + tuple(standing_for(VPC_COLUMNS)), number)

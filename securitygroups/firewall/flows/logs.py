@@ -15,6 +15,7 @@ an empty port or "-" of a protocol with ports is a packet without one, such as a
 """
 
 import codecs
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -37,6 +38,8 @@ from securitygroups.firewall.values import Network
 
 _CHUNK = 1 << 21
 _HEAD = 1 << 16
+_EVENTS = re.compile(rb'(?:\xef\xbb\xbf)?"?@?timestamp"?,"?@?message"?\r?\n', re.IGNORECASE)
+_BLANK_COMMAS = bytes.maketrans(b',"', b"  ")
 
 
 class _Reader(Protocol):
@@ -87,6 +90,7 @@ class FlowLog:
         data = b""
         while len(data) < min(_HEAD, _CHUNK) and (more := read(_CHUNK)):
             data += more
+        data, read = _straightened(data, read)
         if len(data) > MAX_LINE and b"\n" not in data[: MAX_LINE + 1] and not is_json(data):
             raise bad("", f"The first line is longer than {MAX_LINE} bytes: this is neither CSV nor another flow log.")
         if is_json(data):
@@ -121,6 +125,16 @@ def _from_the_start(stream: Readable, source: Peeked) -> Readable:
         return source
     seek(0)
     return stream
+
+
+def _straightened(data: bytes, read: Callable[[int], bytes]) -> tuple[bytes, Callable[[int], bytes]]:
+    """Lines as all others have them: of files of old Macs, and of CloudWatch's CSV, in which a record is one field."""
+    if b"\n" not in data and b"\r" in data:
+        return data.replace(b"\r", b"\n"), lambda size: read(size).replace(b"\r", b"\n")
+    if _EVENTS.match(data):
+        # Nothing in a record has commas or quotes; what names the two fields is a remark then.
+        return b"#" + data.translate(_BLANK_COMMAS), lambda size: read(size).translate(_BLANK_COMMAS)
+    return data, read
 
 
 def _decoding(source: Peeked) -> Callable[[int], bytes]:

@@ -142,6 +142,22 @@ FORMATS: dict[str, bytes | str] = {
         "2023-11-14T22:14:00.000Z 2 123456789010 eni-1 - - - - - - - 1 2 - NODATA\n",
         lambda p, s, sp, d, dp, v, t: f"{iso(t)}Z 2 123456789010 eni-1 {s} {d} {sp} {dp} {p} 9 840 {int(t)} {int(t) + 60} {v} OK",
     ),
+    "VPC as CloudWatch's console exports it": lines(
+        "timestamp,message\n",
+        lambda p, s, sp, d, dp, v, t: (
+            f"{int(t)}000,2 123456789010 eni-1 {s} {d} {sp} {dp} {p} 9 840 {int(t)} {int(t) + 60} {v} OK"
+        ),
+    ),
+    "VPC as CloudWatch's queries export it": lines(
+        "@timestamp,@message\n",
+        lambda p, s, sp, d, dp, v, t: (
+            f'{iso(t, " ")},"2 123456789010 eni-1 {s} {d} {sp} {dp} {p} 9 840 {int(t)} {int(t) + 60} {v} OK"'
+        ),
+    ),
+    "lines of an old Mac": lines(
+        "protocol,source,destination,port,action\n",
+        lambda p, s, sp, d, dp, v, t: f"{p},{s},{d},{dp},{v}",
+    ).replace("\n", "\r"),
     "VPC, fields of later versions, two files in one": lines(
         "version vpc-id srcaddr dstaddr srcport dstport protocol start tcp-flags flow-direction action log-status\n",
         lambda p, s, sp, d, dp, v, t: (
