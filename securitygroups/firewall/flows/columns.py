@@ -38,8 +38,8 @@ _SPELLINGS = {
     "start": """start starttime ts firstseen datefirstseen flowstart flowstarttime first firstswitched stime
         flowstartmicroseconds flowstartmilliseconds flowstartseconds timeflowstartns timeflowstartms timeflowstart
         timestart timestampstart starttimestamp eventstart jsonpayloadstarttime timestamp datetime eventtime
-        timegenerated time""",
-    "tcp_flags": "tcpflags tcpflag tcpcontrolbits flags flag flg tcptcpflags",
+        timegenerated frametimeepoch time""",
+    "tcp_flags": "tcpflags tcpflagsstr tcpflag tcpcontrolbits flags flag flg tcptcpflags",
     "said": """said verdict disposition jsonpayloaddisposition action flowstatus flowstatuss policyaction ruleaction
         trafficdecision decision eventaction""",
     "icmp_type": "icmptype icmpv4type icmpv6type",
@@ -98,6 +98,9 @@ def bare(name: str) -> str:
 def standing_for(names: Sequence[str]) -> list[str]:
     """For each column what it is read as, "" where it is passed over. Raises BadDocument where one stands twice."""
     plain = [bare(name) for name in names]
+    for word in plain:
+        if word.startswith("tcp") and word.endswith("port") and "udp" + word[3:] in plain:
+            raise bad("line 1", "Ports of TCP and of UDP stand in columns of their own: put them into one, port.")
     chosen = _chosen(plain)
     for name, word in chosen.items():
         if plain.count(word) > 1:

@@ -231,6 +231,9 @@ class JsonLog:
     def _general(self, record: Record) -> Found:
         """A record with the usual names, nested or not; else one that holds a line of a log."""
         flat = _flat(record) if any(isinstance(value, dict | list) for value in record.values()) else record
+        if None in flat.values() or "" in flat.values():
+            # What says nothing must not stand before another key that does.
+            flat = {name: value for name, value in flat.items() if value is not None and value != ""}
         names = tuple(flat)
         places = self._known.get(names)
         if places is None:

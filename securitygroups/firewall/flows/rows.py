@@ -243,8 +243,8 @@ def flags_of(text: str) -> int | None:
     words = [word for word in text.replace("[", " ").replace("]", " ").translate(_SEPARATORS).split() if word]
     if words and all(word in _FLAG_NAMES for word in words):
         return sum({_FLAG_NAMES[word] for word in words})
-    # nfdump's dots, Silk's blanks and Zeek's dashes stand for flags that are not there.
-    letters = {letter for letter in text if letter not in ".- "}
+    # Dots, tshark's middle ones, and Silk's blanks stand for flags that are not there.
+    letters = {letter for letter in text if letter not in ".·*- "}
     return sum(_FLAGS[letter] for letter in letters) if letters <= _FLAGS.keys() and len(text) <= 12 else None
 
 

@@ -33,6 +33,7 @@ class TextTable:
         if "source_port" not in named:
             named = {name: number for name, number in named.items() if name != "start"}
         self._columns = named
+        self._read_up_to = max(named.values()) + 1
         self._again = layout.header + b"\n" if layout.header else b""
         self._trailer = rows.traits.trailer
 
@@ -182,6 +183,9 @@ class TextTable:
         count = len(self._layout.names)
         if not any(fields[count:]):
             fields = fields[:count]
+        if self._read_up_to <= len(fields) < count and self._layout.separator != " ":
+            # Spreadsheets leave out what is empty at the end of a line.
+            fields += [""] * (count - len(fields))
         if len(fields) != count:
             raise bad(f"line {number}", f"It has {len(fields)} fields instead of {count}.")
         return fields

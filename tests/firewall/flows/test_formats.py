@@ -275,7 +275,8 @@ THERE, BACK = "10.0.1.10,51820,198.51.100.7,40000", "198.51.100.7,40000,10.0.1.1
     ("reply", "opener"),
     [("SA", "S"), (".A..S.", "....S."), ("...A..S.", "......S."), ("SYN,ACK", "SYN"), ("[SYN, ACK]", "[SYN]"),
      ("0x12", "0x02"), ("0x0012", "0x2"), ("18", "2"), ("18.0", "2.0"), ("S A", "S"), ("SYN|ACK", "SYN"), ("sa", "s"),
-     ("SYN ACK", "SYN"), ("SEA", "SEC")],
+     ("SYN ACK", "SYN"), ("SEA", "SEC"),
+     ("·······A··S·", "··········S·"), ("*******A**S*", "**********S*"), ("0x52", "0xc2")],
 )  # fmt: skip
 def test_tcp_flags_are_read_however_they_are_written(reply: str, opener: str) -> None:
     flows, log = read(f'{HEAD5},tcp_flags\ntcp,{THERE},"{reply}"\ntcp,{BACK},"{opener}"\n')
@@ -408,12 +409,55 @@ def test_a_syn_ack_in_a_line_opens_nothing() -> None:
         ('{"a":' * 100_000, "nested too deeply"),
         ("5 123456789010 eni-0 198.51.100.14 10.0.1.10 20641 22 6 20 4249 1 2 ACCEPT OK vpc-0\n", "header line"),
         ("in,tcp,198.51.100.7,10.0.1.10,22\n", "no column protocol"),
+        ("ip.src,ip.dst,ip.proto,tcp.srcport,tcp.dstport,udp.srcport,udp.dstport\n", "put them into one"),
         ("No.,Time,Source,Destination,Protocol,Length,Info\n", "no column port"),
     ],
     ids=lambda value: str(value)[:30],
 )  # fmt: skip
 def test_what_is_not_read_is_named_for_what_it_is(data: bytes | str, words: str) -> None:
     assert words in refusal(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        # Zeek with times as ISO 8601 in JSON.
+        (('{"ts":"2026-03-01T21:16:50.629660Z","uid":"C","id.orig_h":"198.51.100.7","id.orig_p":39682,"id.resp_h":"10.0.1.10",'
+         '"id.resp_p":22,"proto":"tcp","local_orig":false}\n'), "Zeek"),
+        # A firewall log of GCP as Wazuh wraps it.
+        (('{"integration":"gcp","gcp":{"insertId":"6d","jsonPayload":{"connection":{"dest_ip":"10.0.1.10","dest_port":22,'
+         '"protocol":6,"src_ip":"198.51.100.7","src_port":43710},"disposition":"ALLOWED","rule_details":{"direction":"INGRESS"}}}}'),
+         "JSON"),
+        # A VPC flow log of GCP, whose numbers of bytes are texts.
+        (('[{"insertId":"pt","jsonPayload":{"bytes_sent":"165643","connection":{"dest_ip":"10.0.1.10","dest_port":22,"protocol":6,'
+         '"src_ip":"198.51.100.7","src_port":51515},"reporter":"DEST","start_time":"2019-06-14T03:40:03.062674441Z"}}]'), "GCP log"),
+        # An NSG's log of version 2 that goes on.
+        (('{"records":[{"properties":{"Version":2,"flows":[{"rule":"r","flows":[{"mac":"02","flowTuples":['
+         '"1722279584,198.51.100.7,10.0.1.10,60282,22,T,I,A,B,,,,","1722279662,198.51.100.7,10.0.1.10,60282,22,T,I,A,C,72,94309,1,6",'
+         '"1722279578,198.51.100.7,10.0.1.10,60282,22,T,I,A,E,1,66,0,0"]}]}]}}]}'), "Azure flow log"),
+        # All columns of nfdump 1.6, and its times without fractions.
+        (("ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt,in,out,sas,das,smk,dmk,dtos,dir,nh,nhb\n"
+         "2024-06-28 23:17:41,2024-06-28 23:17:44,3.000,198.51.100.7,10.0.1.10,443,22,TCP,........,66,24,9,11214,0,0,435,471,1,0,22,27,"
+         "0,0,192.0.2.1,0.0.0.0\n"), "NetFlow"),
+        # A header that ends in a comma, and lines that lack what is empty at their end.
+        ("direction,protocol,source,destination,port,note,\nin,tcp,198.51.100.7,10.0.1.10,22\n", "CSV"),
+        # Columns without a name, as an index of pandas is.
+        (",src_ip,dst_ip,dst_port,proto,\n0,198.51.100.7,10.0.1.10,22.0,6,\n", "CSV"),
+        # Log Analytics.
+        ("SrcIP_s,DestIP_s,DestPort_d,L4Protocol_s,FlowDirection_s,FlowStatus_s\n198.51.100.7,10.0.1.10,22,T,I,A\n", "CSV"),
+        # tshark -T fields.
+        (("frame.time_epoch\tip.src\tip.dst\ttcp.srcport\ttcp.dstport\tip.proto\ttcp.flags\n"
+         "1700000000.125\t198.51.100.7\t10.0.1.10\t51515\t22\t6\t0x0002\n"), "CSV"),
+        # goflow2.
+        (('{"type":"NETFLOW_V9","time_flow_start_ns":1681583295157626000,"src_addr":"198.51.100.7","dst_addr":"10.0.1.10",'
+         '"proto":"TCP","src_port":51515,"dst_port":22,"tcp_flags":27}\n'), "NetFlow"),
+    ],
+)  # fmt: skip
+def test_samples_of_programs_are_read(text: str, kind: str) -> None:
+    flows, log = read(text)
+
+    assert [flow[:5] for flow in flows] == [("in", 6, "198.51.100.7", "10.0.1.10", 22)]
+    assert log.kind == kind
 
 
 def test_a_long_document_is_read_record_by_record() -> None:
