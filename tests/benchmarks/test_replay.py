@@ -325,3 +325,54 @@ def peak(kind: str, packets: int) -> int:
     piece = PIECE // 16
     flows_of(written(kind, packets // piece, piece))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+V5 = (
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status vpc-id "
+    "subnet-id instance-id tcp-flags type pkt-srcaddr pkt-dstaddr region az-id sublocation-type sublocation-id "
+    "pkt-src-aws-service pkt-dst-aws-service flow-direction traffic-path"
+)
+V5_ROW = (
+    "5 123456789010 eni-0a1b2c3d4e5f67890 {s} {d} {sp} {p} 6 20 4249 {t} {t} ACCEPT OK vpc-0a1b2c3d4e5f67890 "
+    "subnet-0a1b2c3d4e5f67890 i-0a1b2c3d4e5f67890 3 IPv4 {s} {d} us-east-2 use2-az2 - - - - ingress -"
+)
+ZEEK = (
+    "#separator \\x09\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration\torig_bytes\t"
+    "resp_bytes\tconn_state\tlocal_orig\tlocal_resp\tmissed_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\t"
+    "resp_ip_bytes\ttunnel_parents"
+)
+ZEEK_ROW = (
+    "{t}.{sp:06}\tCHhAvVGS1DHFjwGM9\t{s}\t{sp}\t{d}\t{p}\ttcp\tssl\t0.253\t548\t3942\tSF\tF\tT\t0\tShADadFf\t11\t1012\t9\t"
+    "4410\t-"
+)
+FLOWS = 300_000
+
+
+def log_text(head: str, row: str) -> bytes:
+    """Flows to a few VMs, whose two ends, ports and times are told."""
+    rng = np.random.default_rng(1)
+    ends = zip(rng.integers(0, 1 << 16, FLOWS).tolist(), rng.integers(1024, 65536, FLOWS).tolist(), strict=True)
+    lines = (
+        row.format(s=f"198.51.{a >> 8}.{a & 255}", sp=port, d=f"10.0.{a & 3}.{port & 255}", p=(22, 443, 80)[a % 3], t=1_700_000_000 + n // 50)
+        for n, (a, port) in enumerate(ends)
+    )  # fmt: skip
+    return "\n".join([head, *lines, ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "row"), [("VPC flow log, version 5", V5, V5_ROW), ("Zeek's conn.log", ZEEK, ZEEK_ROW)]
+)
+def test_logs_of_other_programs_against_csv_that_tells_the_same(ratio: Ratio, name: str, head: str, row: str) -> None:
+    csv_log = log_text("direction,protocol,source,source_port,destination,port,start", "in,tcp,{s},{sp},{d},{p},{t}")
+    other = log_text(head, row)
+    rules, local = tight(100), [Network(4, 10 << 24, 8)]
+    reports = [what_if(rules, rules, io.BytesIO(data), local=local) for data in (csv_log, other)]
+    assert reports[0].rows == reports[1].rows > FLOWS * 0.9
+
+    ours, theirs = in_turns(
+        lambda: what_if(rules, rules, io.BytesIO(other), local=local),
+        lambda: what_if(rules, rules, io.BytesIO(csv_log), local=local),
+        5,
+    )
+
+    ratio(f"{name}, a flow, against CSV with both ports and times", ours / FLOWS, theirs / FLOWS, 1 / 1.5)

@@ -67,7 +67,7 @@ _NAMES = {
 }
 _NO_PROTOCOL = "“{}” is not a protocol: write tcp, udp, sctp, icmp, non-ip or a number up to 255."
 _COMMON = tuple((key(name), _NAMES[name]) for name in ("tcp", "udp", "icmp"))
-_DASH = key("-")
+_DASH = ord("-")
 _NOTHING = {"", "-", "nan", "null", "none", "n/a", "na", "\\n", "(empty)", "<na>"}
 _WAYS = {
     **dict.fromkeys(("in", "ingress", "inbound", "incoming", "i", "rx", "receive", "dest"), IN),
@@ -332,7 +332,7 @@ class Rows:
 
     def batch(self, table: Table) -> Batch:
         if self.traits.empty and len(table.lines):
-            table = self._without(table, keys(table.columns["source"]) == _DASH, Skip.NO_DATA)
+            table = self._without(table, _dashes(table.columns["source"]), Skip.NO_DATA)
         if not len(table.lines):
             return batches.empty()
         named = _protocols(table)
@@ -412,6 +412,12 @@ class Rows:
             raise bad(f"{table.unit} {table.lines[0]}", NO_DIRECTION)
         inferred = directed(batch.take(untold), self._local, self._skipped)
         return inferred if untold.all() else batches.join([batch.take(~untold), inferred])
+
+
+def _dashes(fields: Fields) -> Mask:
+    """Which fields have nothing but a dash."""
+    dashes: Mask = (fields.data.take(fields.start) == _DASH) & (fields.end - fields.start == 1)
+    return dashes
 
 
 def _packets(table: Table, named: NDArray[np.int64]) -> Batch:
