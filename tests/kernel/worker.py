@@ -4,7 +4,9 @@ Standard library only. Started by host.py through `unshare`, and by itself for t
 namespace of its own inside this one. Everything it makes dies with it.
 """
 
+import contextlib
 import fcntl
+import itertools
 import json
 import os
 import socket
@@ -24,6 +26,7 @@ COMMAND_LIMIT = 60.0
 
 taps: dict[str, int] = {}
 guests: dict[str, subprocess.Popen[str]] = {}
+ears: dict[tuple[int, int], socket.socket] = {}
 held: dict[str, socket.socket] = {}
 
 
@@ -81,6 +84,56 @@ def send(frames: list[list[str]]) -> dict[str, Any]:
         "1" if passes(taps[way_in], taps[way_out], bytes.fromhex(frame), bytes.fromhex(mark)) else "0"
         for way_in, way_out, frame, mark in frames
     ]
+    return {"passed": "".join(answers)}
+
+
+def listen(protocols: list[int]) -> dict[str, Any]:
+    """Hear what the namespace itself accepts, of these protocols: the kernel shows it to raw sockets behind its input hook."""
+    for family, number in itertools.product((socket.AF_INET, socket.AF_INET6), protocols):
+        ears[family, number] = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, number)
+    return {}
+
+
+def hears(ear: socket.socket, mark: bytes) -> bool:
+    """Whether the mark was in something that came since it was asked last."""
+    found = False
+    while True:
+        try:
+            found = mark in ear.recv(65536) or found
+        except BlockingIOError:
+            return found
+
+
+def arrive(way_in: str, frames: list[list[Any]]) -> dict[str, Any]:
+    """Frames to the namespace itself, as [IP version, protocol, frame in hex, mark in hex]; "passed" has a 1 or 0 for each."""
+    answers = []
+    for version, number, frame, mark in frames:
+        os.write(taps[way_in], bytes.fromhex(frame))
+        ear = ears[socket.AF_INET if version == 4 else socket.AF_INET6, number]
+        answers.append("1" if hears(ear, bytes.fromhex(mark)) else "0")
+        while read(taps[way_in]) is not None:
+            pass
+    return {"passed": "".join(answers)}
+
+
+def leave(way_out: str, packets: list[list[Any]]) -> dict[str, Any]:
+    """IP packets that the namespace itself sends, as [IP version, destination, packet in hex, mark in hex]."""
+    answers = []
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as four,
+        socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as six,
+    ):
+        drain()
+        for version, destination, packet, mark in packets:
+            with contextlib.suppress(PermissionError):
+                # That is what a sender hears whose packet is dropped.
+                (four if version == 4 else six).sendto(bytes.fromhex(packet), (destination, 0))
+            passed, ends = False, (slice(12, 16), slice(16, 20)) if version == 4 else (slice(8, 24), slice(24, 40))
+            while (seen := read(taps[way_out])) is not None:
+                # What tells of an error quotes the packet, between two other ends; a translated one keeps one of them.
+                own = any(seen[14:][end] == bytes.fromhex(packet)[end] for end in ends)
+                passed = passed or (own and bytes.fromhex(mark) in seen)
+            answers.append("1" if passed else "0")
     return {"passed": "".join(answers)}
 
 
@@ -208,7 +261,8 @@ def tell(name: str, order: dict[str, Any]) -> dict[str, Any]:
 
 
 ORDERS: dict[str, Callable[..., dict[str, Any]]] = {
-    order.__name__: order for order in (run, sysctl, tap, drain, send, forget, storm, serve, connect, again, guest)
+    order.__name__: order
+    for order in (run, sysctl, tap, drain, send, listen, arrive, leave, forget, storm, serve, connect, again, guest)
 }
 
 

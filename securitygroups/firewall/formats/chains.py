@@ -27,6 +27,7 @@ from securitygroups.firewall.formats.spans import (
     both,
     networks_of,
     numbers,
+    of_family,
     of_networks,
     without,
 )
@@ -40,8 +41,11 @@ MOST_BASES = 10
 MOST_LIVE = 64
 MOST_DEPTH = 16
 MOST_HOWS = 3
+_KIND = "what kind of address the destination is to the machine"
 _ICMP_FAMILY = {ICMP: 4, ICMPV6: 6}
 
+_UNNAMED = "No rule here is about IP protocol "
+"""Said of the first of many."""
 _SENTENCES = re.compile(r"(?<=[.)]) (?=[A-Z])")
 
 Key = tuple[str, ...]
@@ -117,6 +121,8 @@ class _Found:
         self.taken.append(how)
         self.places += places
         for sentence in _SENTENCES.split(words) if words else ():
+            if sentence.startswith(_UNNAMED) and any(one.startswith(_UNNAMED) for one in self.hows):
+                continue
             if sentence not in self.hows and len(self.hows) < MOST_HOWS:
                 self.hows.append(sentence)
 
@@ -169,7 +175,8 @@ class _Walk:
         live, loose, undecided = [match], list[Match](), [match]
         for step in self.steps[key]:
             self.weigh(sum(piece.weight for piece in live) * max(1, len(step.match)) + len(loose))
-            met = [both_of for piece in live for one in step.match if not (both_of := piece.also(one)).is_empty]
+            asked = [self.seen_from_here(one) for one in step.match]
+            met = [both_of for piece in live for one in asked if not (both_of := piece.also(one)).is_empty]
             if not met:
                 self.of(step.line).unmet = step.how or "No packet of a new connection comes here with what it asks for."
                 continue
@@ -200,6 +207,12 @@ class _Walk:
         self.of(step.line).add(Taken.EXACT, step.how)
         return self.chain(step.target, match, place, above)
 
+    def seen_from_here(self, match: Match) -> Match:
+        """Only of what comes in is it known that the machine itself is meant, or many."""
+        if match.kind == ANY_KIND or self.direction is Direction.IN:
+            return match
+        return replace(match, kind=ANY_KIND).asking(_KIND)
+
     def of(self, line: Line) -> _Found:
         return self.found.setdefault(line.order, _Found())
 
@@ -217,12 +230,18 @@ class _Walk:
 
 
 def _that_matter(chains: Chains, direction: Direction) -> list[Base]:
-    """The chains of the path that drop anything; where none does, the one that is asked last."""
+    """The chains of the path that drop anything; for a family where none does, the one that is asked last."""
     path = list(chains.paths.get(direction, ()))
     matter = [base for base in path if base.policy is Action.DROP or _drops(chains.steps, base.key)]
     if len(matter) > MOST_BASES:
         raise TooMany
-    return matter or path[-1:]
+    free = [version for version in (4, 6) if not any(base.sees.sees(version) for base in matter)]
+    for base in reversed(path):
+        own = [version for version in free if base.sees.sees(version)]
+        if own:
+            matter.append(base if len(own) == 2 else replace(base, sees=of_family(own[0])))
+            free = [version for version in free if version not in own]
+    return matter
 
 
 def _drops(steps: Mapping[Key, Sequence[Step]], key: Key) -> bool:
@@ -304,7 +323,7 @@ def _kinds_said(match: Match, action: Action) -> Match:
         return match
     if match.kind == ((MULTICAST, MULTICAST),) and action is Action.DROP:
         return replace(match, kind=ANY_KIND, destination=both(match.destination, of_networks(MULTICASTS)))
-    return match.asking("what kind of address the destination is to the machine")
+    return replace(match, kind=ANY_KIND).asking(_KIND)
 
 
 def _protocols(some: Spans, families: frozenset[int], action: Action) -> list[int | None]:

@@ -117,7 +117,6 @@ class _Context:
     protocol: int | None
     named: frozenset[str]
     notrack: bool
-    incoming: bool = True
     accepts: bool = False
 
 
@@ -289,7 +288,7 @@ def _range(side: str) -> "_Reader":
 def _kind(arguments: list[str], negated: bool, context: _Context) -> _Answer | None:
     """What the destination is, of packets that come in; none else is known."""
     words = arguments[0].split(",") if arguments else [""]
-    if not context.incoming or not set(words) <= _KINDS.keys():
+    if not set(words) <= _KINDS.keys():
         return None
     found = spans((_KINDS[word], _KINDS[word]) for word in words)
     return Match(kind=_some(found, negated, ANY_KIND))

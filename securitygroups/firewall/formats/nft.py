@@ -52,6 +52,7 @@ _HIDDEN = "what nft does not say of a line of iptables (bring iptables-save inst
 _LEFT = {
     "forward": "It is about packets that the machine forwards for others; the rules here are about its own.",
 }
+_UNMET = "Lines before it decide about every packet that a jump to it asks for."
 _HARMLESS = "It changes addresses or marks, and drops nothing: there is nothing to take."
 _MISSING = (
     "No chain of it hangs on the input or output hook, so nothing says which packets its rules see. "
@@ -92,12 +93,11 @@ def read(upload: Upload) -> Reading:
         rules.chains[base.key][1].get("hook") in ("input", "output") for path in paths.values() for base in path
     ):
         raise bad("", f"This is of nftables. {_MISSING}")
-    outgoing = _reached(rules, [base.key for base in paths[Direction.OUT]])
     context = Context(rules.sets, named, notrack)
     steps: dict[Key, list[Step]] = {}
     try:
         for key, listed in rules.rules.items():
-            here = replace(context, table=key[:2], incoming=key not in outgoing)
+            here = replace(context, table=key[:2])
             steps[key] = [step for line, rule in listed for step in _steps(line, rule, here, key[:2])]
     except TooLarge:
         raise too_many() from None
@@ -223,6 +223,7 @@ def _steps(line: Line, rule: Mapping[str, Any], context: Context, table: Key) ->
                     yield Step(
                         line, tuple(match), verdict, target, " ".join(dict.fromkeys([*said, how])).strip(), comment
                     )
+                    decided = True
         except (TypeError, KeyError, ValueError, AttributeError, IndexError, StopIteration, RecursionError):
             yield Step(line, tuple(match), Verdict.ELSEWHERE, (), _UNREAD, comment)
             decided = True
@@ -335,14 +336,26 @@ def _targets(listed: Sequence[Mapping[str, Any]], rules: _Rules, key: Key) -> se
 def _left(rules: _Rules, steps: Mapping[Key, list[Step]]) -> dict[int, str]:
     """Why lines of other hooks' chains are not taken."""
     left: dict[int, str] = {}
+    judging = [hook for hooks in _HOOKS.values() for hook in hooks]
     for key, (line, chain) in rules.chains.items():
         if "hook" in chain:
-            how = _LEFT.get(str(chain.get("hook")), _HARMLESS)
+            hook = str(chain.get("hook"))
+            drops = hook in judging and key[0] != "arp" and _may_drop(rules, key)
+            how = _UNMET if drops else _LEFT.get(hook, _HARMLESS)
             left[line.order] = how
             for reached in _reached(rules, [key]):
                 for step in steps.get(reached, ()):
                     left.setdefault(step.line.order, how)
     return left
+
+
+def _may_drop(rules: _Rules, key: Key) -> bool:
+    words = ("drop", "reject", *_ELSEWHERE)
+    listed = [
+        one for reached in _reached(rules, [key]) for _, rule in rules.rules.get(reached, ()) for one in _expr(rule)
+    ]
+    dropping = rules.chains[key][1].get("policy") == "drop"
+    return dropping or any(word in json.dumps(one) for one in listed for word in words)
 
 
 def _unfiltered(paths: Mapping[Direction, Sequence[Base]]) -> tuple[list[Foreign], list[Note]]:

@@ -50,7 +50,6 @@ class Context:
     named: frozenset[str]
     notrack: bool
     table: tuple[str, ...] = ("", "")
-    incoming: bool = True
     accepts: bool = False
 
 

@@ -126,6 +126,10 @@ class Match:
         """What it costs to look at it, 1 where it has few ranges."""
         return 1 + (len(self.source) + len(self.destination) + len(self.port)) // 32
 
+    def sees(self, version: int) -> bool:
+        """Whether packets of this family are among them."""
+        return bool(both(self.family, ((version, version),)))
+
     def also(self, other: "Match") -> "Match":
         """The packets of both."""
         sets = {name: both(getattr(self, name), getattr(other, name)) for name in SETS}
