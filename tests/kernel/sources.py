@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.formats.reading import Reading, Taken
@@ -75,7 +76,8 @@ def does(host: Host, packets: dict[Packet, int], random: Random) -> dict[Packet,
         for family in ("-4", "-6"):
             # Every address is the machine's own while packets come in, and none while it sends.
             host.run(f"ip {family} route {'replace' if do == 'arrive' else 'del'} local default dev lo table local")
-        passed = host.order(do, **{way: CARD, key: [one for _, one in listed]})["passed"]
+        arguments: dict[str, Any] = {way: CARD, key: [one for _, one in listed]}
+        passed = host.order(do, **arguments)["passed"]
         found |= {packet: sign == "1" for (packet, _), sign in zip(listed, passed, strict=True)}
     return found
 
@@ -106,6 +108,7 @@ def sent(random: Random, rules: Sequence[Rule], count: int) -> dict[Packet, int]
         packet: port
         for packet, port in found.items()
         if packet.protocol in PROTOCOLS
+        and packet.source != packet.destination
         and packet.version
         and routable(packet.version, packet.destination or 0)
         and routable(packet.version, packet.source or 0)

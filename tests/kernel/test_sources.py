@@ -85,6 +85,6 @@ def test_a_reading_with_a_fault_is_found_out(source: Host, fault: str, monkeypat
         monkeypatch.setattr(chains._Walk, "pass_on", an_accept_is_final)
     random, faults = Random(5), list[str]()
     for _ in range(12):
-        faults += sources.compare(source, None, ("nft", sources.random_nft(random)), random, sources.Seen())
+        faults += sources.compare(source, None, ("nft", sources.LOADERS["nft"][1](random)), random, sources.Seen())
 
     assert [fault for fault in faults if "ours alone" in fault]

@@ -109,8 +109,8 @@ class Chains:
 
 
 @dataclass(slots=True)
-class _Found:
-    """What is known of one line so far."""
+class Found:
+    """What is known of one line so far: how each rule that came of it was taken, why, and where those stand."""
 
     taken: list[Taken] = field(default_factory=list)
     hows: list[str] = field(default_factory=list)
@@ -137,7 +137,7 @@ class _Found:
 class _Walk:
     """One way through the chains: what it emits, in order, each with the line that it comes from."""
 
-    def __init__(self, chains: Chains, direction: Direction, found: dict[int, _Found]) -> None:
+    def __init__(self, chains: Chains, direction: Direction, found: dict[int, Found]) -> None:
         self.steps = chains.steps
         self.path = _that_matter(chains, direction)
         self.direction = direction
@@ -213,8 +213,8 @@ class _Walk:
             return match
         return replace(match, kind=ANY_KIND).asking(_KIND)
 
-    def of(self, line: Line) -> _Found:
-        return self.found.setdefault(line.order, _Found())
+    def of(self, line: Line) -> Found:
+        return self.found.setdefault(line.order, Found())
 
     def emit(self, step: Step, match: Match, action: Action) -> None:
         how = step.how if step.verdict is Verdict.ELSEWHERE else ""
@@ -350,7 +350,7 @@ def _networks(some: Spans, families: frozenset[int]) -> tuple[Network, ...] | No
 
 def read_chains(system: str, chains: Chains, also: Sequence[Foreign] = (), notes: Sequence[Note] = ()) -> Reading:
     """The file's group, with a note for each of its lines. `also` stands behind all of it. Raises BadDocument."""
-    found: dict[int, _Found] = {}
+    found: dict[int, Found] = {}
     try:
         emitted = []
         for direction in Direction:
@@ -361,7 +361,7 @@ def read_chains(system: str, chains: Chains, also: Sequence[Foreign] = (), notes
     except (TooMany, TooLarge):
         raise too_many() from None
     for (line, _, how), note in zip(emitted, said, strict=False):
-        one = found.setdefault(line.order, _Found())
+        one = found.setdefault(line.order, Found())
         became = Taken.NARROWED if how and note.taken is Taken.EXACT else note.taken
         one.add(became, how, note.places)
         one.add(became, note.how)
@@ -369,7 +369,7 @@ def read_chains(system: str, chains: Chains, also: Sequence[Foreign] = (), notes
     return Reading(system, (ReadGroup("", "", rules, (*listed, *said[len(emitted) :])),), tuple(notes))
 
 
-def _note(line: Line, found: _Found | None, left: Mapping[int, str]) -> Note:
+def _note(line: Line, found: Found | None, left: Mapping[int, str]) -> Note:
     if found is not None:
         return found.note(line)
     how = left.get(line.order, "Nothing leads to this chain from where packets of the VM come in or go out.")

@@ -17,6 +17,7 @@ from securitygroups.firewall.protocols import MAX_PORT
 
 MOST_LINES = 40_000
 
+
 PROTOCOL_NUMBERS = {
     "icmp": 1, "igmp": 2, "ipip": 4, "ipencap": 4, "tcp": 6, "egp": 8, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47,
     "esp": 50, "ah": 51, "icmpv6": 58, "ipv6-icmp": 58, "icmp6": 58, "ospf": 89, "ospfigp": 89, "pim": 103, "vrrp": 112,

@@ -277,11 +277,7 @@ def _state(values: Sequence[Any], negated: bool, context: Context) -> str | _Jud
 
 
 def _kind(values: Sequence[Any], negated: bool, context: Context) -> str | _Judged:
-    if (
-        not context.incoming
-        or not all(isinstance(value, str) and value in _KINDS for value in values)
-        or "anycast" in values
-    ):
+    if not all(isinstance(value, str) and value in _KINDS for value in values) or "anycast" in values:
         return "what kind of address the destination is to the machine"
     found = spans((_KINDS[value], _KINDS[value]) for value in values)
     found = without(ANY_KIND, found) if negated else found

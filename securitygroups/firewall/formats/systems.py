@@ -19,6 +19,7 @@ from securitygroups.firewall.formats import (
 from securitygroups.firewall.formats.documents import FORMAT, MAX_DOCUMENT_BYTES, GroupDocument
 from securitygroups.firewall.formats.iptables import IPTABLES
 from securitygroups.firewall.formats.nft import NFT
+from securitygroups.firewall.formats.proxmox import PROXMOX
 from securitygroups.firewall.formats.reading import ReadGroup, Reading, System, Upload
 from securitygroups.firewall.formats.spreadsheet import is_document, read_any, read_table
 from securitygroups.firewall.formats.strict import BadDocument, Fault, bad, load_json
@@ -38,6 +39,7 @@ SYSTEMS: tuple[System, ...] = (
     System(opnsense.NAME, opnsense.looks, opnsense.read),
     IPTABLES,
     NFT,
+    PROXMOX,
 )
 """In the order in which they are asked; the first that knows the file reads it."""
 

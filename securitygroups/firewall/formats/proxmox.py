@@ -1,0 +1,294 @@
+"""Firewall files of Proxmox VE: of a VM, of a host, and of the cluster with its groups."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from securitygroups.firewall.formats import hosts
+from securitygroups.firewall.formats.chains import Line
+from securitygroups.firewall.formats.entries import Entry, group
+from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign
+from securitygroups.firewall.formats.proxmox_macros import MACROS
+from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
+from securitygroups.firewall.formats.spans import ANY_ADDRESS, ANY_PORT, Spans, networks_of, spans, without
+from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.protocols import Action, Direction
+
+NAME = "Proxmox VE firewall"
+_SECTION = re.compile(r"\[\s*(OPTIONS|ALIASES|RULES|(?:group|ipset)\s+[^\]\s]+)\s*\]", re.IGNORECASE)
+_ACTION = re.compile(r"(?:([A-Za-z0-9-]+)\()?(ACCEPT|DROP|REJECT)\)?$", re.IGNORECASE)
+_OWN_RULES = re.compile(r"^\|?(IN|OUT|GROUP|FORWARD)\s", re.MULTILINE)
+_DIRECTIONS = {"IN": Direction.IN, "OUT": Direction.OUT}
+_SETTINGS = frozenset(("i", "iface", "source", "dest", "p", "proto", "dport", "sport", "icmp-type", "log", "enable"))
+
+
+@dataclass(slots=True)
+class _File:
+    """A file by its sections; names without regard to case, as Proxmox has them."""
+
+    options: dict[str, tuple[Line, str]] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    sets: dict[str, list[str]] = field(default_factory=dict)
+    rules: list[Line] = field(default_factory=list)
+    groups: dict[str, list[Line]] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+
+def looks(upload: Upload) -> bool:
+    text = upload.text[:200_000]
+    found = {match[1].upper() for match in re.finditer(r"^\s*" + _SECTION.pattern, text, re.MULTILINE | re.IGNORECASE)}
+    return bool(
+        found
+        and (_OWN_RULES.search(text) or "policy_in" in text or "policy_out" in text or found >= {"OPTIONS", "RULES"})
+    )
+
+
+def read(upload: Upload) -> Reading:
+    """Raises BadDocument."""
+    file = _parsed(upload.text)
+    cards = {card for line in _all_lines(file) for card in re.findall(r"-{1,2}(?:i|iface)\s+(\S+)", line.text)}
+    reader = _Reader(file, frozenset(cards))
+    groups = [
+        group(name, [entry for line in lines for entry in reader.entries(line)]) for name, lines in file.groups.items()
+    ]
+    if file.rules or file.options or not groups:
+        entries = [entry for line in file.rules for entry in reader.entries(line)]
+        groups.insert(0, group("", [*reader.filters(), *entries, *reader.policies()]))
+    if not any(one.notes for one in groups):
+        raise bad("", "The file has no rules: bring one with a section [RULES] or [group …].")
+    return Reading(NAME, tuple(groups), tuple(file.notes))
+
+
+def _all_lines(file: _File) -> Iterator[Line]:
+    yield from file.rules
+    for lines in file.groups.values():
+        yield from lines
+
+
+def _parsed(text: str) -> _File:
+    file, section, name = _File(), "", ""
+    lines = text.splitlines()
+    if len(lines) > hosts.MOST_LINES:
+        raise bad("", f"The file has more than {hosts.MOST_LINES:,} lines: split it.")
+    for order, raw in enumerate(lines, 1):
+        said = raw.strip()
+        line = Line(order, f"line {order}", said)
+        if not said or said.startswith("#"):
+            continue
+        if said.startswith("["):
+            found = _SECTION.match(said)
+            section, _, name = found[1].partition(" ") if found else ("", "", "")
+            section, name = section.lower(), name.strip()
+            if section == "group":
+                file.groups.setdefault(name, [])
+            elif section == "ipset":
+                file.sets.setdefault(name.lower(), [])
+            elif not section:
+                file.notes.append(Note(line.where, said, Taken.NOT_TAKEN, "This section is not known."))
+            continue
+        _in_section(file, line, section, name)
+    return file
+
+
+def _in_section(file: _File, line: Line, section: str, name: str) -> None:
+    bare = line.text.partition("#")[0].strip()
+    if section == "options":
+        key, _, value = bare.partition(":")
+        file.options[key.strip().lower()] = line, value.strip()
+    elif section == "aliases":
+        words = bare.split()
+        if len(words) >= 2:
+            file.aliases[words[0].lower()] = words[1]
+    elif section == "ipset":
+        file.sets[name.lower()].append(bare)
+    elif section == "rules":
+        file.rules.append(line)
+    elif section == "group":
+        file.groups[name].append(line)
+    else:
+        file.notes.append(Note(line.where, line.text, Taken.NOT_TAKEN, "It stands in no section that is known."))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    file: _File
+    cards: frozenset[str]
+
+    def entries(self, line: Line, depth: int = 0, card: str = "") -> Iterator[Entry]:
+        """A line of rules; one that names a group stands for that group's lines, and those for themselves."""
+        text, _, comment = line.text.partition("#")
+        enabled = not text.startswith("|")
+        words = text.removeprefix("|").split()
+        kind = words[0].upper() if words else ""
+        settings, strange = _settings(words[2:])
+        if kind == "GROUP" and len(words) > 1:
+            yield from self._group(line, words[1], settings, enabled and settings.get("enable") != "0", depth)
+        elif kind in _DIRECTIONS and len(words) > 1:
+            enabled = enabled and settings.get("enable") != "0"
+            settings = settings if not card or "i" in settings else {**settings, "i": card}
+            rules, how = self._rules(line, kind, words[1], settings, strange)
+            rules = [replace(one, description=comment.strip(), enabled=enabled) for one in rules]
+            yield Entry(line, tuple(rules), Taken.EXACT if rules else Taken.NOT_TAKEN, how)
+        elif kind == "FORWARD":
+            yield Entry(
+                line, (), Taken.NOT_TAKEN, "It is about packets that a network forwards; the rules here are of a VM."
+            )
+        else:
+            # It is no rule to Proxmox either, which passes it by with a warning.
+            yield Entry(line, (), Taken.NOT_TAKEN, "It is not understood: a rule begins with IN, OUT or GROUP.")
+
+    def _group(self, line: Line, name: str, settings: Mapping[str, str], enabled: bool, depth: int) -> Iterator[Entry]:
+        known = next((lines for key, lines in self.file.groups.items() if key.lower() == name.lower()), None)
+        if not enabled:
+            yield Entry(line, (), Taken.EXACT, "It is switched off.")
+        elif known is None or depth:
+            how = f"The group {name} is not in the file, and may drop anything: put its section [group {name}] of cluster.fw behind this."
+            rules = [Foreign(line.where, line.text, Action.DROP, direction) for direction in Direction]
+            yield Entry(line, tuple(rules), Taken.NARROWED, how)
+        else:
+            yield Entry(line, (), Taken.EXACT, f"The rules of the group {name} stand here.")
+            for one in known:
+                for entry in self.entries(one, 1, settings.get("i", "")):
+                    # They are lines of the group, whose notes stand there; here each counts for this line.
+                    yield replace(entry, line=line)
+
+    def _rules(
+        self, line: Line, kind: str, action: str, settings: Mapping[str, str], strange: list[str]
+    ) -> tuple[list[Foreign], str]:
+        found = _ACTION.match(action)
+        if found is None:
+            name, _, rest = action.partition("(")
+            return [], f"{rest.rstrip(')') or name} is no action: it is not understood, and Proxmox passes it by."
+        one = Foreign(
+            line.where, line.text, Action.ACCEPT if found[2].upper() == "ACCEPT" else Action.DROP, _DIRECTIONS[kind]
+        )
+        beyond = [*strange, *self._interface(settings.get("i") or settings.get("iface"))]
+        for side, column in (("source", "sources"), ("dest", "destinations")):
+            if side in settings:
+                some = self._addresses(settings[side])
+                if some is None:
+                    beyond.append(f"{settings[side]}, which is not in the file")
+                else:
+                    one = _narrowed(one, column, some)
+        one = replace(one, beyond=tuple(beyond))
+        if found[1] and found[1].lower() not in MACROS:
+            return [replace(one, beyond=(*one.beyond, f"the macro {found[1]}, which is not known here"))], ""
+        if found[1]:
+            parts = [_transport(one, dict(settings) | part) for part in MACROS[found[1].lower()]]
+            return parts, ""
+        return [_transport(one, settings)], ""
+
+    def _interface(self, name: str | None) -> list[str]:
+        if name is None or len(self.cards) == 1:
+            return []
+        return [f"the interface {name}, one of several in the file"]
+
+    def _addresses(self, text: str) -> Spans | None:
+        """Networks, ranges, names and sets with commas between; None where one is not known."""
+        found: list[tuple[int, int]] = []
+        for word in text.split(","):
+            some = self._set(word[1:]) if word.startswith("+") else self._named(word)
+            if some is None:
+                return None
+            found += some
+        return spans(found)
+
+    def _named(self, word: str) -> Spans | None:
+        name = word.lower().removeprefix("dc/").removeprefix("guest/")
+        return hosts.addresses([self.file.aliases.get(name, word)])
+
+    def _set(self, name: str) -> Spans | None:
+        members = self.file.sets.get(name.lower().removeprefix("dc/").removeprefix("guest/"))
+        if members is None:
+            return None
+        inside, outside = list[tuple[int, int]](), list[tuple[int, int]]()
+        for member in members:
+            some = self._named(member.removeprefix("!").strip())
+            if some is None:
+                return None
+            (outside if member.startswith("!") else inside).extend(some)
+        return without(spans(inside), spans(outside))
+
+    def filters(self) -> list[Entry]:
+        """What the VM may send from, where the file limits that."""
+        line, on = self.file.options.get("ipfilter", (None, "0"))
+        cards = sorted(name for name in self.file.sets if name.startswith("ipfilter-"))
+        if not cards and on != "1":
+            return []
+        some = self._set(cards[0]) if len(cards) == 1 else None
+        at = line or Line(0, "the file", f"[IPSET {cards[0] if cards else 'ipfilter'}]")
+        drop = Foreign(at.where, at.text, Action.DROP, Direction.OUT)
+        if some is None:
+            return [Entry(at, (replace(drop, beyond=("the addresses of the VM's network cards",)),))]
+        return [Entry(at, (_narrowed(drop, "sources", without(ANY_ADDRESS, some)),))]
+
+    def policies(self) -> list[Entry]:
+        """What becomes of packets that no rule matches: what comes in is dropped, and what goes out passes, if nothing is said."""
+        entries = []
+        for direction, key, default in ((Direction.IN, "policy_in", "DROP"), (Direction.OUT, "policy_out", "ACCEPT")):
+            line, policy = self.file.options.get(
+                key, (Line(10**9 + (direction is Direction.OUT), "the file", f"no {key}"), default)
+            )
+            if policy.upper() == "ACCEPT":
+                rule = Foreign(line.where, line.text, Action.ACCEPT, direction, rests_on="What no rule matches passes.")
+                entries.append(Entry(line, (rule,)))
+            else:
+                entries.append(Entry(line, (), Taken.EXACT, "What no rule matches is dropped here too."))
+        for key, (line, value) in self.file.options.items():
+            if key not in ("policy_in", "policy_out", "ipfilter"):
+                off = (
+                    "The firewall is switched off there, and all passes: here the rules hold."
+                    if (key, value) == ("enable", "0")
+                    else ""
+                )
+                entries.append(Entry(line, (), Taken.NOT_TAKEN, off or "It is no rule: nothing here stands for it."))
+        return entries
+
+
+def _settings(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """(the settings by name, what is not understood)."""
+    found: dict[str, str] = {}
+    strange = list[str]()
+    place = 0
+    while place < len(words):
+        name = words[place].lstrip("-").lower()
+        if words[place].startswith("-") and name in _SETTINGS and place + 1 < len(words):
+            found[{"iface": "i", "proto": "p"}.get(name, name)] = words[place + 1]
+            place += 2
+        else:
+            strange.append(f"“{words[place][:40]}”")
+            place += 1
+    return found, strange
+
+
+def _narrowed(one: Foreign, column: str, some: Spans) -> Foreign:
+    found = networks_of(some, MOST_RULES)
+    if found is None:
+        return replace(one, beyond=(*one.beyond, "too many addresses"))
+    return replace(one, sources=found) if column == "sources" else replace(one, destinations=found)
+
+
+def _transport(one: Foreign, settings: Mapping[str, str]) -> Foreign:
+    """The rule with its protocol, ports and what else is asked for of those."""
+    beyond = list(one.beyond)
+    number = hosts.protocol(settings["p"]) if "p" in settings else None
+    if "p" in settings and number is None:
+        beyond.append(f"the protocol {settings['p']}")
+    kind = settings.get("icmp-type") or (settings.get("dport") if number in (1, 58) else None)
+    ports: Spans | None = None
+    if kind:
+        beyond.append(f"ICMP type {kind}")
+    elif "dport" in settings:
+        ports = hosts.port_list(settings["dport"], ":")
+        if ports is None or number not in hosts.WITH_PORTS:
+            ports = None
+            beyond.append(f"port {settings['dport']}")
+    if "sport" in settings:
+        beyond.append(f"source port {settings['sport']}")
+    families = {1: frozenset({4}), 58: frozenset({6})}.get(number or 0, BOTH)
+    return replace(
+        one, protocol=number, ports=None if ports == ANY_PORT else ports, beyond=tuple(beyond), families=families
+    )
+
+
+PROXMOX = System(NAME, looks, read)
