@@ -149,7 +149,7 @@ def _family_of(lines: list[str], start: int) -> int:
     for below in lines[start : start + 400]:
         if below.startswith("COMMIT"):
             break
-        if re.search(r"icmp6|icmpv6|ipv6-icmp|(-s|-d) \S*:\S*/\d", below[:2000]):
+        if re.search(r":ufw6-|icmp6|icmpv6|ipv6-icmp|(-s|-d) \S*:\S*/\d", below[:2000]):
             return 6
         if re.search(r"(-s|-d) \d+\.\d+\.", below[:2000]):
             return 4
@@ -245,6 +245,16 @@ def _path(save: _Save, direction: Direction) -> Iterator[Base]:
             if key in save.rules:
                 line, policy = save.policies.get(key, (Line(0, "", f":{name}"), Action.ACCEPT))
                 yield Base(key, of_family(family), policy, line, f"{name} of table {table}")
+    if not any(key[1:] in (("filter", "INPUT"), ("filter", "OUTPUT")) for key in save.rules):
+        yield from _of_ufw(save, direction)
+
+
+def _of_ufw(save: _Save, direction: Direction) -> Iterator[Base]:
+    """The chains of ufw's own files, user.rules and user6.rules: what they let fall is for defaults that stand elsewhere."""
+    for family, name in ((4, "ufw-user"), (6, "ufw6-user")):
+        key = (str(family), "filter", f"{name}-{'input' if direction is Direction.IN else 'output'}")
+        if key in save.rules:
+            yield Base(key, of_family(family), Action.DROP, Line(0, "", ""), key[2])
 
 
 def _all_out(save: _Save, families: list[int]) -> list[Foreign]:

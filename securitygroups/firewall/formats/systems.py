@@ -17,12 +17,14 @@ from securitygroups.firewall.formats import (
     terraform,
 )
 from securitygroups.firewall.formats.documents import FORMAT, MAX_DOCUMENT_BYTES, GroupDocument
+from securitygroups.firewall.formats.firewalld import FIREWALLD
 from securitygroups.firewall.formats.iptables import IPTABLES
 from securitygroups.firewall.formats.nft import NFT
 from securitygroups.firewall.formats.proxmox import PROXMOX
 from securitygroups.firewall.formats.reading import ReadGroup, Reading, System, Upload
 from securitygroups.firewall.formats.spreadsheet import is_document, read_any, read_table
 from securitygroups.firewall.formats.strict import BadDocument, Fault, bad, load_json
+from securitygroups.firewall.formats.ufw import UFW
 from securitygroups.firewall.protocols import Problem, shown
 
 OWN = "karenpanel"
@@ -40,6 +42,8 @@ SYSTEMS: tuple[System, ...] = (
     IPTABLES,
     NFT,
     PROXMOX,
+    UFW,
+    FIREWALLD,
 )
 """In the order in which they are asked; the first that knows the file reads it."""
 
