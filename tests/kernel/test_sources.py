@@ -11,7 +11,7 @@ from securitygroups.firewall.platform import Target
 from tests.firewall.formats.host_samples import IPTABLES, NFT
 from tests.kernel import sources
 from tests.kernel.conftest import KERNEL
-from tests.kernel.host import Host, NotHere, say, skip
+from tests.kernel.host import Failed, Host, NotHere, say, skip
 
 pytestmark = KERNEL
 
@@ -26,7 +26,7 @@ def source() -> Iterator[Host]:
         with sources.machine() as made:
             made.run("iptables --version")
             yield made
-    except (NotHere, FileNotFoundError) as reason:
+    except (NotHere, Failed) as reason:
         skip(f"no machine for rules of other systems: {reason}", needed=True)
 
 

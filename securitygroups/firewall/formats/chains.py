@@ -35,10 +35,10 @@ from securitygroups.firewall.formats.strict import BadDocument, bad
 from securitygroups.firewall.networks import Network
 from securitygroups.firewall.protocols import ICMP, ICMPV6, NAMES, Action, Direction
 
-MOST_STEPS = 100_000
+MOST_STEPS = 40_000
 """Lines that are looked at, those of a chain once for every jump to it, and more for those of many addresses."""
 MOST_BASES = 10
-MOST_LIVE = 64
+MOST_LIVE = 32
 MOST_DEPTH = 16
 MOST_HOWS = 3
 _KIND = "what kind of address the destination is to the machine"
@@ -155,11 +155,14 @@ class _Walk:
             how = f"What it accepts is judged by {self.path[place].called} as well."
             self.of(last.line).add(Taken.EXACT, how)
         base = self.path[place]
+        seen = match.also(base.sees)
+        if not seen.is_empty:
+            self.judge(base, seen, place, last)
         for part in match.minus(base.sees):
             self.pass_on(place + 1, part, last)
-        seen = match.also(base.sees)
-        if seen.is_empty:
-            return
+
+    def judge(self, base: Base, seen: Match, place: int, last: Step | None) -> None:
+        """The packets take the chain, and what it leaves is for its policy."""
         self.chain(base.key, seen, place, ())
         step = Step(base.line, (), Verdict.ACCEPT)
         if base.policy is Action.ACCEPT:
@@ -180,7 +183,7 @@ class _Walk:
             if not met:
                 self.of(step.line).unmet = step.how or "No packet of a new connection comes here with what it asks for."
                 continue
-            self.weigh(len(met) * len(loose))
+            self.weigh(len(met) * (len(loose) + len(undecided) // 2))
             for one in met:
                 fallen = self.step(step, _unsure(one, loose), place, (*above, key))
                 undecided = _without([one], undecided, fallen)

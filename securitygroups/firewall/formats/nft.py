@@ -52,6 +52,7 @@ _HIDDEN = "what nft does not say of a line of iptables (bring iptables-save inst
 _LEFT = {
     "forward": "It is about packets that the machine forwards for others; the rules here are about its own.",
 }
+_NO_OUTPUT = "No chain judges what goes out, and so all of it does; here it takes a rule to say so."
 _UNMET = "Lines before it decide about every packet that a jump to it asks for."
 _HARMLESS = "It changes addresses or marks, and drops nothing: there is nothing to take."
 _MISSING = (
@@ -171,8 +172,9 @@ def _short(value: Any) -> str:
 
 
 def _expr(rule: Mapping[str, Any]) -> list[Any]:
+    """Its statements; what is none is not understood where it is read."""
     found = rule.get("expr")
-    return found if isinstance(found, list) else []
+    return [one if isinstance(one, dict) else {} for one in found] if isinstance(found, list) else []
 
 
 def _path(rules: _Rules, direction: Direction) -> list[Base]:
@@ -366,11 +368,9 @@ def _unfiltered(paths: Mapping[Direction, Sequence[Base]]) -> tuple[list[Foreign
         )
         for direction, path in paths.items()
     }
-    also = [
-        Foreign("the file", f"no output chain of IPv{one}", Action.ACCEPT, Direction.OUT, families=frozenset({one}),
-                rests_on=f"No chain judges IPv{one} that goes out, and so all of it does; here it takes a rule to say so.")
-        for one in free[Direction.OUT]
-    ]  # fmt: skip
+    out = frozenset(free[Direction.OUT])
+    line = Foreign("the file", "no output chain", Action.ACCEPT, Direction.OUT, families=out, rests_on=_NO_OUTPUT)
+    also = [line] if out else []
     notes = [
         Note("the file", f"no input chain of IPv{one}", Taken.NOT_TAKEN,
              f"No chain judges IPv{one} that comes in, and so all of it does there. Here it is dropped: add rules for what is to come in.")

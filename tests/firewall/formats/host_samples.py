@@ -195,3 +195,102 @@ table ip filter {
 """
 
 NFT = {"a workstation": NFT_WORKSTATION, "two tables": NFT_TWO_TABLES}
+
+PROXMOX = """\
+[OPTIONS]
+enable: 1
+policy_in: DROP
+
+[ALIASES]
+office 203.0.113.0/24 # head office
+
+[IPSET admins]
+198.51.100.7
+dc/office
+
+[RULES]
+GROUP web -i net0
+IN SSH(ACCEPT) -i net0 -source +admins -log nolog # admins
+|IN ACCEPT -p tcp -dport 8080
+IN Ping(ACCEPT)
+IN REJECT -source 10.0.0.0/8 -p udp
+IN ACCEPT -source office -p udp -dport 53,5000:5010
+OUT SMTP(DROP)
+
+[group web]
+IN Web(ACCEPT)
+"""
+
+UFW_VERBOSE = """\
+Status: active
+Logging: on (low)
+Default: deny (incoming), allow (outgoing), disabled (routed)
+New profiles: skip
+
+To                         Action      From
+--                         ------      ----
+Anywhere                   DENY IN     203.0.113.4
+22/tcp (OpenSSH)           ALLOW IN    Anywhere
+80,443/tcp (Nginx Full)    ALLOW IN    Anywhere                   # web
+53                         ALLOW IN    10.0.0.0/8
+6000:6007/tcp              LIMIT IN    Anywhere
+Anywhere on wg0            ALLOW IN    Anywhere
+Nginx Full                 ALLOW       Anywhere
+25/tcp                     DENY OUT    Anywhere                   (log, out)
+443/tcp                    ALLOW IN    2001:db8::/32
+10.0.0.9 80/tcp            ALLOW FWD   Anywhere
+"""
+
+UFW_NUMBERED = """\
+Status: active
+
+     To                         Action      From
+     --                         ------      ----
+[ 1] 22/tcp                     ALLOW IN    Anywhere
+[ 2] 8080 on eth0               ALLOW IN    198.51.100.0/24
+[10] 22/tcp (v6)                ALLOW IN    Anywhere (v6)
+"""
+
+ZONE_XML = """\
+<?xml version="1.0" encoding="utf-8"?>
+<!-- ours -->
+<zone>
+  <short>Public</short>
+  <service name="ssh"/>
+  <service name="dhcpv6-client"/>
+  <service name="acme-thing"/>
+  <port protocol="tcp" port="8000-8010"/>
+  <masquerade/>
+  <rule family="ipv4"><source address="198.51.100.0/24"/><service name="mysql"/><log prefix="x"/><accept/></rule>
+  <rule family="ipv4"><source address="198.51.100.9"/><drop/></rule>
+  <rule priority="10"><port port="9000" protocol="udp"/><accept><limit value="1/s"/></accept></rule>
+</zone>
+"""
+
+ZONES = """\
+public (active)
+  target: default
+  icmp-block-inversion: no
+  interfaces: eth0
+  sources:
+  services: ssh
+  ports: 8080/tcp
+  forward-ports:
+\tport=80:proto=tcp:toport=8080:toaddr=
+  rich rules:
+\trule priority="-1" family="ipv6" source address="2001:db8::/32" service name="http" log prefix="x y" accept
+
+trusted
+  target: ACCEPT
+  interfaces:
+  sources: 10.0.0.0/8
+  services:
+  rich rules:
+
+drop
+  target: DROP
+  interfaces:
+  sources:
+  services:
+  rich rules:
+"""

@@ -1,0 +1,244 @@
+"""What a zone of firewalld lets in, as rules in the order in which it asks them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from securitygroups.firewall.formats import hosts
+from securitygroups.firewall.formats.chains import Line
+from securitygroups.firewall.formats.entries import Entry, group
+from securitygroups.firewall.formats.firewalld_services import BY_ITSELF, SERVICES
+from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign
+from securitygroups.firewall.formats.reading import ReadGroup, Taken
+from securitygroups.firewall.formats.spans import ANY_ADDRESS, Spans, both, networks_of, of_networks, spans, without
+from securitygroups.firewall.protocols import Action, Direction
+
+_SHIPPED = "The service is taken as firewalld ships it."
+_FORWARDS = "It translates or forwards packets; the rules here are about the machine's own."
+
+Attributes = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneRule:
+    """A line of a zone that packets are asked by: its elements, and where it stands among the others."""
+
+    line: Line
+    elements: tuple[tuple[str, Attributes], ...]
+    priority: int = 0
+    family: str = ""
+
+    @property
+    def drops(self) -> bool:
+        return any(name in ("drop", "reject", "icmp-block") for name, _ in self.elements)
+
+
+@dataclass(slots=True)
+class Zone:
+    name: str
+    line: Line
+    target: str = "default"
+    inversion: bool = False
+    sources: list[tuple[Line, Attributes]] = field(default_factory=list)
+    interfaces: list[str] = field(default_factory=list)
+    rules: list[ZoneRule] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    """Of lines that are no rules."""
+
+    def add(self, line: Line, name: str, attributes: Attributes) -> None:
+        """One element of a zone."""
+        if name == "source":
+            self.sources.append((line, attributes))
+        elif name == "interface":
+            self.interfaces.append(attributes.get("name", ""))
+            self.entries.append(Entry(line, (), Taken.EXACT, "It is taken for the VM's network card."))
+        elif name in ("service", "port", "protocol", "source-port"):
+            self.rules.append(ZoneRule(line, ((name, attributes), ("accept", {}))))
+        elif name == "icmp-block":
+            self.rules.append(ZoneRule(line, ((name, attributes),)))
+        elif name == "icmp-block-inversion":
+            self.inversion = True
+            self.entries.append(Entry(line, (), Taken.NARROWED, "ICMP of all types is dropped here, not of some."))
+        elif name in ("masquerade", "forward", "forward-port"):
+            self.entries.append(Entry(line, (), Taken.NOT_TAKEN, _FORWARDS))
+        elif name not in ("short", "description"):
+            drops = (Foreign(line.where, line.text, Action.DROP, Direction.IN),)
+            self.entries.append(
+                Entry(line, drops, Taken.NARROWED, "It is not understood: taken as a drop of everything.")
+            )
+
+
+def addresses_of(sources: Sequence[tuple[Line, Attributes]]) -> Spans | None:
+    """All that the sources are, None where one of them is not known."""
+    found = [hosts.addresses([one["address"]]) if one.get("address") else None for _, one in sources]
+    return None if None in found else spans(ends for each in found if each for ends in each)
+
+
+def zone_group(zone: Zone, others: Sequence[Spans | None]) -> ReadGroup:
+    # A drop and an accept of the same priority: the drop comes first, whatever stands first in the file.
+    ordered = sorted(zone.rules, key=lambda rule: (rule.priority, not rule.drops))
+    own = addresses_of(zone.sources)
+    within = None if not zone.sources or zone.interfaces else own
+    elsewhere = list(_elsewhere(zone, others))
+    entries = [
+        *elsewhere,
+        *(one for one in zone.entries if one.rules),
+        *(one for rule in ordered for one in _entries(rule, zone)),
+    ]
+    entries += _ends(zone)
+    if zone.sources and not zone.interfaces:
+        unknown = ("a source that is not in the file",) if own is None else ()
+        entries = [replace(one, rules=tuple(_within(rule, within, unknown) for rule in one.rules)) for one in entries]
+        entries += [
+            Entry(line, (), Taken.EXACT, "The rules of the zone are about these sources.") for line, _ in zone.sources
+        ]
+        if own is not None:
+            last = Foreign("the zone", "its sources", Action.DROP, Direction.IN, sources=networks_of(own, MOST_RULES))
+            entries.append(
+                Entry(
+                    replace(zone.line, order=10**9),
+                    (last,),
+                    Taken.EXACT,
+                    "All else from the sources of the zone is dropped.",
+                )
+            )
+    else:
+        entries += [
+            Entry(line, (), Taken.EXACT, "Its network card brings packets from anywhere.") for line, _ in zone.sources
+        ]
+    return group(zone.name, [*entries, *(one for one in zone.entries if not one.rules)])
+
+
+def _within(rule: Foreign, own: Spans | None, unknown: tuple[str, ...]) -> Foreign:
+    if own is None:
+        return replace(rule, beyond=(*rule.beyond, *unknown))
+    some = own if rule.sources is None else _both(rule, own)
+    return replace(rule, sources=networks_of(some, MOST_RULES))
+
+
+def _both(rule: Foreign, own: Spans) -> Spans:
+    return both(of_networks(rule.sources or ()), own)
+
+
+def _elsewhere(zone: Zone, others: Sequence[Spans | None]) -> Iterator[Entry]:
+    """A drop of what comes to another zone of the file by its source."""
+    if not others or (zone.sources and not zone.interfaces):
+        return
+    known = spans(ends for some in others if some for ends in some)
+    beyond = ("a source of another zone that is not in the file",) if None in others else ()
+    if known or beyond:
+        sources = None if beyond else networks_of(known, MOST_RULES)
+        drop = Foreign(
+            zone.line.where, "sources of other zones", Action.DROP, Direction.IN, sources=sources, beyond=beyond
+        )
+        yield Entry(
+            zone.line, (drop,), Taken.EXACT, "Packets of other zones' sources come to those, and not to this one."
+        )
+
+
+def _ends(zone: Zone) -> Iterator[Entry]:
+    """What becomes of packets that no rule of the zone is about."""
+    target = zone.target.strip("%").upper()
+    line = Line(10**8, "target", f"target {zone.target}")
+    if target == "ACCEPT":
+        yield Entry(
+            line,
+            (Foreign(line.where, line.text, Action.ACCEPT, Direction.IN),),
+            Taken.EXACT,
+            "What no rule matches passes.",
+        )
+    elif target == "DEFAULT" and not zone.inversion:
+        icmp = [
+            Foreign(line.where, line.text, Action.ACCEPT, Direction.IN, number, frozenset({family}))
+            for family, number in ((4, 1), (6, 58))
+        ]
+        yield Entry(
+            line, tuple(icmp), Taken.EXACT, "The default target lets ICMP in, and drops what else no rule matches."
+        )
+    else:
+        yield Entry(line, (), Taken.EXACT, "What no rule matches is dropped here too.")
+
+
+def _entries(rule: ZoneRule, zone: Zone) -> Iterator[Entry]:
+    """What one rule, or one element of the zone, stands for."""
+    line, names = rule.line, [name for name, _ in rule.elements]
+    action = next((name for name in names if name in ("accept", "drop", "reject", "mark")), "")
+    if {"masquerade", "forward-port", "tcp-mss-clamp"} & {*names}:
+        yield Entry(line, (), Taken.NOT_TAKEN, _FORWARDS)
+        return
+    if action == "mark" or (not action and "icmp-block" not in names):
+        yield Entry(line, (), Taken.EXACT, "It decides nothing: it logs or marks.")
+        return
+    accepts = action == "accept" or ("icmp-block" in names and zone.inversion and not action)
+    one = Foreign(line.where, line.text, Action.ACCEPT if accepts else Action.DROP, Direction.IN,
+                  families={"ipv4": frozenset({4}), "ipv6": frozenset({6})}.get(rule.family, BOTH))  # fmt: skip
+    parts, rests = [one], ""
+    for name, attributes in rule.elements:
+        if name == "service" and attributes.get("name") in BY_ITSELF and accepts:
+            yield Entry(line, (), Taken.EXACT, "DHCP passes here by itself.")
+            return
+        rests = _SHIPPED if name == "service" else rests
+        parts = [found for part in parts for found in _asked(part, name, attributes)]
+    yield Entry(line, tuple(replace(part, rests_on=rests) for part in parts))
+
+
+def _asked(one: Foreign, name: str, attributes: Attributes) -> list[Foreign]:
+    """The rule with what one of its elements asks for."""
+    limited = ["a rate limit"] if attributes.get("limit") and name in ("accept", "drop", "reject") else []
+    if name in ("source", "destination"):
+        return [_side(one, "sources" if name == "source" else "destinations", attributes)]
+    if name == "service":
+        known = SERVICES.get(attributes.get("name", ""))
+        if known is None:
+            return [_beyond(one, f"the service {attributes.get('name', '')}, whose ports are not known here")]
+        return [_port(one, protocol, port) for protocol, port in known]
+    if name == "port":
+        return [
+            _port(one, attributes.get("port-protocol") or attributes.get("protocol", ""), attributes.get("port", ""))
+        ]
+    if name == "protocol":
+        return [_port(one, attributes.get("value", ""), "")]
+    if name in ("icmp-type", "icmp-block"):
+        return [_beyond(replace(one, protocol=number, families=frozenset({family})), f"ICMP type {attributes.get('name', '')}")
+                for family, number in ((4, 1), (6, 58)) if family in one.families]  # fmt: skip
+    if name == "source-port":
+        return [
+            _beyond(_port(one, attributes.get("port-protocol", ""), ""), f"source port {attributes.get('port', '')}")
+        ]
+    if name in ("accept", "drop", "reject", "log", "nflog", "audit"):
+        return [_beyond(one, *limited)]
+    return [_beyond(one, f"“{name}”")]
+
+
+def _beyond(one: Foreign, *words: str) -> Foreign:
+    return replace(one, beyond=(*one.beyond, *words))
+
+
+def _side(one: Foreign, column: str, attributes: Attributes) -> Foreign:
+    some = hosts.addresses([attributes.get("address", "")])
+    if some is None:
+        said = next(
+            (f"the {key} {value}" for key, value in attributes.items() if key in ("ipset", "mac", "address")),
+            "a source",
+        )
+        return _beyond(one, f"{said}, which is not in the file")
+    if attributes.get("invert", "").lower() in ("yes", "true", "1"):
+        family = hosts.families_of(some)[0][0]
+        whole = ANY_ADDRESS[:1] if family == 4 else ANY_ADDRESS[1:]
+        some = without(whole, some)
+    networks = networks_of(some, MOST_RULES)
+    return replace(one, sources=networks) if column == "sources" else replace(one, destinations=networks)
+
+
+def _port(one: Foreign, protocol: str, text: str) -> Foreign:
+    number = hosts.protocol(protocol)
+    if number is None:
+        return _beyond(one, f"the protocol {protocol[:30]}")
+    one = replace(one, protocol=number)
+    if not text:
+        return one
+    found = hosts.port_list(text, "-:")
+    return (
+        _beyond(one, f"port {text[:30]}")
+        if found is None or number not in hosts.WITH_PORTS
+        else replace(one, ports=found)
+    )
