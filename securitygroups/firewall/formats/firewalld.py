@@ -14,7 +14,10 @@ NAME = "firewalld"
 _ZONE = re.compile(r"([\w.-]{1,40})(?: \([\w, ]+\))?\s*$")
 _KEY = re.compile(r"\s+([a-z][a-z- ]+):\s*(.*)$")
 _WORD = re.compile(r"([A-Za-z-]+)(?:=(?:\"([^\"]*)\"|'([^']*)'|(\S+)))?")
-_TARGET = re.compile(r"^\s+(?:target: \S+|services: )", re.MULTILINE)
+_HEAD = re.compile(
+    r"^ *[\w.-]{1,40}(?: \([\w, ]+\))?[ \t]*\r?\n\s+(?:target|interfaces|icmp-block-inversion|ingress-priority):",
+    re.MULTILINE,
+)
 _ELEMENTS = frozenset(
     [
         "source",
@@ -55,12 +58,7 @@ _INACTIVE = "The zone has no source and no network card: nothing comes to it."
 def looks(upload: Upload) -> bool:
     if _is_xml(upload.text):
         return True
-    head = upload.text[:20_000]
-    return bool(
-        _TARGET.search(head)
-        and re.search(r"^\s+(?:services|rich rules):", head, re.MULTILINE)
-        and _ZONE.match(_first(head))
-    )
+    return bool(_HEAD.search(upload.text[:20_000]))
 
 
 def _is_xml(text: str) -> bool:
@@ -70,10 +68,6 @@ def _is_xml(text: str) -> bool:
         _, _, text = text.partition("?>" if text.startswith("<?") else "-->")
         text = text.lstrip()
     return text.startswith(("<zone>", "<zone ", "<zone/", "<zone\n"))
-
-
-def _first(text: str) -> str:
-    return next((line for line in text.splitlines() if line.strip()), "")
 
 
 def read(upload: Upload) -> Reading:
@@ -146,7 +140,10 @@ def _rule(line: Line, elements: tuple[tuple[str, Attributes], ...], attributes: 
 
 
 def _from_text(text: str) -> Iterator[Zone]:
-    lines = text.splitlines()
+    found = _HEAD.search(text)
+    # Pasted out of a page or a terminal it may be indented, and have a command before it.
+    shift = len(found[0]) - len(found[0].lstrip(" ")) if found else 0
+    lines = [line[shift:] if not line[:shift].strip() else line for line in text.splitlines()]
     if len(lines) > hosts.MOST_LINES:
         raise bad("", f"The text has more than {hosts.MOST_LINES:,} lines: split it.")
     zone: Zone | None = None

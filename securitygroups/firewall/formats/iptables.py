@@ -66,6 +66,7 @@ _LEFT = {
     "INPUT": "It changes addresses or marks, and drops nothing: there is nothing to take.",
     "OUTPUT": "It changes addresses or marks, and drops nothing: there is nothing to take.",
 }
+_SPELLED = re.compile(r"^-P (INPUT|OUTPUT) (ACCEPT|DROP)", re.MULTILINE)
 _LISTED = re.compile(r"^Chain \S+ \((policy \w+|\d+ references)", re.MULTILINE)
 _NO_OUTPUT = "No OUTPUT chain of table filter stands in the file, and so all goes out; here it takes a rule to say so."
 
@@ -84,16 +85,17 @@ class _Save:
 
 
 def looks(upload: Upload) -> bool:
-    return bool(_TABLE.search(upload.text) or _LISTED.search(upload.text[:4000]))
+    return bool(_TABLE.search(upload.text) or _LISTED.search(upload.text[:4000]) or _SPELLED.search(upload.text[:4000]))
 
 
 def read(upload: Upload) -> Reading:
     """Raises BadDocument."""
-    if not _TABLE.search(upload.text):
+    if not _TABLE.search(upload.text) and not _SPELLED.search(upload.text[:4000]):
         raise bad(
             "", "This is what iptables -L lists, which leaves things out. Run iptables-save, and bring what it says."
         )
-    save = _parsed(upload.text)
+    text = upload.text
+    save = _parsed(text, "") if _TABLE.search(text) else _parsed(_as_saved(text), "filter")
     named, notrack = _named(save), any("NOTRACK" in words or "--notrack" in words for words in _all_words(save))
     steps: dict[Key, list[Step]] = {}
     for key, rules in save.rules.items():
@@ -115,9 +117,9 @@ def read(upload: Upload) -> Reading:
     return Reading(reading.system, reading.groups, (*save.notes, *_other_family(families)))
 
 
-def _parsed(text: str) -> _Save:
-    save, table, family = _Save(), "", 4
-    lines = text.splitlines()
+def _parsed(text: str, table: str) -> _Save:
+    save, lines = _Save(), text.splitlines()
+    family = _family_of(lines, 0)
     if len(lines) > MOST_LINES:
         raise bad("", f"The file has more than {MOST_LINES:,} lines: keep the tables filter, mangle and raw of it.")
     for order, raw in enumerate(lines, 1):
@@ -137,6 +139,12 @@ def _parsed(text: str) -> _Save:
         else:
             _line(save, line, (str(family), table))
     return save
+
+
+def _as_saved(text: str) -> str:
+    """What iptables -S says, which is of table filter, as iptables-save would; each line stays where it is."""
+    text = re.sub(r"^-P (\S+) (\S+).*$", r":\1 \2", text, flags=re.MULTILINE)
+    return re.sub(r"^-N (\S+).*$", r":\1 -", text, flags=re.MULTILINE)
 
 
 def _family_of(lines: list[str], start: int) -> int:

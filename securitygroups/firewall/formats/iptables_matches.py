@@ -199,7 +199,7 @@ def _read(option: str, negated: bool, arguments: list[str], context: _Context, t
         return (True, "") if module in _KNOWN else _WORDS.get(module, f"the module {module}")
     reader = _READERS.get(option)
     if reader is not None:
-        found = reader(arguments, negated, context)
+        found = reader(arguments, negated, context) if len(arguments) == _ARGUMENTS.get(option, 1) else None
         return f"{'no ' if negated else ''}{option.lstrip('-')} {' '.join(arguments)[:60]}" if found is None else found
     return (True, "") if told or option in ("-c", "--comment") else f"the option {option}"
 
@@ -294,6 +294,7 @@ def _kind(arguments: list[str], negated: bool, context: _Context) -> _Answer | N
     return Match(kind=_some(found, negated, ANY_KIND))
 
 
+_ARGUMENTS = {"--tcp-flags": 2, "--syn": 0, "-f": 0, "--fragment": 0}
 _Reader = Callable[[list[str], bool, _Context], _Answer | None]
 _READERS: dict[str, _Reader] = {
     **dict.fromkeys(("-p", "--protocol"), _protocols),

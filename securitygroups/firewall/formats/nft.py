@@ -73,18 +73,27 @@ class _Rules:
 
 
 def looks(upload: Upload) -> bool:
-    if isinstance(upload.value, dict):
-        return isinstance(upload.value.get("nftables"), list)
+    if isinstance(upload.value, (dict, list)):
+        return bool(_objects(upload.value))
     return upload.value is None and bool(
         _TEXT.search(upload.text[:100_000]) and _CHAIN_TEXT.search(upload.text[:100_000])
     )
+
+
+def _objects(value: Any) -> list[Any]:
+    """What nft lists, under its own name or bare; nothing where it is of something else."""
+    if isinstance(value, dict):
+        found = value.get("nftables")
+        return found if isinstance(found, list) else []
+    kinds = [one.get(kind) for one in value[:50] if isinstance(one, dict) for kind in ("table", "chain", "rule")]
+    return value if any(isinstance(one, dict) and "family" in one for one in kinds) else []
 
 
 def read(upload: Upload) -> Reading:
     """Raises BadDocument."""
     if upload.value is None:
         raise bad("", "This is a ruleset of nftables as text. Run nft -j list ruleset, and bring what that says.")
-    rules = _sorted(upload.value["nftables"])
+    rules = _sorted(_objects(upload.value))
     named = frozenset(
         name for listed in rules.rules.values() for _, rule in listed for one in _expr(rule) for name in interfaces(one)
     )

@@ -5,7 +5,8 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 
 from securitygroups.firewall.decide import decide
@@ -83,17 +84,13 @@ def random_ufw(random: Random) -> Source:
         said = Said("accept" if action == "ALLOW" else "drop", way.lower(), version, protocols, source, target,
                     () if any_port else (_range(ports),), action == "LIMIT")  # fmt: skip
         # A sender within the limit is let in, one that comes too often is not.
-        rules += [said, Said("accept", *list(_fields(said))[1:-1])] if action == "LIMIT" else [said]
+        rules += [said, replace(said, action="accept", lucky=False)] if action == "LIMIT" else [said]
     head = (
         f"Status: active\nLogging: on (low)\nDefault: {incoming} (incoming), {outgoing} (outgoing), disabled (routed)\n"
     )
     head += "New profiles: skip\n\nTo                         Action      From\n--                         ------      ----\n"
     names = {"deny": "drop", "allow": "accept"}
     return Source(head + "\n".join(lines) + "\n", rules, {"in": names[incoming], "out": names[outgoing]})
-
-
-def _fields(said: Said) -> Iterator[object]:
-    yield from (said.action, said.direction, said.version, said.protocols, said.source, said.destination, said.ports, said.lucky)  # fmt: skip
 
 
 def random_proxmox(random: Random) -> Source:
@@ -122,16 +119,16 @@ def _proxmox_rules(random: Random, many: int) -> tuple[list[str], list[Said]]:
     lines, rules = [], []
     for _ in range(many):
         way, action = random.choice(("IN", "OUT")), random.choice(("ACCEPT", "ACCEPT", "DROP", "REJECT"))
-        said = {"action": "accept" if action == "ACCEPT" else "drop", "direction": way.lower()}
+        said = partial(Said, "accept" if action == "ACCEPT" else "drop", way.lower())
         off = random.random() < 0.1
         kind = random.random()
         source = random.choice(("", "", "10.0.0.0/8", "2001:db8::/32", "office"))
         if kind < 0.2:
             lines.append(f"{'|' * off}{way} Web({action}) -i net0")
-            found = [Said(**said, protocols=(6,), ports=((port, port),)) for port in (80, 443)]
+            found = [said(protocols=(6,), ports=((port, port),)) for port in (80, 443)]
         elif kind < 0.35:
             lines.append(f"{'|' * off}{way} {action} -source +many -log nolog # two networks")
-            found = [Said(**said, source=one) for one in ("10.1.0.0/16", "2001:db8:1::/48")]
+            found = [said(source=one) for one in ("10.1.0.0/16", "2001:db8:1::/48")]
         else:
             protocol, ports = random.choice(("tcp", "udp", "esp", "")), random.choice(PORTS)
             line = f"{'|' * off}{way} {action}" + (f" -p {protocol}" if protocol else "")
@@ -140,7 +137,7 @@ def _proxmox_rules(random: Random, many: int) -> tuple[list[str], list[Said]]:
             sport = with_ports and random.random() < 0.15
             line += f" -dport {ports}" if with_ports else ""
             lines.append(line + (" -sport 53" if sport else ""))
-            found = [Said(**said, protocols=(NUMBERS[protocol],) if protocol else (), lucky=sport,
+            found = [said(protocols=(NUMBERS[protocol],) if protocol else (), lucky=sport,
                           source={"office": "198.51.100.0/24"}.get(source, source), ports=(_range(ports),) if with_ports else ())]  # fmt: skip
         rules += [] if off else found
     return lines, rules
@@ -214,7 +211,7 @@ def random_packets(random: Random, many: int) -> Iterator[Packet]:
             ends.append(random.choice((network.first, network.last, max(0, network.first - 1))))
         number = random.choice((6, 6, 6, 17, 17, 1 if version == 4 else 58, 50, 132))
         port = random.choice((22, 53, 80, 443, 999, 1000, 2000, 8080)) if number in (6, 17, 132) else None
-        yield Packet(random.choice(tuple(Direction)), version, number, *ends, port)
+        yield Packet(random.choice(tuple(Direction)), version, number, ends[0], ends[1], port)
 
 
 def wider(source: Source, random: Random, many: int) -> tuple[int, list[Packet]]:
