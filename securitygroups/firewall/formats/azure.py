@@ -4,7 +4,7 @@ Rules of a direction are asked by priority, the smallest first, and the first th
 themselves. Behind all others stand Azure's own rules, 65000 and above, whose tags no address here stands for.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from securitygroups.firewall.formats.clouds import (
     text,
     texts,
     unknown_keys,
+    with_odd_ports,
     words,
 )
 from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
@@ -160,7 +161,7 @@ def rule(where: str, one: Json) -> Iterator[Line]:
     sources, destinations = _ends(one, "source", where), _ends(one, "destination", where)
     ports = _ports(one, "destination", where)
     remote = sources if direction is Direction.IN else destinations
-    what = f"{text(one, 'protocol', where)} {some([_range(*each) for each in ports or ()])}".strip()
+    what = f"{text(one, 'protocol', where)} {some(_words(ports))}".strip()
     said = spoken(action, direction, what, _said_ends(remote))
     name = text(one, "name", where)
     base = Foreign(
@@ -177,6 +178,10 @@ def rule(where: str, one: Json) -> Iterator[Line]:
             yield from split(line, "destinations", destinations)
 
 
+def _words(ports: Iterable[tuple[int, int]] | None) -> list[str]:
+    return [_range(*each) for each in ports or ()]
+
+
 def _range(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
@@ -187,7 +192,7 @@ def _said_ends(found: Ends) -> str:
 
 def _beyond(one: Json, where: str) -> tuple[str, ...]:
     ports = _ports(one, "source", where)
-    conditions = () if ports is None else (f"source port {some([_range(*each) for each in ports])}",)
+    conditions = () if ports in (None, (ALL_PORTS,)) else (f"source port {some(_words(ports))}",)
     return conditions + unknown_keys(one, _KNOWN)
 
 
@@ -215,26 +220,42 @@ def _ports(one: Json, side: str, where: str) -> tuple[tuple[int, int], ...] | No
     if "*" in found:
         return None
     ports = port_ranges(found, at(where, f"{side}PortRange"))
-    return None if ALL_PORTS in ports else ports
+    return (ALL_PORTS,) if ALL_PORTS in ports else ports
 
 
 def _protocols(base: Foreign, one: Json) -> Iterator[Foreign]:
     """The rule for each protocol that it is about. Ports ask for a protocol that has some."""
     word = text(one, "protocol", base.where).lower()
     if word in ("*", "any", "all"):
-        if base.ports is None:
-            yield base
-            return
-        # Azure knows TCP and UDP; a denial is for SCTP too, so that none slips through.
-        for protocol in (TCP, UDP) if base.action is Action.ACCEPT else (TCP, UDP, SCTP):
-            yield replace(base, protocol=protocol, rests_on="Ports are those of TCP and UDP.")
+        yield from _of_any(base)
         return
     found = protocol_number(word)
     if found is None:
         raise bad(at(base.where, "protocol"), f"“{shown(word)}” is not a protocol of Azure.")
     if found not in (ICMP, ICMPV6):
-        yield replace(base, protocol=found, ports=base.ports if found in (TCP, UDP) else None)
+        yield _ported(replace(base, protocol=found))
         return
-    yield replace(base, protocol=ICMP, ports=None, families=FAMILY[4])
-    if found == ICMPV6 or base.action is Action.DROP:
-        yield replace(base, protocol=ICMPV6, ports=None, families=FAMILY[6])
+    yield _ported(replace(base, protocol=ICMP, families=FAMILY[4]))
+    if base.action is Action.DROP:
+        beyond = (*base.beyond, "ICMP, which may be that of IPv4 alone")
+        yield _ported(replace(base, protocol=ICMPV6, families=FAMILY[6], beyond=beyond))
+
+
+def _ported(rule: Foreign) -> Foreign:
+    """The rule of one protocol; only TCP and UDP have ports in Azure."""
+    if rule.protocol in (TCP, UDP) or rule.ports is None:
+        return rule
+    return with_odd_ports(rule, some(_words(rule.ports)))
+
+
+def _of_any(base: Foreign) -> Iterator[Foreign]:
+    """A rule of any protocol. With ports, it is about TCP and UDP: a denial is for all else that may be meant, too."""
+    if base.ports is None:
+        yield base
+    elif base.action is Action.DROP and base.ports == (ALL_PORTS,):
+        yield replace(base, ports=None, beyond=(*base.beyond, "a port, as every packet of TCP and UDP has one"))
+    else:
+        for protocol in (TCP, UDP):
+            yield replace(base, protocol=protocol, rests_on="Ports are those of TCP and UDP.")
+        if base.action is Action.DROP:
+            yield replace(base, protocol=SCTP, beyond=(*base.beyond, "ports of SCTP, which Azure does not name"))

@@ -197,6 +197,11 @@ def port_ranges(words: Iterable[str], where: str) -> tuple[tuple[int, int], ...]
     return tuple(found)
 
 
+def with_odd_ports(rule: Foreign, said: str) -> Foreign:
+    """A rule that asks for ports of a protocol that has none here: nobody says what that means."""
+    return replace(rule, ports=None, beyond=(*rule.beyond, f"ports {shown(said)} of a protocol that has none here"))
+
+
 def protocol_number(word: str) -> int | None:
     """The IP protocol that a name or number stands for, None where it is none."""
     word = word.lower()

@@ -32,6 +32,7 @@ from securitygroups.firewall.formats.clouds import (
     text,
     texts,
     unknown_keys,
+    with_odd_ports,
     words,
 )
 from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
@@ -170,17 +171,20 @@ def _description(one: Json, where: str) -> str:
 def _with_ports(base: Foreign, one: Json) -> Foreign:
     """The protocol with its ports or its ICMP type."""
     where, word = base.where, text(one, "protocol", base.where).lower()
+    first, last = number(one, "startport", where), number(one, "endport", where)
     if word in ("all", "any"):
-        return replace(base, text="all")
+        base = replace(base, text="all")
+        return base if first is None and last is None else with_odd_ports(base, f"{first}-{last}")
     found = known_protocol(one, "protocol", where)
     base = replace(base, text=word, protocol=found)
     if found in (ICMP, ICMPV6):
         kind, code = number(one, "icmptype", where), number(one, "icmpcode", where)
         said = f"ICMP type {kind} code {code}"
         return base if kind in (None, -1) and code in (None, -1) else replace(base, text=said, beyond=(said,))
-    first, last = number(one, "startport", where), number(one, "endport", where)
-    if found not in PORT_NUMBERS or (first is None and last is None):
+    if first is None and last is None:
         return base
+    if found not in PORT_NUMBERS:
+        return with_odd_ports(base, f"{first}-{last}")
     ports = port_range(f"{first}-{first if last is None else last}")
     if ports is None:
         raise bad(at(where, "startport"), "This is no range of ports.")

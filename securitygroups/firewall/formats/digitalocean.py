@@ -31,6 +31,7 @@ from securitygroups.firewall.formats.clouds import (
     text,
     texts,
     unknown_keys,
+    with_odd_ports,
     words,
 )
 from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
@@ -123,6 +124,8 @@ def _with_ports(base: Foreign, one: Json) -> Foreign:
     """The ports; “all” and “0” are every one."""
     word, protocol = text(one, "ports", base.where), text(one, "protocol", base.where)
     base = replace(base, text=f"{protocol} {word}".strip())
+    if base.protocol not in PORT_NUMBERS and word.lower() not in ("", "all", "0"):
+        return with_odd_ports(base, word)
     if base.protocol not in PORT_NUMBERS or word.lower() in ("all", "0"):
         return base
     ports = port_range(word)

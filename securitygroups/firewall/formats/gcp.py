@@ -32,6 +32,7 @@ from securitygroups.firewall.formats.clouds import (
     text,
     texts,
     unknown_keys,
+    with_odd_ports,
     words,
 )
 from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
@@ -172,13 +173,16 @@ def _with_protocol(base: Foreign, one: Json) -> Foreign:
     ports = port_ranges(texts(one, "ports", base.where), at(base.where, "ports"))
     said = f"{word} {some([str(a) if a == b else f'{a}-{b}' for a, b in ports])}".strip()
     if word == "all":
-        return replace(base, text=said)
+        return with_odd_ports(replace(base, text=said), said) if ports else replace(base, text=said)
     found = protocol_number(word)
     if found is None:
         raise bad(at(base.where, "IPProtocol"), f"“{shown(word)}” is not a protocol that is known here.")
-    if not ports or found not in PORT_NUMBERS or ALL_PORTS in ports:
-        return replace(base, text=said, protocol=found)
-    return replace(base, text=said, protocol=found, ports=ports)
+    base = replace(base, text=said, protocol=found)
+    if ports and found not in PORT_NUMBERS:
+        return with_odd_ports(base, said)
+    if not ports or ALL_PORTS in ports:
+        return base
+    return replace(base, ports=ports)
 
 
 def _sources(one: Json, where: str, direction: Direction) -> Ends:

@@ -30,6 +30,7 @@ from securitygroups.firewall.formats.clouds import (
     text,
     texts,
     unknown_keys,
+    with_odd_ports,
     words,
 )
 from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
@@ -114,6 +115,8 @@ def rule_lines(where: str, one: Json) -> Iterator[Line]:
 def _with_ports(base: Foreign, one: Json) -> Foreign:
     word, protocol = text(one, "port", base.where), text(one, "protocol", base.where)
     base = replace(base, text=f"{protocol} {word}".strip())
+    if base.protocol not in PORT_NUMBERS and word.lower() not in ("", "any"):
+        return with_odd_ports(base, word)
     if base.protocol not in PORT_NUMBERS or word.lower() == "any":
         return base
     ports = port_range(word)

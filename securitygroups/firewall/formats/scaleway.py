@@ -35,6 +35,7 @@ from securitygroups.firewall.formats.clouds import (
     stateless,
     text,
     unknown_keys,
+    with_odd_ports,
     words,
 )
 from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
@@ -176,8 +177,10 @@ def with_remote(base: Foreign, remote: str, beyond: tuple[str, ...]) -> Iterator
         found = Ends((ANY4, ANY6))
     for line in split(Line(base), side_of(base.direction), found):
         if base.protocol == ICMP:
-            yield from for_families(line._replace(rule=replace(line.rule, ports=None)))
+            rule = with_odd_ports(line.rule, ports) if line.rule.ports else line.rule
+            yield from for_families(line._replace(rule=rule))
         elif base.protocol is None and base.ports is not None:
             yield from (line._replace(rule=replace(line.rule, protocol=one)) for one in sorted(PORT_NUMBERS))
         else:
-            yield line
+            odd = line.rule.ports is not None and base.protocol not in PORT_NUMBERS
+            yield line._replace(rule=with_odd_ports(line.rule, ports)) if odd else line
