@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from tests.firewall.formats.clouds import orders, unions
+from tests.firewall.formats.clouds import orders, states, unions
 from tests.firewall.formats.clouds.proof import Case, compared
 
-CASES = unions.CASES + orders.CASES
+CASES = unions.CASES + orders.CASES + states.CASES
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
