@@ -16,6 +16,7 @@ from securitygroups.firewall.formats.clouds import (
     aside,
     at,
     ends,
+    gathered,
     in_turn,
     number,
     objects,
@@ -85,14 +86,14 @@ def read(upload: Upload) -> Reading:
             "bring the output of aws ec2 describe-security-groups.",
         )
     if top == "SecurityGroupRules":
-        return reading(NAME, list(_groups_of_rules(value, key)))
-    return reading(NAME, [_group(where, group) for where, group in objects(value, key, "")])
+        return reading(NAME, _groups_of_rules(value, key))
+    return reading(NAME, (_group(where, group) for where, group in objects(value, key, "")))
 
 
 def _group(where: str, group: Json) -> ReadGroup:
-    lines = [
+    lines = gathered(
         line for key in _LISTS for place, one in objects(group, key, where) for line in permission(place, one, key)
-    ]
+    )
     missing = [key for key in _LISTS if key not in group]
     said = f" {missing[0]} is not in the file: nothing of that direction is allowed." if missing else ""
     name = text(group, "GroupName", where) or text(group, "GroupId", where)

@@ -21,6 +21,7 @@ from securitygroups.firewall.formats.clouds import (
     aside,
     at,
     ends,
+    gathered,
     in_turn,
     number,
     objects,
@@ -103,7 +104,7 @@ def read(upload: Upload) -> Reading:
     if isinstance(value, list):
         value, key = {"": value}, ""
     elif _is_template(value):
-        return reading(NAME, list(_of_template(value)))
+        return reading(NAME, _of_template(value))
     elif isinstance(value.get("value"), list) and not _is_group(value):
         key = "value"
     else:
@@ -111,7 +112,7 @@ def read(upload: Upload) -> Reading:
     members = list(objects(value, key, ""))
     if members and _is_rule(members[0][1]):
         return reading(NAME, [_of_rules(members, "", "")])
-    return reading(NAME, [_group(where, one) for where, one in members])
+    return reading(NAME, (_group(where, one) for where, one in members))
 
 
 def _of_template(value: Json) -> Iterator[ReadGroup]:
@@ -143,7 +144,7 @@ def _of_rules(rules: Sequence[tuple[str, Json]], name: str, description: str) ->
 def group_of(rules: Sequence[tuple[str, Json]], name: str, description: str) -> ReadGroup:
     """The group of rules in az's words, in the order of their priorities."""
     in_order = sorted(rules, key=lambda one: _turn(*one))
-    lines = [line for where, one in in_order for line in rule(where, one)]
+    lines = gathered(line for where, one in in_order for line in rule(where, one))
     return in_turn(lines, name, description, [aside("document", "what no rule is about", DEFAULTS)])
 
 

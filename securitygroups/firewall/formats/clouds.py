@@ -6,6 +6,7 @@ JSON of another shape than the cloud writes is refused with its place: what is n
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from securitygroups.firewall.formats.documents import MAX_NAME
@@ -72,7 +73,10 @@ def as_object(value: Any, where: str) -> Json:
 def objects(value: Json, key: str, where: str) -> Iterator[tuple[str, Json]]:
     """(place, object) of each member of a list of objects; none where the key is missing or null."""
     place = at(where, key)
-    for number, one in enumerate(listed(value.get(key), place)):
+    many = listed(value.get(key), place)
+    if len(many) > MOST_RULES:
+        raise bad(place, f"There are more than {MOST_RULES:,} here: bring some at a time.")
+    for number, one in enumerate(many):
         yield at(place, number), as_object(one, at(place, number))
 
 
@@ -258,6 +262,14 @@ def aside(where: str, said: str, how: str) -> Note:
 # Groups.
 
 
+def gathered(lines: Iterable[Line]) -> list[Line]:
+    """The lines of a group, as many as one may have: a file may be made to have them without end."""
+    found = list(islice(lines, MOST_RULES + 1))
+    if len(found) > MOST_RULES:
+        raise bad("", f"The group has more than {MOST_RULES:,} rules: split it.")
+    return found
+
+
 def in_turn(lines: Sequence[Line], name: str, description: str = "", notes: Sequence[Note] = ()) -> ReadGroup:
     """The group that these lines make, in the order in which they are asked."""
     try:
@@ -271,13 +283,15 @@ def in_turn(lines: Sequence[Line], name: str, description: str = "", notes: Sequ
     return ReadGroup(name, visible(clean(description))[:MAX_DESCRIPTION].strip(), rules, (*advised, *notes))
 
 
-def reading(system: str, groups: Sequence[ReadGroup], notes: Sequence[Note] = ()) -> Reading:
+def reading(system: str, groups: Iterable[ReadGroup], notes: Sequence[Note] = ()) -> Reading:
     """The whole file; every group that has a name has one of its own."""
-    if sum(len(group.rules) for group in groups) > MOST_RULES or len(groups) > MOST_RULES:
-        raise bad("", f"The file has more than {MOST_RULES:,} rules: bring some groups at a time.")
     taken_names: set[str] = set()
     named = []
+    lines = 0
     for group in groups:
+        lines += max(len(group.rules), len(group.notes))
+        if lines > MOST_RULES:
+            raise bad("", f"The file has more than {MOST_RULES:,} rules: bring some groups at a time.")
         name = _free(_name(group.name), taken_names) if group.name else ""
         taken_names.add(name.casefold())
         named.append(replace(group, name=name))

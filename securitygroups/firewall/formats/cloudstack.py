@@ -19,6 +19,7 @@ from securitygroups.firewall.formats.clouds import (
     ends,
     everything,
     for_families,
+    gathered,
     in_turn,
     known_protocol,
     number,
@@ -80,20 +81,20 @@ def read(upload: Upload) -> Reading:
     where, value, key = found
     members = list(objects(value, key, where))
     if key == "securitygroup":
-        return reading(NAME, [_security_group(*one) for one in members])
+        return reading(NAME, (_security_group(*one) for one in members))
     if key == "networkacl":
         return reading(NAME, _acls(members))
-    lines = [line for place, one in members for line in _firewall_rule(place, one)]
+    lines = gathered(line for place, one in members for line in _firewall_rule(place, one))
     return reading(NAME, [in_turn(lines, "", "", [aside("document", "what no rule is about", EGRESS)])])
 
 
 def _security_group(where: str, group: Json) -> ReadGroup:
-    lines = [
+    lines = gathered(
         line
         for key, direction in (("ingressrule", Direction.IN), ("egressrule", Direction.OUT))
         for place, one in objects(group, key, where)
         for line in _group_rule(place, one, direction)
-    ]
+    )
     if not group.get("egressrule"):
         lines.append(everything(at(where, "egressrule"), ALL_OUT, Direction.OUT))
     note = aside(where, "what no rule lets through", DENIES)
@@ -116,7 +117,7 @@ def _acls(rules: Sequence[tuple[str, Json]]) -> list[ReadGroup]:
         by_acl.setdefault(text(one, "aclname", where) or text(one, "aclid", where), []).append((where, one))
     note = aside("document", "what no rule is about", ACL_DENIES)
     return [
-        in_turn([line for one in sorted(found, key=_turn) for line in _acl_rule(*one)], name, "", [note])
+        in_turn(gathered(line for one in sorted(found, key=_turn) for line in _acl_rule(*one)), name, "", [note])
         for name, found in by_acl.items()
     ]
 

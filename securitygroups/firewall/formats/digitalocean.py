@@ -18,6 +18,7 @@ from securitygroups.firewall.formats.clouds import (
     at,
     ends,
     for_families,
+    gathered,
     in_turn,
     known_protocol,
     objects,
@@ -76,20 +77,20 @@ def _is_firewall(value: Any) -> bool:
 def read(upload: Upload) -> Reading:
     value = upload.value
     if isinstance(value, list):
-        return reading(NAME, [group(where, one) for where, one in objects({"": value}, "", "")])
+        return reading(NAME, (group(where, one) for where, one in objects({"": value}, "", "")))
     if "firewalls" in value:
-        return reading(NAME, [group(where, one) for where, one in objects(value, "firewalls", "")])
+        return reading(NAME, (group(where, one) for where, one in objects(value, "firewalls", "")))
     return reading(NAME, [group("firewall", value["firewall"]) if "firewall" in value else group("", value)])
 
 
 def group(where: str, one: Json) -> ReadGroup:
     """The group of a firewall with its rules, denials first."""
-    lines = [
+    lines = gathered(
         line
         for key, side, direction in _SIDES
         for place, rule in objects(one, key, where)
         for line in rule_lines(place, rule, side, direction)
-    ]
+    )
     lines.sort(key=lambda line: line.rule.action is Action.ACCEPT)
     return in_turn(
         lines, text(one, "name", where), "", [aside(where or "document", "what no rule lets through", DENIES)]

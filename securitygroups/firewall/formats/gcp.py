@@ -19,6 +19,7 @@ from securitygroups.firewall.formats.clouds import (
     ends,
     everything,
     flag,
+    gathered,
     in_turn,
     number,
     objects,
@@ -97,18 +98,16 @@ def read(upload: Upload) -> Reading:
     return reading(NAME, groups_of(rules))
 
 
-def groups_of(rules: Sequence[tuple[str, Json]]) -> list[ReadGroup]:
+def groups_of(rules: Sequence[tuple[str, Json]]) -> Iterator[ReadGroup]:
     """A group for the VMs of each network that no rule is aimed at, and one for each target, in the order of the file."""
     networks = list(dict.fromkeys(_network(where, one) for where, one in rules))
-    groups: list[ReadGroup] = []
     for network in networks:
         here = sorted((rule for rule in rules if _network(*rule) == network), key=lambda rule: _turn(*rule))
         if len(here) * len(_targets_of(here)) > 20_000:
             raise bad("", "There are too many targets: bring some rules at a time.")
-        groups.append(_group(here, network, None))
+        yield _group(here, network, None)
         for target in _targets_of(here):
-            groups.append(_group(here, target if len(networks) == 1 else f"{network} {target}", target))
-    return groups
+            yield _group(here, target if len(networks) == 1 else f"{network} {target}", target)
 
 
 def _network(where: str, one: Json) -> str:
@@ -130,7 +129,7 @@ def _turn(where: str, one: Json) -> tuple[int, bool]:
 
 def _group(rules: Sequence[tuple[str, Json]], name: str, target: str | None) -> ReadGroup:
     about = [rule for rule in rules if not _targets(*rule) or target in _targets(*rule)]
-    lines = [line for where, one in about for line in rule_lines(where, one)]
+    lines = gathered(line for where, one in about for line in rule_lines(where, one))
     lines.append(everything("implied rule 65535", IMPLIED.rstrip("."), Direction.OUT, FAMILY[4]))
     notes = [
         Note(

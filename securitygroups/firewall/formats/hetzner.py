@@ -17,6 +17,7 @@ from securitygroups.firewall.formats.clouds import (
     ends,
     everything,
     for_families,
+    gathered,
     in_turn,
     known_protocol,
     objects,
@@ -75,15 +76,15 @@ def _is_firewall(value: Any) -> bool:
 def read(upload: Upload) -> Reading:
     value = upload.value
     if isinstance(value, list):
-        return reading(NAME, [group(where, one) for where, one in objects({"": value}, "", "")])
+        return reading(NAME, (group(where, one) for where, one in objects({"": value}, "", "")))
     if "firewalls" in value:
-        return reading(NAME, [group(where, one) for where, one in objects(value, "firewalls", "")])
+        return reading(NAME, (group(where, one) for where, one in objects(value, "firewalls", "")))
     return reading(NAME, [group("firewall", value["firewall"]) if "firewall" in value else group("", value)])
 
 
 def group(where: str, one: Json) -> ReadGroup:
     """The group of a firewall with its rules."""
-    lines = [line for place, rule in objects(one, "rules", where) for line in rule_lines(place, rule)]
+    lines = gathered(line for place, rule in objects(one, "rules", where) for line in rule_lines(place, rule))
     if all(line.rule.direction is Direction.IN for line in lines):
         lines.append(everything(at(where, "rules"), ALL_OUT, Direction.OUT))
     return in_turn(

@@ -19,6 +19,7 @@ from securitygroups.firewall.formats.clouds import (
     at,
     ends,
     flag,
+    gathered,
     in_turn,
     number,
     objects,
@@ -101,7 +102,7 @@ def read(upload: Upload) -> Reading:
                           "openstack security group show NAME -f json says of each.")  # fmt: skip
         if "IP Protocol" in value[""][0] or "ethertype" in value[""][0]:
             return reading(NAME, _by_group(list(objects(value, "", ""))))
-        return reading(NAME, [_group(where, one) for where, one in objects(value, "", "")])
+        return reading(NAME, (_group(where, one) for where, one in objects(value, "", "")))
     if "security_group_rules" in value and "name" not in value:
         return reading(NAME, _by_group(list(objects(value, "security_group_rules", ""))))
     if "security_group_rule" in value:
@@ -109,7 +110,7 @@ def read(upload: Upload) -> Reading:
     if "security_group" in value:
         return reading(NAME, [_group("security_group", value["security_group"])])
     if "security_groups" in value:
-        return reading(NAME, [_group(where, one) for where, one in objects(value, "security_groups", "")])
+        return reading(NAME, (_group(where, one) for where, one in objects(value, "security_groups", "")))
     return reading(NAME, [_group("", value)])
 
 
@@ -126,7 +127,7 @@ def _by_group(rules: Sequence[tuple[str, Json]]) -> list[ReadGroup]:
 def _group(where: str, group: Json) -> ReadGroup:
     key = "rules" if "rules" in group else "security_group_rules"
     found = objects(group, key, where) if not isinstance(group.get(key), str) else _old(group[key], at(where, key))
-    lines = [line for place, one in found for line in rule(place, one)]
+    lines = gathered(line for place, one in found for line in rule(place, one))
     if not flag(group, "stateful", where, True):
         lines = stateless(lines, "the group is stateless", "Make the group stateful, and look whether all still works.")
     note = aside(where or "document", "what no rule allows", DENIES)

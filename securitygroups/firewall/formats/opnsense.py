@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from securitygroups.firewall.formats.clouds import (
     FAMILY,
@@ -21,6 +22,7 @@ from securitygroups.firewall.formats.clouds import (
     T,
     aside,
     ends,
+    gathered,
     in_turn,
     port_range,
     protocol_number,
@@ -28,7 +30,7 @@ from securitygroups.firewall.formats.clouds import (
     split,
     words,
 )
-from securitygroups.firewall.formats.foreign import BOTH, Foreign
+from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign
 from securitygroups.firewall.formats.reading import Note, Reading, Taken, Upload
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.protocols import PORT_NUMBERS, Action, Direction
@@ -77,11 +79,13 @@ def looks(upload: Upload) -> bool:
 
 
 def read(upload: Upload) -> Reading:
-    rows = list(_rows(upload.text))
+    rows = list(islice(_rows(upload.text), MOST_RULES + 1))
+    if len(rows) > MOST_RULES:
+        raise bad("", f"The file has more than {MOST_RULES:,} rules: split it.")
     if not rows:
         raise bad("line 1", "OPNsense's export has no rules in it: under its header stands nothing.")
     here = [one for one in rows if _applies(*one) is not False]
-    lines = [line for one in _in_turn(here) for line in _rule(*one)]
+    lines = gathered(line for one in _in_turn(here) for line in _rule(*one))
     notes = [aside("document", "what no rule is about", DENIES)]
     group = in_turn(lines, "", "", notes)
     others = tuple(

@@ -22,6 +22,7 @@ from securitygroups.firewall.formats.clouds import (
     ends,
     flag,
     for_families,
+    gathered,
     in_turn,
     known_protocol,
     number,
@@ -53,8 +54,9 @@ _KNOWN = words(
 )
 MAIL = "Scaleway's default security lets no mail out (TCP 25, 465 and 587)"
 _MAIL_PORTS = ((25, 25), (465, 465), (587, 587))
-NO_POLICY = (
-    "The file does not say the default policy, so that none is taken for granted: what no rule lets through is denied."
+ALONE = (
+    "These are rules of Scaleway without their group: whether it is stateful, and what becomes of all else, is not in it. Bring "
+    "what scw instance security-group get ID -o json says, which has both."
 )
 
 
@@ -89,13 +91,15 @@ def _rules_key(value: Mapping[str, Any]) -> str:
 def read(upload: Upload) -> Reading:
     value = upload.value
     if isinstance(value, list) and _is_rule(value[0]):
-        return reading(NAME, [_group("", {}, list(objects({"": value}, "", "")))])
+        raise bad("", ALONE)
     if isinstance(value, list):
-        return reading(NAME, [_alone(where, one) for where, one in objects({"": value}, "", "")])
+        return reading(NAME, (_alone(where, one) for where, one in objects({"": value}, "", "")))
     if isinstance(value.get("security_groups"), list):
-        return reading(NAME, [_alone(where, one) for where, one in objects(value, "security_groups", "")])
+        return reading(NAME, (_alone(where, one) for where, one in objects(value, "security_groups", "")))
     key = next((key for key in ("security_group", "SecurityGroup") if key in value), "")
     group = as_object(value[key], key) if key else value
+    if not _has_policy(group):
+        raise bad(key, ALONE)
     rules_key = _rules_key(value)
     if not rules_key:
         return reading(NAME, [_alone(key, group)])
@@ -112,14 +116,14 @@ def _alone(where: str, group: Json) -> ReadGroup:
 
 
 def _group(where: str, group: Json, rules: Sequence[tuple[str, Json]]) -> ReadGroup:
-    lines = [line for place, one in sorted(rules, key=_turn) for line in rule_lines(place, one)]
+    lines = gathered(line for place, one in sorted(rules, key=_turn) for line in rule_lines(place, one))
     return with_policies(where, group, lines)
 
 
 def with_policies(where: str, group: Json, lines: Sequence[Line]) -> ReadGroup:
     """The group of these lines, behind which its default policies stand."""
     found = list(lines)
-    if flag(group, "enable_default_security", where, bool(group)):
+    if flag(group, "enable_default_security", where, True):
         mail = Foreign(at(where, "enable_default_security"), MAIL, Action.DROP, Direction.OUT, TCP, ports=_MAIL_PORTS)
         found.append(Line(mail))
     for word, direction in _DIRECTIONS.items():
@@ -127,13 +131,10 @@ def with_policies(where: str, group: Json, lines: Sequence[Line]) -> ReadGroup:
         policy = one_of(group, key, where, _POLICIES)
         if policy is Action.ACCEPT:
             found.append(Line(Foreign(at(where, key), f"{key} accept", policy, direction)))
-    if not flag(group, "stateful", where, not group):
+    if not flag(group, "stateful", where, False):
         advice = "Make the group stateful at Scaleway, and look whether all still works."
         found = stateless(found, "the group is not stateful", advice)
-    said = "" if "inbound_default_policy" in group else NO_POLICY
-    note = aside(
-        where or "document", "what no rule lets through", said or "The default policies stand at the end of the list."
-    )
+    note = aside(where or "document", "what no rule lets through", "The default policies stand at the end of the list.")
     return in_turn(found, text(group, "name", where), text(group, "description", where), [note])
 
 

@@ -6,6 +6,7 @@ In a plan, what is known only after apply stands for no address and no group.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from securitygroups.firewall.formats import aws, azure, digitalocean, gcp, hetzner, openstack, scaleway
@@ -14,6 +15,7 @@ from securitygroups.firewall.formats.clouds import (
     Line,
     aside,
     flag,
+    gathered,
     in_turn,
     known_protocol,
     number,
@@ -27,7 +29,7 @@ from securitygroups.firewall.formats.clouds import (
     unknown_keys,
     words,
 )
-from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
+from securitygroups.firewall.formats.foreign import ALL_PORTS, MOST_RULES, Foreign
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken, Upload
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.formats.terraform_resources import INDEX, UNKNOWN, Resource, resources
@@ -59,17 +61,17 @@ def read(upload: Upload) -> Reading:
     if "lineage" in value or isinstance(value.get("resources"), list):
         raise bad("", "This is Terraform's state itself: bring what terraform show -json says.")
     found = resources(value)
-    groups = [group for kind in _READERS for group in kind(found)]
     notes = tuple(
         Note(one.address, one.kind, Taken.NOT_TAKEN, _OTHERS[one.kind]) for one in found if one.kind in _OTHERS
     )
-    if not groups and not notes:
+    result = reading(NAME, (group for kind in _READERS for group in kind(found)), notes)
+    if not result.groups and not notes:
         raise bad(
             "",
             "No firewall is in it that is read: aws_security_group, azurerm_network_security_group, google_compute_firewall, "
             "openstack_networking_secgroup_v2, hcloud_firewall, digitalocean_firewall or scaleway_instance_security_group.",
         )
-    return reading(NAME, groups, notes)
+    return result
 
 
 def _of_kind(found: Iterable[Resource], *kinds: str) -> list[Resource]:
@@ -81,6 +83,19 @@ def _at(lines: Iterable[Line], where: str, values: Json, known: Iterable[str]) -
     strange = unknown_keys(values, known)
     for line in lines:
         yield line._replace(rule=replace(line.rule, where=where, beyond=line.rule.beyond + strange))
+
+
+def _each(found: Iterable[Resource], make: Callable[[Resource], Iterable[Line]]) -> list[tuple[Resource, list[Line]]]:
+    """The lines of each resource, of all together as many as a file may have."""
+    pairs: list[tuple[Resource, list[Line]]] = []
+    left = MOST_RULES
+    for one in found:
+        lines = list(islice(make(one), left + 1))
+        left -= len(lines)
+        if left < 0:
+            raise bad("", f"The file has more than {MOST_RULES:,} rules: bring some at a time.")
+        pairs.append((one, lines))
+    return pairs
 
 
 def _with_loose(
@@ -120,16 +135,16 @@ _AWS_SIDES = {"ingress": "IpPermissions", "egress": "IpPermissionsEgress"}
 
 def _aws(found: Sequence[Resource]) -> Iterator[ReadGroup]:
     groups = _of_kind(found, "aws_security_group", "aws_default_security_group")
-    loose = [(one, list(_aws_rule(one))) for one in _of_kind(found, "aws_security_group_rule")]
+    loose = _each(_of_kind(found, "aws_security_group_rule"), _aws_rule)
     single = _of_kind(found, "aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule")
-    loose += [(one, list(_aws_single(one))) for one in single]
+    loose += _each(single, _aws_single)
     note = aside("document", "what no rule allows", aws.DENIES)
     for group, name, lines in _with_loose(groups, loose, "security_group_id"):
         if group is None:
             yield in_turn(lines, name, "", [note])
             continue
-        own = [line for key in _AWS_SIDES for place, one in objects(group.values, key, group.address)
-               for line in _aws_block(place, one, key, _AWS_BLOCK)]  # fmt: skip
+        own = gathered(line for key in _AWS_SIDES for place, one in objects(group.values, key, group.address)
+               for line in _aws_block(place, one, key, _AWS_BLOCK))  # fmt: skip
         yield in_turn(own + lines, _name(group), text(group.values, "description", group.address), [note])
 
 
@@ -187,7 +202,7 @@ _OS_RULE = words(
 
 def _openstack(found: Sequence[Resource]) -> Iterator[ReadGroup]:
     groups = _of_kind(found, "openstack_networking_secgroup_v2")
-    loose = [(one, list(_openstack_rule(one))) for one in _of_kind(found, "openstack_networking_secgroup_rule_v2")]
+    loose = _each(_of_kind(found, "openstack_networking_secgroup_rule_v2"), _openstack_rule)
     said = f"{openstack.DENIES} What a new group lets out by itself is no resource of Terraform, and not in the list."
     note = aside("document", "what no rule allows", said)
     for group, name, lines in _with_loose(groups, loose, "security_group_id"):
@@ -338,12 +353,12 @@ _SCW_RULE = words("action protocol ip ip_range port port_range")
 
 def _scaleway(found: Sequence[Resource]) -> Iterator[ReadGroup]:
     groups = _of_kind(found, "scaleway_instance_security_group")
-    loose = [(one, list(_scaleway_rules(one))) for one in _of_kind(found, "scaleway_instance_security_group_rules")]
+    loose = _each(_of_kind(found, "scaleway_instance_security_group_rules"), _scaleway_rules)
     for group, name, lines in _with_loose(groups, loose, "security_group_id"):
         if group is None:
             yield scaleway.with_policies("", {"name": name, "stateful": True}, lines)
             continue
-        own = list(_scaleway_rules(group))
+        own = gathered(_scaleway_rules(group))
         yield scaleway.with_policies(group.address, {**group.values, "name": _name(group)}, own + lines)
 
 

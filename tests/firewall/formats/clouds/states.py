@@ -58,7 +58,7 @@ def aws(rng: random.Random) -> Any:
     group = unions.aws(rng)["SecurityGroups"][0]
     ways: dict[str, Any] = {"ingress": group["IpPermissions"], "egress": group["IpPermissionsEgress"]}
     inline = {side: [block(one) for one in rules if rng.random() < 0.5] for side, rules in ways.items()}
-    loose = [
+    loose: list[dict[str, Any]] = [
         {"type": "aws_security_group_rule", "values": {**block(one), "type": side, "security_group_id": "sg-1"}}
         for side, rules in ways.items()
         for one in rules

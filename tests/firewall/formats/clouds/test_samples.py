@@ -1,0 +1,568 @@
+"""Files as the programs write them, from documents and reports, in own words and addresses: what they are read as."""
+
+import json
+from typing import Any
+
+import pytest
+
+from securitygroups.firewall.formats.reading import ReadGroup, Reading, Taken
+from securitygroups.firewall.formats.strict import BadDocument
+from securitygroups.firewall.formats.systems import read_file
+from securitygroups.firewall.values import Rule
+
+Plain = list[tuple[Any, ...]]
+
+
+def read(value: Any) -> Reading:
+    return read_file((value if isinstance(value, str) else json.dumps(value)).encode())
+
+
+def plain(rules: tuple[Rule, ...]) -> Plain:
+    """Rules in few words: "accept in tcp", the other end, ports."""
+    return [
+        (
+            f"{rule.action} {rule.direction} {rule.protocol}",
+            str(rule.source or rule.destination or "any"),
+            rule.port_start,
+            rule.port_end,
+        )
+        for rule in rules
+    ]
+
+
+def one(value: Any) -> ReadGroup:
+    (group,) = read(value).groups
+    return group
+
+
+def refusal(value: Any) -> str:
+    with pytest.raises(BadDocument) as caught:
+        read(value)
+    assert caught.value.total == 1
+    return str(caught.value)
+
+
+# AWS
+
+
+def aws(*permissions: Any, **group: Any) -> Any:
+    return {
+        "SecurityGroups": [{"GroupName": "web", "IpPermissions": list(permissions), "IpPermissionsEgress": [], **group}]
+    }
+
+
+def test_a_whole_group_of_aws() -> None:
+    ssh = {
+        "IpProtocol": "tcp",
+        "FromPort": 22,
+        "ToPort": 22,
+        "IpRanges": [{"CidrIp": "203.0.113.0/24", "Description": "Office SSH"}],
+        "Ipv6Ranges": [{"CidrIpv6": "2001:db8::/32"}],
+        "PrefixListIds": [{"PrefixListId": "pl-0123"}],
+        "UserIdGroupPairs": [{"GroupId": "sg-9", "GroupName": "db", "UserId": "111122223333"}],
+    }
+    every = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": [], "UserIdGroupPairs": []}
+
+    group = one(aws(ssh, IpPermissionsEgress=[every], Description="Web servers", GroupId="sg-1"))
+
+    assert (group.name, group.description) == ("web", "Web servers")
+    assert plain(group.rules) == [
+        ("accept in tcp", "203.0.113.0/24", 22, 22),
+        ("accept in tcp", "2001:db8::/32", 22, 22),
+        ("accept out ip", "0.0.0.0/0", None, None),
+    ]
+    assert [note.taken for note in group.notes] == [
+        Taken.EXACT,
+        Taken.EXACT,
+        Taken.NOT_TAKEN,
+        Taken.NOT_TAKEN,
+        Taken.EXACT,
+        Taken.EXACT,
+    ]
+    assert group.notes[0].where == "SecurityGroups[0].IpPermissions[0].IpRanges[0]"
+    assert "pl-0123" in group.notes[2].how
+    assert "sg-9 db" in group.notes[3].how
+    assert "addresses of its members" in group.notes[3].how
+    assert group.rules[0].description == "Office SSH"
+
+
+@pytest.mark.parametrize(
+    ("permission", "rules"),
+    [
+        ({"IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535}, [("accept in tcp", "10.0.0.0/8", None, None)]),
+        ({"IpProtocol": "tcp", "FromPort": 1, "ToPort": 65535}, [("accept in tcp", "10.0.0.0/8", 1, 65535)]),
+        ({"IpProtocol": "6", "FromPort": 80, "ToPort": 81}, [("accept in tcp", "10.0.0.0/8", 80, 81)]),
+        ({"IpProtocol": "icmp", "FromPort": -1, "ToPort": -1}, [("accept in icmp", "10.0.0.0/8", None, None)]),
+        ({"IpProtocol": "icmp", "FromPort": 8, "ToPort": -1}, []),
+        ({"IpProtocol": "icmpv6", "FromPort": -1, "ToPort": -1}, []),
+        ({"IpProtocol": "50"}, []),
+        ({"IpProtocol": "tcp"}, []),
+        ({"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "NewCondition": "x"}, []),
+    ],
+)
+def test_a_permission_of_aws(permission: Any, rules: Plain) -> None:
+    group = one(aws({**permission, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}))
+
+    assert plain(group.rules) == rules
+
+
+def test_single_rules_of_aws_are_put_into_their_groups() -> None:
+    def rule(group: str, **more: Any) -> Any:
+        return {
+            "SecurityGroupRuleId": "sgr-1",
+            "GroupId": group,
+            "IsEgress": False,
+            "IpProtocol": "udp",
+            "FromPort": 53,
+            "ToPort": 53,
+            **more,
+        }
+
+    reading = read(
+        {"SecurityGroupRules": [rule("sg-1", CidrIpv4="10.0.0.0/8"), rule("sg-2", CidrIpv4="", CidrIpv6="::/0")]}
+    )
+
+    assert [(group.name, plain(group.rules)) for group in reading.groups] == [
+        ("sg-1", [("accept in udp", "10.0.0.0/8", 53, 53)]),
+        ("sg-2", [("accept in udp", "::/0", 53, 53)]),
+    ]
+
+
+def test_groups_of_one_name_get_names_of_their_own() -> None:
+    group = {"GroupName": "default", "IpPermissions": [], "IpPermissionsEgress": []}
+
+    assert [
+        each.name for each in read({"SecurityGroups": [group, group, {**group, "GroupName": "x" * 300}]}).groups
+    ] == [
+        "default",
+        "default 2",
+        "x" * 100,
+    ]
+
+
+# OpenStack
+
+
+@pytest.mark.parametrize(
+    ("row", "rules"),
+    [
+        ({"IP Protocol": "tcp", "Port Range": "22:22"}, [("accept in tcp", "10.0.0.0/8", 22, 22)]),
+        ({"IP Protocol": None, "Port Range": ""}, [("accept in ip", "10.0.0.0/8", None, None)]),
+        ({"IP Protocol": "icmp", "Port Range": ""}, [("accept in icmp", "10.0.0.0/8", None, None)]),
+        ({"IP Protocol": "icmp", "Port Range": "type=8:code=0"}, []),
+        ({"IP Protocol": "tcp", "Port Range": "80:81", "Remote Security Group": "0f1e"}, []),
+        ({"IP Protocol": "tcp", "Port Range": "80:81", "Remote Address Group": "0f1e"}, []),
+        ({"IP Protocol": "vrrp", "Port Range": ""}, []),
+    ],
+)
+def test_a_row_of_openstack(row: Any, rules: Plain) -> None:
+    whole = {
+        "ID": "a",
+        "Ethertype": "IPv4",
+        "IP Range": "10.0.0.0/8",
+        "Direction": "ingress",
+        "Remote Security Group": None,
+    }
+
+    assert plain(one([{**whole, **row}]).rules) == rules
+
+
+def test_a_group_of_openstack_with_rules_as_text() -> None:
+    rules = (
+        "created_at='2020-01-01T00:00:00Z', direction='egress', ethertype='IPv6', id='1', updated_at='2020'\n"
+        "direction='ingress', ethertype='IPv4', id='2', port_range_max='443', port_range_min='443', protocol='tcp', "
+        "remote_ip_prefix='198.51.100.0/24'"
+    )
+
+    group = one({"id": "g", "name": "web", "description": "", "project_id": "p", "rules": rules})
+
+    assert plain(group.rules) == [("accept out ip", "::/0", None, None), ("accept in tcp", "198.51.100.0/24", 443, 443)]
+
+
+def test_openstack_lists_that_say_too_little_are_refused_with_what_to_do() -> None:
+    row = {
+        "ID": "a",
+        "IP Protocol": "tcp",
+        "IP Range": "0.0.0.0/0",
+        "Port Range": "22:22",
+        "Remote Security Group": None,
+    }
+
+    assert "--long" in refusal([row])
+    assert "openstack security group show" in refusal(
+        [{"ID": "a", "Name": "web", "Description": "", "Project": "p", "Tags": []}]
+    )
+
+
+# Azure
+
+
+def azure(*rules: Any) -> Any:
+    whole = {
+        "direction": "Inbound",
+        "access": "Allow",
+        "protocol": "Tcp",
+        "sourcePortRange": "*",
+        "destinationPortRange": "22",
+        "sourceAddressPrefix": "*",
+        "destinationAddressPrefix": "*",
+        "sourceAddressPrefixes": [],
+    }
+    return {
+        "name": "nsg",
+        "securityRules": [{**whole, "name": f"r{place}", **rule} for place, rule in enumerate(rules)],
+    }
+
+
+def test_rules_of_azure_come_in_the_order_of_their_priorities() -> None:
+    group = one(azure({"priority": 300}, {"priority": 200, "access": "Deny", "sourceAddressPrefix": "198.51.100.0/24"}))
+
+    assert plain(group.rules) == [("drop in tcp", "198.51.100.0/24", 22, 22), ("accept in tcp", "any", 22, 22)]
+    assert group.rules[0].description == "r1"
+
+
+@pytest.mark.parametrize(
+    ("rule", "rules"),
+    [
+        ({"sourceAddressPrefix": "Internet"}, []),
+        ({"sourceAddressPrefix": "VirtualNetwork", "access": "Deny"}, [("drop in tcp", "any", 22, 22)]),
+        ({"sourcePortRange": "53"}, []),
+        ({"destinationAddressPrefix": "10.0.0.4"}, []),
+        ({"protocol": "*", "destinationPortRange": "*"}, [("accept in ip", "any", None, None)]),
+        ({"protocol": "*"}, [("accept in tcp", "any", 22, 22), ("accept in udp", "any", 22, 22)]),
+        (
+            {"destinationPortRange": None, "destinationPortRanges": ["80", "443"]},
+            [("accept in tcp", "any", 80, 80), ("accept in tcp", "any", 443, 443)],
+        ),
+        ({"sourceAddressPrefix": "", "sourceApplicationSecurityGroups": [{"id": "/x/asg"}]}, []),
+    ],
+)
+def test_a_rule_of_azure(rule: Any, rules: Plain) -> None:
+    assert plain(one(azure({"priority": 100, **rule})).rules) == rules
+
+
+def test_a_template_of_azure() -> None:
+    inner = azure({"priority": 100})["securityRules"][0]
+    properties = {key: value for key, value in inner.items() if key != "name"}
+    resource = {
+        "type": "Microsoft.Network/networkSecurityGroups",
+        "name": "nsg",
+        "properties": {"securityRules": [{"name": "ssh", "properties": properties}]},
+    }
+
+    group = one({"$schema": "x", "resources": [resource]})
+
+    assert (group.name, plain(group.rules)) == ("nsg", [("accept in tcp", "any", 22, 22)])
+
+
+# Google Cloud
+
+
+def google(**rule: Any) -> Any:
+    return {
+        "kind": "compute#firewall",
+        "name": "r",
+        "network": "global/networks/default",
+        "direction": "INGRESS",
+        **rule,
+    }
+
+
+OUT = ("accept out ip", "0.0.0.0/0", None, None)
+
+
+def test_of_one_priority_google_denies_before_it_allows() -> None:
+    rules = [
+        google(allowed=[{"IPProtocol": "tcp", "ports": ["22", "80-90"]}], sourceRanges=["10.0.0.0/8"], priority=1000),
+        google(denied=[{"IPProtocol": "all"}], sourceRanges=["10.1.0.0/16"]),
+    ]
+
+    group = one(rules)
+
+    assert group.name == "default"
+    assert plain(group.rules) == [
+        ("drop in ip", "10.1.0.0/16", None, None),
+        ("accept in tcp", "10.0.0.0/8", 22, 22),
+        ("accept in tcp", "10.0.0.0/8", 80, 90),
+        OUT,
+    ]
+
+
+def test_each_target_of_google_becomes_a_group_with_all_that_is_about_it() -> None:
+    ssh = google(allowed=[{"IPProtocol": "tcp", "ports": ["22"]}])
+    web = google(
+        allowed=[{"IPProtocol": "tcp", "ports": ["443"]}],
+        targetTags=["web"],
+        sourceTags=["lb"],
+        sourceRanges=["10.0.0.0/8"],
+    )
+
+    plainly, target = read([ssh, web]).groups
+
+    assert plain(plainly.rules) == [("accept in tcp", "0.0.0.0/0", 22, 22), OUT]
+    assert target.name == "web"
+    assert plain(target.rules) == [
+        ("accept in tcp", "0.0.0.0/0", 22, 22),
+        ("accept in tcp", "10.0.0.0/8", 443, 443),
+        OUT,
+    ]
+    assert any("the tag lb" in note.how for note in target.notes)
+
+
+def test_a_disabled_rule_of_google_is_switched_off() -> None:
+    group = one([google(allowed=[{"IPProtocol": "icmp"}], disabled=True)])
+
+    assert [rule.enabled for rule in group.rules] == [False, True]
+
+
+# Hetzner, DigitalOcean, Scaleway, CloudStack
+
+
+def test_hetzner_lets_all_out_where_no_rule_is_for_that() -> None:
+    rule = {
+        "direction": "in",
+        "protocol": "icmp",
+        "port": None,
+        "source_ips": ["0.0.0.0/0", "::/0"],
+        "destination_ips": [],
+    }
+
+    group = one({"firewall": {"id": 1, "name": "fw", "rules": [rule], "applied_to": []}})
+
+    assert plain(group.rules) == [
+        ("accept in icmp", "0.0.0.0/0", None, None),
+        ("accept in icmp", "::/0", None, None),
+        ("accept out ip", "any", None, None),
+    ]
+
+
+def test_digitalocean_says_every_port_as_0_and_may_deny() -> None:
+    def rule(**more: Any) -> Any:
+        return {"protocol": "tcp", "ports": "0", "sources": {"addresses": ["10.0.0.0/8"]}, **more}
+
+    group = one(
+        [{"id": "1", "name": "fw", "inbound_rules": [rule(), rule(action="deny", ports="22")], "outbound_rules": []}]
+    )
+
+    assert plain(group.rules) == [("drop in tcp", "10.0.0.0/8", 22, 22), ("accept in tcp", "10.0.0.0/8", None, None)]
+
+
+def test_droplets_and_load_balancers_are_named_and_not_taken() -> None:
+    sources = {"droplet_ids": [42], "load_balancer_uids": ["4de7"], "tags": ["web"]}
+
+    group = one([{"id": "1", "name": "fw", "inbound_rules": [{"protocol": "tcp", "ports": "22", "sources": sources}]}])
+
+    assert not group.rules
+    assert all(
+        word in group.notes[0].how for word in ("the Droplet 42", "the load balancer 4de7", "VMs with the tag web")
+    )
+
+
+def scaleway(**group: Any) -> Any:
+    rule = {
+        "id": "r",
+        "protocol": "TCP",
+        "direction": "inbound",
+        "action": "accept",
+        "ip_range": "0.0.0.0/0",
+        "position": 1,
+    }
+    whole = {
+        "name": "sg",
+        "stateful": True,
+        "inbound_default_policy": "drop",
+        "outbound_default_policy": "accept",
+        "enable_default_security": True,
+    }
+    return {"security_group": {**whole, **group}, "rules": [{**rule, "dest_port_from": 22, "dest_port_to": None}]}
+
+
+MAIL = [("drop out tcp", "any", port, port) for port in (25, 465, 587)]
+
+
+def test_the_policies_of_scaleway_stand_at_the_end() -> None:
+    group = one(scaleway())
+
+    assert plain(group.rules) == [("accept in tcp", "0.0.0.0/0", 22, 22), *MAIL, ("accept out ip", "any", None, None)]
+
+
+def test_a_group_without_state_is_taken_only_where_replies_pass_anyway() -> None:
+    group = one(scaleway(stateful=False, enable_default_security=False))
+
+    assert plain(group.rules) == [("accept in tcp", "0.0.0.0/0", 22, 22)]
+    assert [note.taken for note in group.notes][:2] == [Taken.EXACT, Taken.NOT_TAKEN]
+    assert "Make the group stateful" in group.notes[1].how
+
+
+def test_rules_of_scaleway_without_their_group_are_refused() -> None:
+    assert "scw instance security-group get" in refusal({"rules": scaleway()["rules"]})
+
+
+def test_a_public_port_of_cloudstack_is_not_the_vms() -> None:
+    rule = {
+        "id": "r",
+        "protocol": "tcp",
+        "startport": 2222,
+        "endport": 2222,
+        "cidrlist": "0.0.0.0/0",
+        "ipaddress": "203.0.113.5",
+    }
+
+    group = one({"count": 1, "firewallrule": [rule]})
+
+    assert not group.rules
+    assert "public address" in group.notes[0].how
+
+
+# Terraform
+
+
+def terraform(*resources: Any, **more: Any) -> Any:
+    full = [
+        {"address": f"{kind}.r{place}", "mode": "managed", "type": kind, "values": values}
+        for place, (kind, values) in enumerate(resources)
+    ]
+    return {
+        "format_version": "1.2",
+        "terraform_version": "1.9.0",
+        "values": {"root_module": {"resources": full}},
+        **more,
+    }
+
+
+def test_what_a_plan_does_not_know_yet_is_not_taken() -> None:
+    rule = (
+        "aws_security_group_rule",
+        {"type": "ingress", "protocol": "tcp", "from_port": 22, "to_port": 22, "self": False},
+    )
+    known = ("aws_security_group_rule", {**rule[1], "cidr_blocks": ["10.0.0.0/8"]})
+    plan = terraform(("aws_security_group", {"name": "web", "description": ""}), rule, known)
+    plan["planned_values"] = plan.pop("values")
+    unknown = {"security_group_id": True, "id": True}
+    plan["resource_changes"] = [
+        {
+            "address": "aws_security_group_rule.r1",
+            "change": {"after_unknown": {**unknown, "source_security_group_id": True}},
+        },
+        {"address": "aws_security_group_rule.r2", "change": {"after_unknown": unknown}},
+    ]
+    names = {"security_group_id": {"references": ["aws_security_group.r0.id", "aws_security_group.r0"]}}
+    plan["configuration"] = {
+        "root_module": {
+            "resources": [
+                {
+                    "address": "aws_security_group_rule.r1",
+                    "expressions": {**names, "source_security_group_id": {"references": ["x.y"]}},
+                },
+                {"address": "aws_security_group_rule.r2", "expressions": names},
+            ]
+        }
+    }
+
+    group = one(plan)
+
+    assert (group.name, plain(group.rules)) == ("web", [("accept in tcp", "10.0.0.0/8", 22, 22)])
+    assert "known after apply" in group.notes[0].how
+
+
+def test_network_acls_are_named_beside_the_groups() -> None:
+    reading = read(terraform(("hcloud_firewall", {"name": "fw", "rule": []}), ("aws_network_acl", {})))
+
+    assert [group.name for group in reading.groups] == ["fw"]
+    assert [(note.where, note.taken) for note in reading.notes] == [("aws_network_acl.r1", Taken.NOT_TAKEN)]
+
+
+# OPNsense
+
+HEADER = (
+    "@uuid,enabled,statetype,state-policy,sequence,action,quick,interfacenot,interface,direction,ipprotocol,protocol,icmptype,"
+    "icmp6type,source_net,source_not,source_port,destination_net,destination_not,destination_port,gateway,log,tagged,description"
+)
+
+
+def opnsense(*rows: str) -> str:
+    return "\n".join((HEADER, *rows)) + "\n"
+
+
+def row(
+    sequence: int,
+    action: str,
+    quick: int,
+    source: str = "any",
+    port: str = "22",
+    interface: str = "wan",
+    protocol: str = "TCP",
+) -> str:
+    return f"u{sequence},1,keep,,{sequence},{action},{quick},0,{interface},in,inet,{protocol},,,{source},0,,any,0,{port},,0,,d{sequence}"
+
+
+def test_of_rules_that_are_not_quick_the_last_decides() -> None:
+    group = one(
+        opnsense(row(100, "block", 0), row(200, "pass", 0, "203.0.113.0/24"), row(300, "pass", 1, "198.51.100.0/24"))
+    )
+
+    assert plain(group.rules) == [
+        ("accept in tcp", "198.51.100.0/24", 22, 22),
+        ("accept in tcp", "203.0.113.0/24", 22, 22),
+        ("drop in tcp", "0.0.0.0/0", 22, 22),
+    ]
+    assert group.notes[0].where == "line 4"
+
+
+def test_what_comes_in_from_lan_is_not_what_comes_to_a_vm() -> None:
+    group = one(opnsense(row(100, "pass", 1, interface="lan"), row(200, "pass", 1, source="office")))
+
+    assert not group.rules
+    assert [note.where for note in group.notes] == ["line 3", "document", "line 2"]
+    assert "alias or network “office”" in group.notes[0].how
+
+
+def test_an_export_of_opnsense_without_columns_is_refused_with_their_names() -> None:
+    header = HEADER.replace("interfacenot,", "").replace("source_not,", "").replace("destination_not,", "")
+
+    said = refusal(f"{header}\n")
+
+    assert "OPNsense" in said
+    assert "interfacenot, source_not, destination_not" in said
+
+
+# What is none of these
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ({"NetworkAcls": []}, "describe-security-groups"),
+        ({"version": 4, "terraform_version": "1.9", "lineage": "x", "resources": []}, "terraform show -json"),
+        (
+            [{"name": "p", "kind": "compute#firewallPolicy", "match": {"layer4Configs": []}}],
+            "gcloud compute firewall-rules list",
+        ),
+        ({"hello": 1}, "karenpanel.group/1"),
+        ([{"hello": 1}], "“hello”"),
+        ([1], "karenpanel.group/1"),
+        ({}, "AWS security groups"),
+        ([], "karenpanel.group/1"),
+        (
+            {"security_groups": [{"id": "g", "name": "sg", "inbound_default_policy": "drop"}]},
+            "scw instance security-group get",
+        ),
+        (aws({"IpProtocol": "tcp", "FromPort": "22a"}), "SecurityGroups[0].IpPermissions[0].FromPort"),
+        (terraform(), "aws_security_group"),
+    ],
+)
+def test_other_json_is_refused_in_one_sentence_that_says_what_to_bring(value: Any, word: str) -> None:
+    assert word in refusal(value)
+
+
+def test_a_document_of_ours_with_a_fault_is_told_its_faults() -> None:
+    with pytest.raises(BadDocument) as caught:
+        read({"format": "karenpanel.group/1", "name": "x", "rules": [{"action": "accept"}]})
+
+    assert "direction" in str(caught.value)
+
+
+def test_what_powershell_writes_as_utf_16_is_read() -> None:
+    reading = read_file(json.dumps(azure({"priority": 100})).encode("utf-16"))
+
+    assert reading.system == "Azure network security groups"
