@@ -60,7 +60,7 @@ def looks(upload: Upload) -> bool:
     value = upload.value
     if isinstance(value, dict):
         return any(key in value for key in ("SecurityGroups", "SecurityGroupRules", "NetworkAcls", *_LISTS))
-    return _is_list_of(value, (*_LISTS, "SecurityGroupRuleId"))
+    return _is_list_of(value, (*_LISTS, "SecurityGroupRuleId", "IpProtocol"))
 
 
 def _is_list_of(value: Any, keys: tuple[str, ...]) -> bool:
@@ -71,6 +71,12 @@ def _is_list_of(value: Any, keys: tuple[str, ...]) -> bool:
 
 def read(upload: Upload) -> Reading:
     value = upload.value
+    if _is_list_of(value, ("IpProtocol",)) and not _is_list_of(value, ("SecurityGroupRuleId",)):
+        raise bad(
+            "",
+            "These are permissions of AWS without their group, which says whether they are for the way in or out: "
+            "bring the whole output of aws ec2 describe-security-groups.",
+        )
     if isinstance(value, list):
         key = "SecurityGroupRules" if "SecurityGroupRuleId" in value[0] else "SecurityGroups"
         value, top = {"": value}, key

@@ -64,10 +64,15 @@ _KNOWN = words(
 
 
 def looks(upload: Upload) -> bool:
-    value = upload.value
+    value = _unwrapped(upload.value)
     if isinstance(value, dict):
-        return "securityRules" in value or _is_group(value) or _is_template(value) or _is_list(value.get("value"))
+        return _is_rule(value) or _is_group(value) or _is_template(value) or _is_list(value.get("value"))
     return _is_list(value)
+
+
+def _unwrapped(value: Any) -> Any:
+    """What az network nsg create says stands in one more object."""
+    return value["NewNSG"] if isinstance(value, dict) and isinstance(value.get("NewNSG"), dict) else value
 
 
 def _is_list(value: Any) -> bool:
@@ -100,7 +105,7 @@ def _flat(value: Json) -> Json:
 
 
 def read(upload: Upload) -> Reading:
-    value = upload.value
+    value = _unwrapped(upload.value)
     if isinstance(value, list):
         value, key = {"": value}, ""
     elif _is_template(value):
@@ -108,7 +113,7 @@ def read(upload: Upload) -> Reading:
     elif isinstance(value.get("value"), list) and not _is_group(value):
         key = "value"
     else:
-        return reading(NAME, [_group("", value)])
+        return reading(NAME, [_of_rules([("document", value)], "", "") if _is_rule(value) else _group("", value)])
     members = list(objects(value, key, ""))
     if members and _is_rule(members[0][1]):
         return reading(NAME, [_of_rules(members, "", "")])

@@ -31,6 +31,7 @@ PROTOCOL_NUMBERS = {
 }  # fmt: skip
 """IP protocols by the names that clouds use."""
 OF_ADDRESSES = "Add a rule with the addresses that are meant."
+OF_TYPES = "Add a rule for ICMP of every type, if that may pass."
 _RANGE = re.compile(r"(\d{1,5})\s*(?:[-:]\s*(\d{1,5}))?", re.ASCII)
 
 
@@ -168,14 +169,15 @@ def ends(words: Iterable[str], anybody: Iterable[str] = (), kind: str = "the add
 def split(line: Line, side: str, found: Ends) -> Iterator[Line]:
     """The line with these ends. An accept is one line for what is known and one for the rest; a drop is for all, or anybody."""
     rule = line.rule
+    asked = tuple(dict.fromkeys(rule.beyond + found.unknown))
     if not found.unknown:
         yield line._replace(rule=_with(rule, side, found.networks))
     elif rule.action is Action.DROP:
-        yield line._replace(rule=replace(rule, beyond=rule.beyond + found.unknown))
+        yield line._replace(rule=replace(rule, beyond=asked))
     else:
         if found.networks:
             yield line._replace(rule=_with(rule, side, found.networks))
-        yield Line(replace(rule, beyond=rule.beyond + found.unknown), line.advice or OF_ADDRESSES)
+        yield Line(replace(rule, beyond=asked), line.advice or OF_ADDRESSES)
 
 
 def _with(rule: Foreign, side: str, networks: tuple[Network, ...] | None) -> Foreign:
@@ -251,7 +253,9 @@ def side_of(direction: Direction) -> str:
 
 def everything(where: str, said: str, direction: Direction, families: frozenset[int] = BOTH) -> Line:
     """What a system lets through where no rule of its own speaks of it."""
-    return Line(Foreign(where, said, Action.ACCEPT, direction, families=families, rests_on=f"{said}."))
+    family = "" if families == BOTH else " IPv4"
+    text_ = spoken(Action.ACCEPT, direction, f"all{family}", "")
+    return Line(Foreign(where, text_, Action.ACCEPT, direction, families=families, rests_on=f"{said}."))
 
 
 def aside(where: str, said: str, how: str) -> Note:
@@ -276,11 +280,14 @@ def in_turn(lines: Sequence[Line], name: str, description: str = "", notes: Sequ
         rules, found = taken(line.rule for line in lines)
     except TooMany:
         raise bad("", f"The group has more than {MOST_RULES:,} rules: split it.") from None
-    advised = tuple(
-        note if note.taken is Taken.EXACT or not line.advice else replace(note, how=f"{note.how} {line.advice}")
-        for note, line in zip(found, lines, strict=True)
-    )
+    advised = tuple(_advised(note, line) for note, line in zip(found, lines, strict=True))
     return ReadGroup(name, visible(clean(description))[:MAX_DESCRIPTION].strip(), rules, (*advised, *notes))
+
+
+def _advised(note: Note, line: Line) -> Note:
+    """The note with what to do, where the line was not taken as it is."""
+    advice = line.advice or (OF_TYPES if any(each.startswith("ICMP type") for each in line.rule.beyond) else "")
+    return note if note.taken is Taken.EXACT or not advice else replace(note, how=f"{note.how} {advice}")
 
 
 def reading(system: str, groups: Iterable[ReadGroup], notes: Sequence[Note] = ()) -> Reading:

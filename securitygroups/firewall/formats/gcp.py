@@ -64,7 +64,7 @@ def looks(upload: Upload) -> bool:
         return bool(value) and (_is_rule(value[0]) or _is_policy(value[0]))
     if not isinstance(value, dict):
         return False
-    items = value.get("items")
+    items = value.get("items", value.get("firewalls"))
     return _is_rule(value) or _is_policy(value) or (isinstance(items, list) and bool(items) and _is_rule(items[0]))
 
 
@@ -86,7 +86,8 @@ def _is_policy(value: Any) -> bool:
 def read(upload: Upload) -> Reading:
     value = upload.value
     first = value[0] if isinstance(value, list) else value
-    if _is_policy(first) and not _is_rule(first):
+    policies = isinstance(first, dict) and (first.get("firewallPolicys") or first.get("firewallPolicies"))
+    if policies or (_is_policy(first) and not _is_rule(first)):
         raise bad("", "This is a firewall policy of Google Cloud, which is asked around the rules of a network and is not "
                       "read: bring the output of gcloud compute firewall-rules list --format=json.")  # fmt: skip
     if isinstance(value, list):
@@ -94,7 +95,7 @@ def read(upload: Upload) -> Reading:
     elif _is_rule(value):
         rules = [("", value)]
     else:
-        rules = list(objects(value, "items", ""))
+        rules = list(objects(value, "items" if "items" in value else "firewalls", ""))
     return reading(NAME, groups_of(rules))
 
 

@@ -50,7 +50,7 @@ _KNOWN = words("direction source_ips destination_ips protocol port description")
 def looks(upload: Upload) -> bool:
     value = upload.value
     if isinstance(value, list):
-        return bool(value) and all(_is_firewall(one) for one in value[:3])
+        return bool(value) and (_is_firewall(value[0]) or _is_rule(value[0]))
     if not isinstance(value, dict):
         return False
     inner = value.get("firewalls")
@@ -64,17 +64,18 @@ def _is_firewall(value: Any) -> bool:
     rules = value.get("rules") if isinstance(value, dict) else None
     if not isinstance(rules, list) or "name" not in value:
         return False
-    if not rules:
-        return "applied_to" in value
-    return (
-        isinstance(rules[0], dict)
-        and "direction" in rules[0]
-        and bool({"source_ips", "destination_ips"} & rules[0].keys())
-    )
+    return _is_rule(rules[0]) if rules else "applied_to" in value
+
+
+def _is_rule(value: Any) -> bool:
+    return isinstance(value, dict) and "direction" in value and bool({"source_ips", "destination_ips"} & value.keys())
 
 
 def read(upload: Upload) -> Reading:
     value = upload.value
+    if isinstance(value, list) and _is_rule(value[0]):
+        # A file of rules, as hcloud firewall create takes it.
+        return reading(NAME, [group("", {"rules": value})])
     if isinstance(value, list):
         return reading(NAME, (group(where, one) for where, one in objects({"": value}, "", "")))
     if "firewalls" in value:

@@ -168,7 +168,7 @@ def _ports_of(word: str, where: str) -> Json:
 def rule(where: str, one: Json) -> Iterator[Line]:
     """The lines of a rule in Neutron's words."""
     direction = one_of(one, "direction", where, _DIRECTIONS)
-    families = one_of(one, "ethertype", where, _FAMILIES)
+    families = _families(one, where)
     base = Foreign(where, "", Action.ACCEPT, direction, families=families, description=text(one, "description", where))
     base = _with_ports(_with_protocol(base, one), one)
     remote, said = _remote(one, where)
@@ -178,6 +178,14 @@ def rule(where: str, one: Json) -> Iterator[Line]:
     found = ends(remote[0]) if remote[0] else None
     advice = "Add a rule with the addresses of its members." if remote[1] else ""
     yield from split(Line(base, advice), side_of(direction), found) if found else [Line(base, advice)]
+
+
+def _families(one: Json, where: str) -> frozenset[int]:
+    """The family that the rule names; older lists name none, and then it is that of the range."""
+    prefix = text(one, "remote_ip_prefix", where)
+    if one.get("ethertype") or not prefix:
+        return one_of(one, "ethertype", where, _FAMILIES)
+    return FAMILY[6 if ":" in prefix else 4]
 
 
 def _remote(one: Json, where: str) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], str]:

@@ -51,14 +51,23 @@ def looks(upload: Upload) -> bool:
     value = upload.value
     if not isinstance(value, dict):
         return False
-    return "terraform_version" in value or any(
-        isinstance(value.get(key), dict) and "root_module" in value[key] for key in ("values", "planned_values")
+    return (
+        "terraform_version" in value
+        or _is_state(value)
+        or any(isinstance(value.get(key), dict) and "root_module" in value[key] for key in ("values", "planned_values"))
     )
+
+
+def _is_state(value: Json) -> bool:
+    """Whether it is the state's own file, which is written in another way."""
+    inner = value.get("resources")
+    first = inner[0] if isinstance(inner, list) and inner else None
+    return "lineage" in value or (isinstance(first, dict) and isinstance(first.get("instances"), list))
 
 
 def read(upload: Upload) -> Reading:
     value = upload.value
-    if "lineage" in value or isinstance(value.get("resources"), list):
+    if _is_state(value):
         raise bad("", "This is Terraform's state itself: bring what terraform show -json says.")
     found = resources(value)
     notes = tuple(

@@ -106,6 +106,12 @@ def test_a_permission_of_aws(permission: Any, rules: Plain) -> None:
     assert plain(group.rules) == rules
 
 
+def test_what_to_do_is_said_of_a_type_of_icmp() -> None:
+    group = one(aws({"IpProtocol": "icmp", "FromPort": 8, "ToPort": -1, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}))
+
+    assert "ICMP of every type" in group.notes[0].how
+
+
 def test_single_rules_of_aws_are_put_into_their_groups() -> None:
     def rule(group: str, **more: Any) -> Any:
         return {
@@ -165,6 +171,12 @@ def test_a_row_of_openstack(row: Any, rules: Plain) -> None:
     }
 
     assert plain(one([{**whole, **row}]).rules) == rules
+
+
+def test_a_row_of_openstack_without_a_family_has_that_of_its_range() -> None:
+    row = {"ID": "a", "IP Protocol": "tcp", "IP Range": "2001:db8::/32", "Port Range": "22:22", "Direction": "ingress"}
+
+    assert plain(one([row]).rules) == [("accept in tcp", "2001:db8::/32", 22, 22)]
 
 
 def test_a_group_of_openstack_with_rules_as_text() -> None:
@@ -239,6 +251,10 @@ def test_rules_of_azure_come_in_the_order_of_their_priorities() -> None:
 )
 def test_a_rule_of_azure(rule: Any, rules: Plain) -> None:
     assert plain(one(azure({"priority": 100, **rule})).rules) == rules
+
+
+def test_what_az_says_of_a_new_group_stands_in_one_more_object() -> None:
+    assert one({"NewNSG": azure({"priority": 100})}).name == "nsg"
 
 
 def test_a_template_of_azure() -> None:
@@ -334,6 +350,14 @@ def test_hetzner_lets_all_out_where_no_rule_is_for_that() -> None:
         ("accept in icmp", "::/0", None, None),
         ("accept out ip", "any", None, None),
     ]
+
+
+def test_a_file_of_rules_for_hcloud_is_a_group_without_a_name() -> None:
+    group = one(
+        [{"direction": "in", "protocol": "tcp", "port": "22", "source_ips": ["10.0.0.0/8"], "description": "SSH"}]
+    )
+
+    assert (group.name, plain(group.rules)[0]) == ("", ("accept in tcp", "10.0.0.0/8", 22, 22))
 
 
 def test_digitalocean_says_every_port_as_0_and_may_deny() -> None:
@@ -538,6 +562,9 @@ def test_an_export_of_opnsense_without_columns_is_refused_with_their_names() -> 
             [{"name": "p", "kind": "compute#firewallPolicy", "match": {"layer4Configs": []}}],
             "gcloud compute firewall-rules list",
         ),
+        ([{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": []}], "aws ec2 describe-security-groups"),
+        ({"firewalls": [google(allowed=[])], "firewallPolicys": [{"name": "p"}]}, "firewall policy of Google Cloud"),
+        ({"version": 4, "resources": [{"type": "hcloud_firewall", "instances": []}]}, "terraform show -json"),
         ({"hello": 1}, "karenpanel.group/1"),
         ([{"hello": 1}], "“hello”"),
         ([1], "karenpanel.group/1"),
