@@ -227,6 +227,11 @@ def _group_from_json(value: Any) -> GroupDocument:
         raise BadDocument(faults)
     if value["format"] != FORMAT:
         raise bad("format", f"Write “{FORMAT}”.")
+    return group_fields(value)
+
+
+def group_fields(value: Mapping[str, Any]) -> GroupDocument:
+    """A group from its keys. Raises BadDocument with every fault of it, each at its field."""
     name, description = _text(value["name"], MAX_NAME), _text(value.get("description", ""), MAX_DESCRIPTION)
     if name == "":
         name = Problem("Write a name.")
@@ -242,14 +247,18 @@ def _group_from_json(value: Any) -> GroupDocument:
 
 def write_group(name: str, description: str, rules: RuleList) -> str:
     """The group document, one rule a line so that differences of files read well; equal input gives equal bytes."""
+    return f'{{"format": {_line(FORMAT)},\n {write_group_fields(name, description, rules)}}}\n'
 
-    def line(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False)
 
-    lines = ",\n".join("  " + line(rule_to_json(rule)) for rule in rules)
+def write_group_fields(name: str, description: str, rules: RuleList) -> str:
+    """The keys of a group, without the braces around them."""
+    lines = ",\n".join("  " + _line(rule_to_json(rule)) for rule in rules)
     body = f"[\n{lines}\n ]" if rules else "[]"
-    head = f'{{"format": {line(FORMAT)},\n "name": {line(name)},\n "description": {line(description)},\n'
-    return f'{head} "rules": {body}}}\n'
+    return f'"name": {_line(name)},\n "description": {_line(description)},\n "rules": {body}'
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def stored_rules(rules: RuleList) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from securitygroups.firewall.formats import (
 from securitygroups.firewall.formats.documents import FORMAT, MAX_DOCUMENT_BYTES, GroupDocument
 from securitygroups.firewall.formats.firewalld import FIREWALLD
 from securitygroups.firewall.formats.iptables import IPTABLES
+from securitygroups.firewall.formats.many import is_many, read_groups
 from securitygroups.firewall.formats.nft import NFT
 from securitygroups.firewall.formats.proxmox import PROXMOX
 from securitygroups.firewall.formats.reading import ReadGroup, Reading, System, Upload
@@ -53,6 +54,8 @@ def read_file(data: bytes, file_name: str = "") -> Reading:
     if len(data) > MAX_DOCUMENT_BYTES:
         raise BadDocument([Fault("", Problem(f"The file is larger than {MAX_DOCUMENT_BYTES // 2**20} MiB."))])
     upload = _opened(data, file_name)
+    if is_many(upload.value):
+        return Reading(OWN, tuple(_group(document) for document in read_groups(data)))
     if _is_own(upload.value):
         return _own(read_any(data))
     for system in SYSTEMS:
@@ -64,7 +67,11 @@ def read_file(data: bytes, file_name: str = "") -> Reading:
 
 
 def _own(document: GroupDocument) -> Reading:
-    return Reading(OWN, (ReadGroup(document.name, document.description, document.rules),))
+    return Reading(OWN, (_group(document),))
+
+
+def _group(document: GroupDocument) -> ReadGroup:
+    return ReadGroup(document.name, document.description, document.rules)
 
 
 def _is_own(value: Any) -> bool:
