@@ -11,8 +11,6 @@ looked at; otherwise it comes back to the person.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from json import dumps
 from typing import Any
 
 from django.conf import settings
@@ -31,11 +29,11 @@ from securitygroups.answers.preview import (
     preview_together,
 )
 from securitygroups.answers.review import ListsChange, lists_after
+from securitygroups.brought import Brought
 from securitygroups.effective import rules_at, rules_of_group, rules_of_groups
 from securitygroups.firewall.analysis.independent import independent
 from securitygroups.firewall.changes import ListChange, rebase
 from securitygroups.firewall.deeds import ABOVE, ATTACH, Deed
-from securitygroups.firewall.formats.documents import stored_rules
 from securitygroups.firewall.opening import closed_at
 from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.models import Event, GroupRevision, Project, Review, SecurityGroup, VirtualMachine
@@ -54,6 +52,7 @@ from securitygroups.operations import (
     standing,
 )
 from securitygroups.said import Said
+from securitygroups.tokens import token_of, traffic_of
 
 Edit = Callable[[RuleList], RuleList]
 """From a list to a new one. It names rules by identity, so that it also fits the list that somebody else left behind."""
@@ -110,18 +109,6 @@ class NewGroups:
 
     def preview(self, address: str = "") -> Preview:
         return preview_groups(self.machine, self.before, self.after, address=address)
-
-
-@dataclass(frozen=True, slots=True)
-class NewGroup:
-    """A group with these rules that is on no VM yet."""
-
-    project: Project
-    rules: tuple[Rule, ...]
-    token: str
-
-    def preview(self, address: str = "") -> Preview:
-        return preview_rules(SecurityGroup(pk=0, project=self.project), (), self.rules, address=address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +220,7 @@ class NewReview:
         return preview_together(self.changes, address=address) if self.changes else preview_lists((), ())
 
 
-Proposal = NewRules | NewReview | NewGroups | NewGroup | NewGroupOn | NewGroupOnMany | EndOfGroup | NewOrders | LotBack
+Proposal = NewRules | NewReview | NewGroups | Brought | NewGroupOn | NewGroupOnMany | EndOfGroup | NewOrders | LotBack
 
 
 def agreed(proposal: Proposal, said: Said) -> bool:
@@ -265,8 +252,9 @@ class Asks(Exception):
         self.proposal, self.preview = proposal, preview
 
 
-def commit(proposal: NewRules, edit: Edit, said: Said, by: By) -> tuple[ListChange, NewRules]:
-    """Make the change that nothing has to be asked about any more: what was changed, and the proposal that was made.
+def commit(proposal: NewRules, edit: Edit, said: Said, by: By, *, summary: str = "") -> tuple[ListChange, NewRules]:
+    """Make the change that nothing has to be asked about any more: what was changed, and the proposal that was made. The
+    record says the `summary`, or else the change in words.
 
     Where somebody was quicker, the edit is proposed once more, now that nobody can be. Raises Stale where it is not
     independent of what they did, Asks where it means something else than was looked at; Conflict, lists.NoSuchPlace and
@@ -283,7 +271,7 @@ def commit(proposal: NewRules, edit: Edit, said: Said, by: By) -> tuple[ListChan
                 raise Asks(final, preview)
         return final.new
 
-    return commit_edit(group=proposal.group, edit=under_lock, by=by), final
+    return commit_edit(group=proposal.group, edit=under_lock, by=by, summary=summary), final
 
 
 def propose_rules(group: SecurityGroup, now: RuleList, edit: Edit, said: Said) -> NewRules:
@@ -303,7 +291,7 @@ def propose_rules(group: SecurityGroup, now: RuleList, edit: Edit, said: Said) -
 def _new_rules(group: SecurityGroup, revision: int, old: RuleList, new: RuleList, mark: str) -> NewRules:
     # New rules have no identity yet, so the token speaks of content; the revision makes it good for one time only, and the
     # mark for what was looked at: the same list can let something else through where a VM or another group has changed.
-    token = _token(group.public_id, revision, _traffic(new), mark)
+    token = token_of(group.public_id, revision, traffic_of(new), mark)
     return NewRules(group, tuple(old), tuple(new), token, mark)
 
 
@@ -330,7 +318,7 @@ def propose_groups(
     # A VM that is still to be created has no identity that lasts from one request to the next.
     whose = machine.public_id if machine.pk else machine.project.slug
     known = [[(group.public_id, group.revision) for group in groups] for groups in (before, after)]
-    token = _token(whose, machine.revision, known)
+    token = token_of(whose, machine.revision, known)
     return NewGroups(machine, tuple(before), tuple(after), token)
 
 
@@ -347,8 +335,8 @@ def propose_review(review: Review) -> NewReview:
     for group, old, new in changes:
         check_rules(group.project, new, had=len(old))
     mark = groups_mark([group for group, _, _ in changes])
-    known = [(group.public_id, group.revision, _traffic(new)) for group, _, new in changes]
-    return NewReview(review, tuple(changes), _token(known, mark, [decided]), decided, mark)
+    known = [(group.public_id, group.revision, traffic_of(new)) for group, _, new in changes]
+    return NewReview(review, tuple(changes), token_of(known, mark, [decided]), decided, mark)
 
 
 def planned_group(project: Project, name: str, rules: RuleList) -> Planned:
@@ -367,7 +355,7 @@ def propose_group_on(machine: VirtualMachine, before: Sequence[SecurityGroup], p
     after = (*before[:at], planned.group, *before[at:])
     whose = machine.public_id if machine.pk else machine.project.slug
     known = [(group.public_id, group.revision) for group in before]
-    token = _token(whose, machine.revision, known, at, _traffic(planned.rules))
+    token = token_of(whose, machine.revision, known, at, traffic_of(planned.rules))
     stands = before if machine.pk else ()
     return NewGroupOn(machine, tuple(stands), after, planned, token)
 
@@ -383,16 +371,10 @@ def propose_group_on_many(machines: QuerySet[VirtualMachine], planned: Planned) 
     groups = dict(SecurityGroup.objects.filter(pk__in=held).order_by("pk").values_list("pk", "revision"))
     project = planned.group.project
     lot = Lot(project, changes, groups, f"Attached {planned.group.name} to", group=0)
-    token = _token(project.slug, _traffic(planned.rules), _looked_at(lot))
+    token = token_of(project.slug, traffic_of(planned.rules), _looked_at(lot))
     full = [one.name for one in found if deed.is_full(one.order)]
     notes = [f"Not put on {', '.join(full[:5])}: no room for one more group."] if full else []
     return NewGroupOnMany(planned, deed, lot, token, tuple(notes))
-
-
-def propose_group(project: Project, rules: RuleList) -> NewGroup:
-    """A group that is still to be made. Raises ValidationError where its rules cannot be stored."""
-    check_rules(project, rules)
-    return NewGroup(project, tuple(rules), _token(project.slug, 0, _traffic(rules)))
 
 
 def propose_end(group: SecurityGroup) -> EndOfGroup:
@@ -413,7 +395,7 @@ def propose_orders(
     held = {pk for change in changes for pk in (*change.before, *change.after)}
     groups = dict(SecurityGroup.objects.filter(pk__in=held).order_by("pk").values_list("pk", "revision"))
     lot = Lot(project, changes, groups, *words, group=deed.group)
-    token = _token(project.slug, deed.do, *words, _looked_at(lot)) if changes else ""
+    token = token_of(project.slug, deed.do, *words, _looked_at(lot)) if changes else ""
     hidden = Counter(pk for change in changes if (pk := deed.hides(change.after)))
     return NewOrders(deed, lot, token, len(found) - len(changes) - full, full, hidden)
 
@@ -421,17 +403,8 @@ def propose_orders(
 def propose_back(project: Project, event: Event) -> LotBack:
     """The change of many VMs taken back that stands in this line of the record. Nothing to agree to where none can be."""
     way = lot_back(project=project, event=event)
-    return LotBack(way, _token(project.slug, event.pk, _looked_at(way.lot), way.left) if way.lot.changes else "")
+    return LotBack(way, token_of(project.slug, event.pk, _looked_at(way.lot), way.left) if way.lot.changes else "")
 
 
 def _looked_at(lot: Lot) -> list[Any]:
     return [sorted(lot.groups.items()), [(one.machine, one.base, one.before, one.after) for one in lot.changes]]
-
-
-def _traffic(rules: RuleList) -> list[dict[str, Any]]:
-    """What of the rules changes traffic: typing on in a description asks for no second look."""
-    return [{**rule, "description": ""} for rule in stored_rules(rules)]
-
-
-def _token(*about: object) -> str:
-    return sha256(dumps(about).encode()).hexdigest()[:32]

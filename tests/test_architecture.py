@@ -35,14 +35,16 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "answers": {"firewall", "words", "models", "paging", "effective", "past"},
         "enforcement": {"firewall", "models", "effective"},
         "said": {"firewall"},
-        "proposals": {"firewall", "models", "effective", "operations", "answers", "said"},
+        "tokens": {"firewall"},
+        "brought": {"firewall", "words", "models", "operations", "answers", "tokens"},
+        "proposals": {"firewall", "models", "effective", "operations", "answers", "said", "tokens", "brought"},
     },
     "doors": {
         "apps": {"accounts"},
         "forms": {"firewall", "words", "fields", "models", "effective"},
         "web": {
             *("firewall", "words", "starters", "fields", "models", "paging", "access", "effective"),
-            *("operations", "answers", "enforcement", "said", "proposals", "forms"),
+            *("operations", "answers", "enforcement", "said", "brought", "proposals", "forms"),
             SITE,
         },
         "templatetags": {"firewall", "words", "models", "effective", "answers", "web", SITE},

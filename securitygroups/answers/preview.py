@@ -143,10 +143,7 @@ def preview_rules(
     if changed:
         dying.of_group(placed(group, old), placed(group, new))
     if not before.machines:
-        # On no VM: what it would mean on one that has this group alone.
-        own = difference(old, new)
-        alarms = tuple(openings([own]))
-        return replace(_alone(own), newly_dead=dying.sentences(), alarms=alarms, attached=False)
+        return _on_no_vm(old, new, dying)
     compared = _compared(before, before.with_rules(group, new), late=lambda: clock() > end)
     if changed:
         # The combinations that most VMs have come first. On a VM with this group alone its own list is the answer.
@@ -158,6 +155,19 @@ def preview_rules(
             else:
                 dying.of_machines(one.before(), one.after(), one.machines)
     return _preview(before, compared, dying, address)
+
+
+def preview_new(group: SecurityGroup, rules: RuleList) -> Preview:
+    """What a group that is still to be made lets through (no query)."""
+    dying = DeadSearch()
+    dying.of_group([], placed(group, rules))
+    return _on_no_vm((), rules, dying)
+
+
+def _on_no_vm(old: RuleList, new: RuleList, dying: DeadSearch) -> Preview:
+    """What it would mean on a VM that has this group alone."""
+    own = difference(old, new)
+    return replace(_alone(own), newly_dead=dying.sentences(), alarms=tuple(openings([own])), attached=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Forms of the panel and the admin. They say what is wrong; operations write."""
 
 from securitygroups.forms.fleet import PLACES, FleetForm
-from securitygroups.forms.groups import GroupForm, ImportForm, TemplateForm
+from securitygroups.forms.groups import GroupForm, TemplateForm
+from securitygroups.forms.imports import ImportForm, PickForm
 from securitygroups.forms.machines import MachineForm, OrderedGroupsForm, reordered
 from securitygroups.forms.packets import PacketForm, ProjectPacketForm
 from securitygroups.forms.parts import NumberField, PortField, as_typed, take_refusal
@@ -32,6 +33,7 @@ __all__ = [
     "OpenForm",
     "OrderedGroupsForm",
     "PacketForm",
+    "PickForm",
     "PortField",
     "PortsForm",
     "ProjectPacketForm",

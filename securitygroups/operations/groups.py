@@ -58,18 +58,21 @@ def create_group(
     """
     locked = lock_project(project)
     _one_more(locked)
-    group = SecurityGroup(project=locked, name=name, description=description)
-    save_checked(group)
-    commit_rules(
-        group=group,
-        # Copies are rules of their own: what happens to one says nothing of the other.
-        rules=[replace(rule, uid="") for rule in rules],
-        base=0,
-        by=by,
-        summary=summary,
-    )
+    group = make_group(locked, name, description, rules, by=by, summary=summary)
     detail = {"on": {str(pk): revision for pk, revision in on.items()}} if on else {}
     record(locked, Verb.GROUP_CREATED, f"Created {group.name}.", by=by, group=group, detail=detail)
+    return group
+
+
+def make_group(
+    locked: Project, name: str, description: str, rules: RuleList, *, by: By, summary: str = ""
+) -> SecurityGroup:
+    """The group with its first revision, in the locked project, where there is room; not on record yet."""
+    group = SecurityGroup(project=locked, name=name, description=description)
+    save_checked(group)
+    # Copies are rules of their own: what happens to one says nothing of the other.
+    own = [replace(rule, uid="") for rule in rules]
+    commit_rules(group=group, rules=own, base=0, by=by, summary=summary)
     return group
 
 

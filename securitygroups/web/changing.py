@@ -1,6 +1,7 @@
 """From an edit of a group's rules to its commit: preview beside a form, question, conflict, commit, message with Undo."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib import messages
@@ -31,7 +32,19 @@ def propose(on: OnGroup, edit: Edit) -> NewRules:
     return propose_rules(on.group, on.rules, edit, said(on.request, on.group.revision))
 
 
-def change_rules(on: OnGroup, edit: Edit, done: str = "", *, at: str = "") -> HttpResponse:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an edit comes from that was not made here: `note` is said with the question, which is always asked, `told` is
+    what its template shows besides, and `summary` goes on record."""
+
+    note: str
+    summary: str
+    told: Mapping[str, Any]
+
+
+def change_rules(
+    on: OnGroup, edit: Edit, done: str = "", *, at: str = "", source: Source | None = None
+) -> HttpResponse:
     """Commit an edit, after a question where it changes what passes and that has not been looked at yet.
 
     `done` is the message afterwards (the change in words where empty), `at` the identity of the rule to come back to.
@@ -41,12 +54,15 @@ def change_rules(on: OnGroup, edit: Edit, done: str = "", *, at: str = "") -> Ht
         proposal = propose(on, edit)
     except (Stale, lists.NoSuchPlace) as stale:
         return conflict(on, stale if isinstance(stale, Stale) else None)
+    if source:
+        proposal = replace(proposal, notes=(*proposal.notes, source.note))
+    told, summary = (source.told, source.summary) if source else ({}, "")
     if preview := to_ask(proposal, said(on.request)):
-        return question(on.request, proposal, preview)
+        return question(on.request, proposal, preview, told)
     try:
-        change, made = commit(proposal, edit, said(on.request), by(on.request))
+        change, made = commit(proposal, edit, said(on.request), by(on.request), summary=summary)
     except Asks as asks:
-        return question(on.request, asks.proposal, asks.preview)
+        return question(on.request, asks.proposal, asks.preview, told)
     except (Stale, lists.NoSuchPlace, operations.Conflict) as stale:
         return conflict(on, stale if isinstance(stale, Stale) else None)
     return _made(on, change, _told(change, made, done), at)
@@ -121,8 +137,10 @@ def ask(on: OnGroup, edit: Edit) -> HttpResponse:
     return question(on.request, proposal, proposal.preview(said(on.request).address))
 
 
-def question(request: HttpRequest, proposal: NewRules, preview: Preview) -> HttpResponse:
-    """What the change does, before it is made. Nothing is written yet."""
+def question(
+    request: HttpRequest, proposal: NewRules, preview: Preview, told: Mapping[str, Any] | None = None
+) -> HttpResponse:
+    """What the change does, before it is made, and what else is `told` of it. Nothing is written yet."""
     group = proposal.group
     sent = [pair for pair in sent_fields(request, _OWN_FIELDS) if pair[0] != "reason"]
     context = {
@@ -139,6 +157,7 @@ def question(request: HttpRequest, proposal: NewRules, preview: Preview) -> Http
         "can_go_back": can_go_back(request),
         "action": request.get_full_path(),
         "back": page_url(request, group),
+        **(told or {}),
     }
     return into_dialog(request, render(request, "securitygroups/changes/question.html", context))
 

@@ -35,6 +35,8 @@ function release(form) {
 addEventListener("submit", (event) => {
   const { target: form, submitter } = event;
   if (event.defaultPrevented || form.getAttribute("method")?.toLowerCase() !== "post") return;
+  // A file that comes is no other page: this one stays, and what stands on it can be sent.
+  if (submitter?.hasAttribute("data-download")) return;
   if (underWay.has(form)) {
     event.preventDefault();
     announce("This is under way already.");

@@ -15,6 +15,27 @@ from securitygroups.web.pages import typed
 OFFERED = 50
 """Groups that an example can be used in, of those that fit."""
 
+SYSTEMS = (
+    ("This panel", "", "A group's JSON, CSV or Excel file, or all groups of a project as one JSON file."),
+    ("Spreadsheets", "", "Excel, OpenDocument or CSV: a row for each rule, with the names of the columns above them."),
+    ("AWS", "aws ec2 describe-security-groups > groups.json", ""),
+    ("OpenStack", "openstack security group rule list --long -f json web > web.json", "One group in each file."),
+    ("Azure", "az network nsg list > nsg.json", ""),
+    ("Google Cloud", "gcloud compute firewall-rules list --format=json > rules.json", ""),
+    ("Hetzner Cloud", "hcloud firewall list -o json > firewalls.json", ""),
+    ("DigitalOcean", "doctl compute firewall list -o json > firewalls.json", ""),
+    ("Scaleway", "scw instance security-group list-rules -o json … > rules.json", ""),
+    ("Terraform", "terraform show -json > state.json", "The groups of these clouds, with the values that they have."),
+    ("CloudStack", "cmk list securitygroups > groups.json", ""),
+    ("OPNsense", "", "The rules as CSV, from Firewall → Rules."),
+    ("iptables", "iptables-save > rules.v4", "For IPv6: ip6tables-save."),
+    ("nftables", "nft -j list ruleset > ruleset.json", ""),
+    ("ufw", "ufw status verbose > ufw.txt", ""),
+    ("firewalld", "firewall-cmd --list-all-zones > zones.txt", ""),
+    ("Proxmox VE", "cp /etc/pve/firewall/100.fw .", "The file of a VM, or cluster.fw with its security groups."),
+)
+"""Whose files are read, what makes such a file, and what else there is to say."""
+
 
 @require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
@@ -52,3 +73,9 @@ def help_use(request: HttpRequest) -> HttpResponse:
 def help_enforcement(request: HttpRequest) -> HttpResponse:
     """How rules are enforced."""
     return render(request, "securitygroups/help/enforcement.html")
+
+
+@require_safe
+def help_import(request: HttpRequest) -> HttpResponse:
+    """Which files of rules are read, and what their report says."""
+    return render(request, "securitygroups/help/import.html", {"systems": SYSTEMS})

@@ -62,7 +62,7 @@ def _cell(value: object) -> object:
     return guarded(value) if isinstance(value, str) else value
 
 
-def _too_large() -> HttpResponse:
+def too_large() -> HttpResponse:
     return HttpResponse(TOO_LARGE, status=422, content_type="text/plain; charset=utf-8")
 
 
@@ -73,7 +73,7 @@ def machines_csv(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         rows = MachineFilter.from_query(request.GET).of(access.project)
     except TooLarge:
-        return _too_large()
+        return too_large()
     rows = rows.annotate(
         names=ArraySubquery(attached.values("group__name")), ids=ArraySubquery(attached.values("group__public_id"))
     )
@@ -92,7 +92,7 @@ def groups_csv(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         rows = counted(GroupFilter.from_query(request.GET).of(access.project))
     except TooLarge:
-        return _too_large()
+        return too_large()
     header = ("ID", "Name", "Description", "Rules", "Virtual Machines", "Created", "Changed")
     return _file(request, "security-groups", header, rows, partial(map, _group))
 

@@ -1,0 +1,35 @@
+"""What became of another system's lines, in sentences."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from securitygroups.firewall.formats.reading import Note, Taken
+from securitygroups.firewall.formats.systems import OWN
+from securitygroups.words.traffic import count_text
+
+NAMED = 5
+"""Groups that a sentence names."""
+_LOST = {Taken.NARROWED: "narrowed", Taken.NOT_TAKEN: "not taken"}
+
+
+def lines_sentence(notes: Iterable[Note]) -> str:
+    """Of 14 lines: "2 lines narrowed, 1 line not taken"; empty where each was taken as it is."""
+    counts = Counter(note.taken for note in notes)
+    lost = [f"{count_text(counts[how], 'line', 'lines')} {word}" for how, word in _LOST.items() if counts[how]]
+    return ", ".join(lost)
+
+
+def read_words(system: str, notes: Sequence[Note]) -> str:
+    """For the record: ", read from AWS security groups: 2 lines narrowed"; empty for a file of our own."""
+    if system == OWN and not notes:
+        return ""
+    return f", read from {system}: {lines_sentence(notes) or 'every line exactly'}"
+
+
+def imported_sentence(names: Sequence[str], system: str) -> str:
+    """For the activity: "Imported 3 groups from AWS security groups: web, db and lb."."""
+    source = "" if system == OWN else f" from {system}"
+    if len(names) == 1:
+        return f"Imported {names[0]}{source}."
+    listed = [*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])]
+    return f"Imported {len(names)} groups{source}: {', '.join(listed[:-1])} and {listed[-1]}."
