@@ -29,7 +29,7 @@ from securitygroups.operations.records import count
 from securitygroups.tokens import token_of, traffic_of
 from securitygroups.words.imports import read_words
 
-MOST_GROUPS, MOST_RULES = 200, 10_000
+MOST_GROUPS, MOST_RULES = 100, 10_000
 """So much of a file is looked at on one page, and made by one yes; the rest comes with the same file once more."""
 
 

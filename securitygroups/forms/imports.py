@@ -41,7 +41,9 @@ class PickForm(forms.Form):
         super().__init__(data)
         for at, name in names.items():
             # Not required by itself: a group that is left out needs no name.
-            self.fields[f"name-{at}"] = LineFormField(label="Name", max_length=MAX_NAME, required=False, initial=name)
+            self.fields[f"name-{at}"] = LineFormField(
+                label=name or "A group without a name", max_length=MAX_NAME, required=False, initial=name
+            )
             self.fields[f"take-{at}"] = forms.BooleanField(
                 label=f"Import {name or 'this group'}", required=False, initial=at in fit
             )

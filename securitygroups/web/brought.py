@@ -40,6 +40,8 @@ MOST_LINES, FEWEST_LINES = 300, 3
 MOST_RULES_OF_A_LINE = 3
 MANY, SENTENCES, FEW_SENTENCES = 50, 12, 4
 """Of a file with many groups, each says less of what it lets through."""
+OPEN, LOST_OPEN = 3, 30
+"""So many groups are laid open at once; of more those with lines that are not here as they were, if these are so few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ def sent_again_as_field(view: Callable[..., HttpResponse]) -> Callable[..., Http
         except NoTurn:
             if upload := request.FILES.get("file"):
                 upload.seek(0)
-                resend(request, **{FIELD: brought(request).packed()})
+                file = brought(request)
+                resend(request, **({FIELD: file.packed()} if file.text is None else {"text": file.text}))
                 request.FILES.clear()
             raise
 
@@ -161,12 +164,13 @@ def report(notes: Sequence[Note], rules: RuleList, among: int = 1) -> Report | N
     by_kind = {kind: [note for note in notes if note.taken is kind] for kind in _ORDER}
     lost, exact = [*by_kind[Taken.NOT_TAKEN], *by_kind[Taken.NARROWED]], by_kind[Taken.EXACT]
     most = max(FEWEST_LINES, MOST_LINES // among)
+    most_exact = most // 2 if among <= MANY else 0
     return Report(
         counts=tuple((kind.value, _LOOKS[kind], len(by_kind[kind])) for kind in _ORDER if by_kind[kind]),
         lost=tuple(_line(note, rules) for note in lost[:most]),
         lost_more=max(0, len(lost) - most),
-        exact=tuple(_line(note, rules) for note in exact[: most // 2]),
-        exact_more=max(0, len(exact) - most // 2),
+        exact=tuple(_line(note, rules) for note in exact[:most_exact]),
+        exact_more=max(0, len(exact) - most_exact),
     )
 
 
@@ -194,20 +198,40 @@ class Row:
     report: Report | None
     allowed: tuple[str, ...]
     unlisted: int
+    opened: bool
 
 
 def rows_of(proposal: Brought, form: PickForm) -> list[Row]:
     among = len(proposal.groups)
     most = FEW_SENTENCES if among > MANY else SENTENCES
-    return [_row(proposal, form, one, most) for one in proposal.groups]
+    lost = sum(note.taken is not Taken.EXACT for note in proposal.reading.all_notes())
+    # What is not here as it was stands open where that is no long page.
+    opened = [among <= OPEN or (lost <= LOST_OPEN and has_lost(one.read)) for one in proposal.groups]
+    return [_row(proposal, form, one, (most, at_once)) for one, at_once in zip(proposal.groups, opened, strict=True)]
 
 
-def _row(proposal: Brought, form: PickForm, one: BroughtGroup, most: int) -> Row:
+def has_lost(one: ReadGroup) -> bool:
+    return any(note.taken is not Taken.EXACT for note in one.notes)
+
+
+def alarms_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Each alarm once, with the groups that raise it."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        for alarm in row.preview.alarms:
+            found.setdefault(alarm, []).append(row)
+    return found
+
+
+def _row(proposal: Brought, form: PickForm, one: BroughtGroup, shown: tuple[int, bool]) -> Row:
+    most, opened = shown
     preview = one.preview(proposal.project)
     allowed = [line for effect in preview.effects for line in effect.allowed]
     unlisted = sum(effect.more for effect in preview.effects) + max(0, len(allowed) - most)
     told = group_report(proposal.reading, one.read, len(proposal.groups))
-    return Row(one, form[f"name-{one.at}"], form[f"take-{one.at}"], preview, told, tuple(allowed[:most]), unlisted)
+    return Row(
+        one, form[f"name-{one.at}"], form[f"take-{one.at}"], preview, told, tuple(allowed[:most]), unlisted, opened
+    )
 
 
 def read_as(reading: Reading) -> str:

@@ -27,6 +27,7 @@ _SECTIONS = {
     "project_rules": "groups",
     "project_test": "project_test",
     "help_enforcement": "help",
+    "help_import": "help",
     "help_use": "help",
 }
 

@@ -98,10 +98,11 @@ _PAGES = (
 _ACTIONS = (
     Way("Create Security Group", "group_create", "plus", "new add", change=True),
     Way("Create Virtual Machine", "machine_create", "plus", "new add vm server", change=True),
-    Way("Import a Security Group", "group_import_new", "upload", "file csv json", change=True),
+    Way("Import Security Groups", "group_import_new", "upload", "file csv json aws iptables", change=True),
 )
 _EVERYWHERE = (
     Way("Help", "help", "circle-question-mark", "how protocols examples guide"),
+    Way("Bring rules from elsewhere", "help_import", "circle-question-mark", "help import aws iptables terraform"),
     Way("How rules are enforced", "help_enforcement", "circle-question-mark", "help nftables replies platform"),
     Way("Projects", "home", "folder", "all customers"),
     Way("Your account", "account", "circle-user", "password passkey second factor sessions settings"),

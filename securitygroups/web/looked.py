@@ -21,6 +21,7 @@ PAGES = {
     "activity": "Looked at the activity",
     "activity_csv": "Took the activity as a file",
     "groups_csv": "Took the list of security groups as a file",
+    "groups_export": "Took the rules of all security groups as a file",
     "machines_csv": "Took the list of virtual machines as a file",
     "machine_choices": "Looked for a virtual machine",
     "rules_csv": "Took rules as a file",

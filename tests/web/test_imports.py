@@ -306,6 +306,34 @@ def test_a_large_file_is_imported_in_parts_that_pass_over_what_is_there(
     assert live(project) == {"web", "db", "<b>bastion</b>"}
 
 
+def large(groups: int) -> str:
+    """Groups of 50 lines, of which ten are not here as they were."""
+    lines = [
+        f"allow {port} 10.9.{port}.0/24" if port % 5 else "less 22" if port % 2 else "deny that thing there"
+        for port in range(1, 51)
+    ]
+    return "#otherwall\n" + "".join(f"group g{nth}\n" + "\n".join(lines) + "\n" for nth in range(groups))
+
+
+def test_a_large_file_makes_no_heavy_page_and_says_what_is_not_on_it(as_erin: Client, project: Project) -> None:
+    response = as_erin.post(new(project), {"file": upload(large(120).encode())})
+
+    page = Page(response)
+    assert "The file has 20 more groups than fit onto one page." in page.text
+    assert "And 7 more that are not here as they were: the whole report has them." in page.text
+    assert "40 taken as they are: the whole report has them." in page.text
+    assert len(response.content) < 550_000
+
+
+@pytest.mark.parametrize("groups", [2, 40])
+def test_the_page_of_many_groups_asks_as_much_as_one_of_two(
+    groups: int, as_erin: Client, project: Project, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(6):
+        response = as_erin.post(new(project), {"file": upload(large(groups).encode())})
+    assert response.status_code == 200
+
+
 def test_the_whole_report_is_a_file_that_runs_no_formula(as_erin: Client, project: Project) -> None:
     form = asked(as_erin, project, THREE.replace("stray line", '=HYPERLINK("x") stray')).form_with("sure")
 

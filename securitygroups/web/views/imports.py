@@ -25,6 +25,7 @@ from securitygroups.proposals import Edit, Whole, agreed
 from securitygroups.web.brought import (
     FIELD,
     File,
+    alarms_of,
     brought,
     group_report,
     is_plain,
@@ -48,9 +49,6 @@ from securitygroups.web.changing import (
 from securitygroups.web.doors import OnGroup, by, enter, enter_group, said, takes_files
 from securitygroups.web.pages import FORM_INVALID, address_of, page_or_form, resend
 from securitygroups.words.imports import imported_sentence, lines_sentence, read_words
-
-OPEN = 3
-"""So many groups of a file are laid open at once; of more, each is folded."""
 
 
 def _page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
@@ -299,7 +297,7 @@ def _ask(request: HttpRequest, sent: File, proposal: Brought, form: PickForm) ->
     context = {
         "form": form,
         "rows": rows,
-        "alarming": [row for row in rows if row.preview.alarms],
+        "alarms": alarms_of(rows),
         "proposal": proposal,
         "read_as": read_as(reading),
         "lost": lines_sentence(reading.all_notes()),
@@ -309,7 +307,6 @@ def _ask(request: HttpRequest, sent: File, proposal: Brought, form: PickForm) ->
         "no_room": operations.no_room(proposal.project, proposal.room, fits) if fits > proposal.room else "",
         "token": proposal.token,
         "along": sent.packed(),
-        "opened": len(rows) <= OPEN,
     }
     status = FORM_INVALID if form.errors else 200
     return render(request, "securitygroups/files/several.html", context, status=status)
