@@ -89,16 +89,15 @@ def test_what_an_import_asks_is_fit_for_every_eye(
 ) -> None:
     make_group(project, "db")
     page = browse(erin)
-    for start, name in (
-        (f"/p/{project.slug}/groups/import/", "several"),
-        (f"{group.get_absolute_url()}import/", "which"),
+    for start, name, seen in (
+        (f"/p/{project.slug}/groups/import/", "several", "Lines of no group"),
+        (f"{group.get_absolute_url()}import/", "which", "Whose rules"),
     ):
         page.set_viewport_size({"width": 1280, "height": 900})
         page.goto(start)
         page.get_by_label("File").set_input_files(file)
         page.get_by_role("button", name="Check the file").click()
-        page.wait_for_url(start)
-        expect(page.get_by_text("Read as Otherwall rules, 3 groups")).to_be_visible()
+        expect(page.get_by_text(seen)).to_be_visible()
         look(page, f"import: {name}")
     page.get_by_label("db").check()
     page.get_by_role("button", name="Go on").last.click()
