@@ -1,13 +1,14 @@
 """Packet captures as batches of the packets that open a flow."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from securitygroups.firewall.flows import batch as batches
+from securitygroups.firewall.flows.addresses import Local
 from securitygroups.firewall.flows.batch import NO_PORT, OUT, Batch
 from securitygroups.firewall.flows.containers import (
     FOREIGN,
@@ -19,8 +20,8 @@ from securitygroups.firewall.flows.containers import (
     refuse_others,
 )
 from securitygroups.firewall.flows.links import Frames, Mask, check_link, network_layer
-from securitygroups.firewall.flows.openers import MAYBE, Openers, Skip, directed, within
-from securitygroups.firewall.values import ICMP, ICMPV6, Network, parse_network
+from securitygroups.firewall.flows.openers import MAYBE, Openers, Skip, directed
+from securitygroups.firewall.values import ICMP, ICMPV6, parse_network
 
 __all__ = ["Capture", "is_capture", "refuse_others"]
 
@@ -34,14 +35,14 @@ def _these(*numbers: int) -> Mask:
     return np.isin(np.arange(256), numbers)
 
 
-# Replies, and errors that quote a packet of another flow. Neighbour discovery stays: nothing else would judge it.
-_ICMP_ANSWERS = {ICMP: _these(0, 3, 4, 5, 11, 12, 14, 16, 18), ICMPV6: _these(1, 2, 3, 4, 129)}
+ICMP_ANSWERS = {ICMP: _these(0, 3, 4, 5, 11, 12, 14, 16, 18), ICMPV6: _these(1, 2, 3, 4, 129)}
+"""Types of replies, and of errors that quote a packet of another flow. Neighbour discovery is judged by itself."""
 _EXTENSIONS = _these(_HOPOPTS, _ROUTING, _FRAGMENT, _AUTH, _DESTINATION)
 _UNENDED = _these(_HOPOPTS, _ROUTING, _FRAGMENT, _DESTINATION)
 _WITH_PORTS, _CERTAIN = _these(_TCP, _UDP, _SCTP), _these(_TCP, _SCTP)
-_TO_MANY = tuple(parse_network(text) for text in ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8"))
-_FROM_NOBODY = tuple(parse_network(text) for text in ("0.0.0.0/32", "::/128"))
-_TO_ITSELF = tuple(parse_network(text) for text in ("127.0.0.0/8", "::1/128"))
+_TO_MANY = Local([parse_network(text) for text in ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8")])
+_FROM_NOBODY = Local([parse_network(text) for text in ("0.0.0.0/32", "::/128")])
+_TO_ITSELF = Local([parse_network(text) for text in ("127.0.0.0/8", "::1/128")])
 
 
 def _transport_layer(frames: Frames) -> None:
@@ -79,7 +80,7 @@ def _drop_answers(frames: Frames) -> None:
     frames.keep(opens, Skip.MIDDLE)
     protocol, kind = frames["protocol"], frames.u8(frames["l4"])
     answers = np.zeros(len(protocol), np.bool_)
-    for number, kinds in _ICMP_ANSWERS.items():
+    for number, kinds in ICMP_ANSWERS.items():
         answers |= (protocol == number) & kinds.take(kind)
     frames.keep(~answers, Skip.ICMP_ANSWER)
 
@@ -130,12 +131,12 @@ class Capture:
 
     kind = "capture"
 
-    def __init__(self, read: Callable[[int], bytes], skipped: Counter[Skip], local: Sequence[Network] = ()) -> None:
+    def __init__(self, read: Callable[[int], bytes], skipped: Counter[Skip], local: Local) -> None:
         """`read(size)` gives the next bytes, b"" at the end; they begin as is_capture wants it. Raises BadDocument."""
         self._container = container(read, skipped)
         if self._container.link is not None:
             check_link(self._container.link)
-        self._skipped, self._local, self._openers = skipped, tuple(local), Openers()
+        self._skipped, self._local, self._openers = skipped, local, Openers()
         self._held = _Packets(batches.empty(), np.zeros(0, np.int32), np.zeros(0, np.int64))
 
     @property
@@ -185,12 +186,12 @@ class Capture:
         told = batch.direction.copy()
         if not self._local:
             return self._as_told(batch, told)
-        nobody = within(batch.version, batch.destination_high, batch.destination_low, _TO_MANY)
-        nobody |= within(batch.version, batch.source_high, batch.source_low, _FROM_NOBODY)
+        nobody = _TO_MANY.has(batch.version, batch.destination_high, batch.destination_low)
+        nobody |= _FROM_NOBODY.has(batch.version, batch.source_high, batch.source_low)
         nobody &= told <= OUT
         if nobody.any():
             for high, low in ((batch.source_high, batch.source_low), (batch.destination_high, batch.destination_low)):
-                nobody &= ~within(batch.version, high, low, self._local)
+                nobody &= ~self._local.has(batch.version, high, low)
         return batches.join([directed(batch.take(~nobody), self._local, self._skipped), batch.take(nobody)])
 
     def _as_told(self, batch: Batch, told: NDArray[np.uint8]) -> Batch:
@@ -198,7 +199,7 @@ class Capture:
             raise damaged("", "The capture does not tell directions: name the local addresses, the VMs' own.")
         self._skipped[Skip.FOREIGN] += int(np.count_nonzero(told == FOREIGN))
         looped = (batch.source_high == batch.destination_high) & (batch.source_low == batch.destination_low)
-        looped |= within(batch.version, batch.destination_high, batch.destination_low, _TO_ITSELF)
+        looped |= _TO_ITSELF.has(batch.version, batch.destination_high, batch.destination_low)
         looped &= told != FOREIGN
         self._skipped[Skip.LOOPED] += int(np.count_nonzero(looped))
         return batch.take((told <= OUT) & ~looped)

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from securitygroups.firewall.flows.addresses import Local
 from securitygroups.firewall.flows.batch import Batch
 from securitygroups.firewall.flows.captures import Capture, is_capture, refuse_others
 from securitygroups.firewall.flows.columns import Traits
@@ -68,7 +69,7 @@ class FlowLog:
 
     def __init__(self, stream: Readable, local: Sequence[Network] = ()) -> None:
         """Raises BadDocument where the log is none, or has no direction and there is no `local`."""
-        self._local, self.skipped = tuple(local), Counter[Skip]()
+        self._local, self.skipped = Local(local), Counter[Skip]()
         self._log = self._opened(stream, unpacked(stream))
 
     def _opened(self, stream: Readable, source: Peeked) -> _Reader:

@@ -1,14 +1,13 @@
 """Which records of a log open a flow, and whether it comes in or goes out."""
 
 from collections import Counter
-from collections.abc import Sequence
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from securitygroups.firewall.flows.addresses import Local
 from securitygroups.firewall.flows.batch import IN, OUT, Batch, join
-from securitygroups.firewall.values import BITS, Network
 
 WINDOW = 1 << 20
 """How many flows are remembered to recognise their replies and repeats: some 16 bytes each."""
@@ -161,29 +160,14 @@ def _earlier(start: NDArray[np.int64]) -> Words:
     return earlier
 
 
-def within(version: NDArray[np.uint8], high: Words, low: Words, networks: Sequence[Network]) -> Mask:
-    """Which addresses lie in one of the networks."""
-    inside = np.zeros(len(version), np.bool_)
-    for network in networks:
-        spare = BITS[network.version] - network.prefix
-        match = version == network.version
-        if spare < 64:
-            match &= low >> np.uint64(spare) == np.uint64((network.first & ((1 << 64) - 1)) >> spare)
-            match &= high == np.uint64(network.first >> 64)
-        elif spare < 128:
-            match &= high >> np.uint64(spare - 64) == np.uint64(network.first >> spare)
-        inside |= match
-    return inside
-
-
-def directed(batch: Batch, local: Sequence[Network], skipped: Counter[Skip]) -> Batch:
+def directed(batch: Batch, local: Local, skipped: Counter[Skip]) -> Batch:
     """The packets with the direction that the `local` addresses, the VMs' own, give them.
 
     To a local address is In, from one is Out; between two local ones is both, so such a packet becomes two rows (the
     Out ones follow the In ones). Packets of neither are counted in `skipped`.
     """
-    out = within(batch.version, batch.source_high, batch.source_low, local)
-    inwards = within(batch.version, batch.destination_high, batch.destination_low, local)
+    out = local.has(batch.version, batch.source_high, batch.source_low)
+    inwards = local.has(batch.version, batch.destination_high, batch.destination_low)
     skipped[Skip.ELSEWHERE] += int(np.count_nonzero(~out & ~inwards))
     parts = []
     for rows, direction in ((inwards, IN), (out, OUT)):

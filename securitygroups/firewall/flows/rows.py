@@ -1,22 +1,23 @@
 """Columns of text as batches: what each field may say, and which rows open a flow."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from securitygroups.firewall.flows import batch as batches
+from securitygroups.firewall.flows.addresses import Local
 from securitygroups.firewall.flows.batch import ACCEPTED, DENIED, IN, NO_PORT, OUT, UNSAID, Batch
-from securitygroups.firewall.flows.captures import _ICMP_ANSWERS
+from securitygroups.firewall.flows.captures import ICMP_ANSWERS
 from securitygroups.firewall.flows.columns import Traits
 from securitygroups.firewall.flows.openers import MAYBE, OPENS, REPLIES, Openers, Skip, directed
 from securitygroups.firewall.flows.text import Fields, Mask, ipv4, ipv6, key, keys, looked_up, numbers
 from securitygroups.firewall.flows.times import microseconds
 from securitygroups.firewall.formats.strict import BadDocument, Fault, bad
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS
-from securitygroups.firewall.values import ICMP, ICMPV6, NON_IP, PACKET_PROTOCOLS, Network, Refused, parse_address
+from securitygroups.firewall.values import ICMP, ICMPV6, NON_IP, PACKET_PROTOCOLS, Refused, parse_address
 
 UNKNOWN_WAY = 255
 """The direction of a row that tells none."""
@@ -314,7 +315,7 @@ def _netflow_icmp_type(text: str) -> int | None:
 class Rows:
     """Turns tables of one log into batches of the packets that open a flow, with their direction."""
 
-    def __init__(self, traits: Traits, local: Sequence[Network], skipped: Counter[Skip]) -> None:
+    def __init__(self, traits: Traits, local: Local, skipped: Counter[Skip]) -> None:
         self.traits, self._local, self._skipped = traits, local, skipped
         self._openers = Openers()
 
@@ -364,11 +365,11 @@ class Rows:
         if fields is None:
             return answers
         find = _netflow_icmp_type if self.traits.icmp_in == "port" else _icmp_type
-        for protocol, types in _ICMP_ANSWERS.items():
+        for protocol, types in ICMP_ANSWERS.items():
             rows = np.flatnonzero((batch.protocol == protocol) & (batch.version > 0))
             if rows.size:
                 kind, told = looked_up(fields.take(rows), find)
-                answers[rows[told & np.isin(kind, types)]] = True
+                answers[rows[told & types.take(np.minimum(kind, 255))]] = True
         return answers
 
     def _opening(self, table: Table, batch: Batch) -> Batch:

@@ -239,7 +239,8 @@ def _that_matter(chains: Chains, direction: Direction) -> list[Base]:
     if len(matter) > MOST_BASES:
         raise TooMany
     free = [version for version in (4, 6) if not any(base.sees.sees(version) for base in matter)]
-    for base in sorted(path[::-1], key=lambda base: base.key[1] != "filter"):
+    backwards = path[::-1]
+    for base in sorted(backwards, key=lambda base: base.key[1] != "filter"):
         own = [version for version in free if base.sees.sees(version)]
         if own:
             matter.append(base if len(own) == 2 else replace(base, sees=of_family(own[0])))

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO, TextIO
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.flows.batch import Batch
 from securitygroups.firewall.flows.compiled import NO_RULE, Places
-from securitygroups.firewall.flows.whatif import Changes, Group, Report, what_if
+from securitygroups.firewall.flows.tally import Changes, Group
+from securitygroups.firewall.flows.whatif import Report, what_if
 from securitygroups.firewall.formats.documents import read_group
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.values import Network, Packet, Refused, Rule, RuleList, address_text, parse_network
@@ -225,7 +226,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[in
         yield f"  {'  '.join(cells)}".rstrip()
 
 
-def _changes(title: str, changes: Changes) -> Iterator[str]:
+def _changes(title: str, changes: Changes, *, new: bool = True) -> Iterator[str]:
     yield ""
     yield f"{title}: {changes.flows:,} flows"
     if not changes.groups:
@@ -237,13 +238,14 @@ def _changes(title: str, changes: Changes) -> Iterator[str]:
             "not IP" if group.protocol is None else protocol_text(group.protocol),
             "" if group.port is None else str(group.port),
             _place(group.before),
-            _place(group.after),
+            *([_place(group.after)] if new else []),
             ", ".join(_pair(pair.packet, pair.flows) for pair in group.pairs[:2]),
         )
         for group in changes.groups
     ]
-    head = ("Flows", "Direction", "Protocol", "Port", "Rule before", "Rule after", "Most between")
-    yield from _table(head, rows, left=(1, 2, 6))
+    by = ("Rule before", "Rule after") if new else ("Rule",)
+    head = ("Flows", "Direction", "Protocol", "Port", *by, "Most between")
+    yield from _table(head, rows, left=(1, 2, len(head) - 1))
     if changes.group_count > len(changes.groups):
         yield f"  … and {changes.group_count - len(changes.groups):,} smaller groups"
     if not changes.exact:
@@ -272,11 +274,21 @@ def _lines(done: _Replay, top: int) -> Iterator[str]:
             f"One by one: {baseline.flows:,} flows, {_rate(baseline.flows, baseline.seconds)}, "
             f"{baseline.mismatches:,} decided differently"
         )
+    if report.guessed:
+        yield (
+            f"Of {report.guessed:,} flows nothing in the log tells which side began: "
+            "the side with the lower port was taken for the one that was called."
+        )
     yield f"Accepted: {report.accepted_before:,}, denied: {report.rows - report.accepted_before:,}"
     if new is not None:
         yield f"Accepted by the new list: {report.accepted_after:,}, denied: {report.rows - report.accepted_after:,}"
         yield from _changes("Newly denied", report.newly_denied)
         yield from _changes("Newly allowed", report.newly_allowed)
+    if report.said_accepted or report.said_denied:
+        yield ""
+        yield f"Accepted as the log says: {report.said_accepted:,}, denied: {report.said_denied:,}"
+        yield from _changes("The log says accepted, the rules deny", report.only_log_accepts, new=False)
+        yield from _changes("The log says denied, the rules accept", report.only_log_denies, new=False)
     for title, rules, hits in (
         ("Flows by deciding rule", done.old, report.hits_before),
         ("Flows by deciding rule of the new list", new, report.hits_after),
@@ -327,6 +339,15 @@ def _group_json(group: Group) -> dict[str, Any]:
     }
 
 
+def _changes_json(changes: Changes) -> dict[str, Any]:
+    return {
+        "flows": changes.flows,
+        "group_count": changes.group_count,
+        "exact": changes.exact,
+        "groups": [_group_json(group) for group in changes.groups],
+    }
+
+
 def _as_json(done: _Replay) -> dict[str, Any]:
     """The report as one object; `hits` count the flows by deciding rule, those that no rule matched first."""
     report, baseline = done.report, done.baseline
@@ -338,16 +359,19 @@ def _as_json(done: _Replay) -> dict[str, Any]:
         "skipped": {reason.name.lower(): count for reason, count in report.skipped.items()},
         "accepted": report.accepted_before,
         "hits": report.hits_before,
+        "denied": _changes_json(report.denied),
+        "guessed": report.guessed,
+        "said": {
+            "accepted": report.said_accepted,
+            "denied": report.said_denied,
+            "accepted_but_rules_deny": _changes_json(report.only_log_accepts),
+            "denied_but_rules_accept": _changes_json(report.only_log_denies),
+        },
     }
     if done.new is not None:
         value |= {"accepted_after": report.accepted_after, "hits_after": report.hits_after}
-        for name, changes in (("newly_denied", report.newly_denied), ("newly_allowed", report.newly_allowed)):
-            value[name] = {
-                "flows": changes.flows,
-                "group_count": changes.group_count,
-                "exact": changes.exact,
-                "groups": [_group_json(group) for group in changes.groups],
-            }
+        value["newly_denied"] = _changes_json(report.newly_denied)
+        value["newly_allowed"] = _changes_json(report.newly_allowed)
     if baseline:
         value["baseline"] = {
             "flows": baseline.flows,

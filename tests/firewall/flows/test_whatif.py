@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.flows import whatif
+from securitygroups.firewall.flows import tally
 from securitygroups.firewall.flows.openers import Skip
-from securitygroups.firewall.flows.whatif import Pair, Report, what_if
+from securitygroups.firewall.flows.tally import Pair
+from securitygroups.firewall.flows.whatif import Report, what_if
 from securitygroups.firewall.formats.packets import packet_from_json
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.protocols import Action, Direction
@@ -137,7 +138,7 @@ def test_reading_ends_at_the_limit_of_seconds(monkeypatch: pytest.MonkeyPatch) -
 
 def test_lists_beyond_all_use_are_refused() -> None:
     with pytest.raises(ValueError, match="more than"):
-        run([WEB] * (whatif.MAX_RULES + 1), [], "")
+        run([WEB] * (tally.MAX_RULES + 1), [], "")
 
 
 def test_a_bad_line_ends_it() -> None:
@@ -154,8 +155,8 @@ def test_skipped_records_are_in_the_report() -> None:
 
 
 def test_too_many_groups_are_said_to_be_not_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whatif, "MAX_GROUPS", 20)
-    monkeypatch.setattr(whatif, "MAX_ENDS", 20)
+    monkeypatch.setattr(tally, "MAX_GROUPS", 20)
+    monkeypatch.setattr(tally, "MAX_ENDS", 20)
     monkeypatch.setattr("securitygroups.firewall.flows.logs._CHUNK", 1000)
     lines = [f"in,tcp,192.0.2.1,10.0.0.5,{port}\n" for port in range(80, 200)]
 
