@@ -5,6 +5,7 @@ Nothing here waits. The worker's loop asks when the system says that there is so
 
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from tempfile import TemporaryFile
@@ -29,14 +30,25 @@ class NoRoom(Exception):
     """A long body can be kept nowhere."""
 
 
+# Seconds after which a piece of an answer is no longer held back for the next one.
+TOGETHER = 0.1
+
+
 class Outlet:
     """What a thread takes for the client's socket: it never waits, for what the client does not take now is kept."""
 
     def __init__(self, connection: "Connection") -> None:
         self.connection = connection
+        self.sent = 0.0
 
     def sendall(self, data: bytes) -> None:
+        """An answer that comes piece by piece goes out so, for somebody looks at it as it comes. Who has gone away is told
+        from here, with OSError, to whoever makes it."""
         self.connection.unsent += data
+        now = time.monotonic()
+        if now > self.sent + TOGETHER:
+            self.sent = now
+            self.connection.flush()
 
     def send(self, data: bytes) -> int:
         """Only “100 Continue” comes this way. It is wanted now, and once."""

@@ -1,18 +1,30 @@
-"""What a replayed flow log says: which flows would be decided differently, and how often each rule decided."""
+"""A flow log replayed: on a group's list, or on the effective lists of VMs, in bounded time and memory."""
 
 import io
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from time import monotonic
 from typing import Any
 
-from securitygroups.firewall.flows.whatif import Changes, Report, what_if
-from securitygroups.firewall.protocols import Direction
-from securitygroups.firewall.values import Network, Packet, Rule, RuleList, address_text
-from securitygroups.words.rules import protocol_text, service_name
+from django.db.models import QuerySet
 
-GROUPS, HITS = 30, 50
-"""Lines shown of each kind of change, and of the rules by hits."""
+from securitygroups.answers.exposure import address_number
+from securitygroups.effective import Fleet, Group, Home, Limits, Placed, Vm, fleet
+from securitygroups.firewall.flows.fleets import ByVm, Lists
+from securitygroups.firewall.flows.logs import FlowLog
+from securitygroups.firewall.flows.whatif import Comparison, Judge, Report, Run, Until
+from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.values import BITS, Network, Packet, Rule, RuleList
+from securitygroups.models import SecurityGroup, VirtualMachine
+
+GROUPS = 30
+"""Groups of flows that are shown of each kind."""
+MAX_RULES = 100_000
+"""Stored rules that a project's log is judged by: some 200 MB of tables at the most."""
+LIMITS = Limits(MAX_RULES, 2_000_000)
+"""The lists that they make are not built: how long these are together says little."""
 
 
 class OutOfTime(Exception):
@@ -32,117 +44,120 @@ class _Timed:
         return data
 
 
+# ── What it is replayed on ────────────────────────────────────────────────────
+
+
+class OnGroup:
+    """A group's own list, and the one to compare it with, if there is one."""
+
+    def __init__(
+        self, group: SecurityGroup, rules: RuleList, proposed: RuleList | None, local: Sequence[Network]
+    ) -> None:
+        self.groups, self.local = [Group(Home.of(group), tuple(rules))], local
+        own = self.groups[0].rules
+        self.judge: Judge = Comparison(own, own if proposed is None else proposed)
+
+    def vm_at(self, version: int, address: int) -> Vm | None:
+        return None
+
+    def first_group(self, packet: Packet) -> str:
+        return self.groups[0].home.public_id
+
+
+class OnVms:
+    """The effective lists of VMs: each judges the flows to and from its own addresses."""
+
+    def __init__(self, vms: Fleet) -> None:
+        self.vms, self.groups = vms, list(vms.groups.values())
+        place = {pk: at for at, pk in enumerate(vms.groups)}
+        self._at = {end: vm for vm, one in enumerate(vms.machines) for end in _ends(one)}
+        self.local = [Network(version, address, BITS[version]) for version, address in self._at]
+        orders = [[place[pk] for pk in sequence] for sequence in vms.sequences]
+        owned = [(*end, vm) for end, vm in self._at.items()]
+        self.by_vm = ByVm(Lists([group.rules for group in self.groups], orders, vms.sequence_of, owned))
+        self.judge: Judge = self.by_vm
+
+    def vm_at(self, version: int, address: int) -> Vm | None:
+        vm = self._at.get((version, address))
+        return None if vm is None else self.vms.machines[vm]
+
+    def first_group(self, packet: Packet) -> str:
+        own = packet.destination if packet.direction is Direction.IN else packet.source
+        vm = 0 if packet.version is None else self._at.get((packet.version, own or 0))
+        groups = [] if vm is None else [self.vms.groups[pk] for pk in self.vms.sequences[self.vms.sequence_of[vm]]]
+        # As the packet test has it: the group of the list's first rule.
+        named = next((group for group in groups if group.rules), groups[0] if groups else None)
+        return named.home.public_id if named else ""
+
+
+Target = OnGroup | OnVms
+"""What a log is replayed on: whose addresses are the VMs' own, and which lists judge. Its rules are numbered from 1, those
+of the first of its `groups` first. `vm_at` is the VM that has an address, `first_group` the group that a rule for a packet
+would go into that no rule matches, "" where there is none."""
+
+
+def _ends(vm: Vm) -> list[tuple[int, int]]:
+    pairs = ((4, address_number(vm.ipv4)), (6, address_number(vm.ipv6)))
+    return [(version, address) for version, address in pairs if address is not None]
+
+
+def on_vms(rows: QuerySet[VirtualMachine]) -> OnVms:
+    """The VMs with their lists. Raises TooLarge."""
+    return OnVms(fleet(rows.order_by("name", "pk"), LIMITS))
+
+
+class Places:
+    """The rules of a target by number."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self._groups, self._ends = groups, list(accumulate(len(group.rules) for group in groups))
+
+    def at(self, number: int | None) -> Placed | None:
+        """The rule of this number; None for that of flows that no rule matches."""
+        if not number:
+            return None
+        index = bisect_left(self._ends, number)
+        group = self._groups[index]
+        own = number - (self._ends[index - 1] if index else 0)
+        return Placed(group.rules[own - 1], group.home, own)
+
+    def unused(self, hits: Sequence[int]) -> Iterator[int]:
+        """The numbers of the enabled rules that decided no flow."""
+        rules: Iterator[Rule] = (rule for group in self._groups for rule in group.rules)
+        return (number for number, rule in enumerate(rules, 1) if rule.enabled and not hits[number])
+
+
+# ── The replay ────────────────────────────────────────────────────────────────
+
+
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """Flows alike that are decided differently: what, which rules, and between whom most of them went."""
+class Progress:
+    """How far it has come: records, and bytes of how many."""
 
-    flows: int
-    direction: Direction
-    protocol: str
-    port: str
-    service: str
-    before: int | None
-    after: int | None
-    pairs: tuple[tuple[str, str, int], ...]
+    records: int
+    taken: int
+    size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One way that verdicts change."""
+class Replay:
+    """An uploaded log that is judged in so many seconds: iterate over it for how far it has come, then ask for the report."""
 
-    title: str
-    kind: str
-    flows: int
-    lines: tuple[Changed, ...]
-    more: int
-    exact: bool
+    def __init__(self, target: Target, log: Any, seconds: float) -> None:
+        stream = io.BufferedReader(log.file) if isinstance(log.file, io.RawIOBase) else log.file
+        stream.seek(0)
+        self._target, self._seconds, self._size, self._file = target, seconds, log.size or 0, stream
+        # The engine looks at its clock after each block of flows; the stream's own limit is for logs without any.
+        self._stream = _Timed(stream, monotonic() + seconds * 1.5)
+        self._run: Run | None = None
 
+    def __iter__(self) -> Iterator[Progress]:
+        """Raises BadDocument, OutOfTime."""
+        log = FlowLog(self._stream, tuple(self._target.local))
+        self._run = Run(self._target.judge, log, Until(seconds=self._seconds, clock=monotonic))
+        for _ in self._run:
+            yield Progress(log.records, self._file.tell(), self._size)
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """How many flows a rule decided; `place` is None for those that no rule matched."""
-
-    place: int | None
-    rule: Rule | None
-    flows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hits:
-    """The rules of a list by hits."""
-
-    title: str
-    lines: tuple[Hit, ...]
-    more: int
-    unused: tuple[int, ...]
-    own: bool
-
-
-def _ends(packet: Packet) -> tuple[str, str]:
-    if packet.version is None or packet.source is None or packet.destination is None:
-        return "", ""
-    return address_text(packet.version, packet.source), address_text(packet.version, packet.destination)
-
-
-def _side(title: str, kind: str, changes: Changes) -> Side:
-    lines = tuple(
-        Changed(
-            group.flows,
-            group.direction,
-            protocol_text(group.protocol),
-            "" if group.port is None else str(group.port),
-            service_name(group.protocol, group.port) or "",
-            group.before,
-            group.after,
-            tuple((*_ends(pair.packet), pair.flows) for pair in group.pairs if pair.packet.version)[:3],
-        )
-        for group in changes.groups
-    )
-    return Side(title, kind, changes.flows, lines, changes.group_count - len(lines), changes.exact)
-
-
-def _hits(title: str, rules: RuleList, counts: Sequence[int], *, own: bool) -> Hits:
-    busy = sorted((place for place, count in enumerate(counts) if count), key=lambda place: -counts[place])
-    lines = tuple(Hit(place or None, rules[place - 1] if place else None, counts[place]) for place in busy[:HITS])
-    unused = tuple(place for place, rule in enumerate(rules, 1) if rule.enabled and not counts[place])
-    return Hits(title, lines, len(busy) - len(lines), unused, own)
-
-
-def summary(report: Report, old: RuleList, proposed: RuleList | None, name: str) -> dict[str, Any]:
-    """The report in rows; `name` says the proposed list, where there is one."""
-    tables = [_hits("Flows by deciding rule", old, report.hits_before, own=True)]
-    sides = []
-    if proposed is not None:
-        tables.append(_hits(f"Flows by deciding rule of {name}", proposed, report.hits_after, own=False))
-        sides = [
-            _side("Newly denied", "removed", report.newly_denied),
-            _side("Newly allowed", "added", report.newly_allowed),
-        ]
-    return {
-        "report": report,
-        "compared": proposed is not None,
-        "proposed_name": name,
-        "denied_before": report.rows - report.accepted_before,
-        "denied_after": report.rows - report.accepted_after,
-        "skipped": sorted(((reason.value, count) for reason, count in report.skipped.items()), key=lambda s: -s[1]),
-        "skipped_count": sum(report.skipped.values()),
-        "sides": sides,
-        "hits": tables,
-    }
-
-
-def replay(log: Any, old: RuleList, proposed: RuleList | None, local: Sequence[Network], seconds: float) -> Report:
-    """Judge an uploaded log in so many seconds. Raises BadDocument, OutOfTime."""
-    stream = io.BufferedReader(log.file) if isinstance(log.file, io.RawIOBase) else log.file
-    stream.seek(0)
-    # The engine looks at its clock after each block of flows; the stream's own limit is for logs without any.
-    until = monotonic() + seconds * 1.5
-    return what_if(
-        old,
-        old if proposed is None else proposed,
-        _Timed(stream, until),
-        local=tuple(local),
-        limit_seconds=seconds,
-        clock=monotonic,
-        limit_groups=GROUPS,
-    )
+    def report(self) -> Report:
+        if self._run is None:
+            raise ValueError("Nothing was read yet.")
+        return self._run.report(GROUPS)

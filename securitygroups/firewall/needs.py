@@ -9,7 +9,7 @@ from securitygroups.firewall.values import BITS, Packet, RuleList, address_text
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What an accept would need: the nearest accept rule and what stands in its way, and the rule that would do.
+    """What an accept would need: the nearest accept rule and what stands in its way.
 
     In its way: conditions that the packet does not meet; being switched `off`; standing `below` the rule that drops the
     packet. `stop` is the place of that one, None where none matches: the new rule belongs above it.
@@ -19,7 +19,6 @@ class Need:
     in_the_way: tuple[Field, ...]
     off: bool
     below: bool
-    fields: dict[str, str]
     stop: int | None
 
 
@@ -42,12 +41,11 @@ def what_accept_needs(rules: RuleList, packet: Packet, stop: int | None) -> Need
         in_the_way=differences(rules[nearest - 1], packet) if nearest else (),
         off=off,
         below=below,
-        fields=_rule_fields(packet),
         stop=stop,
     )
 
 
-def _rule_fields(packet: Packet) -> dict[str, str]:
+def narrowest(packet: Packet) -> dict[str, str]:
     """Add Rule filled in with the narrowest rule that accepts the packet."""
     fields = {"action": "accept", "direction": packet.direction.value}
     if packet.version is None:

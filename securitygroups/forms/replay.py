@@ -14,7 +14,7 @@ from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES
 from securitygroups.firewall.formats.spreadsheet import read_any
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.values import Network, Refused, RuleList, parse_network
-from securitygroups.models import GroupRevision, SecurityGroup
+from securitygroups.models import GroupRevision, SecurityGroup, VirtualMachine
 
 MAX_LOCAL = 1_000
 """Networks in the field of the VMs' own addresses: each is looked at for every flow."""
@@ -23,14 +23,45 @@ FAULTS = 10
 """Faults of a document that are told at once."""
 
 
-class ReplayForm(forms.Form):
-    """A flow log, the VMs' own addresses, and the list to compare with."""
+def own_addresses(group: SecurityGroup) -> str:
+    """The addresses of the VMs that have the group, up to the limit of the field."""
+    rows = VirtualMachine.objects.live().filter(attachments__group=group).order_by("name")
+    pairs = rows.values_list("ipv4", "ipv6")[:MAX_LOCAL]
+    return ", ".join([address for pair in pairs for address in pair if address][:MAX_LOCAL])
+
+
+class LogForm(forms.Form):
+    """A flow log. `proposed` is a list to compare with, where a form asks for one."""
 
     log = forms.FileField(
         label="Flow log",
         allow_empty_file=True,
         error_messages={"required": "Choose a flow log.", "missing": "Choose a flow log."},
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.proposed: RuleList | None = None
+        self.proposed_name = ""
+        self.fields["log"].help_text = (
+            f"CSV with a header (direction, protocol, source, destination, port), AWS VPC flow log version 2, or pcap; "
+            f"plain or gzip, up to {settings.REPLAY_MAX_MB} MiB."
+        )
+
+    def clean_log(self) -> Any:
+        """Refuses what is too large before it is read."""
+        log = self.cleaned_data["log"]
+        if (log.size or 0) > settings.REPLAY_MAX_MB * 2**20:
+            raise ValidationError(
+                f"The file has {(log.size or 0) / 2**20:.1f} MiB, up to {settings.REPLAY_MAX_MB} MiB are replayed here: "
+                "compress it with gzip, send a part of it, or use manage.py replay where the file is."
+            )
+        return log
+
+
+class ReplayForm(LogForm):
+    """A flow log, the VMs' own addresses, and the list to compare with."""
+
     local = forms.CharField(
         label="The VMs' own addresses",
         required=False,
@@ -53,12 +84,6 @@ class ReplayForm(forms.Form):
     def __init__(self, group: SecurityGroup, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._group = group
-        self.proposed: RuleList | None = None
-        self.proposed_name = ""
-        self.fields["log"].help_text = (
-            f"CSV with a header (direction, protocol, source, destination, port), AWS VPC flow log version 2, pcap or pcapng; "
-            f"plain or gzip, up to {settings.REPLAY_MAX_MB} MiB."
-        )
         earlier = group.revisions.filter(number__lt=group.revision).values_list("number", "at", "summary")[:REVISIONS]
         self.fields["revision"].choices = [  # type: ignore[attr-defined]
             ("", "None"),
@@ -67,16 +92,6 @@ class ReplayForm(forms.Form):
                 for number, at, summary in earlier
             ),
         ]
-
-    def clean_log(self) -> Any:
-        """Refuses what is too large before it is read."""
-        log = self.cleaned_data["log"]
-        if (log.size or 0) > settings.REPLAY_MAX_MB * 2**20:
-            raise ValidationError(
-                f"The file has {(log.size or 0) / 2**20:.1f} MiB, up to {settings.REPLAY_MAX_MB} MiB are replayed here: "
-                "compress it with gzip, send a part of it, or use manage.py replay where the file is."
-            )
-        return log
 
     def clean_local(self) -> tuple[Network, ...]:
         """Networks, separated by commas, spaces or lines."""

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from django import template
 
+from securitygroups.answers.accepting import Accepting, accepting
 from securitygroups.firewall.decide import Decision, Step
 from securitygroups.firewall.formats.packets import packet_to_json
 from securitygroups.firewall.protocols import PROTOCOLS
@@ -104,19 +105,7 @@ def in_the_way(trace: Any) -> str:
 
 
 @register.filter
-def add_to(trace: Any, group: Any) -> str:
-    """The group that a rule for the packet would go into: the one of the deciding rule, else the tested or the first."""
-    if trace.deciding:
-        return str(trace.deciding.group_id)
-    if group:
-        return str(group.public_id)
-    return str(trace.listed[0].group_id) if trace.listed else ""
-
-
-@register.filter
-def add_query(trace: Any, group: Any) -> str:
-    """Add Rule filled in with the packet, at the place of the rule that drops it."""
-    fields = dict(trace.need.fields)
-    if trace.deciding:
-        fields["place"] = str(trace.deciding.place)
-    return urlencode(fields)
+def accepting_rule(trace: Any, group: Any) -> Accepting | None:
+    """Add Rule filled in with the packet: into the group of the deciding rule, else the tested one or the VM's first."""
+    otherwise = group.public_id if group else trace.listed[0].group_id if trace.listed else ""
+    return accepting(trace.packet, trace.deciding, otherwise)

@@ -26,6 +26,7 @@ _SECTIONS = {
     "reached": "overview",
     "project_rules": "groups",
     "project_test": "project_test",
+    "project_replay": "project_test",
     "help_enforcement": "help",
     "help_import": "help",
     "help_use": "help",

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from allauth.core.exceptions import ReauthenticationRequired
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 
 from securitygroups.access import Access, ReasonNeeded, Right, find_group, is_support, open_project
 from securitygroups.effective import rules_of_group
@@ -15,7 +16,7 @@ from securitygroups.operations import By, Client
 from securitygroups.said import Said, said_in
 from securitygroups.web.pages import NO_REVISION, address_of, number_in, reason_of
 
-View = TypeVar("View", bound=Callable[..., HttpResponse])
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

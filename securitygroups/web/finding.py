@@ -87,6 +87,7 @@ _PAGES = (
     Way("Security Groups", "groups", "shield", "firewalls lists"),
     Way("Virtual Machines", "machines", "server", "vms servers instances"),
     Way("Test a packet", "project_test", "route", "check log line tcpdump trace"),
+    Way("Replay a flow log", "project_replay", "play", "pcap vpc traffic denied accepted"),
     Way("Exposure", "exposure", "radar", "open internet reach matrix world"),
     Way("Find rules", "project_rules", "search", "search port"),
     Way("Review", "review", "clipboard-check", "audit sign findings narrow"),
@@ -115,6 +116,7 @@ _WITH = (
     Way("History of", "group_history", "history", "changes restore undo", of=_GROUP),
     Way("Attach to VMs:", "group_machines", "server", "detach machines", of=_GROUP),
     Way("Test a packet on", "machine_test", "route", "check trace", of=_MACHINE),
+    Way("Replay a flow log on", "machine_replay", "play", "pcap", of=_MACHINE),
     Way("Instance settings of", "machine_settings", "settings", "groups attach edit address", change=True, of=_MACHINE),
 )
 _SMALL = {"a", "an", "the", "to", "on", "of", "for"}

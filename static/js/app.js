@@ -7,6 +7,7 @@ import "./refusals.js";
 import "./said-once.js";
 import "./typed-meanwhile.js";
 import "./in-turn.js";
+import "./progress.js";
 import "./under-way.js";
 import "./signed-out.js";
 import "./keep-typed.js";

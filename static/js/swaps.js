@@ -38,7 +38,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   refreshSelection();
 });
 
-function focusErrors(summary) {
+export function focusErrors(summary) {
   if (!document.title.startsWith("Error:")) document.title = `Error: ${document.title}`;
   summary.focus();
 }

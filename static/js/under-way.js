@@ -7,7 +7,8 @@ const AT_ONCE = 150;
 const GIVEN_UP = 15_000;
 const underWay = new Map();
 
-function busy(button) {
+/** Lets a button say that its form was sent. Returns what takes that back. */
+export function busy(button) {
   const words = button.dataset.busy && [...button.childNodes];
   button.setAttribute("aria-busy", "true");
   if (!words) return () => button.removeAttribute("aria-busy");

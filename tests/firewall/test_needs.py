@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from securitygroups.firewall import lists
 from securitygroups.firewall.decide import decide, differences
 from securitygroups.firewall.formats.documents import rule_from_json
-from securitygroups.firewall.needs import what_accept_needs
+from securitygroups.firewall.needs import narrowest, what_accept_needs
 from securitygroups.firewall.notation import rule
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import BITS, Packet, Rule, parse_address
@@ -25,8 +25,9 @@ def denied(some: Rules, packet: Packet) -> bool:
 def proposed(some: Rules, packet: Packet) -> tuple[Rule, int]:
     """The rule that is proposed, read as Add Rule would read it, and its place."""
     need = what_accept_needs(some, packet, decide(some, packet).rule)
-    numbers = {name: int(text) for name, text in need.fields.items() if name.startswith("port_")}
-    return rule_from_json(need.fields | numbers), need.stop or len(some) + 1
+    fields = narrowest(packet)
+    numbers = {name: int(text) for name, text in fields.items() if name.startswith("port_")}
+    return rule_from_json(fields | numbers), need.stop or len(some) + 1
 
 
 @settings(max_examples=250, deadline=None)

@@ -35,7 +35,7 @@ class Lists(NamedTuple):
     addresses: Sequence[tuple[int, int, int]]
 
 
-class Fleet:
+class ByVm:
     """A judge of an In flow by the list of the VM that has its destination address, of an Out flow by that of its source's.
 
     Rules are told by number: those of the first group from 1, of the second from there on. The groups are compiled, and

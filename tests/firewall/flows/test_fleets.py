@@ -10,7 +10,7 @@ import pytest
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.flows import fleets
 from securitygroups.firewall.flows.addresses import NOBODY, Addresses, Local
-from securitygroups.firewall.flows.fleets import Fleet, Lists
+from securitygroups.firewall.flows.fleets import ByVm, Lists
 from securitygroups.firewall.flows.logs import FlowLog
 from securitygroups.firewall.flows.openers import Skip
 from securitygroups.firewall.flows.whatif import Report, Run, Until, what_if
@@ -45,7 +45,7 @@ def test_each_flow_is_judged_by_the_effective_list_of_its_vm(seed: int) -> None:
     order_of = [random.randrange(4) for _ in range(6)]
     packets = [random_packet(random) for _ in range(300)]
     owned = {end: random.randrange(6) for end in addresses_of(packets) if random.random() < 0.7}
-    fleet = Fleet(Lists(groups, orders, order_of, [(*end, vm) for end, vm in owned.items()]))
+    fleet = ByVm(Lists(groups, orders, order_of, [(*end, vm) for end, vm in owned.items()]))
     lists: list[RuleList] = [[rule for group in orders[order] for rule in groups[group]] for order in order_of]
 
     half = len(packets) // 2
@@ -83,8 +83,8 @@ def number_of(place: int | None, order: list[int], groups: list[tuple[Rule, ...]
     raise AssertionError("The place is behind the end of the list.")
 
 
-def run(lists: Lists, text: str) -> tuple[Fleet, Report]:
-    fleet = Fleet(lists)
+def run(lists: Lists, text: str) -> tuple[ByVm, Report]:
+    fleet = ByVm(lists)
     local = [Network(version, address, BITS[version]) for version, address, _ in lists.addresses]
     run = Run(fleet, FlowLog(io.BytesIO(text.encode()), local), Until())
     for _ in run:
@@ -168,7 +168,7 @@ def test_what_the_log_said_is_held_against_the_rules() -> None:
     said = [random.choice(["ACCEPT", "REJECT", ""]) for _ in packets]
     batch = from_packets(packets)
     batch.said[:] = [{"ACCEPT": 1, "REJECT": 2, "": 0}[word] for word in said]
-    fleet = Fleet(Lists([rules], [[0]], [0], [(*end, 0) for end in addresses_of(packets)]))
+    fleet = ByVm(Lists([rules], [[0]], [0], [(*end, 0) for end in addresses_of(packets)]))
     fleet.add(batch)
 
     passes = [decide(rules, packet).action is Action.ACCEPT for packet in packets]
