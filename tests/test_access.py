@@ -63,6 +63,7 @@ class Rights:
 
 
 LOOK = Rights(get=MEMBERS | VISITORS)
+REPLAYS = ("group_replay", "machine_replay", "project_replay")
 WRITE = Rights(get=EDITORS, post=EDITORS)
 SEND = Rights(post=EDITORS)
 ACCOUNT = Rights(get=EVERYBODY, post=EVERYBODY)
@@ -158,7 +159,7 @@ RIGHTS = {
     "group_undo": SEND,
     "group_bring_back": SEND,
     "group_unmake": SEND,
-    "group_replay": Rights(get=MEMBERS | VISITORS, post=MEMBERS | VISITORS),
+    **dict.fromkeys(REPLAYS, Rights(get=MEMBERS | VISITORS, post=MEMBERS | VISITORS)),
     "group_history": LOOK,
     "group_revision": LOOK,
     "group_restore": WRITE,
@@ -507,7 +508,7 @@ def test_a_viewer_changes_nothing_however_complete_the_form_is(stage: Stage, gro
     }  # fmt: skip
     for name in IN_A_PROJECT:
         # What they keep for themselves changes nothing of the project's.
-        if RIGHTS[name].post and name not in ("group_replay", "view_new"):
+        if RIGHTS[name].post and name not in (*REPLAYS, "view_new"):
             assert stage.browsers["bob"].post(stage.url(name), complete).status_code == 403, name
     group.refresh_from_db()
     assert (group.revision, group.name, group.deleted_at) == (1, "web", None)
@@ -633,7 +634,7 @@ def test_a_support_visit_changes_nothing_but_its_own_record(stage: Stage, staff:
     for name in IN_A_PROJECT:
         if RIGHTS[name].post:
             # An empty note, and no log: told at the field.
-            allowed = 422 if name in ("case_note", "group_replay") else 403
+            allowed = 422 if name in ("case_note", *REPLAYS) else 403
             assert stage.browsers["visitor"].post(stage.url(name), {"base": 1}).status_code == allowed, name
     group.refresh_from_db()
     assert group.revision == 1

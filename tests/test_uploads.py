@@ -18,7 +18,7 @@ MIB = 2**20
 FORM = "multipart/form-data; boundary=x"
 HEAD = b'--x\r\nContent-Disposition: form-data; name="log"; filename="log.csv"\r\nContent-Type: text/csv\r\n\r\n'
 TAIL = b"\r\n--x--\r\n"
-TAKE_FILES = {"group_import", "group_import_new", "group_replay"}
+TAKE_FILES = {"group_import", "group_import_new", "group_replay", "machine_replay", "project_replay"}
 
 
 class Body(BytesIO):

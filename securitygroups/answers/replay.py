@@ -19,7 +19,7 @@ from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import BITS, Network, Packet, Rule, RuleList
 from securitygroups.models import SecurityGroup, VirtualMachine
 
-GROUPS = 30
+GROUPS = 15
 """Groups of flows that are shown of each kind."""
 MAX_RULES = 100_000
 """Stored rules that a project's log is judged by: some 200 MB of tables at the most."""

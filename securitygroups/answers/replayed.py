@@ -15,7 +15,7 @@ from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet, Rule, RuleList, address_text
 from securitygroups.words.rules import protocol_text, service_name
 
-PAIRS, HITS, VMS, NAMED = 3, 50, 20, 20
+PAIRS, HITS, VMS, NAMED = 2, 30, 10, 20
 """Lines shown: pairs of addresses of a kind of flows, rules by hits, VMs by denied flows, rules that decided none."""
 NO_VM = (
     "flow of none of the project's VMs: of an In flow the destination would be one's address, of an Out flow the source"
@@ -109,8 +109,12 @@ class Hits:
     first_unused: tuple[str, ...]
 
     @property
-    def more_unused(self) -> int:
-        return self.unused - len(self.first_unused)
+    def unused_text(self) -> str:
+        """“1, 3”, “web, rule 2; web, rule 4 and 7 more”."""
+        more = self.unused - len(self.first_unused)
+        # What has a comma itself is kept apart by another sign.
+        names = ("; " if any("," in name for name in self.first_unused) else ", ").join(self.first_unused)
+        return f"{names} and {more:,} more" if more else names
 
 
 @dataclass(frozen=True, slots=True)

@@ -429,7 +429,7 @@ def post_addresses(resolver: URLResolver, before: str = "") -> list[tuple[str, s
 
 
 # A note to a case that is not there; a log of flows that is only read.
-NOT_WRITES = {"case_note": {404}, "group_replay": {422}}
+NOT_WRITES = {"case_note": {404}, "group_replay": {422}, "machine_replay": {422}, "project_replay": {422}}
 
 
 def test_every_write_is_refused_however_complete_it_is(

@@ -84,6 +84,8 @@ def test_of_more_rules_than_are_looked_through_all_are_offered(
         ("test a pa", "Go to", "Test a packet"),
         ("replay web", "Do", "Replay a flow log on web"),
         ("replay a flow log on web", "Do", "Replay a flow log on web"),
+        ("replay web-1", "Do", "Replay a flow log on web-1"),
+        ("replay", "Go to", "Replay a flow log"),
         ("test web-1", "Do", "Test a packet on web-1"),
         ("history of web", "Do", "History of web"),
         ("alice", "Members", "alice"),

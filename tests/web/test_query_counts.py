@@ -96,6 +96,11 @@ def fill(project: Project, alice: User) -> Fill:
                 "machine groups": "/p/shop/machines/groups/",
                 "group delete": f"{group_url}delete/",
             }.get(name) or f"{make_group(project, 'new').get_absolute_url()}machines/attach/"
+        if name in ("machine replay", "project replay"):
+            one = on_one(number)
+            machines(number)
+            VirtualMachine.objects.filter(pk=one.pk).update(ipv4="10.9.0.1")
+            return f"{one.get_absolute_url()}replay/" if name == "machine replay" else "/p/shop/replay/"
         if name in ("machine", "machine test", "machine ruleset"):
             test = "test/?test=1&direction=in&protocol=tcp&source=203.0.113.9&destination=10.0.0.5&port=22"
             rest = {"machine": "", "machine test": test}.get(name, "ruleset/")
@@ -162,8 +167,10 @@ QUERIES = {
     "machines": 8,
     "machine": 7,
     "machine test": 8,
+    "machine replay": 5,
     "machine ruleset": 6,
     "project test": 8,
+    "project replay": 5,
     "machine new": 5,
     # With two groups or more it looks which of them stand below one that denies all (two).
     "machine settings": 9,

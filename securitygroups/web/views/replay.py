@@ -1,5 +1,7 @@
 """Replay a flow log: on a group's list, on a VM's effective list, on all VMs of a project. Nothing is written."""
 
+from typing import Any
+
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -39,8 +41,8 @@ def machine_replay(request: HttpRequest, slug: str, machine_id: str) -> HttpResp
     access = enter(request, slug, support_writes=True)
     machine = find_machine(access, machine_id)
     form = LogForm(*((request.POST, request.FILES) if request.method == "POST" else ()))
-    context = {"machine": machine, "group": None, "tab": "replay", "test": "machine_test"}
-    context["no_address"] = not machine.addresses
+    context: dict[str, Any] = {"machine": machine, "group": None, "tab": "replay", "test": "machine_test"}
+    context |= {"no_address": not machine.addresses}
     rows = VirtualMachine.objects.filter(pk=machine.pk)
     return answer_replay(Asked(request, PAGE, form, lambda form: on_vms(rows), context))
 
