@@ -307,6 +307,32 @@ def test_where_no_room_is_left_the_longest_waiting_makes_it_and_files_stay(
 # ── Whoever watches ───────────────────────────────────────────────────────────
 
 
+def test_an_answer_in_pieces_arrives_piece_by_piece(server: Server) -> None:
+    with server.connect() as line:
+        began = time.monotonic()
+        line.sendall(clients.get("/pieces/?2", keep=False))
+        while b"piece" not in line.recv(65_536):
+            pass
+        first = time.monotonic() - began
+        line.settimeout(20)
+        while line.recv(65_536):
+            pass
+
+        assert first < 1.5 < 2 <= time.monotonic() - began
+
+
+def test_who_no_longer_waits_for_the_next_piece_ends_its_making(server: Server) -> None:
+    with server.connect() as line:
+        line.sendall(clients.get("/pieces/?60", keep=False))
+        while b"piece" not in line.recv(65_536):
+            pass
+    until = time.monotonic() + 10
+    while b"ended" not in server.checked.read_bytes() and time.monotonic() < until:
+        time.sleep(0.05)
+
+    assert b"ended" in server.checked.read_bytes()
+
+
 def test_health_is_told_while_every_thread_computes(transactional_db: None, tmp_path: Path) -> None:
     with running(tmp_path) as server:
         lines = [server.connect() for _ in range(20)]
