@@ -97,6 +97,10 @@ class Hit:
     rule: Rule | None
     flows: int
 
+    @property
+    def name(self) -> str:
+        return self.where.text if self.where else f"rule {self.place}"
+
 
 @dataclass(frozen=True, slots=True)
 class Hits:
