@@ -14,7 +14,8 @@ from securitygroups.firewall.flows.whatif import Counts
 from securitygroups.firewall.values import RuleList
 
 BLOCK = 200_000
-"""Flows that are judged together where there are many lists: each list costs as much for one flow as for some hundred."""
+A_GROUP = 200
+"""Flows that are judged together, and for each group where there are few: one costs as much for a flow as for some hundred."""
 
 KEPT = 250
 """Groups whose tables are kept, half a MiB each. Those of others are made again for each block, in some milliseconds."""
@@ -60,7 +61,7 @@ class ByVm:
 
     def add(self, batch: Batch) -> None:
         self._waiting.append(batch)
-        if self._alone or sum(map(len, self._waiting)) >= BLOCK:
+        if sum(map(len, self._waiting)) >= min(BLOCK, A_GROUP * len(self._groups)):
             self.finish()
 
     def finish(self) -> None:

@@ -137,7 +137,7 @@ def test_vms_without_groups_and_projects_without_vms_deny_or_judge_nothing() -> 
 
 def test_many_blocks_are_judged_together_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("securitygroups.firewall.flows.logs._CHUNK", 1000)
-    monkeypatch.setattr(fleets, "BLOCK", 150)
+    monkeypatch.setattr(fleets, "A_GROUP", 75)
 
     _, report = run(two_vms([0], [1]), HEAD + "in,tcp,192.0.2.1,10.0.0.5,443,\n" * 1001)
 
