@@ -48,7 +48,7 @@ def _mixed(words: Words) -> Words:
     return words ^ (words >> np.uint64(31))
 
 
-def _joined(*columns: Words) -> Words:
+def scrambled(*columns: Words) -> Words:
     """One scrambled number for the numbers of each row, which depends on their order."""
     total = np.zeros(len(columns[0]), np.uint64)
     for column in columns:
@@ -92,12 +92,12 @@ class Openers:
         if not len(batch):
             return np.zeros(0, np.bool_)
         port = batch.port.astype(np.uint64)
-        here = _joined(batch.source_high, batch.source_low, source_port.astype(np.uint64))
-        there = _joined(batch.destination_high, batch.destination_low, port)
+        here = scrambled(batch.source_high, batch.source_low, source_port.astype(np.uint64))
+        there = scrambled(batch.destination_high, batch.destination_low, port)
         turned = here > there
         side = (batch.direction ^ turned) if by_direction else np.zeros(len(batch), np.uint8)
         kind = (batch.protocol.astype(np.uint64) << np.uint64(1)) | side
-        flows = _joined(np.minimum(here, there), np.maximum(here, there), kind) & ~_ONE
+        flows = scrambled(np.minimum(here, there), np.maximum(here, there), kind) & ~_ONE
         order = np.argsort(flows, kind="stable")
         ordered = flows.take(order)
         first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))

@@ -1,15 +1,14 @@
 """Flows alike, counted: by direction, family, protocol, port and deciding rules, with the addresses between which most went."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from securitygroups.firewall.flows.batch import DIRECTIONS, NO_PORT, Batch
 from securitygroups.firewall.flows.compiled import NO_RULE, Places
+from securitygroups.firewall.flows.openers import scrambled
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet
 
@@ -74,16 +73,43 @@ class Changes:
     exact: bool
 
 
+Numbers = NDArray[np.uint64]
 _Key = tuple[int, int, int, int, int]
-_Name = TypeVar("_Name")
+_ENDS = ("source_high", "source_low", "destination_high", "destination_low")
 
 
-def _prune(counter: Counter[_Name], limit: int) -> None:
-    """Forget the smaller half of what is counted once there is more than `limit`."""
-    if len(counter) > limit:
-        kept = counter.most_common(limit // 2)
-        counter.clear()
-        counter.update(dict(kept))
+class _Counted:
+    """How often each number was met, with what belongs to it in further columns. What is met is counted together once there
+    is more than `limit` of it, and the less frequent half is forgotten where there are more numbers than that."""
+
+    def __init__(self, columns: int) -> None:
+        self._waiting = [(np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros((columns, 0), np.uint64))]
+        self.exact = True
+
+    def add(self, numbers: Numbers, counts: NDArray[np.int64], columns: Numbers, limit: int) -> None:
+        self._waiting.append((numbers, counts, columns))
+        if sum(len(one) for one, _, _ in self._waiting) > limit:
+            numbers, counts, columns = self.all()
+            if len(numbers) > limit:
+                self.exact = False
+                kept = np.argsort(-counts, kind="stable")[: limit // 2]
+                self._waiting = [(numbers[kept], counts[kept], columns[:, kept])]
+
+    def all(self) -> tuple[Numbers, NDArray[np.int64], Numbers]:
+        """Each number once, with its count and columns."""
+        numbers, counts = (np.concatenate([one[at] for one in self._waiting]) for at in (0, 1))
+        columns = np.concatenate([one[2] for one in self._waiting], axis=1)
+        order = np.argsort(numbers, kind="stable")
+        first = _firsts(numbers.take(order))
+        if first.size:
+            counts = np.add.reduceat(counts.take(order), first)
+        self._waiting = [(numbers.take(order.take(first)), counts, columns[:, order.take(first)])]
+        return self._waiting[0]
+
+
+def _firsts(ordered: Numbers) -> NDArray[np.intp]:
+    """Where another number begins."""
+    return np.flatnonzero(np.append(len(ordered) > 0, ordered[1:] != ordered[:-1]))
 
 
 def _packed(batch: Batch, rules: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -122,11 +148,8 @@ class Tally:
     """Counts flows by group, and their pairs of addresses, in bounded memory; `compares` them by the rules of two lists."""
 
     def __init__(self, *, compares: bool = False) -> None:
-        self._compares = compares
-        self._flows = 0
-        self._exact = True
-        self._groups: Counter[int] = Counter()
-        self._pairs: Counter[_Key] = Counter()
+        self._compares, self._flows = compares, 0
+        self._groups, self._pairs = _Counted(0), _Counted(1 + len(_ENDS))
 
     def add(self, batch: Batch, chosen: Mask, before: Places, after: Places | None = None) -> None:
         """Count the chosen ones of these flows, with the numbers of the rules that decide them."""
@@ -138,32 +161,35 @@ class Tally:
         self._flows += len(batch)
         kinds = _packed(batch, rules)
         names, counts = np.unique(kinds, return_counts=True)
-        self._groups.update(dict(zip(names.tolist(), counts.tolist(), strict=True)))
-        columns = [batch.destination_low, batch.source_low, kinds]
-        # Sorting is the dearest step here, and most blocks have no upper halves of addresses.
-        if (batch.version == 6).any():
-            columns = [batch.destination_high, batch.source_high, *columns]
-        order = np.lexsort(columns)
-        ordered = [column.take(order) for column in columns]
-        differs = np.any([column[1:] != column[:-1] for column in ordered], axis=0)
-        first = np.flatnonzero(np.append(True, differs))
+        self._groups.add(names, counts, np.zeros((0, len(names)), np.uint64), MAX_GROUPS)
+        columns = [kinds, *(getattr(batch, name) for name in _ENDS)]
+        # One number for all of them: sorting by five columns is the dearest step here.
+        pairs = scrambled(*columns)
+        order = np.argsort(pairs)
+        first = _firsts(pairs.take(order))
         counts = np.diff(np.append(first, len(order)))
-        for index in np.argsort(-counts, kind="stable")[:_PAIRS_OF_BLOCK].tolist():
-            row = order[first[index]]
-            ends = (batch.source_high, batch.source_low, batch.destination_high, batch.destination_low)
-            source_high, source_low, high, low = (int(column[row]) for column in ends)
-            self._pairs[int(kinds[row]), source_high, source_low, high, low] += int(counts[index])
-        self._exact &= len(self._groups) <= MAX_GROUPS
-        _prune(self._groups, MAX_GROUPS)
-        _prune(self._pairs, MAX_ENDS)
+        busy = np.argsort(-counts, kind="stable")[:_PAIRS_OF_BLOCK]
+        rows = order.take(first.take(busy))
+        self._pairs.add(pairs.take(rows), counts.take(busy), np.array([one.take(rows) for one in columns]), MAX_ENDS)
 
     def changes(self, limit: int) -> Changes:
         """The `limit` largest groups; of equal ones the order is always the same."""
-        ranked = sorted(self._groups.items(), key=lambda item: (-item[1], item[0]))[:limit]
-        pairs: dict[int, list[tuple[_Key, int]]] = {name: [] for name, _ in ranked}
-        for key, count in sorted(self._pairs.items(), key=lambda item: (-item[1], item[0])):
+        names, counts, _ = self._groups.all()
+        ranked = np.lexsort((names, -counts))[:limit]
+        pairs = self._busiest(names.take(ranked))
+        groups = tuple(
+            _group(name, count, pairs[name], compares=self._compares)
+            for name, count in zip(names.take(ranked).tolist(), counts.take(ranked).tolist(), strict=True)
+        )
+        return Changes(self._flows, len(names), groups, self._groups.exact)
+
+    def _busiest(self, names: Numbers) -> dict[int, list[tuple[_Key, int]]]:
+        """The busiest pairs of each of these groups."""
+        _, counts, columns = self._pairs.all()
+        pairs: dict[int, list[tuple[_Key, int]]] = {name: [] for name in names.tolist()}
+        for at in np.lexsort((*columns[::-1], -counts)).tolist():
+            key, count = tuple(columns[:, at].tolist()), int(counts[at])
             named = pairs.get(key[0])
             if named is not None and len(named) < PAIRS:
                 named.append((key, count))
-        groups = tuple(_group(name, count, pairs[name], compares=self._compares) for name, count in ranked)
-        return Changes(self._flows, len(self._groups), groups, self._exact)
+        return pairs
