@@ -104,6 +104,8 @@ EMPTY = (
     "cases",
     "project_rules",
     "project_test",
+    "project_replay",
+    "machine_replay",
     "project_find",
     "exposure",
     "review",
