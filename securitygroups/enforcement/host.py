@@ -2,8 +2,8 @@
 
 from securitygroups.effective import of_machine, rules_of
 from securitygroups.firewall.nftables import TAP_PATTERN, Tap, Target, machine_ruleset
-from securitygroups.firewall.values import Rule
-from securitygroups.models import VirtualMachine
+from securitygroups.firewall.values import Rule, RuleList
+from securitygroups.models import SecurityGroup, VirtualMachine
 
 PLACEHOLDER = "tap0"
 """Stands for the interface of a VM whose own is not known."""
@@ -31,3 +31,9 @@ def compiled(machine: VirtualMachine, target: Target, taps: str) -> str:
     """The VM's effective list as a ruleset. Raises Unenforceable."""
     # A ruleset with a placeholder can be read and checked; a host is never given one.
     return machine_ruleset(on_host(machine, PLACEHOLDER), rules_of(of_machine(machine)), target, taps)
+
+
+def group_ruleset(group: SecurityGroup, rules: RuleList) -> str:
+    """The list of a group alone, as the ruleset of a VM that has no other group. Raises Unenforceable."""
+    head = f"# The rules of {group.public_id} alone, revision {group.revision}, as of a VM whose interface is {PLACEHOLDER}.\n"
+    return head + machine_ruleset(Tap(group.public_id, PLACEHOLDER, group.name), rules, Target.BRIDGE)

@@ -16,7 +16,7 @@ class ImportForm(forms.Form):
     file = forms.FileField(
         label="File",
         required=False,
-        help_text="JSON or CSV, as exported here, or the rules of another system.",
+        help_text="As exported here, a table with named columns (CSV, Excel, OpenDocument), or the rules of another system.",
     )
     text = forms.CharField(
         label="Or paste it",

@@ -71,7 +71,10 @@ class ReplayForm(LogForm):
     )
     revision = forms.TypedChoiceField(label="An earlier revision", coerce=int, empty_value=None, required=False)
     file = forms.FileField(
-        label="Or a proposed list", required=False, allow_empty_file=True, help_text="JSON or CSV, as exported here."
+        label="Or a proposed list",
+        required=False,
+        allow_empty_file=True,
+        help_text="JSON, CSV or a workbook, as exported here.",
     )
     text = forms.CharField(
         label="Or paste it",

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from securitygroups.firewall.formats.spreadsheet import write_csv
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, SecurityGroup, values
 from securitygroups.operations import By
+from securitygroups.web.views.exports import KINDS
 from tests.factories import make_group, make_machine, ports, rule
 from tests.web.pages import HTMX, Page, messages, say_yes
 
@@ -73,12 +75,45 @@ def test_json_is_the_document_that_stays_stable(as_bob: Client, nasty: SecurityG
 
 def test_csv_is_read_by_others(as_bob: Client, nasty: SecurityGroup) -> None:
     response = export(as_bob, nasty, "csv")
-    rows = list(csv.DictReader(io.StringIO(response.content.decode())))
+    rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
+    assert response.content.startswith(b"\xef\xbb\xbf"), "or Excel takes é for two letters"
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     # A spreadsheet would run the first and the last one as formulas.
     words = [one.description for one in NASTY]
     assert [row["description"] for row in rows] == [f"'{words[0]}", words[1], words[2], f"'{words[3]}"]
     assert [row["enabled"] for row in rows] == ["true", "false", "true", "true"]
+
+
+def test_a_workbook_has_the_words_of_the_screen_and_no_formula(as_bob: Client, nasty: SecurityGroup) -> None:
+    content = export(as_bob, nasty, "xlsx").content
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        sheet = parts.read("xl/worksheets/sheet1.xml").decode()
+        words = parts.read("xl/sharedStrings.xml").decode()
+    assert "<f>" not in sheet
+    assert 'state="frozen"' in sheet
+    for word in ("Source IP Address", "Accept", "In", "TCP", "日本語", "&lt;script&gt;"):
+        assert word in words
+    assert export(as_bob, nasty, "xlsx").content == content, "equal rules are equal bytes"
+
+
+def test_markdown_is_for_a_ticket_and_nothing_in_it_is_markup(as_bob: Client, project: Project) -> None:
+    rules = [rule("accept in tcp 22 from 203.0.113.0/24", "@bob | `x` [a](http://x)"), *ports(1)]
+    group = make_group(project, "*web*", rules)
+    response = export(as_bob, group, "md")
+    assert response["Content-Type"] == "text/markdown; charset=utf-8"
+    assert response.content.decode() == (
+        f"### Security Group `*web*`\n\n`{group.public_id}`, revision 1\n\n| # | Rule | Description |\n| --: | --- | --- |\n"
+        "| 1 | Accept inbound TCP to port 22 (SSH) from 203.0.113.0/24 | ``@bob \\| `x` [a](http://x)`` |\n"
+        "| 2 | Accept inbound TCP to port 1 from anywhere |  |\n\nWhat no rule matches is denied.\n"
+    )
+
+
+def test_the_ruleset_of_a_group_is_what_a_vm_with_it_alone_has(as_bob: Client, nasty: SecurityGroup) -> None:
+    text = export(as_bob, nasty, "nft").content.decode()
+    assert text.startswith(f"# The rules of {nasty.public_id} alone, revision 1")
+    assert "tcp dport 22" in text
+    assert "203.0.113.0/24" in text
+    assert "evil" not in text
 
 
 def test_text_is_for_a_ticket(as_bob: Client, nasty: SecurityGroup) -> None:
@@ -95,28 +130,28 @@ def test_text_is_for_a_ticket(as_bob: Client, nasty: SecurityGroup) -> None:
 @pytest.mark.parametrize(
     ("name", "file"),
     [
-        ("web", "web"),
-        ("Web servers (EU)", "Web-servers--EU-"),
-        ('a"; filename="evil.exe', "a---filename--evil.exe"),
-        ("../../etc/passwd", "..-..-etc-passwd"),
-        ("日本", "--"),
-        ("<b>é\\", "-b---"),
-        ("%00%0d%0aX-Evil: 1", "-00-0d-0aX-Evil--1"),
-        ("x" * 100, "x" * 60),
+        ("web", 'filename="web.{}"'),
+        ("Web servers (EU)", 'filename="Web-servers--EU-.{}"'),
+        ('a"; filename="evil.exe', 'filename="a---filename--evil.exe.{}"'),
+        ("../../etc/passwd", 'filename="..-..-etc-passwd.{}"'),
+        ("日本", "filename=\"--.{0}\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC.{0}"),
+        ("<b>é\\", "filename=\"-b---.{0}\"; filename*=UTF-8''-b-%C3%A9-.{0}"),
+        ("%00%0d%0aX-Evil: 1", 'filename="-00-0d-0aX-Evil--1.{}"'),
+        ("x" * 100, f'filename="{"x" * 60}.{{}}"'),
     ],
 )
 def test_a_hostile_name_makes_a_harmless_file_name(name: str, file: str, as_bob: Client, project: Project) -> None:
     group = make_group(project, name, ports(1))
-    for kind in ("json", "csv", "txt"):
+    for kind in KINDS:
         response = export(as_bob, group, kind)
-        assert response["Content-Disposition"] == f'attachment; filename="{file}.{kind}"'
+        assert response["Content-Disposition"] == f"attachment; {file.format(kind)}"
         assert response["X-Content-Type-Options"] == "nosniff"
         assert "X-Evil" not in response
 
 
 def test_a_group_without_rules_is_exported_and_comes_back(as_alice: Client, project: Project) -> None:
     empty = make_group(project, "empty")
-    for kind in ("json", "csv"):
+    for kind in ("json", "csv", "xlsx"):
         content = export(as_alice, empty, kind).content
         question = as_alice.post(new(project), {"file": upload(content), "name": f"from {kind}"})
         Page(question).form_with("sure").send(as_alice)
@@ -131,8 +166,9 @@ def test_other_kinds_are_not_offered(kind: str, as_bob: Client, nasty: SecurityG
 # ── Import into a new group ───────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", ["json", "csv"])
-@pytest.mark.parametrize("pasted", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "pasted"), [("json", True), ("json", False), ("csv", True), ("csv", False), ("xlsx", False)]
+)
 def test_what_was_exported_comes_back_as_a_new_group(
     kind: str, pasted: bool, as_erin: Client, nasty: SecurityGroup, project: Project
 ) -> None:
@@ -200,13 +236,13 @@ def test_over_the_quota_of_groups_nothing_is_imported(as_erin: Client, nasty: Se
 BAD: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "There is nothing in it"),
     "not JSON": (b'{"format": ', "This is not JSON"),
-    "not CSV": (b"action;direction", "The header must be exactly"),
+    "not CSV": (b"action;direction", "There is no column for the protocol"),
     "a bad rule": (write_csv([rule("accept in tcp 90-80")]).encode(), "line 2, port_end"),
-    "Latin-1": (b"\xe9", "not UTF-8"),
+    "Latin-1": (b"\xe9", "No row names the columns"),
     "UTF-16": ("{}".encode("utf-16"), "UTF-16"),
     "deep": (b"[" * 100_000, "nested too deeply"),
     "NUL": (b'{"a": "\0"}', "This is not JSON"),
-    "markup": (b"<script>alert(1)</script>", "The header must be exactly"),
+    "markup": (b"<script>alert(1)</script>", "No row names the columns"),
     "markup in a key": (b'{"<script>alert(1)</script>": 1}', "is not a key here"),
 }
 
@@ -311,7 +347,7 @@ def test_the_file_s_rules_take_the_place_of_the_group_s_after_a_look(
     assert SecurityGroup.objects.get(pk=nasty.pk).name == "nasty"
 
 
-@pytest.mark.parametrize("kind", ["json", "csv"])
+@pytest.mark.parametrize("kind", ["json", "csv", "xlsx"])
 def test_a_group_s_own_export_changes_nothing(kind: str, as_erin: Client, nasty: SecurityGroup) -> None:
     content = export(as_erin, nasty, kind).content
     assert as_erin.post(over(nasty), {"file": upload(content), "base": 1}).status_code == 302
@@ -339,7 +375,7 @@ def test_who_may_only_look_exports_and_does_not_import(
         assert as_bob.get(address).status_code == 403
         assert as_bob.post(address, {"text": write_csv(NASTY), "name": "x", "base": 1, "sure": "1"}).status_code == 403
         assert as_charlie.post(address, {"text": write_csv(NASTY), "name": "x", "base": 1}).status_code == 404
-    for kind in ("json", "csv", "txt"):
+    for kind in KINDS:
         assert export(as_charlie, nasty, kind).status_code == 404
     assert (project.groups.count(), revision(nasty)) == (1, 1)
 

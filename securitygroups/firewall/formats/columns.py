@@ -9,7 +9,7 @@ from functools import lru_cache
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction, Problem
 from securitygroups.firewall.several import read_networks, read_ports, service_ports
 from securitygroups.firewall.texts import shown
-from securitygroups.firewall.values import Network, Refused, parse_network, whole_number
+from securitygroups.firewall.values import Network, Refused
 
 PASSED_OVER = "passed over"
 _CALLED = {
@@ -146,13 +146,7 @@ def networks(text: str) -> tuple[Network | None, ...]:
     word = text.lower()
     if word in _ANY:
         return (None,)
-    try:
-        return (parse_network(_FAMILY.get(word, text)),)
-    except Refused as refusal:
-        try:
-            return read_networks(text) or (None,)
-        except Refused as other:
-            raise (refusal if len(text.split()) == 1 and "," not in text else other) from None
+    return read_networks(_FAMILY.get(word, text)) or (None,)
 
 
 _ANY_PORT = frozenset({"any", "all", "*", "any port", "all ports", "any/any"})
@@ -166,18 +160,10 @@ _DATE = re.compile(
 Ranges = tuple[tuple[int | None, int | None], ...]
 
 
+@lru_cache(maxsize=4096)
 def ports(start: str, end: str, protocol: str) -> Ranges:
     """The ranges that the cells of ports say together. Raises PortsRefused, Refused."""
-    start, end = (_port(text, protocol) for text in (start, end))
-    if (
-        not end
-        and start.isascii()
-        and start.isdigit()
-        and (number := whole_number(start, 65535)) is not None
-        and str(number) == start
-    ):
-        return ((number, number),)
-    return read_ports(start, end, protocol)
+    return read_ports(_port(start, protocol), _port(end, protocol), protocol)
 
 
 def _port(text: str, protocol: str) -> str:

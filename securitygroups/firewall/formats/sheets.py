@@ -35,6 +35,7 @@ _NO_TABLES = {
     b"\xff\xd8\xff": "a picture: export the list as CSV or .xlsx where it was made",
     b"{\\rtf": "a text document: save the table as CSV or .xlsx",
 }
+MOST_LINES = 500_000
 _SAMPLE = 20_000
 """Bytes that a charset is told by."""
 # The charsets of spreadsheets that save CSV without Unicode, each by its name for people.
@@ -70,12 +71,14 @@ class Grid:
     kept: list[Row] = field(default_factory=list)
     merged: list[tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=list)
 
-    def rows(self) -> Iterator[Row]:
-        """Raises BadDocument where the text is no CSV."""
+    def rows(self, most: int | None = None) -> Iterator[Row]:
+        """Of the text, or of its first `most` characters. Raises BadDocument where it is no CSV."""
         if not self.sign:
             yield from self.kept
             return
-        reader = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.sign, strict=True, skipinitialspace=True)
+        reader = csv.reader(
+            io.StringIO(self.text[:most], newline=""), delimiter=self.sign, strict=True, skipinitialspace=True
+        )
         # The reader counts to a record's last line; what is wrong is told at its first.
         number = 1
         try:
@@ -114,6 +117,19 @@ def text_of(data: bytes) -> tuple[str, str]:
         raise bad("", "This is no text and no workbook that is read here: save the list as .xlsx or as CSV UTF-8.")
     charset = _legacy(data)
     return data.decode(charset, "replace"), _CHARSETS[charset]
+
+
+def as_text(data: bytes) -> str:
+    """What a file says, fit for a box in which it is mended or sent again; a workbook as the text of its first sheet."""
+    try:
+        if not is_workbook(data):
+            return text_of(data)[0].replace("\0", "\ufffd")
+        text = io.StringIO()
+        for grid in grids(data)[:1]:
+            csv.writer(text, lineterminator="\n").writerows(cells for _, cells in grid.rows())
+        return text.getvalue()
+    except BadDocument:
+        return ""
 
 
 def _decoded(data: bytes, charset: str) -> str:
@@ -160,6 +176,8 @@ def grids(data: bytes) -> list[Grid]:
     if is_workbook(data):
         return list(_sheets(data))
     text, charset = text_of(data)
+    if text.count("\n") + text.count("\r") > 2 * MOST_LINES:
+        raise bad("", f"The file has more than {MOST_LINES:,} lines: delete the empty ones, or split it.")
     said, text = _sign_line(text)
     kind = f", {charset}" if charset else ""
     return [
@@ -219,7 +237,7 @@ def _rows(sheet: python_calamine.CalamineSheet, about: Scanned) -> Iterator[Row]
     blank: dict[int, dict[int, str]] = {}
     for (row, column), why in about.blank.items():
         blank.setdefault(row, {})[column] = why
-    for number, values in enumerate(sheet.iter_rows(), down):
+    for number, values in enumerate(sheet.to_python(), down):
         cells = [""] * right + [_cell(value) for value in values]
         for column, why in blank.get(number, {}).items():
             cells += [""] * (column + 1 - len(cells))

@@ -39,8 +39,12 @@ from securitygroups.firewall.values import Action, Direction, Network, Refused, 
 
 MOST_RULES = 100_000
 """Rules that one file may become: a row with lists in its cells is several."""
+MOST_TEXT = 2_000
+"""Characters of a cell other than the description."""
+_START = 200_000
 _LOOKED_FOR = 40
 """Rows in which the names of the columns are looked for."""
+_TICKS = MARKS | {""}
 _NEEDED = ("action", "direction", "protocol")
 _TELLING = frozenset({*_NEEDED, "source", "destination", "ports", "port_start"})
 # Spreadsheets take a cell for a formula that begins with one of these, in other widths too, whatever blanks and quotation
@@ -88,7 +92,7 @@ class _Head:
 
 def _head_of(grid: Grid) -> _Head | None:
     try:
-        for looked, (number, cells) in enumerate(grid.rows()):
+        for looked, (number, cells) in enumerate(grid.rows(_START)):
             places: dict[str, list[int]] = {}
             for place, cell in enumerate(cells):
                 places.setdefault(column_of(cell), []).append(place)
@@ -141,11 +145,11 @@ class _Rows:
     faults: list[Fault] = field(default_factory=list)
     groups: dict[str, list[Rule]] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
-    ticked: bool = False
+    ticked: bool | None = None
+    """Whether rules are switched on by a mark, and off by none; None while nobody asked."""
 
     def read(self) -> dict[str, list[Rule]]:
         self._check_head()
-        self.ticked = self._is_ticked()
         count, strange = 0, self._strange()
         for number, cells in self.grid.rows():
             if number <= self.head.number or cells == self.head.cells or self._is_comment(cells):
@@ -161,7 +165,7 @@ class _Rows:
             raise BadDocument(self.faults)
         if count > MOST_RULES:
             raise bad("", f"The file has more than {MOST_RULES:,} rules: split it.")
-        if not self.groups and tuple(self.head.cells) != RULE_KEYS:
+        if not self.groups and tuple(self.head.cells) not in (RULE_KEYS, tuple(_HEAD)):
             raise bad(self.grid.row_name(self.head.number), "There are no rules below the names of the columns.")
         return self.groups or {"": []}
 
@@ -200,26 +204,23 @@ class _Rows:
         return frozenset(self.head.places.get("", ()))
 
     def _is_ticked(self) -> bool:
-        """Whether rules are switched on by a mark, and off by none."""
-        if "enabled" not in self.head.places:
-            return False
         column, seen = self.head.places["enabled"][0], set[str]()
         for number, cells in self.grid.rows():
             if number > self.head.number and not self._is_comment(cells):
                 seen.add(cells[column].strip().lower() if column < len(cells) else "")
                 if len(seen) > len(MARKS) + 1:
                     return False
-        return bool(seen & MARKS) and seen <= MARKS | {""}
+        return bool(seen & MARKS) and seen <= _TICKS
 
     def _is_comment(self, cells: Sequence[str]) -> bool:
         """A remark alone in its row, or a rule with a # before it, in a column where none can be."""
-        filled = [(place, cell.strip()) for place, cell in enumerate(cells) if cell.strip()]
-        if not filled:
+        place = next((place for place, cell in enumerate(cells) if cell and not cell.isspace()), -1)
+        if place < 0:
             return True
-        place, first = filled[0]
-        if not first.startswith(("#", "//")):
+        if not cells[place].lstrip().startswith(("#", "//")):
             return False
-        return len(filled) == 1 or any(place in self.head.places.get(key, ()) for key in _TELLING)
+        alone = not any(cell.strip() for cell in cells[place + 1 :])
+        return alone or any(place in self.head.places.get(key, ()) for key in _TELLING)
 
     def _check_cells(self, number: int, cells: Sequence[str], strange: frozenset[int]) -> frozenset[int]:
         """What a row has in columns that are none, told once for each; and the number of its fields."""
@@ -248,7 +249,9 @@ class _Rows:
             for key, columns in self.head.places.items()
             if key and key != PASSED_OVER
         }
-        rules = _rules_of(said, self.ticked)
+        if self.ticked is None and said.get("enabled") and said["enabled"][0].strip().lower() in _TICKS:
+            self.ticked = self._is_ticked()
+        rules = _rules_of(said, bool(self.ticked))
         name = clean(said["group"][0]) if said.get("group") else ""
         if "group" in said and not name:
             raise _RowRefused({"group": Problem("Write the name of the rule's group.")})
@@ -278,13 +281,19 @@ def _rules_of(said: dict[str, list[str]], ticked: bool) -> list[Rule]:
         texts[key] = cell.strip().removeprefix("'")
         if isinstance(cell, Made):
             problems[key] = made(cell)
+        elif len(cell) > MOST_TEXT:
+            problems[key] = Problem(
+                f"This has {len(cell):,} characters, {MOST_TEXT:,} are the most: make several rows of it."
+            )
+    if problems:
+        raise _RowRefused(problems)
     plain: dict[str, Any] = {
         "action": action(texts["action"]),
         "direction": direction(texts["direction"]),
         "description": _description(said.get("description", [])),
         "enabled": _enabled(texts, ticked),
     }
-    problems = {key: value for key, value in plain.items() if isinstance(value, Problem)} | problems
+    problems = {key: value for key, value in plain.items() if isinstance(value, Problem)}
     lists = _lists(texts, problems)
     rules = [Rule(**plain, **each) for each in lists] if not problems else []
     for rule in rules:

@@ -177,7 +177,7 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "a field too few": (f"{HEADER}\n{GOOD}\naccept,in,tcp\n".encode(), "line 3", "3 fields instead of 9"),
     "a field too many": (f"{HEADER}\n{GOOD},x\n".encode(), "line 2", "10 fields instead of 9"),
     "a negative port": (f"{HEADER}\n{GOOD}".replace("22,22", "-1,22").encode(), "line 2, port_start", "0"),
-    "a huge port": (f"{HEADER}\n{GOOD}".replace("22,22", "22," + "9" * 5000).encode(), "line 2, port_end", "not a port"),
+    "a huge port": (f"{HEADER}\n{GOOD}".replace("22,22", "22," + "9" * 5000).encode(), "line 2, port_end", "5,000 characters"),
     "no such truth": (f"{HEADER}\n{GOOD}".replace("true", "perhaps").encode(), "line 2, enabled", "true or false"),
     "no action": (f"{HEADER}\n{GOOD}".replace("accept,", ",").encode(), "line 2, action", '"accept" or "drop"'),
     "host bits": (f"{HEADER}\n{GOOD}".replace(".0/24", ".7/24").encode(), "line 2, source", "203.0.113.7/32"),
