@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction, Problem
-from securitygroups.firewall.several import read_networks, read_ports, service_ports
+from securitygroups.firewall.several import PortsRefused, read_networks, read_ports, service_ports
 from securitygroups.firewall.texts import shown
 from securitygroups.firewall.values import Network, Refused
 
@@ -92,7 +92,9 @@ Opening = tuple[str, str, int]
 _ICMP6 = frozenset({"icmpv6", "icmp6", "ipv6-icmp", "ipv6icmp"})
 _NUMBERS = {"6": "tcp", "17": "udp", "132": "sctp"}
 _AND = re.compile(r"\s*(?:[,;/+&|\n]|\band\b|\bor\b)\s*", re.I)
-_WITH_PORT = re.compile(r"(tcp|udp|sctp)\s*[ /:]\s*(.+)|([\w ./-]+?)\s*\(\s*(tcp|udp|sctp)\s*([\d–-]+)\s*\)", re.I)
+_WITH_PORT = re.compile(
+    r"(tcp|udp|sctp)\s*[ /:]\s*(\d[\d–-]*)|([\w ./-]+?)\s*\(\s*(tcp|udp|sctp)\s*([\d–-]+)\s*\)", re.I
+)
 
 
 @lru_cache(maxsize=1024)
@@ -163,17 +165,17 @@ Ranges = tuple[tuple[int | None, int | None], ...]
 @lru_cache(maxsize=4096)
 def ports(start: str, end: str, protocol: str) -> Ranges:
     """The ranges that the cells of ports say together. Raises PortsRefused, Refused."""
-    return read_ports(_port(start, protocol), _port(end, protocol), protocol)
+    return read_ports(_port("port_start", start, protocol), _port("port_end", end, protocol), protocol)
 
 
-def _port(text: str, protocol: str) -> str:
+def _port(field: str, text: str, protocol: str) -> str:
     word = text.lower()
     if word in _ANY_PORT or (word in _NONE and not PROTOCOLS[protocol].has_ports):
         return ""
     if whole := _DECIMAL.fullmatch(text):
         return whole[1]
     if _DATE.fullmatch(word) and not service_ports(word):
-        raise Refused(made(f"“{shown(text)}”, which looks like a date or a time"))
+        raise PortsRefused(field, made(f"“{shown(text)}”, which looks like a date or a time"))
     return text
 
 

@@ -241,9 +241,12 @@ class _Sheet:
         elif name in ("v", "is"):
             self.open_formula, self.said = False, ""
         elif name == "mergeCell":
-            ends = [_cell(part) for part in said.get("ref", "").split(":")]
-            if len(ends) == 2 and ends[0] and ends[1]:
-                self.found.merged.append((ends[0], ends[1]))
+            self._merged(said.get("ref", ""))
+
+    def _merged(self, reference: str) -> None:
+        ends = [end for end in map(_cell, reference.split(":")) if end]
+        if len(ends) == 2:
+            self.found.merged.append((ends[0], ends[1]))
 
     def _cell(self, said: dict[str, str]) -> None:
         self.close()

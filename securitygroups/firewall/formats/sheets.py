@@ -156,7 +156,8 @@ def _legacy(data: bytes) -> str:
     sample = b"\n".join(line for line in data[: _SAMPLE * 20].splitlines() if not line.isascii())[:_SAMPLE]
     best = from_bytes(sample, cp_isolation=list(_CHARSETS), preemptive_behaviour=False).best() if sample else None
     guess = best.encoding if best and best.encoding in _CHARSETS else "cp1252"
-    # Western letters are by far the most, and a few of them look like others' as well.
+    if sample.decode(guess, "replace") == sample.decode("cp1252", "replace"):
+        guess = "cp1252"
     for charset in dict.fromkeys((guess, "cp1252")):
         try:
             data.decode(charset)
@@ -206,22 +207,26 @@ def _sheets(data: bytes) -> Iterator[Grid]:
     kind = "Excel workbook" if b"xl/workbook" in packed else "OpenDocument workbook"
     try:
         with python_calamine.load_workbook(io.BytesIO(packed)) as book:
-            seen = [
-                (place, about.name)
-                for place, about in enumerate(book.sheets_metadata)
-                if about.visible is python_calamine.SheetVisibleEnum.Visible
-                and about.typ is python_calamine.SheetTypeEnum.WorkSheet
-            ]
-            for place, name in seen:
+            for place, name in _seen(book):
                 about = next((one for one in scanned if one.name == name), Scanned())
                 sheet = book.get_sheet_by_index(place)
                 yield Grid(kind, sheet=name or "1", kept=list(_rows(sheet, about)), merged=about.merged)
     except python_calamine.PasswordError:
         raise locked() from None
-    except (python_calamine.CalamineError, ValueError, OSError) as error:
-        if isinstance(error, BadDocument):
-            raise
+    except BadDocument:
+        raise
+    except (python_calamine.CalamineError, ValueError, OSError):
         raise damaged() from None
+
+
+def _seen(book: python_calamine.CalamineWorkbook) -> list[tuple[int, str]]:
+    """(place, name) of the sheets with cells that are not hidden."""
+    return [
+        (place, about.name)
+        for place, about in enumerate(book.sheets_metadata)
+        if about.visible is python_calamine.SheetVisibleEnum.Visible
+        and about.typ is python_calamine.SheetTypeEnum.WorkSheet
+    ]
 
 
 def _refuse_old(data: bytes) -> None:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,16 +11,9 @@ from securitygroups.firewall.formats.columns import (
     KNOWN,
     MARKS,
     PASSED_OVER,
-    Opening,
-    Ranges,
     action,
     column_of,
     direction,
-    made,
-    networks,
-    openings,
-    ports,
-    switch,
 )
 from securitygroups.firewall.formats.documents import (
     MAX_DOCUMENT_BYTES,
@@ -30,17 +23,15 @@ from securitygroups.firewall.formats.documents import (
     rule_to_json,
 )
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
-from securitygroups.firewall.formats.sheets import Grid, Made, grids, write_workbook
+from securitygroups.firewall.formats.rows import RowRefused, rules_of
+from securitygroups.firewall.formats.sheets import Grid, grids, write_workbook
 from securitygroups.firewall.formats.strict import MAX_COUNTED, BadDocument, Fault, bad
 from securitygroups.firewall.protocols import PROTOCOLS, Problem
-from securitygroups.firewall.several import PortsRefused, combined
 from securitygroups.firewall.texts import clean, shown
-from securitygroups.firewall.values import Action, Direction, Network, Refused, Rule, RuleList
+from securitygroups.firewall.values import Action, Direction, Rule, RuleList
 
 MOST_RULES = 100_000
 """Rules that one file may become: a row with lists in its cells is several."""
-MOST_TEXT = 2_000
-"""Characters of a cell other than the description."""
 _START = 200_000
 _LOOKED_FOR = 40
 """Rows in which the names of the columns are looked for."""
@@ -119,21 +110,22 @@ def read_table(data: bytes) -> Reading:
     if not found:
         how = f"such as action,direction,protocol,source,port. Known are {KNOWN}"
         raise bad("line 1", f"No row names the columns of a list of rules: write one above the rules, {how}.")
-    grid, head = found[0] if found[0][0].sheet else max(found, key=lambda each: len(each[1].places))
-    groups = _Rows(grid, head).read()
-    kind = f"{grid.kind}, sheet {grid.sheet}" if grid.sheet else grid.kind
-    left = [other.sheet for other, _ in found if other.sheet and other is not grid]
+    if found[0][0].sheet:
+        return _of_sheet(found[0], [grid.sheet for grid, _ in found[1:]])
+    grid, head = max(found, key=lambda each: len(each[1].places))
+    return Reading(grid.kind, _groups(grid, head))
+
+
+def _of_sheet(found: tuple[Grid, _Head], others: Sequence[str]) -> Reading:
+    """The first sheet with rules; that others have some too is told."""
+    grid, head = found
     how = f"The rules are read from one sheet, {grid.sheet}: import this one by itself."
-    notes = tuple(Note(f"sheet {name}", "", Taken.NOT_TAKEN, how) for name in left)
-    return Reading(kind, tuple(ReadGroup(name, "", tuple(rules)) for name, rules in groups.items()), notes)
+    notes = tuple(Note(f"sheet {name}", "", Taken.NOT_TAKEN, how) for name in others)
+    return Reading(f"{grid.kind}, sheet {grid.sheet}", _groups(grid, head), notes)
 
 
-class _RowRefused(ValueError):
-    """What is wrong with one row, by key of its column."""
-
-    def __init__(self, problems: dict[str, Problem]) -> None:
-        super().__init__()
-        self.problems = problems
+def _groups(grid: Grid, head: _Head) -> tuple[ReadGroup, ...]:
+    return tuple(ReadGroup(name, "", tuple(rules)) for name, rules in _Rows(grid, head).read().items())
 
 
 @dataclass(slots=True)
@@ -150,17 +142,21 @@ class _Rows:
 
     def read(self) -> dict[str, list[Rule]]:
         self._check_head()
-        count, strange = 0, self._strange()
+        count, strange = 0, frozenset(self.head.places.get("", ()))
         for number, cells in self.grid.rows():
-            if number <= self.head.number or cells == self.head.cells or self._is_comment(cells):
+            if self._is_none(number, cells):
                 continue
             if len(self.faults) >= MAX_COUNTED or count > MOST_RULES:
                 break
             try:
-                strange = self._check_cells(number, cells, strange)
-                count += self._take(number, cells)
-            except _RowRefused as refused:
+                self._check_width(cells)
+                strange = self._check_strange(cells, strange)
+                count += self._take(cells)
+            except RowRefused as refused:
                 self.faults += [Fault(self._where(number, key), problem) for key, problem in refused.problems.items()]
+        return self._found(count)
+
+    def _found(self, count: int) -> dict[str, list[Rule]]:
         if self.faults:
             raise BadDocument(self.faults)
         if count > MOST_RULES:
@@ -169,6 +165,10 @@ class _Rows:
             raise bad(self.grid.row_name(self.head.number), "There are no rules below the names of the columns.")
         return self.groups or {"": []}
 
+    def _is_none(self, number: int, cells: list[str]) -> bool:
+        """Whether the row is no rule: what stands above the names or is them again, an empty row, a remark."""
+        return number <= self.head.number or cells == self.head.cells or self._is_comment(cells)
+
     def _where(self, number: int, key: str) -> str:
         key = key if key in self.head.places else "ports" if key.startswith("port_") else key
         if key not in self.head.places:
@@ -176,32 +176,35 @@ class _Rows:
         return self.grid.cell_name(number, self.head.places[key][0], self.head.named(key))
 
     def _check_head(self) -> None:
-        number, places = self.head.number, self.head.places
+        places = self.head.places
+        where = self.grid.row_name(self.head.number)
         faults = [
-            Fault(
-                self.grid.row_name(number), Problem(f"There is no column for the {key}: add one, and call it “{key}”.")
-            )
+            Fault(where, Problem(f"There is no column for the {key}: add one, and call it “{key}”."))
             for key in _NEEDED
             if key not in places
         ]
-        for key, columns in places.items():
-            if len(columns) > 1 and key not in ("", PASSED_OVER, "description"):
-                first, second = (shown(self.head.cells[column].strip()) for column in columns[:2])
-                where = self.grid.cell_name(number, columns[1], second)
-                faults.append(Fault(where, Problem(f"“{first}” and “{second}” both say the {key}: keep one of them.")))
+        faults += [
+            self._doubled(key, columns)
+            for key, columns in places.items()
+            if len(columns) > 1 and key not in ("", PASSED_OVER, "description")
+        ]
         if faults:
-            raise BadDocument(
-                faults + [self._no_column(column) for column in places.get("", ()) if self.head.cells[column].strip()]
-            )
-        for (top, left), (bottom, right) in self.grid.merged:
-            if bottom >= number and any(left <= column <= right for columns in places.values() for column in columns):
-                where = self.grid.cell_name(max(top + 1, number), left, "")
-                why = "Cells are merged here, and only the first of them has the value: split them, and write it into each."
-                raise bad(where, why)
+            strange = [column for column in places.get("", ()) if self.head.cells[column].strip()]
+            raise BadDocument(faults + [self._no_column(column) for column in strange])
+        self._check_merged()
 
-    def _strange(self) -> frozenset[int]:
-        """The columns that mean nothing here; one of them with something in it is refused."""
-        return frozenset(self.head.places.get("", ()))
+    def _doubled(self, key: str, columns: list[int]) -> Fault:
+        first, second = (shown(self.head.cells[column].strip()) for column in columns[:2])
+        where = self.grid.cell_name(self.head.number, columns[1], second)
+        return Fault(where, Problem(f"“{first}” and “{second}” both say the {key}: keep one of them."))
+
+    def _check_merged(self) -> None:
+        used = {column for columns in self.head.places.values() for column in columns}
+        for (top, left), (bottom, right) in self.grid.merged:
+            if bottom + 1 >= self.head.number and not used.isdisjoint(range(left, min(right, max(used)) + 1)):
+                where = self.grid.cell_name(max(top + 1, self.head.number), left, "")
+                why = "Cells are merged here, and only the first has the value: split them, and write it into each."
+                raise bad(where, why)
 
     def _is_ticked(self) -> bool:
         column, seen = self.head.places["enabled"][0], set[str]()
@@ -222,18 +225,19 @@ class _Rows:
         alone = not any(cell.strip() for cell in cells[place + 1 :])
         return alone or any(place in self.head.places.get(key, ()) for key in _TELLING)
 
-    def _check_cells(self, number: int, cells: Sequence[str], strange: frozenset[int]) -> frozenset[int]:
-        """What a row has in columns that are none, told once for each; and the number of its fields."""
+    def _check_width(self, cells: Sequence[str]) -> None:
+        """A text in which a field is missing, or one too many, may be cut or have lost a quotation mark."""
         width = len(self.head.cells)
-        if any(cell.strip() for cell in cells[width:]):
-            raise _RowRefused({"row": Problem(f"This has {len(cells)} fields instead of {width}.")})
-        if self.grid.sign and len(cells) < width:
-            lost = {key for key, columns in self.head.places.items() if max(columns) >= len(cells)}
-            if lost - {"", PASSED_OVER, "description"}:
-                raise _RowRefused({"row": Problem(f"This has {len(cells)} fields instead of {width}.")})
+        short = range(len(cells), width) if self.grid.sign else range(0)
+        lost = {key for key, columns in self.head.places.items() if not set(columns).isdisjoint(short)}
+        # Excel leaves empty fields out at the end of some rows; what has no meaning there may be missing.
+        if any(cell.strip() for cell in cells[width:]) or lost - {"", PASSED_OVER, "description"}:
+            raise RowRefused({"row": Problem(f"This has {len(cells)} fields instead of {width}.")})
+
+    def _check_strange(self, cells: Sequence[str], strange: frozenset[int]) -> frozenset[int]:
+        """What a row has in columns that mean nothing here is told once for each; those of which it was not told yet."""
         wrong = {column for column in strange if column < len(cells) and cells[column].strip()}
-        for column in sorted(wrong):
-            self.faults.append(self._no_column(column))
+        self.faults += map(self._no_column, sorted(wrong))
         return strange - wrong
 
     def _no_column(self, column: int) -> Fault:
@@ -242,146 +246,37 @@ class _Rows:
         where = self.grid.cell_name(self.head.number, column, name)
         return Fault(where, Problem(f"{said}: delete it, or call it what it is: {KNOWN}."))
 
-    def _take(self, number: int, cells: Sequence[str]) -> int:
-        """The row's rules to those of its group; how many they are. Raises _RowRefused."""
+    def _take(self, cells: Sequence[str]) -> int:
+        """The row's rules to those of its group; how many they are. Raises RowRefused."""
         said = {
             key: [cells[column] for column in columns if column < len(cells)]
             for key, columns in self.head.places.items()
             if key and key != PASSED_OVER
         }
+        said["description"] = [unguarded(cell) for cell in said.get("description", ())]
         if self.ticked is None and said.get("enabled") and said["enabled"][0].strip().lower() in _TICKS:
             self.ticked = self._is_ticked()
-        rules = _rules_of(said, bool(self.ticked))
-        name = clean(said["group"][0]) if said.get("group") else ""
-        if "group" in said and not name:
-            raise _RowRefused({"group": Problem("Write the name of the rule's group.")})
+        rules = rules_of(said, bool(self.ticked))
+        name = self._name_of(said)
         self._keep_order(name, said)
         self.groups.setdefault(name, []).extend(rules)
         return len(rules)
 
-    def _keep_order(self, name: str, said: dict[str, list[str]]) -> None:
+    def _name_of(self, said: Mapping[str, Sequence[str]]) -> str:
+        name = clean("".join(said.get("group", ())))
+        if "group" in said and not name:
+            raise RowRefused({"group": Problem("Write the name of the rule's group.")})
+        return name
+
+    def _keep_order(self, name: str, said: Mapping[str, Sequence[str]]) -> None:
         """Rules are tried from top to bottom: rows that were sorted by something else would be another list."""
         place = (said.get("place") or [""])[0].strip()
         if not place.isascii() or not place.isdigit() or len(place) > 9:
             return
         if int(place) < self.last.get(name, 0):
             why = "The rows do not stand in the order that this column tells: sort them by it, or delete the column."
-            raise _RowRefused({"place": Problem(why)})
+            raise RowRefused({"place": Problem(why)})
         self.last[name] = int(place)
-
-
-def _rules_of(said: dict[str, list[str]], ticked: bool) -> list[Rule]:
-    """What one row says. Raises _RowRefused with every fault of it."""
-    problems: dict[str, Problem] = {}
-    texts: dict[str, str] = {}
-    for key, cells in said.items():
-        if key == "description":
-            continue
-        cell = cells[0] if cells else ""
-        texts[key] = cell.strip().removeprefix("'")
-        if isinstance(cell, Made):
-            problems[key] = made(cell)
-        elif len(cell) > MOST_TEXT:
-            problems[key] = Problem(
-                f"This has {len(cell):,} characters, {MOST_TEXT:,} are the most: make several rows of it."
-            )
-    if problems:
-        raise _RowRefused(problems)
-    plain: dict[str, Any] = {
-        "action": action(texts["action"]),
-        "direction": direction(texts["direction"]),
-        "description": _description(said.get("description", [])),
-        "enabled": _enabled(texts, ticked),
-    }
-    problems = {key: value for key, value in plain.items() if isinstance(value, Problem)}
-    lists = _lists(texts, problems)
-    rules = [Rule(**plain, **each) for each in lists] if not problems else []
-    for rule in rules:
-        problems |= rule.problems()
-    if problems:
-        raise _RowRefused(problems)
-    return rules
-
-
-def _description(cells: Sequence[str]) -> str:
-    """A name and a remark are one description."""
-    words = dict.fromkeys(clean(unguarded(cell)) for cell in cells)
-    return ": ".join(word for word in words if word)
-
-
-def _enabled(texts: dict[str, str], ticked: bool) -> bool | Problem:
-    key = "enabled" if "enabled" in texts else "disabled" if "disabled" in texts else ""
-    if not key:
-        return True
-    if ticked and key == "enabled":
-        return bool(texts[key])
-    said = switch(texts[key])
-    if said is not None:
-        return said if key == "enabled" else not said
-    what = f"“{shown(texts[key])}” says neither on nor off: write" if texts[key] else "Write"
-    return Problem(f"{what} true or false.")
-
-
-def _lists(texts: dict[str, str], problems: dict[str, Problem]) -> list[dict[str, Any]]:
-    """The fields of each rule that a row's lists make together; what is wrong goes to `problems`."""
-    found: dict[str, Any] = {"source": (None,), "destination": (None,)}
-    for key, read in (("protocol", openings), ("source", networks), ("destination", networks)):
-        try:
-            found[key] = read(texts[key]) if key in texts and key not in problems else found.get(key, ())
-        except Refused as refusal:
-            problems[key] = refusal.problem
-    made_of: list[dict[str, Any]] = []
-    if "source" in problems or "destination" in problems:
-        return []
-    for opening in found["protocol"] if "protocol" not in problems else ():
-        try:
-            ranges = _ranges(texts, opening)
-            sources = _of_family(found["source"], opening)
-            for source, destination, start, end in combined(sources, found["destination"], ranges):
-                made_of.append(
-                    {
-                        "protocol": opening[0],
-                        "source": source,
-                        "destination": destination,
-                        "port_start": start,
-                        "port_end": end,
-                    }
-                )
-        except PortsRefused as refusal:
-            problems[refusal.field] = refusal.problem
-        except Refused as refusal:
-            problems["row"] = refusal.problem
-    return made_of
-
-
-def _of_family(sources: tuple[Network | None, ...], opening: Opening) -> tuple[Network | None, ...]:
-    """ICMPv6 is ICMP of one family, and a rule tells it by its source."""
-    family = opening[2]
-    if not family:
-        return sources
-    if sources == (None,):
-        return networks("any ipv6" if family == 6 else "any ipv4")
-    if any(source is None or source.version != family for source in sources):
-        raise Refused(
-            Problem(f"ICMP over IPv{family} has IPv{family} sources alone: write one, or ICMP as the protocol.")
-        )
-    return sources
-
-
-def _ranges(texts: dict[str, str], opening: Opening) -> Ranges:
-    """What the columns of ports and the service say. Raises PortsRefused, Refused."""
-    protocol, service, _ = opening
-    start, end, both = (texts.get(key, "") for key in ("port_start", "port_end", "ports"))
-    if both and (start or end) and both != start:
-        raise PortsRefused("ports", Problem("The start port says it, too: leave one of them empty."))
-    typed = ports(both or start, "" if both and not start else end, protocol)
-    if not service:
-        return typed
-    named = ports(service, "", protocol)
-    if typed not in (((None, None),), named):
-        why = f"The service is {PROTOCOLS[protocol].label} {service}, and the port another one: write one of them."
-        raise PortsRefused("port_start", Problem(why))
-    return named
 
 
 def read_any(data: bytes) -> GroupDocument:

@@ -1,0 +1,377 @@
+"""Lists of rules as people save them, in CSV of any spelling and in workbooks: read as they were meant, or refused by cell."""
+
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time
+from random import Random
+from typing import Any
+
+import pytest
+import xlsxwriter
+
+from securitygroups.firewall.formats.columns import column_of
+from securitygroups.firewall.formats.documents import RULE_KEYS
+from securitygroups.firewall.formats.reading import Reading, Taken
+from securitygroups.firewall.formats.spreadsheet import read_any, read_table, write_csv, write_xlsx
+from securitygroups.firewall.formats.strict import BadDocument
+from securitygroups.firewall.formats.systems import read_file
+from securitygroups.firewall.values import Rule
+from tests.factories import rule
+from tests.firewall.strategies import random_list
+
+Cells = Sequence[Sequence[Any]]
+MADE = datetime(2026, 1, 2, tzinfo=UTC)
+HEADER = ",".join(RULE_KEYS)
+GOOD = "accept,in,tcp,203.0.113.0/24,,22,22,Office SSH,true"
+SSH = (rule("accept in tcp 22 from 203.0.113.0/24", "Office SSH"),)
+TABLE = [line.split(",") for line in (HEADER, GOOD)]
+
+
+def workbook(*sheets: Cells | Callable[[Any, Any], None], names: Sequence[str] = ("Rules", "Old", "More")) -> bytes:
+    """An xlsx file; a sheet is its cells, or what writes them."""
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
+        for name, cells in zip(names, sheets, strict=False):
+            sheet = book.add_worksheet(name)
+            if callable(cells):
+                cells(book, sheet)
+            else:
+                for number, row in enumerate(cells):
+                    sheet.write_row(number, 0, row)
+    return file.getvalue()
+
+
+def zipped(parts: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    return file.getvalue()
+
+
+def ods(rows: str) -> bytes:
+    """An OpenDocument file with the rows of one sheet, as LibreOffice writes them."""
+    spaces = "".join(
+        f' xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+    )
+    content = (
+        f'<office:document-content{spaces}><office:body><office:spreadsheet><table:table table:name="Rules">{rows}'
+        "</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    mimetype = b"application/vnd.oasis.opendocument.spreadsheet"
+    return zipped({"mimetype": mimetype, "content.xml": content.encode(), "META-INF/manifest.xml": b"<manifest/>"})
+
+
+def ods_row(*cells: str, tail: str = "") -> str:
+    written = "".join(
+        f'<table:table-cell office:value-type="string"><text:p>{cell}</text:p></table:table-cell>'
+        if cell
+        else "<table:table-cell/>"
+        for cell in cells
+    )
+    return f"<table:table-row>{written}{tail}</table:table-row>"
+
+
+FILL = (
+    '<table:table-row table:number-rows-repeated="1048570"><table:table-cell table:number-columns-repeated="16384"/>'
+    "</table:table-row>"
+)
+
+
+def text(*lines: str, sign: str = ",", end: str = "\n") -> bytes:
+    return "".join(line.replace(",", sign) + end for line in lines).encode()
+
+
+ONE: dict[str, bytes] = {
+    "semicolons with a mark": b"\xef\xbb\xbf" + text(HEADER, GOOD, sign=";", end="\r\n"),
+    "tabs": text(HEADER, GOOD, sign="\t"),
+    "bars": text(HEADER, GOOD, sign="|"),
+    "a sep= line": b"sep=;\r\n" + text(HEADER, GOOD, sign=";", end="\r\n"),
+    "a sep= line in quotes": b'"sep=;"\n' + text(HEADER, GOOD, sign=";"),
+    "UTF-16 with a mark": text(HEADER, GOOD, sign="\t").decode().encode("utf-16"),
+    "UTF-16 LE without one": text(HEADER, GOOD).decode().encode("utf-16-le"),
+    "UTF-16 BE without one": text(HEADER, GOOD).decode().encode("utf-16-be"),
+    "line ends of all kinds": f"{HEADER}\r{GOOD}\r\n\n\r".encode(),
+    "empty rows before, between and behind": text(",,,,,,,,", "", HEADER, ",,,,,,,,", GOOD, ",,,,,,,,", " ,,,,,,,,"),
+    "empty columns": text(f",{HEADER},,", f",{GOOD},,"),
+    "a title and remarks": text("Rules of web; revision 3", "", HEADER, "# the office", GOOD, "#drop,in,all,,,,,,true"),
+    "the header once more": text(HEADER, GOOD, HEADER),
+    "a header in capitals": text(HEADER.upper(), GOOD),
+    "WAHR": text(HEADER, GOOD.replace("true", "WAHR")),
+    "VRAI": text(HEADER, GOOD.replace("true", "VRAI")),
+    "a tick": text(HEADER, GOOD.replace("true", "x")),
+    "1": text(HEADER, GOOD.replace("true", "1")),
+    "floats": text(HEADER, GOOD.replace("22,22", "22.0,22.0")),
+    "floats with a comma": text(HEADER, GOOD, sign=";").replace(b";22;22", b";22,0;22,0"),
+    "words of the screen": text(HEADER, GOOD.replace("accept,in,tcp", "Accept,In,TCP")),
+    "names of the form": text(
+        "Action,Direction,Protocol,Source IP Address,Destination IP Address,Start port,End port,Description,On", GOOD
+    ),
+    "columns of the page": text(
+        "#,Action,Direction,Protocol,Ports,Source,Destination,Description",
+        "1,Accept,In,TCP,22 (SSH),203.0.113.0/24,any,Office SSH",
+    ),
+    "another order, few columns": text("comment,verdict,dir,proto,src,dst port", "Office SSH,ALLOW,ingress,TCP,203.0.113.0/24,22"),
+    "a service": text("Action,Direction,Service,Source,Comment", "Allow,Inbound,SSH,203.0.113.0/24,Office SSH"),
+    "a service with its port": text("Action,Direction,Protocol,Port,Source,Comment", "permit,in,SSH (TCP 22),22,203.0.113.0/24,Office SSH"),
+    "an empty column of another program": text(f"{HEADER},interface", f"{GOOD},"),
+    "fields that Excel left out at the end": text("action,direction,protocol,source,ports,description", "accept,in,tcp,203.0.113.0/24,22,Office SSH"),
+    "xlsx": workbook(TABLE),
+    "xlsx with numbers and truth": workbook([TABLE[0], [*TABLE[1][:5], 22, 22.0, "Office SSH", True]]),
+    "xlsx, not in the first cell": workbook([[], [], *([None, *row] for row in TABLE)]),
+    "xlsx, second sheet": workbook([["What this is"], ["Rules of web"]], TABLE, names=("Read me", "Rules")),
+    "ods": ods(ods_row(*TABLE[0]) + ods_row(*TABLE[1], tail='<table:table-cell table:number-columns-repeated="16375"/>') + FILL),
+    "our own workbook": write_xlsx(SSH, MADE),
+    "our own CSV": write_csv(SSH).encode(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ONE)
+def test_the_same_rule_is_read_from_every_spelling(what: str) -> None:
+    assert read_any(ONE[what]).rules == SSH
+    assert read_file(ONE[what]).groups[0].rules == SSH
+
+
+SEVERAL: dict[str, list[str]] = {
+    "accept,in,tcp,,\"22,80,443\"": ["accept in tcp 22", "accept in tcp 80", "accept in tcp 443"],
+    "accept,in,tcp,,80:90": ["accept in tcp 80-90"],
+    "accept,in,tcp,,80–90": ["accept in tcp 80-90"],
+    "accept,in,tcp/udp,,53": ["accept in tcp 53", "accept in udp 53"],
+    "accept,in,DNS,,": ["accept in udp 53", "accept in tcp 53"],
+    "accept,in,HTTPS,any,": ["accept in tcp 443"],
+    "accept,in,HTTPS,0.0.0.0/0,443": ["accept in tcp 443 from 0.0.0.0/0"],
+    "accept,in,tcp,Anywhere-IPv4,any": ["accept in tcp from 0.0.0.0/0"],
+    'accept,in,tcp,"192.0.2.1, 198.51.100.0/24",22': ["accept in tcp 22 from 192.0.2.1", "accept in tcp 22 from 198.51.100.0/24"],
+    "deny,Egress,ping,,-": ["drop out icmp"],
+    "accept,in,icmpv6,,": ["accept in icmp from ::/0"],
+    "block,out,All,*,": ["drop out all"],
+    "accept,in,6,,22": ["accept in tcp 22"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", SEVERAL)
+def test_a_row_with_lists_is_several_rules_as_add_rule_makes_them(row: str) -> None:
+    read = read_any(text("Allow/Deny,In/Out,Protocol,Source,Port").replace(b"\n", b"\n" + row.encode() + b"\n")).rules
+
+    assert read == tuple(map(rule, SEVERAL[row]))
+
+
+def with_cell(column: int, write: Callable[[Any, Any, int], None]) -> bytes:
+    """The good workbook with something else in one cell of its rule."""
+
+    def made(book: Any, sheet: Any) -> None:
+        for number, row in enumerate(TABLE):
+            sheet.write_row(number, 0, row)
+        write(book, sheet, column)
+
+    return workbook(made)
+
+
+def a_date(book: Any, sheet: Any, column: int) -> None:
+    sheet.write_datetime(1, column, date(2026, 1, 2), book.add_format({"num_format": "d-mmm"}))
+
+
+def a_time(book: Any, sheet: Any, column: int) -> None:
+    sheet.write_datetime(1, column, time(22, 30), book.add_format({"num_format": "h:mm"}))
+
+
+REFUSED: dict[str, tuple[bytes, str, str]] = {
+    "an unknown column": (text(f"{HEADER},interface", f"{GOOD},eth0"), "line 1, interface", "not a column of a rule"),
+    "a column without a name": (text(f"{HEADER},", f"{GOOD},eth0"), "line 1, field 10", "has no name"),
+    "a source port": (text(f"{HEADER},source_port", f"{GOOD},53"), "line 1, source_port", "not a column"),
+    "two columns of one meaning": (text("action,direction,protocol,src,source", "accept,in,tcp,,"), "line 1, source", "both say the source"),
+    "no direction": (text("action,protocol,source,port", "accept,tcp,,22"), "line 1", "no column for the direction"),
+    "no rules": (text("action,direction,protocol"), "line 1", "no rules below"),
+    "a rule above the names": (text(GOOD, HEADER, GOOD), "line 1", "No row names the columns"),
+    "a protocol that can mean two": (text("action,direction,protocol", "accept,in,any"), "line 2, protocol", "two things"),
+    "a date in CSV": (text("action,direction,protocol,port", "accept,in,tcp,2-Jan"), "line 2, port", "date or a time"),
+    "a date of 1-2": (text("action,direction,protocol,port", "accept,in,tcp,01.02.2026"), "line 2, port", "date or a time"),
+    "a time in CSV": (text("action,direction,protocol,port", "accept,in,tcp,22:80:00"), "line 2, port", "date or a time"),
+    "a service and another port": (text("action,direction,service,port", "accept,in,https,80"), "line 2, port", "The service is TCP 443"),
+    "a list with one that is none": (text("action,direction,protocol,port", 'accept,in,tcp,"22,x"'), "line 2, port", "“x” is not a port"),
+    "an address inside a network": (text("action,direction,protocol,src", "accept,in,tcp,203.0.113.7/24"), "line 2, src", "203.0.113.0/24"),
+    "all but": (text("action,direction,protocol,src", "accept,in,tcp,!192.0.2.0/24"), "line 2, src", "all but"),
+    "ports of ICMP": (text("action,direction,protocol,port", "accept,in,icmp,22"), "line 2, port", "ICMP rules have no"),
+    "no truth": (text(HEADER, GOOD.replace("true", "perhaps")), "line 2, enabled", "“perhaps” says neither on nor off"),
+    "an empty truth": (text(HEADER, GOOD.replace("true", "")), "line 2, enabled", "Write true or false"),
+    "rows that were sorted": (text("#,action,direction,protocol", "2,accept,in,tcp", "1,drop,in,all"), "line 3, #", "do not stand in the order"),
+    "a comma that is no quote": (text(HEADER, GOOD.replace("Office SSH", "Office, SSH")), "line 2", "10 fields instead of 9"),
+    "a cell of a workbook": (workbook([TABLE[0], [*TABLE[1][:5], "22x", "", "", True]]), "sheet Rules, cell F2", "not a port"),
+    "a date of a workbook": (with_cell(5, a_date), "sheet Rules, cell F2", "the date 2026-01-02"),
+    "a time of a workbook": (with_cell(5, a_time), "sheet Rules, cell F2", "the time 22:30"),
+    "an error of a workbook": (
+        with_cell(3, lambda _, sheet, column: sheet.write_formula(1, column, "=1/0", None, "#DIV/0!")),
+        "sheet Rules, cell D2",
+        "an error instead of a value",
+    ),
+    "merged cells": (
+        with_cell(3, lambda _, sheet, column: sheet.merge_range(1, column, 2, column, "192.0.2.1")),
+        "sheet Rules, cell D2",
+        "Cells are merged",
+    ),
+    "a decimal": (workbook([TABLE[0], [*TABLE[1][:5], 22.8, "", "", True]]), "sheet Rules, cell F2", "22.8"),
+    "no workbook": (zipped({"a.txt": b"x"}), "", "zip archive, and no workbook"),
+    "a workbook of a few bytes": (b"PK\x03\x04" + b"\0" * 40, "", "damaged"),
+    "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "", "Excel 97–2003 (.xls)"),
+    "a password": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "", "protected with a password"),
+    "a picture": (b"\x89PNG\r\n\x1a\n", "", "a picture"),
+    "a PDF": (b"%PDF-1.7", "", "a PDF"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_could_be_meant_otherwise_is_refused_at_its_cell(what: str) -> None:
+    data, where, words = REFUSED[what]
+
+    with pytest.raises(BadDocument) as caught:
+        read_any(data)
+
+    assert any(fault.where == where and words in str(fault.problem) for fault in caught.value.faults), str(caught.value)
+
+
+def test_a_formula_that_was_never_reckoned_is_not_taken_for_any_address() -> None:
+    """Programs that write workbooks leave the value of a formula to Excel."""
+    whole = workbook(TABLE)
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"].decode()
+    start = sheet.index('<c r="D2"')
+    end = sheet.index("</c>", start)
+    parts["xl/worksheets/sheet1.xml"] = f'{sheet[:start]}<c r="D2"><f>B7</f>{sheet[end:]}'.encode()
+
+    with pytest.raises(BadDocument, match="cell D2: The cell has a formula that was never reckoned"):
+        read_any(zipped(parts))
+
+
+def told(data: bytes) -> str:
+    return read_table(data).system
+
+
+def test_it_is_told_what_a_file_was_read_as() -> None:
+    legacy = text(HEADER, GOOD.replace("Office", "B\u00fcro \u20ac"), sign=";").decode().encode("cp1252")
+
+    assert told(ONE["tabs"]) == "CSV, fields separated by tabs"
+    assert told(ONE["UTF-16 with a mark"]) == "CSV, fields separated by tabs, UTF-16"
+    assert told(legacy) == "CSV, fields separated by semicolons, Windows-1252"
+    assert read_any(legacy).rules[0].description == "B\u00fcro \u20ac SSH"
+    assert told(ONE["xlsx, second sheet"]) == "Excel workbook, sheet Rules"
+    assert told(ONE["ods"]) == "OpenDocument workbook, sheet Rules"
+
+
+def test_rules_of_a_second_sheet_are_told_to_be_left_out() -> None:
+    (note,) = read_table(workbook(TABLE, TABLE)).notes
+
+    assert (note.where, note.taken) == ("sheet Old", Taken.NOT_TAKEN)
+
+
+def test_a_list_of_several_groups_is_read_group_by_group() -> None:
+    """As the panel's own list of rules is written."""
+    head = f"Group,ID of group,#,Rule,ID,{HEADER}"
+    rows = [f"{name},sg-1,{place},Accept …,r-1,{GOOD}" for name, place in (("web", 1), ("web", 4), ("db", 1))]
+    reading: Reading = read_file(b"\xef\xbb\xbf" + text(head, *rows, end="\r\n"))
+
+    assert [(group.name, group.rules) for group in reading.groups] == [("web", SSH * 2), ("db", SSH)]
+    with pytest.raises(BadDocument, match=r"rules of 2 groups \(web, db\)"):
+        read_any(text(head, *rows))
+    assert read_any(text(head, *rows[:2])).name == "web"
+
+
+def test_a_name_and_a_remark_are_one_description() -> None:
+    (one,) = read_any(text("Name,Action,Direction,Protocol,Notes", "Web,Allow,In,HTTPS,Ticket 9")).rules
+
+    assert one.description == "Web: Ticket 9"
+
+
+def test_a_tick_means_on_where_all_others_are_empty() -> None:
+    read = read_any(text("action,direction,protocol,active", "accept,in,tcp,x", "accept,in,udp,")).rules
+
+    assert [one.enabled for one in read] == [True, False]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_written_comes_back_whatever_the_list(seed: int) -> None:
+    words = ("", "=1+1", "'=1", "-1", "a;b", '"', "22", "1-2", "TRUE", "日本", "a, b", "#1")
+    random = Random(seed)
+    some = tuple(
+        Rule(
+            one.action,
+            one.direction,
+            one.protocol,
+            one.source,
+            one.destination,
+            one.port_start,
+            one.port_end,
+            random.choice(words),
+            one.enabled,
+        )
+        for one in random_list(random)
+    )
+
+    assert read_any(write_xlsx(some, MADE)).rules == some
+    assert read_any(("\ufeff" + write_csv(some)).encode()).rules == some
+    assert write_xlsx(some, MADE) == write_xlsx(some, MADE)
+
+
+@pytest.mark.parametrize("what", ["xlsx", "ods", "semicolons with a mark", "UTF-16 with a mark", "our own workbook"])
+def test_no_damage_brings_a_reader_down(what: str) -> None:
+    random, good = Random(what), ONE[what]
+    for _ in range(60):
+        data = bytearray(good)
+        for _ in range(random.randint(1, 6)):
+            data[random.randrange(len(data))] = random.randrange(256)
+        try:
+            assert not any(
+                one.problems()
+                for one in read_any(bytes(data[: random.choice((len(data), random.randrange(len(data)))) or 1])).rules
+            )
+        except BadDocument as refused:
+            assert refused.faults
+
+
+def test_no_damage_inside_a_workbook_brings_the_reader_down() -> None:
+    random = Random(3)
+    with zipfile.ZipFile(io.BytesIO(workbook(TABLE))) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    for _ in range(120):
+        name = random.choice([name for name in parts if name.startswith("xl/")])
+        part = bytearray(parts[name])
+        for _ in range(random.randint(1, 4)):
+            part[random.randrange(len(part))] = random.choice(b'0129A<>"/rscvt=')
+        try:
+            assert not any(one.problems() for one in read_any(zipped({**parts, name: bytes(part)})).rules)
+        except BadDocument as refused:
+            assert refused.faults
+
+
+def with_sheet(cells: str) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(workbook(TABLE))) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"].decode()
+    start, end = sheet.index("<sheetData>") + len("<sheetData>"), sheet.index("</sheetData>")
+    return zipped({**parts, "xl/worksheets/sheet1.xml": (sheet[:start] + cells + sheet[end:]).encode()})
+
+
+CELL = '<table:table-cell office:value-type="string" table:number-columns-repeated="16384"><text:p>x</text:p></table:table-cell>'
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "a cell in the last corner": lambda: with_sheet('<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'),
+    "millions of cells": lambda: with_sheet('<row r="1">' + "<c><v>1</v></c>" * 2_000_000 + "</row>"),
+    "a gigabyte of nothing": lambda: with_sheet(" " * 200_000_000),
+    "one long text in every cell": lambda: with_sheet('<row r="1"><c t="inlineStr"><is><t>' + "x" * 30_000_000 + "</t></is></c></row>" * 2),
+    "a full sheet of ods": lambda: ods(f'<table:table-row table:number-rows-repeated="1048576">{CELL}</table:table-row>'),
+    "half a million lines": lambda: text(HEADER) + b"\n" * 2_000_000,
+    "a row of many lists": lambda: text("action,direction,protocol,port") + b'accept,in,tcp,"' + b"1," * 500_000 + b'"\n',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BOMBS)
+def test_a_file_that_is_larger_inside_than_outside_is_refused(what: str) -> None:
+    with pytest.raises(BadDocument):
+        read_any(BOMBS[what]())
+
+
+@pytest.mark.parametrize(
+    "name", ["Interface", "Source port", "Priority", "Type", "CIDR", "Remote IP Prefix", "Ethertype"]
+)
+def test_a_column_that_could_mean_something_else_is_no_column(name: str) -> None:
+    assert column_of(name) == ""
