@@ -15,7 +15,7 @@ PASSED_OVER = "passed over"
 _CALLED = {
     "action": "action actions verdict decision policy target effect ruleaction permission allowdeny acceptdrop permitdeny",
     "direction": "direction dir way flow inout ingressegress egressingress inboundoutbound trafficdirection",
-    "protocol": "protocol proto protocols ipprotocol protocolname l4protocol layer4protocol service services application",
+    "protocol": "protocol proto protocols ipprotocol protocolname l4protocol layer4protocol protocolport protocolandport service services application",
     "source": (
         "source src from sources sourceip sourceipaddress sourceaddress sourceaddresses sourcenetwork sourcecidr sourceipcidr"
         " sourceips sourcerange sourceiprange sourceprefix srcip srcaddr srcaddress srcnet srccidr srciprange saddr"
@@ -42,10 +42,30 @@ _COLUMN = {name: key for key, names in _CALLED.items() for name in names.split()
 KNOWN = "action, direction, protocol, source, destination, port, description and enabled"
 
 
+_INSTEAD = {
+    "priority": "rules here are tried from top to bottom: sort the rows by it, the first to be tried on top, and delete the column",
+    "sourceport": "a rule here asks for no source port: delete the rules that do, and the column",
+    "sport": "a rule here asks for no source port: delete the rules that do, and the column",
+    "type": "call it protocol where it names services, and delete it where it says IPv4 or IPv6: the addresses tell",
+    "cidr": "call it source or destination",
+    "remoteipprefix": "call it source or destination",
+}
+
+
+def no_column(name: str) -> Problem:
+    """Of a column that means nothing here, and has something in it."""
+    said = f"“{shown(name)}” is not a column of a rule" if name else "This column has no name"
+    how = _INSTEAD.get(_bare(name), f"delete it, or call it what it is: {KNOWN}")
+    return Problem(f"{said}: {how}.")
+
+
+def _bare(head: str) -> str:
+    return re.sub(r"[\W_]+", "", head.strip().lower())
+
+
 def column_of(head: str) -> str:
     """The key of a column that is called so; "" where none is."""
-    text = head.strip().strip("*:").lower()
-    return _COLUMN.get(text if text == "#" else re.sub(r"[\W_]+", "", text), "")
+    return _COLUMN.get("#" if head.strip() == "#" else _bare(head), "")
 
 
 _ACTIONS = {

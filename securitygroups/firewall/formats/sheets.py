@@ -30,6 +30,7 @@ _NO_TABLES = {
     b"(\xb5/\xfd": "packed with zstd: unpack it, and import what is in it",
     b"Rar!": "a RAR archive: unpack it, and import what is in it",
     b"7z\xbc\xaf": "a 7z archive: unpack it, and import what is in it",
+    b"<?xml": "XML, which is no table that is read here: export the list as CSV or .xlsx where it was made",
     b"%PDF": "a PDF, which has no cells: export the list as CSV or .xlsx where it was made",
     b"\x89PNG": "a picture: export the list as CSV or .xlsx where it was made",
     b"\xff\xd8\xff": "a picture: export the list as CSV or .xlsx where it was made",

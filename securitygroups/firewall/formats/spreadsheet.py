@@ -14,6 +14,7 @@ from securitygroups.firewall.formats.columns import (
     action,
     column_of,
     direction,
+    no_column,
 )
 from securitygroups.firewall.formats.documents import (
     MAX_DOCUMENT_BYTES,
@@ -241,10 +242,8 @@ class _Rows:
         return strange - wrong
 
     def _no_column(self, column: int) -> Fault:
-        name = shown(self.head.cells[column].strip())
-        said = f"“{name}” is not a column of a rule" if name else "This column has no name"
-        where = self.grid.cell_name(self.head.number, column, name)
-        return Fault(where, Problem(f"{said}: delete it, or call it what it is: {KNOWN}."))
+        name = self.head.cells[column].strip()
+        return Fault(self.grid.cell_name(self.head.number, column, name), no_column(name))
 
     def _take(self, cells: Sequence[str]) -> int:
         """The row's rules to those of its group; how many they are. Raises RowRefused."""

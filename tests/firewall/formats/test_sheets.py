@@ -146,6 +146,7 @@ SEVERAL: dict[str, list[str]] = {
     "deny,Egress,ping,,-": ["drop out icmp"],
     "accept,in,icmpv6,,": ["accept in icmp from ::/0"],
     "block,out,All,*,": ["drop out all"],
+    "allow,Inbound,TCP: 22-30,192.0.2.0/24,": ["accept in tcp 22-30 from 192.0.2.0/24"],
     "accept,in,6,,22": ["accept in tcp 22"],
 }  # fmt: skip
 
@@ -181,6 +182,9 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "a column without a name": (text(f"{HEADER},", f"{GOOD},eth0"), "line 1, field 10", "has no name"),
     "a source port": (text(f"{HEADER},source_port", f"{GOOD},53"), "line 1, source_port", "not a column"),
     "two columns of one meaning": (text("action,direction,protocol,src,source", "accept,in,tcp,,"), "line 1, source", "both say the source"),
+    "a priority": (text(f"{HEADER},Priority", f"{GOOD},100"), "line 1, Priority", "sort the rows by it"),
+    "a line in quotes": (text(HEADER, GOOD) + f'"{GOOD}"\n'.encode(), "line 3", "1 fields instead of 9"),
+    "XML": (b'<?xml version="1.0"?><opnsense><filter/></opnsense>', "", "XML, which is no table"),
     "no direction": (text("action,protocol,source,port", "accept,tcp,,22"), "line 1", "no column for the direction"),
     "no rules": (text("action,direction,protocol"), "line 1", "no rules below"),
     "a rule above the names": (text(GOOD, HEADER, GOOD), "line 1", "No row names the columns"),
