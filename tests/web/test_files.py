@@ -187,6 +187,25 @@ def test_what_was_exported_comes_back_as_a_new_group(
     assert made.revisions.get().summary == "Imported with 4 rules."
 
 
+def test_the_list_of_rules_that_a_search_finds_comes_in_again(
+    as_erin: Client, nasty: SecurityGroup, project: Project
+) -> None:
+    listed = as_erin.get(f"/p/{project.slug}/rules/list.csv").content
+    assert listed.startswith(b"\xef\xbb\xbfGroup,ID of group,#,Rule,ID,action,")
+    Page(as_erin.post(new(project), {"file": upload(listed, "rules.csv"), "name": "copy"})).form_with("sure").send(
+        as_erin
+    )
+    assert rules_of(SecurityGroup.objects.get(name="copy")) == rules_of(nasty)
+
+
+def test_a_workbook_that_is_refused_leaves_no_bytes_in_the_box(as_erin: Client, project: Project) -> None:
+    response = as_erin.post(new(project), {"file": upload(b"PK\x03\x04" + b"\0" * 90, "rules.xlsx"), "name": "x"})
+    page = Page(response)
+    assert response.status_code == 422
+    assert "The file is a workbook, but it is damaged" in page.text
+    assert page.form_with("file").fields["text"][0].strip() == ""
+
+
 def test_the_name_in_the_document_is_taken_where_none_is_typed(
     as_erin: Client, nasty: SecurityGroup, project: Project
 ) -> None:
