@@ -41,7 +41,8 @@ _EXTENSIONS = _these(_HOPOPTS, _ROUTING, _FRAGMENT, _AUTH, _DESTINATION)
 _UNENDED = _these(_HOPOPTS, _ROUTING, _FRAGMENT, _DESTINATION)
 _WITH_PORTS, _CERTAIN = _these(_TCP, _UDP, _SCTP), _these(_TCP, _SCTP)
 _TO_MANY = Local([parse_network(text) for text in ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8")])
-_FROM_NOBODY = Local([parse_network(text) for text in ("0.0.0.0/32", "::/128")])
+# Of IPv6, each machine also has an address that it made itself, which nobody lists.
+_FROM_NOBODY = Local([parse_network(text) for text in ("0.0.0.0/32", "::/128", "fe80::/10")])
 _TO_ITSELF = Local([parse_network(text) for text in ("127.0.0.0/8", "::1/128")])
 
 
@@ -124,8 +125,8 @@ class Capture:
 
     Directions are those that the `local` addresses give, since a host that forwards sees packets of its VMs come in that
     go out of them. What a frame itself tells (“any” devices, pflog, pcapng's flags) counts only where no address can tell:
-    for packets to many or from nobody, and for all of them where no local addresses are named, in which case the capture was
-    made where the packets are judged, and each packet has to tell. `records` counts the packets read, `skipped`
+    for packets to many, from nobody or within a link, and for all of them where no local addresses are named, in which case
+    the capture was made where the packets are judged, and each packet has to tell. `records` counts the packets read, `skipped`
     those that were not judged and why.
     """
 

@@ -136,12 +136,13 @@ class TestLinks:
 
         assert packets == Counter([judged(IN, 6, VM, "10.0.0.6", 22), judged(OUT, 6, VM, "10.0.0.6", 22)])
 
-    def test_to_many_and_from_nobody_the_frame_tells(self) -> None:
+    def test_to_many_from_nobody_and_within_a_link_the_frame_tells(self) -> None:
         query, request = ip(17, "10.9.9.9", "224.0.0.251", datagram(5353, 5353)), datagram(68, 67)
         frames = [
             cooked(query, INWARDS),
             cooked(ip(17, VM, "224.0.0.251", datagram(5353, 5353)), OUTWARDS),
             cooked(ip(17, "0.0.0.0", "255.255.255.255", request), OUTWARDS),
+            cooked(ip(17, "fe80::1", "fe80::5", datagram(547, 546)), INWARDS),
             cooked(ip(17, "10.9.9.9", FAR, datagram(1, 2)), INWARDS),
         ]
 
@@ -152,6 +153,7 @@ class TestLinks:
                 judged(IN, 17, "10.9.9.9", "224.0.0.251", 5353),
                 judged(OUT, 17, VM, "224.0.0.251", 5353),
                 judged(OUT, 17, "0.0.0.0", "255.255.255.255", 67),
+                judged(IN, 17, "fe80::1", "fe80::5", 546),
             ]
         )
         assert log.skipped[Skip.ELSEWHERE] == 1
