@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from securitygroups.firewall.flows.batch import Batch
 from securitygroups.firewall.flows.layouts import Layout, decoded, split_line
 from securitygroups.firewall.flows.rows import Rows, Table
-from securitygroups.firewall.flows.text import Fields, column, padded, split, unquoted
+from securitygroups.firewall.flows.text import PAD, Fields, column, columns, padded, split, unquoted
 from securitygroups.firewall.formats.strict import bad
 
 MAX_LINE = 1 << 16
@@ -46,57 +46,66 @@ class TextTable:
         return self._rows.guessed
 
     def __iter__(self) -> Iterator[Batch]:
+        rest = self._data
+        self._data = b""
+        more = b""
         while not self._ended:
-            end = self._data.rfind(b"\n") + 1
+            # One copy, with what must follow the last line: the lines are looked at where they are.
+            data = b"".join((rest, more, bytes(PAD)))
+            end = data.rfind(b"\n") + 1
+            rest = data[end:-PAD]
             if end:
-                block, self._data = self._data[:end], self._data[end:]
-                yield self._batch(block)
-            if len(self._data) > MAX_LINE:
+                yield self._batch(data, end)
+            if len(rest) > MAX_LINE:
                 where = f"line {self._line}"
                 raise bad(where, f"It is longer than {MAX_LINE} bytes: this is not a line of a flow log.")
             more = self._read(self._chunk)
             if not more:
                 break
-            self._data += more
-        if self._data and not self._ended:
+        if rest and not self._ended:
             # The last line may lack its line feed.
-            yield self._batch(self._data + b"\n")
+            yield self._batch(rest + b"\n" + bytes(PAD), len(rest) + 1)
 
-    def _batch(self, block: bytes) -> Batch:
-        table = self._table(self._without_trailer(block))
+    def _batch(self, data: bytes, end: int) -> Batch:
+        """The batch of the lines before `end`, behind which PAD bytes follow at least."""
+        end = self._without_trailer(data, end)
+        table = self._table(data, end)
         self.records += len(table.lines)
         return self._rows.batch(table)
 
-    def _without_trailer(self, block: bytes) -> bytes:
-        """The records alone, where a word begins what is told of them all."""
-        if self._trailer and self._trailer in block:
-            at = 0 if block.startswith(self._trailer) else block.find(b"\n" + self._trailer) + 1
-            if at or block.startswith(self._trailer):
+    def _without_trailer(self, data: bytes, end: int) -> int:
+        """Where the records end, before a word that begins what is told of them all."""
+        if self._trailer:
+            at = 0 if data.startswith(self._trailer) else data.find(b"\n" + self._trailer, 0, end) + 1
+            if at or data.startswith(self._trailer):
                 self._ended = True
-                return block[:at]
-        return block
+                return at
+        return end
 
-    def _table(self, block: bytes) -> Table:
-        table = self._regular(block)
+    def _table(self, data: bytes, end: int) -> Table:
+        table = self._regular(data, end)
         if table is None:
+            block = data[:end]
             table = self._without_others(block) or self._tidied(block)
             self._line += block.count(b"\n")
         else:
             self._line = int(table[2])
-        columns, lines = table[:2]
+        named, lines = table[:2]
         if self._layout.separator not in " \t":
-            columns = {name: fields.trimmed() for name, fields in columns.items()}
-        return Table(columns, lines)
+            named = {name: fields.trimmed() for name, fields in named.items()}
+        return Table(named, lines)
 
-    def _regular(self, block: bytes, lines: Lines | None = None) -> tuple[dict[str, Fields], Lines, int] | None:
+    def _regular(
+        self, block: bytes, end: int, lines: Lines | None = None
+    ) -> tuple[dict[str, Fields], Lines, int] | None:
         """The columns of a block whose lines are all records of as many fields, and the number of the line behind."""
-        data = padded(block)
+        data = np.frombuffer(block, np.uint8, end + PAD)
         names = self._columns
         ends = split(data, ord(self._layout.separator), len(self._layout.names))
         if ends is None or self._has_others(block, data, ends):
             return None
-        fields = [column(data, ends, number) for number in names.values()]
-        if self._layout.separator != " " and b'"' in block:
+        fields = columns(data, ends, list(names.values()))
+        if self._layout.separator != " " and block.find(b'"', 0, end) >= 0:
             bare = unquoted(data, ends, fields)
             if bare is None:
                 return None
@@ -110,6 +119,8 @@ class TextTable:
 
     def _has_others(self, block: bytes, data: NDArray[np.uint8], ends: NDArray[np.intp]) -> bool:
         """Whether there are remarks among these lines, or the header once more."""
+        if not len(ends):
+            return False
         starts = np.append(0, ends[:-1, -1] + 1)
         first = data.take(starts)
         if (first == ord("#")).any():
@@ -134,7 +145,7 @@ class TextTable:
         if len(kept) == len(lines) or not kept or (self.kind == "Zeek" and b"\n#fields" in block):
             return None
         text = b"\n".join([line for _, line in kept]) + b"\n"
-        return self._regular(text, np.array([number for number, _ in kept], np.int64))
+        return self._regular(text + bytes(PAD), len(text), np.array([number for number, _ in kept], np.int64))
 
     def _full(self, data: NDArray[np.uint8], ends: NDArray[np.intp]) -> NDArray[np.intp] | None:
         """The rows in which anything stands, None for all of them."""

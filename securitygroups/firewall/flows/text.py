@@ -4,7 +4,7 @@ The fast paths here take only what is certainly well-formed; each tells which ro
 those to the parser of single values, whose messages people see.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -85,13 +85,13 @@ def split(data: Bytes, separator: int, columns: int) -> NDArray[np.intp] | None:
 
     Every line ends in a line feed. Quotes are not looked at.
     """
-    if (
-        separator in _BLANKS
-        and (ends := _rows(np.flatnonzero(data[:-PAD] <= max(separator, _NEWLINE)), data, columns)) is not None
-    ):
+    lines = data[:-PAD]
+    if separator in _BLANKS:
         # One comparison does where nothing else is as low.
-        return ends
-    return _rows(np.flatnonzero((data == separator) | (data == _NEWLINE)), data, columns)
+        ends = _rows(np.flatnonzero(lines <= max(separator, _NEWLINE)), lines, columns)
+        if ends is not None:
+            return ends
+    return _rows(np.flatnonzero((lines == separator) | (lines == _NEWLINE)), lines, columns)
 
 
 def _rows(stops: Offsets, data: Bytes, columns: int) -> NDArray[np.intp] | None:
@@ -107,15 +107,26 @@ def _rows(stops: Offsets, data: Bytes, columns: int) -> NDArray[np.intp] | None:
 
 def column(data: Bytes, ends: NDArray[np.intp], number: int) -> Fields:
     """One column of the lines that `split` told of; of the last one, the carriage return is dropped."""
-    start = np.zeros(len(ends), np.intp)
-    if number:
-        np.add(ends[:, number - 1], 1, out=start)
-    else:
-        np.add(ends[:-1, -1], 1, out=start[1:])
-    end = np.ascontiguousarray(ends[:, number])
-    if number == ends.shape[1] - 1:
-        end = np.maximum(end - (data.take(np.maximum(end - 1, 0)) == 13), start)
-    return Fields(data, start, end)
+    return columns(data, ends, [number])[0]
+
+
+def columns(data: Bytes, ends: NDArray[np.intp], numbers: Sequence[int]) -> list[Fields]:
+    """The same of several, each a number."""
+    wanted = sorted({before for number in numbers for before in (number - 1, number) if before >= 0})
+    # Those that are needed, side by side first: a wide table is not gone through once for each.
+    some = dict(zip(wanted, ends.take(wanted, axis=1).T.copy(), strict=True))
+    found = []
+    for number in numbers:
+        if number:
+            start = some[number - 1] + 1
+        else:
+            start = np.zeros(len(ends), np.intp)
+            np.add(ends[:-1, -1], 1, out=start[1:])
+        end = some[number]
+        if number == ends.shape[1] - 1:
+            end = np.maximum(end - (data.take(np.maximum(end - 1, 0)) == 13), start)
+        found.append(Fields(data, start, end))
+    return found
 
 
 def unquoted(data: Bytes, ends: NDArray[np.intp], fields: list[Fields]) -> list[Fields] | None:
@@ -124,7 +135,7 @@ def unquoted(data: Bytes, ends: NDArray[np.intp], fields: list[Fields]) -> list[
     for number in range(ends.shape[1]):
         field = column(data, ends, number).trimmed()
         whole += 2 * int(np.count_nonzero(_quoted(field)))
-    if whole != np.count_nonzero(data == _QUOTE):
+    if whole != np.count_nonzero(data[:-PAD] == _QUOTE):
         return None
     bare = []
     for field in (field.trimmed() for field in fields):
