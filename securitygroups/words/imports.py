@@ -20,10 +20,8 @@ def lines_sentence(notes: Iterable[Note]) -> str:
 
 
 def read_words(system: str, notes: Sequence[Note]) -> str:
-    """For the record: ", read from AWS security groups: 2 lines narrowed"; empty for a file of our own."""
-    if system == OWN and not notes:
-        return ""
-    return f", read from {system}: {lines_sentence(notes) or 'every line exactly'}"
+    """For the record: ", read from AWS security groups: 2 lines narrowed"; empty where no line has a report."""
+    return f", read from {system}: {lines_sentence(notes) or 'every line exactly'}" if notes else ""
 
 
 def imported_sentence(names: Sequence[str], system: str) -> str:

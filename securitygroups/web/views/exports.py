@@ -1,4 +1,4 @@
-"""Files out: a group as it is imported again, for spreadsheets, for a host or a ticket, and all groups in one."""
+"""A group as a file: as it is imported again, for spreadsheets, for a host, and for a ticket."""
 
 import unicodedata
 from collections.abc import Callable
@@ -7,18 +7,13 @@ from urllib.parse import quote
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from karenpanel.turns import weigh
-from securitygroups.answers.group_filter import GroupFilter
-from securitygroups.effective import TooLarge, rules_of_groups
 from securitygroups.enforcement.host import group_ruleset
-from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES, GroupDocument, write_group
-from securitygroups.firewall.formats.many import write_groups
+from securitygroups.firewall.formats.documents import write_group
 from securitygroups.firewall.formats.spreadsheet import write_csv, write_xlsx
 from securitygroups.firewall.nftables import Unenforceable
 from securitygroups.firewall.values import RuleList
-from securitygroups.models import Rule, SecurityGroup
-from securitygroups.web.doors import enter, enter_group
-from securitygroups.web.views.spreadsheets import too_large
+from securitygroups.models import SecurityGroup
+from securitygroups.web.doors import enter_group
 from securitygroups.words.tickets import group_as_markdown, group_as_text
 
 LONGEST_NAME = 60
@@ -68,31 +63,3 @@ def attachment(name: str, kind: str) -> str:
 
 def _is_word(sign: str) -> bool:
     return sign.isalnum() or unicodedata.category(sign) in ("Mn", "Mc")
-
-
-TOO_LONG = (
-    f"These groups are more than the {MAX_DOCUMENT_BYTES // 2**20} MiB that one file may have, or it could not be imported "
-    "again: filter the list, and take them in parts.\n"
-)
-SHORTEST_RULE = 100
-"""Bytes that a rule has in a document, or more."""
-
-
-@require_safe
-def groups_export(request: HttpRequest, slug: str) -> HttpResponse:
-    """All groups that the list's filter finds, in one file that Import takes."""
-    access = enter(request, slug)
-    try:
-        groups = list(GroupFilter.from_query(request.GET).of(access.project))
-    except TooLarge:
-        return too_large()
-    number = Rule.objects.filter(group__in=groups).count()
-    weigh(number)
-    if number * SHORTEST_RULE > MAX_DOCUMENT_BYTES:
-        return HttpResponse(TOO_LONG, status=422, content_type=KINDS["txt"][0])
-    lists = rules_of_groups(group.pk for group in groups)
-    text = write_groups(GroupDocument(group.name, group.description, lists[group.pk]) for group in groups)
-    if len(text.encode()) > MAX_DOCUMENT_BYTES:
-        return HttpResponse(TOO_LONG, status=422, content_type=KINDS["txt"][0])
-    headers = {"Content-Disposition": attachment("security-groups", "json")}
-    return HttpResponse(text, content_type=KINDS["json"][0], headers=headers)
