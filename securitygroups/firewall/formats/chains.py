@@ -239,8 +239,7 @@ def _that_matter(chains: Chains, direction: Direction) -> list[Base]:
     if len(matter) > MOST_BASES:
         raise TooMany
     free = [version for version in (4, 6) if not any(base.sees.sees(version) for base in matter)]
-    backwards = path[::-1]
-    for base in sorted(backwards, key=lambda base: base.key[1] != "filter"):
+    for base in sorted(path, key=lambda base: base.key[1] == "filter")[::-1]:
         own = [version for version in free if base.sees.sees(version)]
         if own:
             matter.append(base if len(own) == 2 else replace(base, sees=of_family(own[0])))

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from securitygroups.firewall.formats import hosts
 from securitygroups.firewall.formats.chains import Line
-from securitygroups.firewall.formats.firewalld_rules import Attributes, Zone, ZoneRule, addresses_of, zone_group
+from securitygroups.firewall.formats.firewalld_rules import Attributes, Zone, ZoneRule, zone_group
 from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
 from securitygroups.firewall.formats.strict import bad
 
@@ -52,6 +52,7 @@ _OUT = (
     "Zones are about what comes in, and firewalld lets out all that no policy of its stops. "
     "Here nothing goes out without a rule: add an accept, Out, IP."
 )
+_FLAGS = {"limit": "limit", "NOT": "invert", "not": "invert"}
 _INACTIVE = "The zone has no source and no network card: nothing comes to it."
 
 
@@ -78,13 +79,10 @@ def read(upload: Upload) -> Reading:
             "",
             "No zone of firewalld was found: bring what firewall-cmd --list-all says, or a file of /etc/firewalld/zones.",
         )
-    active = [zone for zone in zones if zone.sources or zone.interfaces] or zones
+    active = [zone for zone in zones if zone.is_active] or zones
     notes = [Note(zone.line.where, zone.name, Taken.NOT_TAKEN, _INACTIVE) for zone in zones if zone not in active]
-    zones = active
-    everything = {zone.name: addresses_of(zone.sources) for zone in zones}
     # Packets come to a zone by their source first, by their network card else.
-    ordered = sorted(zones, key=lambda zone: not zone.sources)
-    groups = [zone_group(zone, [some for name, some in everything.items() if name != zone.name]) for zone in ordered]
+    groups = [zone_group(zone, active) for zone in sorted(active, key=lambda zone: not zone.sources)]
     return Reading(NAME, tuple(groups), (Note("the file", "what goes out", Taken.NOT_TAKEN, _OUT), *notes))
 
 
@@ -140,39 +138,50 @@ def _rule(line: Line, elements: tuple[tuple[str, Attributes], ...], attributes: 
 
 
 def _from_text(text: str) -> Iterator[Zone]:
+    zone: Zone | None = None
+    under = ""
+    for order, raw in enumerate(_lines(text), 1):
+        line = Line(order, f"line {order}", raw.strip())
+        if not line.text:
+            continue
+        if not raw[0].isspace():
+            found = _ZONE.match(raw[:200])
+            zone = Zone(found[1], line) if found else None
+            if zone:
+                yield zone
+        elif zone:
+            under = _inside(zone, line, raw, under)
+
+
+def _lines(text: str) -> list[str]:
     found = _HEAD.search(text)
     # Pasted out of a page or a terminal it may be indented, and have a command before it.
     shift = len(found[0]) - len(found[0].lstrip(" ")) if found else 0
     lines = [line[shift:] if not line[:shift].strip() else line for line in text.splitlines()]
     if len(lines) > hosts.MOST_LINES:
         raise bad("", f"The text has more than {hosts.MOST_LINES:,} lines: split it.")
-    zone: Zone | None = None
-    under = ""
-    for order, raw in enumerate(lines, 1):
-        line = Line(order, f"line {order}", raw.strip())
-        if not line.text:
-            continue
-        if not raw[0].isspace():
-            if zone:
-                yield zone
-            found = _ZONE.match(raw[:200])
-            zone = Zone(found[1], line) if found else None
-        elif zone and line.text.startswith("rule "):
-            zone.rules.append(_rich(line))
-        elif zone and (found := _KEY.match(raw[:2000])):
-            under = found[1].strip()
-            _key(zone, line, under, found[2].split())
-        elif zone:
-            zone.add(line, "forward-port" if under == "forward-ports" else "", {})
-    if zone:
-        yield zone
+    return lines
+
+
+def _inside(zone: Zone, line: Line, raw: str, under: str) -> str:
+    """A line of a zone; the key that it is, or stands under."""
+    if line.text.startswith("rule "):
+        zone.rules.append(_rich(line))
+    elif found := _KEY.match(raw[:2000]):
+        under = found[1].strip()
+        _key(zone, line, under, found[2].split())
+    else:
+        zone.add(line, "forward-port" if under == "forward-ports" else "", {})
+    return under
 
 
 def _key(zone: Zone, line: Line, key: str, words: Sequence[str]) -> None:
     if key == "target" and words:
         zone.target = words[0]
-    elif key == "icmp-block-inversion" and words == ["yes"]:
+    elif key in ("icmp-block-inversion", "masquerade", "forward") and words == ["yes"]:
         zone.add(line, key, {})
+    elif key == "forward-ports" and words:
+        zone.add(line, "forward-port", {})
     elif key in ("ports", "source-ports"):
         for word in words:
             port, _, protocol = word.partition("/")
@@ -180,8 +189,6 @@ def _key(zone: Zone, line: Line, key: str, words: Sequence[str]) -> None:
     elif key in _LISTS:
         for word in words:
             zone.add(line, _LISTS[key], {"name": word, "value": word, **_source(word)})
-    elif (key in ("masquerade", "forward") and words == ["yes"]) or (key == "forward-ports" and words):
-        zone.add(line, "masquerade", {})
 
 
 def _source(word: str) -> dict[str, str]:
@@ -197,10 +204,8 @@ def _rich(line: Line) -> ZoneRule:
         value = next((one for one in found.groups()[1:] if one is not None), None)
         if value is not None:
             (elements[-1][1] if elements else own)[name] = value
-        elif name == "limit" and elements:
-            elements[-1][1]["limit"] = "yes"
-        elif name in ("NOT", "not") and elements:
-            elements[-1][1]["invert"] = "yes"
+        elif elements and name in _FLAGS:
+            elements[-1][1][_FLAGS[name]] = "yes"
         else:
             elements.append((name, {}))
     return _rule(line, tuple((name, _as_xml(name, one)) for name, one in elements), own)

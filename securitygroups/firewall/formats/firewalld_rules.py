@@ -1,6 +1,6 @@
 """What a zone of firewalld lets in, as rules in the order in which it asks them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from securitygroups.firewall.formats import hosts
@@ -44,6 +44,15 @@ class Zone:
     entries: list[Entry] = field(default_factory=list)
     """Of lines that are no rules."""
 
+    @property
+    def is_active(self) -> bool:
+        return bool(self.sources or self.interfaces)
+
+    @property
+    def of_sources(self) -> bool:
+        """Whether packets come to it by their source alone."""
+        return bool(self.sources and not self.interfaces)
+
     def add(self, line: Line, name: str, attributes: Attributes) -> None:
         """One element of a zone."""
         if name == "source":
@@ -73,66 +82,52 @@ def addresses_of(sources: Sequence[tuple[Line, Attributes]]) -> Spans | None:
     return None if None in found else spans(ends for each in found if each for ends in each)
 
 
-def zone_group(zone: Zone, others: Sequence[Spans | None]) -> ReadGroup:
+def zone_group(zone: Zone, zones: Sequence[Zone]) -> ReadGroup:
+    """The zone among all that packets come to."""
     # A drop and an accept of the same priority: the drop comes first, whatever stands first in the file.
     ordered = sorted(zone.rules, key=lambda rule: (rule.priority, not rule.drops))
-    own = addresses_of(zone.sources)
-    within = None if not zone.sources or zone.interfaces else own
-    elsewhere = list(_elsewhere(zone, others))
-    entries = [
-        *elsewhere,
-        *(one for one in zone.entries if one.rules),
-        *(one for rule in ordered for one in _entries(rule, zone)),
-    ]
+    entries = [*_elsewhere(zone, zones), *(one for one in zone.entries if one.rules)]
+    entries += [one for rule in ordered for one in _entries(rule, zone)]
     entries += _ends(zone)
-    if zone.sources and not zone.interfaces:
-        unknown = ("a source that is not in the file",) if own is None else ()
-        entries = [replace(one, rules=tuple(_within(rule, within, unknown) for rule in one.rules)) for one in entries]
-        entries += [
-            Entry(line, (), Taken.EXACT, "The rules of the zone are about these sources.") for line, _ in zone.sources
-        ]
-        if own is not None:
-            last = Foreign("the zone", "its sources", Action.DROP, Direction.IN, sources=networks_of(own, MOST_RULES))
-            entries.append(
-                Entry(
-                    replace(zone.line, order=10**9),
-                    (last,),
-                    Taken.EXACT,
-                    "All else from the sources of the zone is dropped.",
-                )
-            )
-    else:
-        entries += [
-            Entry(line, (), Taken.EXACT, "Its network card brings packets from anywhere.") for line, _ in zone.sources
-        ]
+    how = "Its network card brings packets from anywhere."
+    if zone.of_sources:
+        entries = list(_of_sources(zone, entries))
+        how = "The rules of the zone are about these sources."
+    entries += [Entry(line, (), Taken.EXACT, how) for line, _ in zone.sources]
     return group(zone.name, [*entries, *(one for one in zone.entries if not one.rules)])
+
+
+def _of_sources(zone: Zone, entries: Sequence[Entry]) -> Iterator[Entry]:
+    """The same for packets of the zone's sources, and a drop of what else they send."""
+    own = addresses_of(zone.sources)
+    unknown = ("a source that is not in the file",) if own is None else ()
+    for one in entries:
+        yield replace(one, rules=tuple(_within(rule, own, unknown) for rule in one.rules))
+    if own is not None:
+        last = Foreign("the zone", "its sources", Action.DROP, Direction.IN, sources=networks_of(own, MOST_RULES))
+        line = replace(zone.line, order=10**9)
+        yield Entry(line, (last,), Taken.EXACT, "All else from the sources of the zone is dropped.")
 
 
 def _within(rule: Foreign, own: Spans | None, unknown: tuple[str, ...]) -> Foreign:
     if own is None:
         return replace(rule, beyond=(*rule.beyond, *unknown))
-    some = own if rule.sources is None else _both(rule, own)
+    some = own if rule.sources is None else both(of_networks(rule.sources), own)
     return replace(rule, sources=networks_of(some, MOST_RULES))
 
 
-def _both(rule: Foreign, own: Spans) -> Spans:
-    return both(of_networks(rule.sources or ()), own)
-
-
-def _elsewhere(zone: Zone, others: Sequence[Spans | None]) -> Iterator[Entry]:
+def _elsewhere(zone: Zone, zones: Sequence[Zone]) -> Iterator[Entry]:
     """A drop of what comes to another zone of the file by its source."""
-    if not others or (zone.sources and not zone.interfaces):
+    others = [addresses_of(one.sources) for one in zones if one is not zone]
+    known = spans(ends for some in others for ends in some or ())
+    if zone.of_sources or not (known or None in others):
         return
-    known = spans(ends for some in others if some for ends in some)
-    beyond = ("a source of another zone that is not in the file",) if None in others else ()
-    if known or beyond:
-        sources = None if beyond else networks_of(known, MOST_RULES)
-        drop = Foreign(
-            zone.line.where, "sources of other zones", Action.DROP, Direction.IN, sources=sources, beyond=beyond
-        )
-        yield Entry(
-            zone.line, (drop,), Taken.EXACT, "Packets of other zones' sources come to those, and not to this one."
-        )
+    drop = Foreign(
+        zone.line.where, "sources of other zones", Action.DROP, Direction.IN, sources=networks_of(known, MOST_RULES)
+    )
+    if None in others:
+        drop = replace(drop, sources=None, beyond=("a source of another zone that is not in the file",))
+    yield Entry(zone.line, (drop,), Taken.EXACT, "Packets of other zones' sources come to those, and not to this one.")
 
 
 def _ends(zone: Zone) -> Iterator[Entry]:
@@ -160,53 +155,66 @@ def _ends(zone: Zone) -> Iterator[Entry]:
 
 def _entries(rule: ZoneRule, zone: Zone) -> Iterator[Entry]:
     """What one rule, or one element of the zone, stands for."""
-    line, names = rule.line, [name for name, _ in rule.elements]
-    action = next((name for name in names if name in ("accept", "drop", "reject", "mark")), "")
-    if {"masquerade", "forward-port", "tcp-mss-clamp"} & {*names}:
+    line, names = rule.line, {name for name, _ in rule.elements}
+    if names & {"masquerade", "forward-port", "tcp-mss-clamp"}:
         yield Entry(line, (), Taken.NOT_TAKEN, _FORWARDS)
-        return
-    if action == "mark" or (not action and "icmp-block" not in names):
+    elif not names & {"accept", "drop", "reject", "icmp-block"}:
         yield Entry(line, (), Taken.EXACT, "It decides nothing: it logs or marks.")
-        return
-    accepts = action == "accept" or ("icmp-block" in names and zone.inversion and not action)
-    one = Foreign(line.where, line.text, Action.ACCEPT if accepts else Action.DROP, Direction.IN,
-                  families={"ipv4": frozenset({4}), "ipv6": frozenset({6})}.get(rule.family, BOTH))  # fmt: skip
-    parts, rests = [one], ""
-    for name, attributes in rule.elements:
-        if name == "service" and attributes.get("name") in BY_ITSELF and accepts:
-            yield Entry(line, (), Taken.EXACT, "DHCP passes here by itself.")
-            return
-        rests = _SHIPPED if name == "service" else rests
-        parts = [found for part in parts for found in _asked(part, name, attributes)]
-    yield Entry(line, tuple(replace(part, rests_on=rests) for part in parts))
+    elif "accept" in names and any(one.get("name") in BY_ITSELF for name, one in rule.elements if name == "service"):
+        yield Entry(line, (), Taken.EXACT, "DHCP passes here by itself.")
+    else:
+        # What is blocked is let in where the zone turns that round, and then says no more.
+        turned = zone.inversion and not names & {"drop", "reject"}
+        action = Action.ACCEPT if "accept" in names or turned else Action.DROP
+        families = {"ipv4": frozenset({4}), "ipv6": frozenset({6})}.get(rule.family, BOTH)
+        parts = [Foreign(line.where, line.text, action, Direction.IN, families=families)]
+        for name, attributes in rule.elements:
+            parts = [found for part in parts for found in _asked(part, name, attributes)]
+        yield Entry(line, tuple(parts))
 
 
 def _asked(one: Foreign, name: str, attributes: Attributes) -> list[Foreign]:
     """The rule with what one of its elements asks for."""
-    limited = ["a rate limit"] if attributes.get("limit") and name in ("accept", "drop", "reject") else []
-    if name in ("source", "destination"):
-        return [_side(one, "sources" if name == "source" else "destinations", attributes)]
-    if name == "service":
-        known = SERVICES.get(attributes.get("name", ""))
-        if known is None:
-            return [_beyond(one, f"the service {attributes.get('name', '')}, whose ports are not known here")]
-        return [_port(one, protocol, port) for protocol, port in known]
-    if name == "port":
-        return [
-            _port(one, attributes.get("port-protocol") or attributes.get("protocol", ""), attributes.get("port", ""))
-        ]
-    if name == "protocol":
-        return [_port(one, attributes.get("value", ""), "")]
-    if name in ("icmp-type", "icmp-block"):
-        return [_beyond(replace(one, protocol=number, families=frozenset({family})), f"ICMP type {attributes.get('name', '')}")
-                for family, number in ((4, 1), (6, 58)) if family in one.families]  # fmt: skip
-    if name == "source-port":
-        return [
-            _beyond(_port(one, attributes.get("port-protocol", ""), ""), f"source port {attributes.get('port', '')}")
-        ]
-    if name in ("accept", "drop", "reject", "log", "nflog", "audit"):
-        return [_beyond(one, *limited)]
-    return [_beyond(one, f"“{name}”")]
+    reader = _ELEMENTS.get(name)
+    return [_beyond(one, f"“{name}”")] if reader is None else reader(one, attributes)
+
+
+def _service(one: Foreign, attributes: Attributes) -> list[Foreign]:
+    known = SERVICES.get(attributes.get("name", ""))
+    if known is None:
+        return [_beyond(one, f"the service {attributes.get('name', '')}, whose ports are not known here")]
+    return [replace(_port(one, protocol, port), rests_on=_SHIPPED) for protocol, port in known]
+
+
+def _own_port(one: Foreign, attributes: Attributes) -> list[Foreign]:
+    return [_port(one, attributes.get("port-protocol") or attributes.get("protocol", ""), attributes.get("port", ""))]
+
+
+def _source_port(one: Foreign, attributes: Attributes) -> list[Foreign]:
+    return [_beyond(_port(one, attributes.get("port-protocol", ""), ""), f"source port {attributes.get('port', '')}")]
+
+
+def _icmp(one: Foreign, attributes: Attributes) -> list[Foreign]:
+    kinds = [(family, number) for family, number in ((4, 1), (6, 58)) if family in one.families]
+    asked = _beyond(one, f"ICMP type {attributes.get('name', '')}")
+    return [replace(asked, protocol=number, families=frozenset({family})) for family, number in kinds]
+
+
+def _action(one: Foreign, attributes: Attributes) -> list[Foreign]:
+    return [_beyond(one, "a rate limit")] if attributes.get("limit") else [one]
+
+
+_ELEMENTS: dict[str, Callable[[Foreign, Attributes], list[Foreign]]] = {
+    "source": lambda one, attributes: [_side(one, "sources", attributes)],
+    "destination": lambda one, attributes: [_side(one, "destinations", attributes)],
+    "service": _service,
+    "port": _own_port,
+    "protocol": lambda one, attributes: [_port(one, attributes.get("value", ""), "")],
+    "source-port": _source_port,
+    **dict.fromkeys(("icmp-type", "icmp-block"), _icmp),
+    **dict.fromkeys(("accept", "drop", "reject"), _action),
+    **dict.fromkeys(("log", "nflog", "audit"), lambda one, attributes: [one]),
+}
 
 
 def _beyond(one: Foreign, *words: str) -> Foreign:

@@ -57,7 +57,9 @@ _SILENT = frozenset(
         "MASQUERADE",
     ]
 )
-_DROPS = {"DROP": "", "REJECT": "", "TARPIT": "", "DELUDE": "", "CHAOS": "", "STEAL": ""}
+_FINAL = {"ACCEPT": Verdict.ACCEPT, "RETURN": Verdict.RETURN} | dict.fromkeys(
+    ("DROP", "REJECT", "TARPIT", "DELUDE", "CHAOS", "STEAL"), Verdict.DROP
+)
 _TRANSLATES = frozenset({"DNAT", "REDIRECT", "TPROXY", "NETMAP", "DNPT", "BALANCE", "SAME"})
 _LEFT = {
     "FORWARD": "It is about packets that the machine forwards for others; the rules here are about its own.",
@@ -80,6 +82,14 @@ class _Save:
     lines: list[Line] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
+    def forget(self, family: str, table: str) -> None:
+        """A table that begins once more takes the place of the one before."""
+        gone = [rule[0] for key in list(self.rules) if key[:2] == (family, table) for rule in self.rules.pop(key)]
+        for line in gone:
+            self.note(line, "The same table stands below once more, and takes the place of this one.")
+        orders = {line.order for line in gone}
+        self.lines = [line for line in self.lines if line.order not in orders]
+
     def note(self, line: Line, how: str) -> None:
         self.notes.append(Note(line.where, line.text, Taken.NOT_TAKEN, how))
 
@@ -90,19 +100,8 @@ def looks(upload: Upload) -> bool:
 
 def read(upload: Upload) -> Reading:
     """Raises BadDocument."""
-    if not _TABLE.search(upload.text) and not _SPELLED.search(upload.text[:4000]):
-        raise bad(
-            "", "This is what iptables -L lists, which leaves things out. Run iptables-save, and bring what it says."
-        )
-    text = upload.text
-    save = _parsed(text, "") if _TABLE.search(text) else _parsed(_as_saved(text), "filter")
-    named, notrack = _named(save), any("NOTRACK" in words or "--notrack" in words for words in _all_words(save))
-    steps: dict[Key, list[Step]] = {}
-    for key, rules in save.rules.items():
-        family = int(key[0])
-        steps[key] = [
-            _step(key, line, read_matches(words, quoted, family, named, notrack)) for line, words, quoted in rules
-        ]
+    save = _opened(upload.text)
+    steps = _steps(save)
     paths = {direction: list(_path(save, direction)) for direction in Direction}
     if not any(base.key[1] == "filter" for path in paths.values() for base in path):
         raise bad(
@@ -117,6 +116,24 @@ def read(upload: Upload) -> Reading:
     return Reading(reading.system, reading.groups, (*save.notes, *_other_family(families)))
 
 
+def _opened(text: str) -> _Save:
+    if _TABLE.search(text):
+        return _parsed(text, "")
+    if _SPELLED.search(text[:4000]):
+        return _parsed(_as_saved(text), "filter")
+    raise bad("", "This is what iptables -L lists, which leaves things out. Run iptables-save, and bring what it says.")
+
+
+def _steps(save: _Save) -> dict[Key, list[Step]]:
+    named, notrack = _named(save), any("NOTRACK" in words or "--notrack" in words for words in _all_words(save))
+    return {
+        key: [
+            _step(key, line, read_matches(words, quoted, int(key[0]), named, notrack)) for line, words, quoted in rules
+        ]
+        for key, rules in save.rules.items()
+    }
+
+
 def _parsed(text: str, table: str) -> _Save:
     save, lines = _Save(), text.splitlines()
     family = _family_of(lines, 0)
@@ -128,10 +145,7 @@ def _parsed(text: str, table: str) -> _Save:
         if said.startswith("*"):
             table = said[1:].strip()
             family = _family_of(lines, order)
-            for known in [key for key in save.rules if key[:2] == (str(family), table)]:
-                for old, _, _ in save.rules.pop(known):
-                    save.lines.remove(old)
-                    save.note(old, "The same table stands below once more, and takes the place of this one.")
+            save.forget(str(family), table)
         elif said.startswith("#") or not said or said == "COMMIT":
             continue
         elif not table:
@@ -227,10 +241,8 @@ def _verdict(key: Key, asked: Asked) -> tuple[Verdict, Key, str]:
         return Verdict.NONE, (), "" if asked.how else "It decides nothing: it counts, or remembers."
     if asked.goto:
         return Verdict.GOTO, (*key[:2], target), ""
-    if target in ("ACCEPT", "RETURN"):
-        return Verdict[target], (), ""
-    if target in _DROPS:
-        return Verdict.DROP, (), ""
+    if target in _FINAL:
+        return _FINAL[target], (), ""
     if target in _SILENT:
         # In nat these end the chain; nothing behind them drops there.
         return (

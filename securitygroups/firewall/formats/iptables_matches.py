@@ -51,6 +51,7 @@ _WORDS = {
 }  # fmt: skip
 _JUMPS = ("-j", "--jump", "-g", "--goto")
 MOST_OPTIONS = 200
+_DESTINATIONS = ("--to-destination", "--to-ports", "--to", "--on-port")
 _FLAGS = {"FIN", "SYN", "RST", "PSH", "ACK", "URG"}
 _ICMP_ERRORS = {
     1: frozenset(
@@ -94,6 +95,9 @@ _DISCOVERY = frozenset(
 )
 _ERRORS = "ICMP errors about accepted connections pass here by themselves, and no others are of use."
 _ND = "IPv6 neighbour and router discovery passes here by itself."
+_BY_ITSELF = {(number, kind): _ERRORS for number, kinds in _ICMP_ERRORS.items() for kind in kinds} | {
+    (58, kind): _ND for kind in _DISCOVERY
+}
 _KINDS = {"LOCAL": LOCAL, "MULTICAST": MULTICAST, "BROADCAST": OTHER_KIND}
 
 
@@ -153,31 +157,37 @@ def read_matches(words: Sequence[str], quoted: set[int], family: int, named: fro
     listed = list(options(words, quoted))[:MOST_OPTIONS]
     context = _Context(family, _protocol(listed), named, notrack, accepts=_target(listed) == "ACCEPT")
     asked = Asked([of_family(family)], _target(listed), any(one[1] in ("-g", "--goto") for one in listed))
-    match, said, told, never = of_family(family), list[str](), False, False
-    for negated, option, arguments in listed:
-        if option in _JUMPS:
-            told = True
-            continue
-        if option in ("-m", "--match"):
-            told = bool(arguments) and arguments[0] not in _KNOWN
-        answer = _read(option, negated, arguments, context, told)
+    match, said = of_family(family), list[str]()
+    never = False
+    for answer in _answers(listed, context):
         if isinstance(answer, Match):
             match = match.also(answer)
         elif isinstance(answer, str):
             match = match.asking(answer)
         else:
             never = never or not answer[0]
-            said += [answer[1]] if answer[1] else []
+            said += filter(None, answer[1:])
     if never:
         return replace(asked, match=[], how=" ".join(dict.fromkeys(said)))
-    comment = next((" ".join(arguments) for _, option, arguments in listed if option == "--comment"), "")
-    behind_target = " ".join(
-        " ".join(arguments) for _, option, arguments in listed if option.startswith("--to") or option == "--on-port"
-    )
-    rests = tuple(dict.fromkeys(said))
-    return replace(
-        asked, match=[] if match.is_empty else [replace(match, rests=rests)], comment=comment, options=behind_target
-    )
+    found = [] if match.is_empty else [replace(match, rests=tuple(dict.fromkeys(said)))]
+    comment, to = (_told(listed, names) for names in (("--comment",), _DESTINATIONS))
+    return replace(asked, match=found, comment=comment, options=to)
+
+
+def _answers(listed: Sequence[tuple[bool, str, list[str]]], context: _Context) -> "Iterator[_Answer]":
+    """What each option asks for. `told`: that what it belongs to is named already, a module or the target."""
+    told = False
+    for negated, option, arguments in listed:
+        if option in _JUMPS:
+            told = True
+            continue
+        if option in ("-m", "--match"):
+            told = bool(arguments) and arguments[0] not in _KNOWN
+        yield _read(option, negated, arguments, context, told)
+
+
+def _told(listed: Sequence[tuple[bool, str, list[str]]], names: tuple[str, ...]) -> str:
+    return " ".join(" ".join(arguments) for _, option, arguments in listed if option in names)
 
 
 def _target(listed: Sequence[tuple[bool, str, list[str]]]) -> str:
@@ -252,11 +262,9 @@ def _icmp(arguments: list[str], negated: bool, context: _Context) -> _Answer | N
     kind = arguments[0].lower() if arguments else ""
     if kind in ("any", "255"):
         return None if negated else (True, "")
-    if context.accepts and not negated and context.protocol in _ICMP_ERRORS:
-        if kind in _ICMP_ERRORS[context.protocol]:
-            return False, _ERRORS
-        if context.protocol == 58 and kind in _DISCOVERY:
-            return False, _ND
+    said = _BY_ITSELF.get((context.protocol, kind)) if context.accepts and not negated else None
+    if said:
+        return False, said
     return f"{'no ' if negated else ''}ICMP type {kind}"
 
 

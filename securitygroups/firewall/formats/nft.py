@@ -48,6 +48,7 @@ _ELSEWHERE = {
     "synproxy": "The kernel answers first, and may drop it: taken as a drop.",
     "fwd": "It sends the packet out by another interface: taken as a drop.",
 }
+_FINAL = {"accept": Verdict.ACCEPT, "drop": Verdict.DROP, "reject": Verdict.DROP, "return": Verdict.RETURN}
 _HIDDEN = "what nft does not say of a line of iptables (bring iptables-save instead)"
 _LEFT = {
     "forward": "It is about packets that the machine forwards for others; the rules here are about its own.",
@@ -59,6 +60,7 @@ _MISSING = (
     "No chain of it hangs on the input or output hook, so nothing says which packets its rules see. "
     "Run nft -j list ruleset, and bring all that it says, the chains with their hooks."
 )
+_SIGNS = {"set": ", ", "range": "-", "concat": " . "}
 _UNREAD = "It is not understood: taken as a drop."
 
 
@@ -70,6 +72,9 @@ class _Rules:
     rules: dict[Key, list[tuple[Line, Mapping[str, Any]]]] = field(default_factory=dict)
     sets: dict[tuple[str, ...], Any] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
+
+    def hook(self, key: Key) -> str:
+        return str(self.chains[key][1].get("hook", ""))
 
 
 def looks(upload: Upload) -> bool:
@@ -94,26 +99,26 @@ def read(upload: Upload) -> Reading:
     if upload.value is None:
         raise bad("", "This is a ruleset of nftables as text. Run nft -j list ruleset, and bring what that says.")
     rules = _sorted(_objects(upload.value))
-    named = frozenset(
-        name for listed in rules.rules.values() for _, rule in listed for one in _expr(rule) for name in interfaces(one)
-    )
-    notrack = any("notrack" in one for listed in rules.rules.values() for _, rule in listed for one in _expr(rule))
     paths = {direction: _path(rules, direction) for direction in Direction}
-    if not any(
-        rules.chains[base.key][1].get("hook") in ("input", "output") for path in paths.values() for base in path
-    ):
+    if not any(rules.hook(base.key) in ("input", "output") for path in paths.values() for base in path):
         raise bad("", f"This is of nftables. {_MISSING}")
-    context = Context(rules.sets, named, notrack)
-    steps: dict[Key, list[Step]] = {}
     try:
-        for key, listed in rules.rules.items():
-            here = replace(context, table=key[:2])
-            steps[key] = [step for line, rule in listed for step in _steps(line, rule, here, key[:2])]
+        steps = _all_steps(rules)
     except TooLarge:
         raise too_many() from None
     chains = Chains(steps, paths, rules.lines, _left(rules, steps))
     also, notes = _unfiltered(paths)
     return read_chains(NAME, chains, also, notes)
+
+
+def _all_steps(rules: _Rules) -> dict[Key, list[Step]]:
+    every = [one for listed in rules.rules.values() for _, rule in listed for one in _expr(rule)]
+    named = frozenset(name for one in every for name in interfaces(one))
+    context = Context(rules.sets, named, any("notrack" in one for one in every))
+    return {
+        key: [step for line, rule in listed for step in _steps(line, rule, replace(context, table=key[:2]), key[:2])]
+        for key, listed in rules.rules.items()
+    }
 
 
 def _sorted(listed: Sequence[Any]) -> _Rules:
@@ -168,16 +173,19 @@ def _statement(one: Any) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, dict):
         kind, inner = next(iter(value.items()), ("", None))
-        if kind in ("payload", "meta", "ct", "fib") and isinstance(inner, dict):
-            words = [str(word) for word in inner.values() if isinstance(word, str)]
-            return " ".join(words if kind == "payload" else [kind, *words])
-        if kind == "prefix" and isinstance(inner, dict):
-            return f"{inner.get('addr')}/{inner.get('len')}"
-        if kind in ("set", "range", "concat") and isinstance(inner, list):
-            sign = {"set": ", ", "range": "-", "concat": " . "}[kind]
-            text = sign.join(_short(each) for each in inner[:20])
+        if isinstance(inner, dict) and kind in ("payload", "meta", "ct", "fib", "prefix"):
+            return _short_field(kind, inner)
+        if isinstance(inner, list) and kind in _SIGNS:
+            text = _SIGNS[kind].join(_short(each) for each in inner[:20])
             return f"{{ {text} }}" if kind == "set" else text
     return value if isinstance(value, str) else json.dumps(value)[:120]
+
+
+def _short_field(kind: str, inner: Mapping[str, Any]) -> str:
+    if kind == "prefix":
+        return f"{inner.get('addr')}/{inner.get('len')}"
+    words = [str(word) for word in inner.values() if isinstance(word, str)]
+    return " ".join(words if kind == "payload" else [kind, *words])
 
 
 def _expr(rule: Mapping[str, Any]) -> list[Any]:
@@ -198,14 +206,13 @@ def _path(rules: _Rules, direction: Direction) -> list[Base]:
         prio = chain.get("prio")
         found.append((_HOOKS[direction].index(hook), prio if isinstance(prio, int) else 0, base))
     path = [base for _, _, base in sorted(found, key=lambda one: one[:2])]
-    if direction is Direction.OUT:
-        return path
-    sees = [
-        base.sees.family
-        for base in path
-        if rules.chains[base.key][1].get("hook") == "input" and base.key[0] != "bridge"
-    ]
-    families = spans(ends for one in sees for ends in one)
+    return path if direction is Direction.OUT else _judged_in(rules, path)
+
+
+def _judged_in(rules: _Rules, path: Sequence[Base]) -> list[Base]:
+    """The chains with those families alone that an input chain judges."""
+    judging = [base.sees.family for base in path if rules.hook(base.key) == "input" and base.key[0] != "bridge"]
+    families = spans(ends for one in judging for ends in one)
     return [
         replace(base, sees=Match(family=both(base.sees.family, families)))
         for base in path
@@ -278,15 +285,12 @@ def _mapped(line: Line, match: list[Match], value: Mapping[str, Any], context: C
 
 def _verdict(kind: str, value: Any, table: Key) -> tuple[Verdict | None, Key, str]:
     """(what a statement does, where it leads, what is to be said); None where it only asks for something."""
-    if kind in ("accept", "drop", "return"):
-        return Verdict[kind.upper()], (), ""
-    if kind == "reject":
-        return Verdict.DROP, (), ""
+    if kind in _FINAL:
+        return _FINAL[kind], (), ""
     if kind in ("jump", "goto"):
         return Verdict[kind.upper()], (*table, str(value["target"])), ""
     if kind == "mangle":
-        changes = isinstance(value, dict) and isinstance(value.get("key"), dict) and "payload" in value["key"]
-        return (Verdict.ELSEWHERE, (), "It changes the packet: taken as a drop.") if changes else (Verdict.NONE, (), "")
+        return _changed(value)
     if kind == "xt":
         return _extension(value)
     if kind in _BEYOND:
@@ -294,6 +298,12 @@ def _verdict(kind: str, value: Any, table: Key) -> tuple[Verdict | None, Key, st
     if kind in _ELSEWHERE:
         return Verdict.ELSEWHERE, (), _ELSEWHERE[kind]
     return (Verdict.NONE, (), "") if kind in _SILENT else (Verdict.ELSEWHERE, (), _UNREAD)
+
+
+def _changed(value: Any) -> tuple[Verdict, Key, str]:
+    """A mark of the kernel's own changes nothing; bytes of the packet would be other ones behind it."""
+    changes = isinstance(value, dict) and isinstance(value.get("key"), dict) and "payload" in value["key"]
+    return (Verdict.ELSEWHERE, (), "It changes the packet: taken as a drop.") if changes else (Verdict.NONE, (), "")
 
 
 def _extension(value: Any) -> tuple[Verdict | None, Key, str]:

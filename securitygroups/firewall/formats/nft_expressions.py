@@ -30,8 +30,10 @@ _WORDS = {
     "hoplimit": "the hop limit", "ttl": "the hop limit", "sport": "the source port", "rtclassid": "the route", "random": "chance",
     "ibrname": "the bridge", "obrname": "the bridge", "dscp": "the class of service", "exthdr": "an extension header",
 }  # fmt: skip
+_SIDES = {"saddr": "source", "daddr": "destination"}
 _FAMILY = {"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6, 2: 4, 10: 6}
 _KINDS = {"local": LOCAL, "multicast": MULTICAST, "broadcast": OTHER_KIND, "anycast": OTHER_KIND}
+_OF_FAMILY = {1: of_family(4), 58: of_family(6)}
 _FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
 _TURNED = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "!=": "==", "==": "!="}
 _ND = "IPv6 neighbour and router discovery passes here by itself."
@@ -139,8 +141,8 @@ def _payload(protocol: Any, field: Any) -> _Field | None:
     if protocol in ("ip", "ip6"):
         family = 4 if protocol == "ip" else 6
         implied = Match(family=((family, family),))
-        if field in ("saddr", "daddr"):
-            return _Field("source" if field == "saddr" else "destination", ANY_ADDRESS, implied, _address)
+        if field in _SIDES:
+            return _Field(_SIDES[field], ANY_ADDRESS, implied, _address)
         if field in ("protocol", "nexthdr"):
             return _Field("protocol", ANY_PROTOCOL, implied, _protocol)
     if field == "dport":
@@ -189,18 +191,21 @@ def _compared(field: _Field, op: str, values: Sequence[Any]) -> Answer | None:
     if None in parts:
         return None
     found = spans(ends for part in parts if part for ends in part)
-    if op in ("<", ">", "<=", ">="):
-        if field.name not in ("port", "protocol") or len(found) != 1:
-            return None
-        first, last = found[0]
-        found = {"<": ((0, first - 1),), "<=": ((0, last),), ">": ((last + 1, 65535),), ">=": ((first, 65535),)}[op]
-        found = both(spans(ends for ends in found if ends[0] <= ends[1]), field.whole)
-    elif op == "!=":
-        found = without(field.whole, found)
-    elif op not in ("==", "in"):
+    asked = _side(field, op, found) if op in ("<", ">", "<=", ">=") else found if op in ("==", "in") else None
+    found = without(field.whole, found) if op == "!=" else asked or ()
+    if asked is None and op != "!=":
         return None
     match = field.implied.having(field.name, both(getattr(field.implied, field.name), found))
     return Answer([] if match.is_empty else [match])
+
+
+def _side(field: _Field, op: str, found: Spans) -> Spans | None:
+    """What is less or more than one number; None where that is not read."""
+    if field.name not in ("port", "protocol") or len(found) != 1:
+        return None
+    first, last = found[0]
+    ends = {"<": (0, first - 1), "<=": (0, last), ">": (last + 1, 65535), ">=": (first, 65535)}[op]
+    return both((ends,), field.whole) if ends[0] <= ends[1] else ()
 
 
 def _named(left: Any) -> str:
@@ -215,8 +220,7 @@ def _named(left: Any) -> str:
 
 def _implied(left: Any) -> Match:
     """What a packet is that has such a field at all, whatever is in it."""
-    if isinstance(left, dict) and isinstance(left.get("&"), list) and left["&"]:
-        left = left["&"][0]
+    left, _ = _masked(left)
     payload = left.get("payload") if isinstance(left, dict) else None
     name = payload.get("protocol") if isinstance(payload, dict) else None
     if name in ("ip", "ip6"):
@@ -224,8 +228,7 @@ def _implied(left: Any) -> Match:
     number = hosts.PROTOCOL_NUMBERS.get(name) if isinstance(name, str) else None
     if number is None:
         return ANYTHING
-    own = {1: 4, 58: 6}.get(number)
-    return replace(of_family(own) if own else ANYTHING, protocol=((number, number),))
+    return replace(_OF_FAMILY.get(number, ANYTHING), protocol=((number, number),))
 
 
 _Judged = tuple[bool, str, Match]
@@ -262,11 +265,16 @@ def _is_payload(left: Any, protocol: str, field: str) -> bool:
 def _interface(values: Sequence[Any], negated: bool, context: Context) -> str | _Judged:
     found = [hosts.interface(str(value), context.named) for value in values]
     unsure = [one for one in found if isinstance(one, str)]
-    yes = any(one is True for one in found)
+    yes = True in found
     if unsure and not yes:
         return "another interface" if negated else unsure[0]
-    name = next((str(value) for value, one in zip(values, found, strict=True) if one is True), "")
-    how = hosts.only_interface(name) if name else hosts.LOOPBACK if "lo" in values else hosts.INNER
+    how = (
+        hosts.only_interface(str(values[found.index(True)]))
+        if yes
+        else hosts.LOOPBACK
+        if "lo" in values
+        else hosts.INNER
+    )
     return yes is not negated, how, ANYTHING
 
 
@@ -286,29 +294,31 @@ def _kind(values: Sequence[Any], negated: bool, context: Context) -> str | _Judg
 
 def _icmp(protocol: str, values: Sequence[Any], negated: bool, context: Context) -> str | _Judged:
     if context.accepts and not negated:
-        said = [_BY_ITSELF.get(value) if isinstance(value, (str, int)) else None for value in values]
-        if said and None not in said:
-            return False, " ".join(dict.fromkeys(one for one in said if one)), ANYTHING
+        said = [_BY_ITSELF.get(value, "") if isinstance(value, (str, int)) else "" for value in values]
+        if said and all(said):
+            return False, " ".join(dict.fromkeys(said)), ANYTHING
     return f"{'no ' if negated else ''}ICMP type {', '.join(str(value)[:30] for value in values[:5])}"
 
 
 def _tcp_flags(left: Any, op: str, values: Sequence[Any]) -> bool | None:
     """Whether a lone SYN has the flags that are asked for; None where something else is compared, or cannot be told."""
-    mask = 255
-    if isinstance(left, dict) and isinstance(left.get("&"), list) and len(left["&"]) == 2:
-        left, masked = left["&"]
-        found = _bits(masked)
-        if found is None:
-            return None
-        mask = found
+    left, mask = _masked(left)
     wanted = [_bits(value) for value in values]
-    if not _is_payload(left, "tcp", "flags") or None in wanted:
+    if not _is_payload(left, "tcp", "flags") or mask is None or None in wanted:
         return None
+    known = [bits or 0 for bits in wanted]
     if op == "in":
-        return any(_FLAGS["syn"] & mask & (bits or 0) for bits in wanted)
-    if mask == 255 and any((bits or 0).bit_count() > 1 for bits in wanted):
+        return any(_FLAGS["syn"] & mask & bits for bits in known)
+    if mask == 255 and any(bits.bit_count() > 1 for bits in known):
         return None
-    return (_FLAGS["syn"] & mask in wanted) is not (op == "!=")
+    return (_FLAGS["syn"] & mask in known) is not (op == "!=")
+
+
+def _masked(left: Any) -> tuple[Any, int | None]:
+    """(what is compared, those of its bits that are): all where it says nothing of them, None where they are not known."""
+    if isinstance(left, dict) and isinstance(left.get("&"), list) and len(left["&"]) == 2:
+        return left["&"][0], _bits(left["&"][1])
+    return left, 255
 
 
 def _bits(value: Any) -> int | None:
