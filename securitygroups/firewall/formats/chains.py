@@ -25,6 +25,7 @@ from securitygroups.firewall.formats.spans import (
     Spans,
     TooLarge,
     both,
+    conjunction,
     networks_of,
     numbers,
     of_family,
@@ -178,8 +179,7 @@ class _Walk:
         live, loose, undecided = [match], list[Match](), [match]
         for step in self.steps[key]:
             self.weigh(sum(piece.weight for piece in live) * max(1, len(step.match)) + len(loose))
-            asked = [self.seen_from_here(one) for one in step.match]
-            met = [both_of for piece in live for one in asked if not (both_of := piece.also(one)).is_empty]
+            met = conjunction(live, [self.seen_from_here(one) for one in step.match])
             if not met:
                 self.of(step.line).unmet = step.how or "No packet of a new connection comes here with what it asks for."
                 continue
@@ -238,13 +238,20 @@ def _that_matter(chains: Chains, direction: Direction) -> list[Base]:
     matter = [base for base in path if base.policy is Action.DROP or _drops(chains.steps, base.key)]
     if len(matter) > MOST_BASES:
         raise TooMany
-    free = [version for version in (4, 6) if not any(base.sees.sees(version) for base in matter)]
+    return matter + _harmless(
+        path, [version for version in (4, 6) if not any(base.sees.sees(version) for base in matter)]
+    )
+
+
+def _harmless(path: Sequence[Base], free: list[int]) -> list[Base]:
+    """The chains that let through what no chain of these families drops."""
+    found = []
     for base in sorted(path, key=lambda base: base.key[1] == "filter")[::-1]:
         own = [version for version in free if base.sees.sees(version)]
         if own:
-            matter.append(base if len(own) == 2 else replace(base, sees=of_family(own[0])))
+            found.append(base if len(own) == 2 else replace(base, sees=of_family(own[0])))
             free = [version for version in free if version not in own]
-    return matter
+    return found
 
 
 def _drops(steps: Mapping[Key, Sequence[Step]], key: Key) -> bool:

@@ -42,6 +42,9 @@ _ELEMENTS = frozenset(
     ]
 )
 _LISTS = {
+    "ports": "port",
+    "source-ports": "source-port",
+    "forward-ports": "forward-port",
     "services": "service",
     "protocols": "protocol",
     "icmp-blocks": "icmp-block",
@@ -180,15 +183,11 @@ def _key(zone: Zone, line: Line, key: str, words: Sequence[str]) -> None:
         zone.target = words[0]
     elif key in ("icmp-block-inversion", "masquerade", "forward") and words == ["yes"]:
         zone.add(line, key, {})
-    elif key == "forward-ports" and words:
-        zone.add(line, "forward-port", {})
-    elif key in ("ports", "source-ports"):
-        for word in words:
-            port, _, protocol = word.partition("/")
-            zone.add(line, key[:-1], {"port": port, "port-protocol": protocol})
     elif key in _LISTS:
         for word in words:
-            zone.add(line, _LISTS[key], {"name": word, "value": word, **_source(word)})
+            port, _, protocol = word.partition("/")
+            own = {"port": port, "port-protocol": protocol} if key.endswith("ports") else _source(word)
+            zone.add(line, _LISTS[key], {"name": word, "value": word, **own})
 
 
 def _source(word: str) -> dict[str, str]:

@@ -28,6 +28,10 @@ class ZoneRule:
     family: str = ""
 
     @property
+    def service(self) -> str:
+        return next((one.get("name", "") for name, one in self.elements if name == "service"), "")
+
+    @property
     def drops(self) -> bool:
         return any(name in ("drop", "reject", "icmp-block") for name, _ in self.elements)
 
@@ -160,17 +164,20 @@ def _entries(rule: ZoneRule, zone: Zone) -> Iterator[Entry]:
         yield Entry(line, (), Taken.NOT_TAKEN, _FORWARDS)
     elif not names & {"accept", "drop", "reject", "icmp-block"}:
         yield Entry(line, (), Taken.EXACT, "It decides nothing: it logs or marks.")
-    elif "accept" in names and any(one.get("name") in BY_ITSELF for name, one in rule.elements if name == "service"):
+    elif "accept" in names and rule.service in BY_ITSELF:
         yield Entry(line, (), Taken.EXACT, "DHCP passes here by itself.")
     else:
         # What is blocked is let in where the zone turns that round, and then says no more.
         turned = zone.inversion and not names & {"drop", "reject"}
-        action = Action.ACCEPT if "accept" in names or turned else Action.DROP
-        families = {"ipv4": frozenset({4}), "ipv6": frozenset({6})}.get(rule.family, BOTH)
-        parts = [Foreign(line.where, line.text, action, Direction.IN, families=families)]
-        for name, attributes in rule.elements:
-            parts = [found for part in parts for found in _asked(part, name, attributes)]
-        yield Entry(line, tuple(parts))
+        yield Entry(line, _parts(rule, Action.ACCEPT if "accept" in names or turned else Action.DROP))
+
+
+def _parts(rule: ZoneRule, action: Action) -> tuple[Foreign, ...]:
+    families = {"ipv4": frozenset({4}), "ipv6": frozenset({6})}.get(rule.family, BOTH)
+    parts = [Foreign(rule.line.where, rule.line.text, action, Direction.IN, families=families)]
+    for name, attributes in rule.elements:
+        parts = [found for part in parts for found in _asked(part, name, attributes)]
+    return tuple(parts)
 
 
 def _asked(one: Foreign, name: str, attributes: Attributes) -> list[Foreign]:

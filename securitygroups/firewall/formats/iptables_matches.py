@@ -95,8 +95,9 @@ _DISCOVERY = frozenset(
 )
 _ERRORS = "ICMP errors about accepted connections pass here by themselves, and no others are of use."
 _ND = "IPv6 neighbour and router discovery passes here by itself."
-_BY_ITSELF = {(number, kind): _ERRORS for number, kinds in _ICMP_ERRORS.items() for kind in kinds} | {
-    (58, kind): _ND for kind in _DISCOVERY
+_BY_ITSELF: dict[tuple[int | None, str], str] = {
+    **{(number, kind): _ERRORS for number, kinds in _ICMP_ERRORS.items() for kind in kinds},
+    **{(58, kind): _ND for kind in _DISCOVERY},
 }
 _KINDS = {"LOCAL": LOCAL, "MULTICAST": MULTICAST, "BROADCAST": OTHER_KIND}
 

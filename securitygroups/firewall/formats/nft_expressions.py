@@ -190,13 +190,20 @@ def _compared(field: _Field, op: str, values: Sequence[Any]) -> Answer | None:
     parts = [_range(value, field.value) for value in values]
     if None in parts:
         return None
-    found = spans(ends for part in parts if part for ends in part)
-    asked = _side(field, op, found) if op in ("<", ">", "<=", ">=") else found if op in ("==", "in") else None
-    found = without(field.whole, found) if op == "!=" else asked or ()
-    if asked is None and op != "!=":
+    found = spans(ends for part in parts for ends in part or ())
+    asked = _operated(field, op, found)
+    if asked is None:
         return None
-    match = field.implied.having(field.name, both(getattr(field.implied, field.name), found))
+    match = field.implied.having(field.name, both(getattr(field.implied, field.name), asked))
     return Answer([] if match.is_empty else [match])
+
+
+def _operated(field: _Field, op: str, found: Spans) -> Spans | None:
+    if op in ("==", "in"):
+        return found
+    if op == "!=":
+        return without(field.whole, found)
+    return _side(field, op, found) if op in ("<", ">", "<=", ">=") else None
 
 
 def _side(field: _Field, op: str, found: Spans) -> Spans | None:
@@ -240,21 +247,23 @@ def _judged(left: Any, op: str, values: list[Any], context: Context) -> str | _J
         return "an expression that is not read"
     negated = op == "!="
     if op in ("==", "in", "!="):
-        meta, ct, fib = (left.get(kind) or {} for kind in ("meta", "ct", "fib"))
-        if meta.get("key") in ("iif", "iifname", "oif", "oifname", "sdif", "sdifname"):
-            return _interface(values, negated, context)
-        if ct.get("key") == "state":
-            return _state(values, negated, context)
-        if ct.get("key") == "direction":
-            return ("original" in values) is not negated, hosts.OPENS, ANYTHING
-        if fib.get("result") == "type" and fib.get("flags") in (["daddr"], "daddr", ["daddr", "iif"]):
-            return _kind(values, negated, context)
-        if _is_payload(left, "icmp", "type") or _is_payload(left, "icmpv6", "type"):
-            return _icmp(left["payload"]["protocol"], values, negated, context)
+        reader = _READERS.get(_told_by(left))
+        if reader is not None:
+            return reader(values, negated, context)
         flags = _tcp_flags(left, op, values)
         if flags is not None:
             return flags, hosts.OPENS, Match(protocol=((6, 6),))
     return _named(left)
+
+
+def _told_by(left: Mapping[str, Any]) -> str:
+    """What is compared, in a word that readers are found by; "" for anything else."""
+    meta, ct, fib = (left.get(kind) or {} for kind in ("meta", "ct", "fib"))
+    if fib.get("result") == "type" and fib.get("flags") in (["daddr"], "daddr", ["daddr", "iif"]):
+        return "kind"
+    if _is_payload(left, "icmp", "type") or _is_payload(left, "icmpv6", "type"):
+        return "icmp"
+    return str(meta.get("key") or ct.get("key") or "")
 
 
 def _is_payload(left: Any, protocol: str, field: str) -> bool:
@@ -292,12 +301,25 @@ def _kind(values: Sequence[Any], negated: bool, context: Context) -> str | _Judg
     return bool(found), "", Match(kind=found) if found else ANYTHING
 
 
-def _icmp(protocol: str, values: Sequence[Any], negated: bool, context: Context) -> str | _Judged:
+def _icmp(values: Sequence[Any], negated: bool, context: Context) -> str | _Judged:
     if context.accepts and not negated:
         said = [_BY_ITSELF.get(value, "") if isinstance(value, (str, int)) else "" for value in values]
         if said and all(said):
             return False, " ".join(dict.fromkeys(said)), ANYTHING
     return f"{'no ' if negated else ''}ICMP type {', '.join(str(value)[:30] for value in values[:5])}"
+
+
+def _direction(values: Sequence[Any], negated: bool, context: Context) -> str | _Judged:
+    return ("original" in values) is not negated, hosts.OPENS, ANYTHING
+
+
+_READERS: dict[str, Callable[[Sequence[Any], bool, Context], str | _Judged]] = {
+    **dict.fromkeys(("iif", "iifname", "oif", "oifname", "sdif", "sdifname"), _interface),
+    "state": _state,
+    "direction": _direction,
+    "kind": _kind,
+    "icmp": _icmp,
+}
 
 
 def _tcp_flags(left: Any, op: str, values: Sequence[Any]) -> bool | None:
@@ -306,7 +328,10 @@ def _tcp_flags(left: Any, op: str, values: Sequence[Any]) -> bool | None:
     wanted = [_bits(value) for value in values]
     if not _is_payload(left, "tcp", "flags") or mask is None or None in wanted:
         return None
-    known = [bits or 0 for bits in wanted]
+    return _syn_has([bits or 0 for bits in wanted], mask, op)
+
+
+def _syn_has(known: Sequence[int], mask: int, op: str) -> bool | None:
     if op == "in":
         return any(_FLAGS["syn"] & mask & bits for bits in known)
     if mask == 255 and any(bits.bit_count() > 1 for bits in known):

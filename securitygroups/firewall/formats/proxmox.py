@@ -48,11 +48,9 @@ def read(upload: Upload) -> Reading:
     file = _parsed(upload.text)
     cards = {card for line in _all_lines(file) for card in re.findall(r"-{1,2}(?:i|iface)\s+(\S+)", line.text)}
     reader = _Reader(file, frozenset(cards))
-    groups = [
-        group(name, [entry for line in lines for entry in reader.entries(line)]) for name, lines in file.groups.items()
-    ]
+    groups = [group(name, reader.all(lines)) for name, lines in file.groups.items()]
     if file.rules or file.options or not groups:
-        entries = [entry for line in file.rules for entry in reader.entries(line)]
+        entries = reader.all(file.rules)
         groups.insert(0, group("", [*reader.filters(), *entries, *reader.policies()]))
     if not any(one.notes for one in groups):
         raise bad("", "The file has no rules: bring one with a section [RULES] or [group …].")
@@ -114,18 +112,21 @@ class _Reader:
     file: _File
     cards: frozenset[str]
 
+    def all(self, lines: list[Line]) -> list[Entry]:
+        return [entry for line in lines for entry in self.entries(line)]
+
     def entries(self, line: Line, depth: int = 0, card: str = "") -> Iterator[Entry]:
         """A line of rules; one that names a group stands for that group's lines, and those for themselves."""
         text, _, comment = line.text.partition("#")
-        enabled = not text.startswith("|")
         words = text.removeprefix("|").split()
         kind = words[0].upper() if words else ""
         settings, strange = _settings(words[2:])
-        if kind == "GROUP" and len(words) > 1:
-            yield from self._group(line, words[1], settings, enabled and settings.get("enable") != "0", depth)
-        elif kind in _DIRECTIONS and len(words) > 1:
-            enabled = enabled and settings.get("enable") != "0"
-            settings = settings if not card or "i" in settings else {**settings, "i": card}
+        enabled = not text.startswith("|") and settings.get("enable") != "0"
+        kind = kind if len(words) > 1 else ""
+        if kind == "GROUP":
+            yield from self._group(line, words[1], settings, enabled, depth)
+        elif kind in _DIRECTIONS:
+            settings = ({"i": card} if card else {}) | settings
             rules, how = self._rules(line, kind, words[1], settings, strange)
             rules = [replace(one, description=comment.strip(), enabled=enabled) for one in rules]
             yield Entry(line, tuple(rules), Taken.EXACT if rules else Taken.NOT_TAKEN, how)
@@ -270,25 +271,23 @@ def _narrowed(one: Foreign, column: str, some: Spans) -> Foreign:
 
 def _transport(one: Foreign, settings: Mapping[str, str]) -> Foreign:
     """The rule with its protocol, ports and what else is asked for of those."""
-    beyond = list(one.beyond)
-    number = hosts.protocol(settings["p"]) if "p" in settings else None
-    if "p" in settings and number is None:
-        beyond.append(f"the protocol {settings['p']}")
-    kind = settings.get("icmp-type") or (settings.get("dport") if number in (1, 58) else None)
-    ports: Spans | None = None
-    if kind:
-        beyond.append(f"ICMP type {kind}")
-    elif "dport" in settings:
-        ports = hosts.port_list(settings["dport"], ":")
-        if ports is None or number not in hosts.WITH_PORTS:
-            ports = None
-            beyond.append(f"port {settings['dport']}")
-    if "sport" in settings:
-        beyond.append(f"source port {settings['sport']}")
+    number = hosts.protocol(settings.get("p", ""))
+    ports = hosts.port_list(settings.get("dport", ""), ":") if number in hosts.WITH_PORTS else None
+    beyond = [*one.beyond, *_beyond(settings, number, ports)]
     families = {1: frozenset({4}), 58: frozenset({6})}.get(number or 0, BOTH)
     return replace(
         one, protocol=number, ports=None if ports == ANY_PORT else ports, beyond=tuple(beyond), families=families
     )
+
+
+def _beyond(settings: Mapping[str, str], number: int | None, ports: Spans | None) -> Iterator[str]:
+    if "p" in settings and number is None:
+        yield f"the protocol {settings['p']}"
+    kind = settings.get("icmp-type") or settings.get("dport")
+    if kind and ports is None:
+        yield f"ICMP type {kind}" if number in (1, 58) or "icmp-type" in settings else f"port {kind}"
+    if "sport" in settings:
+        yield f"source port {settings['sport']}"
 
 
 PROXMOX = System(NAME, looks, read)

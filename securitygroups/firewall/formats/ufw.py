@@ -57,8 +57,7 @@ def read(upload: Upload) -> Reading:
     entries: list[Entry] = []
     defaults: dict[str, tuple[Line, str]] = {}
     notes: list[Note] = []
-    for order, raw in enumerate(lines, 1):
-        line = Line(order, f"line {order}", raw.strip())
+    for line in (Line(order, f"line {order}", raw.strip()) for order, raw in enumerate(lines, 1)):
         if line.text.startswith("Default:"):
             defaults |= {where: (line, what) for what, where in _DEFAULT.findall(line.text[:MOST_WIDE])}
         elif re.match(r"(Status|Logging|New profiles|Skipping|To +Action|-- +-|$)", line.text):
@@ -127,13 +126,10 @@ def _unread(line: Line, how: str) -> Entry:
 def _rules(one: Foreign, ends: tuple[_End, _End], beyond: list[str], cards: frozenset[str]) -> Iterator[Foreign]:
     """The rule for each protocol that it is about."""
     to, source = ends
-    for card in filter(None, (to.card, source.card)):
-        known = hosts.interface(card, cards)
-        if known is False:
-            return
-        beyond += [known] if isinstance(known, str) else []
-    if source.ports:
-        beyond.append("a source port")
+    known = [hosts.interface(end.card, cards) for end in ends if end.card]
+    if False in known:
+        return
+    beyond += [one for one in known if isinstance(one, str)] + ["a source port"] * bool(source.ports)
     six = to.six or source.six
     one = replace(one, families=frozenset({6 if six else 4}), beyond=tuple(beyond), sources=_networks(source.address),
                   destinations=_networks(to.address), ports=None if to.ports == ANY_PORT else to.ports)  # fmt: skip
@@ -159,13 +155,18 @@ def _end(text: str) -> _End:
         protocols = _protocol(first)
         if not first.startswith("Anywhere"):
             address = hosts.addresses([_bare(first)])
-    if len(words) == 1:
-        listed, _, name = words[0].partition("/")
-        ports = hosts.port_list(listed, ":")
-        protocols = _named(name) if name else (6, 17)
-    if len(words) > 1 or (words and ports is None):
-        raise _NotRead(f"“{' '.join(words)[:60]}”, whose ports are not in this (bring what ufw status verbose says)")
+    if words:
+        ports, protocols = _ports(words)
     return _End(address, ports, protocols, card, six or bool(address and hosts.families_of(address) == ((6, 6),)))
+
+
+def _ports(words: list[str]) -> tuple[Spans, tuple[int, ...]]:
+    """(ports, their protocols) of “80,443/tcp”. Raises _NotRead."""
+    listed, _, name = words[0].partition("/")
+    ports = hosts.port_list(listed, ":") if len(words) == 1 else None
+    if ports is None:
+        raise _NotRead(f"“{' '.join(words)[:60]}”, whose ports are not in this (bring what ufw status verbose says)")
+    return ports, _named(name) if name else (6, 17)
 
 
 def _bare(word: str) -> str:
