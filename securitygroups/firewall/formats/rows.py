@@ -94,7 +94,7 @@ def _lists(texts: Mapping[str, str], problems: dict[str, Problem]) -> list[dict[
     found: dict[str, Any] = {}
     for key, read in (("protocol", openings), ("source", networks), ("destination", networks)):
         try:
-            found[key] = read(texts.get(key, ""))
+            found[key] = read(_without_dash(key, texts.get(key, ""), found.get("protocol", ())))
         except Refused as refusal:
             problems[key] = refusal.problem
     if len(found) < 3:
@@ -110,6 +110,12 @@ def _lists(texts: Mapping[str, str], problems: dict[str, Problem]) -> list[dict[
         except Refused as refusal:
             problems["row"] = refusal.problem
     return made_of
+
+
+def _without_dash(column: str, text: str, found: Sequence[Opening]) -> str:
+    """The pages write a dash where a protocol has no such field; elsewhere nobody could tell what it means."""
+    none = found and not any(column in PROTOCOLS[opening[0]].columns for opening in found)
+    return "" if none and text in ("-", "–", "—") else text
 
 
 def _of_family(sources: tuple[Network | None, ...], opening: Opening) -> tuple[Network | None, ...]:

@@ -110,7 +110,7 @@ ONE: dict[str, bytes] = {
     ),
     "columns of the page": text(
         "#,Action,Direction,Protocol,Ports,Source,Destination,Description",
-        "1,Accept,In,TCP,22 (SSH),203.0.113.0/24,any,Office SSH",
+        "1,Accept,In,TCP,22 (SSH),203.0.113.0/24,–,Office SSH",
     ),
     "another order, few columns": text("comment,verdict,dir,proto,src,dst port", "Office SSH,ALLOW,ingress,TCP,203.0.113.0/24,22"),
     "a service": text("Action,Direction,Service,Source,Comment", "Allow,Inbound,SSH,203.0.113.0/24,Office SSH"),
@@ -195,6 +195,7 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "a service and another port": (text("action,direction,service,port", "accept,in,https,80"), "line 2, port", "The service is TCP 443"),
     "a list with one that is none": (text("action,direction,protocol,port", 'accept,in,tcp,"22,x"'), "line 2, port", "“x” is not a port"),
     "an address inside a network": (text("action,direction,protocol,src", "accept,in,tcp,203.0.113.7/24"), "line 2, src", "203.0.113.0/24"),
+    "a dash for an address": (text("action,direction,protocol,src", "accept,in,tcp,-"), "line 2, src", "“-” is not"),
     "all but": (text("action,direction,protocol,src", "accept,in,tcp,!192.0.2.0/24"), "line 2, src", "all but"),
     "ports of ICMP": (text("action,direction,protocol,port", "accept,in,icmp,22"), "line 2, port", "ICMP rules have no"),
     "no truth": (text(HEADER, GOOD.replace("true", "perhaps")), "line 2, enabled", "“perhaps” says neither on nor off"),
