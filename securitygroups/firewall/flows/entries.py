@@ -48,6 +48,16 @@ def table_of(rows: Sequence[Row], lines: Sequence[int], unit: str) -> Table:
     return Table(columns, np.array(lines, np.int64), unit)
 
 
+def _unjudged(line: Line, protocol: str) -> Skip | None:
+    if protocol == NON_IP:
+        return Skip.NOT_IP
+    if not line.fields.get("source") or not line.fields.get("destination"):
+        return Skip.NOT_READ
+    if not protocol:
+        return Skip.NO_PROTOCOL
+    return _ANSWERS.get(protocol, Skip.REPLY) if not line.flags and read_reply(line.text) else None
+
+
 def row_of(line: Line, *, by_address: bool = False) -> Row | Skip:
     """What a line of a firewall's log tells, or why it is not judged.
 
@@ -55,16 +65,10 @@ def row_of(line: Line, *, by_address: bool = False) -> Row | Skip:
     """
     fields = line.fields
     protocol = fields.get("protocol", "")
-    if protocol == NON_IP:
-        return Skip.NOT_IP
-    if not fields.get("source") or not fields.get("destination"):
-        return Skip.NOT_READ
-    if not protocol:
-        return Skip.NO_PROTOCOL
+    if (reason := _unjudged(line, protocol)) is not None:
+        return reason
     if protocol == "number":
         protocol = fields.get("number", "")
-    if not line.flags and read_reply(line.text):
-        return _ANSWERS.get(protocol, Skip.REPLY)
     ends = (fields["source"], fields["destination"], fields.get("port", ""), line.source_port)
     flags = ",".join(line.flags) if line.flags else ""
     direction = "" if by_address and line.kind.lower().startswith(_GATEWAYS) else fields.get("direction", "")

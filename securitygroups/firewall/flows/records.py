@@ -15,6 +15,7 @@ from securitygroups.firewall.lines.pasted import parse_line
 
 _BLOCK = 8192
 _DEPTH, _DEEPER = 4, 1000
+_MOST_KNOWN = 1000
 _LINES = ("message", "@message", "MESSAGE", "log", "_raw", "textPayload", "line", "msg")
 """Keys of a text that is itself a line of a log, as shippers of logs and the journal keep it."""
 _WRAPPED = ("_source", "result", "json", "event", "_json")
@@ -67,21 +68,24 @@ def _azure_tuple(text: Any, *, decided: bool) -> Row | None:
 def _azure(record: Record) -> Found | None:
     properties = record.get("properties")
     if isinstance(record.get("flowRecords"), dict):
-        groups = [flow.get("flowGroups") for flow in _dicts(record["flowRecords"].get("flows"))]
-        tuples = [group.get("flowTuples") for groups_of in groups for group in _dicts(groups_of)]
-        decided = False
+        flows, inner, decided = record["flowRecords"].get("flows"), "flowGroups", False
     elif isinstance(properties, dict) and isinstance(properties.get("flows"), list):
-        flows = [flow.get("flows") for flow in _dicts(properties["flows"])]
-        tuples = [flow.get("flowTuples") for flows_of in flows for flow in _dicts(flows_of)]
-        decided = True
+        flows, inner, decided = properties["flows"], "flows", True
     else:
         return None
-    rows = [_azure_tuple(text, decided=decided) for texts in tuples if isinstance(texts, list) for text in texts]
+    texts = [
+        text for flow in _dicts(flows) for group in _dicts(flow.get(inner)) for text in _list(group.get("flowTuples"))
+    ]
+    rows = [_azure_tuple(text, decided=decided) for text in texts]
     return [row for row in rows if row is not None]
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return [item for item in _list(value) if isinstance(item, dict)]
 
 
 def _gcp(record: Record) -> Found | None:
@@ -90,8 +94,6 @@ def _gcp(record: Record) -> Found | None:
     if not isinstance(connection, dict) or ("src_ip" not in connection and "srcIp" not in connection):
         return None
     told = {bare(name): value for name, value in connection.items()}
-    details = payload.get("rule_details") or payload.get("ruleDetails") or {}
-    direction = details.get("direction") if isinstance(details, dict) else None
     decided = payload.get("disposition")
     fields = {
         "protocol": told.get("protocol"),
@@ -99,11 +101,17 @@ def _gcp(record: Record) -> Found | None:
         "destination": told.get("destip"),
         "source_port": told.get("srcport"),
         "port": told.get("destport"),
-        "direction": direction or payload.get("reporter"),
-        "start": payload.get("start_time") or payload.get("startTime") or record.get("timestamp"),
+        "direction": _dict(payload.get("rule_details", payload.get("ruleDetails"))).get(
+            "direction", payload.get("reporter")
+        ),
+        "start": payload.get("start_time", payload.get("startTime", record.get("timestamp"))),
         "said": decided,
     }
     return [_row(fields, OPENS if decided else MAYBE)]
+
+
+def _dict(value: Any) -> Record:
+    return value if isinstance(value, dict) else {}
 
 
 def _suricata(record: Record) -> Found | None:
@@ -112,8 +120,7 @@ def _suricata(record: Record) -> Found | None:
         return Skip.OTHER if isinstance(kind, str) else None
     if kind not in _SURICATA:
         return Skip.OTHER
-    flow = record.get("flow")
-    flow = flow if isinstance(flow, dict) else {}
+    flow = _dict(record.get("flow"))
     # The flow's own ends are those of who began; an alert's are those of one packet.
     begun = flow if kind in ("alert", "drop") and "src_ip" in flow else record
     role = MAYBE if kind == "netflow" else OPENS
@@ -151,6 +158,14 @@ def _flat(record: Record, depth: int = _DEPTH) -> dict[str, Any]:
             flat |= {f"{name}.{key}": inner for key, inner in _flat(one, depth - 1).items()}
         else:
             flat[name] = one
+    return flat
+
+
+def _plain(record: Record) -> Record:
+    """Without nesting, and without what says nothing, which must not stand before another key that does."""
+    flat = _flat(record) if any(isinstance(value, dict | list) for value in record.values()) else record
+    if None in flat.values() or "" in flat.values():
+        return {name: value for name, value in flat.items() if value is not None and value != ""}
     return flat
 
 
@@ -230,20 +245,11 @@ class JsonLog:
 
     def _general(self, record: Record) -> Found:
         """A record with the usual names, nested or not; else one that holds a line of a log."""
-        flat = _flat(record) if any(isinstance(value, dict | list) for value in record.values()) else record
-        if None in flat.values() or "" in flat.values():
-            # What says nothing must not stand before another key that does.
-            flat = {name: value for name, value in flat.items() if value is not None and value != ""}
+        flat = _plain(record)
         names = tuple(flat)
-        places = self._known.get(names)
-        if places is None:
-            if len(self._known) > 1000:
-                self._known.clear()
-            places = self._known[names] = _places(names)
+        places = self._places(names)
         if places[1] is None or places[2] is None:
-            return next(
-                (self._of_text(record[name]) for name in _LINES if isinstance(record.get(name), str)), Skip.OTHER
-            )
+            return self._of_line(record)
         if not self._found:
             self._settle(names)
         row = tuple(["" if place is None else _text(flat[place]) for place in places])
@@ -254,6 +260,18 @@ class JsonLog:
         if traits.icmp_in == "source_port" and "icmp" in row[0]:
             row = (*row[:9], row[4])
         return [(*row, _ROLE[OPENS if traits.opens else MAYBE])]
+
+    def _places(self, names: tuple[str, ...]) -> tuple[str | None, ...]:
+        """As _places says; most records have the same names."""
+        places = self._known.get(names)
+        if places is None:
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+            places = self._known[names] = _places(names)
+        return places
+
+    def _of_line(self, record: Record) -> Found:
+        return next((self._of_text(record[name]) for name in _LINES if isinstance(record.get(name), str)), Skip.OTHER)
 
     def _settle(self, names: tuple[str, ...]) -> None:
         traits = traits_of(names)

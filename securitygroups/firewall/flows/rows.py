@@ -1,5 +1,6 @@
 """Columns of text as batches: what each field may say, and which rows open a flow."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -234,21 +235,17 @@ def flags_of(text: str) -> int | None:
     text = text.strip().upper()
     if text.lower() in _NOTHING:
         return 0
-    if text.isascii() and text.removesuffix(".0").isdigit() and len(text) <= 6:
-        return int(text.removesuffix(".0"))
-    try:
-        if text.startswith("0X") and len(text) <= 10:
-            return int(text, 16)
-    except ValueError:
-        return None
-    words = [word for word in text.replace("[", " ").replace("]", " ").translate(_SEPARATORS).split() if word]
-    if words and all(word in _FLAG_NAMES for word in words):
+    if match := _FLAG_NUMBER.match(text):
+        return int(match[1]) if match[1] else int(match[2], 16)
+    words = text.replace("[", " ").replace("]", " ").translate(_SEPARATORS).split()
+    if words and _FLAG_NAMES.keys() >= set(words):
         return sum({_FLAG_NAMES[word] for word in words})
     # Dots, tshark's middle ones, and Silk's blanks stand for flags that are not there.
-    letters = {letter for letter in text if letter not in ".·*- "}
+    letters = set(text) - set(".·*- ")
     return sum(_FLAGS[letter] for letter in letters) if letters <= _FLAGS.keys() and len(text) <= 12 else None
 
 
+_FLAG_NUMBER = re.compile(r"(?:([0-9]{1,6})(?:\.0)?|0X([0-9A-F]{1,8}))\Z")
 _SEPARATORS = str.maketrans(dict.fromkeys(",|/+;_-&", " "))
 
 

@@ -68,13 +68,15 @@ def refusal(head: bytes) -> BadDocument | None:
     for place, magic, words in _MAGIC:
         if head[place : place + len(magic)] == magic:
             return _is(words)
+    return _markup(head) or (_binary(head) if b"\0" in head and not is_utf16(head) else None)
+
+
+def _markup(head: bytes) -> BadDocument | None:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     # Lines of syslog begin with a number in such brackets.
-    if text.startswith(b"<") and not _NUMBERED.match(text):
-        return next((_is(words) for pattern, words in _MARKED_UP if pattern.search(text)), None)
-    if b"\0" in head and not is_utf16(head):
-        return _binary(head)
-    return None
+    if not text.startswith(b"<") or _NUMBERED.match(text):
+        return None
+    return next((_is(words) for pattern, words in _MARKED_UP if pattern.search(text)), None)
 
 
 def is_utf16(head: bytes) -> str:

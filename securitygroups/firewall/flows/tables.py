@@ -86,11 +86,10 @@ class TextTable:
         table = self._regular(data, end)
         if table is None:
             block = data[:end]
-            table = self._without_others(block) or self._tidied(block)
+            named, lines, _ = self._without_others(block) or self._tidied(block)
             self._line += block.count(b"\n")
         else:
-            self._line = int(table[2])
-        named, lines = table[:2]
+            named, lines, self._line = table
         if self._layout.separator not in " \t":
             named = {name: fields.trimmed() for name, fields in named.items()}
         return Table(named, lines)
@@ -136,13 +135,13 @@ class TextTable:
     def _without_others(self, block: bytes) -> tuple[dict[str, Fields], Lines, int] | None:
         """The columns of a block that is regular but for remarks, empty lines and the header once more."""
         lines = block.split(b"\n")[:-1]
-        header = self._again.rstrip(b"\r\n")
+        others = {b"", b"\r", self._again.rstrip(b"\n"), self._again.rstrip(b"\n") + b"\r"}
         kept = [
             (number, line)
             for number, line in enumerate(lines, self._line)
-            if line and line != b"\r" and not line.startswith(b"#") and not (header and line.rstrip(b"\r") == header)
+            if line not in others and not line.startswith(b"#")
         ]
-        if len(kept) == len(lines) or not kept or (self.kind == "Zeek" and b"\n#fields" in block):
+        if not 0 < len(kept) < len(lines) or (self.kind == "Zeek" and b"\n#fields" in block):
             return None
         text = b"\n".join([line for _, line in kept]) + b"\n"
         return self._regular(text + bytes(PAD), len(text), np.array([number for number, _ in kept], np.int64))
@@ -161,7 +160,7 @@ class TextTable:
         empty = short[width[short] == ends.shape[1] - 1 + returned]
         return np.setdiff1d(np.arange(len(ends)), empty) if empty.size else None
 
-    def _tidied(self, block: bytes) -> tuple[dict[str, Fields], Lines]:
+    def _tidied(self, block: bytes) -> tuple[dict[str, Fields], Lines, int]:
         """Lines with quotes, among remarks and empty lines, or of a wrong length: one by one.
 
         Raises BadDocument for the last.
@@ -178,7 +177,8 @@ class TextTable:
         ends = split(data, ord(_BETWEEN), count)
         if ends is None:
             ends = np.zeros((0, count), np.intp)
-        return {name: column(data, ends, at) for name, at in self._columns.items()}, np.array(lines, np.int64)
+        named = {name: column(data, ends, at) for name, at in self._columns.items()}
+        return named, np.array(lines, np.int64), self._line
 
     def _fields(self, raw: bytes, number: int) -> list[str]:
         """The fields of a record, none of any other line. Raises BadDocument where there are too few or too many."""

@@ -177,15 +177,22 @@ def _written(text: str) -> int | None:
     found = next((match for pattern in _WRITTEN if (match := pattern.match(text[:60]))), None)
     if found is None:
         return None
-    word = found["month"].lower()
-    month = int(word) if word.isdigit() else _MONTHS.index(word) + 1 if word in _MONTHS else 0
-    year, day = int(found["year"]), int(found["day"])
-    hour, minute, second = int(found["hour"]), int(found["minute"]), int(found["second"] or 0)
-    if not (year >= 1970 and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second <= 60):
+    year, month, day = int(found["year"]), _month(found["month"].lower()), int(found["day"])
+    clock = [int(found[name] or 0) for name in ("hour", "minute", "second")]
+    if year < 1970 or not 1 <= month <= 12 or not 1 <= day <= 31 or clock > [23, 59, 60] or max(clock[1:]) > 60:
         return None
     days = int(_days(np.array([year]), np.array([month]), np.array([day]))[0])
-    seconds = ((days * 24 + hour) * 60 + minute) * 60 + second
-    if found["sign"]:
-        ahead = (int(found["hours"]) * 60 + int(found["minutes"] or 0)) * 60
-        seconds += ahead if found["sign"] == "-" else -ahead
-    return seconds * 1_000_000 + int((found["fraction"] or "").ljust(6, "0")[:6])
+    seconds = ((days * 24 + clock[0]) * 60 + clock[1]) * 60 + clock[2]
+    return (seconds - _ahead(found)) * 1_000_000 + int((found["fraction"] or "").ljust(6, "0")[:6])
+
+
+def _month(word: str) -> int:
+    if word.isdigit():
+        return int(word)
+    return _MONTHS.index(word) + 1 if word in _MONTHS else 0
+
+
+def _ahead(found: re.Match[str]) -> int:
+    """The seconds by which the zone is before UTC."""
+    ahead = (int(found["hours"] or 0) * 60 + int(found["minutes"] or 0)) * 60
+    return -ahead if found["sign"] == "-" else ahead

@@ -90,6 +90,7 @@ def azure(kind: str) -> str:
         "vnet": [f"{int(t * 1000)},{s},{d},{sp},{dp},{p},{'IO'[not is_in(s)]},{'BD'[v != 'ACCEPT']},NX,1,60,1,60"
                  for p, s, sp, d, dp, v, t in TRAFFIC],
     }[kind]  # fmt: skip
+    inner: dict[str, object]
     if kind == "nsg":
         inner = {"properties": {"Version": 2, "flows": [{"rule": "r", "flows": [{"mac": "02", "flowTuples": tuples}]}]}}
     else:
