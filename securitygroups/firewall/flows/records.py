@@ -35,7 +35,8 @@ _MANY = (
 )
 _WITH_PORTS = {"6", "17", "132", "tcp", "udp", "sctp"}
 _ROLE = {OPENS: str(OPENS), MAYBE: str(MAYBE), REPLIES: str(REPLIES)}
-_SURICATA = {"flow", "netflow", "alert", "drop"}
+_OF_PACKETS = ("alert", "drop")
+_SURICATA = {"flow", "netflow", *_OF_PACKETS}
 
 Record = Mapping[str, Any]
 Found = list[Row] | Skip
@@ -122,10 +123,7 @@ def _suricata(record: Record) -> Found | None:
         return Skip.OTHER
     flow = _dict(record.get("flow"))
     # The flow's own ends are those of who began; an alert's are those of one packet.
-    begun = flow if kind in ("alert", "drop") and "src_ip" in flow else record
-    role = MAYBE if kind == "netflow" else OPENS
-    if begun is record and record.get("direction") == "to_client" and kind != "flow":
-        role = REPLIES
+    begun = flow if kind in _OF_PACKETS and "src_ip" in flow else record
     fields = {
         "protocol": record.get("proto"),
         "source": begun.get("src_ip"),
@@ -136,7 +134,13 @@ def _suricata(record: Record) -> Found | None:
         "said": _suricata_said(record, flow),
         "icmp_type": record.get("icmp_type"),
     }
-    return [_row(fields, role)]
+    return [_row(fields, _suricata_role(record) if begun is record else OPENS)]
+
+
+def _suricata_role(record: Record) -> int:
+    if record["event_type"] in _OF_PACKETS and record.get("direction") == "to_client":
+        return REPLIES
+    return MAYBE if record["event_type"] == "netflow" else OPENS
 
 
 def _suricata_said(record: Record, flow: Record) -> str:
@@ -167,6 +171,10 @@ def _plain(record: Record) -> Record:
     if None in flat.values() or "" in flat.values():
         return {name: value for name, value in flat.items() if value is not None and value != ""}
     return flat
+
+
+def _texts(flat: Record, places: tuple[str | None, ...]) -> Row:
+    return tuple(["" if place is None else _text(flat[place]) for place in places])
 
 
 def _places(names: tuple[str, ...]) -> tuple[str | None, ...]:
@@ -252,7 +260,7 @@ class JsonLog:
             return self._of_line(record)
         if not self._found:
             self._settle(names)
-        row = tuple(["" if place is None else _text(flat[place]) for place in places])
+        row = _texts(flat, places)
         if places[3] is None and row[0].lower() in _WITH_PORTS:
             return Skip.OTHER
         traits = self._rows.traits

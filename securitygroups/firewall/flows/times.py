@@ -14,6 +14,7 @@ UNKNOWN = 1 << 62
 _NUMBER = re.compile(r"(\d{1,19})(?:[.,](\d{1,30}))?\Z")
 _POWER = re.compile(r"(\d)(?:\.(\d{1,17}))?[eE]\+?(\d{1,2})\Z")
 _SECONDS, _FRACTION = 10, 6
+_BOUNDS = ((1970, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 60))
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
 _ZONE = r"\s?(?:Z|UTC|GMT|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)?)?\Z"
@@ -179,7 +180,7 @@ def _written(text: str) -> int | None:
         return None
     year, month, day = int(found["year"]), _month(found["month"].lower()), int(found["day"])
     clock = [int(found[name] or 0) for name in ("hour", "minute", "second")]
-    if year < 1970 or not 1 <= month <= 12 or not 1 <= day <= 31 or clock > [23, 59, 60] or max(clock[1:]) > 60:
+    if not all(low <= part <= high for part, (low, high) in zip((year, month, day, *clock), _BOUNDS, strict=True)):
         return None
     days = int(_days(np.array([year]), np.array([month]), np.array([day]))[0])
     seconds = ((days * 24 + clock[0]) * 60 + clock[1]) * 60 + clock[2]
