@@ -60,6 +60,7 @@ _MISSING = (
     "No chain of it hangs on the input or output hook, so nothing says which packets its rules see. "
     "Run nft -j list ruleset, and bring all that it says, the chains with their hooks."
 )
+_ANSWERS = {"icmp": of_family(4), "icmpv6": of_family(6), "tcp reset": Match(protocol=((6, 6),))}
 _SIGNS = {"set": ", ", "range": "-", "concat": " . "}
 _UNREAD = "It is not understood: taken as a drop."
 
@@ -234,6 +235,7 @@ def _steps(line: Line, rule: Mapping[str, Any], context: Context, table: Key) ->
                 decided = True
                 match = [each.asking("what a map before it says") for each in match]
             else:
+                match = conjunction(match, [_answered(value)]) if kind == "reject" else match
                 verdict, target, how = _verdict(kind, value, table)
                 if verdict is None:
                     match = [each.asking(how) for each in match]
@@ -247,6 +249,12 @@ def _steps(line: Line, rule: Mapping[str, Any], context: Context, table: Key) ->
             decided = True
     if not decided:
         yield Step(line, tuple(match), Verdict.NONE, (), "" if match else " ".join(dict.fromkeys(said)), comment)
+
+
+def _answered(value: Any) -> Match:
+    """What a reject is about by the kind of its answer: nft leaves out the condition that follows from that."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    return _ANSWERS.get(kind, ANYTHING) if isinstance(kind, str) else ANYTHING
 
 
 def _matched(match: list[Match], value: Mapping[str, Any], context: Context, said: list[str]) -> list[Match]:
