@@ -61,6 +61,7 @@ _MISSING = (
     "Run nft -j list ruleset, and bring all that it says, the chains with their hooks."
 )
 _ANSWERS = {"icmp": of_family(4), "icmpv6": of_family(6), "tcp reset": Match(protocol=((6, 6),))}
+MOST_LOOKS = 1_000_000
 _SIGNS = {"set": ", ", "range": "-", "concat": " . "}
 _UNREAD = "It is not understood: taken as a drop."
 
@@ -114,6 +115,15 @@ def read(upload: Upload) -> Reading:
 
 def _all_steps(rules: _Rules) -> dict[Key, list[Step]]:
     every = [one for listed in rules.rules.values() for _, rule in listed for one in _expr(rule)]
+    # A set is looked at again by every line that names it.
+    if (
+        len(every)
+        * max(
+            (len(one.get("elem") or ()) for one in rules.sets.values() if isinstance(one.get("elem"), list)), default=0
+        )
+        > MOST_LOOKS
+    ):
+        raise TooLarge
     named = frozenset(name for one in every for name in interfaces(one))
     context = Context(rules.sets, named, any("notrack" in one for one in every))
     return {
