@@ -78,20 +78,22 @@ def read(upload: Upload) -> Reading:
             "bring the whole output of aws ec2 describe-security-groups.",
         )
     if isinstance(value, list):
-        key = "SecurityGroupRules" if "SecurityGroupRuleId" in value[0] else "SecurityGroups"
-        value, top = {"": value}, key
-        key = ""
-    elif any(key in value for key in _LISTS):
+        return _of("SecurityGroupRules" if "SecurityGroupRuleId" in value[0] else "SecurityGroups", {"": value}, "")
+    if any(key in value for key in _LISTS):
         return reading(NAME, [_group("", value)])
-    else:
-        key = top = next(key for key in ("SecurityGroups", "SecurityGroupRules", "NetworkAcls") if key in value)
-    if top == "NetworkAcls":
+    key = next(key for key in ("SecurityGroups", "SecurityGroupRules", "NetworkAcls") if key in value)
+    return _of(key, value, key)
+
+
+def _of(what: str, value: Json, key: str) -> Reading:
+    """The list of that kind which stands under the key."""
+    if what == "NetworkAcls":
         raise bad(
             "",
             "These are network ACLs of AWS, which judge replies too and belong to a subnet: "
             "bring the output of aws ec2 describe-security-groups.",
         )
-    if top == "SecurityGroupRules":
+    if what == "SecurityGroupRules":
         return reading(NAME, _groups_of_rules(value, key))
     return reading(NAME, (_group(where, group) for where, group in objects(value, key, "")))
 

@@ -23,6 +23,7 @@ from securitygroups.firewall.formats.clouds import (
     ends,
     gathered,
     in_turn,
+    listed,
     number,
     objects,
     one_of,
@@ -205,7 +206,7 @@ def _beyond(one: Json, where: str) -> tuple[str, ...]:
 def _ends(one: Json, side: str, where: str) -> Ends:
     """Who stands on the side: addresses, tags and application groups, one of them."""
     written = (*texts(one, f"{side}AddressPrefix", where), *texts(one, f"{side}AddressPrefixes", where))
-    groups = tuple(_asg(each) for each in one.get(f"{side}ApplicationSecurityGroups") or ())
+    groups = tuple(_asg(each) for each in listed(one.get(f"{side}ApplicationSecurityGroups"), where))
     if not written and not groups:
         raise bad(at(where, f"{side}AddressPrefix"), f"The rule does not say its {side}.")
     found = ends(written, _ANY, "the tag or name") if written else Ends(())

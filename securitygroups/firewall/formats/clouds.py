@@ -344,7 +344,7 @@ def _lets_all(lines: Sequence[Line], direction: Direction) -> bool:
     for rule in rules:
         if rule.action is Action.DROP:
             return False
-        if rule.protocol is None and not rule.beyond and rule.ports is None:
+        if (rule.protocol, rule.beyond, rule.ports) == (None, (), None):
             open_for |= {family for family in rule.families if _everybody(rule, family)}
     return open_for == BOTH
 

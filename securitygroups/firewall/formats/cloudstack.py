@@ -176,18 +176,23 @@ def _with_ports(base: Foreign, one: Json) -> Foreign:
     if word in ("all", "any"):
         base = replace(base, text="all")
         return base if first is None and last is None else with_odd_ports(base, f"{first}-{last}")
-    found = known_protocol(one, "protocol", where)
-    base = replace(base, text=word, protocol=found)
-    if found in (ICMP, ICMPV6):
-        kind, code = number(one, "icmptype", where), number(one, "icmpcode", where)
-        said = f"ICMP type {kind} code {code}"
-        return base if kind in (None, -1) and code in (None, -1) else replace(base, text=said, beyond=(said,))
-    if first is None and last is None:
-        return base
-    if found not in PORT_NUMBERS:
+    base = replace(base, text=word, protocol=known_protocol(one, "protocol", where))
+    if base.protocol in (ICMP, ICMPV6):
+        return _of_type(base, one)
+    return base if first is None and last is None else _of_ports(base, first, last)
+
+
+def _of_type(base: Foreign, one: Json) -> Foreign:
+    kind, code = number(one, "icmptype", base.where), number(one, "icmpcode", base.where)
+    said = f"ICMP type {kind} code {code}"
+    return base if {kind, code} <= {None, -1} else replace(base, text=said, beyond=(said,))
+
+
+def _of_ports(base: Foreign, first: int | None, last: int | None) -> Foreign:
+    if base.protocol not in PORT_NUMBERS:
         return with_odd_ports(base, f"{first}-{last}")
     ports = port_range(f"{first}-{first if last is None else last}")
     if ports is None:
-        raise bad(at(where, "startport"), "This is no range of ports.")
-    said = f"{word} {ports[0]}" if ports[0] == ports[1] else f"{word} {ports[0]}-{ports[1]}"
-    return replace(base, text=said, ports=None if ports == ALL_PORTS else (ports,))
+        raise bad(at(base.where, "startport"), "This is no range of ports.")
+    said = str(first) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
+    return replace(base, text=f"{base.text} {said}", ports=None if ports == ALL_PORTS else (ports,))

@@ -180,13 +180,7 @@ def _said(part: Foreign) -> tuple[list[Rule], str]:
         return [], (
             f"Only IP rules have a destination here, and one would be about every protocol to {_listed(part.destinations)}."
         )
-    sources: Sequence[Network | None] = [WHOLE[version]] if _any(part.sources) else part.sources or ()
-    targets: Sequence[Network | None] = [None] if _any(part.destinations) else part.destinations or ()
-    if part.direction is Direction.OUT and _any(part.sources) and "destination" in columns:
-        # The family is told by the end that is asked for.
-        sources, targets = [None], [WHOLE[version]] if _any(part.destinations) else targets
-    elif not _any(part.destinations) and _any(part.sources):
-        sources = [None]
+    sources, targets = _said_ends(part, version, "destination" in columns)
     ports = _ports(part) if PROTOCOLS[name].has_ports else [(None, None)]
     if len(sources) * len(targets) * len(ports) > MOST_RULES:
         raise TooMany
@@ -194,6 +188,20 @@ def _said(part: Foreign) -> tuple[list[Rule], str]:
         Rule(part.action, part.direction, name, source, destination, start, end, _description(part), part.enabled)
         for source, destination, (start, end) in product(sources, targets, ports)
     ], ""
+
+
+def _said_ends(
+    part: Foreign, version: int, with_target: bool
+) -> tuple[Sequence[Network | None], Sequence[Network | None]]:
+    """(sources, destinations) of its rules; where it is for anybody, one of them tells the family."""
+    anywhere = _any(part.destinations)
+    targets: Sequence[Network | None] = [None] if anywhere else part.destinations or ()
+    if not _any(part.sources):
+        return part.sources or (), targets
+    if part.direction is Direction.OUT and with_target:
+        # The family is told by the end that is asked for.
+        return [None], [WHOLE[version]] if anywhere else targets
+    return [WHOLE[version]] if anywhere else [None], targets
 
 
 def _ports(part: Foreign) -> list[tuple[int | None, int | None]]:
@@ -244,11 +252,16 @@ def _overlap(some: tuple[Network, ...] | None, others: tuple[Network, ...] | Non
     if some is None or others is None:
         return True
     if len(some) * len(others) > MOST_COMPARED:
-        # Of one family, as all that is compared here.
-        return min(a.first for a in some) <= max(b.last for b in others) and min(b.first for b in others) <= max(
-            a.last for a in some
-        )
+        some, others = (_hull(some),), (_hull(others),)
     return any(a.version == b.version and a.first <= b.last and b.first <= a.last for a in some for b in others)
+
+
+def _hull(networks: tuple[Network, ...]) -> Network:
+    """A network that holds all of these, which are of one family."""
+    first, last = min(one.first for one in networks), max(one.last for one in networks)
+    version = networks[0].version
+    prefix = BITS[version] - (first ^ last).bit_length()
+    return Network(version, first >> (BITS[version] - prefix) << (BITS[version] - prefix), prefix)
 
 
 def _joined(rules: Sequence[Rule]) -> tuple[Rule, ...]:

@@ -12,6 +12,7 @@ from securitygroups.firewall.formats.clouds import (
     ICMP,
     Json,
     Line,
+    as_object,
     aside,
     at,
     ends,
@@ -80,7 +81,9 @@ def read(upload: Upload) -> Reading:
         return reading(NAME, (group(where, one) for where, one in objects({"": value}, "", "")))
     if "firewalls" in value:
         return reading(NAME, (group(where, one) for where, one in objects(value, "firewalls", "")))
-    return reading(NAME, [group("firewall", value["firewall"]) if "firewall" in value else group("", value)])
+    return reading(
+        NAME, [group("firewall", as_object(value["firewall"], "firewall")) if "firewall" in value else group("", value)]
+    )
 
 
 def group(where: str, one: Json) -> ReadGroup:

@@ -15,6 +15,7 @@ from securitygroups.firewall.formats.clouds import (
     ICMPV6,
     Json,
     Line,
+    as_object,
     aside,
     at,
     ends,
@@ -84,34 +85,45 @@ def _is_group(value: Any) -> bool:
     inner = value.get("security_group", value.get("security_groups"))
     if inner is not None:
         inner = inner[0] if isinstance(inner, list) and inner else inner
-        return isinstance(inner, dict) and ("security_group_rules" in inner or "rules" in inner)
-    rules = value.get("rules", value.get("security_group_rules"))
+        return isinstance(inner, dict) and bool({"security_group_rules", "rules"} & inner.keys())
+    return _are_rules(value.get("rules", value.get("security_group_rules")), value)
+
+
+def _are_rules(rules: Any, group: Json) -> bool:
     if isinstance(rules, str):
         return "ethertype=" in rules
     if rules == []:
-        return "name" in value and bool({"project_id", "tenant_id"} & value.keys())
-    return isinstance(rules, list) and "name" in value and isinstance(rules[0], dict) and "ethertype" in rules[0]
+        return "name" in group and bool({"project_id", "tenant_id"} & group.keys())
+    return isinstance(rules, list) and "name" in group and isinstance(rules[0], dict) and "ethertype" in rules[0]
 
 
 def read(upload: Upload) -> Reading:
     value = upload.value
     if isinstance(value, list):
-        value = {"": value}
-        if value[""][0].keys() >= {"ID", "Name", "Project"} and "IP Protocol" not in value[""][0]:
-            raise bad("", "This is OpenStack's list of groups, without their rules: bring what "
-                          "openstack security group show NAME -f json says of each.")  # fmt: skip
-        if "IP Protocol" in value[""][0] or "ethertype" in value[""][0]:
-            return reading(NAME, _by_group(list(objects(value, "", ""))))
-        return reading(NAME, (_group(where, one) for where, one in objects(value, "", "")))
+        return _of_list(value)
     if "security_group_rules" in value and "name" not in value:
         return reading(NAME, _by_group(list(objects(value, "security_group_rules", ""))))
-    if "security_group_rule" in value:
-        return reading(NAME, _by_group([("security_group_rule", value["security_group_rule"])]))
-    if "security_group" in value:
-        return reading(NAME, [_group("security_group", value["security_group"])])
     if "security_groups" in value:
         return reading(NAME, (_group(where, one) for where, one in objects(value, "security_groups", "")))
+    for key, many in (("security_group_rule", _by_group), ("security_group", _groups)):
+        if key in value:
+            return reading(NAME, many([(key, as_object(value[key], key))]))
     return reading(NAME, [_group("", value)])
+
+
+def _of_list(value: Sequence[Any]) -> Reading:
+    """What a list is of: rules, groups with rules, or groups without."""
+    keys, members = value[0].keys(), list(objects({"": value}, "", ""))
+    if {"IP Protocol", "ethertype"} & keys:
+        return reading(NAME, _by_group(members))
+    if keys >= {"ID", "Name", "Project"}:
+        raise bad("", "This is OpenStack's list of groups, without their rules: bring what "
+                      "openstack security group show NAME -f json says of each.")  # fmt: skip
+    return reading(NAME, (_group(where, one) for where, one in members))
+
+
+def _groups(members: Sequence[tuple[str, Json]]) -> list[ReadGroup]:
+    return [_group(where, one) for where, one in members]
 
 
 def _by_group(rules: Sequence[tuple[str, Json]]) -> list[ReadGroup]:

@@ -66,13 +66,16 @@ def looks(upload: Upload) -> bool:
         return bool(value) and (_is_rule(value[0]) or _has_policy(value[0]))
     if not isinstance(value, dict):
         return False
-    rules, groups = _rules_key(value), value.get("security_groups")
-    first = value[rules][0] if rules and value[rules] else None
-    return (
-        _is_rule(first)
-        or any(_has_policy(one) for one in (value, value.get("security_group"), value.get("SecurityGroup")))
-        or (isinstance(groups, list) and bool(groups) and _has_policy(groups[0]))
+    return _is_rule(_first(value, _rules_key(value))) or any(
+        _has_policy(one)
+        for one in (value, value.get("security_group"), value.get("SecurityGroup"), _first(value, "security_groups"))
     )
+
+
+def _first(value: Mapping[str, Any], key: str) -> Any:
+    """The first of the list that stands there."""
+    many = value.get(key)
+    return many[0] if isinstance(many, list) and many else None
 
 
 def _has_policy(value: Any) -> bool:
@@ -93,7 +96,7 @@ def read(upload: Upload) -> Reading:
     if isinstance(value, list) and _is_rule(value[0]):
         raise bad("", ALONE)
     if isinstance(value, list):
-        return reading(NAME, (_alone(where, one) for where, one in objects({"": value}, "", "")))
+        value = {"security_groups": value}
     if isinstance(value.get("security_groups"), list):
         return reading(NAME, (_alone(where, one) for where, one in objects(value, "security_groups", "")))
     key = next((key for key in ("security_group", "SecurityGroup") if key in value), "")
@@ -173,15 +176,21 @@ def with_remote(base: Foreign, remote: str, beyond: tuple[str, ...]) -> Iterator
     ports = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in base.ports or ())
     said = spoken(base.action, base.direction, f"{base.text} {ports}".strip(), remote)
     base = replace(base, text=said, beyond=beyond)
-    found = ends([remote]) if remote else Ends((ANY4, ANY6) if base.action is Action.DROP else (ANY4,))
-    if base.action is Action.DROP and found.networks == (ANY4,):
-        found = Ends((ANY4, ANY6))
-    for line in split(Line(base), side_of(base.direction), found):
-        if base.protocol == ICMP:
-            rule = with_odd_ports(line.rule, ports) if line.rule.ports else line.rule
-            yield from for_families(line._replace(rule=rule))
-        elif base.protocol is None and base.ports is not None:
-            yield from (line._replace(rule=replace(line.rule, protocol=one)) for one in sorted(PORT_NUMBERS))
-        else:
-            odd = line.rule.ports is not None and base.protocol not in PORT_NUMBERS
-            yield line._replace(rule=with_odd_ports(line.rule, ports)) if odd else line
+    for line in split(Line(base), side_of(base.direction), _everybody(remote, base.action)):
+        yield from _of_protocols(line, ports)
+
+
+def _everybody(remote: str, action: Action) -> Ends:
+    found = ends([remote]) if remote else Ends((ANY4,))
+    return Ends((ANY4, ANY6)) if action is Action.DROP and found.networks == (ANY4,) else found
+
+
+def _of_protocols(line: Line, ports: str) -> Iterator[Line]:
+    """The line for each protocol that it is about; ports ask for one that has some."""
+    rule = line.rule
+    if rule.protocol is None and rule.ports is not None:
+        yield from (line._replace(rule=replace(rule, protocol=one)) for one in sorted(PORT_NUMBERS))
+        return
+    if rule.ports is not None and rule.protocol not in PORT_NUMBERS:
+        line = line._replace(rule=with_odd_ports(rule, ports))
+    yield from for_families(line) if rule.protocol == ICMP else (line,)

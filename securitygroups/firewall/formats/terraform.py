@@ -115,10 +115,8 @@ def _with_loose(
     by_address = {INDEX.sub("", one.address): one for one in groups}
     for one, found in loose:
         name = text(one.values, key, one.address) or UNKNOWN
-        if name == UNKNOWN:
-            referred = next((by_address[ref] for ref in one.names.get(key, ()) if ref in by_address), None)
-            name = referred.address if referred else name
-        lines.setdefault(name, []).extend(found)
+        referred = [by_address[ref].address for ref in one.names.get(key, ()) if ref in by_address]
+        lines.setdefault(referred[0] if name == UNKNOWN and referred else name, []).extend(found)
     for group in groups:
         own = text(group.values, "id", group.address)
         mine = lines.pop(group.address, []) + (lines.pop(own, []) if own and own != UNKNOWN else [])

@@ -6,6 +6,7 @@ In a plan, a value that is known only after apply stands for no address and no g
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from securitygroups.firewall.formats.clouds import Json, as_object, at, objects, text
@@ -94,18 +95,12 @@ def _merged(value: Any, unknown: Any, deep: int) -> Any:
     if deep > MOST_DEEP:
         return value
     if isinstance(unknown, dict) and isinstance(value, dict | None):
-        filled = dict(value or {})
-        for key, one in unknown.items():
-            inner = _merged(filled.get(key), one, deep + 1)
-            if inner is not None:
-                filled[key] = inner
-        return filled or value
+        return _merged_object(value or {}, unknown, deep + 1) or value
     if isinstance(unknown, list) and isinstance(value, list | None):
-        many = list(value or ())
-        return [
-            _merged(
-                many[place] if place < len(many) else None, unknown[place] if place < len(unknown) else None, deep + 1
-            )
-            for place in range(max(len(many), len(unknown)))
-        ] or value
+        return [_merged(*pair, deep + 1) for pair in zip_longest(value or (), unknown)] or value
     return value
+
+
+def _merged_object(value: Json, unknown: Json, deep: int) -> Json:
+    filled = {key: _merged(value.get(key), one, deep) for key, one in unknown.items()}
+    return {**value, **{key: one for key, one in filled.items() if one is not None}}

@@ -12,7 +12,7 @@ CASES = unions.CASES + orders.CASES + states.CASES
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_nothing_passes_that_the_cloud_denies(case: Case) -> None:
-    found = compared(case, random.Random(case.name), 60, 30)
+    found = compared(case, random.Random(case.name), 120, 40)
 
     assert found.passed > 30
     assert found.exact > 30
