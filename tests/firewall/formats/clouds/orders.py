@@ -309,7 +309,7 @@ def opnsense(rng: random.Random) -> str:
     def rule(place: int) -> dict[str, str]:
         family = rng.choice(("inet", "inet", "inet6", "inet46"))
         nets = {"inet": NETS4, "inet6": NETS6, "inet46": NETS}[family]
-        word = rng.choice(("any", "TCP", "TCP", "UDP", "TCP/UDP", "ICMP", "ESP"))
+        word = rng.choice(("any", "any", "TCP", "TCP", "TCP", "UDP", "TCP/UDP", "ICMP", "ESP"))
         ports = word in ("TCP", "UDP", "TCP/UDP") and rng.random() < 0.7
         return {
             "@uuid": str(place),
@@ -317,15 +317,15 @@ def opnsense(rng: random.Random) -> str:
             "statetype": "keep",
             "sequence": str(rng.randint(1, 9) * 100 + place),
             "action": rng.choice(("pass", "pass", "block", "reject")),
-            "quick": "1" if rng.random() < 0.7 else "0",
+            "quick": "1" if rng.random() < 0.5 else "0",
             "interfacenot": "1" if rng.random() < 0.05 else "0",
-            "interface": rng.choice(("wan", "wan", "wan", "", "lan", "wan,lan", "servers")),
+            "interface": rng.choice((*["wan"] * 8, "", "lan", "wan,lan", "servers")),
             "direction": rng.choice(("in", "in", "out", "any")),
             "ipprotocol": family,
             "protocol": word,
-            "source_net": rng.choice(("any", "any", ",".join(some(rng, nets, 1)), "office_alias")),
+            "source_net": rng.choice(("any", "any", *[",".join(some(rng, nets, 1))] * 3, "office_alias")),
             "source_not": "1" if rng.random() < 0.05 else "0",
-            "destination_net": rng.choice(("any", "any", "any", rng.choice(nets), "lan")),
+            "destination_net": rng.choice((*["any"] * 8, rng.choice(nets), "lan")),
             "destination_not": "0",
             "destination_port": rng.choice((rng.choice(ranges(rng)), "https")) if ports else "",
             "sched": "nights" if rng.random() < 0.05 else "",
