@@ -132,7 +132,7 @@ def test_a_bad_log_is_refused_with_its_line(
     [
         ({"local": "10.0.0.5/24"}, "10.0.0.0/24"),
         ({"local": " ".join(["10.0.0.1"] * 1001)}, "up to 1000 are taken"),
-        ({"text": "action,direction\n"}, "No row names the columns"),
+        ({"text": "action,direction\n"}, "There is no column for the protocol"),
         ({"text": PROPOSED.replace("22,22", "22,9")}, "line 2, "),
         ({"text": "{"}, "Or paste it"),
         ({"revision": "99"}, "Select a valid choice"),
