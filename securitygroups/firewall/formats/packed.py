@@ -67,7 +67,7 @@ class _Room:
     def check(self, name: str) -> None:
         first = self.first or (0, 0)
         if (self.last[0] - first[0] + 1) * (self.last[1] - first[1] + 1) > MOST_AREA:
-            where = f"sheet {shown(name)}, cell {cell_name(self.last)}"
+            where = f"sheet {shown(name)}, cell {cell_name(self.last)}" if name else f"cell {cell_name(self.last)}"
             raise bad(
                 where, "The sheet reaches to here, far beyond its rules: delete what is in the last rows and columns."
             )
