@@ -109,6 +109,23 @@ def test_json_has_all_of_it() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_what_the_log_said_and_what_is_denied_is_told(folder: Path) -> None:
+    head, *flows = FLOWS.splitlines()
+    said = ["ACCEPT", "REJECT", "", "ACCEPT"]
+    lines = [f"{head},action", *(f"{flow},{word}" for flow, word in zip(flows, said, strict=True))]
+    (folder / "said.csv").write_text("\n".join(lines) + "\n")
+
+    value, text = json.loads(run("old.json", "said.csv", "--json")), run("old.json", "said.csv")
+
+    assert [(group["protocol"], group["rule_before"]) for group in value["denied"]["groups"]] == [(58, None)]
+    assert (value["said"]["accepted"], value["said"]["denied"], value["guessed"]) == (2, 1, 0)
+    assert value["said"]["accepted_but_rules_deny"]["groups"][0]["pairs"][0]["source"] == "::1"
+    assert value["said"]["denied_but_rules_accept"]["groups"][0]["port"] == 443
+    assert "Accepted as the log says: 2, denied: 1" in text
+    assert "The log says accepted, the rules deny: 1 flows" in text
+
+
+@pytest.mark.usefixtures("folder")
 def test_the_baseline_decides_one_by_one() -> None:
     assert "One by one: 4 flows, " in run("old.json", "flows.csv", "--baseline")
     assert "One by one: 2 flows, " in run("old.json", "flows.csv", "--against", "new.json", "--baseline", "2")
