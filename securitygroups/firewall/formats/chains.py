@@ -175,8 +175,8 @@ class _Walk:
             self.emit(step, seen, Action.DROP)
 
     def chain(self, key: Key, match: Match, place: int, above: tuple[Key, ...]) -> list[Match]:
-        """Every line of the chain for these packets. Those that may fall out of it without a verdict."""
-        live, loose, undecided = [match], list[Match](), [match]
+        """Every line of the chain for these packets. Those that may fall out of it without a verdict, of a chain jumped to."""
+        live, loose, undecided = [match], list[Match](), [match] if above else []
         for step in self.steps[key]:
             self.weigh(sum(piece.weight for piece in live) * max(1, len(step.match)) + len(loose))
             met = conjunction(live, [self.seen_from_here(one) for one in step.match])
@@ -186,7 +186,7 @@ class _Walk:
             self.weigh(len(met) * (len(loose) + len(undecided) // 2))
             for one in met:
                 fallen = self.step(step, _unsure(one, loose), place, (*above, key))
-                undecided = _without([one], undecided, fallen)
+                undecided = _without(one, undecided, fallen)
                 if step.verdict in (Verdict.RETURN, Verdict.GOTO):
                     live = _returned(live, fallen, loose)
         return undecided
@@ -276,14 +276,13 @@ def _unsure(match: Match, loose: Sequence[Match]) -> Match:
     return match
 
 
-def _without(decided: Sequence[Match], undecided: list[Match], fallen: Sequence[Match]) -> list[Match]:
-    """What no line has decided yet; more than that where it cannot be told."""
-    parts = list(undecided)
-    for one in decided:
-        if one.beyond or fallen == [one]:
-            return undecided
-        parts = [part for piece in parts for part in piece.minus(one)]
-    parts += fallen
+def _without(one: Match, undecided: list[Match], fallen: Sequence[Match]) -> list[Match]:
+    """What no line has decided yet; more than that where it cannot be told, and of long lists of addresses."""
+    if not undecided or one.beyond or fallen == [one]:
+        return undecided
+    if sum(piece.weight for piece in undecided) > MOST_LIVE // 4 and {one.source, one.destination} != {ANY_ADDRESS}:
+        return undecided
+    parts = [part for piece in undecided for part in piece.minus(one)] + [*fallen]
     return parts if len(parts) <= MOST_LIVE else undecided
 
 
@@ -387,8 +386,9 @@ def _note(line: Line, found: Found | None, left: Mapping[int, str]) -> Note:
 
 
 def too_many() -> BadDocument:
-    """The refusal of a file whose jumps, written out, become too long a list."""
+    """The refusal of a file whose jumps, written out, become too long a list or too much work."""
     return bad(
         "",
-        f"Written out, this would be more than {MOST_RULES:,} rules: import the chains of one machine's own input and output.",
+        f"Written out, this would be more than {MOST_RULES:,} rules, or lists of addresses too long to be taken out of each "
+        "other: import the chains of one machine's own input and output.",
     )

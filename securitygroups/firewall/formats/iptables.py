@@ -13,6 +13,7 @@ from securitygroups.firewall.formats.spans import of_family
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.protocols import Action, Direction
 
+MOST_LETTERS = 10_000
 NAME = "iptables-save"
 _TABLE = re.compile(r"^\*(filter|nat|mangle|raw|security)[ \t]*\r?$", re.MULTILINE)
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
@@ -141,6 +142,8 @@ def _parsed(text: str, table: str) -> _Save:
         raise bad("", f"The file has more than {MOST_LINES:,} lines: keep the tables filter, mangle and raw of it.")
     for order, raw in enumerate(lines, 1):
         said = raw.strip()
+        if len(said) > MOST_LETTERS:
+            raise bad(f"line {order}", f"It is longer than {MOST_LETTERS:,} letters, which no rule of iptables is.")
         line = Line(order, f"line {order}", said)
         if said.startswith("*"):
             table = said[1:].strip()

@@ -271,3 +271,20 @@ def test_whatever_comes_is_read_or_refused_with_words(seed: int) -> None:
         read_ones += 1
 
     assert read_ones > 60
+
+
+HEAD = "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT DROP [0:0]\n"
+LISTED = [f"-s 10.{number >> 8}.{number & 255}.7/32" for number in range(10_000)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "rules"),
+    [
+        ([f"-A INPUT {one} -p tcp -m tcp --dport 22 -j ACCEPT" for one in LISTED], 10_000),
+        ([":ban - [0:0]", "-A INPUT -j ban", "-A INPUT -p udp -j ACCEPT", *(f"-A ban {one} -j DROP" for one in LISTED)], 10_001),
+    ],
+)  # fmt: skip
+def test_long_lists_of_addresses_are_taken(lines: list[str], rules: int) -> None:
+    (group,) = read_file("".join([HEAD, *(f"{line}\n" for line in lines), "COMMIT\n"]).encode()).groups
+
+    assert len(group.rules) == rules
