@@ -44,8 +44,8 @@ class LogForm(forms.Form):
         self.proposed: RuleList | None = None
         self.proposed_name = ""
         self.fields["log"].help_text = (
-            f"CSV with a header (direction, protocol, source, destination, port), AWS VPC flow log version 2, or pcap; "
-            f"plain or gzip, up to {settings.REPLAY_MAX_MB} MiB."
+            f"A capture (pcap, pcapng), a flow log of AWS, Azure, Google Cloud, Zeek, Suricata or nfdump, a firewall's log, or a "
+            f"table with named columns; packed or plain, up to {settings.REPLAY_MAX_MB} MiB."
         )
 
     def clean_log(self) -> Any:

@@ -18,6 +18,7 @@ from securitygroups.answers.preview import Preview
 from securitygroups.brought import Brought, BroughtGroup
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
+from securitygroups.firewall.formats.sheets import as_text, is_workbook
 from securitygroups.firewall.formats.spreadsheet import guarded
 from securitygroups.firewall.formats.strict import BadDocument, Fault
 from securitygroups.firewall.formats.systems import OWN, read_file
@@ -54,10 +55,7 @@ class File:
     @property
     def text(self) -> str | None:
         """The file as text, None where it is none."""
-        with suppress(UnicodeDecodeError):
-            text = self.data.decode("utf-8-sig")
-            return None if "\0" in text else text
-        return None
+        return None if is_workbook(self.data) else as_text(self.data) or None
 
     def packed(self) -> str:
         name = self.name[:LONGEST_NAME].encode(errors="replace")

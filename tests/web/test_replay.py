@@ -111,11 +111,11 @@ def test_gzip_is_read(as_bob: Client, group: SecurityGroup) -> None:
     [
         (None, "Choose a flow log."),
         (b"", "The file is empty."),
-        (b"\xd0\xcf\x11\xe0\x00\x00 nothing of the kind\x00", "neither CSV, a VPC flow log nor a packet capture"),
+        (b"\xd0\xcf\x11\xe0\x00\x00 nothing of the kind\x00", "binary file of no kind that is known here"),
         (LOG + b"in,tcp,198.51.100.7,10.0.1.11,70000\n", "line 6, port: “70000” is not a port"),
         (LOG + b"in,tcp,198.51.100.300,10.0.1.11,80\n", "line 6, source"),
         (LOG + b"in,tcp\n", "line 6: It has 2 fields instead of 5."),
-        (b"a,b,c\n1,2,3\n", "There is no column protocol"),
+        (b"a,b,c\n1,2,3\n", "there is no column protocol"),
         (gzip.compress(LOG, mtime=0)[:40], "The gzip data is damaged or cut short."),
     ],
 )

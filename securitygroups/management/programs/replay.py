@@ -27,9 +27,9 @@ BASELINE = 10_000
 
 HELP = (
     "Judge the flows of a log by the rule list in GROUP.json and count how many each rule decides. With --against, "
-    "show which flows another list would newly deny and newly allow. FLOWS is CSV with a header (direction, "
-    "protocol, source, destination, port), a VPC flow log or a packet capture (pcap, pcapng), plain or gzip. Only what "
-    "opens a flow is judged. A bad file is refused, with exit status 1."
+    "show which flows another list would newly deny and newly allow. FLOWS is a packet capture (pcap, "
+    "pcapng), a flow log of a cloud or a program, a firewall's log or a table with named columns, packed or plain. Only "
+    "what opens a flow is judged. A bad file is refused, with exit status 1."
 )
 
 
