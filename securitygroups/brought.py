@@ -108,7 +108,9 @@ def _first(every: list[BroughtGroup]) -> tuple[BroughtGroup, ...]:
 
 def _token(project: Project, reading: Reading, chosen: tuple[BroughtGroup, ...]) -> str:
     # A report is no part of what passes, but was looked at as well: the same rules of another file are another file.
-    told = sha256(repr((reading.system, list(reading.all_notes()))).encode(errors="surrogatepass")).hexdigest()
+    # Where there is none, the group goes along as a document of ours, whatever table it came from.
+    notes = list(reading.all_notes())
+    told = sha256(repr((reading.system, notes) if notes else "").encode(errors="surrogatepass")).hexdigest()
     return token_of(project.slug, 0, [[one.at, traffic_of(one.read.rules)] for one in chosen], told)
 
 

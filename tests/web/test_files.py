@@ -258,11 +258,11 @@ BAD: dict[str, tuple[bytes, str]] = {
     "not CSV": (b"action;direction", "There is no column for the protocol"),
     "a bad rule": (write_csv([rule("accept in tcp 90-80")]).encode(), "line 2, port_end"),
     "Latin-1": (b"\xe9", "No row names the columns"),
-    "UTF-16": ("{}".encode("utf-16"), "UTF-16"),
+    "UTF-16": ("{}".encode("utf-16"), "of no kind that is read here"),
     "deep": (b"[" * 100_000, "nested too deeply"),
     "NUL": (b'{"a": "\0"}', "This is not JSON"),
     "markup": (b"<script>alert(1)</script>", "No row names the columns"),
-    "markup in a key": (b'{"<script>alert(1)</script>": 1}', "is not a key here"),
+    "markup in a key": (b'{"<script>alert(1)</script>": 1}', "of no kind that is read here"),
 }
 
 
@@ -404,7 +404,7 @@ def test_of_two_ways_to_say_the_same_none_is_called_optional(
 ) -> None:
     for page in (nasty.get_absolute_url() + "import/", f"/p/{project.slug}/groups/import/"):
         text = Page(as_erin.get(page)).text
-        assert "File JSON or CSV" in text
+        assert "File As exported here" in text
         assert "Or paste it optional" not in text
     replay = Page(as_erin.get(nasty.get_absolute_url() + "replay/")).text
     assert replay.count("optional") == 2, "the VMs' own addresses, and to compare at all"
