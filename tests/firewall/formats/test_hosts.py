@@ -188,7 +188,8 @@ def test_jumps_that_multiply_are_refused() -> None:
     with pytest.raises(BadDocument, match="Written out"):
         read(save(*lines))
 
-    assert time.monotonic() - started < 5
+    # What multiplies without a limit never ends.
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("system", REFERENCES)
