@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from securitygroups.answers.preview import Preview, preview_new
 from securitygroups.firewall.formats.documents import MAX_NAME
 from securitygroups.firewall.formats.reading import ReadGroup, Reading
-from securitygroups.firewall.texts import clean, visible
+from securitygroups.firewall.texts import mended, shown
 from securitygroups.firewall.values import MAX_DESCRIPTION
 from securitygroups.models import Event, Project, SecurityGroup
 from securitygroups.operations import (
@@ -36,12 +36,13 @@ MOST_GROUPS, MOST_RULES = 100, 10_000
 @dataclass(frozen=True, slots=True)
 class BroughtGroup:
     """One group of the file: `at` is its place there, from 0. `refused` says why its rules cannot be stored, `taken` why
-    it cannot have its name."""
+    it cannot have its name, `called` its name in the file where no group can be called so."""
 
     at: int
     read: ReadGroup
     refused: tuple[str, ...] = ()
     taken: str = ""
+    called: str = ""
 
     @property
     def fits(self) -> bool:
@@ -86,6 +87,7 @@ def propose_import(project: Project, reading: Reading) -> Brought:
             replace(one, name=names[at], description=_line(one.description, MAX_DESCRIPTION)),
             _refused(project, one),
             taken.get(at, ""),
+            shown(one.name) if names[at] != one.name.strip() else "",
         )
         for at, one in enumerate(reading.groups)
     ]
@@ -119,7 +121,7 @@ def _name(one: ReadGroup) -> str:
 
 
 def _line(text: str, longest: int) -> str:
-    return visible(clean(text))[:longest].strip()
+    return mended(text)[:longest].strip()
 
 
 def _refused(project: Project, one: ReadGroup) -> tuple[str, ...]:

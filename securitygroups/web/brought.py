@@ -186,6 +186,21 @@ def group_report(reading: Reading, one: ReadGroup, among: int = 1) -> Report | N
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """Faults of a file of which the same is to be said, each with its place."""
+
+    problem: Problem
+    places: tuple[str, ...]
+
+
+def alike(faults: Sequence[Fault]) -> list[Alike]:
+    found: dict[Problem, list[str]] = {}
+    for fault in faults:
+        found.setdefault(fault.problem, []).append(fault.where)
+    return [Alike(problem, tuple(filter(None, places))) for problem, places in found.items()]
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One group of several, as a page shows it: what it lets through in sentences, and how many are not shown."""
 
@@ -197,6 +212,14 @@ class Row:
     allowed: tuple[str, ...]
     unlisted: int
     opened: bool
+
+    @property
+    def box(self) -> str:
+        return self.take.html_name
+
+    @property
+    def ticked(self) -> bool:
+        return bool(self.take.value()) and not self.one.refused
 
 
 def rows_of(proposal: Brought, form: PickForm) -> list[Row]:
@@ -212,13 +235,30 @@ def has_lost(one: ReadGroup) -> bool:
     return any(note.taken is not Taken.EXACT for note in one.notes)
 
 
-def alarms_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Each alarm once, with the groups that raise it."""
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What some of the groups would open, if they are imported."""
+
+    text: str
+    rows: tuple[Row, ...]
+
+    @property
+    def raised(self) -> bool:
+        return any(row.ticked for row in self.rows)
+
+    @property
+    def boxes(self) -> str:
+        """The names of the boxes that raise it."""
+        return " ".join(row.box for row in self.rows)
+
+
+def alarms_of(rows: Sequence[Row]) -> list[Alarm]:
+    """Each alarm once, with the groups that would raise it: first those of which one is ticked."""
     found: dict[str, list[Row]] = {}
     for row in rows:
-        for alarm in row.preview.alarms:
+        for alarm in () if row.one.refused else row.preview.alarms:
             found.setdefault(alarm, []).append(row)
-    return found
+    return sorted((Alarm(text, tuple(its)) for text, its in found.items()), key=lambda alarm: not alarm.raised)
 
 
 def _row(proposal: Brought, form: PickForm, one: BroughtGroup, shown: tuple[int, bool]) -> Row:

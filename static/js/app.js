@@ -17,6 +17,7 @@ import "./inactive.js";
 import "./strips.js";
 import "./keyboard.js";
 import "./selection.js";
+import "./picked.js";
 import "./drag.js";
 import "./rule-rows.js";
 import "./rule-form.js";

@@ -285,7 +285,23 @@ def test_many_faults_are_counted_and_the_first_shown(as_erin: Client, project: P
     assert "Nothing was imported: the file has 30 faults" in page.text
     assert "line 21, port_end" in page.text
     assert "line 22, port_end" not in page.text
-    assert "and more" in page.text
+    assert "and 10 faults more" in page.text
+    assert page.text.count("Did you mean 80–90?") == 1, "the same is said once, of all its places"
+
+
+def test_a_cell_with_two_ports_has_one_fault(as_erin: Client, project: Project) -> None:
+    text = "Direction;Action;Protocol;Source IP Address;Destination Port Range\nIn;Accept;ICMP;10.0.0.0/8;53\n"
+
+    page = Page(as_erin.post(new(project), {"text": text, "name": "x"}))
+
+    assert "Nothing was imported: the file has 1 fault" in page.text
+    assert "line 2, Destination Port Range : ICMP rules have no Destination Port Range" in page.text
+
+
+def test_nothing_at_all_is_no_file_with_a_fault(as_erin: Client, project: Project) -> None:
+    page = Page(as_erin.post(new(project), {"text": "", "name": "x"}))
+
+    assert "Nothing was imported There is nothing in it: choose a file, or paste a document." in page.text
 
 
 @pytest.mark.parametrize("as_file", [True, False])

@@ -182,6 +182,38 @@ def test_without_a_tick_nothing_is_made_and_that_is_said(as_erin: Client, projec
     assert live(project) == set()
 
 
+def test_only_what_is_ticked_raises_an_alarm(as_erin: Client, project: Project) -> None:
+    page = asked(as_erin, project, THREE)
+    assert "Import them all the same" in page.text
+
+    again = Page(page.form_with("sure").send(as_erin, "take-2", **{"name-0": "x" * 101}))
+
+    assert "This opens SSH (TCP 22) to every address on the internet. <b>bastion</b> (not ticked)" in again.text
+    assert "Import what is ticked" in again.text
+    assert "Import them all the same" not in again.text
+
+
+@pytest.mark.parametrize(
+    ("name", "offered", "told"),
+    [
+        ("y" * 120, "y" * 100, f"In the file it is called “{'y' * 57}…”."),
+        ("web\u200b", "web", "In the file it is called “web\ufffd”."),
+        ("\u202egnp.exe", "gnp.exe", "In the file it is called “\ufffdgnp.exe”."),
+    ],
+)
+def test_a_name_that_no_group_can_have_is_offered_as_one_can(
+    name: str, offered: str, told: str, as_erin: Client, project: Project
+) -> None:
+    page = asked(as_erin, project, f"#otherwall\ngroup {name}\nallow 443\ngroup db\nallow 5432 10.0.0.0/8\n")
+
+    assert page.form_with("sure").fields["name-0"] == [offered]
+    assert told in page.text
+    assert page.form_with("sure").send(as_erin).status_code == 302
+    assert live(project) == {offered, "db"}
+    alone = asked(as_erin, project, f"#otherwall\ngroup {name}\nallow 443\n")
+    assert told in alone.text
+
+
 def test_a_group_whose_name_is_taken_is_not_ticked_and_can_be_named_otherwise(
     as_erin: Client, project: Project
 ) -> None:

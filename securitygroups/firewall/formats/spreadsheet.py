@@ -154,7 +154,9 @@ class _Rows:
                 strange = self._check_strange(cells, strange)
                 count += self._take(cells)
             except RowRefused as refused:
-                self.faults += [Fault(self._where(number, key), problem) for key, problem in refused.problems.items()]
+                # Both ends of a range of ports may stand in one cell: its fault is one.
+                found = (Fault(self._where(number, key), problem) for key, problem in refused.problems.items())
+                self.faults += dict.fromkeys(found)
         return self._found(count)
 
     def _found(self, count: int) -> dict[str, list[Rule]]:

@@ -26,6 +26,7 @@ from securitygroups.web.brought import (
     FIELD,
     File,
     alarms_of,
+    alike,
     brought,
     group_report,
     is_plain,
@@ -63,7 +64,11 @@ def _page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 def _refused(request: HttpRequest, context: dict[str, Any], refusal: BadDocument | ValidationError) -> HttpResponse:
     """The form with what is wrong with the file: its faults by place, or what would not fit into the group."""
     if isinstance(refusal, BadDocument):
-        context |= {"faults": refusal.faults, "fault_count": refusal.total}
+        context |= {
+            "faults": alike(refusal.faults),
+            "fault_count": refusal.total,
+            "more_faults": refusal.total - len(refusal.faults),
+        }
     else:
         context["form"].is_valid()
         context["form"].add_error(None, refusal.messages[:REFUSALS])
@@ -293,11 +298,13 @@ def _check(form: PickForm, proposal: Brought) -> None:
 
 def _ask(request: HttpRequest, sent: File, proposal: Brought, form: PickForm) -> HttpResponse:
     reading, rows = proposal.reading, rows_of(proposal, form)
+    alarms = alarms_of(rows)
     fits = sum(one.fits for one in proposal.groups)
     context = {
         "form": form,
         "rows": rows,
-        "alarms": alarms_of(rows),
+        "alarms": alarms,
+        "alarmed": any(alarm.raised for alarm in alarms),
         "proposal": proposal,
         "read_as": read_as(reading),
         "lost": lines_sentence(reading.all_notes()),
