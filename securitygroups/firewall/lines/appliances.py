@@ -5,6 +5,7 @@ import re
 
 from securitygroups.firewall.lines.line import (
     ANSWER,
+    FLAGS,
     NAMES_NOT_NUMBERS,
     Line,
     Told,
@@ -14,8 +15,6 @@ from securitygroups.firewall.lines.line import (
     packet_fields,
     protocol_number,
 )
-
-_FLAGS = {"SYN", "ACK", "FIN", "RST", "PSH", "URG"}
 
 # ── Cisco ASA and FTD ─────────────────────────────────────────────────────────
 
@@ -97,7 +96,7 @@ def _asa_line(line: str, identity: str, text: str, ends: tuple[End, End]) -> Lin
     told = Told(_asa_number(identity, text), source[0], destination[0], destination[1], source[1])
     told.said = "allow" if text.startswith(("Built", "Teardown")) else text.partition(" by ")[0].partition(" from ")[0]
     flags = _ASA_FLAGS.search(text)
-    told.flags = frozenset(flags[1].split()) & _FLAGS if flags else None
+    told.flags = frozenset(flags[1].split()) & FLAGS if flags else None
     told.icmp = _asa_type(identity, text, ends[0][1])
     told.advice = _ASA_END if identity in _ASA_TEARDOWN else ""
     told.answer = ANSWER if "due to DNS Response" in text else ""
@@ -258,7 +257,7 @@ def read_mikrotik(line: str) -> Line | None:
     packet = Told(name, source, destination, port, source_port, said=line[: found.start()])
     ways = "(unknown" not in entering, "(unknown" not in leaving
     packet.direction = {(True, False): "in", (False, True): "out"}.get(ways, "")
-    packet.flags = frozenset(told.replace(" ", "").split(",")) & _FLAGS or None
+    packet.flags = frozenset(told.replace(" ", "").split(",")) & FLAGS or None
     packet.icmp = told.partition("type ")[2].partition(",")[0]
     return packet.line(line, "MikroTik log")
 

@@ -4,6 +4,7 @@ import re
 
 from securitygroups.firewall.lines.line import (
     ANSWER,
+    FLAGS,
     NAMES_NOT_NUMBERS,
     WITH_PORTS,
     Line,
@@ -51,7 +52,6 @@ _AS_NUMBER = re.compile(r"\b(?:tcp[_ -]?)?flags?[ =:]+0x([0-9a-f]{1,4})\b", re.I
 _AS_LETTERS = re.compile(
     r"(?:\b(?:[Tt][Cc][Pp][_ -]?)?[Ff]lags?[ =:]+|(?:>|\u2192)\s*\S+\s+)\[?([SAFRPUEWC.]{1,8})\]?(?=[\s,]|\Z)"
 )
-_FLAGS = {"FIN", "SYN", "RST", "PSH", "ACK", "URG"}
 
 _DNS_ANSWER = re.compile(r":\s\d+[*|$%-]*\s(?:q:.*?\s)?(?:NXDomain|ServFail|Refused|FormErr|NotImp|\d+/\d+/\d+)\b")
 _UDP_ANSWER = re.compile(r"Standard query response|NTPv\d, (?:Server|server)|NTP Version \d, server|BOOTP/DHCP, Reply")
@@ -69,13 +69,13 @@ def flags_in(text: str) -> frozenset[str] | None:
     if found := _TCPDUMP_FLAGS.search(text):
         return flags_of_letters(found[1])
     if found := _BRACKETS.search(text):
-        return frozenset(re.findall(r"[A-Z]+", found[1])) & _FLAGS
+        return frozenset(re.findall(r"[A-Z]+", found[1])) & FLAGS
     if found := _OLD_TCPDUMP.search(text):
         return flags_of_letters(found[1]) | ({"ACK"} if found[2] else set())
     if found := _AS_NUMBER.search(text):
         return flags_of_number(int(found[1], 16))
     if found := _BEHIND.search(text):
-        return frozenset(re.findall(r"[A-Z]+", found[1].upper())) & _FLAGS
+        return frozenset(re.findall(r"[A-Z]+", found[1].upper())) & FLAGS
     if found := _AS_LETTERS.search(text):
         return flags_of_letters(found[1])
     return None

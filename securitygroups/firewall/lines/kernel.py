@@ -3,6 +3,7 @@
 import re
 
 from securitygroups.firewall.lines.line import (
+    FLAGS,
     ICMP_TYPES,
     Line,
     Told,
@@ -11,7 +12,6 @@ from securitygroups.firewall.lines.line import (
     protocol_number,
 )
 
-_FLAGS = {"SYN", "ACK", "FIN", "RST", "PSH", "URG"}
 _PAIR = re.compile(r"\b(SRC|DST|PROTO|SPT|DPT|TYPE)=(\S*)")
 # Proxmox names the chain of the VM's own interface, in which directions are the VM's.
 _PROXMOX = re.compile(r"\b(?:tap|veth)\d+i\d+-(IN|OUT)\b|\bguest-\d+-(in|out)\b", re.IGNORECASE)
@@ -38,7 +38,7 @@ def read_kernel(line: str) -> Line | None:
     told = _packet(pairs)
     if told is None:
         return None
-    told.direction, told.said, told.flags = direction, _said(before), frozenset(words & _FLAGS) or None
+    told.direction, told.said, told.flags = direction, _said(before), frozenset(words & FLAGS) or None
     told.opener = _quoted(line) if "[SRC=" in line else None
     return told.line(line, "kernel log")
 
@@ -166,4 +166,4 @@ def _trace_direction(line: str, family: str, chain: str) -> str:
 def _trace_flags(text: str) -> frozenset[str]:
     if text.startswith("0x"):
         return flags_of_number(int(text[:6], 16))
-    return frozenset(word for word in re.findall(r"[A-Z]+", text.upper()) if word in _FLAGS)
+    return frozenset(word for word in re.findall(r"[A-Z]+", text.upper()) if word in FLAGS)

@@ -2,9 +2,16 @@
 
 import re
 
-from securitygroups.firewall.lines.line import Line, Told, digits, flags_of_letters, flags_of_number, is_address, no_ip
-
-_FLAGS = {"SYN", "ACK", "FIN", "RST", "PSH", "URG"}
+from securitygroups.firewall.lines.line import (
+    FLAGS,
+    Line,
+    Told,
+    digits,
+    flags_of_letters,
+    flags_of_number,
+    is_address,
+    no_ip,
+)
 
 # ── conntrack ─────────────────────────────────────────────────────────────────
 
@@ -54,7 +61,7 @@ def read_ovn(line: str) -> Line | None:
     number = told.get("nw_proto", _OVN_NUMBERS.get(word))
     packet = Told(number, ends[0], ends[1], told.get("tp_dst", ""), told.get("tp_src", ""), direction)
     packet.said, packet.icmp = told.get("verdict", ""), told.get("icmp_type")
-    packet.flags = frozenset(told["tcp_flags"].upper().split("|")) & _FLAGS if "tcp_flags" in told else None
+    packet.flags = frozenset(told["tcp_flags"].upper().split("|")) & FLAGS if "tcp_flags" in told else None
     return packet.line(line, "OVN log")
 
 

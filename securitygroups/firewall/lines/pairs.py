@@ -10,10 +10,12 @@ from typing import Any
 
 from securitygroups.firewall.lines.line import (
     ANSWER,
+    FLAGS,
     Line,
     Told,
     digits,
     flags_of_letters,
+    flags_of_number,
     is_address,
     protocol_number,
 )
@@ -21,35 +23,43 @@ from securitygroups.firewall.lines.line import (
 _KNOWN = {
     "source": "src srcip srcaddr srcipaddr srcipv4 srcipv6 saddr source sourceip sourceaddr sourceaddress sourceipaddress"
     " sourceipv4address sourceipv6address ipsrc source.ip source.address src.ip srcendpoint.ip id.origh ip.src ipv6.src"
-    " ip.source source.ipaddress",
+    " ip.source source.ipaddress ip.saddr ipipsrc ipv6ipv6src idorigh",
     "destination": "dst dstip dstaddr dstipaddr dstipv4 dstipv6 daddr dest destip destaddr destaddress destination"
     " destinationip destinationaddr destinationaddress destinationipaddress destinationipv4address"
     " destinationipv6address ipdst destination.ip destination.address dst.ip dest.ip dstendpoint.ip id.resph ip.dst"
-    " ipv6.dst ip.destination destination.ipaddress",
+    " ipv6.dst ip.destination destination.ipaddress ip.daddr ipipdst ipv6ipv6dst idresph",
     "from": "srcport sport spt sourceport sourcetransportport source.port src.port srcendpoint.port id.origp tcp.srcport"
-    " udp.srcport l4srcport srcprt",
+    " udp.srcport l4srcport srcprt idorigp tcpsrcport udpsrcport sctpsrcport tcptcpsrcport udpudpsrcport sctpsctpsrcport",
     "port": "dstport dport dpt destport destinationport destinationtransportport destination.port dst.port"
-    " dest.port dstendpoint.port id.respp tcp.dstport udp.dstport l4dstport dstprt service",
+    " dest.port dstendpoint.port id.respp tcp.dstport udp.dstport l4dstport dstprt service idrespp tcpdstport udpdstport"
+    " sctpdstport tcptcpdstport udpudpdstport sctpsctpdstport",
     "number": "ipproto ipprotocol ip.proto ip.protocol ipv6.nxt protocolid protocolidentifier protocolnumber iananumber"
-    " network.iananumber connectioninfo.protocolnum",
+    " network.iananumber connectioninfo.protocolnum ipipproto ipv6nxt ipv6ipv6nxt",
     "protocol": "proto protocol protocolname protoname transport network.transport connectioninfo.protocolname"
-    " transportprotocol l4proto",
-    "direction": "direction dir flowdirection trafficdirection network.direction ruledetails.direction",
+    " transportprotocol l4proto l4protocol",
+    "direction": "direction dir trafficdirection network.direction ruledetails.direction",
+    "own": "flowdirection",
     "reporter": "reporter",
     "said": "action act disposition verdict verdict.action event.action alert.action logsubtype accesscontrolruleaction"
     " aceaction",
-    "status": "status",
-    "icmp": "icmptype icmp.type icmpv6.type",
-    "flags": "tcpflags",
+    "status": "status flowstatus",
+    "icmp": "icmptype icmp.type icmpv6.type icmpicmptype icmpv6icmpv6type",
+    "flags": "tcpflags tcp.flags tcptcpflags",
+    "event": "eventtype",
     "reply": "isreply",
 }
 _ROLES = {name: role for role, names in _KNOWN.items() for name in names.split()}
 _DIRECTIONS = {"ingress": "in", "egress": "out", "in": "in", "out": "out"}
 """Words that mean the VM; “inbound” and “outbound” mean the device's own network."""
+_OWN_DIRECTIONS = _DIRECTIONS | {"i": "in", "o": "out", "inbound": "in", "outbound": "out"}
+"""Those of a flow log of the VM's own interface (VPC, Azure)."""
 _REPORTERS = {"dest": "in", "src": "out"}
 _FLAG = {"syn", "ack", "fin", "rst", "psh", "urg"}
+_CARRIED = re.compile("tcp|udp|sctp")
+"""Ports by the names that tshark has for them tell the protocol."""
 _DEEPEST = 12
 _CLOSES = {"{": "}", "[": "]"}
+_OF_KIND = re.compile(r"_[sdgbt]\Z")
 _JSON_SIGNS = re.compile(r'\\.|["{}\[\],]', re.DOTALL)
 _NO_PACKET = "This is JSON, but the two addresses of a packet are not in it: paste a record that has them."
 
@@ -66,14 +76,16 @@ def read_json(line: str) -> Line | None:
     flags: set[str] = set()
     for path, leaf in _leaves(value):
         _take(told, flags, path, leaf)
-    direction = _DIRECTIONS.get(told.get("direction", "").lower()) or _REPORTERS.get(
-        told.get("reporter", "").lower(), ""
-    )
     packet = _packet(line, told)
     if packet is None:
         return Line(line, {}, kind="JSON", advice=_NO_PACKET)
-    packet.direction, packet.flags = direction, packet.flags or frozenset(flags) or None
+    packet.direction, packet.flags = _direction(told), packet.flags or frozenset(flags) or None
     return packet.line(line, "JSON")
+
+
+def _direction(told: dict[str, str]) -> str:
+    said = _OWN_DIRECTIONS.get(told.get("own", "").lower()) or _DIRECTIONS.get(told.get("direction", "").lower())
+    return said or _REPORTERS.get(told.get("reporter", "").lower(), "")
 
 
 def _take(told: dict[str, str], flags: set[str], path: list[str], leaf: str) -> None:
@@ -83,10 +95,18 @@ def _take(told: dict[str, str], flags: set[str], path: list[str], leaf: str) -> 
         return
     if role:
         told.setdefault(role, leaf)
-    elif path[-1] in _FLAG and leaf == "True" and path[-2:-1] in (["drop"], ["flags"]):
-        flags.add(path[-1].upper())
+    elif _is_flag(path) and leaf in ("True", "1"):
+        flags.add(path[-1].rpartition(".")[2].upper())
     if path[-3:-2] == ["l4"]:
         told.setdefault("protocol", path[-2])
+    elif role in ("port", "from") and (carried := _CARRIED.match(path[-1])):
+        told.setdefault("carried", carried[0])
+
+
+def _is_flag(path: list[str]) -> bool:
+    """“syn” of Suricata's “drop” and of Hubble's “flags”, and “tcp.syn” of the kernel's log as JSON."""
+    below, _, name = path[-1].rpartition(".")
+    return name in _FLAG and (below == "tcp" or path[-2:-1] in (["drop"], ["flags"]))
 
 
 def _loaded(text: str) -> Any:
@@ -143,7 +163,8 @@ def _within(path: list[str], one: Any) -> list[tuple[list[str], Any]]:
 
 
 def _plain(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "").replace(" ", "")
+    """The name as the table has it; Azure's workspaces put the kind of the value behind: “DestPort_d”."""
+    return _OF_KIND.sub("", name).lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
 def _role(path: list[str]) -> str | None:
@@ -156,8 +177,12 @@ def _role(path: list[str]) -> str | None:
 _PAIR = re.compile(
     r"([A-Za-z][\w.-]{0,40}(?: (?:IP|Port|Address|Action))?)\s?[=:]\s{0,4}\"?(?![A-Za-z]*[G-Zg-z]\w*(?: IP)?[:=])([^\s\"|;,=]{1,60})"
 )
-_TO, _FROM = ("dst", "dest"), ("src", "source")
+_SHORT = {"T": "tcp", "U": "udp"}
+_TO, _FROM = ("dst", "dest", "daddr"), ("src", "source", "saddr")
 _LETTERS = re.compile(r"[SAFRPUEWC.]{1,8}")
+_WORDS = r"(?:SYN|ACK|FIN|RST|PSH|PUSH|URG|ECE|CWR)"
+_IN_WORDS = re.compile(rf"{_WORDS}(?:[ ,|+/-]{{1,2}}{_WORDS})*", re.IGNORECASE)
+_FLAGS_PAIR = re.compile(rf"\btcp_?flags\s?[=:]\s?\"?({_IN_WORDS.pattern})", re.IGNORECASE)
 
 
 def read_pairs(line: str) -> Line | None:
@@ -170,6 +195,8 @@ def read_pairs(line: str) -> Line | None:
         value = _ended(role, value, told) if role in ("source", "destination") else value
         if role and value:
             told.setdefault(role, value)
+    if words := _FLAGS_PAIR.search(line):
+        told["flags"] = words[1]
     packet = _packet(line, told)
     return packet.line(line, _kind(line)) if packet else None
 
@@ -199,18 +226,32 @@ def _packet(line: str, told: dict[str, str]) -> Told | None:
     port, source_port = (told.get(role, "").removesuffix(".0") for role in ("port", "from"))
     packet = Told(_number(told), told["source"], told["destination"], digits(port), source_port)
     packet.said = told.get("said", told.get("status", ""))
-    packet.flags = flags_of_letters(told["flags"]) if _LETTERS.fullmatch(told.get("flags", "")) else None
+    # What a flow says of its flags is said of all its packets.
+    packet.flags = None if told.get("event") in ("flow", "netflow") else _flags(told.get("flags", ""))
     # Zeek has the ICMP type where others have the sender's port.
-    packet.icmp = source_port if '"id.orig' in line else told.get("icmp")
-    if told.get("reply") == "True" or _dns_answer(line, told):
+    packet.icmp = source_port if 'orig_h"' in line else told.get("icmp")
+    if told.get("reply") == "True" or told.get("direction") == "to_client" or _dns_answer(line, told):
         packet.answer = ANSWER
     return packet
 
 
+def _flags(text: str) -> frozenset[str] | None:
+    """By letters, in words or as a number: of a flow log's, which sums a flow up, a SYN alone tells something."""
+    if _LETTERS.fullmatch(text):
+        return flags_of_letters(text)
+    if _IN_WORDS.fullmatch(text):
+        return frozenset(word.upper()[:3].replace("PUS", "PSH") for word in re.findall(r"[A-Za-z]+", text)) & FLAGS
+    if re.fullmatch(r"0x[0-9A-Fa-f]{1,8}", text):
+        return flags_of_number(int(text, 16))
+    summed = flags_of_number(int(text[:3])) if digits(text) else frozenset[str]()
+    return summed & {"SYN", "ACK"} if "SYN" in summed else None
+
+
 def _number(told: dict[str, str]) -> int | None:
     """By number first: a log that has both may have the application as its protocol."""
-    for role in ("number", "protocol"):
+    for role in ("number", "protocol", "carried"):
         text = told.get(role, "").removesuffix(".0")
+        text = _SHORT.get(text, text)
         for one in (text, re.split(r"[/(]", text)[0]):
             if (number := protocol_number(one)) is not None:
                 return number
@@ -219,4 +260,5 @@ def _number(told: dict[str, str]) -> int | None:
 
 def _dns_answer(line: str, told: dict[str, str]) -> bool:
     """Suricata's “dns” event of an answer, which goes from the server's port 53 to the one who asked."""
-    return told.get("from") == "53" and told.get("port") != "53" and '"answer"' in line
+    said = '"answer"' in line or '"response"' in line
+    return told.get("from") == "53" and told.get("port") != "53" and said
