@@ -106,7 +106,7 @@ def about_in(text: str, told: str) -> dict[str, str] | None:
     return packet_fields(protocol_number(about[2]), told, about[1], about[3])
 
 
-def _end(text: str, *, tcpdump: bool) -> tuple[str, str] | None:
+def end_of(text: str, *, tcpdump: bool = False) -> tuple[str, str] | None:
     """(address, port or "") of "10.0.0.5:22", "[2001:db8::5]:22", or tcpdump's "10.0.0.5.22" and "10.0.0.5.ssh"; None
     if it is neither."""
     bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}|[a-z][\w-]*))?:?", text)
@@ -168,7 +168,7 @@ def read_ends(line: str) -> Line | None:
     dump = bool(_DUMP.search(line) or _PFLOG.search(line))
     half = whole = False
     for match in _ENDS.finditer(line):
-        source, destination = _end(match["source"], tcpdump=dump), _end(match["destination"], tcpdump=dump)
+        source, destination = end_of(match["source"], tcpdump=dump), end_of(match["destination"], tcpdump=dump)
         if source and destination:
             return _between(line, match, (source, destination), dump)
         half, whole = half or _is_half(match, source, destination), True

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from securitygroups.firewall.lines import appliances, clouds, dumps, kernel, others, pairs, pf, sharks
+from securitygroups.firewall.lines import appliances, cilium, clouds, dumps, kernel, others, pairs, pf, sharks
 from securitygroups.firewall.lines.line import NAMES_NOT_NUMBERS, Line, ServicePort, is_address, port_number
 
 LONGEST = 2000
@@ -27,6 +27,7 @@ READERS: tuple[tuple[str, Callable[[str], Line | None]], ...] = (
     ("NSX", appliances.read_nsx),
     ("ipfw", pf.read_ipfw),
     ("IP Filter", pf.read_ipmon),
+    ("Cilium", cilium.read_cilium),
     ("Suricata fast.log", others.read_fast),
     ("VPC flow log", clouds.read_vpc),
     ("key=value", pairs.read_pairs),
