@@ -20,29 +20,34 @@ VPC_COLUMNS = (
 _SPELLINGS = {
     "protocol": """protocol proto prot pr pro ipprotocol ipproto protocolnumber protocolnum protonum protocolid
         protocolidentifier protocolname ipprotocolname l4protocol l4protocols l4proto transport transportprotocol
-        networktransport layer4protocol networkiananumber iananumber connectionprotocol jsonpayloadconnectionprotocol""",
+        networktransport layer4protocol networkiananumber iananumber connectionprotocol jsonpayloadconnectionprotocol connectioninfoprotocolnum
+        connectioninfoprotocolname""",
     "source": """srcaddr srcip srcipaddr srcipaddress srcaddress sourceaddress sourceaddr sourceip sourceipaddress
         sourceipv4address sourceipv6address ipsrc ipsrcaddr ipsource ipsourceaddress sa sip saddr idorigh origh origip
-        ipv4srcaddr ipv6srcaddr src4addr src6addr srcips srcipv4 connectionsrcip jsonpayloadconnectionsrcip src source""",
+        ipv4srcaddr ipv6srcaddr src4addr src6addr srcips srcipv4 connectionsrcip jsonpayloadconnectionsrcip srcendpointip initiatorip src
+        source""",
     "destination": """dstaddr dstip dstipaddr dstipaddress dstaddress destinationaddress destinationaddr destinationip
         destinationipaddress destaddr destaddress destip destipaddress destinationipv4address destinationipv6address
         ipdst ipdstaddr ipdestination ipdestinationaddress da dip daddr idresph resph respip ipv4dstaddr ipv6dstaddr
-        dst4addr dst6addr destips dstipv4 connectiondestip jsonpayloadconnectiondestip dst dest destination""",
+        dst4addr dst6addr destips dstipv4 connectiondestip jsonpayloadconnectiondestip dstendpointip targetip
+        dst dest destination""",
     "source_port": """sourceport srcport srcprt sport sp spt idorigp origp l4srcport portsrc sourcetransportport srcportd
-        sourceportd tcpsourceport udpsourceport tcpsrcport udpsrcport connectionsrcport jsonpayloadconnectionsrcport""",
+        sourceportd tcpsourceport udpsourceport tcpsrcport udpsrcport connectionsrcport jsonpayloadconnectionsrcport
+        srcendpointport initiatorport""",
     "port": """port dstport destinationport destport dstprt dport dp dpt idrespp respp l4dstport portdst
         destinationtransportport destportd destinationportd tcpdestinationport udpdestinationport tcpdstport udpdstport
-        connectiondestport jsonpayloadconnectiondestport""",
+        connectiondestport jsonpayloadconnectiondestport dstendpointport targetport""",
     "direction": """direction flowdirection flowdirections networkdirection trafficdirection ruledetailsdirection
-        jsonpayloadruledetailsdirection reporter jsonpayloadreporter""",
+        jsonpayloadruledetailsdirection connectioninfodirection reporter jsonpayloadreporter""",
     "start": """start starttime ts firstseen datefirstseen flowstart flowstarttime first firstswitched stime
         flowstartmicroseconds flowstartmilliseconds flowstartseconds timeflowstartns timeflowstartms timeflowstart
         timestart timestampstart starttimestamp eventstart jsonpayloadstarttime timestamp datetime eventtime
         timegenerated frametimeepoch time""",
-    "tcp_flags": "tcpflags tcpflagsstr tcpflag tcpcontrolbits flags flag flg tcptcpflags",
+    "tcp_flags": "tcpflags tcpflagsstr tcpflag tcpcontrolbits flags flag flg tcptcpflags connectioninfotcpflags",
     "said": """said verdict disposition jsonpayloaddisposition action flowstatus flowstatuss policyaction ruleaction
-        trafficdecision decision eventaction""",
+        trafficdecision decision eventaction deviceaction""",
     "icmp_type": "icmptype icmpv4type icmpv6type",
+    "turned": "dir",
 }
 NAMES = {spelling: (name, rank) for name, text in _SPELLINGS.items() for rank, spelling in enumerate(text.split())}
 """What a column's name, without dots, blanks and the like, stands for, and its rank among those that stand for it."""
@@ -60,8 +65,12 @@ _NETFLOW = (
     {"sip", "dip", "stime"},
     {"src4addr", "dst4addr"},
     {"src6addr", "dst6addr"},
+    {"timestampstart", "tcpflags"},
 )
 _ZEEK = {"idorigh", "idresph"}
+_OCSF = {"srcendpointip", "dstendpointip"}
+PORTLESS = "ipproto"
+"""Zeek's second column of the protocol, which alone tells those whose ports Zeek does not read."""
 
 
 class Traits(NamedTuple):
@@ -88,6 +97,7 @@ VPC = Traits("VPC flow log", beside=0x3F, empty=True)
 WINDOWS = Traits("Windows firewall log", packets=True, icmp_in="icmp_type", empty=True)
 CSV = Traits("CSV", icmp_in="icmp_type")
 _ATHENA = CSV._replace(beside=0x3F, empty=True)
+OCSF = Traits("OCSF", beside=0x3F, icmp_in="icmp_type")
 
 
 def bare(name: str) -> str:
@@ -105,7 +115,8 @@ def standing_for(names: Sequence[str]) -> list[str]:
     for name, word in chosen.items():
         if plain.count(word) > 1:
             raise _twice(name)
-    return [NAMES[word][0] if word in chosen.values() else "" for word in plain]
+    spare = {PORTLESS: "portless"} if set(plain) >= _ZEEK and chosen.get("protocol") != PORTLESS else {}
+    return [NAMES[word][0] if word in chosen.values() else spare.get(word, "") for word in plain]
 
 
 def _chosen(plain: Sequence[str]) -> dict[str, str]:
@@ -134,6 +145,8 @@ def traits_of(names: Sequence[str]) -> Traits:
         return ZEEK
     if any(words >= few for few in _NETFLOW):
         return NETFLOW
+    if words >= _OCSF:
+        return OCSF
     return _ATHENA if looks_like_vpc(names) and words & _OF_VPC else CSV
 
 

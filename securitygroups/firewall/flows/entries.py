@@ -89,7 +89,7 @@ class Lines:
     def __iter__(self) -> Iterator[Batch]:
         rows: list[Row] = []
         numbers: list[int] = []
-        for text in self._texts():
+        for text in texts(self._data, self._read, self._chunk):
             self._line += 1
             if not text.strip():
                 continue
@@ -119,19 +119,23 @@ class Lines:
             raise nothing_known()
         return None if isinstance(row, Skip) else row
 
-    def _texts(self) -> Iterator[str]:
-        while True:
-            *whole, self._data = self._data.split(b"\n")
-            for line in whole:
-                yield decoded(line)
-            if len(self._data) > _LONGEST:
-                raise bad(f"line {self._line + 1}", f"It is longer than {_LONGEST} bytes: this is no line of a log.")
-            more = self._read(self._chunk)
-            if not more:
-                break
-            self._data += more
-        if self._data:
-            yield decoded(self._data)
+
+def texts(data: bytes, read: Callable[[int], bytes], chunk: int) -> Iterator[str]:
+    """The lines of a text: `data` is what was read of it so far. Raises BadDocument for one that is too long."""
+    number = 0
+    while True:
+        *whole, data = data.split(b"\n")
+        number += len(whole)
+        for line in whole:
+            yield decoded(line)
+        if len(data) > _LONGEST:
+            raise bad(f"line {number + 1}", f"It is longer than {_LONGEST} bytes: this is no line of a log.")
+        more = read(chunk)
+        if not more:
+            break
+        data += more
+    if data:
+        yield decoded(data)
 
 
 def nothing_known() -> Exception:

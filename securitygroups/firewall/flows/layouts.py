@@ -157,14 +157,15 @@ def _best(line: str, separator: str, number: int) -> tuple[str, list[str]]:
     """The separator by which the line names most of what is read, and the names."""
     if separator:
         return separator, split_line(line, separator, number)
-    found = [(_BLANK, line.split())]
+    found = []
     for mark in _SEPARATORS:
         if mark in line:
             try:
                 found.append((mark, split_line(line, mark, number)))
             except BadDocument:
                 continue
-    return max(found, key=lambda each: known(each[1]))
+    # Blanks also split what others do: they are the last that is thought of.
+    return max([*found, (_BLANK, line.split())], key=lambda each: known(each[1]))
 
 
 def _vpc_records(line: str, number: int) -> Layout | None:

@@ -7,7 +7,7 @@ local addresses tell it. Every line is taken for the packet that opens a flow, u
 flows with their replies: `tcp_flags` and `start` then tell which came first. So are read VPC flow logs (with their header,
 or in the default order of version 2), Zeek's conn.log, nfdump's CSV, the Windows firewall's log, and exports of many others.
 **JSON** (records): lines, arrays and documents of Zeek, Suricata, Azure, GCP, and of programs with the usual names.
-**Lines** (entries): kernel, pf, conntrack, tcpdump and other logs, as the packet test reads them, one by one.
+**Listings** of nfdump (listings), and **lines** (entries): kernel, pf, conntrack, tcpdump and other logs, as the packet test reads them, one by one.
 **Parquet**, where pyarrow is installed. **Captures**: see captures.
 
 In tables, whatever stands in the port column of a protocol without ports (an ICMP type and code) is not taken for a port;
@@ -28,6 +28,7 @@ from securitygroups.firewall.flows.compressed import Peeked, unpacked
 from securitygroups.firewall.flows.compressed import Readable as Readable
 from securitygroups.firewall.flows.entries import LINES, Lines
 from securitygroups.firewall.flows.layouts import find_layout
+from securitygroups.firewall.flows.listings import Listing, is_listing
 from securitygroups.firewall.flows.openers import Skip
 from securitygroups.firewall.flows.parquet import MAGIC, ParquetLog
 from securitygroups.firewall.flows.records import JsonLog, is_json
@@ -96,6 +97,8 @@ class FlowLog:
             raise bad("", f"The first line is longer than {MAX_LINE} bytes: this is neither CSV nor another flow log.")
         if is_json(data):
             return JsonLog(self._rows, data, read, _CHUNK)
+        if is_listing(data):
+            return Listing(self._rows, data, read, _CHUNK)
         layout = find_layout(data, directions_known=bool(self._local), no_direction=NO_DIRECTION)
         if layout is None:
             return Lines(self._rows(LINES), data, read, _CHUNK)

@@ -10,6 +10,7 @@ from securitygroups.firewall.flows.entries import COLUMNS, LINES, Row, row_of, t
 from securitygroups.firewall.flows.json_stream import JsonStream
 from securitygroups.firewall.flows.openers import MAYBE, OPENS, REPLIES, Skip
 from securitygroups.firewall.flows.rows import Rows
+from securitygroups.firewall.flows.spellings import portless
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.lines.pasted import parse_line
 
@@ -32,6 +33,8 @@ _MANY = (
     "data",
     "value",
     "Items",
+    "logEvents",
+    "flow_logs",
 )
 _WITH_PORTS = {"6", "17", "132", "tcp", "udp", "sctp"}
 _ROLE = {OPENS: str(OPENS), MAYBE: str(MAYBE), REPLIES: str(REPLIES)}
@@ -117,9 +120,9 @@ def _dict(value: Any) -> Record:
 
 def _suricata(record: Record) -> Found | None:
     kind = record.get("event_type")
-    if kind is None or "src_ip" not in record:
-        return Skip.OTHER if isinstance(kind, str) else None
-    if kind not in _SURICATA:
+    if not isinstance(kind, str) or ("src_ip" not in record and kind not in record):
+        return None
+    if kind not in _SURICATA or "src_ip" not in record:
         return Skip.OTHER
     flow = _dict(record.get("flow"))
     # The flow's own ends are those of who began; an alert's are those of one packet.
@@ -267,6 +270,8 @@ class JsonLog:
         self._found = True
         if traits.icmp_in == "source_port" and "icmp" in row[0]:
             row = (*row[:9], row[4])
+        if row[0] == "unknown_transport" and portless(number := _text(flat.get("ip_proto"))) is not None:
+            row = (number, *row[1:])
         return [(*row, _ROLE[OPENS if traits.opens else MAYBE])]
 
     def _places(self, names: tuple[str, ...]) -> tuple[str | None, ...]:

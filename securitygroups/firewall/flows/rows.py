@@ -1,6 +1,5 @@
 """Columns of text as batches: what each field may say, and which rows open a flow."""
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,95 +9,43 @@ from numpy.typing import NDArray
 
 from securitygroups.firewall.flows import batch as batches
 from securitygroups.firewall.flows.addresses import Local
-from securitygroups.firewall.flows.batch import ACCEPTED, DENIED, IN, NO_PORT, OUT, UNSAID, Batch
+from securitygroups.firewall.flows.batch import NO_PORT, UNSAID, Batch
 from securitygroups.firewall.flows.captures import ICMP_ANSWERS
 from securitygroups.firewall.flows.columns import Traits
 from securitygroups.firewall.flows.openers import MAYBE, OPENS, REPLIES, Openers, Skip, directed
+from securitygroups.firewall.flows.spellings import (
+    ICMP_OF_FAMILY,
+    NAMES,
+    NOT_IP,
+    SAID,
+    UNKNOWN_WAY,
+    UNTOLD,
+    WAYS,
+    flags_of,
+    icmp_type_of,
+    netflow_icmp_type_of,
+    port_of,
+    portless,
+    protocol_of,
+    turned_of,
+    way_of,
+)
 from securitygroups.firewall.flows.text import Fields, Mask, ipv4, ipv6, key, keys, looked_up, numbers
 from securitygroups.firewall.flows.times import microseconds
 from securitygroups.firewall.formats.strict import BadDocument, Fault, bad
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS
-from securitygroups.firewall.values import ICMP, ICMPV6, NON_IP, PACKET_PROTOCOLS, Refused, parse_address
-
-UNKNOWN_WAY = 255
-"""The direction of a row that tells none."""
+from securitygroups.firewall.values import ICMP, ICMPV6, PACKET_PROTOCOLS, Refused, parse_address
 
 NO_DIRECTION = "Nothing here tells the direction: name the local addresses, the VMs' own."
 
 _LONGEST = 100  # characters of a field that are looked at one by one; no address has as many
 _TCP = PACKET_PROTOCOLS["tcp"]
-_ICMP_OF_FAMILY, _NOT_IP, _UNTOLD = 256, 257, 258
-_NAMES = {
-    **{name.lower(): number for name, number in PACKET_PROTOCOLS.items()},
-    "icmp": _ICMP_OF_FAMILY,
-    **dict.fromkeys(("icmpv6", "icmp6", "ipv6-icmp"), ICMPV6),  # as other programs call it
-    **dict.fromkeys((NON_IP, "arp"), _NOT_IP),
-    "t": _TCP,
-    "u": PACKET_PROTOCOLS["udp"],
-    **dict.fromkeys(("unknown_transport", "unknown", "-", ""), _UNTOLD),
-    "hopopt": 0,
-    "igmp": 2,
-    "ggp": 3,
-    "ipip": 4,
-    "ipencap": 4,
-    "ipv4": 4,
-    "egp": 8,
-    "igp": 9,
-    "dccp": 33,
-    "ipv6": 41,
-    "ipv6-route": 43,
-    "ipv6-frag": 44,
-    "rsvp": 46,
-    "gre": 47,
-    "esp": 50,
-    "ah": 51,
-    "ipv6-nonxt": 59,
-    "eigrp": 88,
-    "ospf": 89,
-    "ospfigp": 89,
-    "etherip": 97,
-    "pim": 103,
-    "ipcomp": 108,
-    "vrrp": 112,
-    "l2tp": 115,
-    "udplite": 136,
-    "ipv6-opts": 60,
-    "mobility": 135,
-    "mpls-in-ip": 137,
-    "carp": 112,
-}
 _NO_PROTOCOL = "“{}” is not a protocol: write tcp, udp, sctp, icmp, non-ip or a number up to 255."
-_COMMON = tuple((key(name), _NAMES[name]) for name in ("tcp", "udp", "icmp"))
+_COMMON = tuple((key(name), NAMES[name]) for name in ("tcp", "udp", "icmp"))
 _DASH = ord("-")
-_NOTHING = {"", "-", "nan", "null", "none", "n/a", "na", "\\n", "(empty)", "<na>"}
-_WAYS = {
-    **dict.fromkeys(("in", "ingress", "inbound", "incoming", "i", "rx", "receive", "dest"), IN),
-    **dict.fromkeys(("out", "egress", "outbound", "outgoing", "o", "tx", "send", "src"), OUT),
-    # Numbers are those of an exporter's interface, which is not the VM's.
-    **dict.fromkeys((*_NOTHING, "forward", "unknown", "0", "1", "255"), UNKNOWN_WAY),
-}
-_SAID = {
-    **dict.fromkeys(("accept", "accepted", "allow", "allowed", "pass", "passed", "permit", "permitted", "a"), ACCEPTED),
-    **dict.fromkeys(("reject", "rejected", "deny", "denied", "drop", "dropped", "block", "blocked", "d"), DENIED),
-}
-_FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "C": 128, "N": 256}
-_FLAG_NAMES = {
-    "FIN": 1,
-    "SYN": 2,
-    "RST": 4,
-    "RESET": 4,
-    "PSH": 8,
-    "PUSH": 8,
-    "ACK": 16,
-    "URG": 32,
-    "ECE": 64,
-    "ECN": 64,
-    "CWR": 128,
-    "NS": 256,
-    "AE": 256,
-}
 _SYN, _ACK = 2, 16
 _MIDDLE = 3  # a role that only packets have
+
 _HAS_PORT = np.isin(np.arange(256), list(PORT_NUMBERS))
 
 
@@ -154,22 +101,6 @@ def _spelled(fields: Fields, rest: Mask, values: NDArray[Any], find: Callable[[s
     return unknown
 
 
-def _protocol_named(text: str) -> int | None:
-    text = text.strip().lower()
-    if text in _NAMES:
-        return _NAMES[text]
-    # “6.0” of pandas, “TCP (6)” and “6 (TCP)” of reports.
-    number = text.removesuffix(".0")
-    if number.isascii() and number.isdigit() and len(number) <= 3 and int(number) < 256:
-        return int(number)
-    first, _, rest = text.partition(" ")
-    if rest.startswith("(") and rest.endswith(")"):
-        numbers_in = [_protocol_named(first), _protocol_named(rest[1:-1])]
-        told = {ICMP if number == _ICMP_OF_FAMILY else number for number in numbers_in}
-        return numbers_in[0] if len(told) == 1 else None
-    return None
-
-
 def _protocols(table: Table) -> NDArray[np.int64]:
     """IP protocol numbers, or the stand-ins beyond 255."""
     fields = table.columns["protocol"]
@@ -181,20 +112,17 @@ def _protocols(table: Table) -> NDArray[np.int64]:
             named = found == name
             protocol[named] = number
             taken |= named
-        wrong = _spelled(fields, ~taken, protocol, _protocol_named)
+        wrong = _spelled(fields, ~taken, protocol, protocol_of)
         table.refuse(wrong, "protocol", _NO_PROTOCOL)
     return protocol
 
 
-def _port(text: str) -> int | None:
-    text = text.strip().lower()
-    if text in _NOTHING:
-        return NO_PORT
-    # As pandas writes a column of whole numbers with gaps.
-    text = text.removesuffix(".0")
-    if text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= MAX_PORT:
-        return int(text)
-    return None
+def _tell_portless(table: Table, named: NDArray[np.int64]) -> None:
+    """Zeek names few protocols, and reads no ports of the others: those that have none are as well told by their number."""
+    rows = np.flatnonzero(named == UNTOLD)
+    if rows.size and "portless" in table.columns:
+        number, told = looked_up(table.columns["portless"].take(rows), portless)
+        named[rows[told]] = number[told]
 
 
 def _ports(table: Table, name: str, wanted: Mask) -> NDArray[np.int32]:
@@ -203,15 +131,11 @@ def _ports(table: Table, name: str, wanted: Mask) -> NDArray[np.int32]:
     port, taken = numbers(fields, 5)
     taken &= port <= MAX_PORT
     if not taken.all():
-        wrong = _spelled(fields, wanted & ~taken, port, _port)
+        wrong = _spelled(fields, wanted & ~taken, port, port_of)
         table.refuse(wrong, name, f"“{{}}” is not a port: write a number from 0 to {MAX_PORT}.")
     if not wanted.all():
         port[~wanted] = NO_PORT
     return port.astype(np.int32)
-
-
-def _way(text: str) -> int | None:
-    return _WAYS.get(text.strip().lower())
 
 
 def _directions(table: Table, rows: int) -> NDArray[np.uint8]:
@@ -223,30 +147,11 @@ def _directions(table: Table, rows: int) -> NDArray[np.uint8]:
     rest = np.ones(rows, np.bool_)
     for word in ("in", "ingress", "out", "egress"):
         named = found == key(word)
-        direction[named] = _WAYS[word]
+        direction[named] = WAYS[word]
         rest &= ~named
-    wrong = _spelled(fields, rest, direction, _way)
+    wrong = _spelled(fields, rest, direction, way_of)
     table.refuse(wrong, "direction", "“{}” is not a direction: write in or out.")
     return direction
-
-
-def flags_of(text: str) -> int | None:
-    """The bits of TCP flags, however they are written: 18, 0x12, SA, ...A..S., SYN,ACK; None where it is not read."""
-    text = text.strip().upper()
-    if text.lower() in _NOTHING:
-        return 0
-    if match := _FLAG_NUMBER.match(text):
-        return int(match[1]) if match[1] else int(match[2], 16)
-    words = text.replace("[", " ").replace("]", " ").translate(_SEPARATORS).split()
-    if words and _FLAG_NAMES.keys() >= set(words):
-        return sum({_FLAG_NAMES[word] for word in words})
-    # Dots, tshark's middle ones, and Silk's blanks stand for flags that are not there.
-    letters = set(text) - set(".·*- ")
-    return sum(_FLAGS[letter] for letter in letters) if letters <= _FLAGS.keys() and len(text) <= 12 else None
-
-
-_FLAG_NUMBER = re.compile(r"(?:([0-9]{1,6})(?:\.0)?|0X([0-9A-F]{1,8}))\Z")
-_SEPARATORS = str.maketrans(dict.fromkeys(",|/+;_-&", " "))
 
 
 def _roles(table: Table, tcp: Mask, traits: Traits) -> NDArray[np.uint8]:
@@ -254,6 +159,8 @@ def _roles(table: Table, tcp: Mask, traits: Traits) -> NDArray[np.uint8]:
     role = np.full(len(tcp), OPENS if traits.opens else MAYBE, np.uint8)
     if "role" in table.columns:
         role = numbers(table.columns["role"], 1)[0].astype(np.uint8)
+    if "turned" in table.columns:
+        role[looked_up(table.columns["turned"], turned_of)[1]] = REPLIES
     if "tcp_flags" not in table.columns:
         return role
     fields = table.columns["tcp_flags"]
@@ -282,9 +189,9 @@ def _said(table: Table, rows: int) -> NDArray[np.uint8]:
     rest = np.ones(rows, np.bool_)
     for word in ("accept", "reject"):
         named = found == key(word)
-        said[named] = _SAID[word]
+        said[named] = SAID[word]
         rest &= ~named
-    _spelled(fields, rest, said, lambda text: _SAID.get(text.strip().lower(), UNSAID))
+    _spelled(fields, rest, said, lambda text: SAID.get(text.strip().lower(), UNSAID))
     return said
 
 
@@ -294,19 +201,6 @@ def _times(table: Table, rows: int) -> NDArray[np.int64]:
     start, known = microseconds(table.columns["start"])
     table.refuse(~known, "start", "“{}” is not a time: write seconds since 1970, or 2026-06-28 23:17:41.125.")
     return start
-
-
-def _icmp_type(text: str) -> int | None:
-    head = text.strip().partition(".")[0]
-    return int(head) if head.isascii() and head.isdigit() and len(head) <= 5 else None
-
-
-def _netflow_icmp_type(text: str) -> int | None:
-    """From “type.code” or type · 256 + code; 0 is also what exporters write that do not tell."""
-    number = _icmp_type(text)
-    if not number:
-        return None
-    return number if "." in text else number >> 8 or None
 
 
 class Rows:
@@ -334,7 +228,8 @@ class Rows:
         if not len(table.lines):
             return batches.empty()
         named = _protocols(table)
-        untold = named == _UNTOLD
+        _tell_portless(table, named)
+        untold = named == UNTOLD
         if untold.any():
             table, named = self._without(table, untold, Skip.NO_PROTOCOL), named[~untold]
         batch = _packets(table, named)
@@ -361,7 +256,7 @@ class Rows:
         fields = table.columns.get(self.traits.icmp_in)
         if fields is None:
             return answers
-        find = _netflow_icmp_type if self.traits.icmp_in == "port" else _icmp_type
+        find = netflow_icmp_type_of if self.traits.icmp_in == "port" else icmp_type_of
         for protocol, types in ICMP_ANSWERS.items():
             rows = np.flatnonzero((batch.protocol == protocol) & (batch.version > 0))
             if rows.size:
@@ -419,12 +314,12 @@ def _dashes(fields: Fields) -> Mask:
 
 
 def _packets(table: Table, named: NDArray[np.int64]) -> Batch:
-    is_ip = named != _NOT_IP
+    is_ip = named != NOT_IP
     version, source_high, source_low = _addresses(table, "source", is_ip)
     family, high, low = _addresses(table, "destination", is_ip)
     table.refuse(version != family, "destination", "“{}” is of another family than the source: a packet has one.")
-    named[(named == _ICMP_OF_FAMILY) & (version == 6)] = ICMPV6
-    named[named == _ICMP_OF_FAMILY] = ICMP
+    named[(named == ICMP_OF_FAMILY) & (version == 6)] = ICMPV6
+    named[named == ICMP_OF_FAMILY] = ICMP
     named[~is_ip] = 0
     protocol = named.astype(np.uint8)
     port = _ports(table, "port", _HAS_PORT.take(protocol) & is_ip)

@@ -22,7 +22,7 @@ _WRITTEN = tuple(
     re.compile(f"{date}{_CLOCK}{_ZONE}", re.ASCII | re.IGNORECASE)
     for date in (
         r"(?P<year>\d{4})[-/](?P<month>\d\d)[-/](?P<day>\d\d)[T ]\s?",
-        r"(?P<day>\d\d?)[/ ](?P<month>[a-z]{3})[a-z]*[/ ](?P<year>\d{4})[: ]",
+        r"(?P<day>\d\d?)[/ -]?(?P<month>[a-z]{3})[a-z]*[/ -]?(?P<year>\d{4})[: ]",
         r"(?P<month>[a-z]{3})[a-z]* (?P<day>\d\d?), (?P<year>\d{4}),? (?:@ )?",
     )
 )

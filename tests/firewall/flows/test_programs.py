@@ -1,0 +1,223 @@
+"""Logs as programs and people really write them, with what is silently wrong where one of their habits is not known."""
+
+import json
+
+import pytest
+
+from securitygroups.firewall.flows.batch import ACCEPTED, DENIED, UNSAID
+from securitygroups.firewall.flows.openers import Skip
+from tests.firewall.flows.test_formats import Flow, read, refusal
+
+SSH: list[Flow] = [("in", 6, "198.51.100.7", "10.0.1.10", 22, UNSAID)]
+ALLOWED_SSH: list[Flow] = [(*SSH[0][:5], ACCEPTED)]
+
+NFDUMP_HEAD = "Date first seen          Duration Proto      Src IP Addr:Port          Dst IP Addr:Port   Flags Tos  Packets    Bytes Flows\n"
+NFDUMP_TAIL = (
+    "Summary: total flows: 6, total bytes: 1224, total packets: 16, avg bps: 1, avg pps: 0, avg bpp: 76\n"
+    "Time window: 2026-06-28 23:10:00 - 2026-06-28 23:20:00\nTotal flows processed: 6, Blocks skipped: 0, Bytes read: 1000\n"
+    "Sys: 0.012s flows/second: 83.3       Wall: 0.001s flows/second: 5000.0\n"
+)
+NFDUMP = (
+    NFDUMP_HEAD
+    + "2026-06-28 23:17:41.125     0.013 TCP     198.51.100.7:47489 ->        10.0.1.10:22    ...AP.SF   0   5   488   1\n"
+    "2026-06-28 23:17:41.130     0.013 TCP        10.0.1.10:22    ->     198.51.100.7:47489 ...AP.SF   0   5 1.2 M   1\n"
+    "2026-06-28 23:17:42.125     0.000 ICMP    198.51.100.7:0     ->        10.0.1.10:8.0   ........   0   1    60   1\n"
+    "2026-06-28 23:17:42.126     0.000 ICMP       10.0.1.10:0     ->     198.51.100.7:0.0   ........   0   1    60   1\n"
+    "2026-06-28 23:17:42.126     0.000 ICMP    198.51.100.9:0     ->        10.0.1.10:3.1   ........   0   1    60   1\n"
+    "2026-06-28 23:17:42.130     0.000 GRE        10.0.1.10:0     ->     198.51.100.7:0     ........   0   1    60   1\n"
+    + NFDUMP_TAIL
+)
+NFDUMP_FLOWS: list[Flow] = [
+    ("in", 1, "198.51.100.7", "10.0.1.10", None, UNSAID),
+    ("in", 6, "198.51.100.7", "10.0.1.10", 22, UNSAID),
+    ("out", 47, "10.0.1.10", "198.51.100.7", None, UNSAID),
+]
+
+
+@pytest.mark.parametrize(
+    "text", [NFDUMP, NFDUMP.replace("Date first seen ", "Date flow start "), NFDUMP.removeprefix(NFDUMP_HEAD)]
+)
+def test_what_nfdump_lists_for_people_is_read_as_its_csv_is(text: str) -> None:
+    flows, log = read(text)
+
+    assert flows == NFDUMP_FLOWS
+    assert (log.kind, log.records) == ("NetFlow", 6)
+    assert log.skipped[Skip.REPLY] + log.skipped[Skip.REPEAT] + log.skipped[Skip.ICMP_ANSWER] == 3
+    assert not log.skipped[Skip.NOT_READ]
+
+
+@pytest.mark.parametrize(
+    ("line", "flow"),
+    [
+        # Version 1.7, whose durations have hours.
+        (
+            "2026-06-28 23:17:41.125     00:00:00.013 TCP     198.51.100.7:47489 ->         10.0.1.10:22  ...AP.SF    0   5   488   1",
+            SSH[0],
+        ),
+        # Both ways in one (-B), with other columns.
+        (
+            "2026-06-28 23:17:41.125     0.013 TCP     198.51.100.7:47489 <->         10.0.1.10:22     5   4   488   300   2",
+            SSH[0],
+        ),
+        # Whole IPv6 addresses (-6), behind which a dot separates the port, and the type of a ping.
+        (
+            "2026-06-28 23:17:43.126     0.000 TCP      2001:db8:2::1.40000 ->     2001:db8:1::5.443   ......S.   0   1   60   1",
+            ("in", 6, "2001:db8:2::1", "2001:db8:1::5", 443, UNSAID),
+        ),
+        (
+            "2026-06-28 23:17:43.126     0.000 ICMP6    2001:db8:2::1.0     ->     2001:db8:1::5.128.0 ........   0   1   60   1",
+            ("in", 58, "2001:db8:2::1", "2001:db8:1::5", None, UNSAID),
+        ),
+        # Events of a firewall, with the addresses behind its translation.
+        (
+            "2026-06-28 23:17:41.125 CREATE  Ignore TCP   198.51.100.7:47489 ->    10.0.1.10:22   198.51.100.7:47489 -> 192.0.2.9:22  0  0",
+            SSH[0],
+        ),
+    ],
+)
+def test_other_listings_of_nfdump_are_read(line: str, flow: Flow) -> None:
+    assert read(NFDUMP_HEAD + line + "\n")[0] == [flow]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            "2026-06-28 23:17:43.126     0.000 TCP   2001:db..8:2::1.40000 ->  2001:db..8:1::5.443   ......S.   0   1   60   1",
+            "nfdump -6",
+        ),
+        (
+            "2026-06-28 23:17:43.126     0.000 TCP    198.51.100.7    ->     10.0.1.10    ......S.   0   1   60   1",
+            "-o long",
+        ),
+        ("2026-06-28 23:17:43.126     0.000 TCP    198.51.100.7    488    60   1", "-o csv"),
+    ],
+)
+def test_a_listing_that_leaves_out_who_spoke_to_whom_is_refused(line: str, words: str) -> None:
+    refused = refusal(NFDUMP_HEAD + line + "\n")
+
+    assert "line 2" in refused
+    assert words in refused
+
+
+ZEEK = "#separator \\x09\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tip_proto\n"
+
+
+@pytest.mark.parametrize("number", [47, 50, 51, 89])
+def test_zeek_tells_protocols_without_a_name_by_their_number(number: int) -> None:
+    wanted = [("in", number, "198.51.100.7", "10.0.1.10", None, UNSAID)]
+    text = f"{ZEEK}1.5\tC1\t198.51.100.7\t0\t10.0.1.10\t0\tunknown_transport\t-\t{number}\n"
+    record = {"ts": 1.5, "id.orig_h": "198.51.100.7", "id.orig_p": 0, "id.resp_h": "10.0.1.10", "id.resp_p": 0}
+
+    assert read(text)[0] == wanted
+    assert read(json.dumps(record | {"proto": "unknown_transport", "ip_proto": number}) + "\n")[0] == wanted
+
+
+@pytest.mark.parametrize("number", ["132", "-", "65535", ""])
+def test_zeek_tells_no_ports_of_sctp_so_it_is_not_judged(number: str) -> None:
+    flows, log = read(f"{ZEEK}1.5\tC1\t198.51.100.7\t0\t10.0.1.10\t0\tunknown_transport\t-\t{number}\n")
+
+    assert flows == []
+    assert log.skipped[Skip.NO_PROTOCOL] == 1
+
+
+def test_the_other_column_of_the_protocol_changes_nothing_where_zeek_has_a_name() -> None:
+    assert read(f"{ZEEK}1.5\tC1\t198.51.100.7\t40000\t10.0.1.10\t22\ttcp\tssh\t6\n")[0] == SSH
+
+
+def test_a_table_of_tabs_without_a_protocol_is_no_log_of_lines() -> None:
+    text = "ts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\thistory\n1.5\tC1\t198.51.100.7\t40000\t10.0.1.10\t22\tShAD\n"
+
+    assert "no column protocol" in refusal(text)
+
+
+def test_argus_arrow_says_who_began() -> None:
+    head = "StartTime,Proto,SrcAddr,Sport,Dir,DstAddr,Dport\n"
+
+    assert read(f"{head}2026/06/28 23:17:41.000000,tcp,198.51.100.7,40000,   ->,10.0.1.10,22\n")[0] == SSH
+    for arrow in ("<-", "  <?"):
+        flows, log = read(f"{head}2026/06/28 23:17:41.000000,tcp,10.0.1.10,22,{arrow},198.51.100.7,40000\n")
+        assert flows == []
+        assert log.skipped[Skip.REPLY] == 1
+
+
+@pytest.mark.parametrize(
+    ("port", "number"), [("0x0016", 22), ("8,080", 8080), ("65,535", 65535), ("22.0", 22), ("0xFFFF", 65535)]
+)
+def test_ports_are_read_as_argus_kibana_and_pandas_write_them(port: str, number: int) -> None:
+    assert read(f'proto,src_ip,dst_ip,dst_port\ntcp,198.51.100.7,10.0.1.10,"{port}"\n')[0][0][4] == number
+
+
+@pytest.mark.parametrize("port", ["65,536", "8,08", "08,080", "0x", "0x10000", "1,2", "22,", "1,234,567"])
+def test_ports_that_are_none_are_refused(port: str) -> None:
+    assert "is not a port" in refusal(f'proto,src_ip,dst_ip,dst_port\ntcp,198.51.100.7,10.0.1.10,"{port}"\n')
+
+
+def test_pmacct_is_not_taken_for_suricata() -> None:
+    record = {
+        "event_type": "purge", "ip_src": "198.51.100.7", "ip_dst": "10.0.1.10", "port_src": 40000, "port_dst": 22,
+        "tcp_flags": "18", "ip_proto": "tcp", "timestamp_start": "2026-06-28 23:17:41.000000", "packets": 1,
+    }  # fmt: skip
+
+    flows, log = read(json.dumps(record) + "\n")
+
+    # Its flags are collected over all packets one way: SYN and ACK together do not make it a reply.
+    assert (flows, log.kind) == (SSH, "NetFlow")
+
+
+OCSF = {
+    "class_uid": 4001, "time": 1719609461000, "activity_name": "Traffic", "start_time": 1719609460000, "disposition": "Allowed",
+    "src_endpoint": {"ip": "198.51.100.7", "port": 40000}, "dst_endpoint": {"ip": "10.0.1.10", "port": 22},
+    "connection_info": {"protocol_num": 6, "protocol_name": "tcp", "direction": "Inbound", "tcp_flags": 2, "boundary": "-"},
+}  # fmt: skip
+IBM = {
+    "version": "0.0.1", "number_of_flow_logs": 1, "flow_logs": [{
+        "start_time": "2026-06-28T23:17:41Z", "direction": "I", "action": "accepted", "initiator_ip": "198.51.100.7",
+        "target_ip": "10.0.1.10", "initiator_port": 40000, "target_port": 22, "transport_protocol": 6,
+    }],
+}  # fmt: skip
+SUBSCRIBED = {
+    "messageType": "DATA_MESSAGE", "owner": "123456789010", "logGroup": "flows", "logStream": "eni-1-all", "logEvents": [
+        {"id": "1", "timestamp": 1418530010000,
+         "message": "2 123456789010 eni-1 198.51.100.7 10.0.1.10 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK"},
+    ],
+}  # fmt: skip
+CHECK_POINT = (
+    '"Time","Action","Source","Source Port","Destination","Destination Port","IP Protocol","Service"\n'
+    '"28Jun2026 23:17:41","Accept","198.51.100.7","40000","10.0.1.10","22","tcp","ssh (TCP/22)"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (json.dumps(OCSF) + "\n", "OCSF"),
+        (json.dumps(IBM), "JSON"),
+        (json.dumps(SUBSCRIBED), "VPC flow log"),
+        (CHECK_POINT, "CSV"),
+    ],
+    ids=["OCSF, as AWS Security Lake keeps it", "IBM Cloud", "a subscription of CloudWatch", "Check Point"],
+)
+def test_logs_with_verdicts_of_other_systems_are_read(text: str, kind: str) -> None:
+    flows, log = read(text)
+
+    assert (flows, log.kind) == (ALLOWED_SSH, kind)
+
+
+def test_a_reply_in_ocsf_is_told_by_its_flags() -> None:
+    reply = OCSF | {
+        "src_endpoint": OCSF["dst_endpoint"],
+        "dst_endpoint": OCSF["src_endpoint"],
+        "connection_info": {"protocol_num": 6, "direction": "Outbound", "tcp_flags": 19},
+    }
+
+    flows, log = read(json.dumps(reply) + "\n")
+
+    assert flows == []
+    assert log.skipped[Skip.REPLY] == 1
+
+
+def test_the_action_of_a_device_is_what_it_says() -> None:
+    text = "Protocol,SourceIP,SourcePort,DestinationIP,DestinationPort,DeviceAction\n6,198.51.100.7,40000,10.0.1.10,22,deny\n"
+
+    assert read(text)[0] == [(*SSH[0][:5], DENIED)]
