@@ -15,6 +15,7 @@ from typing import Any
 
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.formats.reading import Reading, Taken
+from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.formats.systems import read_file
 from securitygroups.firewall.nftables.ruleset import swap
 from securitygroups.firewall.platform import Target
@@ -182,14 +183,19 @@ def enforced(host: Host, rules: Sequence[Rule], packets: dict[Packet, int], rand
 
 
 def main(system: str, count: int, seed: int) -> None:
-    random, seen, started = Random(seed), Seen(), time.monotonic()
+    random, seen, started, refused = Random(seed), Seen(), time.monotonic(), 0
     with machine() as source:
         while seen.packets < count:
             text = LOADERS[system][1](random)
-            faults = compare(source, None, (system, text), random, seen)
+            try:
+                faults = compare(source, None, (system, text), random, seen)
+            except BadDocument:
+                refused += 1
+                continue
             if faults:
                 sys.exit(f"{text}\n{json.dumps(faults[:5], indent=1)}")
-    say(f"{system}: no packet of {seen} passes ours and not theirs, in {time.monotonic() - started:.0f} s")
+    took = time.monotonic() - started
+    say(f"{system}: no packet of {seen} passes ours and not theirs; {refused} sources refused; {took:.0f} s")
 
 
 if __name__ == "__main__":
