@@ -19,6 +19,10 @@ _SECTION = re.compile(r"\[\s*(OPTIONS|ALIASES|RULES|(?:group|ipset)\s+[^\]\s]+)\
 _ACTION = re.compile(r"(?:([A-Za-z0-9-]+)\()?(ACCEPT|DROP|REJECT)\)?$", re.IGNORECASE)
 _OWN_RULES = re.compile(r"^\|?(IN|OUT|GROUP|FORWARD)\s", re.MULTILINE)
 _DIRECTIONS = {"IN": Direction.IN, "OUT": Direction.OUT}
+_ELSEWHERE = Note("the file", "no [IPSET blacklist]", Taken.NOT_TAKEN, (
+    "If cluster.fw has a set of that name, Proxmox drops what its addresses send before any rule: put that section behind this."
+))  # fmt: skip
+_UNREAD = "an address of the set that is not known"
 _SETTINGS = frozenset(("i", "iface", "source", "dest", "p", "proto", "dport", "sport", "icmp-type", "log", "enable"))
 
 
@@ -48,13 +52,14 @@ def read(upload: Upload) -> Reading:
     file = _parsed(upload.text)
     cards = {card for line in _all_lines(file) for card in re.findall(r"-{1,2}(?:i|iface)\s+(\S+)", line.text)}
     reader = _Reader(file, frozenset(cards))
-    groups = [group(name, reader.all(lines)) for name, lines in file.groups.items()]
+    groups = [group(name, [*reader.blacklist(), *reader.all(lines)]) for name, lines in file.groups.items()]
     if file.rules or file.options or not groups:
         entries = reader.all(file.rules)
-        groups.insert(0, group("", [*reader.filters(), *entries, *reader.policies()]))
+        groups.insert(0, group("", [*reader.blacklist(), *reader.filters(), *entries, *reader.policies()]))
     if not any(one.notes for one in groups):
         raise bad("", "The file has no rules: bring one with a section [RULES] or [group …].")
-    return Reading(NAME, tuple(groups), tuple(file.notes))
+    elsewhere = [] if file.groups or "blacklist" in file.sets else [_ELSEWHERE]
+    return Reading(NAME, tuple(groups), (*elsewhere, *file.notes))
 
 
 def _all_lines(file: _File) -> Iterator[Line]:
@@ -202,13 +207,29 @@ class _Reader:
         members = self.file.sets.get(name.lower().removeprefix("dc/").removeprefix("guest/"))
         if members is None:
             return None
-        inside, outside = list[tuple[int, int]](), list[tuple[int, int]]()
+        by_size: dict[int, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {}
         for member in members:
             some = self._named(member.removeprefix("!").strip())
             if some is None:
                 return None
-            (outside if member.startswith("!") else inside).extend(some)
-        return without(spans(inside), spans(outside))
+            size = sum(last - first for first, last in some)
+            by_size.setdefault(size, ([], []))[member.startswith("!")].extend(some)
+        found: Spans = ()
+        # Of several networks that hold an address the smallest decides.
+        for size in sorted(by_size, reverse=True):
+            inside, outside = by_size[size]
+            found = without(spans([*found, *inside]), spans(outside))
+        return found
+
+    def blacklist(self) -> list[Entry]:
+        """A drop of what comes from a set of this name, which Proxmox has before every rule of each machine."""
+        if "blacklist" not in self.file.sets:
+            return []
+        at = Line(0, "the file", "[IPSET blacklist]")
+        some = self._set("blacklist")
+        drop = Foreign(at.where, at.text, Action.DROP, Direction.IN)
+        drop = replace(drop, beyond=(_UNREAD,)) if some is None else _narrowed(drop, "sources", some)
+        return [Entry(at, (drop,), Taken.EXACT, "Proxmox drops what comes from this set before any rule.")]
 
     def filters(self) -> list[Entry]:
         """What the VM may send from, where the file limits that."""
@@ -237,13 +258,16 @@ class _Reader:
                 entries.append(Entry(line, (), Taken.EXACT, "What no rule matches is dropped here too."))
         for key, (line, value) in self.file.options.items():
             if key not in ("policy_in", "policy_out", "ipfilter"):
-                off = (
-                    "The firewall is switched off there, and all passes: here the rules hold."
-                    if (key, value) == ("enable", "0")
-                    else ""
-                )
-                entries.append(Entry(line, (), Taken.NOT_TAKEN, off or "It is no rule: nothing here stands for it."))
+                entries.append(Entry(line, (), *_option(key, value)))
         return entries
+
+
+def _option(key: str, value: str) -> tuple[Taken, str]:
+    if key != "enable":
+        return Taken.NOT_TAKEN, "It is no rule: nothing here stands for it."
+    if value == "0":
+        return Taken.NOT_TAKEN, "The firewall is switched off there, and all passes: here the rules hold."
+    return Taken.EXACT, "The rules hold there, as they do here."
 
 
 def _settings(words: list[str]) -> tuple[dict[str, str], list[str]]:

@@ -105,8 +105,13 @@ def random_proxmox(random: Random) -> Source:
         lines.insert(at, f"GROUP {name}")
         # A line may stand for no rule, so that places differ.
         rules = rules[: _count(lines[:at])] + groups[name][1] + rules[_count(lines[:at]) :]
+    banned = random.choice(("", "10.1.2.3", "10.0.0.0/15\n!10.1.0.0/16\n10.1.2.3 # once more"))
     text = f"[OPTIONS]\nenable: 1\npolicy_in: {policies['in']}\npolicy_out: {policies['out']}\n\n[ALIASES]\noffice 198.51.100.0/24\n\n"
     text += "[IPSET many]\n10.1.0.0/16\n2001:db8:1::/48\n\n[RULES]\n" + "\n".join(lines) + "\n"
+    if banned:
+        text += f"\n[IPSET blacklist]\n{banned}\n"
+        dropped = ["10.1.2.3/32", *(["10.0.0.0/16"] if "!" in banned else [])]
+        rules = [*(Said("drop", "in", 4, (), one) for one in dropped), *rules]
     text += "".join(f"\n[group {name}]\n" + "\n".join(own) + "\n" for name, (own, _) in groups.items())
     return Source(text, rules, {way: "accept" if one == "ACCEPT" else "drop" for way, one in policies.items()})
 

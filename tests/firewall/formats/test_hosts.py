@@ -89,6 +89,16 @@ def test_groups_and_zones_become_groups_of_their_own() -> None:
     assert bare(trusted.rules) == [rule("accept in ip from 10.0.0.0/8"), rule("drop in ip from 10.0.0.0/8")]
 
 
+def test_the_blacklist_of_a_cluster_comes_before_every_rule() -> None:
+    text = "[IPSET blacklist]\n198.51.100.0/24\n!198.51.100.64/26 # ours\n198.51.100.65\n\n[RULES]\nIN SSH(ACCEPT)\n\n[group web]\nIN HTTP(ACCEPT)\n"
+    dropped = [rule(f"drop in ip from 198.51.100.{one}") for one in ("0/26", "65/32", "128/25")]
+
+    machine, web = read(text).groups
+
+    assert bare(machine.rules)[:4] == [*dropped, rule("accept in tcp 22")]
+    assert bare(web.rules) == [*dropped, rule("accept in tcp 80")]
+
+
 SAID = [
     (samples.UFW, "-A ufw-before-input -i lo", Taken.EXACT, "of the machine to itself"),
     (samples.UFW, "-A ufw-before-input -m conntrack --ctstate RELATED", Taken.EXACT, "Replies"),
