@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
+from urllib.parse import unquote
 
 from securitygroups.firewall.formats import hosts
 from securitygroups.firewall.formats.spans import (
@@ -172,7 +173,13 @@ def read_matches(words: Sequence[str], quoted: set[int], family: int, named: fro
         return replace(asked, match=[], how=" ".join(dict.fromkeys(said)))
     found = [] if match.is_empty else [replace(match, rests=tuple(dict.fromkeys(said)))]
     comment, to = (_told(listed, names) for names in (("--comment",), _DESTINATIONS))
-    return replace(asked, match=found, comment=comment, options=to)
+    return replace(asked, match=found, comment=_of_ufw(comment), options=to)
+
+
+def _of_ufw(comment: str) -> str:
+    """The name of a program that ufw knows, without what it writes around that."""
+    bare = comment.strip("'")
+    return unquote(bare[5:]) if bare.startswith("dapp_") else comment
 
 
 def _answers(listed: Sequence[tuple[bool, str, list[str]]], context: _Context) -> "Iterator[_Answer]":

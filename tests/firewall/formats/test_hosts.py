@@ -177,7 +177,7 @@ REFUSED = {
     "ufw that is off": ("Status: inactive\n", "inactive"),
     "a zone with a document type": ('<zone><!DOCTYPE x [<!ENTITY a "b">]></zone>', "document type"),
     "a zone that is cut off": ("<zone><service", "XML"),
-    "a script": ("*filter\n:INPUT DROP [0:0]\n-I INPUT -j ACCEPT\nCOMMIT\n", "iptables-save"),
+    "a script": ("*filter\n:INPUT DROP [0:0]\n-D INPUT -j ACCEPT\nCOMMIT\n", "iptables-save"),
 }  # fmt: skip
 
 
