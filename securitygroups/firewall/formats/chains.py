@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from typing import TypeAlias
 
 from securitygroups.firewall.formats.foreign import MOST_RULES, Foreign, TooMany, taken
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
@@ -45,6 +46,7 @@ MOST_HOWS = 3
 _KIND = "what kind of address the destination is to the machine"
 _ICMP_FAMILY = {ICMP: 4, ICMPV6: 6}
 
+_UNSURE = "Which packets it takes out of the chain cannot be told here: accepts behind it that may be about them are not taken."
 _UNNAMED = "No rule here is about IP protocol "
 """Said of the first of many."""
 _SENTENCES = re.compile(r"(?<=[.)]) (?=[A-Z])")
@@ -73,6 +75,10 @@ class Line:
     order: int
     where: str
     text: str
+
+
+_Return: TypeAlias = tuple[Match, Line]
+"""Packets that a RETURN takes out of its chain if they fulfil more than can be told here, and its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,8 @@ class Found:
         if not self.taken:
             return Note(line.where, line.text, Taken.EXACT, self.unmet)
         kinds = set(self.taken)
-        how = next(iter(kinds)) if len(kinds) == 1 else Taken.NARROWED
+        nothing = not self.places and Taken.NOT_TAKEN in kinds and Taken.NARROWED not in kinds
+        how = next(iter(kinds)) if len(kinds) == 1 else Taken.NOT_TAKEN if nothing else Taken.NARROWED
         return Note(line.where, line.text, how, " ".join(self.hows), tuple(sorted(set(self.places))))
 
 
@@ -176,7 +183,7 @@ class _Walk:
 
     def chain(self, key: Key, match: Match, place: int, above: tuple[Key, ...]) -> list[Match]:
         """Every line of the chain for these packets. Those that may fall out of it without a verdict, of a chain jumped to."""
-        live, loose, undecided = [match], list[Match](), [match] if above else []
+        live, loose, undecided = [match], list[_Return](), [match] if above else []
         for step in self.steps[key]:
             self.weigh(sum(piece.weight for piece in live) * max(1, len(step.match)) + len(loose))
             met = conjunction(live, [self.seen_from_here(one) for one in step.match])
@@ -185,10 +192,10 @@ class _Walk:
                 continue
             self.weigh(len(met) * (len(loose) + len(undecided) // 2))
             for one in met:
-                fallen = self.step(step, _unsure(one, loose), place, (*above, key))
+                fallen = self.step(step, self.unsure(step, one, loose), place, (*above, key))
                 undecided = _without(one, undecided, fallen)
                 if step.verdict in (Verdict.RETURN, Verdict.GOTO):
-                    live = _returned(live, fallen, loose)
+                    live = _returned(live, fallen, loose, step.line)
         return undecided
 
     def step(self, step: Step, match: Match, place: int, above: tuple[Key, ...]) -> list[Match]:
@@ -209,6 +216,16 @@ class _Walk:
             return []
         self.of(step.line).add(Taken.EXACT, step.how)
         return self.chain(step.target, match, place, above)
+
+    def unsure(self, step: Step, match: Match, loose: Sequence[_Return]) -> Match:
+        """The packets, some of which a RETURN before the line may have taken out of the chain."""
+        met = [line for one, line in loose if not one.also(match).is_empty]
+        if not met:
+            return match
+        if step.verdict is not Verdict.NONE:
+            for line in met:
+                self.of(line).add(Taken.NARROWED, _UNSURE)
+        return match.asking("that no RETURN before it took the packet")
 
     def seen_from_here(self, match: Match) -> Match:
         """Only of what comes in is it known that the machine itself is meant, or many."""
@@ -269,13 +286,6 @@ def _drops(steps: Mapping[Key, Sequence[Step]], key: Key) -> bool:
     return False
 
 
-def _unsure(match: Match, loose: Sequence[Match]) -> Match:
-    """The packets, some of which a RETURN before the line may have taken out of the chain."""
-    if any(not one.also(match).is_empty for one in loose):
-        return match.asking("that no RETURN before it took the packet")
-    return match
-
-
 def _without(one: Match, undecided: list[Match], fallen: Sequence[Match]) -> list[Match]:
     """What no line has decided yet; more than that where it cannot be told, and of long lists of addresses."""
     if not undecided or one.beyond or fallen == [one]:
@@ -286,15 +296,15 @@ def _without(one: Match, undecided: list[Match], fallen: Sequence[Match]) -> lis
     return parts if len(parts) <= MOST_LIVE else undecided
 
 
-def _returned(live: list[Match], fallen: Sequence[Match], loose: list[Match]) -> list[Match]:
+def _returned(live: list[Match], fallen: Sequence[Match], loose: list[_Return], line: Line) -> list[Match]:
     """What is left in the chain behind a RETURN of these; what cannot be taken out exactly goes into `loose`."""
     for one in fallen:
         parts = [] if one.beyond else [part for piece in live for part in piece.minus(one)]
         if one.beyond or len(parts) > MOST_LIVE:
             if len(loose) < MOST_LIVE:
-                loose.append(one)
+                loose.append((one, line))
             else:
-                loose[:] = [ANYTHING]
+                loose[:] = [(ANYTHING, line)]
         else:
             live = parts
     return live

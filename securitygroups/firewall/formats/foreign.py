@@ -23,6 +23,35 @@ MOST_COMPARED = 64
 """Pairs of networks that are held against each other; longer lists meet where their hulls do."""
 MAX_TEXT = 200
 
+_WITHOUT = "Add an accept without that, if it will do."
+_INSTEAD = {
+    "not in the file": "Add an accept for the addresses that are meant.",
+    "not known here": "Add an accept for each port of it.",
+    "(no address)": "Add an accept for its address.",
+    "ICMP type": "Add an accept for icmp, if every type of it may pass.",
+    "source port": "If it is for replies, nothing is missing: they pass here by themselves.",
+    "interface": "Add an accept without that, if it is the one of the VM.",
+    "no RETURN before": "Add accepts for those that none of these lines is about.",
+} | dict.fromkeys(
+    (
+        "rate limit",
+        "how many connections",
+        "sent something lately",
+        "quota",
+        "chance",
+        "time of day",
+        "the day",
+        "user who sends",
+        "group that sends",
+    ),
+    _WITHOUT,
+)
+"""What to do where an accept asks for something, by a part of the phrase that says for what."""
+_OWN_ADDRESS = {
+    Direction.IN: "If that is an address of the VM, add an accept without it.",
+    Direction.OUT: "Add an accept without it, if that may go anywhere.",
+}
+
 BOTH = frozenset({4, 6})
 WHOLE = {version: Network(version, 0, 0) for version in BITS}
 ALL_PORTS = (0, 65535)
@@ -91,9 +120,8 @@ class _Read:
 
 def _accept(one: Foreign, bars: Sequence[_Bar]) -> _Read:
     if one.beyond:
-        return _Read(
-            Taken.NOT_TAKEN, f"It asks for {_and(one.beyond)}, which no rule here can: it would let more through."
-        )
+        how = f"It asks for {phrase(one.beyond)}, which no rule here can: it would let more through."
+        return _Read(Taken.NOT_TAKEN, f"{how} {_instead(one.beyond)}".strip())
     rules: list[Rule] = []
     left: list[str] = []
     for part in _by_family(one):
@@ -111,13 +139,14 @@ def _accept(one: Foreign, bars: Sequence[_Bar]) -> _Read:
 def _drop(one: Foreign, bars: list[_Bar]) -> _Read:
     """A drop as it is, or as a larger one that can be said; where that would be every protocol, it bars instead."""
     if not one.enabled and one.beyond:
-        return _Read(Taken.NOT_TAKEN, f"It is switched off, and asks for {_and(one.beyond)}, which no rule here can.")
+        return _Read(Taken.NOT_TAKEN, f"It is switched off, and asks for {phrase(one.beyond)}, which no rule here can.")
     rules: list[Rule] = []
-    how = (
-        [f"It asks for {_and(one.beyond)}, which no rule here can: it drops without asking, and so more."]
+    asked = (
+        f"It asks for {phrase(one.beyond)}, which no rule here can: it drops without asking, and so more."
         if one.beyond
-        else []
+        else ""
     )
+    how = [f"{asked} Delete the rule if that is too much."] if asked else []
     barred = False
     for part in _by_family(one):
         said, why = _said(part)
@@ -178,7 +207,8 @@ def _said(part: Foreign) -> tuple[list[Rule], str]:
     columns = PROTOCOLS[name].columns
     if not _any(part.destinations) and "destination" not in columns:
         return [], (
-            f"Only IP rules have a destination here, and one would be about every protocol to {_listed(part.destinations)}."
+            f"Only IP rules have a destination here, and one would be about every protocol to {_listed(part.destinations)}. "
+            f"{_OWN_ADDRESS[part.direction]}"
         )
     sources, targets = _said_ends(part, version, "destination" in columns)
     ports = _ports(part) if PROTOCOLS[name].has_ports else [(None, None)]
@@ -287,8 +317,13 @@ def _description(part: Foreign) -> str:
     return visible(clean(part.description))[:MAX_DESCRIPTION].strip()
 
 
-def _and(phrases: Sequence[str]) -> str:
-    return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}"
+def phrase(some: Sequence[str]) -> str:
+    return some[0] if len(some) == 1 else f"{', '.join(some[:-1])} and {some[-1]}"
+
+
+def _instead(beyond: Sequence[str]) -> str:
+    """What to do where an accept asks for these, if something can be done."""
+    return next((words for asked, words in _INSTEAD.items() if any(asked in one for one in beyond)), "")
 
 
 def _listed(networks: tuple[Network, ...] | None) -> str:

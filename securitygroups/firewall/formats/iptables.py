@@ -73,6 +73,7 @@ _LEFT = {
 }
 _SPELLED = re.compile(r"^-P (INPUT|OUTPUT) (ACCEPT|DROP)", re.MULTILINE)
 _LISTED = re.compile(r"^Chain \S+ \((policy \w+|\d+ references)", re.MULTILINE)
+CUT_OFF = "a line that ends inside of quotes"
 _INSERTS = ("-I", "--insert")
 _FILTERS = ("INPUT", "OUTPUT")
 _UFW = ("ufw-user", "ufw6-user")
@@ -232,6 +233,8 @@ def _words(text: str) -> tuple[list[str], set[int]]:
     for found in _WORD.finditer(text):
         if found[2] is None:
             quoted.add(len(words))
+        elif found[2].startswith('"'):
+            return [*words, "-j", CUT_OFF], quoted
         words.append(re.sub(r"\\(.)", r"\1", found[1]) if found[2] is None else found[2])
     return words, quoted
 
@@ -263,6 +266,8 @@ def _verdict(key: Key, asked: Asked) -> tuple[Verdict, Key, str]:
         return Verdict.NONE, (), "" if asked.how else "It decides nothing: it counts, or remembers."
     if asked.goto:
         return Verdict.GOTO, (*key[:2], target), ""
+    if target == CUT_OFF:
+        return Verdict.ELSEWHERE, (), "Its quotes do not end: it was cut off somewhere, and may be a drop."
     if target in _FINAL:
         return _FINAL[target], (), ""
     if target in _SILENT:

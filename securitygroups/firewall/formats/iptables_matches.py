@@ -236,7 +236,10 @@ def _some(found: Spans, negated: bool, whole: Spans) -> Spans:
 def _addresses(side: str) -> "_Reader":
     def read(arguments: list[str], negated: bool, context: _Context) -> _Answer | None:
         found = hosts.addresses(arguments[0].split(",")) if arguments else None
-        return None if found is None else ANYTHING.having(side, _some(found, negated, ANY_ADDRESS))
+        if found is None:
+            name = f"{'another' if negated else 'the'} {side} “{' '.join(arguments)[:60]}”"
+            return f"{name} (no address)"
+        return ANYTHING.having(side, _some(found, negated, ANY_ADDRESS))
 
     return read
 

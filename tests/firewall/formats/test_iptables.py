@@ -2,7 +2,7 @@
 
 import pytest
 
-from securitygroups.firewall.formats.reading import Reading
+from securitygroups.firewall.formats.reading import Reading, Taken
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.formats.systems import read_file
 from securitygroups.firewall.notation import rule
@@ -107,6 +107,40 @@ def test_an_inserted_line_comes_first_or_where_it_says() -> None:
     (group,) = read(filter_table(*ports), "rules.v4").groups
 
     assert [one.port_start for one in group.rules] == [2, 3, 1]
+
+
+SAID = {
+    "-A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT": (Taken.NOT_TAKEN, "Add an accept for icmp, if every type of it may pass."),
+    "-A INPUT -p udp --sport 53 --dport 1024:65535 -j ACCEPT": (Taken.NOT_TAKEN, "they pass here by themselves."),
+    "-A INPUT -p tcp --dport 22 -m limit --limit 3/min -j ACCEPT": (Taken.NOT_TAKEN, "Add an accept without that, if it will do."),
+    "-A INPUT -p tcp --dport 22 -m set --match-set office src -j ACCEPT": (Taken.NOT_TAKEN, "Add an accept for the addresses that are meant."),
+    "-A INPUT -m set --match-set banned src -j DROP": (Taken.NARROWED, "Delete the rule if that is too much."),
+    "-A INPUT -s vpn.example.org -j ACCEPT": (Taken.NOT_TAKEN, "the source “vpn.example.org” (no address)"),
+    "-A INPUT -d 192.0.2.1 -p tcp --dport 80 -j ACCEPT": (Taken.NOT_TAKEN, "If that is an address of the VM, add an accept without it."),
+    "-A OUTPUT -d 192.0.2.1 -p tcp --dport 80 -j ACCEPT": (Taken.NOT_TAKEN, "Add an accept without it, if that may go anywhere."),
+    '-A INPUT -p tcp --dport 22 -m comment --comment "cut $': (Taken.NARROWED, "cut off"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", SAID)
+def test_what_is_said_of_a_line_tells_what_to_do(line: str) -> None:
+    taken, how = SAID[line]
+
+    (note,) = [note for note in read(filter_table(line), "rules.v4").all_notes() if note.text == line]
+
+    assert (note.taken, how in note.how) == (taken, True), note.how
+
+
+def test_a_return_that_cannot_be_told_is_not_called_exact() -> None:
+    text = "*filter\n:INPUT DROP\n:own - [0:0]\n-A INPUT -j own\n-A own -s vpn.example.org -j RETURN\n-A own -p tcp --dport 22 -j ACCEPT\n"
+    text += "-A own -p icmp -m limit --limit 1/s -j RETURN\n-A own -j LOG\nCOMMIT\n"
+
+    notes = {note.text: note.taken for note in read(text, "rules.v4").all_notes()}
+
+    assert notes["-A own -s vpn.example.org -j RETURN"] is Taken.NARROWED
+    assert notes["-A own -p tcp --dport 22 -j ACCEPT"] is Taken.NOT_TAKEN
+    # Behind this one nothing is decided.
+    assert notes["-A own -p icmp -m limit --limit 1/s -j RETURN"] is Taken.EXACT
 
 
 REFUSED = {
