@@ -10,8 +10,9 @@ from securitygroups.firewall.formats.firewalld_services import BY_ITSELF, SERVIC
 from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign
 from securitygroups.firewall.formats.reading import ReadGroup, Taken
 from securitygroups.firewall.formats.spans import ANY_ADDRESS, Spans, both, networks_of, of_networks, spans, without
-from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.protocols import ICMP, ICMPV6, Action, Direction
 
+_ICMP_FAMILY = {ICMP: 4, ICMPV6: 6}
 _SHIPPED = "The service is taken as firewalld ships it."
 _FORWARDS = "It translates or forwards packets; the rules here are about the machine's own."
 
@@ -148,7 +149,7 @@ def _ends(zone: Zone) -> Iterator[Entry]:
     elif target == "DEFAULT" and not zone.inversion:
         icmp = [
             Foreign(line.where, line.text, Action.ACCEPT, Direction.IN, number, frozenset({family}))
-            for family, number in ((4, 1), (6, 58))
+            for number, family in _ICMP_FAMILY.items()
         ]
         yield Entry(
             line, tuple(icmp), Taken.EXACT, "The default target lets ICMP in, and drops what else no rule matches."
@@ -187,9 +188,11 @@ def _asked(one: Foreign, name: str, attributes: Attributes) -> list[Foreign]:
 
 
 def _service(one: Foreign, attributes: Attributes) -> list[Foreign]:
-    known = SERVICES.get(attributes.get("name", ""))
+    name = attributes.get("name", "")
+    known = SERVICES.get(name)
     if known is None:
-        return [_beyond(one, f"the service {attributes.get('name', '')}, whose ports are not known here")]
+        told = f"firewall-cmd --info-service={name[:40]} tells them"
+        return [_beyond(one, f"the service {name[:40]}, whose ports are not known here ({told})")]
     return [replace(_port(one, protocol, port), rests_on=_SHIPPED) for protocol, port in known]
 
 
@@ -202,7 +205,7 @@ def _source_port(one: Foreign, attributes: Attributes) -> list[Foreign]:
 
 
 def _icmp(one: Foreign, attributes: Attributes) -> list[Foreign]:
-    kinds = [(family, number) for family, number in ((4, 1), (6, 58)) if family in one.families]
+    kinds = [(family, number) for number, family in _ICMP_FAMILY.items() if family in one.families]
     asked = _beyond(one, f"ICMP type {attributes.get('name', '')}")
     return [replace(asked, protocol=number, families=frozenset({family})) for family, number in kinds]
 
@@ -249,6 +252,9 @@ def _port(one: Foreign, protocol: str, text: str) -> Foreign:
     if number is None:
         return _beyond(one, f"the protocol {protocol[:30]}")
     one = replace(one, protocol=number)
+    if one.action is Action.ACCEPT and number in _ICMP_FAMILY:
+        # Over the other family nobody sends it, and no rule here lets it in.
+        one = replace(one, families=one.families & {_ICMP_FAMILY[number]} or one.families)
     if not text:
         return one
     found = hosts.port_list(text, "-:")
