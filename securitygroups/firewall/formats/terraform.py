@@ -1,38 +1,36 @@
-"""What terraform show -json says (and OpenTofu's) of firewalls of AWS, Azure, Google Cloud, OpenStack, Hetzner, DigitalOcean
-and Scaleway: each resource in the words of its cloud, which the cloud's own reader reads.
+"""What terraform show -json says (and OpenTofu's, and terraform.tfstate) of firewalls of AWS, Azure, Google Cloud, OpenStack,
+Hetzner, DigitalOcean and Scaleway: each resource in the words of its cloud, which the cloud's own reader reads.
 
 In a plan, what is known only after apply stands for no address and no group.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
-from securitygroups.firewall.formats import aws, azure, digitalocean, gcp, hetzner, openstack, scaleway
+from securitygroups.firewall.formats import azure, digitalocean, gcp, scaleway
 from securitygroups.firewall.formats.clouds import (
     Json,
     Line,
-    aside,
-    flag,
     gathered,
-    in_turn,
     known_protocol,
     number,
     objects,
     one_of,
     port_range,
     reading,
-    stateless,
     text,
     texts,
     unknown_keys,
     words,
 )
-from securitygroups.firewall.formats.foreign import ALL_PORTS, MOST_RULES, Foreign
+from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken, Upload
 from securitygroups.firewall.formats.strict import bad
-from securitygroups.firewall.formats.terraform_resources import INDEX, UNKNOWN, Resource, resources
+from securitygroups.firewall.formats.terraform_groups import LATER, each_of, linked, name_of, of_kind, with_loose
+from securitygroups.firewall.formats.terraform_resources import UNKNOWN, Resource, is_state, resources
+from securitygroups.firewall.formats.terraform_unions import aws_groups, hetzner_groups, openstack_groups
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.texts import shown
 
@@ -45,6 +43,30 @@ _OTHERS = {
     "google_compute_network_firewall_policy_rule": "Firewall policies are asked around the rules of a network, and are not read.",
     "azurerm_firewall_policy_rule_collection_group": "It is of Azure Firewall, not of a network security group.",
 }
+# Types by whose names one may be about traffic, and those that only tie a group to a machine.
+_OF_TRAFFIC = re.compile(r"security_?group|sec_?group|firewall|network_acl|security_rule|network_policy")
+_TIES = re.compile(r"(attachment|association|associate|attach|exclusive)\w*$")
+_OTHER = "Resources of this kind are not read here: bring what its cloud itself says of it, or add its rules by hand."
+# Where the rules of a resource stand in it.
+_BLOCKS = {
+    "aws_security_group": ("ingress", "egress"),
+    "aws_default_security_group": ("ingress", "egress"),
+    "azurerm_network_security_group": ("security_rule",),
+    "google_compute_firewall": ("allow", "deny"),
+    "hcloud_firewall": ("rule",),
+    "digitalocean_firewall": ("inbound_rule", "outbound_rule"),
+    "scaleway_instance_security_group": ("inbound_rule", "outbound_rule"),
+    "scaleway_instance_security_group_rules": ("inbound_rule", "outbound_rule"),
+}
+_READ = {
+    *_BLOCKS,
+    "aws_security_group_rule",
+    "aws_vpc_security_group_ingress_rule",
+    "aws_vpc_security_group_egress_rule",
+    "azurerm_network_security_rule",
+    "openstack_networking_secgroup_v2",
+    "openstack_networking_secgroup_rule_v2",
+}
 
 
 def looks(upload: Upload) -> bool:
@@ -53,182 +75,41 @@ def looks(upload: Upload) -> bool:
         return False
     return (
         "terraform_version" in value
-        or _is_state(value)
+        or is_state(value)
         or any(isinstance(value.get(key), dict) and "root_module" in value[key] for key in ("values", "planned_values"))
     )
 
 
-def _is_state(value: Json) -> bool:
-    """Whether it is the state's own file, which is written in another way."""
-    inner = value.get("resources")
-    first = inner[0] if isinstance(inner, list) and inner else None
-    return "lineage" in value or (isinstance(first, dict) and isinstance(first.get("instances"), list))
-
-
 def read(upload: Upload) -> Reading:
-    value = upload.value
-    if _is_state(value):
-        raise bad("", "This is Terraform's state itself: bring what terraform show -json says.")
-    found = resources(value)
-    notes = tuple(
-        Note(one.address, one.kind, Taken.NOT_TAKEN, _OTHERS[one.kind]) for one in found if one.kind in _OTHERS
-    )
+    every = resources(upload.value)
+    others = [one for one in every if _is_other(one.kind)]
+    notes = [Note(one.address, one.kind, Taken.NOT_TAKEN, _OTHERS.get(one.kind, _OTHER)) for one in others]
+    found = linked([_without_later(one, notes) for one in every if one.kind in _READ], notes)
     result = reading(NAME, (group for kind in _READERS for group in kind(found)), notes)
-    if not result.groups and not notes:
+    if not result.groups:
+        kinds = ", ".join(dict.fromkeys(one.kind for one in others))
         raise bad(
             "",
             "No firewall is in it that is read: aws_security_group, azurerm_network_security_group, google_compute_firewall, "
-            "openstack_networking_secgroup_v2, hcloud_firewall, digitalocean_firewall or scaleway_instance_security_group.",
+            "openstack_networking_secgroup_v2, hcloud_firewall, digitalocean_firewall or scaleway_instance_security_group."
+            + (f" In it stand {shown(kinds)}." if kinds else ""),
         )
     return result
 
 
-def _of_kind(found: Iterable[Resource], *kinds: str) -> list[Resource]:
-    return [one for one in found if one.kind in kinds]
+def _is_other(kind: str) -> bool:
+    return kind in _OTHERS or bool(kind not in _READ and _OF_TRAFFIC.search(kind) and not _TIES.search(kind))
 
 
-def _at(lines: Iterable[Line], where: str, values: Json, known: Iterable[str]) -> Iterator[Line]:
-    """The lines of a block at its own place; what is not known in it is asked for."""
-    strange = unknown_keys(values, known)
-    for line in lines:
-        yield line._replace(rule=replace(line.rule, where=where, beyond=line.rule.beyond + strange))
-
-
-def _each(found: Iterable[Resource], make: Callable[[Resource], Iterable[Line]]) -> list[tuple[Resource, list[Line]]]:
-    """The lines of each resource, of all together as many as a file may have."""
-    pairs: list[tuple[Resource, list[Line]]] = []
-    left = MOST_RULES
-    for one in found:
-        lines = list(islice(make(one), left + 1))
-        left -= len(lines)
-        if left < 0:
-            raise bad("", f"The file has more than {MOST_RULES:,} rules: bring some at a time.")
-        pairs.append((one, lines))
-    return pairs
-
-
-def _with_loose(
-    groups: Sequence[Resource], loose: Sequence[tuple[Resource, list[Line]]], key: str
-) -> Iterator[tuple[Resource | None, str, list[Line]]]:
-    """(group, its id where it is none of the file, lines): rules that stand for themselves, with the group they name."""
-    lines: dict[str, list[Line]] = {}
-    by_address = {INDEX.sub("", one.address): one for one in groups}
-    for one, found in loose:
-        name = text(one.values, key, one.address) or UNKNOWN
-        referred = [by_address[ref].address for ref in one.names.get(key, ()) if ref in by_address]
-        lines.setdefault(referred[0] if name == UNKNOWN and referred else name, []).extend(found)
-    for group in groups:
-        own = text(group.values, "id", group.address)
-        mine = lines.pop(group.address, []) + (lines.pop(own, []) if own and own != UNKNOWN else [])
-        yield group, "", mine
-    for name, found in lines.items():
-        yield None, name, found
-
-
-# AWS.
-
-_AWS_BLOCK = words(
-    "cidr_blocks ipv6_cidr_blocks prefix_list_ids security_groups self from_port to_port protocol description"
-)
-_AWS_RULE = _AWS_BLOCK | words(
-    "type security_group_id source_security_group_id security_group_rule_id id timeouts region"
-)
-_AWS_SINGLE = words(
-    "security_group_id cidr_ipv4 cidr_ipv6 prefix_list_id referenced_security_group_id from_port to_port ip_protocol "
-    "description arn id security_group_rule_id tags tags_all region"
-)
-_AWS_SIDES = {"ingress": "IpPermissions", "egress": "IpPermissionsEgress"}
-
-
-def _aws(found: Sequence[Resource]) -> Iterator[ReadGroup]:
-    groups = _of_kind(found, "aws_security_group", "aws_default_security_group")
-    loose = _each(_of_kind(found, "aws_security_group_rule"), _aws_rule)
-    single = _of_kind(found, "aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule")
-    loose += _each(single, _aws_single)
-    note = aside("document", "what no rule allows", aws.DENIES)
-    for group, name, lines in _with_loose(groups, loose, "security_group_id"):
-        if group is None:
-            yield in_turn(lines, name, "", [note])
-            continue
-        own = gathered(line for key in _AWS_SIDES for place, one in objects(group.values, key, group.address)
-               for line in _aws_block(place, one, key, _AWS_BLOCK))  # fmt: skip
-        yield in_turn(own + lines, _name(group), text(group.values, "description", group.address), [note])
-
-
-def _name(group: Resource) -> str:
-    name = text(group.values, "name", group.address)
-    return name if name and name != UNKNOWN else group.address
-
-
-def _aws_block(where: str, one: Json, key: str, known: Iterable[str]) -> Iterator[Line]:
-    groups = [*texts(one, "security_groups", where), *texts(one, "source_security_group_id", where)]
-    if one.get("self"):
-        groups.append("itself")
-    permission = {
-        "IpProtocol": text(one, "protocol", where),
-        "FromPort": number(one, "from_port", where),
-        "ToPort": number(one, "to_port", where),
-        "IpRanges": [{"CidrIp": each} for each in texts(one, "cidr_blocks", where)],
-        "Ipv6Ranges": [{"CidrIpv6": each} for each in texts(one, "ipv6_cidr_blocks", where)],
-        "PrefixListIds": [{"PrefixListId": each} for each in texts(one, "prefix_list_ids", where)],
-        "UserIdGroupPairs": [{"GroupId": each} for each in groups],
-    }
-    said = text(one, "description", where)
-    for line in _at(aws.permission(where, permission, _AWS_SIDES[key]), where, one, known):
-        yield line._replace(rule=replace(line.rule, description=said))
-
-
-def _aws_rule(one: Resource) -> Iterator[Line]:
-    side = one_of(one.values, "type", one.address, {key: key for key in _AWS_SIDES})
-    yield from _aws_block(one.address, one.values, side, _AWS_RULE)
-
-
-def _aws_single(one: Resource) -> Iterator[Line]:
-    values, where = one.values, one.address
-    rule = {
-        "IsEgress": one.kind == "aws_vpc_security_group_egress_rule",
-        "IpProtocol": text(values, "ip_protocol", where),
-        "FromPort": number(values, "from_port", where),
-        "ToPort": number(values, "to_port", where),
-        "CidrIpv4": text(values, "cidr_ipv4", where),
-        "CidrIpv6": text(values, "cidr_ipv6", where),
-        "PrefixListId": text(values, "prefix_list_id", where),
-        "ReferencedGroupInfo": {"GroupId": text(values, "referenced_security_group_id", where)},
-        "Description": text(values, "description", where),
-    }
-    yield from _at(aws.single(where, rule), where, values, _AWS_SINGLE)
-
-
-# OpenStack.
-
-_OS_RULE = words(
-    "direction ethertype protocol port_range_min port_range_max remote_group_id remote_ip_prefix remote_address_group_id "
-    "security_group_id description"
-)
-
-
-def _openstack(found: Sequence[Resource]) -> Iterator[ReadGroup]:
-    groups = _of_kind(found, "openstack_networking_secgroup_v2")
-    loose = _each(_of_kind(found, "openstack_networking_secgroup_rule_v2"), _openstack_rule)
-    said = f"{openstack.DENIES} What a new group lets out by itself is no resource of Terraform, and not in the list."
-    note = aside("document", "what no rule allows", said)
-    for group, name, lines in _with_loose(groups, loose, "security_group_id"):
-        if group is None:
-            yield in_turn(lines, name, "", [note])
-            continue
-        if not flag(group.values, "stateful", group.address, True):
-            lines = stateless(lines, "the group is stateless", "Make the group stateful.")
-        yield in_turn(lines, _name(group), text(group.values, "description", group.address), [note])
-
-
-def _openstack_rule(one: Resource) -> Iterator[Line]:
-    """The rule in Neutron's words. 0 stands in Terraform's state for a port that was not set; of ICMP it may be a type."""
-    plain = {key: one.values.get(key) for key in _OS_RULE}
-    ports = [number(plain, key, one.address) for key in ("port_range_min", "port_range_max")]
-    if ports == [0, 0] and "icmp" not in text(plain, "protocol", one.address):
-        plain |= {"port_range_min": None, "port_range_max": None}
-    known = (*_OS_RULE, "id", "region", "tenant_id", "timeouts")
-    yield from _at(openstack.rule(one.address, plain), one.address, one.values, known)
+def _without_later(one: Resource, notes: list[Note]) -> Resource:
+    """The resource without lists of rules that are known only after apply. Such a list may hold denials, which would have to
+    come first: only AWS has none."""
+    later = [key for key in _BLOCKS.get(one.kind, ()) if one.values.get(key) == UNKNOWN]
+    for key in later:
+        if not one.kind.startswith("aws_"):
+            raise bad(f"{one.address}.{key}", LATER)
+        notes.append(Note(f"{one.address}.{key}", UNKNOWN, Taken.NOT_TAKEN, LATER))
+    return replace(one, values={key: value for key, value in one.values.items() if key not in later}) if later else one
 
 
 # Azure and Google Cloud, whose rules have an order among each other.
@@ -253,15 +134,15 @@ _AZ_QUIET = frozenset(("id", "resource_group_name", "network_security_group_name
 
 def _azure(found: Sequence[Resource]) -> Iterator[ReadGroup]:
     loose: dict[str, list[tuple[str, Json]]] = {}
-    for one in _of_kind(found, "azurerm_network_security_rule"):
+    for one in of_kind(found, "azurerm_network_security_rule"):
         name = text(one.values, "network_security_group_name", one.address)
         loose.setdefault(name, []).append((one.address, _azure_rule(one.address, one.values)))
-    for group in _of_kind(found, "azurerm_network_security_group"):
+    for group in of_kind(found, "azurerm_network_security_group"):
         rules = [
             (place, _azure_rule(place, one)) for place, one in objects(group.values, "security_rule", group.address)
         ]
         rules += loose.pop(text(group.values, "name", group.address), [])
-        yield azure.group_of(_once(rules), _name(group), "")
+        yield azure.group_of(_once(rules), name_of(group), "")
     for name, rules in loose.items():
         yield azure.group_of(rules, name, "")
 
@@ -298,7 +179,7 @@ _GOOGLE = {
 
 
 def _google(found: Sequence[Resource]) -> Iterator[ReadGroup]:
-    rules = [(one.address, _google_rule(one)) for one in _of_kind(found, "google_compute_firewall")]
+    rules = [(one.address, _google_rule(one)) for one in of_kind(found, "google_compute_firewall")]
     yield from gcp.groups_of(rules)
 
 
@@ -318,12 +199,7 @@ def _google_rule(one: Resource) -> Json:
     return values
 
 
-# Hetzner, DigitalOcean and Scaleway.
-
-
-def _hcloud(found: Sequence[Resource]) -> Iterator[ReadGroup]:
-    for one in _of_kind(found, "hcloud_firewall"):
-        yield hetzner.group(one.address, {"name": _name(one), "rules": one.values.get("rule")})
+# DigitalOcean and Scaleway.
 
 
 _DO_ENDS = {
@@ -336,8 +212,8 @@ _DO_ENDS = {
 
 
 def _digitalocean(found: Sequence[Resource]) -> Iterator[ReadGroup]:
-    for one in _of_kind(found, "digitalocean_firewall"):
-        firewall: dict[str, Any] = {"name": _name(one)}
+    for one in of_kind(found, "digitalocean_firewall"):
+        firewall: dict[str, Any] = {"name": name_of(one)}
         for block, side, prefix in (
             ("inbound_rule", "sources", "source"),
             ("outbound_rule", "destinations", "destination"),
@@ -359,14 +235,14 @@ _SCW_RULE = words("action protocol ip ip_range port port_range")
 
 
 def _scaleway(found: Sequence[Resource]) -> Iterator[ReadGroup]:
-    groups = _of_kind(found, "scaleway_instance_security_group")
-    loose = _each(_of_kind(found, "scaleway_instance_security_group_rules"), _scaleway_rules)
-    for group, name, lines in _with_loose(groups, loose, "security_group_id"):
+    groups = of_kind(found, "scaleway_instance_security_group")
+    loose = each_of(of_kind(found, "scaleway_instance_security_group_rules"), _scaleway_rules)
+    for group, name, lines in with_loose(groups, loose):
         if group is None:
             yield scaleway.with_policies("", {"name": name, "stateful": True}, lines)
             continue
         own = gathered(_scaleway_rules(group))
-        yield scaleway.with_policies(group.address, {**group.values, "name": _name(group)}, own + lines)
+        yield scaleway.with_policies(group.address, {**group.values, "name": name_of(group)}, own + lines)
 
 
 def _scaleway_rules(one: Resource) -> Iterator[Line]:
@@ -397,11 +273,11 @@ def _scaleway_ports(rule: Json, where: str) -> tuple[tuple[int, int], ...] | Non
 
 
 _READERS: tuple[Callable[[Sequence[Resource]], Iterator[ReadGroup]], ...] = (
-    _aws,
+    aws_groups,
     _azure,
     _google,
-    _openstack,
-    _hcloud,
+    openstack_groups,
+    hetzner_groups,
     _digitalocean,
     _scaleway,
 )

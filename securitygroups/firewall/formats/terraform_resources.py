@@ -1,4 +1,4 @@
-"""The resources of what terraform show -json says, of a state or of a plan, in all modules.
+"""The resources of what terraform show -json says, of a state or of a plan, in all modules, and of a state's own file.
 
 In a plan, a value that is known only after apply stands for no address and no group.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from securitygroups.firewall.formats.clouds import Json, as_object, at, objects, text
+from securitygroups.firewall.formats.clouds import Json, as_object, at, number, objects, text
 from securitygroups.firewall.formats.strict import bad
 
 UNKNOWN = "(known after apply)"
@@ -19,15 +19,62 @@ INDEX = re.compile(r"\[[^\]]*\]")
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource: its address, its type, its values, and the addresses that its arguments name."""
+    """A resource: its address, its type, its values, the address of its module, and what its arguments refer to there."""
 
     address: str
     kind: str
     values: Json
+    module: str = ""
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def local(self) -> str:
+        """Its address in its module."""
+        return self.address.removeprefix(f"{self.module}.")
+
+
+def is_state(value: Json) -> bool:
+    """Whether it is the state's own file, which is written in another way than what terraform show -json says of it."""
+    inner = value.get("resources")
+    first = inner[0] if isinstance(inner, list) and inner else None
+    return "lineage" in value or (isinstance(first, dict) and isinstance(first.get("instances"), list))
 
 
 def resources(value: Json) -> list[Resource]:
+    return list(_of_state(value)) if is_state(value) else _of_shown(value)
+
+
+def _of_state(value: Json) -> Iterator[Resource]:
+    """The resources of terraform.tfstate. What an apply left behind to be destroyed is none of them."""
+    if "resources" not in value and (number(value, "version", "") or 0) < 4:
+        raise bad("", "This is the state of Terraform 0.11 or older, which has no JSON for others to read: bring what "
+                      "terraform show -json says with a newer Terraform.")  # fmt: skip
+    for where, one in objects(value, "resources", ""):
+        if text(one, "mode", where) == "data":
+            continue
+        kind, module = text(one, "type", where), text(one, "module", where)
+        address = f"{module}.{kind}.{text(one, 'name', where)}".lstrip(".")
+        for place, instance in objects(one, "instances", where):
+            if instance.get("deposed"):
+                continue
+            if "attributes" not in instance:
+                raise bad(
+                    place, "This resource is written as Terraform 0.11 did: bring what terraform show -json says."
+                )
+            yield Resource(
+                address + _index(instance.get("index_key")),
+                kind,
+                as_object(instance["attributes"] or {}, at(place, "attributes")),
+                module,
+            )
+
+
+def _index(key: Any) -> str:
+    """[0] or ["web"], as Terraform writes it behind an address."""
+    return "" if key is None else f"[{key}]" if isinstance(key, int) else f'["{key}"]'
+
+
+def _of_shown(value: Json) -> list[Resource]:
     key = "planned_values" if "planned_values" in value else "values"
     root = as_object(as_object(value.get(key) or {}, key).get("root_module") or {}, at(key, "root_module"))
     config = as_object(
@@ -39,20 +86,22 @@ def resources(value: Json) -> list[Resource]:
         for where, one in objects(value, "resource_changes", "")
     }
     found = []
-    for where, one in _of_module(root, at(key, "root_module"), 0):
+    for where, one, module in _of_module(root, at(key, "root_module"), 0):
         if text(one, "mode", where) == "data":
             continue
         address = text(one, "address", where)
         said = expressions.get(INDEX.sub("", address))
         values = _with_unknown(as_object(one.get("values") or {}, at(where, "values")), unknown.get(address), said)
-        found.append(Resource(address, text(one, "type", where), values, _names(said, address)))
+        found.append(Resource(address, text(one, "type", where), values, module, _names(said)))
     return found
 
 
-def _of_module(module: Json, where: str, deep: int) -> Iterator[tuple[str, Json]]:
+def _of_module(module: Json, where: str, deep: int) -> Iterator[tuple[str, Json, str]]:
+    """(place, resource, address of its module) of a module and those in it."""
     if deep > MOST_DEEP:
         raise bad(where, "Modules are nested too deeply here.")
-    yield from objects(module, "resources", where)
+    address = text(module, "address", where)
+    yield from ((place, one, address) for place, one in objects(module, "resources", where))
     for place, child in objects(module, "child_modules", where):
         yield from _of_module(child, place, deep + 1)
 
@@ -69,12 +118,10 @@ def _expressions(module: Json, prefix: str, deep: int) -> Iterator[tuple[str, Js
         yield from _expressions(inner, f"{prefix}module.{name}.", deep + 1)
 
 
-def _names(said: Json | None, address: str) -> dict[str, Sequence[str]]:
-    """What each argument refers to, as addresses of the same module."""
-    module = INDEX.sub("", address).rpartition(".")[0].rpartition(".")[0]
-    prefix = f"{module}." if module else ""
+def _names(said: Json | None) -> dict[str, Sequence[str]]:
+    """What each argument refers to."""
     return {
-        key: [prefix + str(name) for name in one["references"]]
+        key: [str(name) for name in one["references"]]
         for key, one in (said or {}).items()
         if isinstance(one, dict) and isinstance(one.get("references"), list)
     }

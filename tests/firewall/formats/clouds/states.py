@@ -7,9 +7,34 @@ from tests.firewall.formats.clouds import orders, unions
 from tests.firewall.formats.clouds.proof import Case, Seen
 
 
-def state(*resources: dict[str, Any]) -> dict[str, Any]:
+def state(rng: random.Random, *resources: dict[str, Any]) -> dict[str, Any]:
+    """What terraform show -json says of them, or the state's own file."""
+    if rng.random() < 0.3:
+        return {
+            "version": 4,
+            "terraform_version": "1.9.0",
+            "serial": 3,
+            "lineage": "0f1e",
+            "outputs": {},
+            "resources": [
+                {
+                    "module": "module.net",
+                    "mode": "managed",
+                    "type": one["type"],
+                    "name": f"r{place}",
+                    "instances": [{"schema_version": 1, "attributes": one["values"]}],
+                }
+                for place, one in enumerate(resources)
+            ],
+        }
     full = [
-        {"address": f"{one['type']}.r{place}", "mode": "managed", "name": f"r{place}", "schema_version": 1, **one}
+        {
+            "address": f"module.net.{one['type']}.r{place}",
+            "mode": "managed",
+            "name": f"r{place}",
+            "schema_version": 1,
+            **one,
+        }
         for place, one in enumerate(resources)
     ]
     child = {"address": "module.net", "resources": full}
@@ -21,6 +46,8 @@ def state(*resources: dict[str, Any]) -> dict[str, Any]:
 
 
 def resources(source: Any, kind: str) -> list[Any]:
+    if "resources" in source:
+        return [one["instances"][0]["attributes"] for one in source["resources"] if one["type"] == kind]
     found = source["values"]["root_module"]["child_modules"][0]["resources"]
     return [one["values"] for one in found if one["type"] == kind]
 
@@ -68,7 +95,7 @@ def aws(rng: random.Random) -> Any:
         groups = one["values"].pop("security_groups")
         one["values"]["source_security_group_id"] = groups[0] if groups else None
     own = {"type": "aws_security_group", "values": {"id": "sg-1", "name": "web", "description": "", **inline}}
-    return state(own, *loose)
+    return state(rng, own, *loose)
 
 
 def aws_passes(source: Any, _: str, seen: Seen) -> bool:
@@ -97,7 +124,7 @@ def google(rng: random.Random) -> Any:
             ]
         return {"type": "google_compute_firewall", "values": {**values, "project": "p", "log_config": []}}
 
-    return state(*map(resource, orders.google(rng)))
+    return state(rng, *map(resource, orders.google(rng)))
 
 
 def google_passes(source: Any, group: str, seen: Seen) -> bool:
@@ -143,7 +170,7 @@ def azure(rng: random.Random) -> Any:
         for one in rules
         if one not in inside
     ]
-    return state({"type": "azurerm_network_security_group", "values": group}, *loose)
+    return state(rng, {"type": "azurerm_network_security_group", "values": group}, *loose)
 
 
 def azure_passes(source: Any, group: str, seen: Seen) -> bool:
@@ -159,7 +186,7 @@ def azure_passes(source: Any, group: str, seen: Seen) -> bool:
 
 
 def hetzner(rng: random.Random) -> Any:
-    return state({"type": "hcloud_firewall", "values": {"name": "web", "rule": unions.hetzner(rng)["rules"]}})
+    return state(rng, {"type": "hcloud_firewall", "values": {"name": "web", "rule": unions.hetzner(rng)["rules"]}})
 
 
 def hetzner_passes(source: Any, group: str, seen: Seen) -> bool:
@@ -182,7 +209,7 @@ def digitalocean(rng: random.Random) -> Any:
     inbound = [values(one, "sources", "source") for one in firewall["inbound_rules"]]
     outbound = [values(one, "destinations", "destination") for one in firewall["outbound_rules"]]
     both = {"name": "web", "inbound_rule": inbound, "outbound_rule": outbound}
-    return state({"type": "digitalocean_firewall", "values": both})
+    return state(rng, {"type": "digitalocean_firewall", "values": both})
 
 
 def digitalocean_passes(source: Any, group: str, seen: Seen) -> bool:
@@ -219,6 +246,7 @@ def openstack(rng: random.Random) -> Any:
     rules = [values(one) for one in group["security_group_rules"] if one["port_range_min"] != 0]
     own = {"id": "sg-1", "name": "web", "description": "", "stateful": True}
     return state(
+        rng,
         {"type": "openstack_networking_secgroup_v2", "values": own},
         *({"type": "openstack_networking_secgroup_rule_v2", "values": one} for one in rules),
     )
@@ -242,7 +270,7 @@ def scaleway(rng: random.Random) -> Any:
             continue
         rule = {"action": one["action"], "protocol": one["protocol"], "ip_range": one["ip_range"], "ip": "", **ports}
         ways[f"{one['direction']}_rule"].append(rule)
-    return state({"type": "scaleway_instance_security_group", "values": {**source["security_group"], **ways}})
+    return state(rng, {"type": "scaleway_instance_security_group", "values": {**source["security_group"], **ways}})
 
 
 def scaleway_passes(source: Any, group: str, seen: Seen) -> bool:

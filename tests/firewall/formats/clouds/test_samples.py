@@ -489,6 +489,111 @@ def test_what_a_plan_does_not_know_yet_is_not_taken() -> None:
     assert "known after apply" in group.notes[0].how
 
 
+def test_a_state_is_read_from_its_own_file() -> None:
+    def instance(key: str, **more: Any) -> Any:
+        block = {"from_port": 443, "to_port": 443, "protocol": "tcp", "cidr_blocks": ["203.0.113.0/24"], "self": False}
+        attributes = {"id": f"sg-{key}", "name": key, "description": "Managed by Terraform", "ingress": [block]}
+        return {"index_key": key, "schema_version": 1, "attributes": {**attributes, "egress": []}, **more}
+
+    rule = {
+        "type": "egress",
+        "from_port": 0,
+        "to_port": 0,
+        "protocol": "-1",
+        "ipv6_cidr_blocks": ["::/0"],
+        "security_group_id": "sg-b",
+        "source_security_group_id": None,
+    }
+    resources = [
+        {"mode": "data", "type": "aws_security_group", "name": "old", "instances": [instance("c")]},
+        {
+            "module": 'module.sg["x.y"]',
+            "mode": "managed",
+            "type": "aws_security_group",
+            "name": "web",
+            "instances": [instance("a"), instance("b"), instance("gone", deposed="00000001")],
+        },
+        {
+            "mode": "managed",
+            "type": "aws_security_group_rule",
+            "name": "out",
+            "instances": [{"schema_version": 2, "attributes": rule}],
+        },
+    ]
+
+    first, second = read({"version": 4, "terraform_version": "1.9.8", "lineage": "x", "resources": resources}).groups
+
+    https = ("accept in tcp", "203.0.113.0/24", 443, 443)
+    assert (first.name, plain(first.rules)) == ("a", [https])
+    assert (second.name, plain(second.rules)) == ("b", [https, ("accept out ip", "::/0", None, None)])
+    assert first.notes[0].where == 'module.sg["x.y"].aws_security_group.web["a"].ingress[0]'
+
+
+def planned(rule_names: list[str], *groups: str, module: str = "") -> Any:
+    """A plan of groups, and of one rule that refers to these."""
+    prefix = f"{module}." if module else ""
+    values = {"type": "ingress", "protocol": "tcp", "from_port": 22, "to_port": 22, "cidr_blocks": ["10.0.0.0/8"]}
+    rule = {"address": f"{prefix}aws_security_group_rule.ssh", "type": "aws_security_group_rule", "values": values}
+    found = [
+        {"address": f"{prefix}aws_security_group.{name}", "type": "aws_security_group", "values": {"name": name}}
+        for name in groups
+    ]
+    refers = {"security_group_id": {"references": rule_names}}
+    here = {"resources": [{"address": "aws_security_group_rule.ssh", "expressions": refers}]}
+    inner = {"address": module, "resources": [*found, rule]}
+    calls = {"module_calls": {"net": {"module": here}}}
+    return {
+        "terraform_version": "1.9.0",
+        "planned_values": {"root_module": {"child_modules": [inner]} if module else inner},
+        "resource_changes": [{"address": rule["address"], "change": {"after_unknown": {"security_group_id": True}}}],
+        "configuration": {"root_module": calls if module else here},
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "groups", "module", "takers"),
+    [
+        (["aws_security_group.web.id", "aws_security_group.web"], ["web", "db"], "", ["web"]),
+        (["aws_security_group.web.id", "aws_security_group.web"], ["web", "db"], "module.net[0]", ["web"]),
+        (["aws_security_group.a[1].id", "aws_security_group.a[1]", "aws_security_group.a"], ["a[0]", "a[1]"], "", ["a[1]"]),
+        (["aws_security_group.a", "each.key"], ["a[0]", "a[1]"], "", []),
+        (["aws_security_group.a.id", "aws_security_group.a", "aws_security_group.b"], ["a", "b"], "", []),
+        (["var.group", "aws_security_group.web"], ["web"], "", []),
+        (["aws_security_group.other"], ["web"], "", []),
+    ],
+)  # fmt: skip
+def test_a_rule_of_a_plan_is_put_only_into_the_group_that_it_must_be_of(
+    names: list[str], groups: list[str], module: str, takers: list[str]
+) -> None:
+    reading = read(planned(names, *groups, module=module))
+
+    assert [group.name for group in reading.groups if group.rules] == takers
+    assert len(reading.groups) == len(groups)
+    assert ["is known only after apply" in note.how for note in reading.notes] == ([] if takers else [True])
+
+
+def test_rules_that_a_plan_does_not_know_yet_are_named() -> None:
+    plan = terraform(("aws_security_group", {"name": "web"}), ("hcloud_firewall", {"name": "fw"}))
+    plan["planned_values"] = plan.pop("values")
+    plan["resource_changes"] = [{"address": "aws_security_group.r0", "change": {"after_unknown": {"ingress": True}}}]
+
+    reading = read(plan)
+
+    assert [(note.where, note.taken) for note in reading.notes] == [("aws_security_group.r0.ingress", Taken.NOT_TAKEN)]
+
+    # A list that may hold denials is another thing.
+    plan["resource_changes"] = [{"address": "hcloud_firewall.r1", "change": {"after_unknown": {"rule": True}}}]
+
+    assert "hcloud_firewall.r1.rule: It is known only after apply" in refusal(plan)
+
+
+def test_what_may_be_about_traffic_and_is_not_read_is_named() -> None:
+    kinds = ("openstack_compute_secgroup_v2", "vultr_firewall_rule", "digitalocean_firewall_attachment", "aws_instance")
+    reading = read(terraform(("hcloud_firewall", {"name": "fw", "rule": []}), *((kind, {}) for kind in kinds)))
+
+    assert [note.text for note in reading.notes] == ["openstack_compute_secgroup_v2", "vultr_firewall_rule"]
+
+
 def test_network_acls_are_named_beside_the_groups() -> None:
     reading = read(terraform(("hcloud_firewall", {"name": "fw", "rule": []}), ("aws_network_acl", {})))
 
@@ -557,14 +662,19 @@ def test_an_export_of_opnsense_without_columns_is_refused_with_their_names() -> 
     ("value", "word"),
     [
         ({"NetworkAcls": []}, "describe-security-groups"),
-        ({"version": 4, "terraform_version": "1.9", "lineage": "x", "resources": []}, "terraform show -json"),
+        ({"version": 4, "terraform_version": "1.9", "lineage": "x", "resources": []}, "aws_security_group"),
+        ({"version": 3, "terraform_version": "0.11.14", "lineage": "x", "modules": []}, "0.11 or older"),
         (
             [{"name": "p", "kind": "compute#firewallPolicy", "match": {"layer4Configs": []}}],
             "gcloud compute firewall-rules list",
         ),
         ([{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": []}], "aws ec2 describe-security-groups"),
         ({"firewalls": [google(allowed=[])], "firewallPolicys": [{"name": "p"}]}, "firewall policy of Google Cloud"),
-        ({"version": 4, "resources": [{"type": "hcloud_firewall", "instances": []}]}, "terraform show -json"),
+        ({"version": 4, "resources": [{"type": "hcloud_firewall", "instances": []}]}, "aws_security_group"),
+        (
+            {"version": 4, "resources": [{"type": "linode_firewall", "name": "fw", "instances": [{"attributes": {}}]}]},
+            "linode_firewall",
+        ),
         ({"hello": 1}, "karenpanel.group/1"),
         ([{"hello": 1}], "“hello”"),
         ([1], "karenpanel.group/1"),

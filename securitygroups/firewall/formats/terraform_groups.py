@@ -1,0 +1,108 @@
+"""Groups in Terraform's files, and rules that are resources of their own: of which group each of them is."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from securitygroups.firewall.formats.clouds import Json, Line, text, unknown_keys
+from securitygroups.firewall.formats.foreign import MOST_RULES
+from securitygroups.firewall.formats.reading import Note, Taken
+from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.formats.terraform_resources import INDEX, UNKNOWN, Resource
+
+LATER = "It is known only after apply: apply the plan, and bring what terraform show -json says then."
+_NOWHERE = (
+    "Of which group it is, is known only after apply: apply the plan, and bring what terraform show -json says then."
+)
+_AWS = ("aws_security_group", "aws_default_security_group")
+# Rules of their own: the key that names their group, what it names of it, and the kinds of that.
+_LOOSE = {
+    "aws_security_group_rule": ("security_group_id", "id", _AWS),
+    "aws_vpc_security_group_ingress_rule": ("security_group_id", "id", _AWS),
+    "aws_vpc_security_group_egress_rule": ("security_group_id", "id", _AWS),
+    "openstack_networking_secgroup_rule_v2": ("security_group_id", "id", ("openstack_networking_secgroup_v2",)),
+    "azurerm_network_security_rule": ("network_security_group_name", "name", ("azurerm_network_security_group",)),
+    "scaleway_instance_security_group_rules": ("security_group_id", "id", ("scaleway_instance_security_group",)),
+}
+_ACCEPTS_ONLY = ("aws_", "openstack_")
+
+
+def linked(found: Sequence[Resource], notes: list[Note]) -> list[Resource]:
+    """The resources, each rule of its own with what its group is known by. One whose group is not known is left out with a
+    note; where it may be a denial, the file is refused."""
+    named = [_with_id(one) for one in found]
+    return [one for each in named if (one := _placed(each, named, notes))]
+
+
+def _with_id(one: Resource) -> Resource:
+    """A group that has no id yet is known by its address."""
+    known = text(one.values, "id", one.address) not in ("", UNKNOWN)
+    return one if known or one.kind in _LOOSE else replace(one, values={**one.values, "id": one.address})
+
+
+def _placed(one: Resource, every: Sequence[Resource], notes: list[Note]) -> Resource | None:
+    if one.kind not in _LOOSE:
+        return one
+    key, attribute, kinds = _LOOSE[one.kind]
+    if text(one.values, key, one.address) not in ("", UNKNOWN):
+        return one
+    group = _referred(one, key, [each for each in every if each.kind in kinds])
+    name = text(group.values, attribute, group.address) if group else ""
+    if name not in ("", UNKNOWN):
+        return replace(one, values={**one.values, key: name})
+    if not one.kind.startswith(_ACCEPTS_ONLY):
+        raise bad(f"{one.address}.{key}", _NOWHERE)
+    notes.append(Note(one.address, one.kind, Taken.NOT_TAKEN, _NOWHERE))
+    return None
+
+
+def _referred(one: Resource, key: str, groups: Sequence[Resource]) -> Resource | None:
+    """The one group of its module that the argument refers to; None where it may be another."""
+    refs = [ref for ref in one.names.get(key, ()) if ref.partition(".")[0] not in ("each", "count")]
+    stems = {".".join(INDEX.sub("", ref).split(".")[:2]) for ref in refs}
+    here = [each for each in groups if each.module == one.module and INDEX.sub("", each.local) in stems]
+    exact = [each for each in here if any(ref == each.local or ref.startswith(f"{each.local}.") for ref in refs)]
+    chosen = exact if any("[" in ref for ref in refs) else here
+    return chosen[0] if len(stems) == 1 and len(chosen) == 1 else None
+
+
+def of_kind(found: Iterable[Resource], *kinds: str) -> list[Resource]:
+    return [one for one in found if one.kind in kinds]
+
+
+def name_of(group: Resource) -> str:
+    name = text(group.values, "name", group.address)
+    return name if name and name != UNKNOWN else group.address
+
+
+def placed_at(lines: Iterable[Line], where: str, values: Json, known: Iterable[str]) -> Iterator[Line]:
+    """The lines of a block at its own place; what is not known in it is asked for."""
+    strange = unknown_keys(values, known)
+    for line in lines:
+        yield line._replace(rule=replace(line.rule, where=where, beyond=line.rule.beyond + strange))
+
+
+def each_of(found: Iterable[Resource], make: Callable[[Resource], Iterable[Line]]) -> list[tuple[Resource, list[Line]]]:
+    """The lines of each resource, of all together as many as a file may have."""
+    pairs: list[tuple[Resource, list[Line]]] = []
+    left = MOST_RULES
+    for one in found:
+        lines = list(islice(make(one), left + 1))
+        left -= len(lines)
+        if left < 0:
+            raise bad("", f"The file has more than {MOST_RULES:,} rules: bring some at a time.")
+        pairs.append((one, lines))
+    return pairs
+
+
+def with_loose(
+    groups: Sequence[Resource], loose: Sequence[tuple[Resource, list[Line]]]
+) -> Iterator[tuple[Resource | None, str, list[Line]]]:
+    """(group, its id where it is none of the file, lines): rules that stand for themselves, with the group they name."""
+    lines: dict[str, list[Line]] = {}
+    for one, found in loose:
+        lines.setdefault(text(one.values, _LOOSE[one.kind][0], one.address), []).extend(found)
+    for group in groups:
+        yield group, "", lines.pop(text(group.values, "id", group.address), [])
+    for name, found in lines.items():
+        yield None, name, found
