@@ -11,6 +11,7 @@ from securitygroups.firewall.formats import (
     digitalocean,
     gcp,
     hetzner,
+    named,
     openstack,
     opnsense,
     scaleway,
@@ -61,6 +62,8 @@ def read_file(data: bytes, file_name: str = "") -> Reading:
     for system in SYSTEMS:
         if system.looks(upload):
             return system.read(upload)
+    if known := named.said(upload):
+        raise bad("", known)
     if upload.value is not None:
         raise _strange(upload.value)
     return _own(read_any(data)) if is_document(data) else read_table(data)
