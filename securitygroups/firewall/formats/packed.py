@@ -26,6 +26,8 @@ MOST_TEXT = 40_000_000
 """Characters of all cells; a workbook keeps equal texts once, and the library each time."""
 SAVE_AS = "save the sheet with the rules alone as CSV UTF-8 and import that"
 
+NEVER_RECKONED = "a formula that was never reckoned"
+
 Cell = tuple[int, int]
 """Row and column, from 0."""
 
@@ -228,6 +230,7 @@ class _Sheet:
         self.row, self.column = -1, -1
         self.kind, self.inside, self.said = "", "", ""
         self.open_formula = False
+        """Whether the cell has a formula, of which no value was seen yet."""
 
     def start(self, name: str, said: dict[str, str]) -> None:
         self.inside = name
@@ -239,7 +242,8 @@ class _Sheet:
         elif name == "f":
             self.open_formula = True
         elif name in ("v", "is"):
-            self.open_formula, self.said = False, ""
+            # A text may be empty; of all else an empty value is none. Some programs write it so, to let Excel reckon.
+            self.open_formula, self.said = self.open_formula and self.kind != "str", ""
         elif name == "mergeCell":
             self._merged(said.get("ref", ""))
 
@@ -260,7 +264,7 @@ class _Sheet:
     def close(self) -> None:
         """A formula whose cell ended without a value."""
         if self.open_formula:
-            self.found.blank[self.row, self.column] = "a formula that was never reckoned"
+            self.found.blank[self.row, self.column] = NEVER_RECKONED
         self.open_formula = False
 
     def end(self, name: str) -> None:
@@ -270,6 +274,8 @@ class _Sheet:
         self.inside = ""
 
     def text(self, some: str) -> None:
+        if self.inside == "v" and not some.isspace():
+            self.open_formula = False
         if self.inside == "v" and self.kind == "s":
             self.said = (self.said + some)[:20]
         elif self.inside == "t":
@@ -307,8 +313,11 @@ class _Tables:
 
     def _cell(self, said: dict[str, str]) -> None:
         self.columns = _times(said, "number-columns-repeated")
-        if any(key.rpartition(":")[2] in ("value-type", "formula") for key in said):
+        known = {key.rpartition(":")[2] for key in said}
+        if not known.isdisjoint(("value-type", "formula")):
             self.filled = max(self.filled, self.column + self.columns - 1)
+        if "formula" in known and "value-type" not in known:
+            self.sheets[-1].blank[self.row, self.column] = NEVER_RECKONED
         down, right = _times(said, "number-rows-spanned"), _times(said, "number-columns-spanned")
         if down > 1 or right > 1:
             at = self.row, self.column

@@ -235,18 +235,42 @@ def test_what_could_be_meant_otherwise_is_refused_at_its_cell(what: str) -> None
     assert any(fault.where == where and words in str(fault.problem) for fault in caught.value.faults), str(caught.value)
 
 
-def test_a_formula_that_was_never_reckoned_is_not_taken_for_any_address() -> None:
-    """Programs that write workbooks leave the value of a formula to Excel."""
-    whole = workbook(TABLE)
-    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+def with_cell_xml(cell: str) -> bytes:
+    """The good workbook with other XML for the cell D2."""
+    with zipfile.ZipFile(io.BytesIO(workbook(TABLE))) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     sheet = parts["xl/worksheets/sheet1.xml"].decode()
     start = sheet.index('<c r="D2"')
-    end = sheet.index("</c>", start)
-    parts["xl/worksheets/sheet1.xml"] = f'{sheet[:start]}<c r="D2"><f>B7</f>{sheet[end:]}'.encode()
+    end = sheet.index("</c>", start) + len("</c>")
+    parts["xl/worksheets/sheet1.xml"] = (sheet[:start] + cell + sheet[end:]).encode()
+    return zipped(parts)
+
+
+@pytest.mark.parametrize(
+    "inside", ["<f>B7</f>", "<f>B7</f><v></v>", "<f>B7</f><v/>", "<f>B7</f><v> </v>", '<f t="shared" si="0"/><v/>']
+)
+def test_a_formula_that_was_never_reckoned_is_not_taken_for_any_address(inside: str) -> None:
+    """Programs that write workbooks leave the value of a formula to Excel."""
+    with pytest.raises(BadDocument, match="cell D2: The cell has a formula that was never reckoned"):
+        read_any(with_cell_xml(f'<c r="D2">{inside}</c>'))
+
+
+def test_a_formula_with_a_value_is_read_as_its_value() -> None:
+    whole = with_cell_xml('<c r="D2" t="str"><f>B7</f><v>203.0.113.0/24</v></c>')
+    empty = with_cell_xml('<c r="D2" t="str"><f>IF(FALSE,1,"")</f><v></v></c>')
+
+    assert read_any(whole).rules == SSH
+    assert read_any(empty).rules[0].source is None
+
+
+def test_a_formula_of_ods_without_a_value_is_refused() -> None:
+    row = ods_row(*TABLE[1]).replace(
+        '<table:table-cell office:value-type="string"><text:p>203.0.113.0/24</text:p></table:table-cell>',
+        '<table:table-cell table:formula="of:=B7"/>',
+    )
 
     with pytest.raises(BadDocument, match="cell D2: The cell has a formula that was never reckoned"):
-        read_any(zipped(parts))
+        read_any(ods(ods_row(*TABLE[0]) + row))
 
 
 def told(data: bytes) -> str:
