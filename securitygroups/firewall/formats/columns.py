@@ -4,6 +4,7 @@ Only what can mean one thing alone is read: a word that could be wider or narrow
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction, Problem
@@ -124,7 +125,7 @@ def openings(text: str) -> tuple[Opening, ...]:
         return known
     found = [_one_protocol(part) for part in _AND.split(text) if part]
     if found and all(found):
-        return tuple(dict.fromkeys(one for several in found for one in several))
+        return _each(text, [one for several in found for one in several])
     names = ", ".join(protocol.label for protocol in PROTOCOLS.values())
     if text.lower() in ("any", "*", "all traffic", "any protocol", "-1", "0"):
         raise Refused(
@@ -135,6 +136,18 @@ def openings(text: str) -> tuple[Opening, ...]:
     raise Refused(
         Problem(f"“{shown(text)}” is not a protocol of a rule: write one of {names}, or a service such as HTTPS.")
     )
+
+
+def _each(text: str, found: Iterable[Opening]) -> tuple[Opening, ...]:
+    """Of a list, without doubles. Raises Refused where one of it holds the others: TCP/IP is TCP to who writes it so."""
+    openings = tuple(dict.fromkeys(found))
+    wide = next((protocol for protocol, _, _ in openings if PROTOCOLS[protocol].numbers is None), "")
+    if wide and len(openings) > 1:
+        why = (
+            f"“{shown(text)}” can mean two things, as {PROTOCOLS[wide].label} holds the others, too: write one of them."
+        )
+        raise Refused(Problem(why))
+    return openings
 
 
 def _one_protocol(text: str) -> tuple[Opening, ...]:

@@ -189,6 +189,8 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "no rules": (text("action,direction,protocol"), "line 1", "no rules below"),
     "a rule above the names": (text(GOOD, HEADER, GOOD), "line 1", "No row names the columns"),
     "a protocol that can mean two": (text("action,direction,protocol", "accept,in,any"), "line 2, protocol", "two things"),
+    "TCP/IP, which is TCP": (text("action,direction,protocol", "accept,in,TCP/IP"), "line 2, protocol", "two things"),
+    "a protocol that holds the other": (text("action,direction,protocol", "accept,in,all+udp"), "line 2, protocol", "All holds the others"),
     "a date in CSV": (text("action,direction,protocol,port", "accept,in,tcp,2-Jan"), "line 2, port", "date or a time"),
     "a date of 1-2": (text("action,direction,protocol,port", "accept,in,tcp,01.02.2026"), "line 2, port", "date or a time"),
     "a time in CSV": (text("action,direction,protocol,port", "accept,in,tcp,22:80:00"), "line 2, port", "date or a time"),
