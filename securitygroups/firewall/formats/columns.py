@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction, Problem
+from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS, Action, Direction, Problem
 from securitygroups.firewall.several import PortsRefused, read_networks, read_ports, service_ports
 from securitygroups.firewall.texts import shown
 from securitygroups.firewall.values import Network, Refused
@@ -185,6 +185,7 @@ def networks(text: str) -> tuple[Network | None, ...]:
 
 
 _ANY_PORT = frozenset({"any", "all", "*", "any port", "all ports", "any/any"})
+_IN_PARTS = re.compile(r"([1-9]\d?)[,\u00a0\u2009\u202f]([1-9]\d\d)")
 _NONE = frozenset({"-", "–", "—", "n/a", "na", "none", "n.a."})
 _DECIMAL = re.compile(r"([0-9]{1,5})[.,]0{1,2}")
 _DATE = re.compile(
@@ -210,6 +211,17 @@ def _port(field: str, text: str, protocol: str) -> str:
     if _DATE.fullmatch(word) and not service_ports(word):
         raise PortsRefused(field, made(f"“{shown(text)}”, which looks like a date or a time"))
     return text
+
+
+def in_parts(text: str, sign: str) -> Problem | None:
+    """Of ports in a text with this sign between its fields: that a sign between thousands looks like one between two ports;
+    None where it does not. Where semicolons are between fields, people put none between thousands but a dot or a blank.
+    """
+    found = _IN_PARTS.fullmatch(text)
+    if not found or int(found[1] + found[2]) > MAX_PORT or ("," in text and sign == ";"):
+        return None
+    one, two = found[1] + found[2], f"{found[1]}; {found[2]}"
+    return Problem(f"“{shown(text)}” can be one port or two: write {one}, or “{two}” with a semicolon.")
 
 
 def made(what: str) -> Problem:

@@ -22,11 +22,13 @@ MOST_CELLS = 250_000
 MOST_ROWS = 99_999_999
 MOST_AREA = 4_000_000
 """Cells between the first and the last one, empty ones too: the library keeps room for each."""
+_LONGEST_FORMAT = 255
 MOST_TEXT = 40_000_000
 """Characters of all cells; a workbook keeps equal texts once, and the library each time."""
 SAVE_AS = "save the sheet with the rules alone as CSV UTF-8 and import that"
 
 NEVER_RECKONED = "a formula that was never reckoned"
+IN_PARTS = "a number that is shown in two parts, such as 22,443, and may be two"
 
 Cell = tuple[int, int]
 """Row and column, from 0."""
@@ -36,6 +38,11 @@ _PARTS = re.compile(
     r"|xl/(?:_rels/)?(?:workbook|sharedStrings|styles)[^/]*|xl/worksheets/[^/]+\.xml|content\.xml|mimetype",
     re.I,
 )
+# The formats of numbers that every workbook has, and those of its own, which put something between the digits.
+_BUILT_IN_PARTS = frozenset({3, 4, *range(37, 45)})
+_IN_PARTS = re.compile(r"[0#?](?:\\?[^0#?;.%Ee\\\"]|\"[^\"]*\")+[0#?]")
+_MAY_BE_TWO = re.compile(r"([1-9]\d?)([1-9]\d\d)(?:\.0*)?")
+"""A port that with a sign between its thousands may be two: 22,443, and not 8,080."""
 _REFERENCE = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")
 
 
@@ -102,7 +109,9 @@ def looked_at(data: bytes) -> tuple[bytes, list[Scanned]]:
         raise locked()
     try:
         sheets = _scan_ods(parts["content.xml"]) if "content.xml" in parts else _scan_xlsx(parts)
-    except expat.ExpatError:
+    except BadDocument:
+        raise
+    except (expat.ExpatError, LookupError, ValueError):  # the last two of an encoding that is none, or is not read
         raise damaged() from None
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
@@ -196,8 +205,8 @@ def _scan_xlsx(parts: Mapping[str, bytes]) -> list[Scanned]:
         raise damaged()
     _parse(found["xl/_rels/workbook.xml.rels"], relation)
     _parse(found["xl/workbook.xml"], sheet)
-    lengths = _lengths(found.get("xl/sharedstrings.xml", b""))
-    scanned = {name: _scan_sheet(part, lengths) for name, part in found.items() if name.startswith("xl/worksheets/")}
+    known = _lengths(found.get("xl/sharedstrings.xml", b"")), _styles_in_parts(found.get("xl/styles.xml", b""))
+    scanned = {name: _scan_sheet(part, *known) for name, part in found.items() if name.startswith("xl/worksheets/")}
     listed = []
     for name, number in sheets:
         one = scanned.get(f"xl/{targets.get(number, '').lower()}", Scanned())
@@ -222,13 +231,31 @@ def _lengths(xml: bytes) -> list[int]:
     return lengths
 
 
+def _styles_in_parts(xml: bytes) -> frozenset[str]:
+    """The numbers of the styles that show something between the digits of a number."""
+    formats: set[str] = set(map(str, _BUILT_IN_PARTS))
+    styles: list[str] = []
+    inside: list[str] = []
+
+    def start(name: str, said: dict[str, str]) -> None:
+        inside.append(name)
+        if name == "numFmt" and _IN_PARTS.search(said.get("formatCode", "")[:_LONGEST_FORMAT]):
+            formats.add(said.get("numFmtId", ""))
+        elif name == "xf" and "cellXfs" in inside:
+            styles.append(said.get("numFmtId", ""))
+
+    if xml:
+        _parse(xml, start, lambda _: inside.__delitem__(-1))
+    return frozenset(str(place) for place, number in enumerate(styles) if number in formats)
+
+
 class _Sheet:
     """One sheet of an xlsx workbook while it is read."""
 
-    def __init__(self, lengths: list[int]) -> None:
-        self.lengths, self.room, self.found = lengths, _Room(), Scanned()
+    def __init__(self, lengths: list[int], in_parts: frozenset[str]) -> None:
+        self.lengths, self.in_parts, self.room, self.found = lengths, in_parts, _Room(), Scanned()
         self.row, self.column = -1, -1
-        self.kind, self.inside, self.said = "", "", ""
+        self.kind, self.inside, self.said, self.style = "", "", "", ""
         self.open_formula = False
         """Whether the cell has a formula, of which no value was seen yet."""
 
@@ -257,7 +284,7 @@ class _Sheet:
         at = _cell(said.get("r", ""))
         self.row, self.column = at or (max(self.row, 0), self.column + 1)
         self.room.take((self.row, self.column))
-        self.kind = said.get("t", "")
+        self.kind, self.style = said.get("t", ""), said.get("s", "")
         if self.kind == "e":
             self.found.blank[self.row, self.column] = "an error instead of a value"
 
@@ -271,19 +298,21 @@ class _Sheet:
         if name == "v" and self.kind == "s":
             place = whole_number(self.said.strip(), len(self.lengths) - 1) if self.lengths else None
             self.room.take((self.row, self.column), 0, 0 if place is None else self.lengths[place])
+        elif name == "v" and self.style in self.in_parts and _MAY_BE_TWO.fullmatch(self.said.strip()):
+            self.found.blank[self.row, self.column] = IN_PARTS
         self.inside = ""
 
     def text(self, some: str) -> None:
         if self.inside == "v" and not some.isspace():
             self.open_formula = False
-        if self.inside == "v" and self.kind == "s":
+        if self.inside == "v" and self.kind in ("", "n", "s"):
             self.said = (self.said + some)[:20]
         elif self.inside == "t":
             self.room.take((max(self.row, 0), max(self.column, 0)), 0, len(some))
 
 
-def _scan_sheet(xml: bytes, lengths: list[int]) -> Scanned:
-    sheet = _Sheet(lengths)
+def _scan_sheet(xml: bytes, lengths: list[int], in_parts: frozenset[str]) -> Scanned:
+    sheet = _Sheet(lengths, in_parts)
     _parse(xml, sheet.start, sheet.end, sheet.text)
     sheet.close()
     sheet.room.check("")
@@ -297,7 +326,9 @@ class _Tables:
         self.sheets: list[Scanned] = []
         self.rooms: list[_Room] = []
         self.row = self.rows = self.column = self.columns = 0
-        self.filled, self.wide, self.length = -1, False, 0
+        self.filled, self.length = -1, 0
+        self.value, self.shown = "", ""
+        """Of the cell, where it is a number."""
 
     def start(self, name: str, said: dict[str, str]) -> None:
         if name == "table":
@@ -318,6 +349,7 @@ class _Tables:
             self.filled = max(self.filled, self.column + self.columns - 1)
         if "formula" in known and "value-type" not in known:
             self.sheets[-1].blank[self.row, self.column] = NEVER_RECKONED
+        self.value, self.shown = next((text for key, text in said.items() if key.rpartition(":")[2] == "value"), ""), ""
         down, right = _times(said, "number-rows-spanned"), _times(said, "number-columns-spanned")
         if down > 1 or right > 1:
             at = self.row, self.column
@@ -325,6 +357,8 @@ class _Tables:
 
     def end(self, name: str) -> None:
         if name in ("table-cell", "covered-table-cell"):
+            if _MAY_BE_TWO.fullmatch(self.value) and re.search(r"\d\D+\d", self.shown):
+                self.sheets[-1].blank[self.row, self.column] = IN_PARTS
             self.column += self.columns
         elif name == "table-row" and self.rooms:
             if self.filled >= 0:
@@ -335,6 +369,8 @@ class _Tables:
 
     def text(self, some: str) -> None:
         self.length += len(some) * max(self.columns, 1)
+        if self.value:
+            self.shown = (self.shown + some)[:40]
 
 
 def _times(said: dict[str, str], what: str) -> int:

@@ -8,6 +8,7 @@ from securitygroups.firewall.formats.columns import (
     Ranges,
     action,
     direction,
+    in_parts,
     made,
     networks,
     openings,
@@ -33,6 +34,13 @@ class RowRefused(ValueError):
         self.problems = problems
 
 
+def check_parts(said: Mapping[str, Sequence[str]], sign: str) -> None:
+    """Of a text with this sign between its fields. Raises RowRefused where a number may be two."""
+    ports = {key: said[key][0].strip() for key in ("port_start", "port_end", "ports") if said.get(key)}
+    if problems := {key: problem for key, text in ports.items() if (problem := in_parts(text, sign))}:
+        raise RowRefused(problems)
+
+
 def rules_of(said: Mapping[str, Sequence[str]], ticked: bool) -> list[Rule]:
     """What one row says. Raises RowRefused with every fault of it."""
     texts = _texts(said)
@@ -53,12 +61,15 @@ def rules_of(said: Mapping[str, Sequence[str]], ticked: bool) -> list[Rule]:
 
 
 def _texts(said: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Each cell as text, but the description. Raises RowRefused where one is no text any more, or no cell of a list."""
+    """Each cell as text, but the description. Raises RowRefused where one is not what was typed, or no cell of a list."""
     texts: dict[str, str] = {}
     problems: dict[str, Problem] = {}
     for key, cells in said.items():
         cell = cells[0] if cells else ""
-        if key != "description":
+        if key == "description":
+            lost = next((cell for cell in cells if isinstance(cell, Made) and not cell.plain), None)
+            problems |= {key: made(lost)} if lost else {}
+        else:
             texts[key] = cell.strip().removeprefix("'")
             if isinstance(cell, Made):
                 problems[key] = made(cell)
@@ -72,7 +83,7 @@ def _texts(said: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 def _description(cells: Sequence[str]) -> str:
     """A name and a remark are one description."""
-    words = dict.fromkeys(clean(cell) for cell in cells)
+    words = dict.fromkeys(clean(cell.plain if isinstance(cell, Made) else cell) for cell in cells)
     return ": ".join(word for word in words if word)
 
 

@@ -16,7 +16,7 @@ import python_calamine
 import xlsxwriter
 from charset_normalizer import from_bytes
 
-from securitygroups.firewall.formats.packed import SAVE_AS, Scanned, cell_name, damaged, locked, looked_at
+from securitygroups.firewall.formats.packed import IN_PARTS, SAVE_AS, Scanned, cell_name, damaged, locked, looked_at
 from securitygroups.firewall.formats.strict import BadDocument, bad
 from securitygroups.firewall.texts import shown
 
@@ -52,9 +52,16 @@ _MARKS = (
 
 
 class Made(str):
-    """A cell of which a spreadsheet made something else than what was typed, in words: "the date 2026-01-02"."""
+    """A cell of which a spreadsheet made something else than what was typed, in words: "the date 2026-01-02". `plain` is
+    what a remark would say of it, empty where there is no value.
+    """
 
-    __slots__ = ()
+    plain: str
+
+    def __new__(cls, what: str, plain: str = "") -> "Made":
+        made = super().__new__(cls, what)
+        made.plain = plain
+        return made
 
 
 Row = tuple[int, list[str]]
@@ -247,7 +254,7 @@ def _rows(sheet: python_calamine.CalamineSheet, about: Scanned) -> Iterator[Row]
         cells = [""] * right + [_cell(value) for value in values]
         for column, why in blank.get(number, {}).items():
             cells += [""] * (column + 1 - len(cells))
-            cells[column] = Made(why)
+            cells[column] = Made(why, cells[column] if why == IN_PARTS else "")
         while cells and not cells[-1]:
             cells.pop()
         if cells:
@@ -264,7 +271,7 @@ def _cell(value: Any) -> str:
         return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, int):
         return str(value)
-    return Made(f"the {'date' if hasattr(value, 'year') else 'time'} {value}")
+    return Made(f"the {'date' if hasattr(value, 'year') else 'time'} {value}", str(value))
 
 
 def write_workbook(

@@ -24,8 +24,8 @@ from securitygroups.firewall.formats.documents import (
     rule_to_json,
 )
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
-from securitygroups.firewall.formats.rows import RowRefused, rules_of
-from securitygroups.firewall.formats.sheets import Grid, grids, write_workbook
+from securitygroups.firewall.formats.rows import RowRefused, check_parts, rules_of
+from securitygroups.firewall.formats.sheets import Grid, Made, grids, write_workbook
 from securitygroups.firewall.formats.strict import MAX_COUNTED, BadDocument, Fault, bad
 from securitygroups.firewall.protocols import PROTOCOLS, Problem
 from securitygroups.firewall.texts import clean, shown
@@ -254,7 +254,10 @@ class _Rows:
             for key, columns in self.head.places.items()
             if key and key != PASSED_OVER
         }
-        said["description"] = [unguarded(cell) for cell in said.get("description", ())]
+        remarks = said.get("description", ())
+        said["description"] = [cell if isinstance(cell, Made) else unguarded(cell) for cell in remarks]
+        if self.grid.sign:
+            check_parts(said, self.grid.sign)
         if self.ticked is None and said.get("enabled") and said["enabled"][0].strip().lower() in _TICKS:
             self.ticked = self._is_ticked()
         rules = rules_of(said, bool(self.ticked))

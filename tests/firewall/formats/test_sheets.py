@@ -177,6 +177,10 @@ def a_time(book: Any, sheet: Any, column: int) -> None:
     sheet.write_datetime(1, column, time(22, 30), book.add_format({"num_format": "h:mm"}))
 
 
+def a_number(shape: str, number: float) -> Callable[[Any, Any, int], None]:
+    return lambda book, sheet, column: sheet.write_number(1, column, number, book.add_format({"num_format": shape}))
+
+
 REFUSED: dict[str, tuple[bytes, str, str]] = {
     "an unknown column": (text(f"{HEADER},interface", f"{GOOD},eth0"), "line 1, interface", "not a column of a rule"),
     "a column without a name": (text(f"{HEADER},", f"{GOOD},eth0"), "line 1, field 10", "has no name"),
@@ -207,6 +211,24 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "a cell of a workbook": (workbook([TABLE[0], [*TABLE[1][:5], "22x", "", "", True]]), "sheet Rules, cell F2", "not a port"),
     "a date of a workbook": (with_cell(5, a_date), "sheet Rules, cell F2", "the date 2026-01-02"),
     "a time of a workbook": (with_cell(5, a_time), "sheet Rules, cell F2", "the time 22:30"),
+    "thousands in CSV": (text("action,direction,protocol,port", 'accept,in,tcp,"1,433"'), "line 2, port", "write 1433, or “1; 433”"),
+    "thousands of a French CSV": ("action;direction;protocol;port\naccept;in;tcp;22\u202f443\n".encode(), "line 2, port", "write 22443"),
+    "thousands of a workbook": (with_cell(5, a_number("#,##0", 22443)), "sheet Rules, cell F2", "shown in two parts"),
+    "thousands with a blank": (with_cell(5, a_number("#\\ ##0;[Red]-#\\ ##0", 3389)), "sheet Rules, cell F2", "shown in two parts"),
+    "digits with a sign between": (with_cell(5, a_number('00"-"00', 2223)), "sheet Rules, cell F2", "shown in two parts"),
+    "thousands of ods": (
+        ods(
+            ods_row("action", "direction", "protocol", "port")
+            + ods_row("accept", "in", "tcp", tail='<table:table-cell office:value-type="float" office:value="5432"><text:p>5,432</text:p></table:table-cell>')
+        ),
+        "sheet Rules, cell D2",
+        "shown in two parts",
+    ),
+    "an error in a description": (
+        with_cell(7, lambda _, sheet, column: sheet.write_formula(1, column, "=1/0", None, "#DIV/0!")),
+        "sheet Rules, cell H2",
+        "an error instead of a value",
+    ),
     "an error of a workbook": (
         with_cell(3, lambda _, sheet, column: sheet.write_formula(1, column, "=1/0", None, "#DIV/0!")),
         "sheet Rules, cell D2",
@@ -255,6 +277,36 @@ def test_a_formula_that_was_never_reckoned_is_not_taken_for_any_address(inside: 
     """Programs that write workbooks leave the value of a formula to Excel."""
     with pytest.raises(BadDocument, match="cell D2: The cell has a formula that was never reckoned"):
         read_any(with_cell_xml(f'<c r="D2">{inside}</c>'))
+
+
+@pytest.mark.parametrize(
+    ("shape", "number"),
+    [("#,##0", 8080), ("#,##0", 22), ("0", 22443), ("General", 3389), ("0.00", 3389), ("0.00E+00", 5432)],
+)
+def test_a_number_that_can_be_read_in_one_way_is_one_port(shape: str, number: int) -> None:
+    def made(book: Any, sheet: Any) -> None:
+        sheet.write_row(0, 0, ["action", "direction", "protocol", "port"])
+        sheet.write_row(1, 0, ["accept", "in", "tcp"])
+        sheet.write_number(1, 3, number, book.add_format({"num_format": shape}))
+
+    assert read_any(workbook(made)).rules == (rule(f"accept in tcp {number}"),)
+
+
+def test_ports_that_a_person_lists_with_commas_are_several_where_commas_are_not_between_thousands() -> None:
+    expected = (rule("accept in tcp 22"), rule("accept in tcp 443"))
+
+    assert read_any(b"action;direction;protocol;port\naccept;in;tcp;22,443\n").rules == expected
+    assert read_any(text("action,direction,protocol,port", 'accept,in,tcp,"22, 443"')).rules == expected
+    assert (
+        read_any(workbook([["action", "direction", "protocol", "port"], ["accept", "in", "tcp", "22,443"]])).rules
+        == expected
+    )
+
+
+def test_a_description_that_a_spreadsheet_took_for_a_date_is_that_date() -> None:
+    (one,) = read_any(with_cell(7, a_date)).rules
+
+    assert one.description == "2026-01-02"
 
 
 def test_a_formula_with_a_value_is_read_as_its_value() -> None:
@@ -373,6 +425,17 @@ def test_no_damage_inside_a_workbook_brings_the_reader_down() -> None:
             assert not any(one.problems() for one in read_any(zipped({**parts, name: bytes(part)})).rules)
         except BadDocument as refused:
             assert refused.faults
+
+
+@pytest.mark.parametrize("encoding", ["UTF98", "utf-7", "utf-32", "cp037", "hex"])
+@pytest.mark.parametrize("part", ["xl/styles.xml", "xl/worksheets/sheet1.xml", "xl/workbook.xml"])
+def test_a_workbook_in_an_encoding_that_is_none_is_damaged(encoding: str, part: str) -> None:
+    with zipfile.ZipFile(io.BytesIO(workbook(TABLE))) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts[part] = parts[part].replace(b'encoding="UTF-8"', f'encoding="{encoding}"'.encode())
+
+    with pytest.raises(BadDocument, match="damaged"):
+        read_any(zipped(parts))
 
 
 def with_sheet(cells: str) -> bytes:
