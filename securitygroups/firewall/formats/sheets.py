@@ -8,6 +8,7 @@ that a spreadsheet made out of something else, an error, a formula without a val
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,8 +44,20 @@ _SAMPLE = 20_000
 _CHARSETS = {
     "cp1252": "Windows-1252", "cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1253": "Windows-1253",
     "cp1254": "Windows-1254", "cp1255": "Windows-1255", "cp1256": "Windows-1256", "cp1257": "Windows-1257",
-    "cp932": "Shift JIS", "gb18030": "GB 18030", "big5": "Big5", "cp949": "Korean (949)",
+    "cp932": "Shift JIS", "gb18030": "GB 18030", "big5": "Big5", "cp949": "Korean (949)", "mac_roman": "Mac Roman",
 }  # fmt: skip
+_ALL = tuple(charset for charset in _CHARSETS if charset != "mac_roman")
+_ALPHABETS = ("cp1251", "cp1253", "cp1255", "cp1256", "cp1250", "cp1252")
+_FEW, _ENOUGH = 12, 40
+"""Bytes of other letters than English ones: with fewer a charset is a guess; with more one of Western Europe can be told
+from one of its neighbours."""
+_WESTERN = frozenset(
+    "".join(map(chr, range(128)))
+    + "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝÞŒŠàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿœšžß"
+    + "\u00a0€„“”‘’–—…·°§±¿¡«»ªº®™©£´½¼²³¹µ•"
+)
+# A sign inside of a word, and a capital behind a small letter, are letters of another charset.
+_UNLIKELY = re.compile("[a-zß-ÿ][À-Þ]|[A-Za-zÀ-ÿ][°§±¿¡ªº£²³¹µ•®©](?=[a-zß-ÿ])")
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -160,19 +173,39 @@ def _two_bytes(data: bytes) -> str:
 
 
 def _legacy(data: bytes) -> str:
-    """The likeliest charset of a text that is not Unicode, told by its lines that have other letters than English ones."""
+    """The charset of a text that is not Unicode, told by its lines that have other letters than English ones. Raises
+    BadDocument where they are too few to tell.
+    """
     sample = b"\n".join(line for line in data[: _SAMPLE * 20].splitlines() if not line.isascii())[:_SAMPLE]
-    best = from_bytes(sample, cp_isolation=list(_CHARSETS), preemptive_behaviour=False).best() if sample else None
-    guess = best.encoding if best and best.encoding in _CHARSETS else "cp1252"
-    if sample.decode(guess, "replace") == sample.decode("cp1252", "replace"):
-        guess = "cp1252"
-    for charset in dict.fromkeys((guess, "cp1252")):
-        try:
-            data.decode(charset)
-        except UnicodeDecodeError:
-            continue
-        return charset
-    return "cp1252"
+    strange = set(re.findall(rb"[\x80-\xff]+", sample))
+    if b"\r" in data and b"\n" not in data:
+        # Excel for Mac ends lines so, and writes its own charset with it.
+        return "mac_roman"
+    if not strange or _is_western(sample, strange):
+        western = ("cp1252", "cp1250", "cp1257", "cp1254")
+        return _likeliest(sample, western) if sum(map(len, strange)) > _ENOUGH else "cp1252"
+    if sum(map(len, strange)) < _FEW:
+        why = "The file is not UTF-8, and has too few other letters to tell what it is: save it as CSV UTF-8."
+        raise bad(f"line {_line_of(data)}", why)
+    letters = all(byte >= 0xC0 for run in strange for byte in run)
+    return _likeliest(sample, _ALPHABETS if letters else _ALL)
+
+
+def _line_of(data: bytes) -> int:
+    """The first line with a letter that is not English."""
+    return next(number for number, line in enumerate(data.splitlines(), 1) if not line.isascii())
+
+
+def _is_western(sample: bytes, strange: set[bytes]) -> bool:
+    """Whether it can be the charset of Western Europe: single letters among English ones, and signs beside words."""
+    text = sample.decode("cp1252", "replace")
+    return all(len(run) <= 2 for run in strange) and _WESTERN.issuperset(text) and not _UNLIKELY.search(text)
+
+
+def _likeliest(sample: bytes, among: tuple[str, ...]) -> str:
+    best = from_bytes(sample, cp_isolation=list(among), preemptive_behaviour=False).best()
+    guess = best.encoding if best and best.encoding in among else among[0]
+    return "cp1252" if sample.decode(guess, "replace") == sample.decode("cp1252", "replace") else guess
 
 
 def grids(data: bytes) -> list[Grid]:

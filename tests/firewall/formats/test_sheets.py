@@ -342,6 +342,37 @@ def test_it_is_told_what_a_file_was_read_as() -> None:
     assert told(ONE["ods"]) == "OpenDocument workbook, sheet Rules"
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["Büro", "für Größe", "café", "Señor año", "Ærø", "l’accès", "São Paulo", "Åland", "Ñ", "1 000 °C", "± 5", "¿qué?", "œuvre", "“x” – y"],
+)  # fmt: skip
+@pytest.mark.parametrize("number", [1, 30])
+def test_a_word_of_western_europe_is_read_as_it_is_however_short_the_file(words: str, number: int) -> None:
+    lines = [HEADER, *[GOOD.replace("Office SSH", words)] * number]
+
+    assert {one.description for one in read_any(text(*lines, sign=";").decode().encode("cp1252")).rules} == {words}
+
+
+def test_excel_for_mac_writes_another_charset_and_ends_lines_with_returns() -> None:
+    whole = text(HEADER, GOOD.replace("Office", "Büro ‘é’"), sign=";", end="\r").decode().encode("mac_roman")
+
+    assert told(whole) == "CSV, fields separated by semicolons, Mac Roman"
+    assert read_any(whole).rules[0].description == "Büro ‘é’ SSH"
+
+
+@pytest.mark.parametrize(
+    ("charset", "words"),
+    [("cp1251", "Доступ из офиса в Москве, Заявка"), ("cp932", "東京オフィスからの接続を許可する"), ("gb18030", "北京办公室访问网站服务器")],
+)  # fmt: skip
+def test_other_charsets_are_told_by_a_sentence_and_asked_for_with_a_word(charset: str, words: str) -> None:
+    def saved(said: str) -> bytes:
+        return text(HEADER, GOOD.replace("Office SSH", said), sign="\t").decode().encode(charset)
+
+    assert read_any(saved(words.replace(",", ""))).rules[0].description == words.replace(",", "")
+    with pytest.raises(BadDocument, match="line 2: The file is not UTF-8, and has too few other letters"):
+        read_any(saved(words[:5]))
+
+
 def test_rules_of_a_second_sheet_are_told_to_be_left_out() -> None:
     (note,) = read_table(workbook(TABLE, TABLE)).notes
 
