@@ -81,30 +81,43 @@ _DIRECTIONS = {
 _YES = (
     "true yes on 1 enabled enable active y wahr ja an ein aktiv aktiviert vrai oui actif activé verdadero sí si activo"
     " verdadeiro sim ativo vero attivo waar aan prawda tak sant sann sand tosi kyllä igaz igen pravda ano doğru evet"
-    " истина да adevărat αληθεσ αληθές"
+    " истина да adevărat αληθεσ αληθές はい 有効 是 启用 啟用 예 사용"
 )
 _NO = (
     "false no off 0 disabled disable inactive n falsch nein aus inaktiv deaktiviert faux non inactif désactivé falso"
     " inactivo não nao inativo inattivo onwaar nee uit fałsz falskt nej usann nei falsk epätosi ei hamis nem nepravda ne"
-    " yanlış yanliş hayır ложь нет fals ψευδεσ ψευδής"
+    " yanlış yanliş hayır ложь нет fals ψευδεσ ψευδής いいえ 無効 否 禁用 停用 아니요"
 )
 _ON, _OFF = frozenset(_YES.split()), frozenset(_NO.split())
-MARKS = frozenset({"x", "✓", "✔", "☑", "•"})
+MARKS = frozenset({"x", "✓", "✔", "☑", "✅", "•"})
 """What ticks a cell, where an empty one is not ticked."""
 
 
 def action(text: str) -> Action | Problem:
-    return _ACTIONS.get(text.lower()) or Problem('Write "accept" or "drop".')
+    return _ACTIONS.get(text.lower()) or _neither(text, '"accept" or "drop"')
 
 
 def direction(text: str) -> Direction | Problem:
-    return _DIRECTIONS.get(text.lower()) or Problem('Write "in" or "out".')
+    return _DIRECTIONS.get(text.lower()) or _neither(text, '"in" or "out"')
+
+
+def _neither(text: str, known: str) -> Problem:
+    return Problem(f"“{shown(text)}” is neither: write {known}." if text else f"Write {known}.")
 
 
 def switch(text: str) -> bool | None:
     """Whether a word says on or off; None where it says neither."""
-    word = text.lower().replace("i\u0307", "i")
+    word = whole(text.lower().replace("i\u0307", "i"))
     return True if word in _ON else False if word in _OFF else None
+
+
+_DECIMAL = re.compile(r"([0-9]{1,5})[.,]0{1,2}")
+
+
+def whole(text: str) -> str:
+    """A number as it is counted with: programs write 6.0 where a column has an empty cell."""
+    found = _DECIMAL.fullmatch(text)
+    return found[1] if found else text
 
 
 Opening = tuple[str, str, int]
@@ -114,7 +127,9 @@ _ICMP6 = frozenset({"icmpv6", "icmp6", "ipv6-icmp", "ipv6icmp"})
 _NUMBERS = {"6": "tcp", "17": "udp", "132": "sctp"}
 _AND = re.compile(r"\s*(?:[,;/+&|\n]|\band\b|\bor\b)\s*", re.I)
 _WITH_PORT = re.compile(
-    r"(tcp|udp|sctp)\s*[ /:]\s*(\d[\d–-]*)|([\w ./-]+?)\s*\(\s*(tcp|udp|sctp)\s*([\d–-]+)\s*\)", re.I
+    r"(tcp|udp|sctp)\s*[ /:]\s*(\d[\d–-]*)|([\w ./-]+?)\s*\(\s*(tcp|udp|sctp)\s*([\d–-]+)\s*\)"
+    r"|(\d[\d–-]*)\s*/\s*(tcp|udp|sctp)",
+    re.I,
 )
 
 
@@ -152,7 +167,7 @@ def _each(text: str, found: Iterable[Opening]) -> tuple[Opening, ...]:
 
 def _one_protocol(text: str) -> tuple[Opening, ...]:
     word = text.strip().lower().removeprefix("custom ").removesuffix(" rule")
-    word = _NUMBERS.get(word, word)
+    word = _NUMBERS.get(whole(word), word)
     if word in PROTOCOLS:
         return ((word, "", 0),)
     if word in _ICMP6:
@@ -162,7 +177,7 @@ def _one_protocol(text: str) -> tuple[Opening, ...]:
     if word == "ping":
         return (("icmp", "", 0),)
     if found := _WITH_PORT.fullmatch(word):
-        return (((found[1] or found[4]).lower(), (found[2] or found[5]).strip(), 0),)
+        return (((found[1] or found[4] or found[7]).lower(), (found[2] or found[5] or found[6]).strip(), 0),)
     return tuple((protocol, str(port), 0) for protocol, port in service_ports(word).items())
 
 
@@ -187,11 +202,14 @@ def networks(text: str) -> tuple[Network | None, ...]:
 _ANY_PORT = frozenset({"any", "all", "*", "any port", "all ports", "any/any"})
 _IN_PARTS = re.compile(r"([1-9]\d?)[,\u00a0\u2009\u202f]([1-9]\d\d)")
 _NONE = frozenset({"-", "–", "—", "n/a", "na", "none", "n.a."})
-_DECIMAL = re.compile(r"([0-9]{1,5})[.,]0{1,2}")
+_LONGEST_DATE = 40
+_CLOCK = r"\d{1,3}:\d\d(?::\d\d)?"
 _DATE = re.compile(
-    r"\d{1,2}[-./ ]+[^\W\d_]{3,9}\.?(?:[-./ ]+\d{2,4})?|[^\W\d_]{3,9}\.?[-./ ]+\d{2,4}|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}"
-    r"(?:[ t]\d{1,2}:\d\d(?::\d\d)?)?|\d{1,3}:\d\d:\d\d"
+    r"(?!.*(?:tcp|udp|sctp))(?:\d{1,2}[-./ ]+[^\W\d_]{3,9}\.?(?:[-./ ]+\d{2,4})?|[^\W\d_]{3,9}\.?[-./ ]+\d{1,4})"
+    rf"|\d{{1,4}}[-./]\d{{1,2}}[-./]\d{{1,4}}(?:[ t]{_CLOCK})?|\d{{1,3}}:\d\d:\d\d|{_CLOCK} ?[ap]\.?m\.?"
+    r"|\d{1,4} ?[年月년월](?: ?\d{1,2} ?[月日월일]?){0,2}|\d{1,2}\. ?\d{1,2}\."
 )
+_THOUSANDS_OR_NONE = re.compile(r"[1-9]\d?\.000")
 
 Ranges = tuple[tuple[int | None, int | None], ...]
 
@@ -206,9 +224,12 @@ def _port(field: str, text: str, protocol: str) -> str:
     word = text.lower()
     if word in _ANY_PORT or (word in _NONE and not PROTOCOLS[protocol].has_ports):
         return ""
-    if whole := _DECIMAL.fullmatch(text):
-        return whole[1]
-    if _DATE.fullmatch(word) and not service_ports(word):
+    if _DECIMAL.fullmatch(text):
+        return whole(text)
+    if _THOUSANDS_OR_NONE.fullmatch(text):
+        one, two = text[:-4], text.replace(".", "")
+        raise PortsRefused(field, Problem(f"“{shown(text)}” can be {one} or {two}: write one of them."))
+    if len(word) < _LONGEST_DATE and _DATE.fullmatch(word) and not service_ports(word):
         raise PortsRefused(field, made(f"“{shown(text)}”, which looks like a date or a time"))
     return text
 

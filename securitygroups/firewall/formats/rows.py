@@ -23,6 +23,8 @@ from securitygroups.firewall.values import Network, Refused, Rule
 
 MOST_TEXT = 2_000
 """Characters of a cell other than the description."""
+_UNSEEN = "\u200b\u2060\ufeff"
+"""What is not seen, and comes along where a cell was copied from a page."""
 _COMBINED = ("source", "destination", "port_start", "port_end")
 
 
@@ -70,7 +72,7 @@ def _texts(said: Mapping[str, Sequence[str]]) -> dict[str, str]:
             lost = next((cell for cell in cells if isinstance(cell, Made) and not cell.plain), None)
             problems |= {key: made(lost)} if lost else {}
         else:
-            texts[key] = cell.strip().removeprefix("'")
+            texts[key] = cell.strip().strip(_UNSEEN).strip().removeprefix("'")
             if isinstance(cell, Made):
                 problems[key] = made(cell)
             elif len(cell) > MOST_TEXT:

@@ -104,6 +104,11 @@ ONE: dict[str, bytes] = {
     "1": text(HEADER, GOOD.replace("true", "1")),
     "floats": text(HEADER, GOOD.replace("22,22", "22.0,22.0")),
     "floats with a comma": text(HEADER, GOOD, sign=";").replace(b";22;22", b";22,0;22,0"),
+    "a number for the protocol, with a decimal": text(HEADER, GOOD.replace("tcp", "6.0")),
+    "1.0": text(HEADER, GOOD.replace("true", "1.0")),
+    "はい": text(HEADER, GOOD.replace("true", "はい")),
+    "启用": text(HEADER, GOOD.replace("true", "启用")),
+    "blanks that are not seen": text(HEADER, GOOD.replace("accept,in,tcp,203.0.113.0/24", "accept\u200b,\ufeffin,\u00a0tcp\u200b ,203.0.113.0/24\u00a0")),
     "words of the screen": text(HEADER, GOOD.replace("accept,in,tcp", "Accept,In,TCP")),
     "names of the form": text(
         "Action,Direction,Protocol,Source IP Address,Destination IP Address,Start port,End port,Description,On", GOOD
@@ -148,6 +153,9 @@ SEVERAL: dict[str, list[str]] = {
     "block,out,All,*,": ["drop out all"],
     "allow,Inbound,TCP: 22-30,192.0.2.0/24,": ["accept in tcp 22-30 from 192.0.2.0/24"],
     "accept,in,6,,22": ["accept in tcp 22"],
+    "accept,in,443/tcp,,": ["accept in tcp 443"],
+    "accept,in,tcp,,22/tcp": ["accept in tcp 22"],
+    "accept,in,tcp,,TCP 22": ["accept in tcp 22"],
 }  # fmt: skip
 
 
@@ -195,6 +203,10 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "a protocol that can mean two": (text("action,direction,protocol", "accept,in,any"), "line 2, protocol", "two things"),
     "TCP/IP, which is TCP": (text("action,direction,protocol", "accept,in,TCP/IP"), "line 2, protocol", "two things"),
     "a protocol that holds the other": (text("action,direction,protocol", "accept,in,all+udp"), "line 2, protocol", "All holds the others"),
+    "another protocol's port": (text("action,direction,protocol,port", "accept,in,udp,22/tcp"), "line 2, port", "choose TCP"),
+    "thousands or none": (text("action,direction,protocol,port", "accept,in,tcp,22.000"), "line 2, port", "22 or 22000"),
+    "a word that is no action": (text("action,direction,protocol", "zulassen,in,tcp"), "line 2, action", "“zulassen” is neither"),
+    "a word that is no direction": (text("action,direction,protocol", "accept,both,tcp"), "line 2, direction", "“both” is neither"),
     "a date in CSV": (text("action,direction,protocol,port", "accept,in,tcp,2-Jan"), "line 2, port", "date or a time"),
     "a date of 1-2": (text("action,direction,protocol,port", "accept,in,tcp,01.02.2026"), "line 2, port", "date or a time"),
     "a time in CSV": (text("action,direction,protocol,port", "accept,in,tcp,22:80:00"), "line 2, port", "date or a time"),
@@ -307,6 +319,16 @@ def test_a_description_that_a_spreadsheet_took_for_a_date_is_that_date() -> None
     (one,) = read_any(with_cell(7, a_date)).rules
 
     assert one.description == "2026-01-02"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["02. Mrz", "2-mars", "02-mar", "02.мар", "2月3日", "3월 2일", "22年3月2日", "Mar-22", "févr.-22", "22. 2.", "02.03.", "2026-03-02 00:00", "8:30 PM",
+     "08:21:00 PM", "20:21:00", "März 2"],
+)  # fmt: skip
+def test_what_a_spreadsheet_of_any_language_makes_of_a_range_is_named_for_what_it_is(cell: str) -> None:
+    with pytest.raises(BadDocument, match=r"line 2, port: The cell has .* which looks like a date or a time"):
+        read_any(text("action,direction,protocol,port", f"accept,in,tcp,{cell}"))
 
 
 def test_a_formula_with_a_value_is_read_as_its_value() -> None:
