@@ -160,7 +160,7 @@ def _lines(text: str) -> list[str]:
     found = _HEAD.search(text)
     # Pasted out of a page or a terminal it may be indented, and have a command before it.
     shift = len(found[0]) - len(found[0].lstrip(" ")) if found else 0
-    lines = [line[shift:] if not line[:shift].strip() else line for line in text.splitlines()]
+    lines = [line[shift:] if not line[:shift].strip() else line for line in hosts.lines_of(text)]
     if len(lines) > hosts.MOST_LINES:
         raise bad("", f"The text has more than {hosts.MOST_LINES:,} lines: split it.")
     return lines

@@ -48,6 +48,15 @@ FRESH = frozenset({"new"})
 KNOWN_STATES = frozenset({"new", "established", "related", "invalid", "untracked"})
 
 
+def lines_of(text: str) -> list[str]:
+    """As their programs end them. What else Python takes for an end, such as U+2028, may stand in a remark, and what is behind
+    it there is no line."""
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
 def port(word: str) -> int | None:
     found = whole_number(word, MAX_PORT)
     return PORT_NAMES.get(word.lower()) if found is None else found

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from securitygroups.firewall.formats.chains import Base, Chains, Key, Line, Step, Verdict, read_chains
 from securitygroups.firewall.formats.foreign import BOTH, Foreign
-from securitygroups.firewall.formats.hosts import MOST_LINES
+from securitygroups.firewall.formats.hosts import MOST_LINES, lines_of
 from securitygroups.firewall.formats.iptables_families import families_of_tables
 from securitygroups.firewall.formats.iptables_matches import Asked, read_matches
 from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
@@ -159,7 +159,7 @@ def _steps(save: _Save) -> dict[Key, list[Step]]:
 
 
 def _parsed(text: str, file_name: str, table: str) -> _Save:
-    lines = text.splitlines()
+    lines = lines_of(text)
     if len(lines) > MOST_LINES:
         raise bad("", f"The file has more than {MOST_LINES:,} lines: keep the tables filter, mangle and raw of it.")
     families = families_of_tables(lines, file_name)

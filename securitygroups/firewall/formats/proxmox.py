@@ -70,7 +70,7 @@ def _all_lines(file: _File) -> Iterator[Line]:
 
 def _parsed(text: str) -> _File:
     file, section, name = _File(), "", ""
-    lines = text.splitlines()
+    lines = hosts.lines_of(text)
     if len(lines) > hosts.MOST_LINES:
         raise bad("", f"The file has more than {hosts.MOST_LINES:,} lines: split it.")
     for order, raw in enumerate(lines, 1):

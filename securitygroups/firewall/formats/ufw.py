@@ -50,7 +50,7 @@ def read(upload: Upload) -> Reading:
             "",
             "ufw is inactive, and then shows no rules. Bring what iptables-save says, or ufw status once it is active.",
         )
-    lines = upload.text.splitlines()
+    lines = hosts.lines_of(upload.text)
     if len(lines) > hosts.MOST_LINES:
         raise bad("", f"The text has more than {hosts.MOST_LINES:,} lines: split it.")
     cards = frozenset(card for line in lines for card in re.findall(r" on ([\w.:@+-]{1,15})", line[:MOST_WIDE]))

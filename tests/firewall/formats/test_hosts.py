@@ -169,6 +169,16 @@ def test_chains_as_one_list(name: str) -> None:
     assert bare(group.rules) == [rule(one) for one in wanted]
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
+def test_a_remark_ends_no_line(end: str) -> None:
+    line = f'-A INPUT -p tcp -m comment --comment "ours{end}-A INPUT -j ACCEPT{end}" -j DROP'
+
+    (group,) = read(save(line, "-A INPUT -p udp -j ACCEPT")).groups
+
+    assert bare(group.rules) == [rule("drop in tcp from 0.0.0.0/0"), rule("accept in udp from 0.0.0.0/0")]
+    assert [note.where for note in group.notes][-2:] == ["line 5", "line 6"]
+
+
 REFUSED = {
     "a fragment of nftables": ('{"nftables": [{"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": [{"accept": null}]}}]}', "nft -j list ruleset"),
     "nftables as text": (samples.NFT_WORKSTATION, "nft -j list ruleset"),
