@@ -128,6 +128,9 @@ def log(data: bytes) -> object:
 class _Dribble(io.BytesIO):
     """Gives less than it is asked for, as pipes do."""
 
+    def seekable(self) -> bool:
+        return False
+
     def read(self, size: int | None = -1, /) -> bytes:
         return super().read(max(1, (size or 0) // 3) if size and size > 0 else size)
 

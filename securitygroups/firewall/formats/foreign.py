@@ -21,7 +21,6 @@ MOST_BARS = 16
 """Drops that are kept apart as bars; where there are more, all accepts behind them are barred."""
 MOST_COMPARED = 64
 """Pairs of networks that are held against each other; longer lists meet where their hulls do."""
-MAX_TEXT = 200
 
 _WITHOUT = "Add an accept without that, if it will do."
 _INSTEAD = {
@@ -107,7 +106,7 @@ def taken(foreign: Iterable[Foreign]) -> tuple[tuple[Rule, ...], tuple[Note, ...
         rules += read.rules
         if len(rules) > MOST_RULES:
             raise TooMany
-        notes.append(Note(one.where, one.text[:MAX_TEXT], read.taken, read.how, tuple(range(first, len(rules) + 1))))
+        notes.append(Note(one.where, one.text, read.taken, read.how, tuple(range(first, len(rules) + 1))))
     return tuple(rules), tuple(notes)
 
 

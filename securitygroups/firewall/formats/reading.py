@@ -7,6 +7,8 @@ from typing import Any
 
 from securitygroups.firewall.values import Rule
 
+MAX_TEXT = 200
+
 
 class Taken(Enum):
     """How a line of another system's rules was taken. None of them lets more through than the line did."""
@@ -30,6 +32,10 @@ class Note:
     taken: Taken
     how: str = ""
     places: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.text) > MAX_TEXT:
+            object.__setattr__(self, "text", self.text[:MAX_TEXT])
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from securitygroups.firewall.formats.reading import Reading, Taken
+from securitygroups.firewall.formats.reading import MAX_TEXT, Reading, Taken
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.formats.systems import read_file
 from securitygroups.firewall.notation import rule
@@ -125,6 +125,12 @@ def test_what_is_said_of_a_line(text: str, line: str, taken: Taken, how: str) ->
     (note,) = [note for note in read(text).all_notes() if note.text.startswith(line)]
 
     assert (note.taken, how in note.how) == (taken, True), note.how
+
+
+def test_of_a_long_line_a_row_is_told() -> None:
+    reading = read(samples.UFW_VERBOSE + "x" * 100_000 + "\n")
+
+    assert max(len(note.text) for note in reading.all_notes()) == MAX_TEXT
 
 
 def test_every_line_of_rules_has_one_note() -> None:
