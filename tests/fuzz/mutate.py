@@ -318,7 +318,7 @@ def of_parquet(chance: Random, data: bytes, others: Sequence[bytes]) -> bytes:
         values = [chance.choice(_cells(chance, name)) for _ in range(rows)]
         try:
             columns.append(arrow.array(values, from_pandas=chance.random() < 0.5))
-        except (arrow.ArrowException, TypeError, OverflowError):
+        except (arrow.ArrowException, TypeError, ValueError, OverflowError):
             columns.append(arrow.array([str(value) for value in values]))
     names = [name if chance.random() < 0.9 else chance.choice((*names, "", "é", "a.b")) for name in names]
     out = io.BytesIO()

@@ -17,6 +17,7 @@ from securitygroups.firewall.values import MAX_DESCRIPTION, Rule
 
 MOST_RULES = 20_000
 """Rules that one file may become, and lines that it may have."""
+NO_PACKET = "No packet has all that it asks for, so no rule here stands for it."
 MOST_BARS = 16
 """Drops that are kept apart as bars; where there are more, all accepts behind them are barred."""
 MOST_COMPARED = 64
@@ -131,8 +132,12 @@ def _accept(one: Foreign, bars: Sequence[_Bar]) -> _Read:
         rules += said
         left += [why] if why else []
     if not left:
-        return _Read(Taken.EXACT, one.rests_on, _joined(rules))
+        return _exact(one, rules)
     return _Read(Taken.NARROWED if rules else Taken.NOT_TAKEN, " ".join(dict.fromkeys(left)), _joined(rules))
+
+
+def _exact(one: Foreign, rules: Sequence[Rule]) -> _Read:
+    return _Read(Taken.EXACT, one.rests_on if rules else NO_PACKET, _joined(rules))
 
 
 def _drop(one: Foreign, bars: list[_Bar]) -> _Read:
@@ -157,7 +162,7 @@ def _drop(one: Foreign, bars: list[_Bar]) -> _Read:
         rules += said
         how += [why] if why else []
     if not how:
-        return _Read(Taken.EXACT, one.rests_on, _joined(rules))
+        return _exact(one, rules)
     return _Read(
         Taken.NOT_TAKEN if barred and not rules else Taken.NARROWED, " ".join(dict.fromkeys(how)), _joined(rules)
     )

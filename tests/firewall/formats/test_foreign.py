@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.formats.foreign import BOTH, Foreign, taken
+from securitygroups.firewall.formats.foreign import BOTH, NO_PACKET, Foreign, taken
 from securitygroups.firewall.formats.reading import Taken
 from securitygroups.firewall.values import Action, Direction, Network, Packet, Rule, parse_network
 
@@ -120,6 +120,16 @@ def test_a_drop_that_cannot_be_said_bars_the_accepts_that_it_meets() -> None:
     assert narrowed.taken is Taken.NARROWED
     assert [one.protocol for one in ours] == ["icmp", "tcp", "udp", "sctp"]
     assert narrowed.places == (1, 2, 3, 4)
+
+
+def test_of_what_no_packet_is_it_is_said_why_there_is_no_rule() -> None:
+    network = parse_network("2001:db8::/32")
+    lines = [rule("x", action=action, families=frozenset({4}), sources=(network,)) for action in Action]
+
+    rules, notes = taken(lines)
+
+    assert not rules
+    assert [(note.taken, note.how) for note in notes] == [(Taken.EXACT, NO_PACKET)] * 2
 
 
 def test_both_families_are_one_rule_for_any_address() -> None:
