@@ -59,7 +59,9 @@ class ParquetLog:
         texts = [_as_text(piece.column(piece.schema.get_field_index(name)), arrow, compute) for name in columns]
         # One text a row, which is split again as the lines of a file are.
         lines = compute.binary_join_element_wise(*texts, "\n", _BETWEEN)
-        data = padded("".join(lines.to_pylist()).replace(_BETWEEN + "\n", "\n").encode())
+        # Bytes, for a damaged file has texts that are none.
+        text = b"".join(lines.cast(arrow.binary()).to_pylist())
+        data = padded(text.replace(_BETWEEN.encode() + b"\n", b"\n"))
         ends = split(data, ord(_BETWEEN), len(names))
         if ends is None or len(ends) != piece.num_rows:
             raise bad(f"record {self.records + 1}", "A text from here on has line feeds in it.")

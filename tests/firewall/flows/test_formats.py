@@ -461,6 +461,16 @@ def test_samples_of_programs_are_read(text: str, kind: str) -> None:
     assert log.kind == kind
 
 
+def test_a_text_of_parquet_that_is_no_utf_8_is_read_as_it_stands() -> None:
+    out = io.BytesIO()
+    row = {"protocol": [6], "srcaddr": ["198.51.100.7"], "dstaddr": ["10.0.1.10"], "dstport": [22], "action": ["ACCEPTED"]}
+    parquet.write_table(arrow.table(row), out, compression="none", write_statistics=False)
+
+    flows, _ = read(out.getvalue().replace(b"ACCEPTED", b"ACCEPTE\xf2"))
+
+    assert flows == [("in", 6, "198.51.100.7", "10.0.1.10", 22, UNSAID)]
+
+
 def test_a_long_document_is_read_record_by_record() -> None:
     record = json.loads(azure("nsg"))["records"][0]
     text = json.dumps({"records": [record | {"pad": "x" * 50_000}] * 120}, indent=1)
