@@ -463,7 +463,13 @@ def test_samples_of_programs_are_read(text: str, kind: str) -> None:
 
 def test_a_text_of_parquet_that_is_no_utf_8_is_read_as_it_stands() -> None:
     out = io.BytesIO()
-    row = {"protocol": [6], "srcaddr": ["198.51.100.7"], "dstaddr": ["10.0.1.10"], "dstport": [22], "action": ["ACCEPTED"]}
+    row = {
+        "protocol": [6],
+        "srcaddr": ["198.51.100.7"],
+        "dstaddr": ["10.0.1.10"],
+        "dstport": [22],
+        "action": ["ACCEPTED"],
+    }
     parquet.write_table(arrow.table(row), out, compression="none", write_statistics=False)
 
     flows, _ = read(out.getvalue().replace(b"ACCEPTED", b"ACCEPTE\xf2"))
