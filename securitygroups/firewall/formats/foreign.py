@@ -208,6 +208,8 @@ def _said(part: Foreign) -> tuple[list[Rule], str]:
     name = _name(version, part.protocol)
     if name is None:
         return [], f"No rule here is about IP protocol {part.protocol} over IPv{version} alone."
+    if _asks_odd_ports(part, name):
+        return [], "It asks for ports of a protocol that has none here."
     columns = PROTOCOLS[name].columns
     if not _any(part.destinations) and "destination" not in columns:
         return [], (
@@ -222,6 +224,10 @@ def _said(part: Foreign) -> tuple[list[Rule], str]:
         Rule(part.action, part.direction, name, source, destination, start, end, _description(part), part.enabled)
         for source, destination, (start, end) in product(sources, targets, ports)
     ], ""
+
+
+def _asks_odd_ports(part: Foreign, name: str) -> bool:
+    return not PROTOCOLS[name].has_ports and part.ports is not None
 
 
 def _said_ends(
@@ -245,18 +251,24 @@ def _ports(part: Foreign) -> list[tuple[int | None, int | None]]:
 
 
 def _larger(part: Foreign) -> tuple[list[Rule], str]:
-    """A drop as a larger one of the same protocol: to anywhere. None of a protocol that no rule has alone."""
+    """A drop as a larger one of the same protocol: of every port, to anywhere. None of a protocol that no rule has alone."""
     (version,) = part.families
-    if _name(version, part.protocol) is None:
+    name = _name(version, part.protocol)
+    if name is None:
         return (
             [],
             f"No rule here is about IP protocol {part.protocol} alone: accepts behind it that it meets are barred.",
         )
-    said, _ = _said(replace(part, destinations=None))
-    return (
-        said,
-        f"Only IP rules have a destination here: it drops to every destination, not to {_listed(part.destinations)} alone.",
-    )
+    how: list[str] = []
+    if _asks_odd_ports(part, name):
+        part = replace(part, ports=None)
+        how.append("It asks for ports of a protocol that has none here: it drops without asking, and so more.")
+    said, why = _said(part)
+    if why:
+        where = _listed(part.destinations)
+        how.append(f"Only IP rules have a destination here: it drops to every destination, not to {where} alone.")
+        said, _ = _said(replace(part, destinations=None))
+    return said, " ".join(how)
 
 
 def _around(part: Foreign, bars: Sequence[_Bar]) -> list[Rule]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from securitygroups.firewall.decide import decide
-from securitygroups.firewall.formats.foreign import BOTH, NO_PACKET, Foreign, taken
+from securitygroups.firewall.formats.foreign import BOTH, MOST_BARS, NO_PACKET, Foreign, taken
 from securitygroups.firewall.formats.reading import Taken
 from securitygroups.firewall.values import Action, Direction, Network, Packet, Rule, parse_network
 
@@ -42,7 +42,7 @@ def anything(rng: random.Random) -> list[Foreign]:
             rng.choice((BOTH, frozenset({4}), frozenset({6}))),
             some(NETWORKS),
             rng.choice((None, some(NETWORKS))),
-            rng.choice(PORTS) if protocol in (6, 17) else None,
+            rng.choice(PORTS) if protocol in (6, 17) or rng.random() < 0.2 else None,
             rng.choice(BEYOND),
             enabled=rng.random() < 0.9,
         )
@@ -130,6 +130,61 @@ def test_of_what_no_packet_is_it_is_said_why_there_is_no_rule() -> None:
 
     assert not rules
     assert [(note.taken, note.how) for note in notes] == [(Taken.EXACT, NO_PACKET)] * 2
+
+
+def gre(*sources: str, **fields: object) -> Foreign:
+    """A drop of a protocol that no rule here has alone, so that it bars."""
+    networks = tuple(map(parse_network, sources)) or None
+    return rule("drop gre", action=Action.DROP, protocol=47, families=frozenset({4}), sources=networks, **fields)
+
+
+def test_a_bar_leaves_accepts_alone_that_it_does_not_meet() -> None:
+    accepts = {
+        "to another destination": rule("accept", destinations=(parse_network("10.2.0.0/16"),)),
+        "from another source": rule("accept", sources=(parse_network("192.0.2.0/24"),)),
+        "of another protocol": rule("accept", protocol=6),
+        "the other way": rule("accept", direction=Direction.OUT),
+        "of another family": rule("accept", families=frozenset({6})),
+    }
+    drop = gre("10.0.0.0/8", destinations=(parse_network("10.1.0.0/16"),))
+
+    took = {name: taken([drop, accept])[1][1].taken for name, accept in accepts.items()}
+
+    assert took == dict.fromkeys(accepts, Taken.EXACT)
+    assert taken([drop, rule("accept")])[1][1].taken is Taken.NARROWED
+
+
+def test_the_ends_of_long_lists_meet_too() -> None:
+    dropped = [f"10.{number}.0.0/24" for number in range(0, 256, 15)]
+    asked = tuple(parse_network(f"{number}.255.0.0/24") for number in range(10, 30))
+
+    _, (_, meets) = taken([gre(*dropped), rule("accept", sources=asked)])
+    _, (_, apart) = taken([gre(*dropped), rule("accept", sources=asked[10:])])
+
+    assert (meets.taken, apart.taken) == (Taken.NARROWED, Taken.EXACT)
+
+
+def test_behind_very_many_bars_all_accepts_of_their_direction_are_barred() -> None:
+    drops = [gre(f"10.0.{number}.0/24") for number in range(MOST_BARS + 3)]
+    other = rule("accept", sources=(parse_network("192.0.2.0/24"),))
+
+    _, few = taken([*drops[:MOST_BARS], other])
+    _, many = taken([*drops, other, replace(other, direction=Direction.OUT)])
+
+    assert few[-1].taken is Taken.EXACT
+    assert [note.taken for note in many[-2:]] == [Taken.NOT_TAKEN, Taken.EXACT]
+
+
+@pytest.mark.parametrize("protocol", [None, 1])
+def test_ports_of_a_protocol_that_has_none_let_nothing_through(protocol: int | None) -> None:
+    odd = rule("odd", protocol=protocol, ports=((53, 53),), sources=(parse_network("192.0.2.0/24"),))
+
+    accepts, (not_taken,) = taken([odd])
+    drops, (narrowed,) = taken([replace(odd, action=Action.DROP)])
+
+    assert (accepts, not_taken.taken) == ((), Taken.NOT_TAKEN)
+    assert narrowed.taken is Taken.NARROWED
+    assert [(one.action, one.protocol) for one in drops] == [(Action.DROP, "ip" if protocol is None else "icmp")]
 
 
 def test_both_families_are_one_rule_for_any_address() -> None:
