@@ -9,7 +9,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from xml.parsers import expat
 
 from securitygroups.firewall.formats.strict import BadDocument, bad
@@ -48,11 +48,14 @@ _REFERENCE = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")
 
 @dataclass(slots=True)
 class Scanned:
-    """Of one sheet: the cells whose value cannot be told, and why; the ranges that are merged into one cell."""
+    """Of one sheet: the cells whose value cannot be told, and why; the ranges that are merged into one cell; the rows with
+    cells that are hidden, from 0.
+    """
 
     name: str = ""
     blank: dict[Cell, str] = field(default_factory=dict)
     merged: list[tuple[Cell, Cell]] = field(default_factory=list)
+    hidden: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -210,7 +213,7 @@ def _scan_xlsx(parts: Mapping[str, bytes]) -> list[Scanned]:
     listed = []
     for name, number in sheets:
         one = scanned.get(f"xl/{targets.get(number, '').lower()}", Scanned())
-        listed.append(Scanned(name, one.blank, one.merged))
+        listed.append(replace(one, name=name))
     return listed
 
 
@@ -256,7 +259,7 @@ class _Sheet:
         self.lengths, self.in_parts, self.room, self.found = lengths, in_parts, _Room(), Scanned()
         self.row, self.column = -1, -1
         self.kind, self.inside, self.said, self.style = "", "", "", ""
-        self.open_formula = False
+        self.row_hidden = self.open_formula = False
         """Whether the cell has a formula, of which no value was seen yet."""
 
     def start(self, name: str, said: dict[str, str]) -> None:
@@ -266,6 +269,7 @@ class _Sheet:
         elif name == "row":
             number = whole_number(said.get("r", ""), MOST_ROWS)
             self.row, self.column = number - 1 if number else self.row + 1, -1
+            self.row_hidden = said.get("hidden") in ("1", "true")
         elif name == "f":
             self.open_formula = True
         elif name in ("v", "is"):
@@ -284,6 +288,8 @@ class _Sheet:
         at = _cell(said.get("r", ""))
         self.row, self.column = at or (max(self.row, 0), self.column + 1)
         self.room.take((self.row, self.column))
+        if self.row_hidden:
+            self.found.hidden.add(self.row)
         self.kind, self.style = said.get("t", ""), said.get("s", "")
         if self.kind == "e":
             self.found.blank[self.row, self.column] = "an error instead of a value"
@@ -326,7 +332,7 @@ class _Tables:
         self.sheets: list[Scanned] = []
         self.rooms: list[_Room] = []
         self.row = self.rows = self.column = self.columns = 0
-        self.filled, self.length = -1, 0
+        self.filled, self.length, self.row_hidden = -1, 0, False
         self.value, self.shown = "", ""
         """Of the cell, where it is a number."""
 
@@ -337,6 +343,7 @@ class _Tables:
             self.row = 0
         elif name == "table-row":
             self.rows, self.column, self.filled, self.length = _times(said, "number-rows-repeated"), 0, -1, 0
+            self.row_hidden = not {"collapse", "filter"}.isdisjoint(said.values())
         elif name in ("table-cell", "covered-table-cell") and self.sheets:
             self._cell(said)
         elif name == "p":
@@ -365,6 +372,8 @@ class _Tables:
                 room = self.rooms[-1]
                 room.take((self.row, 0), self.rows * (self.filled + 1), self.rows * self.length)
                 room.take((self.row + self.rows - 1, self.filled), 0)
+                if self.row_hidden:
+                    self.sheets[-1].hidden.update(range(self.row, self.row + self.rows))
             self.row += self.rows
 
     def text(self, some: str) -> None:

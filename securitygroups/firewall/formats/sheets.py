@@ -91,6 +91,10 @@ class Grid:
     sheet: str = ""
     kept: list[Row] = field(default_factory=list)
     merged: list[tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=list)
+    hidden: frozenset[int] = frozenset()
+    """Rows of a sheet that are not shown, by their numbers."""
+    is_hidden: bool = False
+    """Whether that is the whole sheet."""
 
     def rows(self, most: int | None = None) -> Iterator[Row]:
         """Of the text, or of its first `most` characters. Raises BadDocument where it is no CSV."""
@@ -146,7 +150,7 @@ def as_text(data: bytes) -> str:
         if not is_workbook(data):
             return text_of(data)[0].replace("\0", "\ufffd")
         text = io.StringIO()
-        for grid in grids(data)[:1]:
+        for grid in [grid for grid in grids(data) if not grid.is_hidden][:1]:
             csv.writer(text, lineterminator="\n").writerows(cells for _, cells in grid.rows())
         return text.getvalue()
     except BadDocument:
@@ -241,33 +245,31 @@ def _sign_line(text: str) -> tuple[str, str]:
 
 
 def _sheets(data: bytes) -> Iterator[Grid]:
-    """The sheets that are seen, in their order."""
+    """Those with cells, in their order."""
     if data.startswith(_OLE):
         _refuse_old(data)
     packed, scanned = looked_at(data)
     kind = "Excel workbook" if b"xl/workbook" in packed else "OpenDocument workbook"
     try:
         with python_calamine.load_workbook(io.BytesIO(packed)) as book:
-            for place, name in _seen(book):
-                about = next((one for one in scanned if one.name == name), Scanned())
-                sheet = book.get_sheet_by_index(place)
-                yield Grid(kind, sheet=name or "1", kept=list(_rows(sheet, about)), merged=about.merged)
+            for place, one in enumerate(book.sheets_metadata):
+                if one.typ is not python_calamine.SheetTypeEnum.WorkSheet:
+                    continue
+                about = next((each for each in scanned if each.name == one.name), Scanned())
+                yield Grid(
+                    kind,
+                    sheet=one.name or "1",
+                    kept=list(_rows(book.get_sheet_by_index(place), about)),
+                    merged=about.merged,
+                    hidden=frozenset(row + 1 for row in about.hidden),
+                    is_hidden=one.visible is not python_calamine.SheetVisibleEnum.Visible,
+                )
     except python_calamine.PasswordError:
         raise locked() from None
     except BadDocument:
         raise
     except (python_calamine.CalamineError, ValueError, OSError):
         raise damaged() from None
-
-
-def _seen(book: python_calamine.CalamineWorkbook) -> list[tuple[int, str]]:
-    """(place, name) of the sheets with cells that are not hidden."""
-    return [
-        (place, about.name)
-        for place, about in enumerate(book.sheets_metadata)
-        if about.visible is python_calamine.SheetVisibleEnum.Visible
-        and about.typ is python_calamine.SheetTypeEnum.WorkSheet
-    ]
 
 
 def _refuse_old(data: bytes) -> None:

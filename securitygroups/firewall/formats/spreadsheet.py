@@ -23,6 +23,7 @@ from securitygroups.firewall.formats.documents import (
     read_group,
     rule_to_json,
 )
+from securitygroups.firewall.formats.packed import cell_name
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
 from securitygroups.firewall.formats.rows import RowRefused, check_parts, rules_of
 from securitygroups.firewall.formats.sheets import Grid, Made, grids, write_workbook
@@ -108,25 +109,38 @@ def _says_a_rule(cells: Sequence[str]) -> bool:
 def read_table(data: bytes) -> Reading:
     """The rules of a CSV text or a workbook, with the groups that it names. Raises BadDocument with every fault by its cell."""
     found = [(grid, head) for grid in grids(data) if (head := _head_of(grid))]
-    if not found:
-        how = f"such as action,direction,protocol,source,port. Known are {KNOWN}"
-        raise bad("line 1", f"No row names the columns of a list of rules: write one above the rules, {how}.")
+    shown_ones = [one for one in found if not one[0].is_hidden]
+    if not shown_ones:
+        raise _no_head(found[0][0].sheet if found else "")
     if found[0][0].sheet:
-        return _of_sheet(found[0], [grid.sheet for grid, _ in found[1:]])
+        return _of_sheet(shown_ones[0], [grid for grid, _ in found if grid is not shown_ones[0][0]])
     grid, head = max(found, key=lambda each: len(each[1].places))
-    return Reading(grid.kind, _groups(grid, head))
+    return Reading(grid.kind, _groups(_Rows(grid, head).read()))
 
 
-def _of_sheet(found: tuple[Grid, _Head], others: Sequence[str]) -> Reading:
+def _no_head(hidden: str) -> BadDocument:
+    if hidden:
+        return bad(f"sheet {shown(hidden)}", "The rules are on a sheet that is hidden: show it, and save the workbook.")
+    how = f"such as action,direction,protocol,source,port. Known are {KNOWN}"
+    return bad("line 1", f"No row names the columns of a list of rules: write one above the rules, {how}.")
+
+
+def _of_sheet(found: tuple[Grid, _Head], others: Sequence[Grid]) -> Reading:
     """The first sheet with rules; that others have some too is told."""
     grid, head = found
-    how = f"The rules are read from one sheet, {grid.sheet}: import this one by itself."
-    notes = tuple(Note(f"sheet {name}", "", Taken.NOT_TAKEN, how) for name in others)
-    return Reading(f"{grid.kind}, sheet {grid.sheet}", _groups(grid, head), notes)
+    rows = _Rows(grid, head)
+    groups = _groups(rows.read())
+    only = f"The rules are read from one sheet, {grid.sheet}: import this one by itself."
+    unseen = "The sheet is hidden, and was left out: show it, and import it by itself, if its rules are meant."
+    notes = tuple(
+        Note(f"sheet {other.sheet}", "", Taken.NOT_TAKEN, unseen if other.is_hidden else only) for other in others
+    )
+    hidden = f", {rows.hidden:,} hidden row{'' if rows.hidden == 1 else 's'} with it" if rows.hidden else ""
+    return Reading(f"{grid.kind}, sheet {grid.sheet}{hidden}", groups, notes)
 
 
-def _groups(grid: Grid, head: _Head) -> tuple[ReadGroup, ...]:
-    return tuple(ReadGroup(name, "", tuple(rules)) for name, rules in _Rows(grid, head).read().items())
+def _groups(found: Mapping[str, Sequence[Rule]]) -> tuple[ReadGroup, ...]:
+    return tuple(ReadGroup(name, "", tuple(rules)) for name, rules in found.items())
 
 
 @dataclass(slots=True)
@@ -138,10 +152,13 @@ class _Rows:
     faults: list[Fault] = field(default_factory=list)
     groups: dict[str, list[Rule]] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
+    hidden: int = 0
+    """Rows with rules that the spreadsheet does not show."""
     ticked: bool | None = None
     """Whether rules are switched on by a mark, and off by none; None while nobody asked."""
 
     def read(self) -> dict[str, list[Rule]]:
+        self._pass_over_index()
         self._check_head()
         count, strange = 0, frozenset(self.head.places.get("", ()))
         for number, cells in self.grid.rows():
@@ -150,9 +167,10 @@ class _Rows:
             if len(self.faults) >= MAX_COUNTED or count > MOST_RULES:
                 break
             try:
-                self._check_width(cells)
+                self._check_width(number, cells)
                 strange = self._check_strange(cells, strange)
                 count += self._take(cells)
+                self.hidden += number in self.grid.hidden
             except RowRefused as refused:
                 # Both ends of a range of ports may stand in one cell: its fault is one.
                 found = (Fault(self._where(number, key), problem) for key, problem in refused.problems.items())
@@ -228,14 +246,33 @@ class _Rows:
         alone = not any(cell.strip() for cell in cells[place + 1 :])
         return alone or any(place in self.head.places.get(key, ()) for key in _TELLING)
 
-    def _check_width(self, cells: Sequence[str]) -> None:
+    def _check_width(self, number: int, cells: Sequence[str]) -> None:
         """A text in which a field is missing, or one too many, may be cut or have lost a quotation mark."""
         width = len(self.head.cells)
+        beside = next((column for column in range(width, len(cells)) if cells[column].strip()), None)
+        if self.grid.sheet and beside is not None:
+            self._refuse_beside(cell_name((number - 1, beside)))
         short = range(len(cells), width) if self.grid.sign else range(0)
         lost = {key for key, columns in self.head.places.items() if not set(columns).isdisjoint(short)}
         # Excel leaves empty fields out at the end of some rows; what has no meaning there may be missing.
         if any(cell.strip() for cell in cells[width:]) or lost - {"", PASSED_OVER, "description"}:
             raise RowRefused({"row": Problem(f"This has {len(cells)} fields instead of {width}.")})
+
+    def _refuse_beside(self, name: str) -> None:
+        raise RowRefused({"row": Problem(f"{name} stands beside the columns that have names: delete what is in it.")})
+
+    def _pass_over_index(self) -> None:
+        """A first column without a name that counts the rows, as libraries write one, says nothing of a rule."""
+        strange = self.head.places.get("", [])
+        if strange[:1] != [0] or self.head.cells[0].strip():
+            return
+        counted = [cells[0].strip() for number, cells in self.grid.rows() if number > self.head.number]
+        if (
+            counted
+            and counted[0] in ("0", "1")
+            and counted == [str(int(counted[0]) + at) for at in range(len(counted))]
+        ):
+            strange.remove(0)
 
     def _check_strange(self, cells: Sequence[str], strange: frozenset[int]) -> frozenset[int]:
         """What a row has in columns that mean nothing here is told once for each; those of which it was not told yet."""

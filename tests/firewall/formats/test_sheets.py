@@ -121,6 +121,7 @@ ONE: dict[str, bytes] = {
     "a service": text("Action,Direction,Service,Source,Comment", "Allow,Inbound,SSH,203.0.113.0/24,Office SSH"),
     "a service with its port": text("Action,Direction,Protocol,Port,Source,Comment", "permit,in,SSH (TCP 22),22,203.0.113.0/24,Office SSH"),
     "an empty column of another program": text(f"{HEADER},interface", f"{GOOD},"),
+    "a column that counts the rows": text(f",{HEADER}", f"0,{GOOD}"),
     "fields that Excel left out at the end": text("action,direction,protocol,source,ports,description", "accept,in,tcp,203.0.113.0/24,22,Office SSH"),
     "xlsx": workbook(TABLE),
     "xlsx with numbers and truth": workbook([TABLE[0], [*TABLE[1][:5], 22, 22.0, "Office SSH", True]]),
@@ -189,6 +190,12 @@ def a_number(shape: str, number: float) -> Callable[[Any, Any, int], None]:
     return lambda book, sheet, column: sheet.write_number(1, column, number, book.add_format({"num_format": shape}))
 
 
+def hidden_sheet(_: Any, sheet: Any) -> None:
+    for number, row in enumerate(TABLE):
+        sheet.write_row(number, 0, row)
+    sheet.hide()
+
+
 REFUSED: dict[str, tuple[bytes, str, str]] = {
     "an unknown column": (text(f"{HEADER},interface", f"{GOOD},eth0"), "line 1, interface", "not a column of a rule"),
     "a column without a name": (text(f"{HEADER},", f"{GOOD},eth0"), "line 1, field 10", "has no name"),
@@ -252,6 +259,17 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
         "Cells are merged",
     ),
     "a decimal": (workbook([TABLE[0], [*TABLE[1][:5], 22.8, "", "", True]]), "sheet Rules, cell F2", "22.8"),
+    "a cell far beside": (
+        with_cell(30, lambda _, sheet, column: sheet.write_string(1, column, "x")),
+        "sheet Rules, row 2",
+        "AE2 stands beside the columns",
+    ),
+    "a column that counts otherwise": (text(f",{HEADER}", f"0,{GOOD}", f"2,{GOOD}"), "line 1, field 1", "has no name"),
+    "a hidden sheet alone": (
+        workbook([["What this is"]], hidden_sheet, names=("Read me", "Rules")),
+        "sheet Rules",
+        "on a sheet that is hidden",
+    ),
     "no workbook": (zipped({"a.txt": b"x"}), "", "zip archive, and no workbook"),
     "a workbook of a few bytes": (b"PK\x03\x04" + b"\0" * 40, "", "damaged"),
     "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "", "Excel 97–2003 (.xls)"),
@@ -399,6 +417,25 @@ def test_rules_of_a_second_sheet_are_told_to_be_left_out() -> None:
     (note,) = read_table(workbook(TABLE, TABLE)).notes
 
     assert (note.where, note.taken) == ("sheet Old", Taken.NOT_TAKEN)
+
+
+def test_what_a_spreadsheet_hides_is_told() -> None:
+    """Rows that a filter hides are rules of the list, and a sheet that is hidden is none that was looked at."""
+
+    def made(_: Any, sheet: Any) -> None:
+        for number, row in enumerate([*TABLE, TABLE[1], TABLE[1]]):
+            sheet.write_row(number, 0, row)
+        sheet.set_row(2, None, None, {"hidden": True})
+
+    reading = read_table(workbook(made, hidden_sheet))
+    (note,) = reading.notes
+
+    assert len(reading.groups[0].rules) == 3
+    assert reading.system == "Excel workbook, sheet Rules, 1 hidden row with it"
+    assert (note.where, note.taken) == ("sheet Old", Taken.NOT_TAKEN)
+    assert "hidden, and was left out" in note.how
+    filtered = ods_row(*TABLE[1]).replace("<table:table-row>", '<table:table-row table:visibility="filter">')
+    assert told(ods(ods_row(*TABLE[0]) + filtered)) == "OpenDocument workbook, sheet Rules, 1 hidden row with it"
 
 
 def test_a_list_of_several_groups_is_read_group_by_group() -> None:
