@@ -237,7 +237,8 @@ def _check_note(note: Note, group: ReadGroup | None, lines: int) -> None:
     must(not (note.places and note.taken is Taken.NOT_TAKEN), "not taken, and there")
     must(note.how or note.taken is Taken.EXACT, f"{note.taken.value}, and not why: {note.text[:80]!r}")
     missing = note.taken is Taken.EXACT and not note.places and not note.how
-    must(not (missing and _LETS_IN.search(note.text)), f"exact, and missing: {note.where} {note.text[:80]!r}")
+    lets_in = "-j ACCEPT" in note.text if note.text.startswith("-A") else _LETS_IN.search(note.text)
+    must(not (missing and lets_in), f"exact, and missing: {note.where} {note.text[:80]!r}")
     for number in _LINE.findall(note.where):
         must(1 <= int(number) <= lines, f"{note.where} of {lines} lines")
 
