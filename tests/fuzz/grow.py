@@ -32,16 +32,14 @@ def grown(kind: str, chance: Random, data: bytes, others: Sequence[bytes]) -> by
     return _text(chance, data, size)
 
 
-def _counted(part: bytes, number: int, places: Sequence[int]) -> bytes:
-    """The part with other numbers at some places, so that no two are alike."""
-    at = -1
-
-    def other(found: re.Match[bytes]) -> bytes:
-        nonlocal at
-        at += 1
-        return str((number >> 8 * places.index(at)) % 256).encode() if at in places else found[0]
-
-    return _NUMBER.sub(other, part)
+def _template(part: bytes, places: Sequence[int]) -> bytes:
+    """The part with %d for the numbers at some places."""
+    found = list(_NUMBER.finditer(part))
+    pieces, last = [], 0
+    for place in sorted(places):
+        pieces += [part[last : found[place].start()].replace(b"%", b"%%"), b"%d"]
+        last = found[place].end()
+    return b"".join([*pieces, part[last:].replace(b"%", b"%%")])
 
 
 def _filled(chance: Random, part: bytes, size: int) -> bytes:
@@ -53,7 +51,9 @@ def _filled(chance: Random, part: bytes, size: int) -> bytes:
     if many > 200_000 or not numbers or chance.random() < 0.4:
         return part * many
     places = chance.sample(range(numbers), min(numbers, chance.choice((1, 2, 3))))
-    return b"".join(_counted(part, number, places) for number in range(many))
+    # No two of them are alike.
+    template, shifts = _template(part, places), tuple(range(0, 8 * len(places), 8))
+    return b"".join(template % tuple(number >> shift & 255 for shift in shifts) for number in range(many))
 
 
 def _bytes(chance: Random, data: bytes, size: int) -> bytes:
