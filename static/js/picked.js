@@ -1,6 +1,19 @@
-// Groups of a file: only those that are ticked raise an alarm, and the button says whether one of them does.
+// Groups of a file: the box that ticks all, how many are ticked, and that only these raise an alarm.
+
+const boxesOf = (form) => form.querySelectorAll("[name^='take-']");
+
+function count(form) {
+  const all = form.querySelector("[data-tick-all]");
+  if (!all) return;
+  const boxes = boxesOf(form);
+  const ticked = [...boxes].filter((box) => box.checked).length;
+  all.checked = ticked > 0 && ticked === boxes.length;
+  all.indeterminate = ticked > 0 && ticked < boxes.length;
+  form.querySelector("[data-ticked-of]").textContent = `${ticked} of ${boxes.length} ticked`;
+}
 
 function refresh(form) {
+  count(form);
   const ticked = (name) => form.elements[name]?.checked;
   for (const note of form.querySelectorAll("[data-unless]")) note.hidden = ticked(note.dataset.unless);
   let alarmed = false;
@@ -21,6 +34,8 @@ function refreshPicked() {
 }
 
 document.addEventListener("change", ({ target }) => {
-  if (target.form?.querySelector("[data-alarmed]")) refresh(target.form);
+  if (!target.form?.querySelector("[data-alarmed]")) return;
+  if (target.matches("[data-tick-all]")) for (const box of boxesOf(target.form)) box.checked = target.checked;
+  refresh(target.form);
 });
 addEventListener("pageshow", refreshPicked); // A reload or the back button may bring ticked boxes with it.

@@ -79,6 +79,25 @@ def test_keys_alone_leave_a_group_out_and_name_another(
     assert live(project) == {"database", "bastion"}
 
 
+def test_of_many_groups_a_few_are_wanted(browse: Browse, erin: User, project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "groups.txt"
+    path.write_text("#otherwall\n" + "".join(f"group g{nth}\nallow {nth}\n" for nth in range(18, 26)))
+    page = browse(erin)
+    page.goto(f"/p/{project.slug}/groups/import/")
+    page.get_by_label("File").set_input_files(path)
+    page.get_by_role("button", name="Check the file").click()
+    every = page.get_by_role("checkbox", name="All of these groups")
+    expect(every).to_be_checked()
+    every.uncheck()
+    expect(page.get_by_text("0 of 8 ticked")).to_be_visible()
+    page.get_by_role("checkbox", name="Import g20").check()
+    expect(page.get_by_text("1 of 8 ticked")).to_be_visible()
+    page.get_by_role("button", name="Import what is ticked").click()
+
+    said(page, "Imported g20 from Otherwall rules.")
+    assert live(project) == {"g20"}
+
+
 def test_the_report_is_fetched_and_the_import_goes_on(browse: Browse, erin: User, project: Project, file: Path) -> None:
     page = browse(erin)
     page.goto(f"/p/{project.slug}/groups/import/")
