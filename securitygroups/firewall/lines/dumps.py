@@ -17,8 +17,9 @@ from securitygroups.firewall.lines.line import (
     protocol_number,
 )
 
-_ENDS = re.compile(r"(?:^|\s)(?P<source>[\w\[\]:.-]+?)\s*(?:>|->|→)\s*(?P<destination>[\w\[\]:.-]+)")
-_DUMP = re.compile(r"\bIP6?\b|\bethertype IPv[46]\b")
+_ENDS = re.compile(r"(?:^|\s)(?P<source>[\w\[\]:.%-]+?)\s*(?:>|->|→)\s*(?P<destination>[\w\[\]:.%-]+)")
+# “IP / TCP 198.51.100.7:51515 > …” is scapy's, “IP [ttl=64” nping's.
+_DUMP = re.compile(r"\bIP6?\b(?! [/\[])|\bethertype IPv[46]\b")
 # What tcpdump says of a packet on "any", and of one that pf logged: the direction is that of the machine it runs on.
 _LINK = re.compile(r"(?:^|\s)(In|Out|[BM])\s+(?:IP6?\b|ARP\b|LLDP\b|ethertype\b|ifindex\b|[0-9a-f]{2}:[0-9a-f]{2}:)")
 _PFLOG = re.compile(r"\brule \S+(?: \[[^\]]*\])?:? (pass|block|match|scrub|nat|rdr|binat|reject) (in|out) on ")
@@ -26,6 +27,9 @@ _PFLOG = re.compile(r"\brule \S+(?: \[[^\]]*\])?:? (pass|block|match|scrub|nat|r
 _SAID = re.compile(r"\b(?:proto|next-header) [^()]*\((\d{1,3})\)|\b(?:ip-proto-|proto(?:col)?[ =])(\d{1,3})\b")
 # The flags of TCP, today's and as tcpdump printed them before version 4: "S 1:1(0) win 5840", ". ack 1".
 _SEGMENT = re.compile(r"[\s:]*(?:Flags \[|(?:[SFRPWE]{1,4}|\.) (?:\[tcp sum ok\] )?(?:\d+:\d+\(\d+\)|ack \d))")
+# “syn 1234 ack 1235” of FortiGate's sniffer, which has tcpdump's dots.
+_SNIFFED = re.compile(r"\s*((?:(?:syn|fin|rst|psh|ack|urg) \d+\s*)+)")
+_SNIFFED_LINE = re.compile(rf" -> \S+:{_SNIFFED.pattern}")
 _HEADERS = re.compile(r"[\s:,]*(?:(?:HBH|DSTOPT|frag|srcrt)\b|\([^()]*\)|\[[^\]]*\]|[\s:,])*")
 """What tcpdump prints of IPv6 headers before it names the protocol, and of a checksum."""
 _EXTENSIONS = {0, 43, 44, 60}
@@ -34,7 +38,8 @@ _WORDS = {"ah", "ip", "ip6", "ipv6", "pim", "carp", "nos", "igp", "egp"}
 """Names of protocols that are words of other sentences too."""
 
 _ARP = re.compile(
-    r"\barp,? .*?(?:who-has|who has|is-at|is at|reply|request)\b|\bwho-has \S+ tell \S|who has \S+\? tell ", re.I
+    r"\barp,? .*?(?:who-has|who has|is-at|is at|reply|request|announcement|probe|gratuitous)\b|\bwho-has \S+ tell \S|who has \S+\? tell ",
+    re.I,
 )
 _OTHER_FRAMES = re.compile(
     r"\b(?:(?:LLDP|CDPv[12]|LACPv1|EAPOL|IS-IS)[,:(] ?\w|PPPoE [SD] \(|MPLS \(|STP 802\.1\w|802\.1[dw],|802\.3, length|LLC, dsap)"
@@ -54,11 +59,16 @@ _AS_LETTERS = re.compile(
 )
 
 _DNS_ANSWER = re.compile(r":\s\d+[*|$%-]*\s(?:q:.*?\s)?(?:NXDomain|ServFail|Refused|FormErr|NotImp|\d+/\d+/\d+)\b")
-_UDP_ANSWER = re.compile(r"Standard query response|NTPv\d, (?:Server|server)|NTP Version \d, server|BOOTP/DHCP, Reply")
+_UDP_ANSWER = re.compile(
+    r"Standard query response|NTPv\d, [Ss]erver|NTP Version \d, server|BOOTP/DHCP, Reply|\bDHCP (?:Offer|ACK|NAK)\b"
+    r"|\b[Gg]et-?[Rr]esponse\b|\bAccess-(?:Accept|Reject|Challenge)\b|\breply (?:ok|ERR)\b|\bSIP: SIP/2\.0 \d|\bStatus: \d{3}\b"
+    r"|\bHandshake Response\b|\bBinding (?:Success|Error) Response\b|\bResponder Response\b|\bphase \S+ R |ikev2_\w+\[\w?R\]"
+)
+_TUNNEL = re.compile(r"\s*(?:VXLAN|Geneve|GENEVE|OTV|LISP|L2TP)\b")
 _ECHO_REPLY = re.compile(r"echo[ -](?:\(ping\) )?reply", re.IGNORECASE)
 _TIME_REPLY = re.compile(r"time ?stamp reply", re.IGNORECASE)
 _ERROR = re.compile(
-    r"unreachable|exceeded|too big|need to frag|fragmentation needed|parameter problem|source quench", re.IGNORECASE
+    r"unreach|exceeded|too big|need to frag|fragmentation needed|parameter problem|source quench", re.IGNORECASE
 )
 _TYPE = re.compile(r"\btype[ =:]+(\d{1,3})\b")
 _ABOUT_PORT = re.compile(r"([0-9A-Fa-f.:]+) (tcp|udp|sctp) port ([\w-]+)")
@@ -68,6 +78,8 @@ def flags_in(text: str) -> frozenset[str] | None:
     """The TCP flags that a line of tcpdump or tshark tells, or one typed by hand; None where it tells none."""
     if found := _TCPDUMP_FLAGS.search(text):
         return flags_of_letters(found[1])
+    if found := _SNIFFED_LINE.search(text):
+        return frozenset(re.findall(r"[A-Z]+", found[1].upper())) & FLAGS
     if found := _BRACKETS.search(text):
         return frozenset(re.findall(r"[A-Z]+", found[1])) & FLAGS
     if found := _OLD_TCPDUMP.search(text):
@@ -109,7 +121,8 @@ def about_in(text: str, told: str) -> dict[str, str] | None:
 def end_of(text: str, *, tcpdump: bool = False) -> tuple[str, str] | None:
     """(address, port or "") of "10.0.0.5:22", "[2001:db8::5]:22", or tcpdump's "10.0.0.5.22" and "10.0.0.5.ssh"; None
     if it is neither."""
-    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}|[a-z][\w-]*))?:?", text)
+    text = text.removeprefix("[") if "]" not in text else text
+    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)(?:%[\w.-]+)?\](?::([0-9]{1,5}|[a-z][\w-]*))?:?", text)
     tries = [bracketed.groups("")] if bracketed else [(text, "")]
     # tcpdump ends the destination with a colon; of an address such as fe80::, two more are its own.
     text = text.removesuffix(":")
@@ -117,9 +130,11 @@ def end_of(text: str, *, tcpdump: bool = False) -> tuple[str, str] | None:
     for mark in (":", ".") if not tcpdump else (".", ":"):
         head, _, tail = text.rpartition(mark)
         if head and re.fullmatch(r"[0-9]{1,5}|[a-z][\w-]{0,40}", tail):
-            tries.append((head, tail))
-    for address, port in tries:
-        if is_address(address):
+            # What stands behind a zone is no part of its name.
+            tries.insert(0 if "%" in head else len(tries), (head, tail))
+    for text, port in tries:
+        address, zone, _ = text.partition("%")
+        if is_address(address) and (not zone or ":" in address):
             return address, port
     return None
 
@@ -137,10 +152,10 @@ def _named_first(after: str) -> int | None:
     return protocol_number(first[1]) if first else None
 
 
-def _dumped_number(before: str, after: str, ports: bool) -> int | None:
+def _dumped_number(before: str, after: str, unnamed: bool) -> int | None:
     """The IP protocol number that a line of tcpdump tells around the addresses; None where it tells none."""
-    # tcpdump prints the flags of every TCP segment, and ports of few protocols but TCP and UDP, which it names.
-    if _SEGMENT.match(after):
+    # tcpdump prints the flags of every TCP segment.
+    if _SEGMENT.match(after) or _SNIFFED.match(after):
         return 6
     after = _HEADERS.sub("", after, count=1)
     # What comes later in the line is what the packet carries.
@@ -148,7 +163,7 @@ def _dumped_number(before: str, after: str, ports: bool) -> int | None:
     if said is not None:
         return said
     number = _named_first(after)
-    return 17 if ports and after and number not in WITH_PORTS else number
+    return 17 if unnamed and after and number not in WITH_PORTS else number
 
 
 def _typed_number(before: str, after: str) -> int | None:
@@ -190,14 +205,16 @@ def _between(line: str, match: re.Match[str], ends: tuple[tuple[str, str], tuple
     (source, source_port), (destination, port) = ends
     before, after = line[: match.start("source")], line[match.end("destination") :]
     dump = dump or _is_bsd(match["destination"], ends[1], after)
-    number = _dumped_number(before, after, bool(source_port or port)) if dump else _typed_number(before, after)
+    # Of what has ports, tcpdump names all but UDP; a colon and this arrow are its own.
+    unnamed = bool(source_port or port) and match["destination"].endswith(":") and "->" not in match[0]
+    number = _dumped_number(before, after, unnamed) if dump else _typed_number(before, after)
     told = Told(number, source, destination, port, source_port, flags=flags_in(line))
-    pf, kind = _PFLOG.search(before), "tcpdump" if dump else ""
+    pf, kind = _PFLOG.search(before), "tcpdump" if dump and "->" not in match[0] else ""
     told.said, told.direction = pf.groups() if pf else ("", link_direction(before))
     if number in (1, 58):
         told.icmp = icmp_in(after if dump else line, six=":" in source)
         told.opener = about_in(after, destination)
-    elif number in (17, None):
+    elif number in (17, None) and not _TUNNEL.match(after):
         told.answer = answer_in(line)
     return told.line(line, "pflog" if pf else kind)
 

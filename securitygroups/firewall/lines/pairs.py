@@ -178,6 +178,7 @@ _PAIR = re.compile(
     r"([A-Za-z][\w.-]{0,40}(?: (?:IP|Port|Address|Action))?)\s?[=:]\s{0,4}\"?(?![A-Za-z]*[G-Zg-z]\w*(?: IP)?[:=])([^\s\"|;,=]{1,60})"
 )
 _SHORT = {"T": "tcp", "U": "udp"}
+_DISSECTED = {"Transmission Control Protocol, ": "tcp", "User Datagram Protocol, ": "udp"}
 _TO, _FROM = ("dst", "dest", "daddr"), ("src", "source", "saddr")
 _LETTERS = re.compile(r"[SAFRPUEWC.]{1,8}")
 _WORDS = r"(?:SYN|ACK|FIN|RST|PSH|PUSH|URG|ECE|CWR)"
@@ -197,8 +198,16 @@ def read_pairs(line: str) -> Line | None:
             told.setdefault(role, value)
     if words := _FLAGS_PAIR.search(line):
         told["flags"] = words[1]
+    for name, protocol in _DISSECTED.items():
+        if name in line:
+            told |= {"carried": protocol, "flags": _of_summary(line) if protocol == "tcp" else ""}
     packet = _packet(line, told)
     return packet.line(line, _kind(line)) if packet else None
+
+
+def _of_summary(line: str) -> str:
+    """The flags as Wireshark's summary of a segment tells them: one that opens a connection acknowledges nothing."""
+    return "" if "Ack: " not in line else "SYN ACK" if "Seq: 0," in line else "ACK"
 
 
 def _ended(role: str, value: str, told: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from securitygroups.firewall.lines.pasted import Line, ServicePort, parse_line, port_number
 from securitygroups.firewall.values import PACKET_PROTOCOLS
 
-_SCTP = re.compile(r"sctp \(\d+\) \[([A-Z ]+)\]")
+_SCTP = re.compile(r"sctp \(\d+\) \[([A-Z ]+)\]|\bSCTP \d+ (?:\d+ \S+ \d+ )?([A-Z]{2,}(?:_[A-Z]+)*)")
 _REPLY_TYPES = ({0, 14, 16, 18}, {129})
 _ERROR_TYPES = ({3, 4, 11, 12}, {1, 2, 3, 4})
 
@@ -43,10 +43,11 @@ def reply_in(read: Line, service_port: ServicePort | None = None) -> Reply | Non
 
 def _sctp(read: Line, service_port: ServicePort | None) -> Reply | None:
     chunk = _SCTP.search(read.text)
-    if not chunk or chunk[1] == "INIT":
+    name = (chunk[1] or chunk[2]).replace("_", " ") if chunk else "INIT"
+    if name == "INIT":
         return None
-    back = chunk[1] == "INIT ACK" or _from_server(read, service_port)
-    return Reply(f"an SCTP {chunk[1]}, which belongs to an association", _opener(read, back, service_port), back)
+    back = name == "INIT ACK" or _from_server(read, service_port)
+    return Reply(f"an SCTP {name}, which belongs to an association", _opener(read, back, service_port), back)
 
 
 def _tcp(read: Line, flags: frozenset[str], service_port: ServicePort | None) -> Reply | None:
