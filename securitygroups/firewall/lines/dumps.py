@@ -4,6 +4,7 @@ import re
 
 from securitygroups.firewall.lines.line import (
     ANSWER,
+    EXTENSIONS,
     FLAGS,
     NAMES_NOT_NUMBERS,
     WITH_PORTS,
@@ -32,8 +33,6 @@ _SNIFFED = re.compile(r"\s*((?:(?:syn|fin|rst|psh|ack|urg) \d+\s*)+)")
 _SNIFFED_LINE = re.compile(rf" -> \S+:{_SNIFFED.pattern}")
 _HEADERS = re.compile(r"[\s:,]*(?:(?:HBH|DSTOPT|frag|srcrt)\b|\([^()]*\)|\[[^\]]*\]|[\s:,])*")
 """What tcpdump prints of IPv6 headers before it names the protocol, and of a checksum."""
-_EXTENSIONS = {0, 43, 44, 60}
-"""IPv6 headers that stand before the protocol's."""
 _WORDS = {"ah", "ip", "ip6", "ipv6", "pim", "carp", "nos", "igp", "egp"}
 """Names of protocols that are words of other sentences too."""
 
@@ -143,7 +142,7 @@ def _said(before: str, after: str) -> int | None:
     """The protocol number that stands in the text as a number, not that of an extension header."""
     said = _SAID.search(before) or _SAID.search(after)
     number = int(said[1] or said[2]) if said else None
-    return None if number is None or number in _EXTENSIONS or number > 255 else number
+    return None if number is None or number in EXTENSIONS or number > 255 else number
 
 
 def _named_first(after: str) -> int | None:

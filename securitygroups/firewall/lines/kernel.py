@@ -12,7 +12,8 @@ from securitygroups.firewall.lines.line import (
     protocol_number,
 )
 
-_PAIR = re.compile(r"\b(SRC|DST|PROTO|SPT|DPT|TYPE)=(\S*)")
+# xtables-monitor has SPORT and DPORT.
+_PAIR = re.compile(r"\b(SRC|DST|PROTO|SP|DP|TYPE)(?:T|ORT)?=(\S*)")
 # Proxmox names the chain of the VM's own interface, in which directions are the VM's.
 _PROXMOX = re.compile(r"\b(?:tap|veth)\d+i\d+-(IN|OUT)\b|\bguest-\d+-(in|out)\b", re.IGNORECASE)
 _VYOS = re.compile(r"-([ADR])\]\Z")
@@ -57,8 +58,8 @@ def _packet(pairs: dict[str, str]) -> Told | None:
     if not source or not destination:
         return None
     number = protocol_number(pairs.get("PROTO", ""))
-    port = "" if number is None else pairs.get("DPT", "")
-    return Told(number, source, destination, port, pairs.get("SPT", ""), icmp=pairs.get("TYPE"))
+    port = "" if number is None else pairs.get("DP", "")
+    return Told(number, source, destination, port, pairs.get("SP", ""), icmp=pairs.get("TYPE"))
 
 
 def _pairs(text: str) -> tuple[dict[str, str], set[str]]:

@@ -20,6 +20,8 @@ _PROTOCOLS = {
 }  # fmt: skip
 """IP protocol numbers by the names that lines have for them (IANA registry of protocol numbers)."""
 _TCP = 6
+EXTENSIONS = frozenset({0, 43, 44, 60})
+"""IPv6 headers that stand before the protocol's."""
 WITH_PORTS = frozenset({6, 17, 33, 132, 136})
 _NAMES = {number: name for name, number in PACKET_PROTOCOLS.items()}
 
@@ -84,6 +86,8 @@ class Told:
         number = protocol_number(self.protocol) if isinstance(self.protocol, str) else self.protocol
         if number == ICMP and ":" in self.source:
             number = ICMPV6
+        if number in EXTENSIONS and ":" in self.source:
+            number = None
         icmp = number in (ICMP, ICMPV6)
         return Line(
             text,

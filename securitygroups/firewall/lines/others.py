@@ -116,6 +116,42 @@ def read_windows(line: str) -> Line | None:
     return told.line(line, "Windows firewall log")
 
 
+# Events 5150 to 5157, as text, as XML and as JSON.
+_EVENT = re.compile(
+    r"\b(Direction|Source ?Address|Source ?Port|Dest(?:ination)? ?Address|Dest(?:ination)? ?Port|Protocol)"
+    r"[\"']?(?:>|\s{0,3}:)\s{0,9}[\"']?([^\s<>,;\"'}]{1,60})"
+)
+_EVENT_SIGNS = ("Windows Filtering Platform", "%%14592", "%%14593")
+_EVENT_NUMBER = re.compile(r"\bEvent_?(?:ID|Code)\b[^0-9]{1,20}(515\d)\b", re.IGNORECASE)
+_EVENT_SAID = {"5156": "allow", **dict.fromkeys(("5150", "5151", "5152", "5153", "5157"), "block")}
+_EVENT_WAYS = {"Inbound": "in", "%%14592": "in", "Outbound": "out", "%%14593": "out"}
+_CLIENTS = 49152
+"""The first of the ports that Windows gives to who opens a connection."""
+_TURNED = (
+    "Some versions of Windows name their own address first of what came in: the end with the higher port is taken as "
+    "the one that opened the connection."
+)
+
+
+def read_event(line: str) -> Line | None:
+    """“The Windows Filtering Platform has blocked a packet. … Direction: Inbound Source Address: …”."""
+    if not any(sign in line for sign in _EVENT_SIGNS):
+        return None
+    told = {name.replace(" ", "").replace("Destination", "Dest"): value for name, value in _EVENT.findall(line)}
+    source, destination = told.get("SourceAddress", ""), told.get("DestAddress", "")
+    if not is_address(source) or not is_address(destination):
+        return None
+    port, source_port = digits(told.get("DestPort", "")), digits(told.get("SourcePort", ""))
+    packet = Told(told.get("Protocol", ""), source, destination, port, source_port)
+    packet.direction = _EVENT_WAYS.get(told.get("Direction", ""), "")
+    number = _EVENT_NUMBER.search(line)
+    packet.said = _EVENT_SAID.get(number[1], "") if number else line.partition(" has ")[2].partition(" a ")[0]
+    if packet.direction == "in" and port and source_port and int(source_port) < _CLIENTS <= int(port):
+        packet.source, packet.destination, packet.advice = destination, source, _TURNED
+        packet.source_port, packet.port = port, source_port
+    return packet.line(line, "Windows event")
+
+
 # ── Suricata and Zeek ─────────────────────────────────────────────────────────
 
 _FAST = re.compile(r"\{([\w-]+)\} (\S+?)(?::(\d+))? -> (\S+?)(?::(\d+))?(?:\s|\Z)")

@@ -13,6 +13,7 @@ READERS: tuple[tuple[str, Callable[[str], Line | None]], ...] = (
     ("kernel log", kernel.read_kernel),
     ("pf filterlog", pf.read_filterlog),
     ("Windows firewall", others.read_windows),
+    ("Windows event", others.read_event),
     ("nftables trace", kernel.read_trace),
     ("OVN", others.read_ovn),
     ("OpenStack log", others.read_neutron),

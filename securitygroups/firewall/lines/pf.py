@@ -12,6 +12,7 @@ _TYPES = (
      "timexceed": 11, "paramprob": 12, "tstamp": 13, "tstampreply": 14, "maskreply": 18},
     {"unreach": 1, "unreachport": 1, "timexceed": 3, "paramprob": 4, "request": 128, "reply": 129},
 )  # fmt: skip
+_FLAGS = re.compile(r"[SAFRPUEWC]{1,9}")
 _SHORT = "The line of pf's filterlog ends too early: paste the whole line, up to the addresses and ports near its end."
 
 
@@ -37,7 +38,7 @@ def _carried(told: Told, rest: list[str], *, six: bool) -> None:
     first, second, third, fourth = (*rest[:4], "", "", "", "")[:4]
     if told.protocol in _PORTED:
         told.source_port, told.port = first, second
-        told.flags = flags_of_letters(fourth) if fourth else None
+        told.flags = flags_of_letters(fourth) if _FLAGS.fullmatch(fourth) else None
         return
     told.icmp = _TYPES[six].get(first)
     if first == "unreachport" and fourth:
