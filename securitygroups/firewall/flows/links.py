@@ -69,7 +69,8 @@ class Frames:
         dropped = len(rows) - int(np.count_nonzero(rows))
         if dropped:
             self._skipped[otherwise] += dropped
-            self.columns = {name: column[rows] for name, column in self.columns.items()}
+            kept = np.flatnonzero(rows)
+            self.columns = {name: column.take(kept) for name, column in self.columns.items()}
 
     def tell(self, rows: Mask | slice, told: Told) -> None:
         """What the link layer says of the direction; where it says nothing, what was told before stands."""

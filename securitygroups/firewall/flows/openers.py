@@ -85,9 +85,10 @@ class Openers:
 
         Records of one flow are those with the same protocol and the same two ends (address and port), whichever is the
         source. The opener is the one whose `role` (OPENS, MAYBE, REPLIES) is the likeliest, then with the earliest
-        `start` (microseconds), then the first where rows are `in_order` of their time, else the one that goes to the lower
+        `start`, then the first where rows are `in_order` of their time, else the one that goes to the lower
         port. A flow of which only a reply is seen is not judged. `by_direction`: the log tells directions, and a flow between two
-        local machines is two. At most 2²⁴ rows.
+        local machines is two. At most 2²⁴ rows, whose starts may be in any unit: one hour of nanoseconds, or 19 hours of
+        microseconds, are compared as they are, and the order of longer ones is found by sorting.
         """
         if not len(batch):
             return np.zeros(0, np.bool_)
@@ -98,7 +99,8 @@ class Openers:
         side = (batch.direction ^ turned) if by_direction else np.zeros(len(batch), np.uint8)
         kind = (batch.protocol.astype(np.uint64) << np.uint64(1)) | side
         flows = scrambled(np.minimum(here, there), np.maximum(here, there), kind) & ~_ONE
-        order = np.argsort(flows, kind="stable")
+        # What is chosen of equal ones does not depend on their order.
+        order = np.argsort(flows)
         ordered = flows.take(order)
         first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
         sizes = np.diff(np.append(first, len(batch)))
@@ -117,7 +119,7 @@ class Openers:
         names, sense = ordered.take(first), best & _ONE
         reply = best >> np.uint64(62) == REPLIES
         sense ^= reply
-        known, old_sense = self._lookup(names)
+        known, old_sense, place = self._lookup(names)
         sense = np.where(known, old_sense, sense)
         if not in_order:
             told = sorted_likely >> np.uint64(_ROW_BITS + 2)
@@ -131,28 +133,37 @@ class Openers:
         same = turned == sense.take(group)
         skipped[Skip.REPEAT] += int(np.count_nonzero(same & ~opens))
         skipped[Skip.REPLY] += int(np.count_nonzero(~same & ~opens))
-        self._remember((names | sense)[~known])
+        fresh = np.flatnonzero(~known)
+        self._remember((names | sense).take(fresh), place.take(fresh))
         return opens
 
-    def _lookup(self, names: Words) -> tuple[Mask, Words]:
-        """Which flows are remembered, and in which sense (0 or 1) they were opened."""
+    def _lookup(self, names: Words) -> tuple[Mask, Words, NDArray[np.intp]]:
+        """Which flows are remembered, in which sense (0 or 1) they were opened, and where they stand among the recent."""
         known, sense = np.zeros(len(names), np.bool_), np.zeros(len(names), np.uint64)
+        place = np.zeros(len(names), np.intp)
         for memory in (self._older, self._recent):
+            place = memory.searchsorted(names)
             if memory.size:
-                found = memory.take(np.minimum(memory.searchsorted(names), memory.size - 1))
+                found = memory.take(np.minimum(place, memory.size - 1))
                 hit = found & ~_ONE == names
                 known |= hit
                 sense = np.where(hit, found & _ONE, sense)
-        return known, sense
+        return known, sense, place
 
-    def _remember(self, flows: Words) -> None:
-        self._recent = np.sort(np.concatenate([self._recent, flows]))
+    def _remember(self, flows: Words, place: NDArray[np.intp]) -> None:
+        """Put sorted flows where they stand among the recent ones, which are sorted too."""
+        joined = np.empty(len(self._recent) + len(flows), np.uint64)
+        old = np.ones(len(joined), np.bool_)
+        new = place + np.arange(len(flows))
+        joined[new], old[new] = flows, False
+        joined[old] = self._recent
+        self._recent = joined
         if self._recent.size > self._window // 2:
             self._older, self._recent = self._recent[: self._window], np.zeros(0, np.uint64)
 
 
 def _earlier(start: NDArray[np.int64]) -> Words:
-    """Numbers of at most 36 bits in the order of the times: microseconds since the first, ranks where that is too long ago."""
+    """Numbers of at most 36 bits in the order of the times: how long after the first, ranks where that is too long."""
     since = start - start.min()
     if int(since.max()) >= 1 << _TIME_BITS:
         since = np.unique(start, return_inverse=True)[1]
