@@ -12,15 +12,19 @@ from securitygroups.firewall.flows.addresses import Local
 from securitygroups.firewall.flows.batch import NO_PORT, OUT, Batch
 from securitygroups.firewall.flows.containers import (
     FOREIGN,
+    PCAPNG,
     UNTOLD,
+    Container,
+    Pcap,
     Times,
-    container,
     damaged,
+    filled,
     is_capture,
     refuse_others,
 )
 from securitygroups.firewall.flows.links import Frames, Mask, check_link, network_layer
 from securitygroups.firewall.flows.openers import MAYBE, Openers, Skip, directed
+from securitygroups.firewall.flows.pcapng import PcapNg
 from securitygroups.firewall.values import ICMP, ICMPV6, parse_network
 
 __all__ = ["Capture", "is_capture", "refuse_others"]
@@ -93,8 +97,9 @@ class _Packets(NamedTuple):
     source_port: NDArray[np.int32]
     time: Times
 
-    def take(self, rows: Mask) -> "_Packets":
-        return _Packets(self.batch.take(rows), self.source_port[rows], self.time[rows])
+    def take(self, mask: Mask) -> "_Packets":
+        rows = np.flatnonzero(mask)
+        return _Packets(self.batch.take(rows), self.source_port.take(rows), self.time.take(rows))
 
 
 def _packets(frames: Frames) -> _Packets:
@@ -116,6 +121,12 @@ def _packets(frames: Frames) -> _Packets:
     return _Packets(batch, source_port, frames["time"])
 
 
+def _container(read: Callable[[int], bytes], skipped: Counter[Skip]) -> Container:
+    """The container that these bytes are; they begin as is_capture wants it. Raises BadDocument."""
+    head = filled(read, 4)
+    return (PcapNg if head == PCAPNG else Pcap)(head, read, skipped)
+
+
 class Capture:
     """Reads packet captures: classic pcap and pcapng, of the link types in links; extension headers are looked through.
 
@@ -134,7 +145,7 @@ class Capture:
 
     def __init__(self, read: Callable[[int], bytes], skipped: Counter[Skip], local: Local) -> None:
         """`read(size)` gives the next bytes, b"" at the end; they begin as is_capture wants it. Raises BadDocument."""
-        self._container = container(read, skipped)
+        self._container = _container(read, skipped)
         if self._container.link is not None:
             check_link(self._container.link)
         self._skipped, self._local, self._openers = skipped, local, Openers()

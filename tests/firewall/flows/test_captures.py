@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from securitygroups.firewall.flows import containers
+from securitygroups.firewall.flows import containers, pcapng
 from securitygroups.firewall.flows.batch import ACCEPTED, DENIED, UNSAID
 from securitygroups.firewall.flows.captures import is_capture
 from securitygroups.firewall.flows.logs import FlowLog
@@ -369,6 +369,28 @@ class TestTime:
             [judged(OUT, 17, VM, FAR, 53)]
         )
 
+    @pytest.mark.parametrize("order", ["<", ">"])
+    @pytest.mark.parametrize("size", [1 << 22, 600])
+    def test_captures_that_are_sent_in_packets_are_not_walked_into(
+        self, order: str, size: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(containers, "_CHUNK", size)
+        within = Ng(order).enhanced(ethernet(ASKED), 1).enhanced(ethernet(SYN), 2).data
+        ng, wanted = Ng(order).section().interface(), Counter[Packet]()
+        for place in range(60):
+            # What stands in the packet begins where a block might, at each place once.
+            packet = ip(17, FAR, VM, datagram(40000 + place, 514) + bytes(2 + place % 4) + within)
+            ng.enhanced(ethernet(packet), place)
+            wanted[judged(IN, 17, FAR, VM, 514)] += 1
+            if place % 7 == 3:
+                ng.block(5, bytes(16)).simple(ethernet(SYN))
+                wanted[judged(IN, 6, FAR, VM, 22)] += 1
+
+        packets, log = read(ng.data)
+
+        assert packets == wanted
+        assert log.records == wanted.total()
+
     def test_interfaces_of_other_link_types_snap_lengths_and_clocks_are_one_traffic(self) -> None:
         ng = Ng().section().interface(113, 262144).interface(1, 65535, 9).interface(147, 0)
         ng.enhanced(ethernet(ANSWERED), NOW + 2000, 1).enhanced(cooked(ASKED), (NOW + 1000) // 1000, 0)
@@ -535,7 +557,7 @@ class TestDamage:
         assert refusal(ng.enhanced(ethernet(SYN), 1, 5).data).startswith("block 23: ")
 
     def test_more_interfaces_than_any_machine_has_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(containers, "MAX_INTERFACES", 5)
+        monkeypatch.setattr(pcapng, "MAX_INTERFACES", 5)
         ng = Ng().section()
         for _ in range(6):
             ng.interface()
