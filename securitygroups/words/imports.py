@@ -9,14 +9,27 @@ from securitygroups.words.traffic import count_text
 
 NAMED = 5
 """Groups that a sentence names."""
+NAMED_WHYS = 3
+"""Reasons that a sentence names."""
 _LOST = {Taken.NARROWED: "narrowed", Taken.NOT_TAKEN: "not taken"}
 
 
 def lines_sentence(notes: Iterable[Note]) -> str:
-    """Of 14 lines: "2 lines narrowed, 1 line not taken"; empty where each was taken as it is."""
-    counts = Counter(note.taken for note in notes)
-    lost = [f"{count_text(counts[how], 'line', 'lines')} {word}" for how, word in _LOST.items() if counts[how]]
+    """Of 14 lines: "2 lines narrowed, 3 lines not taken (2 out to a network)"; empty where each was taken as it is."""
+    kept = list(notes)
+    counts = Counter(note.taken for note in kept)
+    lost = [
+        f"{count_text(counts[how], 'line', 'lines')} {word}{_whys(note.why for note in kept if note.taken is how)}"
+        for how, word in _LOST.items()
+        if counts[how]
+    ]
     return ", ".join(lost)
+
+
+def _whys(whys: Iterable[str]) -> str:
+    """What most of them are lost for: " (2 out to a network, 1 members of groups)"."""
+    counts = Counter(why for why in whys if why)
+    return f" ({', '.join(f'{count} {why}' for why, count in counts.most_common(NAMED_WHYS))})" if counts else ""
 
 
 def read_words(system: str, notes: Sequence[Note]) -> str:

@@ -3,13 +3,14 @@
 A group is a union of accepts; replies pass by themselves, and what no rule accepts is denied in both directions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from securitygroups.firewall.formats.clouds import (
     ICMP,
     ICMPV6,
+    NOBODY,
     Json,
     Line,
     as_object,
@@ -20,6 +21,7 @@ from securitygroups.firewall.formats.clouds import (
     in_turn,
     number,
     objects,
+    of_members,
     protocol_number,
     reading,
     side_of,
@@ -53,7 +55,7 @@ _RULE = words(
     "PrefixListId ReferencedGroupInfo Description Tags"
 )
 OF_LIST = "Add rules with the addresses of its entries."
-OF_MEMBERS = "Add a rule with the addresses of its members."
+ITSELF = "itself"
 
 
 def looks(upload: Upload) -> bool:
@@ -80,7 +82,7 @@ def read(upload: Upload) -> Reading:
     if isinstance(value, list):
         return _of("SecurityGroupRules" if "SecurityGroupRuleId" in value[0] else "SecurityGroups", {"": value}, "")
     if any(key in value for key in _LISTS):
-        return reading(NAME, [_group("", value)])
+        return reading(NAME, [_group("", value, {})])
     key = next(key for key in ("SecurityGroups", "SecurityGroupRules", "NetworkAcls") if key in value)
     return _of(key, value, key)
 
@@ -95,12 +97,18 @@ def _of(what: str, value: Json, key: str) -> Reading:
         )
     if what == "SecurityGroupRules":
         return reading(NAME, _groups_of_rules(value, key))
-    return reading(NAME, (_group(where, group) for where, group in objects(value, key, "")))
+    groups = list(objects(value, key, ""))
+    names = {text(group, "GroupId", where): text(group, "GroupName", where) for where, group in groups}
+    return reading(NAME, (_group(where, group, names) for where, group in groups))
 
 
-def _group(where: str, group: Json) -> ReadGroup:
+def _group(where: str, group: Json, names: Mapping[str, str]) -> ReadGroup:
+    known = {**names, text(group, "GroupId", where): ITSELF}
     lines = gathered(
-        line for key in _LISTS for place, one in objects(group, key, where) for line in permission(place, one, key)
+        line
+        for key in _LISTS
+        for place, one in objects(group, key, where)
+        for line in permission(place, one, key, known)
     )
     missing = [key for key in _LISTS if key not in group]
     said = f" {missing[0]} is not in the file: nothing of that direction is allowed." if missing else ""
@@ -109,8 +117,8 @@ def _group(where: str, group: Json) -> ReadGroup:
     return in_turn(lines, name, text(group, "Description", where), [note])
 
 
-def permission(where: str, one: Json, key: str) -> Iterator[Line]:
-    """The lines of a permission, one for each of its other ends."""
+def permission(where: str, one: Json, key: str, names: Mapping[str, str]) -> Iterator[Line]:
+    """The lines of a permission, one for each of its other ends; `names` are those of groups in the file, by id."""
     direction = _LISTS[key]
     base = _base(where, one, direction)
     base = replace(base, beyond=base.beyond + unknown_keys(one, _PERMISSION))
@@ -118,19 +126,19 @@ def permission(where: str, one: Json, key: str) -> Iterator[Line]:
     for many, name, kind in _REMOTES:
         for place, remote in objects(one, many, where):
             found = True
-            yield from _with_end(
-                replace(base, where=place), _remote(remote, name, place), kind, text(remote, "Description", place)
-            )
+            end = _remote(remote, name, place, names)
+            yield from _with_end(replace(base, where=place), end, kind, text(remote, "Description", place))
     if not found:
-        yield Line(replace(base, beyond=(*base.beyond, "nobody at the other end")), "It allows nothing in AWS either.")
+        yield Line(replace(base, beyond=(*base.beyond, NOBODY)), "It allows nothing in AWS either.")
 
 
-def _remote(remote: Json, name: str, where: str) -> str:
+def _remote(remote: Json, name: str, where: str, names: Mapping[str, str]) -> str:
     """What stands for the other end; of a group its id and name."""
-    found = [text(remote, name, where)]
-    if name == "GroupId":
-        found.append(text(remote, "GroupName", where))
-    return " ".join(word for word in found if word)
+    one = text(remote, name, where)
+    if name != "GroupId":
+        return one
+    said = names.get(one, "") or text(remote, "GroupName", where)
+    return said if said == ITSELF else f"{one} {said}".strip()
 
 
 def _with_end(base: Foreign, remote: str, kind: str, description: str) -> Iterator[Line]:
@@ -138,7 +146,7 @@ def _with_end(base: Foreign, remote: str, kind: str, description: str) -> Iterat
     said = spoken(base.action, direction, base.text, f"{kind} {remote}".strip())
     rule = replace(base, text=said, description=description)
     if kind:
-        advice = OF_LIST if "list" in kind else OF_MEMBERS
+        advice = OF_LIST if "list" in kind else of_members(rule)
         yield Line(replace(rule, beyond=(*rule.beyond, f"{kind} {shown(remote)}")), advice)
     else:
         yield from split(Line(rule), side_of(direction), ends([remote]))
@@ -196,15 +204,16 @@ def single(where: str, one: Json) -> Iterator[Line]:
     base = _base(where, one, Direction.OUT if egress else Direction.IN)
     base = replace(base, beyond=base.beyond + unknown_keys(one, _RULE))
     group = as_object(one.get("ReferencedGroupInfo") or {}, at(where, "ReferencedGroupInfo"))
+    own = {text(one, "GroupId", where): ITSELF}
     found = [
         (text(one, "CidrIpv4", where), ""),
         (text(one, "CidrIpv6", where), ""),
         (text(one, "PrefixListId", where), "the prefix list"),
-        (text(group, "GroupId", at(where, "ReferencedGroupInfo")), "the members of the group"),
+        (_remote(group, "GroupId", at(where, "ReferencedGroupInfo"), own), "the members of the group"),
     ]
     remotes = [each for each in found if each[0]]
     if len(remotes) != 1:
-        what = "several other ends at once" if remotes else "nobody at the other end"
+        what = "several other ends at once" if remotes else NOBODY
         yield Line(replace(base, beyond=(*base.beyond, what)), "Look at the rule in AWS.")
         return
     yield from _with_end(base, *remotes[0], text(one, "Description", where))

@@ -16,7 +16,7 @@ from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.networks import Network, Refused, parse_network
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.texts import clean, shown, visible
-from securitygroups.firewall.values import MAX_DESCRIPTION
+from securitygroups.firewall.values import MAX_DESCRIPTION, Rule
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -30,8 +30,38 @@ PROTOCOL_NUMBERS = {
     "carp": 112, "pgm": 113, "l2tp": 115, "sctp": SCTP, "udplite": 136,
 }  # fmt: skip
 """IP protocols by the names that clouds use."""
+UNKNOWN = "(known after apply)"
+"""What stands in a plan of Terraform for a value that is known later."""
+LATER = "It is known only after apply: apply the plan, and bring what terraform show -json says then."
 OF_ADDRESSES = "Add a rule with the addresses that are meant."
+OF_MEMBERS = (
+    "When its members are VMs here, add it with the addresses of its members: in Add Rule, one address a line makes a rule of "
+    "each."
+)
+TO_MEMBERS = (
+    "Only IP rules have a destination here: when its members are VMs here, add an IP rule to the address of each, if every "
+    "protocol may pass."
+)
+NO_WAY_OUT = (
+    "Nothing goes out of a VM that has this group alone, for no accept of the way out could be taken: add what may go out "
+    "before you attach the group."
+)
+# Why many lines are lost, by the beginning of what they ask for.
+_WHYS = (
+    ("ICMP type", "types of ICMP"),
+    ("source port", "source ports"),
+    ("replies that have rules of their own", "replies with rules of their own"),
+    ("the members of ", "members of groups"),
+    ("the prefix list", "lists by name"),
+    ("the address group", "lists by name"),
+    ("the alias", "lists by name"),
+    *((f"{kind} ", "tags or names") for kind in (
+        "the tag", "the tag or name", "VMs with the tag", "the service account", "the application security group",
+        "the Droplet", "the load balancer", "the Kubernetes cluster",
+    )),
+)  # fmt: skip
 OF_TYPES = "Add a rule for ICMP of every type, if that may pass."
+NOBODY = "nobody at the other end"
 _RANGE = re.compile(r"(\d{1,5})\s*(?:[-:]\s*(\d{1,5}))?", re.ASCII)
 
 
@@ -281,13 +311,32 @@ def in_turn(lines: Sequence[Line], name: str, description: str = "", notes: Sequ
     except TooMany:
         raise bad("", f"The group has more than {MOST_RULES:,} rules: split it.") from None
     advised = tuple(_advised(note, line) for note, line in zip(found, lines, strict=True))
-    return ReadGroup(name, visible(clean(description))[:MAX_DESCRIPTION].strip(), rules, (*advised, *notes))
+    gone = [Note("document", "what goes out", Taken.NOT_TAKEN, NO_WAY_OUT)] if _no_way_out(lines, rules) else []
+    return ReadGroup(name, visible(clean(description))[:MAX_DESCRIPTION].strip(), rules, (*gone, *advised, *notes))
+
+
+def _no_way_out(lines: Sequence[Line], rules: Iterable[Rule]) -> bool:
+    """Whether theirs let something out and ours nothing."""
+    theirs = [line.rule for line in lines if (line.rule.action, line.rule.direction) == (Action.ACCEPT, Direction.OUT)]
+    ours = [rule for rule in rules if (rule.action, rule.direction) == (Action.ACCEPT, Direction.OUT)]
+    return any(one.enabled and NOBODY not in one.beyond for one in theirs) and not any(one.enabled for one in ours)
 
 
 def _advised(note: Note, line: Line) -> Note:
-    """The note with what to do, where the line was not taken as it is."""
-    advice = line.advice or (OF_TYPES if any(each.startswith("ICMP type") for each in line.rule.beyond) else "")
-    return note if note.taken is Taken.EXACT or not advice else replace(note, how=f"{note.how} {advice}")
+    """The note with what to do and in few words why, where the line was not taken as it is."""
+    if note.taken is Taken.EXACT:
+        return note
+    asked = line.rule.beyond
+    advice = line.advice or (OF_TYPES if any(each.startswith("ICMP type") for each in asked) else "")
+    if any(UNKNOWN in each for each in asked):
+        advice = LATER
+    why = note.why or next((why for start, why in _WHYS for each in asked if each.startswith(start)), "")
+    return replace(note, how=f"{note.how} {advice}".rstrip(), why=why)
+
+
+def of_members(rule: Foreign) -> str:
+    """What to do about a rule for the members of a group, whom no rule here can name."""
+    return TO_MEMBERS if rule.direction is Direction.OUT and rule.protocol is not None else OF_MEMBERS
 
 
 def reading(system: str, groups: Iterable[ReadGroup], notes: Sequence[Note] = ()) -> Reading:

@@ -11,6 +11,7 @@ from typing import Any
 from securitygroups.firewall.formats.clouds import (
     ICMP,
     ICMPV6,
+    NOBODY,
     Ends,
     Json,
     Line,
@@ -106,7 +107,7 @@ def _group_rule(where: str, one: Json, direction: Direction) -> Iterator[Line]:
     group = text(one, "securitygroupname", where)
     unknown = (f"the members of the group {shown(group)} of {shown(text(one, 'account', where))}",) if group else ()
     found = ends(cidrs)
-    found = Ends(found.networks, found.unknown + unknown + (() if cidrs or unknown else ("nobody at the other end",)))
+    found = Ends(found.networks, found.unknown + unknown + (() if cidrs or unknown else (NOBODY,)))
     yield from _lines(where, one, Action.ACCEPT, direction, found)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from securitygroups.firewall.formats.clouds import (
     ICMP,
+    NOBODY,
     Ends,
     Json,
     Line,
@@ -109,7 +110,7 @@ def rule_lines(where: str, one: Json, side: str, direction: Direction) -> Iterat
         beyond=base.beyond + unknown_keys(one, _KNOWN),
     )
     if not said:
-        yield Line(replace(base, beyond=(*base.beyond, "nobody at the other end")), "Look at the rule in DigitalOcean.")
+        yield Line(replace(base, beyond=(*base.beyond, NOBODY)), "Look at the rule in DigitalOcean.")
     for line in split(Line(base), side_of(direction), found) if said else ():
         yield from for_families(line) if base.protocol == ICMP else (line,)
 

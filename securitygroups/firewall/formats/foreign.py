@@ -22,6 +22,9 @@ MOST_BARS = 16
 """Drops that are kept apart as bars; where there are more, all accepts behind them are barred."""
 MOST_COMPARED = 64
 """Pairs of networks that are held against each other; longer lists meet where their hulls do."""
+MOST_SAID = 5
+OUT_TO, IN_TO = "out to a network", "in to one address of the VM"
+"""Why lines of protocols with ports are lost: only IP rules have a destination."""
 
 _WITHOUT = "Add an accept without that, if it will do."
 _INSTEAD = {
@@ -47,10 +50,6 @@ _INSTEAD = {
     _WITHOUT,
 )
 """What to do where an accept asks for something, by a part of the phrase that says for what."""
-_OWN_ADDRESS = {
-    Direction.IN: "If that is an address of the VM, add an accept without it.",
-    Direction.OUT: "Add an accept without it, if that may go anywhere.",
-}
 
 BOTH = frozenset({4, 6})
 WHOLE = {version: Network(version, 0, 0) for version in BITS}
@@ -107,7 +106,8 @@ def taken(foreign: Iterable[Foreign]) -> tuple[tuple[Rule, ...], tuple[Note, ...
         rules += read.rules
         if len(rules) > MOST_RULES:
             raise TooMany
-        notes.append(Note(one.where, one.text, read.taken, read.how, tuple(range(first, len(rules) + 1))))
+        places = tuple(range(first, len(rules) + 1))
+        notes.append(Note(one.where, one.text, read.taken, read.how, places, read.why))
     return tuple(rules), tuple(notes)
 
 
@@ -116,6 +116,7 @@ class _Read:
     taken: Taken
     how: str = ""
     rules: tuple[Rule, ...] = ()
+    why: str = ""
 
 
 def _accept(one: Foreign, bars: Sequence[_Bar]) -> _Read:
@@ -124,16 +125,46 @@ def _accept(one: Foreign, bars: Sequence[_Bar]) -> _Read:
         return _Read(Taken.NOT_TAKEN, f"{how} {_instead(one.beyond)}".strip())
     rules: list[Rule] = []
     left: list[str] = []
+    aimed: list[Foreign] = []
     for part in _by_family(one):
         said, why = _said(part)
         barred = next((bar.rule.where for bar in bars if _meets(bar, part)), None)
         if barred is not None and part.enabled:
             said, why = _around(part, bars), f"A drop before it cannot be said here ({barred}), and bars it."
+        elif _is_aimed(part):
+            aimed.append(part)
+            continue
         rules += said
         left += [why] if why else []
+    if aimed:
+        left.append(_of_aimed(aimed))
     if not left:
         return _exact(one, rules)
-    return _Read(Taken.NARROWED if rules else Taken.NOT_TAKEN, " ".join(dict.fromkeys(left)), _joined(rules))
+    why = "" if not aimed else OUT_TO if one.direction is Direction.OUT else IN_TO
+    return _Read(Taken.NARROWED if rules else Taken.NOT_TAKEN, " ".join(dict.fromkeys(left)), _joined(rules), why)
+
+
+def _is_aimed(part: Foreign) -> bool:
+    """Whether it has a destination, which rules of its protocol have not."""
+    (version,) = part.families
+    name = _name(version, part.protocol)
+    return name is not None and not _any(part.destinations) and "destination" not in PROTOCOLS[name].columns
+
+
+def _of_aimed(parts: Sequence[Foreign]) -> str:
+    """Why accepts with a destination are not taken, and what to do: one sentence for all families."""
+    one = parts[0]
+    (version,) = one.families
+    to = _listed(tuple(network for part in parts for network in part.destinations or ()))
+    ports = ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in (one.ports or ())[:MOST_SAID])
+    more = "" if len(one.ports or ()) <= MOST_SAID else ", …"
+    what = f"{PROTOCOLS[_name(version, one.protocol) or 'ip'].label} {ports}{more}".strip()
+    if one.direction is Direction.IN:
+        return f"Only IP rules have a destination here, not {what}: add it without {to} to a group for the VM of that address."
+    return (
+        f"Only IP rules have a destination here, not {what}. If so much may pass, add Accept, Out, IP to {to}, or Accept, Out, "
+        f"{what} to anywhere."
+    )
 
 
 def _exact(one: Foreign, rules: Sequence[Rule]) -> _Read:
@@ -211,11 +242,8 @@ def _said(part: Foreign) -> tuple[list[Rule], str]:
     if _asks_odd_ports(part, name):
         return [], "It asks for ports of a protocol that has none here."
     columns = PROTOCOLS[name].columns
-    if not _any(part.destinations) and "destination" not in columns:
-        return [], (
-            f"Only IP rules have a destination here, and one would be about every protocol to {_listed(part.destinations)}. "
-            f"{_OWN_ADDRESS[part.direction]}"
-        )
+    if _is_aimed(part):
+        return [], "Only IP rules have a destination here."
     sources, targets = _said_ends(part, version, "destination" in columns)
     ports = _ports(part) if PROTOCOLS[name].has_ports else [(None, None)]
     if len(sources) * len(targets) * len(ports) > MOST_RULES:

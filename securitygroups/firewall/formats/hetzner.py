@@ -10,6 +10,7 @@ from typing import Any
 
 from securitygroups.firewall.formats.clouds import (
     ICMP,
+    NOBODY,
     Json,
     Line,
     as_object,
@@ -110,9 +111,7 @@ def rule_lines(where: str, one: Json) -> Iterator[Line]:
         description=text(one, "description", where),
     )
     if not addresses:
-        yield Line(
-            replace(base, beyond=(*base.beyond, "nobody at the other end")), "It allows nothing at Hetzner either."
-        )
+        yield Line(replace(base, beyond=(*base.beyond, NOBODY)), "It allows nothing at Hetzner either.")
     for line in split(Line(base), side_of(direction), ends(addresses)) if addresses else ():
         yield from for_families(line) if base.protocol == ICMP else (line,)
 

@@ -24,6 +24,7 @@ from securitygroups.firewall.formats.clouds import (
     in_turn,
     number,
     objects,
+    of_members,
     one_of,
     port_range,
     protocol_number,
@@ -188,7 +189,7 @@ def rule(where: str, one: Json) -> Iterator[Line]:
     shown_as = spoken(base.action, direction, f"{family} {base.text}", said)
     base = replace(base, text=shown_as, beyond=base.beyond + remote[1] + unknown_keys(one, _KNOWN))
     found = ends(remote[0]) if remote[0] else None
-    advice = "Add a rule with the addresses of its members." if remote[1] else ""
+    advice = of_members(base) if remote[1] else ""
     yield from split(Line(base, advice), side_of(direction), found) if found else [Line(base, advice)]
 
 

@@ -22,6 +22,7 @@ class Taken(Enum):
 class Note:
     """What became of one line.
 
+    `why` is in few words what many such lines are lost for, as “2 lines not taken (2 …)” goes on: "out to a network".
     `where` is its place in the file ("line 12", "SecurityGroups[0].IpPermissions[2]"), `text` the line as it stands there
     or as near to it as fits into a row. `how` says what is narrower, why it was not taken, or what an exact one rests on;
     it may be empty for an exact one. `places` are those of its rules in the list, from 1.
@@ -32,6 +33,7 @@ class Note:
     taken: Taken
     how: str = ""
     places: tuple[int, ...] = ()
+    why: str = ""
 
     def __post_init__(self) -> None:
         if len(self.text) > MAX_TEXT:

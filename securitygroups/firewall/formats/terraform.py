@@ -11,6 +11,8 @@ from typing import Any
 
 from securitygroups.firewall.formats import azure, digitalocean, gcp, scaleway
 from securitygroups.firewall.formats.clouds import (
+    LATER,
+    UNKNOWN,
     Json,
     Line,
     gathered,
@@ -28,8 +30,8 @@ from securitygroups.firewall.formats.clouds import (
 from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken, Upload
 from securitygroups.firewall.formats.strict import bad
-from securitygroups.firewall.formats.terraform_groups import LATER, each_of, linked, name_of, of_kind, with_loose
-from securitygroups.firewall.formats.terraform_resources import UNKNOWN, Resource, is_state, resources
+from securitygroups.firewall.formats.terraform_groups import each_of, linked, name_of, of_kind, with_loose
+from securitygroups.firewall.formats.terraform_resources import Resource, is_state, resources
 from securitygroups.firewall.formats.terraform_unions import aws_groups, hetzner_groups, openstack_groups
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.texts import shown

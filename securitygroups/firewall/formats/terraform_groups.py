@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from securitygroups.firewall.formats.clouds import Json, Line, text, unknown_keys
+from securitygroups.firewall.formats.clouds import UNKNOWN, Json, Line, text, unknown_keys
 from securitygroups.firewall.formats.foreign import MOST_RULES
 from securitygroups.firewall.formats.reading import Note, Taken
 from securitygroups.firewall.formats.strict import bad
-from securitygroups.firewall.formats.terraform_resources import INDEX, UNKNOWN, Resource
+from securitygroups.firewall.formats.terraform_resources import INDEX, Resource
 
-LATER = "It is known only after apply: apply the plan, and bring what terraform show -json says then."
 _NOWHERE = (
     "Of which group it is, is known only after apply: apply the plan, and bring what terraform show -json says then."
 )

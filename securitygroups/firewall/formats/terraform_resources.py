@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from securitygroups.firewall.formats.clouds import Json, as_object, at, number, objects, text
+from securitygroups.firewall.formats.clouds import UNKNOWN, Json, as_object, at, number, objects, text
 from securitygroups.firewall.formats.strict import bad
 
-UNKNOWN = "(known after apply)"
 MOST_DEEP = 40
 INDEX = re.compile(r"\[[^\]]*\]")
 

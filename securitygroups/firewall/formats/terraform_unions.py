@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from securitygroups.firewall.formats import aws, hetzner, openstack
 from securitygroups.firewall.formats.clouds import (
+    UNKNOWN,
     Json,
     Line,
     aside,
@@ -21,7 +22,7 @@ from securitygroups.firewall.formats.clouds import (
 )
 from securitygroups.firewall.formats.reading import ReadGroup
 from securitygroups.firewall.formats.terraform_groups import each_of, name_of, of_kind, placed_at, with_loose
-from securitygroups.firewall.formats.terraform_resources import UNKNOWN, Resource
+from securitygroups.firewall.formats.terraform_resources import Resource
 
 # AWS.
 
@@ -61,7 +62,7 @@ def _aws_block(where: str, one: Json, key: str, known: Iterable[str]) -> Iterato
     ]
     groups = [*texts(one, "security_groups", where), *written]
     if one.get("self"):
-        groups.append("itself")
+        groups.append(aws.ITSELF)
     permission = {
         "IpProtocol": text(one, "protocol", where),
         "FromPort": number(one, "from_port", where),
@@ -72,7 +73,7 @@ def _aws_block(where: str, one: Json, key: str, known: Iterable[str]) -> Iterato
         "UserIdGroupPairs": [{"GroupId": each} for each in groups],
     }
     said = text(one, "description", where)
-    for line in placed_at(aws.permission(where, permission, _AWS_SIDES[key]), where, one, known):
+    for line in placed_at(aws.permission(where, permission, _AWS_SIDES[key], {}), where, one, known):
         yield line._replace(rule=replace(line.rule, description=said))
 
 

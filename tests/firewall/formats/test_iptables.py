@@ -116,8 +116,8 @@ SAID = {
     "-A INPUT -p tcp --dport 22 -m set --match-set office src -j ACCEPT": (Taken.NOT_TAKEN, "Add an accept for the addresses that are meant."),
     "-A INPUT -m set --match-set banned src -j DROP": (Taken.NARROWED, "Delete the rule if that is too much."),
     "-A INPUT -s vpn.example.org -j ACCEPT": (Taken.NOT_TAKEN, "the source “vpn.example.org” (no address)"),
-    "-A INPUT -d 192.0.2.1 -p tcp --dport 80 -j ACCEPT": (Taken.NOT_TAKEN, "If that is an address of the VM, add an accept without it."),
-    "-A OUTPUT -d 192.0.2.1 -p tcp --dport 80 -j ACCEPT": (Taken.NOT_TAKEN, "Add an accept without it, if that may go anywhere."),
+    "-A INPUT -d 192.0.2.1 -p tcp --dport 80 -j ACCEPT": (Taken.NOT_TAKEN, "add it without 192.0.2.1/32 to a group for the VM of that address."),
+    "-A OUTPUT -d 192.0.2.1 -p tcp --dport 80 -j ACCEPT": (Taken.NOT_TAKEN, "or Accept, Out, TCP 80 to anywhere."),
     '-A INPUT -p tcp --dport 22 -m comment --comment "cut $': (Taken.NARROWED, "cut off"),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from securitygroups.firewall.formats.reading import ReadGroup, Reading, Taken
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.formats.systems import read_file
 from securitygroups.firewall.values import Rule
+from securitygroups.words.imports import lines_sentence
 
 Plain = list[tuple[Any, ...]]
 
@@ -104,6 +105,55 @@ def test_a_permission_of_aws(permission: Any, rules: Plain) -> None:
     group = one(aws({**permission, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}))
 
     assert plain(group.rules) == rules
+
+
+TO_DB = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5433, "IpRanges": [{"CidrIp": "10.0.2.0/24"}]}
+
+
+def test_what_goes_out_to_a_network_is_said_with_what_to_add() -> None:
+    out = {**TO_DB, "Ipv6Ranges": [{"CidrIpv6": "2001:db8:2::/64"}]}
+
+    gone, first, second, _ = one(aws(IpPermissionsEgress=[out])).notes
+
+    assert (gone.text, gone.taken) == ("what goes out", Taken.NOT_TAKEN)
+    assert "before you attach the group" in gone.how
+    assert first.how == (
+        "Only IP rules have a destination here, not TCP 5432–5433. If so much may pass, add Accept, Out, IP to 10.0.2.0/24, or "
+        "Accept, Out, TCP 5432–5433 to anywhere."
+    )
+    assert "IP to 2001:db8:2::/64" in second.how
+    assert lines_sentence([first, second]) == "2 lines not taken (2 out to a network)"
+
+
+def test_where_something_still_goes_out_that_is_not_said() -> None:
+    https = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+
+    group = one(aws(IpPermissionsEgress=[TO_DB, https]))
+
+    assert plain(group.rules) == [("accept out tcp", "0.0.0.0/0", 443, 443)]
+    assert not any(note.text == "what goes out" for note in group.notes)
+    # Nor where nothing ever did.
+    assert not any(note.text == "what goes out" for note in one(aws()).notes)
+
+
+def test_groups_that_rules_refer_to_are_named_as_the_file_names_them() -> None:
+    def pair(group: str, **more: Any) -> Any:
+        return {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "UserIdGroupPairs": [{"GroupId": group, **more}]}
+
+    web = {
+        "GroupName": "web",
+        "GroupId": "sg-1",
+        "IpPermissions": [pair("sg-1"), pair("sg-2"), pair("sg-3", GroupName="bastion")],
+        "IpPermissionsEgress": [pair("sg-2")],
+    }
+
+    group, _ = read({"SecurityGroups": [web, {"GroupName": "db", "GroupId": "sg-2", "IpPermissions": []}]}).groups
+
+    lost = [note for note in group.notes if note.taken is Taken.NOT_TAKEN]
+    assert [note.text.rpartition("group ")[2] for note in lost[1:]] == ["itself", "sg-2 db", "sg-3 bastion", "sg-2 db"]
+    assert all("in Add Rule, one address a line" in note.how for note in lost[1:4])
+    assert "an IP rule to the address of each" in lost[4].how
+    assert lines_sentence(lost) == "5 lines not taken (4 members of groups)"
 
 
 def test_what_to_do_is_said_of_a_type_of_icmp() -> None:
@@ -414,8 +464,9 @@ def test_a_group_without_state_is_taken_only_where_replies_pass_anyway() -> None
     group = one(scaleway(stateful=False, enable_default_security=False))
 
     assert plain(group.rules) == [("accept in tcp", "0.0.0.0/0", 22, 22)]
-    assert [note.taken for note in group.notes][:2] == [Taken.EXACT, Taken.NOT_TAKEN]
-    assert "Make the group stateful" in group.notes[1].how
+    assert [note.taken for note in group.notes][:3] == [Taken.NOT_TAKEN, Taken.EXACT, Taken.NOT_TAKEN]
+    assert "Nothing goes out" in group.notes[0].how
+    assert "Make the group stateful" in group.notes[2].how
 
 
 def test_rules_of_scaleway_without_their_group_are_refused() -> None:
