@@ -27,7 +27,7 @@ def lines_sentence(notes: Iterable[Note]) -> str:
 
 
 def _whys(whys: Iterable[str]) -> str:
-    """What most of them are lost for: " (2 out to a network, 1 members of groups)"."""
+    """What most of them are lost for: " (2 out to a network, 1 by members of groups)"."""
     counts = Counter(why for why in whys if why)
     return f" ({', '.join(f'{count} {why}' for why, count in counts.most_common(NAMED_WHYS))})" if counts else ""
 

@@ -137,7 +137,7 @@ def _remote(remote: Json, name: str, where: str, names: Mapping[str, str]) -> st
     one = text(remote, name, where)
     if name != "GroupId":
         return one
-    said = names.get(one, "") or text(remote, "GroupName", where)
+    said = (names.get(one) if one else "") or text(remote, "GroupName", where)
     return said if said == ITSELF else f"{one} {said}".strip()
 
 

@@ -48,14 +48,14 @@ NO_WAY_OUT = (
 )
 # Why many lines are lost, by the beginning of what they ask for.
 _WHYS = (
-    ("ICMP type", "types of ICMP"),
-    ("source port", "source ports"),
-    ("replies that have rules of their own", "replies with rules of their own"),
-    ("the members of ", "members of groups"),
-    ("the prefix list", "lists by name"),
-    ("the address group", "lists by name"),
-    ("the alias", "lists by name"),
-    *((f"{kind} ", "tags or names") for kind in (
+    ("ICMP type", "by types of ICMP"),
+    ("source port", "by source ports"),
+    ("replies that have rules of their own", "for want of state"),
+    ("the members of ", "by members of groups"),
+    ("the prefix list", "by names of lists"),
+    ("the address group", "by names of lists"),
+    ("the alias", "by names of lists"),
+    *((f"{kind} ", "by tags or names") for kind in (
         "the tag", "the tag or name", "VMs with the tag", "the service account", "the application security group",
         "the Droplet", "the load balancer", "the Kubernetes cluster",
     )),

@@ -5,7 +5,7 @@ rules, so that nothing is added here.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -105,11 +105,11 @@ def read(upload: Upload) -> Reading:
     if "security_group_rules" in value and "name" not in value:
         return reading(NAME, _by_group(list(objects(value, "security_group_rules", ""))))
     if "security_groups" in value:
-        return reading(NAME, (_group(where, one) for where, one in objects(value, "security_groups", "")))
+        return reading(NAME, _groups(list(objects(value, "security_groups", ""))))
     for key, many in (("security_group_rule", _by_group), ("security_group", _groups)):
         if key in value:
             return reading(NAME, many([(key, as_object(value[key], key))]))
-    return reading(NAME, [_group("", value)])
+    return reading(NAME, [_group("", value, {})])
 
 
 def _of_list(value: Sequence[Any]) -> Reading:
@@ -120,11 +120,12 @@ def _of_list(value: Sequence[Any]) -> Reading:
     if keys >= {"ID", "Name", "Project"}:
         raise bad("", "This is OpenStack's list of groups, without their rules: bring what "
                       "openstack security group show NAME -f json says of each.")  # fmt: skip
-    return reading(NAME, (_group(where, one) for where, one in members))
+    return reading(NAME, _groups(members))
 
 
-def _groups(members: Sequence[tuple[str, Json]]) -> list[ReadGroup]:
-    return [_group(where, one) for where, one in members]
+def _groups(members: Sequence[tuple[str, Json]]) -> Iterator[ReadGroup]:
+    names = {text(one, "id", where): text(one, "name", where) for where, one in members}
+    return (_group(where, one, names) for where, one in members)
 
 
 def _by_group(rules: Sequence[tuple[str, Json]]) -> list[ReadGroup]:
@@ -137,10 +138,11 @@ def _by_group(rules: Sequence[tuple[str, Json]]) -> list[ReadGroup]:
     return [in_turn(found, name, "", [note]) for name, found in lines.items()]
 
 
-def _group(where: str, group: Json) -> ReadGroup:
+def _group(where: str, group: Json, names: Mapping[str, str]) -> ReadGroup:
+    known = {**names, text(group, "id", where): "itself"}
     key = "rules" if "rules" in group else "security_group_rules"
     found = objects(group, key, where) if not isinstance(group.get(key), str) else _old(group[key], at(where, key))
-    lines = gathered(line for place, one in found for line in rule(place, one))
+    lines = gathered(line for place, one in found for line in rule(place, one, known))
     if not flag(group, "stateful", where, True):
         lines = stateless(lines, "the group is stateless", "Make the group stateful, and look whether all still works.")
     note = aside(where or "document", "what no rule allows", DENIES)
@@ -178,13 +180,13 @@ def _ports_of(word: str, where: str) -> Json:
     return {"port_range_min": first, "port_range_max": last}
 
 
-def rule(where: str, one: Json) -> Iterator[Line]:
-    """The lines of a rule in Neutron's words."""
+def rule(where: str, one: Json, names: Mapping[str, str] | None = None) -> Iterator[Line]:
+    """The lines of a rule in Neutron's words; `names` are those of the file's groups, by id."""
     direction = one_of(one, "direction", where, _DIRECTIONS)
     families = _families(one, where)
     base = Foreign(where, "", Action.ACCEPT, direction, families=families, description=text(one, "description", where))
     base = _with_ports(_with_protocol(base, one), one)
-    remote, said = _remote(one, where)
+    remote, said = _remote(one, where, names or {})
     family = "".join(f"IPv{version}" for version in families)
     shown_as = spoken(base.action, direction, f"{family} {base.text}", said)
     base = replace(base, text=shown_as, beyond=base.beyond + remote[1] + unknown_keys(one, _KNOWN))
@@ -201,10 +203,13 @@ def _families(one: Json, where: str) -> frozenset[int]:
     return FAMILY[6 if ":" in prefix else 4]
 
 
-def _remote(one: Json, where: str) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], str]:
+def _remote(one: Json, where: str, names: Mapping[str, str]) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], str]:
     """((networks, conditions), what is shown): who may be at the other end; nothing at all is anybody."""
-    prefix = text(one, "remote_ip_prefix", where)
+    # A prefix may be kept as it was written, with bits behind it; then Neutron says besides what it does.
+    prefix = text(one, "normalized_cidr", where) or text(one, "remote_ip_prefix", where)
     group, addresses = text(one, "remote_group_id", where), text(one, "remote_address_group_id", where)
+    if known := names.get(group) if group else "":
+        group = known if known == "itself" else f"{group} {known}"
     conditions = tuple(
         f"{kind} {shown(name)}"
         for kind, name in (("the members of the group", group), ("the address group", addresses))

@@ -5,7 +5,7 @@ In a plan, what is known only after apply stands for no address and no group.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken, Upload
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.formats.terraform_groups import each_of, linked, name_of, of_kind, with_loose
+from securitygroups.firewall.formats.terraform_members import BEHIND, behind
 from securitygroups.firewall.formats.terraform_resources import Resource, is_state, resources
 from securitygroups.firewall.formats.terraform_unions import aws_groups, hetzner_groups, openstack_groups
 from securitygroups.firewall.protocols import Action, Direction
@@ -86,7 +87,7 @@ def read(upload: Upload) -> Reading:
     every = resources(upload.value)
     others = [one for one in every if _is_other(one.kind)]
     notes = [Note(one.address, one.kind, Taken.NOT_TAKEN, _OTHERS.get(one.kind, _OTHER)) for one in others]
-    found = linked([_without_later(one, notes) for one in every if one.kind in _READ], notes)
+    found = linked([_without_later(one, notes) for one in every if one.kind in _READ or one.kind in BEHIND], notes)
     result = reading(NAME, (group for kind in _READERS for group in kind(found)), notes)
     if not result.groups:
         kinds = ", ".join(dict.fromkeys(one.kind for one in others))
@@ -181,8 +182,27 @@ _GOOGLE = {
 
 
 def _google(found: Sequence[Resource]) -> Iterator[ReadGroup]:
-    rules = [(one.address, _google_rule(one)) for one in of_kind(found, "google_compute_firewall")]
+    tagged = behind(found, ()).tagged
+    rules = [
+        pair
+        for one in of_kind(found, "google_compute_firewall")
+        for pair in _google_rules(one.address, _google_rule(one), tagged)
+    ]
     yield from gcp.groups_of(rules)
+
+
+def _google_rules(
+    where: str, rule: Json, tagged: Mapping[tuple[str, str], tuple[str, ...]]
+) -> Iterator[tuple[str, Json]]:
+    """The rule, and one more for the machines of the file that have a tag which an accept comes from."""
+    yield where, rule
+    network = text(rule, "network", where).rpartition("/")[2]
+    for tag in texts(rule, "sourceTags", where) if rule.get("allowed") else ():
+        addresses = tagged.get((network, tag), ())
+        said = f"{text(rule, 'description', where) or text(rule, 'name', where)}: VMs with the tag {tag}"
+        if addresses:
+            plain = {"sourceTags": None, "sourceServiceAccounts": None, "sourceRanges": list(addresses)}
+            yield where, {**rule, **plain, "description": said}
 
 
 def _google_rule(one: Resource) -> Json:

@@ -1,6 +1,7 @@
 """The same rules in the words of Terraform's resources, as providers write them into a state."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from tests.firewall.formats.clouds import orders, unions
@@ -95,7 +96,19 @@ def aws(rng: random.Random) -> Any:
         groups = one["values"].pop("security_groups")
         one["values"]["source_security_group_id"] = groups[0] if groups else None
     own = {"type": "aws_security_group", "values": {"id": "sg-1", "name": "web", "description": "", **inline}}
-    return state(rng, own, *loose)
+    return state(rng, own, *loose, *known(rng, "sg-1"))
+
+
+def known(rng: random.Random, group: str) -> list[dict[str, Any]]:
+    """A machine that is a member of the group, and the entries of a list, where the file has them."""
+    found: list[dict[str, Any]] = []
+    if rng.random() < 0.5:
+        address = {"private_ip": "203.0.113.255", "ipv6_addresses": ["2001:db8::1"]}
+        found.append({"type": "aws_instance", "values": {**address, "vpc_security_group_ids": [group]}})
+    if rng.random() < 0.5:
+        entries = [{"cidr": "10.1.0.0/16"}, {"cidr": "2001:db8::/32"}]
+        found.append({"type": "aws_ec2_managed_prefix_list", "values": {"id": "pl-1", "entry": entries}})
+    return found
 
 
 def aws_passes(source: Any, _: str, seen: Seen) -> bool:
@@ -106,7 +119,19 @@ def aws_passes(source: Any, _: str, seen: Seen) -> bool:
             rules.append(
                 {**one, "security_groups": [one["source_security_group_id"]] if one["source_security_group_id"] else []}
             )
-    return any(unions.aws_allows(permission(one), seen) for one in rules)
+    machines = resources(source, "aws_instance")
+    members = {one for each in machines for one in (each["private_ip"], *each["ipv6_addresses"])}
+    lists = resources(source, "aws_ec2_managed_prefix_list")
+    entries = [each["cidr"] for one in lists for each in one["entry"]]
+    for one in rules:
+        plain = permission(one)
+        if lists and one["prefix_list_ids"]:
+            plain |= {"PrefixListIds": [], "IpRanges": [*plain["IpRanges"], *({"CidrIp": each} for each in entries)]}
+        if unions.aws_allows(plain, seen):
+            return True
+        if one["security_groups"] and seen.remote in members and unions.aws_allows(plain, replace(seen, member=True)):
+            return True
+    return False
 
 
 # Google Cloud and Azure.

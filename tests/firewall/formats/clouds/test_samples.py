@@ -153,7 +153,7 @@ def test_groups_that_rules_refer_to_are_named_as_the_file_names_them() -> None:
     assert [note.text.rpartition("group ")[2] for note in lost[1:]] == ["itself", "sg-2 db", "sg-3 bastion", "sg-2 db"]
     assert all("in Add Rule, one address a line" in note.how for note in lost[1:4])
     assert "an IP rule to the address of each" in lost[4].how
-    assert lines_sentence(lost) == "5 lines not taken (4 members of groups)"
+    assert lines_sentence(lost) == "5 lines not taken (4 by members of groups)"
 
 
 def test_what_to_do_is_said_of_a_type_of_icmp() -> None:
@@ -227,6 +227,37 @@ def test_a_row_of_openstack_without_a_family_has_that_of_its_range() -> None:
     row = {"ID": "a", "IP Protocol": "tcp", "IP Range": "2001:db8::/32", "Port Range": "22:22", "Direction": "ingress"}
 
     assert plain(one([row]).rules) == [("accept in tcp", "2001:db8::/32", 22, 22)]
+
+
+def test_a_prefix_of_openstack_with_bits_behind_it_is_what_neutron_does() -> None:
+    rule = {"direction": "ingress", "ethertype": "IPv4", "protocol": "tcp", "port_range_min": 22, "port_range_max": 22}
+    kept = {**rule, "remote_ip_prefix": "10.0.0.5/24"}
+
+    group = one({"security_group_rules": [{**kept, "normalized_cidr": "10.0.0.0/24"}, kept]})
+
+    assert plain(group.rules) == [("accept in tcp", "10.0.0.0/24", 22, 22)]
+    assert "10.0.0.5/24" in group.notes[1].how
+
+
+def test_groups_of_openstack_that_rules_refer_to_are_named() -> None:
+    def group(name: str, *remotes: str) -> Any:
+        rule = {
+            "direction": "ingress",
+            "ethertype": "IPv4",
+            "protocol": "tcp",
+            "port_range_min": 22,
+            "port_range_max": 22,
+        }
+        return {
+            "id": f"id-{name}",
+            "name": name,
+            "security_group_rules": [{**rule, "remote_group_id": one} for one in remotes],
+        }
+
+    web, _ = read({"security_groups": [group("web", "id-web", "id-db", "id-x"), group("db", "id-db")]}).groups
+
+    lost = [note for note in web.notes if note.taken is Taken.NOT_TAKEN]
+    assert [note.text.rpartition("group ")[2] for note in lost] == ["itself", "id-db db", "id-x"]
 
 
 def test_a_group_of_openstack_with_rules_as_text() -> None:
@@ -578,6 +609,100 @@ def test_a_state_is_read_from_its_own_file() -> None:
     assert (first.name, plain(first.rules)) == ("a", [https])
     assert (second.name, plain(second.rules)) == ("b", [https, ("accept out ip", "::/0", None, None)])
     assert first.notes[0].where == 'module.sg["x.y"].aws_security_group.web["a"].ingress[0]'
+
+
+def test_members_and_lists_of_a_state_are_who_the_file_says() -> None:
+    def rule(**more: Any) -> tuple[str, Any]:
+        plain = {"type": "ingress", "protocol": "tcp", "from_port": 22, "to_port": 22, "security_group_id": "sg-1"}
+        return "aws_security_group_rule", {**plain, **more}
+
+    bastion = {"private_ip": "10.0.0.9", "ipv6_addresses": ["2001:db8::9"], "vpc_security_group_ids": ["sg-2"]}
+
+    group = one(
+        terraform(
+            ("aws_security_group", {"id": "sg-1", "name": "web"}),
+            rule(source_security_group_id="sg-2"),
+            rule(prefix_list_ids=["pl-1"]),
+            rule(self=True),
+            rule(prefix_list_ids=["pl-2"]),
+            ("aws_instance", bastion),
+            ("aws_network_interface", {"security_groups": ["sg-1"], "private_ips": ["10.0.0.10"]}),
+            ("aws_ec2_managed_prefix_list", {"id": "pl-1", "entry": [{"cidr": "203.0.113.0/24"}]}),
+            ("aws_ec2_managed_prefix_list_entry", {"prefix_list_id": "pl-1", "cidr": "198.51.100.0/24"}),
+            ("aws_ec2_managed_prefix_list_entry", {"prefix_list_id": "pl-2", "cidr": "192.0.2.0/24"}),
+            ("aws_ec2_managed_prefix_list_entry", {"prefix_list_id": "pl-2", "cidr": "(known after apply)"}),
+        )
+    )
+
+    assert [source for _, source, _, _ in plain(group.rules)] == [
+        "10.0.0.9/32",
+        "2001:db8::9/128",
+        "203.0.113.0/24",
+        "198.51.100.0/24",
+        "10.0.0.10/32",
+    ]
+    lost = [note.how for note in group.notes if note.taken is Taken.NOT_TAKEN]
+    assert "the group sg-2 besides 10.0.0.9, 2001:db8::9" in lost[0]
+    assert "the group itself besides 10.0.0.10" in lost[1]
+    assert "the prefix list pl-2" in lost[2]
+    assert "It is a member of sg-2 in the file." in [note.how for note in group.notes]
+
+
+def test_members_of_a_group_that_is_known_later_are_nobody() -> None:
+    rule = {"security_group_id": "sg-1", "ip_protocol": "-1", "referenced_security_group_id": "(known after apply)"}
+    machine = {"private_ip": "10.0.0.9", "vpc_security_group_ids": ["(known after apply)"]}
+
+    group = one(terraform(("aws_vpc_security_group_ingress_rule", rule), ("aws_instance", machine)))
+
+    assert not group.rules
+    assert "apply the plan" in group.notes[0].how
+
+
+def test_ports_and_lists_of_openstack_are_who_the_file_says() -> None:
+    def rule(**more: Any) -> tuple[str, Any]:
+        plain = {"direction": "ingress", "ethertype": "IPv4", "protocol": "tcp", "port_range_min": 22}
+        found = {**plain, "port_range_max": 22, "security_group_id": "sg-1", "remote_group_id": "", **more}
+        return "openstack_networking_secgroup_rule_v2", found
+
+    group = one(
+        terraform(
+            ("openstack_networking_secgroup_v2", {"id": "sg-1", "name": "web"}),
+            rule(remote_group_id="sg-2"),
+            rule(remote_address_group_id="ag-1"),
+            ("openstack_networking_port_v2", {"all_security_group_ids": ["sg-2"], "all_fixed_ips": ["10.0.0.9", "2001:db8::9"]}),
+            ("openstack_networking_address_group_v2", {"id": "ag-1", "addresses": ["203.0.113.0/24", "2001:db8::/32"]}),
+        )
+    )  # fmt: skip
+
+    assert [source for _, source, _, _ in plain(group.rules)] == ["10.0.0.9/32", "203.0.113.0/24"]
+    assert [note.taken for note in group.notes] == [Taken.NOT_TAKEN, Taken.EXACT, Taken.EXACT, Taken.EXACT]
+
+
+def test_machines_with_a_tag_are_in_the_network_of_the_rule() -> None:
+    def machine(network: str, address: str, *tags: str) -> tuple[str, Any]:
+        card = {"network": f"https://compute/projects/p/global/networks/{network}", "network_ip": address}
+        return "google_compute_instance", {"tags": list(tags), "network_interface": [card]}
+
+    allow = [{"protocol": "tcp", "ports": ["5432"]}]
+    rule = {"name": "db", "network": "global/networks/shop", "allow": allow, "source_tags": ["web"], "deny": []}
+    deny = {"name": "no", "network": "global/networks/shop", "deny": allow, "source_tags": ["db"], "priority": 2000}
+
+    group = one(
+        terraform(
+            ("google_compute_firewall", rule),
+            ("google_compute_firewall", deny),
+            machine("shop", "10.0.0.9", "web"),
+            machine("other", "10.9.0.9", "web"),
+            machine("shop", "10.0.0.10", "db"),
+        )
+    )
+
+    assert plain(group.rules) == [
+        ("accept in tcp", "10.0.0.9/32", 5432, 5432),
+        ("drop in tcp", "any", 5432, 5432),
+        ("accept out ip", "0.0.0.0/0", None, None),
+    ]
+    assert group.rules[0].description == "db: VMs with the tag web"
 
 
 def planned(rule_names: list[str], *groups: str, module: str = "") -> Any:
