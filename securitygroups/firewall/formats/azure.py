@@ -56,6 +56,13 @@ DEFAULTS = (
 _ACCESS = {"allow": Action.ACCEPT, "deny": Action.DROP}
 _DIRECTIONS = {"inbound": Direction.IN, "outbound": Direction.OUT}
 _ANY = ("*", "any")
+# What to do about rules for one of Azure's tags, which stand for no address here.
+_TAGS = {
+    "virtualnetwork": "Add it with the networks of your virtual network.",
+    "azureloadbalancer": "It is for the checks of Azure's load balancer, which nobody makes here.",
+    "internet": "Add it for anywhere, if the way from and to your own networks may be open as well.",
+}
+OF_TAG = "Add it with the addresses that Azure has for the tag, or that you mean by the name."
 _KNOWN = words(
     "access description destinationAddressPrefix destinationAddressPrefixes destinationApplicationSecurityGroups "
     "destinationPortRange destinationPortRanges direction etag id name priority protocol provisioningState resourceGroup "
@@ -181,8 +188,15 @@ def rule(where: str, one: Json) -> Iterator[Line]:
         description=text(one, "description", where) or name,
     )
     for each in _protocols(base, one):
-        for line in split(Line(each), "sources", sources):
+        for line in split(Line(each, _advice(one)), "sources", sources):
             yield from split(line, "destinations", destinations)
+
+
+def _advice(one: Json) -> str:
+    """What to do about the tag that the rule has at an end, "" where it has none."""
+    words = [str(one.get(f"{side}AddressPrefix") or "") for side in ("source", "destination")]
+    tags = [word.lower() for word in words if word and word not in _ANY and not word[0].isdigit() and ":" not in word]
+    return _TAGS.get(tags[0].partition(".")[0], OF_TAG) if tags else ""
 
 
 def _words(ports: Iterable[tuple[int, int]] | None) -> list[str]:

@@ -106,6 +106,8 @@ def _has(value: Any, key: str, start: str) -> bool:
 
 
 _VALUES = (
+    ({"configurationItems"}, "what AWS Config keeps, in words of its own", AWS),
+    ({"resourceType", "configuration"}, "what AWS Config keeps, in words of its own", AWS),
     ({"StaleSecurityGroupSet"}, "a list of AWS's stale rules alone", AWS),
     ({"SecurityGroupReferenceSet"}, "a list of AWS's references between groups", AWS),
     ({"SecurityGroupVpcAssociations"}, "a list of AWS's networks of groups", AWS),

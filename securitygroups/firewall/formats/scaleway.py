@@ -126,7 +126,7 @@ def _group(where: str, group: Json, rules: Sequence[tuple[str, Json]]) -> ReadGr
 def with_policies(where: str, group: Json, lines: Sequence[Line]) -> ReadGroup:
     """The group of these lines, behind which its default policies stand."""
     found = list(lines)
-    if flag(group, "enable_default_security", where, True):
+    if flag(group, "enable_default_security", where, True) and not all(_drops(found, ports) for ports in _MAIL_PORTS):
         mail = Foreign(at(where, "enable_default_security"), MAIL, Action.DROP, Direction.OUT, TCP, ports=_MAIL_PORTS)
         found.append(Line(mail))
     for word, direction in _DIRECTIONS.items():
@@ -139,6 +139,21 @@ def with_policies(where: str, group: Json, lines: Sequence[Line]) -> ReadGroup:
         found = stateless(found, "the group is not stateful", advice)
     note = aside(where or "document", "what no rule lets through", "The default policies stand at the end of the list.")
     return in_turn(found, text(group, "name", where), text(group, "description", where), [note])
+
+
+def _drops(lines: Sequence[Line], ports: tuple[int, int]) -> bool:
+    """Whether one of them drops all TCP that goes out to the ports: scw lists what the default security does as rules."""
+    drop = Foreign("", "", Action.DROP, Direction.OUT, TCP, ports=(ports,))
+    kept = {
+        name: getattr(drop, name)
+        for name in ("action", "direction", "protocol", "families", "sources", "ports", "beyond")
+    }
+    return any(
+        all(getattr(line.rule, name) == value for name, value in kept.items())
+        and line.rule.enabled
+        and line.rule.destinations in (None, (ANY4, ANY6))
+        for line in lines
+    )
 
 
 def _turn(rule: tuple[str, Json]) -> int:

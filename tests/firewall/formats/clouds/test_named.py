@@ -119,6 +119,7 @@ TEXTS = (
 NOVA = {"from_port": 22, "to_port": 22, "ip_protocol": "tcp", "ip_range": {"cidr": "203.0.113.0/24"}, "group": {}}
 VALUES: tuple[tuple[Any, str, str], ...] = (
     ({"Resources": {"Web": {"Type": "AWS::EC2::SecurityGroup"}}}, "CloudFormation", "describe-security-groups"),
+    ({"configurationItems": [{"resourceType": "AWS::EC2::SecurityGroup"}]}, "AWS Config", "describe-security-groups"),
     ({"StaleSecurityGroupSet": [], "ResponseMetadata": {}}, "stale rules", "describe-security-groups"),
     ([NOVA], "Nova", "-f json"),
     ({"columns": [{"name": "group_id"}], "rows": [{"group_id": "sg-0aa1"}]}, "the answer of a query", "describe"),

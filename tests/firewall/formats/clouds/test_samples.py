@@ -334,6 +334,22 @@ def test_a_rule_of_azure(rule: Any, rules: Plain) -> None:
     assert plain(one(azure({"priority": 100, **rule})).rules) == rules
 
 
+@pytest.mark.parametrize(
+    ("tag", "advice"),
+    [
+        ("VirtualNetwork", "the networks of your virtual network"),
+        ("AzureLoadBalancer", "which nobody makes here"),
+        ("Internet", "for anywhere, if"),
+        ("Storage.WestEurope", "the addresses that Azure has for the tag"),
+    ],
+)
+def test_what_to_do_about_a_tag_of_azure_is_said(tag: str, advice: str) -> None:
+    (lost, _) = one(azure({"priority": 100, "sourceAddressPrefix": tag})).notes
+
+    assert advice in lost.how
+    assert lines_sentence([lost]) == "1 line not taken (1 by tags or names)"
+
+
 def test_what_az_says_of_a_new_group_stands_in_one_more_object() -> None:
     assert one({"NewNSG": azure({"priority": 100})}).name == "nsg"
 
@@ -489,6 +505,25 @@ def test_the_policies_of_scaleway_stand_at_the_end() -> None:
     group = one(scaleway())
 
     assert plain(group.rules) == [("accept in tcp", "0.0.0.0/0", 22, 22), *MAIL, ("accept out ip", "any", None, None)]
+
+
+def test_what_the_default_security_does_is_not_taken_twice() -> None:
+    source = scaleway()
+    source["rules"] = [
+        {"protocol": "TCP", "direction": "outbound", "action": "drop", "ip_range": network, "position": 1, "editable": False,
+         "dest_port_from": port, "dest_port_to": None}
+        for network in ("0.0.0.0/0", "::/0")
+        for port in (25, 465, 587)
+    ]  # fmt: skip
+
+    rules = plain(one(source).rules)
+
+    assert rules[:3] == MAIL
+    assert len(rules) == 7
+    # Of one that is missing all are added.
+    del source["rules"][0], source["rules"][2]
+
+    assert len(one(source).rules) == 8
 
 
 def test_a_group_without_state_is_taken_only_where_replies_pass_anyway() -> None:
