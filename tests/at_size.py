@@ -101,7 +101,7 @@ def _of_project() -> Iterator[str]:
         yield f"{here}machines/{'' if asked.startswith(('choices', 'list')) else '?'}{asked}"
     for asked in ("is=unused", "is=lately&q=web", *(f"sort=-{by}" for by in group_filter.SORTS)):
         yield f"{here}groups/?{asked}"
-    for asked in ("groups/list.csv", "rules/list.csv?q=443", "activity/list.csv?what=rules.changed"):
+    for asked in ("groups/list.csv", "rules/list.xlsx?q=443", "activity/list.csv?what=rules.changed"):
         yield here + asked
     for path in ("groups/", "machines/", "rules/", "activity/", "members/", "templates/", "cases/"):
         yield f"{here}{path}?page=999999"

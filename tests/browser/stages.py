@@ -102,6 +102,7 @@ def crowded() -> Stage:
             "do": "down",
             "mend": "remove",
             "kind": "json",
+            "suffix": "csv",
             "number": 2,
             "pk": member.pk,
             "event": 1,

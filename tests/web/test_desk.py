@@ -441,7 +441,7 @@ def test_every_write_is_refused_however_complete_it_is(
     }  # fmt: skip
     parameters = {
         "slug": project.slug, "group_id": group.public_id, "machine_id": machine.public_id, "uid": group.rules.get(position=1).uid,
-        "do": "off", "mend": "remove", "number": "1", "pk": str(project.memberships.get(user=bob).pk), "kind": "json", "case_id": "case-x", "event": "1",
+        "do": "off", "mend": "remove", "number": "1", "pk": str(project.memberships.get(user=bob).pk), "kind": "json", "suffix": "csv", "case_id": "case-x", "event": "1",
     }  # fmt: skip
     refused = set()
     for name, pattern in post_addresses(get_resolver()):

@@ -3,17 +3,22 @@
 import csv
 import io
 import re
+import zipfile
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import python_calamine
 from django.core.exceptions import ValidationError
 from django.test import Client
 
 from securitygroups import operations
-from securitygroups.effective import TooLarge
+from securitygroups.effective import TooLarge, rules_of_group
+from securitygroups.firewall.formats.systems import read_file
 from securitygroups.models import MOST_VIEWS, Event, Project, SavedView, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
+from securitygroups.web.views.exports import WORKBOOK
 from tests.factories import make_group, make_machine, ports, rule
 from tests.web.pages import HTMX, Page, messages
 
@@ -395,6 +400,65 @@ def test_the_list_of_vms_as_a_file_is_what_the_filter_finds(as_bob: Client, flee
     assert len(both[7].split()) == 2
 
 
+def workbook(response: Any) -> tuple[str, list[list[Any]]]:
+    """(name of the sheet, its rows), as another program reads them."""
+    assert response["Content-Type"] == WORKBOOK
+    book = python_calamine.load_workbook(io.BytesIO(response.content))
+    (name,) = book.sheet_names
+    return name, book.get_sheet_by_name(name).to_python()
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        (f"{VMS}list.%s?sort=-name", "Virtual machines"),
+        (f"{GROUPS}list.%s", "Security groups"),
+        ("/p/shop/rules/list.%s", "Rules"),
+        ("/p/shop/activity/list.%s", "Activity"),
+    ],
+)
+def test_a_list_comes_as_a_workbook_with_what_the_csv_has(
+    address: str, name: str, as_bob: Client, fleet: dict[str, VirtualMachine], group: SecurityGroup
+) -> None:
+    head, *rows = table(as_bob.get(address % "csv"))
+    sheet, (its_head, *its_rows) = workbook(as_bob.get(address % "xlsx"))
+
+    assert sheet == name
+    assert its_head == [f"{word} (UTC)" if word in ("Created", "Changed", "Time") else word for word in head]
+    assert rows
+    assert [[as_csv_has(cell) for cell in row] for row in its_rows] == rows
+
+
+def as_csv_has(cell: Any) -> str:
+    if isinstance(cell, datetime):
+        return cell.replace(tzinfo=UTC).isoformat(timespec="seconds")
+    if isinstance(cell, float):
+        return str(int(cell))
+    return {"Yes": "true", "No": "false"}.get(cell, str(cell))
+
+
+def test_a_list_of_rules_is_read_again_from_its_workbook(
+    as_bob: Client, group: SecurityGroup, project: Project
+) -> None:
+    some = (
+        rule("accept in tcp 1-2", "=1+1"),
+        rule("drop in ip from 192.0.2.0/24 to 10.0.0.5", "-x"),
+        rule("accept in icmp"),
+    )
+    make_group(project, "third", some)
+
+    for kind in ("csv", "xlsx"):
+        read = read_file(as_bob.get(f"/p/shop/rules/list.{kind}").content)
+        named = {one.name: one.rules for one in read.groups}
+        assert (named["third"], named["web"]) == (some, rules_of_group(group))
+
+
+def test_an_empty_list_is_a_file_with_its_head_alone(as_bob: Client, project: Project) -> None:
+    for address in (VMS, GROUPS, "/p/shop/rules/"):
+        assert len(table(as_bob.get(f"{address}list.csv?q=nothing"))) == 1
+        assert len(workbook(as_bob.get(f"{address}list.xlsx?q=nothing"))[1]) == 1
+
+
 def test_no_cell_of_a_file_is_a_formula(as_bob: Client, project: Project, alice: User) -> None:
     make_machine(project, "=cmd|' /C calc'!A0")
     make_group(project, "+SUM(1)", [rule("accept in tcp 22", "@here")])
@@ -402,6 +466,8 @@ def test_no_cell_of_a_file_is_a_formula(as_bob: Client, project: Project, alice:
     [_, group] = table(as_bob.get(f"{GROUPS}list.csv"))
     [_, found] = table(as_bob.get("/p/shop/rules/list.csv"))
     assert (vm[1][0], group[1][0], found[0][0], found[-2]) == ("'", "'", "'", "'@here")
+    with zipfile.ZipFile(io.BytesIO(as_bob.get(f"{VMS}list.xlsx").content)) as parts:
+        assert b"<f>" not in parts.read("xl/worksheets/sheet1.xml")
 
 
 def test_groups_rules_and_activity_come_as_files_too(as_bob: Client, group: SecurityGroup, alice: User) -> None:
@@ -424,10 +490,12 @@ def test_groups_rules_and_activity_come_as_files_too(as_bob: Client, group: Secu
 def test_a_file_that_is_cut_says_so(
     as_bob: Client, fleet: dict[str, VirtualMachine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("securitygroups.web.views.spreadsheets.MOST_ROWS", 2)
+    monkeypatch.setattr("securitygroups.web.views.spreadsheets.MOST_ROWS", {"csv": 2, "xlsx": 2})
     rows_of = table(as_bob.get(f"{VMS}list.csv"))
     assert len(rows_of) == 4
     assert rows_of[3] == ["Only the first 2 rows are here: filter the list to get the others."]
+    _, its_rows = workbook(as_bob.get(f"{VMS}list.xlsx"))
+    assert (len(its_rows), its_rows[3][0]) == (4, rows_of[3][0])
 
 
 def test_a_vm_that_was_moved_away_has_no_name_in_the_file(

@@ -55,13 +55,17 @@ def fill(project: Project, alice: User) -> Fill:
             for n in range(number):
                 make_project(alice, f"Project {n}")
             return "/"
-        if name in ("overview", "activity", "activity of bob"):
+        if name in ("overview", "activity", "activity of bob", "activity file"):
             for n in range(number // 2):
                 group = make_group(project, f"g{n}")
                 operations.update_group(group=group, name=f"h{n}", description="", by=By(alice))
             if name == "overview":
                 make_machine(project, "one", [group])
-            return {"overview": "/p/shop/", "activity": "/p/shop/activity/"}.get(name, "/p/shop/activity/?who=bob")
+            return {
+                "overview": "/p/shop/",
+                "activity": "/p/shop/activity/",
+                "activity file": "/p/shop/activity/list.xlsx",
+            }.get(name, "/p/shop/activity/?who=bob")
         if name in ("review", "review undecided", "review with findings", "review sign", "review record"):
             group = many_rules(number)
             wishes = [
@@ -85,13 +89,15 @@ def fill(project: Project, alice: User) -> Fill:
             for n in range(number):
                 Membership.objects.create(project=project, user=make_user(f"user{n}"), role=Role.VIEWER)
             return "/p/shop/members/"
-        if name in ("groups", "groups found"):
+        if name in ("groups", "groups found", "groups file", "rules file"):
             groups(number)
-            return "/p/shop/groups/" + ("?q=g" if name == "groups found" else "")
-        if name in ("machines", "group machines", "group delete", "machine groups", "group attach"):
+            ends = {"groups found": "groups/?q=g", "groups file": "groups/list.xlsx", "rules file": "rules/list.xlsx"}
+            return "/p/shop/" + ends.get(name, "groups/")
+        if name in ("machines", "machines file", "group machines", "group delete", "machine groups", "group attach"):
             group_url = machines(number).groups.all()[0].get_absolute_url()
             return {
                 "machines": "/p/shop/machines/",
+                "machines file": "/p/shop/machines/list.xlsx",
                 "group machines": f"{group_url}machines/",
                 "machine groups": "/p/shop/machines/groups/",
                 "group delete": f"{group_url}delete/",
@@ -145,6 +151,7 @@ QUERIES = {
     "overview": 18,
     "activity": 7,
     "activity of bob": 5,
+    "activity file": 5,
     "members": 7,
     "review": 16,
     "review undecided": 16,
@@ -153,6 +160,8 @@ QUERIES = {
     "review record": 10,  # the groups by their keys: joined, those of all projects would be read
     "groups": 8,
     "groups found": 9,
+    "groups file": 5,
+    "rules file": 5,
     "group": 8,
     "group reviewed": 9,
     "group test": 7,
@@ -165,6 +174,7 @@ QUERIES = {
     "rule move": 6,
     "rule delete": 8,
     "machines": 8,
+    "machines file": 5,
     "machine": 7,
     "machine test": 8,
     "machine replay": 5,

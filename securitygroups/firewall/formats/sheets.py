@@ -309,11 +309,15 @@ def _cell(value: Any) -> str:
     return Made(f"the {'date' if hasattr(value, 'year') else 'time'} {value}", str(value))
 
 
+LONGEST_CELL = 32_767
+"""Characters of a cell that Excel opens."""
+
+
 def write_workbook(
     name: str, head: Sequence[str], rows: Iterable[Sequence[Any]], widths: Sequence[int], made: Any
 ) -> bytes:
-    """A workbook of one sheet: its head stays in sight, texts are texts and never formulas. `made` is the moment that it
-    bears. Equal input gives equal bytes.
+    """A workbook of one sheet: its head stays in sight, texts are texts and never formulas, moments are dates, which know of
+    no time zone: give them as UTC, and say so in the head. `made` is the moment that it bears. Equal input gives equal bytes.
     """
     file = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
@@ -321,6 +325,7 @@ def write_workbook(
         book.set_properties({"created": made})
         sheet = book.add_worksheet(name)
         bold, plain = book.add_format({"bold": True}), book.add_format({"num_format": "@"})
+        counted, dated = book.add_format({"num_format": "0"}), book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
         for column, width in enumerate(widths):
             # As text: what is typed there later stays what was typed, and 1-2 is no date.
             sheet.set_column(column, column, width, plain)
@@ -330,6 +335,12 @@ def write_workbook(
             sheet.write_string(0, column, word, bold)
         for row, values in enumerate(rows, 1):
             for column, value in enumerate(values):
-                if value is not None and value != "":
-                    sheet.write_string(row, column, str(value), plain)
+                if isinstance(value, bool):
+                    sheet.write_string(row, column, "Yes" if value else "No", plain)
+                elif isinstance(value, int):
+                    sheet.write_number(row, column, value, counted)
+                elif hasattr(value, "tzinfo"):
+                    sheet.write_datetime(row, column, value.replace(tzinfo=None, microsecond=0), dated)
+                elif value:
+                    sheet.write_string(row, column, str(value)[:LONGEST_CELL], plain)
     return file.getvalue()

@@ -354,7 +354,10 @@ def write_xlsx(rules: RuleList, made_at: Any) -> bytes:
     return write_workbook("Rules", list(_HEAD), _lines(rules), list(_HEAD.values()), made_at)
 
 
-def _lines(rules: RuleList) -> Iterator[list[object]]:
+def _lines(rules: RuleList) -> Iterator[list[str]]:
     for rule in rules:
-        said = (rule.action.label, rule.direction.label, PROTOCOLS[rule.protocol].label, rule.source, rule.destination)
-        yield [*said, rule.port_start, rule.port_end, guarded(rule.description), "Yes" if rule.enabled else "No"]
+        said = [rule.action.label, rule.direction.label, PROTOCOLS[rule.protocol].label]
+        # Ports as text, as they are typed: a start port that becomes 80-90 is no date.
+        fields = (rule.source, rule.destination, rule.port_start, rule.port_end)
+        said += ["" if value is None else str(value) for value in fields]
+        yield [*said, guarded(rule.description), "Yes" if rule.enabled else "No"]

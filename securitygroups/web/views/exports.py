@@ -19,13 +19,14 @@ from securitygroups.words.tickets import group_as_markdown, group_as_text
 LONGEST_NAME = 60
 MARK = "\ufeff"
 """Without it spreadsheets take other letters than English ones for something else."""
+WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 Written = Callable[[SecurityGroup, RuleList], str | bytes]
 KINDS: dict[str, tuple[str, Written]] = {
     "json": ("application/json", lambda group, rules: write_group(group.name, group.description, rules)),
     "csv": ("text/csv; charset=utf-8", lambda _, rules: MARK + write_csv(rules)),
     "xlsx": (
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        WORKBOOK,
         lambda group, rules: write_xlsx(rules, group.changed_at),
     ),
     "nft": ("text/plain; charset=utf-8", lambda group, rules: group_ruleset(group, rules)),

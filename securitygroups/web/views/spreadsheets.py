@@ -1,8 +1,9 @@
-"""Lists as CSV files for spreadsheets: what the page's filter finds, with the page's columns and the IDs."""
+"""Lists as files for spreadsheets, CSV and workbooks: what the page's filter finds, with the page's columns and the IDs."""
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -11,6 +12,7 @@ from typing import Any
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
 from karenpanel.turns import weigh
@@ -18,38 +20,62 @@ from securitygroups.answers.group_filter import GroupFilter, counted
 from securitygroups.answers.machine_filter import MachineFilter
 from securitygroups.effective import TooLarge
 from securitygroups.firewall.formats.documents import RULE_KEYS, rule_to_json
+from securitygroups.firewall.formats.sheets import write_workbook
 from securitygroups.firewall.formats.spreadsheet import guarded
 from securitygroups.models import Attachment, Event
 from securitygroups.web.doors import enter
 from securitygroups.web.told import said
 from securitygroups.web.views.activity import events_found
 from securitygroups.web.views.bulk import rules_found
+from securitygroups.web.views.exports import WORKBOOK
 from securitygroups.words.rules import rule_sentence
 
-MOST_ROWS = 50_000
-"""An answer is in memory whole: so many rows are some 10 MB. Only rules and activity can have more."""
+MOST_ROWS = {"csv": 50_000, "xlsx": 20_000}
+"""An answer is in memory whole: so many rows are some 10 MB as CSV, and 50 MB while a workbook is written. Only rules and
+activity can have more."""
 TOO_LARGE = "What the internet reaches is too much to be looked at in this project at once: filter by something else."
 
+MOMENTS = frozenset({"Created", "Changed", "Time"})
 AT_ONCE = 1_000
 """Rows that are read together."""
 
-Lines = Callable[[Iterable[Any]], Iterable[Sequence[object]]]
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list: its name, its columns with their widths, its rows, and how they become lines of a file."""
+
+    name: str
+    columns: Mapping[str, int]
+    rows: QuerySet[Any]
+    lines: Callable[[Iterable[Any]], Iterable[Sequence[object]]]
 
 
-def _file(request: HttpRequest, name: str, header: Sequence[str], rows: QuerySet[Any], lines: Lines) -> HttpResponse:
-    number = rows.order_by()[: MOST_ROWS + 1].count()
+def _file(kind: str, listed: Listed) -> HttpResponse:
+    most = MOST_ROWS[kind]
+    number = listed.rows.order_by()[: most + 1].count()
     weigh(number)
+    lines = _cut(listed.lines(listed.rows[:most].iterator(chunk_size=AT_ONCE)), most if number > most else 0)
+    content, content_type = (_as_csv if kind == "csv" else _as_workbook)(listed, lines)
+    headers = {"Content-Disposition": f'attachment; filename="{listed.name}.{kind}"'}
+    return HttpResponse(content, content_type=content_type, headers=headers)
+
+
+def _cut(lines: Iterable[Sequence[object]], most: int) -> Iterator[Sequence[object]]:
+    """The lines with the safe texts that spreadsheets get, and below them that there are more; `most` is 0 where not."""
+    for line in lines:
+        yield [guarded(value) if isinstance(value, str) else value for value in line]
+    if most:
+        yield [f"Only the first {most:,} rows are here: filter the list to get the others."]
+
+
+def _as_csv(listed: Listed, lines: Iterable[Sequence[object]]) -> tuple[str, str]:
     # With a mark at its start: without it spreadsheets take other letters than English ones for something else.
     text = io.StringIO("\ufeff")
     text.seek(0, io.SEEK_END)
-    write = csv.writer(text, lineterminator="\r\n").writerow
-    write(header)
-    for line in lines(rows[:MOST_ROWS].iterator(chunk_size=AT_ONCE)):
-        write([_cell(value) for value in line])
-    if number > MOST_ROWS:
-        write([f"Only the first {MOST_ROWS:,} rows are here: filter the list to get the others."])
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(listed.columns)
+    writer.writerows(map(_cell, line) for line in lines)
+    return text.getvalue(), "text/csv; charset=utf-8"
 
 
 def _cell(value: object) -> object:
@@ -59,7 +85,15 @@ def _cell(value: object) -> object:
         return str(value).lower()
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds")
-    return guarded(value) if isinstance(value, str) else value
+    return value
+
+
+def _as_workbook(listed: Listed, lines: Iterable[Sequence[object]]) -> tuple[bytes, str]:
+    # A date of a workbook knows of no time zone: its column says which it is.
+    head = [f"{word} (UTC)" if word in MOMENTS else word for word in listed.columns]
+    utc = ([value.astimezone(UTC) if isinstance(value, datetime) else value for value in line] for line in lines)
+    name = listed.name.replace("-", " ").capitalize()
+    return write_workbook(name, head, utc, list(listed.columns.values()), now()), WORKBOOK
 
 
 def too_large() -> HttpResponse:
@@ -67,7 +101,7 @@ def too_large() -> HttpResponse:
 
 
 @require_safe
-def machines_csv(request: HttpRequest, slug: str) -> HttpResponse:
+def machines_list(request: HttpRequest, slug: str, suffix: str) -> HttpResponse:
     access = enter(request, slug)
     attached = Attachment.objects.filter(machine=OuterRef("pk")).order_by("position")
     try:
@@ -77,8 +111,11 @@ def machines_csv(request: HttpRequest, slug: str) -> HttpResponse:
     rows = rows.annotate(
         names=ArraySubquery(attached.values("group__name")), ids=ArraySubquery(attached.values("group__public_id"))
     )
-    header = ("ID", "Name", "Description", "IPv4 address", "IPv6 address", "Tags", "Security Groups", "IDs of groups")
-    return _file(request, "virtual-machines", (*header, "Created", "Changed"), rows, partial(map, _machine))
+    columns = {
+        "ID": 18, "Name": 24, "Description": 40, "IPv4 address": 16, "IPv6 address": 26, "Tags": 20, "Security Groups": 40,
+        "IDs of groups": 36, "Created": 20, "Changed": 20,
+    }  # fmt: skip
+    return _file(suffix, Listed("virtual-machines", columns, rows, partial(map, _machine)))
 
 
 def _machine(vm: Any) -> Sequence[object]:
@@ -87,14 +124,16 @@ def _machine(vm: Any) -> Sequence[object]:
 
 
 @require_safe
-def groups_csv(request: HttpRequest, slug: str) -> HttpResponse:
+def groups_list(request: HttpRequest, slug: str, suffix: str) -> HttpResponse:
     access = enter(request, slug)
     try:
         rows = counted(GroupFilter.from_query(request.GET).of(access.project))
     except TooLarge:
         return too_large()
-    header = ("ID", "Name", "Description", "Rules", "Virtual Machines", "Created", "Changed")
-    return _file(request, "security-groups", header, rows, partial(map, _group))
+    columns = {
+        "ID": 18, "Name": 24, "Description": 40, "Rules": 8, "Virtual Machines": 16, "Created": 20, "Changed": 20,
+    }  # fmt: skip
+    return _file(suffix, Listed("security-groups", columns, rows, partial(map, _group)))
 
 
 def _group(group: Any) -> Sequence[object]:
@@ -103,26 +142,31 @@ def _group(group: Any) -> Sequence[object]:
 
 
 @require_safe
-def rules_csv(request: HttpRequest, slug: str) -> HttpResponse:
+def rules_list(request: HttpRequest, slug: str, suffix: str) -> HttpResponse:
     """The rules that a search through all groups finds."""
     rows, _ = rules_found(request, enter(request, slug))
-    header = ("Group", "ID of group", "#", "Rule", "ID", *RULE_KEYS)
-    return _file(request, "rules", header, rows, partial(map, _rule))
+    columns = {"Group": 24, "ID of group": 18, "#": 6, "Rule": 60, "ID": 18, **dict.fromkeys(RULE_KEYS, 14)}
+    return _file(suffix, Listed("rules", columns, rows, partial(map, _rule)))
 
 
 def _rule(row: Any) -> Sequence[object]:
     rule = row.as_value()
     fields = rule_to_json(rule)
     told = (row.group.name, row.group.public_id, row.position, rule_sentence(rule), row.uid)
-    return (*told, *(fields[key] for key in RULE_KEYS))
+    # Ports as text: what is typed there instead, such as 80-90, stays what it is.
+    return (*told, *(str(fields[key]) if type(fields[key]) is int else fields[key] for key in RULE_KEYS))
 
 
 @require_safe
-def activity_csv(request: HttpRequest, slug: str) -> HttpResponse:
+def activity_list(request: HttpRequest, slug: str, suffix: str) -> HttpResponse:
     rows, _ = events_found(request, enter(request, slug))
-    header = ("Time", "Who", "Platform staff", "What", "In words", "Reason", "Group", "ID of group", "VM", "ID of VM")
-    # The address of a page that support looked at is shown on no page: here it is whole.
-    return _file(request, "activity", (*header, "Address of the page"), rows, _events)
+    columns = {
+        "Time": 20, "Who": 20, "Platform staff": 14, "What": 26, "In words": 70, "Reason": 40, "Group": 24, "ID of group": 18,
+        "VM": 24, "ID of VM": 18,
+        # The address of a page that support looked at is shown on no page: here it is whole.
+        "Address of the page": 40,
+    }  # fmt: skip
+    return _file(suffix, Listed("activity", columns, rows, _events))
 
 
 def _events(rows: Iterable[Event]) -> Iterator[Sequence[object]]:
