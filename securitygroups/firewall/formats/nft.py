@@ -25,8 +25,8 @@ from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.protocols import Action, Direction
 
 NAME = "nftables"
-_TEXT = re.compile(r"^\s*(?:add\s+)?table (?:ip|ip6|inet|arp|bridge|netdev) \S+ ?\{", re.MULTILINE)
-_CHAIN_TEXT = re.compile(r"^\s*type \w+ hook \w+ ", re.MULTILINE)
+_TEXT = re.compile(r"^[ \t]*(?:add[ \t]+)?table (?:ip|ip6|inet|arp|bridge|netdev) \S+ ?\{", re.MULTILINE)
+_CHAIN_TEXT = re.compile(r"^[ \t]*type \w+ hook \w+ ", re.MULTILINE)
 _FAMILIES = {"ip": of_family(4), "ip6": of_family(6), "inet": ANYTHING, "bridge": ANYTHING, "netdev": ANYTHING}
 _HOOKS = {
     Direction.IN: ("ingress", "prerouting", "input"),

@@ -40,7 +40,7 @@ class _File:
 
 def looks(upload: Upload) -> bool:
     text = upload.text[:200_000]
-    found = {match[1].upper() for match in re.finditer(r"^\s*" + _SECTION.pattern, text, re.MULTILINE | re.IGNORECASE)}
+    found = {match[1].upper() for match in re.finditer(r"^[ \t]*" + _SECTION.pattern, text, re.MULTILINE | re.IGNORECASE)}
     return bool(
         found
         and (_OWN_RULES.search(text) or "policy_in" in text or "policy_out" in text or found >= {"OPTIONS", "RULES"})

@@ -16,7 +16,7 @@ from securitygroups.firewall.protocols import Action, Direction
 
 NAME = "ufw status"
 MOST_WIDE = 1_000
-_HEAD = re.compile(r"^\s*(?:Status: active|To +Action +From\s*$)", re.MULTILINE)
+_HEAD = re.compile(r"^[ \t]*(?:Status: active|To +Action +From[ \t\r]*$)", re.MULTILINE)
 _INACTIVE = re.compile(r"^\s*Status: inactive", re.MULTILINE)
 _RULE = re.compile(r"(?:\[ *(\d+)\] +)?(\S.*?) +(ALLOW|DENY|REJECT|LIMIT)(?: +(IN|OUT|FWD))? +(\S.*)")
 _DEFAULT = re.compile(r"(\w+) \((incoming|outgoing|routed)\)")
@@ -146,7 +146,7 @@ def _end(text: str) -> _End:
     text, _, card = text.partition(" on ")
     six = "(v6)" in text + card
     card = card.replace("(v6)", "").strip()
-    words = re.sub(r"\([^()]*(?:\([^()]*\))?[^()]*\)", " ", text).split()
+    words = re.sub(r"\([^()]*(?:\([^()]*\)[^()]*)?\)", " ", text).split()
     address: Spans | None = None
     ports: Spans | None = None
     protocols: tuple[int, ...] = ()

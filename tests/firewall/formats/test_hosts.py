@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -315,3 +316,23 @@ def test_long_lists_of_addresses_are_taken(lines: list[str], rules: int) -> None
     (group,) = read_file("".join([HEAD, *(f"{line}\n" for line in lines), "COMMIT\n"]).encode()).groups
 
     assert len(group.rules) == rules
+
+
+UFW_HEAD = samples.UFW_VERBOSE[: samples.UFW_VERBOSE.index("Anywhere")]
+HOSTILE = {
+    "nothing but line ends": "x" + "\n" * 1_000_000,
+    "brackets of ufw without an end": UFW_HEAD + ("(" + "a" * 940 + " ALLOW IN Anywhere\n") * 2_000,
+    "tables without rules": "*filter\n" * 40_000,
+    "sources of nothing but colons": ("*filter\n-s " + ":" * 1_990 + "\n") * 1_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_looked_at_costs_no_more_than_its_length(name: str) -> None:
+    started = time.process_time()
+
+    with suppress(BadDocument):
+        read(HOSTILE[name])
+
+    # What grows with the square of its length takes minutes.
+    assert time.process_time() - started < 10
