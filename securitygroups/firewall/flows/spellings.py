@@ -5,50 +5,21 @@ import re
 from securitygroups.firewall.flows.batch import ACCEPTED, DENIED, IN, NO_PORT, OUT
 from securitygroups.firewall.flows.openers import REPLIES
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS
-from securitygroups.firewall.values import ICMP, ICMPV6, NON_IP, PACKET_PROTOCOLS
+from securitygroups.firewall.registry import IN_LOGS
+from securitygroups.firewall.values import ICMP, NON_IP, PACKET_PROTOCOLS
 
 UNKNOWN_WAY = 255
 """The direction of a row that tells none."""
 
 ICMP_OF_FAMILY, NOT_IP, UNTOLD = 256, 257, 258
 NAMES = {
-    **{name.lower(): number for name, number in PACKET_PROTOCOLS.items()},
+    **IN_LOGS,
+    "ipv4": 4,
     "icmp": ICMP_OF_FAMILY,
-    **dict.fromkeys(("icmpv6", "icmp6", "ipv6-icmp"), ICMPV6),  # as other programs call it
     **dict.fromkeys((NON_IP, "arp"), NOT_IP),
     "t": PACKET_PROTOCOLS["tcp"],
     "u": PACKET_PROTOCOLS["udp"],
     **dict.fromkeys(("unknown_transport", "unknown", "-", ""), UNTOLD),
-    "hopopt": 0,
-    "igmp": 2,
-    "ggp": 3,
-    "ipip": 4,
-    "ipencap": 4,
-    "ipv4": 4,
-    "egp": 8,
-    "igp": 9,
-    "dccp": 33,
-    "ipv6": 41,
-    "ipv6-route": 43,
-    "ipv6-frag": 44,
-    "rsvp": 46,
-    "gre": 47,
-    "esp": 50,
-    "ah": 51,
-    "ipv6-nonxt": 59,
-    "eigrp": 88,
-    "ospf": 89,
-    "ospfigp": 89,
-    "etherip": 97,
-    "pim": 103,
-    "ipcomp": 108,
-    "vrrp": 112,
-    "l2tp": 115,
-    "udplite": 136,
-    "ipv6-opts": 60,
-    "mobility": 135,
-    "mpls-in-ip": 137,
-    "carp": 112,
 }
 
 _NOTHING = {"", "-", "nan", "null", "none", "n/a", "na", "\\n", "(empty)", "<na>"}

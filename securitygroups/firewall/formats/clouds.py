@@ -15,6 +15,7 @@ from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Ta
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.networks import Network, Refused, parse_network
 from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.registry import PROTOCOL_NUMBERS
 from securitygroups.firewall.texts import clean, shown, visible
 from securitygroups.firewall.values import MAX_DESCRIPTION, Rule
 
@@ -23,13 +24,7 @@ T = TypeVar("T")
 FAMILY = {4: frozenset({4}), 6: frozenset({6})}
 ANY4, ANY6 = parse_network("0.0.0.0/0"), parse_network("::/0")
 TCP, UDP, SCTP, ICMP, ICMPV6 = 6, 17, 132, 1, 58
-PROTOCOL_NUMBERS = {
-    "icmp": ICMP, "icmpv4": ICMP, "igmp": 2, "ipip": 94, "ipv4": 4, "tcp": TCP, "egp": 8, "udp": UDP, "dccp": 33, "ipv6": 41,
-    "ipv6-encap": 41, "ipv6-route": 43, "ipv6-frag": 44, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "icmpv6": ICMPV6,
-    "ipv6-icmp": ICMPV6, "icmp6": ICMPV6, "ipv6-nonxt": 59, "ipv6-opts": 60, "ospf": 89, "pim": 103, "vrrp": 112,
-    "carp": 112, "pgm": 113, "l2tp": 115, "sctp": SCTP, "udplite": 136,
-}  # fmt: skip
-"""IP protocols by the names that clouds use."""
+_PROTOCOLS = PROTOCOL_NUMBERS | {"icmpv4": ICMP, "ipv4": 4}
 UNKNOWN = "(known after apply)"
 """What stands in a plan of Terraform for a value that is known later."""
 LATER = "It is known only after apply: apply the plan, and bring what terraform show -json says then."
@@ -243,7 +238,7 @@ def protocol_number(word: str) -> int | None:
     word = word.lower()
     if re.fullmatch(r"\d{1,3}", word, re.ASCII) and int(word) <= 255:
         return int(word)
-    return PROTOCOL_NUMBERS.get(word)
+    return _PROTOCOLS.get(word)
 
 
 def known_protocol(value: Json, key: str, where: str) -> int:

@@ -11,6 +11,7 @@ from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign
 from securitygroups.firewall.formats.reading import ReadGroup, Taken
 from securitygroups.firewall.formats.spans import ANY_ADDRESS, Spans, both, networks_of, of_networks, spans, without
 from securitygroups.firewall.protocols import ICMP, ICMPV6, Action, Direction
+from securitygroups.firewall.registry import WITH_PORTS
 
 _ICMP_FAMILY = {ICMP: 4, ICMPV6: 6}
 _SHIPPED = "The service is taken as firewalld ships it."
@@ -258,8 +259,4 @@ def _port(one: Foreign, protocol: str, text: str) -> Foreign:
     if not text:
         return one
     found = hosts.port_list(text, "-:")
-    return (
-        _beyond(one, f"port {text[:30]}")
-        if found is None or number not in hosts.WITH_PORTS
-        else replace(one, ports=found)
-    )
+    return _beyond(one, f"port {text[:30]}") if found is None or number not in WITH_PORTS else replace(one, ports=found)

@@ -14,26 +14,9 @@ from securitygroups.firewall.formats.spans import (
 )
 from securitygroups.firewall.networks import BITS, Network, Refused, parse_address, whole_number
 from securitygroups.firewall.protocols import MAX_PORT
+from securitygroups.firewall.registry import PORTS, PROTOCOL_NUMBERS
 
 MOST_LINES = 40_000
-
-
-PROTOCOL_NUMBERS = {
-    "icmp": 1, "igmp": 2, "ipip": 4, "ipencap": 4, "tcp": 6, "egp": 8, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47,
-    "esp": 50, "ah": 51, "icmpv6": 58, "ipv6-icmp": 58, "icmp6": 58, "ospf": 89, "ospfigp": 89, "pim": 103, "vrrp": 112,
-    "l2tp": 115, "sctp": 132, "udplite": 136,
-}  # fmt: skip
-WITH_PORTS = frozenset({6, 17, 33, 132, 136})
-PORT_NAMES = {
-    "ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68, "tftp": 69,
-    "http": 80, "www": 80, "kerberos": 88, "pop3": 110, "sunrpc": 111, "auth": 113, "ident": 113, "ntp": 123,
-    "netbios-ns": 137, "netbios-dgm": 138, "netbios-ssn": 139, "imap": 143, "imap2": 143, "snmp": 161, "snmp-trap": 162,
-    "snmptrap": 162, "bgp": 179, "ldap": 389, "https": 443, "microsoft-ds": 445, "submissions": 465, "isakmp": 500,
-    "syslog": 514, "printer": 515, "dhcpv6-client": 546, "dhcpv6-server": 547, "rtsp": 554, "submission": 587, "ipp": 631,
-    "ldaps": 636, "domain-s": 853, "rsync": 873, "imaps": 993, "pop3s": 995, "openvpn": 1194, "ms-sql-s": 1433,
-    "nfs": 2049, "mysql": 3306, "ms-wbt-server": 3389, "ipsec-nat-t": 4500, "sip": 5060, "mdns": 5353,
-    "postgresql": 5432, "amqp": 5672, "redis": 6379, "http-alt": 8080, "webcache": 8080,
-}  # fmt: skip
 
 INSIDE = re.compile(
     r"(docker|br-|virbr|veth|cni|flannel|cali|cilium|tun|tap|wg|vxlan|lxc|lxd|podman|kube|nodelocal|tailscale|zt|dummy)"
@@ -59,7 +42,7 @@ def lines_of(text: str) -> list[str]:
 
 def port(word: str) -> int | None:
     found = whole_number(word, MAX_PORT)
-    return PORT_NAMES.get(word.lower()) if found is None else found
+    return PORTS.get(word.lower()) if found is None else found
 
 
 def ports(word: str, between: str = ":-") -> Spans | None:

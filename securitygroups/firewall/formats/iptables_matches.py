@@ -21,6 +21,7 @@ from securitygroups.firewall.formats.spans import (
     spans,
     without,
 )
+from securitygroups.firewall.registry import WITH_PORTS
 
 # Modules that ask for nothing by themselves; what they ask for is in their options.
 _KNOWN = frozenset(
@@ -256,7 +257,7 @@ def _interface(arguments: list[str], negated: bool, context: _Context) -> _Answe
 
 def _ports(arguments: list[str], negated: bool, context: _Context) -> _Answer | None:
     found = hosts.port_list(arguments[0], ":") if arguments else None
-    if found is None or context.protocol not in hosts.WITH_PORTS:
+    if found is None or context.protocol not in WITH_PORTS:
         return None
     return hosts.ports_of(_some(found, negated, ANY_PORT), [context.protocol])
 

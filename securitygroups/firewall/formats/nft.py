@@ -8,7 +8,7 @@ from typing import Any
 
 from securitygroups.firewall.formats.chains import Base, Chains, Key, Line, Step, Verdict, read_chains, too_many
 from securitygroups.firewall.formats.foreign import BOTH, Foreign
-from securitygroups.firewall.formats.hosts import INSIDE, MOST_LINES, WITH_PORTS
+from securitygroups.firewall.formats.hosts import INSIDE, MOST_LINES
 from securitygroups.firewall.formats.nft_expressions import Context, ask, interfaces
 from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
 from securitygroups.firewall.formats.spans import (
@@ -23,6 +23,7 @@ from securitygroups.firewall.formats.spans import (
 )
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.registry import WITH_PORTS
 
 NAME = "nftables"
 _TEXT = re.compile(r"^[ \t]*(?:add[ \t]+)?table (?:ip|ip6|inet|arp|bridge|netdev) \S+ ?\{", re.MULTILINE)

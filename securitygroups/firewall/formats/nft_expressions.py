@@ -23,6 +23,7 @@ from securitygroups.firewall.formats.spans import (
     spans,
     without,
 )
+from securitygroups.firewall.registry import PROTOCOL_NUMBERS, WITH_PORTS
 
 _WORDS = {
     "mark": "a mark", "skuid": "the user who sends", "skgid": "the group that sends", "hour": "the time of day", "day": "the day",
@@ -146,9 +147,9 @@ def _payload(protocol: Any, field: Any) -> _Field | None:
         if field in ("protocol", "nexthdr"):
             return _Field("protocol", ANY_PROTOCOL, implied, _protocol)
     if field == "dport":
-        number = hosts.PROTOCOL_NUMBERS.get(protocol)
-        if protocol == "th" or number in hosts.WITH_PORTS:
-            some = hosts.WITH_PORTS if number is None else [number]
+        number = PROTOCOL_NUMBERS.get(protocol)
+        if protocol == "th" or number in WITH_PORTS:
+            some = WITH_PORTS if number is None else [number]
             return _Field("port", ANY_PORT, hosts.ports_of(ANY_PORT, some), _port)
     if (protocol, field) == ("ether", "type"):
         return _Field("family", FAMILIES, ANYTHING, _family)
@@ -232,7 +233,7 @@ def _implied(left: Any) -> Match:
     name = payload.get("protocol") if isinstance(payload, dict) else None
     if name in ("ip", "ip6"):
         return of_family(4 if name == "ip" else 6)
-    number = hosts.PROTOCOL_NUMBERS.get(name) if isinstance(name, str) else None
+    number = PROTOCOL_NUMBERS.get(name) if isinstance(name, str) else None
     if number is None:
         return ANYTHING
     return replace(_OF_FAMILY.get(number, ANYTHING), protocol=((number, number),))

@@ -41,13 +41,13 @@ from securitygroups.firewall.formats.foreign import Foreign
 from securitygroups.firewall.formats.reading import ReadGroup, Reading, Upload
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.registry import WITH_PORTS
 from securitygroups.firewall.texts import shown
 
 NAME = "OpenStack security groups"
 DENIES = "OpenStack denies what no rule allows, in both directions, and so does the list here."
 _DIRECTIONS = {"ingress": Direction.IN, "egress": Direction.OUT}
 _FAMILIES = {"ipv4": FAMILY[4], "ipv6": FAMILY[6]}
-_WITH_PORTS = frozenset({6, 17, 33, 132, 136})
 # Keys of the command's lists, and what Neutron calls the same.
 _COLUMNS = {
     "ID": "id",
@@ -239,7 +239,7 @@ def _with_ports(base: Foreign, one: Json) -> Foreign:
         kind = f"ICMP type {first}" + ("" if last is None else f" code {last}")
         return replace(base, text=f"{base.text} {kind}", beyond=(kind,))
     ports = port_range(f"{first}-{last}")
-    if base.protocol not in _WITH_PORTS or ports is None:
+    if base.protocol not in WITH_PORTS or ports is None:
         return replace(base, beyond=(f"ports {first} to {last}",))
     said = str(first) if first == last else f"{first}-{last}"
     return replace(base, text=f"{base.text} {said}", ports=(ports,))

@@ -34,6 +34,7 @@ from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign
 from securitygroups.firewall.formats.reading import Note, Reading, Taken, Upload
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.protocols import PORT_NUMBERS, Action, Direction
+from securitygroups.firewall.registry import PORTS
 from securitygroups.firewall.texts import shown
 
 NAME = "OPNsense rules"
@@ -60,17 +61,6 @@ DENIES = (
 )
 OTHER_SIDE = "It is about {}, and what comes in there leaves the machines behind it: only the rules of wan and floating ones are read."
 OF_ALIAS = "Put the alias's addresses or ports into the rule, or add a rule with them here."
-PORT_NAMES = {
-    "ssh": 22,
-    "smtp": 25,
-    "domain": 53,
-    "http": 80,
-    "pop3": 110,
-    "ntp": 123,
-    "imap": 143,
-    "snmp": 161,
-    "https": 443,
-}
 
 
 def looks(upload: Upload) -> bool:
@@ -246,7 +236,7 @@ def _with_ports(base: Foreign, row: Row) -> Foreign:
     word = row["destination_port"].lower()
     if word in ("", "any"):
         return base
-    number = PORT_NAMES.get(word)
+    number = PORTS.get(word)
     ports = (number, number) if number else port_range(word)
     if ports is None or base.protocol not in PORT_NUMBERS:
         return replace(base, beyond=(*base.beyond, f"the port or alias {shown(word)}"))

@@ -13,6 +13,7 @@ from securitygroups.firewall.formats.reading import Note, Reading, System, Taken
 from securitygroups.firewall.formats.spans import ANY_ADDRESS, ANY_PORT, Spans, networks_of, spans, without
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.registry import WITH_PORTS
 
 NAME = "Proxmox VE firewall"
 _SECTION = re.compile(r"\[\s*(OPTIONS|ALIASES|RULES|(?:group|ipset)\s+[^\]\s]+)\s*\]", re.IGNORECASE)
@@ -40,7 +41,9 @@ class _File:
 
 def looks(upload: Upload) -> bool:
     text = upload.text[:200_000]
-    found = {match[1].upper() for match in re.finditer(r"^[ \t]*" + _SECTION.pattern, text, re.MULTILINE | re.IGNORECASE)}
+    found = {
+        match[1].upper() for match in re.finditer(r"^[ \t]*" + _SECTION.pattern, text, re.MULTILINE | re.IGNORECASE)
+    }
     return bool(
         found
         and (_OWN_RULES.search(text) or "policy_in" in text or "policy_out" in text or found >= {"OPTIONS", "RULES"})
@@ -296,7 +299,7 @@ def _narrowed(one: Foreign, column: str, some: Spans) -> Foreign:
 def _transport(one: Foreign, settings: Mapping[str, str]) -> Foreign:
     """The rule with its protocol, ports and what else is asked for of those."""
     number = hosts.protocol(settings.get("p", ""))
-    ports = hosts.port_list(settings.get("dport", ""), ":") if number in hosts.WITH_PORTS else None
+    ports = hosts.port_list(settings.get("dport", ""), ":") if number in WITH_PORTS else None
     beyond = [*one.beyond, *_beyond(settings, number, ports)]
     families = {1: frozenset({4}), 58: frozenset({6})}.get(number or 0, BOTH)
     return replace(

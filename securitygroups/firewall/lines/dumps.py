@@ -7,7 +7,6 @@ from securitygroups.firewall.lines.line import (
     EXTENSIONS,
     FLAGS,
     NAMES_NOT_NUMBERS,
-    WITH_PORTS,
     Line,
     Told,
     flags_of_letters,
@@ -17,6 +16,7 @@ from securitygroups.firewall.lines.line import (
     packet_fields,
     protocol_number,
 )
+from securitygroups.firewall.registry import WITH_PORTS
 
 _ENDS = re.compile(r"(?:^|\s)(?P<source>[\w\[\]:.%-]+?)\s*(?:>|->|→)\s*(?P<destination>[\w\[\]:.%-]+)")
 # “IP / TCP 198.51.100.7:51515 > …” is scapy's, “IP [ttl=64” nping's.

@@ -5,35 +5,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from securitygroups.firewall.registry import IN_LOGS, PORTS
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import ICMP, ICMPV6, NON_IP, PACKET_PROTOCOLS
 
 ServicePort = Callable[[str, str], int | None]
 """The port of a service by its name and protocol ("tcp", or "udp" …), None where nobody knows it."""
 
-_PROTOCOLS = {
-    "hopopt": 0, "icmp": ICMP, "icmp6": ICMPV6, "icmpv6": ICMPV6, "ipv6-icmp": ICMPV6, "ip6-icmp": ICMPV6,
-    "igmp": 2, "ipip": 4, "ip": 4, "ip-in-ip": 4, "tcp": 6, "egp": 8, "igp": 9, "igrp": 9, "udp": 17, "dccp": 33,
-    "ip6": 41, "ipv6": 41, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "eigrp": 88, "ospf": 89, "ospfigp": 89,
-    "nos": 94, "etherip": 97, "pim": 103, "vrrp": 112, "carp": 112, "pfsync": 240, "l2tp": 115, "sctp": 132,
-    "udplite": 136,
-}  # fmt: skip
-"""IP protocol numbers by the names that lines have for them (IANA registry of protocol numbers)."""
 _TCP = 6
 EXTENSIONS = frozenset({0, 43, 44, 60})
 """IPv6 headers that stand before the protocol's."""
-WITH_PORTS = frozenset({6, 17, 33, 132, 136})
+_PROTOCOLS = IN_LOGS | {"ip": 4, "ip6": 41}
 _NAMES = {number: name for name, number in PACKET_PROTOCOLS.items()}
 
-_PORTS = {
-    "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68, "tftp": 69,
-    "http": 80, "www": 80, "kerberos": 88, "pop3": 110, "sunrpc": 111, "ntp": 123, "netbios-ns": 137,
-    "netbios-dgm": 138, "netbios-ssn": 139, "imap": 143, "imap2": 143, "snmp": 161, "snmp-trap": 162, "bgp": 179,
-    "ldap": 389, "https": 443, "microsoft-ds": 445, "submissions": 465, "isakmp": 500, "syslog": 514,
-    "submission": 587, "ldaps": 636, "domain-s": 853, "rsync": 873, "imaps": 993, "pop3s": 995, "openvpn": 1194,
-    "ms-sql-s": 1433, "radius": 1812, "nfs": 2049, "mysql": 3306, "ms-wbt-server": 3389, "ipsec-nat-t": 4500,
-    "sip": 5060, "mdns": 5353, "postgresql": 5432, "amqp": 5672, "x11": 6000, "redis": 6379, "http-alt": 8080,
-} | {service.name.lower(): service.port for service in SERVICES if service.port is not None}  # fmt: skip
+_PORTS = PORTS | {service.name.lower(): service.port for service in SERVICES if service.port is not None}
 """Ports by the names that tcpdump prints for them where it is not told -n, and by our own."""
 
 _BITS = {0x01: "FIN", 0x02: "SYN", 0x04: "RST", 0x08: "PSH", 0x10: "ACK", 0x20: "URG"}

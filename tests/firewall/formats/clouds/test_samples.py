@@ -535,6 +535,14 @@ def test_a_group_without_state_is_taken_only_where_replies_pass_anyway() -> None
     assert "Make the group stateful" in group.notes[2].how
 
 
+def test_a_group_without_state_that_drops_some_replies_lets_nothing_in() -> None:
+    # What may not go out are packets to TCP 25, 465 and 587, and those are replies of somebody's connection, too.
+    group = one(scaleway(stateful=False))
+
+    assert not [rule for rule in plain(group.rules) if rule[0].startswith("accept in")]
+    assert group.notes[0].taken is Taken.NOT_TAKEN
+
+
 def test_rules_of_scaleway_without_their_group_are_refused() -> None:
     assert "scw instance security-group get" in refusal({"rules": scaleway()["rules"]})
 
