@@ -18,15 +18,19 @@ from securitygroups.firewall.lines.line import (
 
 # ── Cisco ASA and FTD ─────────────────────────────────────────────────────────
 
-_ASA = re.compile(r"%?(?:ASA|FTD|PIX|FWSM)-(?:\w+-)?\d-(\d{6}):? ?(.*)", re.DOTALL)
+_ASA = re.compile(r"%?(?:ASA|FTD|PIX|FWSM)-(?:\w*-)?\d-(\d{6}):? ?(.*)", re.DOTALL)
 _ASA_SIGNS = ("ASA-", "FTD-", "PIX-", "FWSM-")
+# ASDM's viewer has the number and the ends in columns before the text.
+_ASDM = re.compile(r"\b\d\|[A-Z][a-z]{2} \d{1,2} \d{4}\|[\d:]{8}\|(\d{6})\|(?:[^|]{0,60}\|){4}(.*)", re.DOTALL)
 _ASA_WORD = re.compile(
     r"\b(?:Built (?:in|out)bound|Teardown|Den(?:y|ied)(?: inbound)?(?: \(No xlate\))?|denied|permitted|est-allowed|"
-    r"[Ii]nbound|duplicate|message:|protocol[ =]|Connection for) ?(?:protocol )?([A-Za-z][\w-]*|\d{1,3})\b"
+    r"[Ii]nbound|[Dd]uplicate|message:|protocol[ =]|Connection for|failed for|found for|hop for|interface for|stub|an) ?"
+    r"(?:protocol )?([A-Za-z][\w-]*|\d{1,3})\b"
 )
 _ASA_FIRST = re.compile(r"\A(\w+) (?:access|request|Connection|packet)\b", re.IGNORECASE)
 _ASA_FLAGS = re.compile(r"\bflags ((?:(?:SYN|ACK|FIN|RST|PSH|URG)\s?)+)")
-_ASA_ICMP = re.compile(r"\btype[ =](\d{1,3})\b")
+_ASA_ICMP = re.compile(r"\b(?:ICMP )?type[ =](\d{1,3})\b")
+_ASA_USER = re.compile(r" for user ('[^']{0,60}'|\S+)")
 _ASA_BETWEEN = ((" src ", " dst "), (" src ", " dest "), (" faddr ", " laddr "), (" from ", " to "), (" for ", " to "))
 _ASA_NO_PACKET = (
     "This message of a Cisco ASA tells of no packet with two addresses: paste one such as 106023, 106100 or 302013."
@@ -46,7 +50,8 @@ End = tuple[str, str]
 
 def read_asa(line: str) -> Line | None:
     # What FTD writes of connections is key: value.
-    found = _ASA.search(line) if any(sign in line for sign in _ASA_SIGNS) and "SrcIP:" not in line else None
+    signed = any(sign in line for sign in _ASA_SIGNS) and "SrcIP:" not in line
+    found = _ASA.search(line) if signed else _ASDM.search(line) if "|" in line else None
     if not found:
         return None
     identity, text = found.groups()
@@ -61,7 +66,7 @@ def read_asa(line: str) -> Line | None:
 def _asa_ends(text: str) -> tuple[End | None, End | None] | None:
     """The two ends: None for one that has a name, and None at all where the message has no two."""
     if text.startswith("access-list "):
-        left, arrow, right = text.partition(" -> ")
+        left, arrow, right = _ASA_USER.sub("", text).partition(" -> ")
         return (_asa_end(" ".join(left.split()[4:])), _asa_end(right)) if arrow else None
     text = f" {text}"
     for first, second in _ASA_BETWEEN:
@@ -75,9 +80,11 @@ def _asa_ends(text: str) -> tuple[End | None, End | None] | None:
 def _asa_end(text: str) -> End | None:
     """Of “outside:198.51.100.7/51515”, “NP Identity Ifc:10.0.0.1/22” and “outside/198.51.100.7(51515)”; what stands in
     brackets behind it is the address that is mapped to it."""
-    for word in text.split()[:3]:
+    for at, word in enumerate(text.split()[:4]):
         if word.startswith("("):
-            return None
+            if at:
+                return None
+            word = word[1:].rstrip(")")
         word, _, behind = word.rstrip(".,:").partition("(")
         port = behind.rstrip(")") if behind.rstrip(")").isdecimal() else ""
         rest, slash, tail = word.rpartition("/")
@@ -129,22 +136,26 @@ def _asa_about(text: str) -> dict[str, str] | None:
 
 
 def _asa_number(identity: str, text: str) -> int | None:
+    if text.startswith("access-list "):
+        return protocol_number("".join(text.split()[3:4]))
     for found in (_ASA_FIRST.search(text), *_ASA_WORD.finditer(text)):
         number = protocol_number(found[1]) if found and found[1] != "IP" else None
         if number is not None:
             return number
-    return 6 if " flags " in text else None
+    if " TCP " in text or " flags " in text:
+        return 6
+    return 1 if "echo request" in text or "ICMP " in text else None
 
 
 # ── Cisco IOS, IOS XR ─────────────────────────────────────────────────────────
 
 _IOS = re.compile(
     r"(?:list|access-list) \S+(?: \(\d+\))?(?: seq \d+)? (permitted|denied|permit|deny|Deny|Permit) (\S+) ([0-9A-Fa-f.:]+)(?:\((\d+)\))?"
-    r"(?: ?\([^)]*\))? ?-> ([0-9A-Fa-f.:]+?)(?:\((\d+)\))?(?: \((\d+)/\d+\))?(?:,|\s|\Z)"
+    r"(?: ?\([^)]*\)| [A-Z]\w*\d)? ?-> ([0-9A-Fa-f.:]+?)(?:\((\d+)\))?(?: \((\d+)/\d+\))?(?:,|\s|\Z)"
 )
 _IOS_ZONE = re.compile(
-    r"(Dropping|Passing|Start) (\w+) (?:session|pkt|packet)(?:: initiator)? \(?([0-9A-Fa-f.:]+):(\d+)\)?(?: --)?(?: responder)? "
-    r"(?:=> )?\(?([0-9A-Fa-f.:]+):(\d+)"
+    r"(Dropping|Passing|Start|Stop) (\w+) (?:session|pkt|packet)(?:: initiator)?(?: from \S+)? \(?([0-9A-Fa-f.:]+):(\d+)\)?"
+    r"(?: sent \d+ bytes)?(?: --)?(?: responder)? (?:=> )?\(?([0-9A-Fa-f.:]+):(\d+)"
 )
 _IOS_STANDARD = (
     "A standard access list logs the source alone, so the line says neither where the packet went nor its port: "
@@ -171,6 +182,7 @@ def _zone(line: str) -> Line | None:
         return None
     said, name, source, source_port, destination, port = found.groups()
     told = Told(name, source, destination, port, source_port, said="drop" if said == "Dropping" else "pass")
+    told.icmp = source_port
     return told.line(line, "Cisco IOS log")
 
 
@@ -185,7 +197,10 @@ _JUNOS_NUMBER = re.compile(r"(?:^| )(\d{1,3}) \S+ \S+ \S+ \d+")
 _STRUCTURED = re.compile(
     r'\b(source-address|destination-address|source-port|destination-port|protocol-id|icmp-type)="([^"]*)"'
 )
-_PFE = re.compile(r"FW: \S+ +(\w) +(\S+) ([0-9A-Fa-f.:]+) ([0-9A-Fa-f.:]+) +(\d+) +(\d+)")
+_PFE = re.compile(
+    r"FW: \S+ +(\w) +(?:[0-9a-f]{4} [0-9a-f:]{17} -> [0-9a-f:]{17} +)?(\S+) ([0-9A-Fa-f.:]+) ([0-9A-Fa-f.:]+) +(\d+) +(\d+)"
+)
+_SESSION = re.compile(r"\b(In|Out): ([0-9A-Fa-f.:]+)/(\d{1,5}) --> ([0-9A-Fa-f.:]+)/(\d{1,5});(\w+)")
 
 
 def read_junos(line: str) -> Line | None:
@@ -193,6 +208,10 @@ def read_junos(line: str) -> Line | None:
         return _structured(line)
     if "session " in line and (found := _JUNOS.search(line)):
         return _session(line, found)
+    if ";" in line and (found := _SESSION.search(line)):
+        way, source, source_port, destination, port, name = found.groups()
+        told = Told(name, source, destination, port, source_port, answer=ANSWER if way == "Out" else "")
+        return told.line(line, "Juniper session")
     found = _PFE.search(line) if "FW: " in line else None
     if not found:
         return None
