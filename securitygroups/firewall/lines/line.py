@@ -147,7 +147,7 @@ def no_ip(text: str, kind: str, direction: str = "") -> Line:
 
 def port_number(text: str, protocol: str, service_port: ServicePort | None) -> str:
     """The port's number, of a name too; empty where nobody knows the name."""
-    if not text or text.isdigit():
+    if not text or digits(text):
         return text
     port = _PORTS.get(text)
     if port is None and service_port is not None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from securitygroups.firewall.lines.line import digits
 from securitygroups.firewall.lines.pasted import Line, ServicePort, parse_line, port_number
 from securitygroups.firewall.values import PACKET_PROTOCOLS
 
@@ -71,7 +72,7 @@ def _from_server(read: Line, service_port: ServicePort | None) -> bool:
     """Whether the sender seems to be the one that was connected to: servers have the lower port. Else it is a reply."""
     source = port_number(read.source_port, "tcp", service_port)
     destination = read.fields.get("port", "")
-    return not (source.isdigit() and destination.isdigit()) or int(source) <= int(destination)
+    return not (digits(source) and digits(destination)) or int(source) <= int(destination)
 
 
 def _opener(read: Line, back: bool, service_port: ServicePort | None) -> dict[str, str]:
