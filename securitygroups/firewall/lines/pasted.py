@@ -3,8 +3,20 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from securitygroups.firewall.lines import appliances, cilium, clouds, dumps, kernel, others, pairs, pf, sharks
-from securitygroups.firewall.lines.line import NAMES_NOT_NUMBERS, Line, ServicePort, is_address, port_number
+from securitygroups.firewall.lines import (
+    appliances,
+    cilium,
+    clouds,
+    dumps,
+    failures,
+    kernel,
+    listed,
+    others,
+    pairs,
+    pf,
+    sharks,
+)
+from securitygroups.firewall.lines.line import NAMES_NOT_NUMBERS, Line, ServicePort, digits, is_address, port_number
 
 LONGEST = 2000
 """Characters of a line that are looked at."""
@@ -34,6 +46,8 @@ READERS: tuple[tuple[str, Callable[[str], Line | None]], ...] = (
     ("key=value", pairs.read_pairs),
     ("Zeek", others.read_zeek),
     ("tshark", sharks.read_shark),
+    ("list of connections", listed.read_listed),
+    ("error message", failures.read_failure),
     ("source > destination", dumps.read_ends),
     ("not IP", dumps.read_frame),
     ("columns", sharks.read_columns),
@@ -77,7 +91,7 @@ def _checked(found: Line, service_port: ServicePort | None) -> Line:
 def _numbered(fields: dict[str, str], service_port: ServicePort | None) -> dict[str, str]:
     """With the port's number where it has a name."""
     port = fields.get("port", "")
-    if not port or port.isdecimal():
+    if not port or digits(port):
         return fields
     return fields | {"port": port_number(port, fields.get("protocol", ""), service_port)}
 
