@@ -18,7 +18,7 @@ _FIELDS = {
     "pkt-dst-aws-service", "flow-direction", "traffic-path", "reject-reason", "resource-id", "ecs-cluster-arn",
     "ecs-cluster-name", "ecs-container-instance-arn", "ecs-container-instance-id", "ecs-container-id",
     "ecs-second-container-id", "ecs-service-name", "ecs-task-definition-arn", "ecs-task-arn", "ecs-task-id",
-    "encryption-status",
+    "encryption-status", "vswitch-id", "vm-id", "eni-id", "direction",
 }  # fmt: skip
 _USUAL = (
     *("version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport"),
@@ -26,6 +26,8 @@ _USUAL = (
 )
 # The longest first: of “log-status2”, which is a header and a record run together, the name is log-status.
 _NAME = re.compile("|".join(sorted(map(re.escape, _FIELDS), key=len, reverse=True)))
+_NEWER = re.compile(r"[a-z]+(?:[-_][a-z]+)+")
+"""Names of fields that are not known here."""
 _SIGNS = ("ACCEPT", "REJECT", "NODATA", "SKIPDATA")
 _KIND = "VPC flow log"
 _NEEDS_HEADER = (
@@ -40,14 +42,14 @@ _DIRECTIONS = {"ingress": "in", "egress": "out"}
 def read_vpc(line: str) -> Line | None:
     if "srcaddr" in line and "dstaddr" in line:
         return _headed(line)
-    if not any(sign in line for sign in _SIGNS):
+    if not any(sign in line for sign in _SIGNS) and "tgw-attach-" not in line:
         return None
-    words = line.split()
+    words = line.replace('","', " ").replace('"', "").split() if '"2","' in line else line.split()
     for at in range(min(6, len(words) - 13)):
         if _is_usual(words[at : at + 14]):
             told = dict(zip(_USUAL, words[at:], strict=False))
             return _record(line, told | _behind(words[at + 14 :]))
-    if not any(word.startswith(("eni-", "vpc-", "subnet-")) for word in words):
+    if not any(word.startswith(("eni-", "vpc-", "subnet-", "tgw-")) for word in words):
         return None
     return _of_its_own(line, words)
 
@@ -72,6 +74,7 @@ def _behind(words: list[str]) -> dict[str, str]:
 def _headed(line: str) -> Line | None:
     words = re.split(r"[\s,]+", line.replace("${", "").replace("}", ""))
     names, values = _split(words)
+    names = names if "srcaddr" in names else [name.removeprefix("pkt-") for name in names]
     if not {"srcaddr", "dstaddr"} <= set(names):
         return None
     if not values:
@@ -87,6 +90,8 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
         name = _NAME.match(word.replace("_", "-"))
         if name:
             names.append(name[0])
+        elif names and _NEWER.fullmatch(word):
+            names.append(word)
         elif names:
             return names, words[at:]
         if name and (rest := word[name.end() :]):
@@ -100,7 +105,8 @@ def _record(line: str, told: dict[str, str]) -> Line:
         status = told.get("log-status", "-").replace("-", "no addresses")
         return Line(line, {}, kind=_KIND, advice=_NO_TRAFFIC.format(status))
     packet = Told(told.get("protocol"), source, destination, digits(told.get("dstport", "")), told.get("srcport", ""))
-    packet.direction = _DIRECTIONS.get(told.get("flow-direction", ""), "")
+    way = told.get("direction", "")
+    packet.direction = way if way in ("in", "out") else _DIRECTIONS.get(told.get("flow-direction", ""), "")
     packet.flags = _flags(told.get("tcp-flags", ""))
     packet.said = told.get("action", "")
     return packet.line(line, _KIND)
@@ -130,6 +136,31 @@ def _verdict(words: list[str]) -> dict[str, str]:
         if word in ("ACCEPT", "REJECT"):
             return {"action": word, "tcp-flags": words[at + 1] if words[at + 2 : at + 3] == ["OK"] else ""}
     return {}
+
+
+_REQUEST = re.compile(
+    r"\b(TCP|UDP|ICMP|HTTPS?|MSSQL)(?: Type=(\d{1,3}))? request from ([0-9A-Fa-f.:]{2,45}?):(\d{0,5}) to ([\w.:-]{1,253}?):(\d{0,5})"
+    r"(?: was DNAT'ed to ([0-9A-Fa-f.:]{2,45}?):(\d{1,5}))?(?=[\s.\"]|\Z)"
+)
+_HOST = (
+    "The line of Azure Firewall has the name of a host instead of the address that the packet went to: look it up, and "
+    "type it as the destination."
+)
+
+
+def read_azure_firewall(line: str) -> Line | None:
+    """“TCP request from 10.0.0.5:51515 to 198.51.100.7:443. Action: Deny.”, alone or in its JSON."""
+    found = _REQUEST.search(line) if " request from " in line else None
+    if not found:
+        return None
+    name, icmp, source, source_port, destination, port, translated, to_port = found.groups("")
+    if not is_address(destination):
+        return Line(line, {}, kind="Azure Firewall", advice=_HOST)
+    name = name if name in ("UDP", "ICMP") else "TCP"
+    # What the rules of the VM see is the address behind the translation.
+    told = Told(name, source, translated or destination, to_port or port, source_port, icmp=icmp)
+    told.said = line.partition("Action: ")[2][:6]
+    return told.line(line, "Azure Firewall")
 
 
 _AZURE = re.compile(

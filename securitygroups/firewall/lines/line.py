@@ -191,4 +191,5 @@ ICMP_TYPES = (
 """ICMP types by nftables' names for them, over IPv4 and over IPv6."""
 
 NAMES_NOT_NUMBERS = "The line has names instead of numbers: have it printed with numbers ({}), and paste that."
+A_NETWORK = "The line has a network, or any address, where a packet has one: it is a rule or a summed-up flow. Paste a packet's line."
 ANSWER = "an answer, which goes to who asked"

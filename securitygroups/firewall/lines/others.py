@@ -3,6 +3,7 @@
 import re
 
 from securitygroups.firewall.lines.line import (
+    A_NETWORK,
     FLAGS,
     Line,
     Told,
@@ -42,7 +43,7 @@ _OVN_ENDS = ("nw_src", "ipv6_src", "nw_dst", "ipv6_dst")
 _OVN_PAIR = re.compile(
     r"\b(nw_src|nw_dst|ipv6_src|ipv6_dst|nw_proto|tp_src|tp_dst|tcp_flags|icmp_type|verdict|direction)=\"?([^,\s\"]*[^,:\s\"])"
 )
-_OVN_NAME = re.compile(r"(?:: |^|\s)(tcp6?|udp6?|sctp6?|icmp6?|ipv6|ip|arp|nd),")
+_OVN_NAME = re.compile(r"(?:: |^|\s|,)(tcp6?|udp6?|sctp6?|icmp6?|ipv6|ip|arp|nd),")
 _OVN_NUMBERS = {"tcp": 6, "tcp6": 6, "udp": 17, "udp6": 17, "sctp": 132, "sctp6": 132, "icmp": 1, "icmp6": 58}
 _LPORT = {"to-lport": "in", "from-lport": "out"}
 
@@ -63,6 +64,28 @@ def read_ovn(line: str) -> Line | None:
     packet.said, packet.icmp = told.get("verdict", ""), told.get("icmp_type")
     packet.flags = frozenset(told["tcp_flags"].upper().split("|")) & FLAGS if "tcp_flags" in told else None
     return packet.line(line, "OVN log")
+
+
+_DATAPATH = re.compile(r"\bipv[46]\(([^()]{1,300})\)")
+_DATAPATH_PORTS = re.compile(r"\b(?:tcp|udp|sctp)\((?:src=(\d{1,5})[^(),]{0,8},?)?(?:dst=(\d{1,5}))?[^()]{0,8}\)")
+_DATAPATH_TYPE = re.compile(r"\bicmp(?:v6)?\(type=(\d{1,3})\b")
+
+
+def read_datapath(line: str) -> Line | None:
+    """A flow of Open vSwitch's datapath: “…,eth_type(0x0800),ipv4(src=…,dst=…,proto=6,…),tcp(src=…,dst=22)”."""
+    if "eth_type(" not in line:
+        return None
+    header = _DATAPATH.search(line)
+    if not header:
+        return no_ip(line, "Open vSwitch flow") if "eth_type(0x0806)" in line else None
+    told = dict(pair.split("=", 1) for pair in header[1].split(",") if "=" in pair)
+    if not is_address(told.get("src", "")) or not is_address(told.get("dst", "")):
+        return Line(line, {}, kind="Open vSwitch flow", advice=A_NETWORK)
+    ports, icmp = _DATAPATH_PORTS.search(line), _DATAPATH_TYPE.search(line)
+    source_port, port = ports.groups("") if ports else ("", "")
+    packet = Told(told.get("proto"), told["src"], told["dst"], port, source_port)
+    packet.icmp, packet.said = icmp[1] if icmp else None, "drop" if "actions:drop" in line else ""
+    return packet.line(line, "Open vSwitch flow")
 
 
 _NEUTRON_IP = re.compile(r"\bipv[46]\(([^()]*(?:\[[^\]]*\])?[^()]*)\)")

@@ -6,6 +6,7 @@ All such logs tell the same few things under many names, which stand in one tabl
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from securitygroups.firewall.lines.line import (
@@ -58,6 +59,9 @@ _FLAG = {"syn", "ack", "fin", "rst", "psh", "urg"}
 _CARRIED = re.compile("tcp|udp|sctp")
 """Ports by the names that tshark has for them tell the protocol."""
 _DEEPEST = 12
+_CARRIES = {"message", "msg", "log", "textpayload", "raw", "original", "line", "body", "data", "rawlog", "eventmessage"}
+_SHORTEST = 15
+_MOST_CARRIED = 4
 _CLOSES = {"{": "}", "[": "]"}
 _OF_KIND = re.compile(r"_[sdgbt]\Z")
 _JSON_SIGNS = re.compile(r'\\.|["{}\[\],]', re.DOTALL)
@@ -107,6 +111,16 @@ def _is_flag(path: list[str]) -> bool:
     """“syn” of Suricata's “drop” and of Hubble's “flags”, and “tcp.syn” of the kernel's log as JSON."""
     below, _, name = path[-1].rpartition(".")
     return name in _FLAG and (below == "tcp" or path[-2:-1] in (["drop"], ["flags"]))
+
+
+def lines_in(line: str) -> Iterator[str]:
+    """The lines of logs that a record of JSON carries: CloudWatch's “message”, Docker's “log” …"""
+    start = line.find("{")
+    value = _loaded(line[start:]) if start >= 0 else None
+    texts = (
+        (leaf for path, leaf in _leaves(value) if path[-1].strip("@") in _CARRIES) if isinstance(value, dict) else ()
+    )
+    yield from islice((text for text in texts if len(text) > _SHORTEST), _MOST_CARRIED)
 
 
 def _loaded(text: str) -> Any:

@@ -16,7 +16,15 @@ from securitygroups.firewall.lines import (
     pf,
     sharks,
 )
-from securitygroups.firewall.lines.line import NAMES_NOT_NUMBERS, Line, ServicePort, digits, is_address, port_number
+from securitygroups.firewall.lines.line import (
+    A_NETWORK,
+    NAMES_NOT_NUMBERS,
+    Line,
+    ServicePort,
+    digits,
+    is_address,
+    port_number,
+)
 
 LONGEST = 2000
 """Characters of a line that are looked at."""
@@ -29,8 +37,10 @@ READERS: tuple[tuple[str, Callable[[str], Line | None]], ...] = (
     ("nftables trace", kernel.read_trace),
     ("OVN", others.read_ovn),
     ("OpenStack log", others.read_neutron),
+    ("Open vSwitch flow", others.read_datapath),
     ("conntrack", others.read_conntrack),
     ("Azure flow log", clouds.read_azure),
+    ("Azure Firewall", clouds.read_azure_firewall),
     ("JSON", pairs.read_json),
     ("Cisco ASA", appliances.read_asa),
     ("Cisco IOS", appliances.read_ios),
@@ -68,11 +78,16 @@ def read_line(line: str, service_port: ServicePort | None = None) -> dict[str, s
 def parse_line(line: str, service_port: ServicePort | None = None) -> Line:
     """The same with what else the line tells."""
     line = line.strip()[:LONGEST]
-    for _, read in READERS:
-        found = read(line)
-        if found is not None:
-            return _checked(found, service_port)
-    return Line(line, {})
+    found = _first(line)
+    if found.kind == "JSON" and not found.fields:
+        inner = (_first(text.strip()) for text in pairs.lines_in(line))
+        found = next((one for one in inner if one.fields), found)
+    return _checked(found, service_port)
+
+
+def _first(line: str) -> Line:
+    """By the first reader that knows the line."""
+    return next((found for _, read in READERS if (found := read(line)) is not None), Line(line, {}))
 
 
 def _checked(found: Line, service_port: ServicePort | None) -> Line:
@@ -82,7 +97,8 @@ def _checked(found: Line, service_port: ServicePort | None) -> Line:
         if not is_address(fields.get(end, "::")):
             fields = fields | {end: fields[end].partition("%")[0]}
             if not is_address(fields[end]):
-                return replace(found, fields={}, advice=NAMES_NOT_NUMBERS.format("without resolving names"))
+                advice = A_NETWORK if "/" in fields[end] else NAMES_NOT_NUMBERS.format("without resolving names")
+                return replace(found, fields={}, advice=advice)
     fields = _numbered(fields, service_port)
     opener = _numbered(opener, service_port) if opener else opener
     return found if fields is found.fields and opener is found.opener else replace(found, fields=fields, opener=opener)
