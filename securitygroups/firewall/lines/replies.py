@@ -32,6 +32,8 @@ def read_reply(line: str, service_port: ServicePort | None = None) -> Reply | No
 
 def reply_in(read: Line, service_port: ServicePort | None = None) -> Reply | None:
     """The same of a line that is read already."""
+    if not {"source", "destination"} <= read.fields.keys():
+        return None
     protocol = read.fields.get("protocol")
     if protocol == "tcp" and read.flags is not None:
         return _tcp(read, read.flags, service_port)
