@@ -87,7 +87,7 @@ class Openers:
         source. The opener is the one whose `role` (OPENS, MAYBE, REPLIES) is the likeliest, then with the earliest
         `start`, then the first where rows are `in_order` of their time, else the one that goes to the lower
         port. A flow of which only a reply is seen is not judged. `by_direction`: the log tells directions, and a flow between two
-        local machines is two. At most 2²⁴ rows, whose starts may be in any unit: one hour of nanoseconds, or 19 hours of
+        local machines is two. At most 2²⁴ rows, whose starts may be in any unit: a minute of nanoseconds, or 19 hours of
         microseconds, are compared as they are, and the order of longer ones is found by sorting.
         """
         if not len(batch):

@@ -30,7 +30,7 @@ from securitygroups.firewall.flows.spellings import (
     turned_of,
     way_of,
 )
-from securitygroups.firewall.flows.text import Fields, Mask, ipv4, ipv6, key, keys, looked_up, numbers
+from securitygroups.firewall.flows.text import Fields, Mask, ipv4, ipv6, key, keys, looked_up, mapped, numbers
 from securitygroups.firewall.flows.times import microseconds
 from securitygroups.firewall.formats.strict import BadDocument, Fault, bad
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS
@@ -42,7 +42,7 @@ _LONGEST = 100  # characters of a field that are looked at one by one; no addres
 _TCP = PACKET_PROTOCOLS["tcp"]
 _NO_PROTOCOL = "“{}” is not a protocol: write tcp, udp, sctp, icmp, non-ip or a number up to 255."
 _COMMON = tuple((key(name), NAMES[name]) for name in ("tcp", "udp", "icmp"))
-_DASH = ord("-")
+_DASH, _MAPPED = ord("-"), 0xFFFF
 _SYN, _ACK = 2, 16
 _MIDDLE = 3  # a role that only packets have
 
@@ -68,9 +68,15 @@ class Table(NamedTuple):
 
 
 def _addresses(table: Table, name: str, wanted: Mask) -> tuple[Any, Any, Any]:
-    """(version, upper 64 bits, lower 64 bits) of one address column, 0 in rows that are not wanted."""
+    """(version, upper 64 bits, lower 64 bits) of one address column, 0 in rows that are not wanted.
+
+    An IPv4 address within IPv6 is an IPv4 address: so a program writes it that takes both on one socket.
+    """
     fields = table.columns[name]
     low, four = ipv4(fields)
+    if not four.all():
+        rest = np.flatnonzero(~four)
+        low[rest], four[rest] = mapped(fields.take(rest))
     version, high = four.astype(np.uint8) * np.uint8(4), np.zeros(len(low), np.uint64)
     everywhere = bool(wanted.all())
     rest = np.flatnonzero(~four) if everywhere else np.flatnonzero(wanted & ~four)
@@ -84,6 +90,8 @@ def _addresses(table: Table, name: str, wanted: Mask) -> tuple[Any, Any, Any]:
                 where = f"{table.unit} {table.lines[row]}, {name}"
                 raise BadDocument([Fault(where, refusal.problem)]) from None
             version[row], high[row], low[row] = family, number >> 64, number & ((1 << 64) - 1)
+        inner = rest[(version[rest] == 6) & (high[rest] == 0) & (low[rest] >> np.uint64(32) == _MAPPED)]
+        version[inner], low[inner] = 4, low[inner] & np.uint64(0xFFFF_FFFF)
     if not everywhere:
         for column in (version, high, low):
             column[~wanted] = 0

@@ -158,7 +158,11 @@ class TextTable:
             return None
         returned = data.take(np.maximum(ends[short, -1] - 1, 0)) == 13
         empty = short[width[short] == ends.shape[1] - 1 + returned]
-        return np.setdiff1d(np.arange(len(ends)), empty) if empty.size else None
+        if not empty.size:
+            return None
+        full = np.ones(len(ends), np.bool_)
+        full[empty] = False
+        return np.flatnonzero(full)
 
     def _tidied(self, block: bytes) -> tuple[dict[str, Fields], Lines, int]:
         """Lines with quotes, among remarks and empty lines, or of a wrong length: one by one.
@@ -167,7 +171,7 @@ class TextTable:
         """
         rows: list[str] = []
         lines: list[int] = []
-        for number, raw in enumerate(block.split(b"\n")[:-1], self._line):
+        for number, raw in enumerate(block.split(b"\n")[:-1] if block.strip() else (), self._line):
             fields = self._fields(raw, number)
             if fields:
                 rows.append(_BETWEEN.join(field.translate(_CONTROL) for field in fields))

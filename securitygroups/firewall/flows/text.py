@@ -17,6 +17,7 @@ _NEWLINE, _QUOTE, _DOT, _COLON, _ZERO = 10, 34, 46, 58, 48
 _SPELLINGS = 10_000
 _BLANKS = (9, 32)
 _MOST_BLANKS = 16
+_MAPPED = "::ffff:"
 _NO_GAP = 9  # groups are 8 at most: no “::” stands behind as many
 _HEX = np.full(256, 255, np.uint8)
 for _digits, _value in ((b"0123456789", 0), (b"abcdef", 10), (b"ABCDEF", 10)):
@@ -271,6 +272,13 @@ def ipv4(fields: Fields) -> tuple[NDArray[np.uint64], Mask]:
         np.minimum(at, fields.end + 1, out=at)  # A field that is no address must not lead beyond the data.
     taken &= at == fields.end
     return address, taken
+
+
+def mapped(fields: Fields) -> tuple[NDArray[np.uint64], Mask]:
+    """(address, taken): IPv4 addresses as programs write them that listen for both families, ::ffff:203.0.113.7."""
+    inner = np.minimum(fields.start + len(_MAPPED), fields.end)
+    address, taken = ipv4(Fields(fields.data, inner, fields.end))
+    return address, taken & (keys(Fields(fields.data, fields.start, inner)) == key(_MAPPED))
 
 
 def ipv6(fields: Fields) -> tuple[NDArray[np.uint64], NDArray[np.uint64], Mask]:

@@ -1,6 +1,7 @@
 """Logs as programs and people really write them, with what is silently wrong where one of their habits is not known."""
 
 import json
+import time
 
 import pytest
 
@@ -221,3 +222,36 @@ def test_the_action_of_a_device_is_what_it_says() -> None:
     text = "Protocol,SourceIP,SourcePort,DestinationIP,DestinationPort,DeviceAction\n6,198.51.100.7,40000,10.0.1.10,22,deny\n"
 
     assert read(text)[0] == [(*SSH[0][:5], DENIED)]
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [
+        ("::ffff:198.51.100.7", "::ffff:10.0.1.10"),
+        ("::FFFF:198.51.100.7", "10.0.1.10"),
+        ("198.51.100.7", "::ffff:a00:10a"),
+        ("0:0:0:0:0:ffff:c633:6407", "0::ffff:10.0.1.10"),
+    ],
+)
+def test_an_ipv4_address_that_a_program_writes_as_ipv6_is_an_ipv4_address(source: str, destination: str) -> None:
+    # What is sent are IPv4 packets, which rules for IPv6 never see.
+    assert read(f"proto,src_ip,dst_ip,dst_port\ntcp,{source},{destination},22\n")[0] == SSH
+    assert read(json.dumps({"proto": "tcp", "src_ip": source, "dst_ip": destination, "dst_port": 22}) + "\n")[0] == SSH
+
+
+@pytest.mark.parametrize("address", ["::ffff:198.51.100.256", "::ffff:198.51.100", "::ffff:", "::fffe:198.51.100.7.1"])
+def test_what_is_no_address_within_ipv6_is_refused(address: str) -> None:
+    assert "line 2, source" in refusal(f"proto,src_ip,dst_ip,dst_port\ntcp,{address},10.0.1.10,22\n")
+
+
+@pytest.mark.parametrize("row", ["\n", ",,,,\n", "\r\n", ";".join([""] * 5) + "\n"])
+def test_rows_without_anything_take_no_time(row: str) -> None:
+    mark = ";" if ";" in row else ","
+    head = mark.join(("direction", "protocol", "source", "destination", "port"))
+    data = f"{head}\n".encode() + row.encode() * ((2 << 20) // len(row))
+
+    started = time.process_time()
+    flows, log = read(data)
+
+    assert (flows, log.records) == ([], 0)
+    assert time.process_time() - started < 1
