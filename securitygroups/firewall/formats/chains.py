@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TypeAlias
 
-from securitygroups.firewall.formats.foreign import MOST_RULES, Foreign, TooMany, taken
+from securitygroups.firewall.formats.foreign import MOST_RULES, At, Foreign, TooMany, taken
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
 from securitygroups.firewall.formats.spans import (
     ANY_ADDRESS,
@@ -147,11 +147,18 @@ class _Walk:
 
     def __init__(self, chains: Chains, direction: Direction, found: dict[int, Found]) -> None:
         self.steps = chains.steps
-        self.path = _that_matter(chains, direction)
+        self.chains = chains
+        self.path: list[Base] = []
         self.direction = direction
         self.found = found
         self.emitted: list[tuple[Line, Foreign, str]] = []
         self.cost = 0
+        self.at: Line | None = None
+        """The line that is looked at."""
+
+    def begin(self) -> None:
+        self.path = _that_matter(self.chains, self.direction)
+        self.pass_on(0, ANYTHING, None)
 
     def pass_on(self, place: int, match: Match, last: Step | None) -> None:
         """The packets come to the chain at this place of the path; behind the last one they are accepted."""
@@ -185,6 +192,7 @@ class _Walk:
         """Every line of the chain for these packets. Those that may fall out of it without a verdict, of a chain jumped to."""
         live, loose, undecided = [match], list[_Return](), [match] if above else []
         for step in self.steps[key]:
+            self.at = step.line
             self.weigh(sum(piece.weight for piece in live) * max(1, len(step.match)) + len(loose))
             met = conjunction(live, [self.seen_from_here(one) for one in step.match])
             if not met:
@@ -238,6 +246,7 @@ class _Walk:
 
     def emit(self, step: Step, match: Match, action: Action) -> None:
         how = step.how if step.verdict is Verdict.ELSEWHERE else ""
+        self.at = step.line
         for one in _foreign(step, match, action, self.direction):
             self.emitted.append((step.line, one, how))
             self.weigh(1 + (len(one.sources or ()) + len(one.destinations or ())) // 4)
@@ -370,15 +379,16 @@ def _networks(some: Spans, families: frozenset[int]) -> tuple[Network, ...] | No
 def read_chains(system: str, chains: Chains, also: Sequence[Foreign] = (), notes: Sequence[Note] = ()) -> Reading:
     """The file's group, with a note for each of its lines. `also` stands behind all of it. Raises BadDocument."""
     found: dict[int, Found] = {}
+    emitted = []
+    walk = _Walk(chains, Direction.IN, found)
     try:
-        emitted = []
         for direction in Direction:
             walk = _Walk(chains, direction, found)
-            walk.pass_on(0, ANYTHING, None)
+            walk.begin()
             emitted += walk.emitted
         rules, said = taken([one for _, one, _ in emitted] + list(also))
-    except (TooMany, TooLarge):
-        raise too_many() from None
+    except (TooMany, TooLarge) as error:
+        raise too_many(error.at if isinstance(error, TooMany) and error.at else walk.at) from None
     for (line, _, how), note in zip(emitted, said, strict=False):
         one = found.setdefault(line.order, Found())
         became = Taken.NARROWED if how and note.taken is Taken.EXACT else note.taken
@@ -395,10 +405,12 @@ def _note(line: Line, found: Found | None, left: Mapping[int, str]) -> Note:
     return Note(line.where, line.text, Taken.NOT_TAKEN, how)
 
 
-def too_many() -> BadDocument:
-    """The refusal of a file whose jumps, written out, become too long a list or too much work."""
+def too_many(at: At | None = None) -> BadDocument:
+    """The refusal of a file whose jumps, written out, become too long a list or too much work; `at` is where."""
+    text = f" (“{at.text[:80]}{'…' if len(at.text) > 80 else ''}”)" if at is not None and at.text else ""
     return bad(
-        "",
+        at.where if at is not None else "",
         f"Written out, this would be more than {MOST_RULES:,} rules, or lists of addresses too long to be taken out of each "
-        "other: import the chains of one machine's own input and output.",
+        f"other{text}. Leave such a list to the machine's own firewall and bring the file without it, "
+        "or import the chains of one machine's own input and output alone.",
     )

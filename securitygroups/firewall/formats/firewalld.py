@@ -5,12 +5,16 @@ from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree
 
 from securitygroups.firewall.formats import hosts
-from securitygroups.firewall.formats.chains import Line
+from securitygroups.firewall.formats.chains import Line, too_many
 from securitygroups.firewall.formats.firewalld_rules import Attributes, Zone, ZoneRule, zone_group
+from securitygroups.firewall.formats.foreign import MOST_RULES
 from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
 from securitygroups.firewall.formats.strict import bad
 
 NAME = "firewalld"
+MOST_ZONES = 100
+MOST_LETTERS = 10_000
+"""Of a rich rule; lists of sources and ports may be longer."""
 _ZONE = re.compile(r"([\w.-]{1,40})(?: \([\w, ]+\))?\s*$")
 _KEY = re.compile(r"\s+([a-z][a-z- ]+):\s*(.*)$")
 _WORD = re.compile(r"([A-Za-z-]+)(?:=(?:\"([^\"]*)\"|'([^']*)'|(\S+)))?")
@@ -81,6 +85,10 @@ def read(upload: Upload) -> Reading:
         raise bad(
             "",
             "No zone of firewalld was found: bring what firewall-cmd --list-all says, or a file of /etc/firewalld/zones.",
+        )
+    if len(zones) > MOST_ZONES:
+        raise bad(
+            "", f"The text has more than {MOST_ZONES} zones: bring those that firewall-cmd --get-active-zones names."
         )
     active = [zone for zone in zones if zone.is_active] or zones
     notes = [Note(zone.line.where, zone.name, Taken.NOT_TAKEN, _INACTIVE) for zone in zones if zone not in active]
@@ -170,7 +178,7 @@ def _inside(zone: Zone, line: Line, raw: str, under: str) -> str:
     """A line of a zone; the key that it is, or stands under."""
     if line.text.startswith("rule "):
         zone.rules.append(_rich(line))
-    elif found := _KEY.match(raw[:2000]):
+    elif found := _KEY.match(raw):
         under = found[1].strip()
         _key(zone, line, under, found[2].split())
     else:
@@ -179,6 +187,8 @@ def _inside(zone: Zone, line: Line, raw: str, under: str) -> str:
 
 
 def _key(zone: Zone, line: Line, key: str, words: Sequence[str]) -> None:
+    if len(words) > MOST_RULES and key != "sources":
+        raise too_many(line)
     if key == "target" and words:
         zone.target = words[0]
     elif key in ("icmp-block-inversion", "masquerade", "forward") and words == ["yes"]:
@@ -198,7 +208,9 @@ def _rich(line: Line) -> ZoneRule:
     """A rich rule as firewall-cmd writes it."""
     own: dict[str, str] = {}
     elements: list[tuple[str, dict[str, str]]] = []
-    for found in _WORD.finditer(line.text[5:4000]):
+    if len(line.text) > MOST_LETTERS:
+        raise bad(line.where, f"It is longer than {MOST_LETTERS:,} letters, which no rich rule is.")
+    for found in _WORD.finditer(line.text[5:]):
         name = found[1]
         value = next((one for one in found.groups()[1:] if one is not None), None)
         if value is not None:

@@ -1,15 +1,17 @@
 """What a zone of firewalld lets in, as rules in the order in which it asks them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from securitygroups.firewall.formats import hosts
-from securitygroups.firewall.formats.chains import Line
-from securitygroups.firewall.formats.entries import Entry, group
+from securitygroups.firewall.formats.chains import Line, too_many
+from securitygroups.firewall.formats.entries import Entry, group, within_limits
 from securitygroups.firewall.formats.firewalld_services import BY_ITSELF, SERVICES
-from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign
+from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, At, Foreign
 from securitygroups.firewall.formats.reading import ReadGroup, Taken
 from securitygroups.firewall.formats.spans import ANY_ADDRESS, Spans, both, networks_of, of_networks, spans, without
+from securitygroups.firewall.networks import Network
 from securitygroups.firewall.protocols import ICMP, ICMPV6, Action, Direction
 from securitygroups.firewall.registry import WITH_PORTS
 
@@ -92,34 +94,44 @@ def zone_group(zone: Zone, zones: Sequence[Zone]) -> ReadGroup:
     """The zone among all that packets come to."""
     # A drop and an accept of the same priority: the drop comes first, whatever stands first in the file.
     ordered = sorted(zone.rules, key=lambda rule: (rule.priority, not rule.drops))
-    entries = [*_elsewhere(zone, zones), *(one for one in zone.entries if one.rules)]
-    entries += [one for rule in ordered for one in _entries(rule, zone)]
-    entries += _ends(zone)
+    listed = chain(
+        _elsewhere(zone, zones),
+        (one for one in zone.entries if one.rules),
+        (one for rule in ordered for one in _entries(rule, zone)),
+        _ends(zone),
+    )
+    entries = within_limits(_of_sources(zone, listed) if zone.of_sources else listed)
     how = "Its network card brings packets from anywhere."
     if zone.of_sources:
-        entries = list(_of_sources(zone, entries))
         how = "The rules of the zone are about these sources."
     entries += [Entry(line, (), Taken.EXACT, how) for line, _ in zone.sources]
     return group(zone.name, [*entries, *(one for one in zone.entries if not one.rules)])
 
 
-def _of_sources(zone: Zone, entries: Sequence[Entry]) -> Iterator[Entry]:
+def _of_sources(zone: Zone, entries: Iterable[Entry]) -> Iterator[Entry]:
     """The same for packets of the zone's sources, and a drop of what else they send."""
     own = addresses_of(zone.sources)
     unknown = ("a source that is not in the file",) if own is None else ()
     for one in entries:
-        yield replace(one, rules=tuple(_within(rule, own, unknown) for rule in one.rules))
+        yield replace(one, rules=tuple(_within(rule, own, unknown, zone.line) for rule in one.rules))
     if own is not None:
-        last = Foreign("the zone", "its sources", Action.DROP, Direction.IN, sources=networks_of(own, MOST_RULES))
         line = replace(zone.line, order=10**9)
+        last = Foreign("the zone", "its sources", Action.DROP, Direction.IN, sources=_networks(own, line))
         yield Entry(line, (last,), Taken.EXACT, "All else from the sources of the zone is dropped.")
 
 
-def _within(rule: Foreign, own: Spans | None, unknown: tuple[str, ...]) -> Foreign:
+def _within(rule: Foreign, own: Spans | None, unknown: tuple[str, ...], line: Line) -> Foreign:
     if own is None:
         return replace(rule, beyond=(*rule.beyond, *unknown))
     some = own if rule.sources is None else both(of_networks(rule.sources), own)
-    return replace(rule, sources=networks_of(some, MOST_RULES))
+    return replace(rule, sources=_networks(some, line))
+
+
+def _networks(some: Spans, at: At) -> tuple[Network, ...]:
+    found = networks_of(some, MOST_RULES)
+    if found is None:
+        raise too_many(at)
+    return found
 
 
 def _elsewhere(zone: Zone, zones: Sequence[Zone]) -> Iterator[Entry]:
@@ -129,7 +141,7 @@ def _elsewhere(zone: Zone, zones: Sequence[Zone]) -> Iterator[Entry]:
     if zone.of_sources or not (known or None in others):
         return
     drop = Foreign(
-        zone.line.where, "sources of other zones", Action.DROP, Direction.IN, sources=networks_of(known, MOST_RULES)
+        zone.line.where, "sources of other zones", Action.DROP, Direction.IN, sources=_networks(known, zone.line)
     )
     if None in others:
         drop = replace(drop, sources=None, beyond=("a source of another zone that is not in the file",))
@@ -244,7 +256,7 @@ def _side(one: Foreign, column: str, attributes: Attributes) -> Foreign:
         family = hosts.families_of(some)[0][0]
         whole = ANY_ADDRESS[:1] if family == 4 else ANY_ADDRESS[1:]
         some = without(whole, some)
-    networks = networks_of(some, MOST_RULES)
+    networks = _networks(some, one)
     return replace(one, sources=networks) if column == "sources" else replace(one, destinations=networks)
 
 

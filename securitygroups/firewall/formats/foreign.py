@@ -8,6 +8,7 @@ no earlier drop, and the same rule accepts it there.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Protocol
 
 from securitygroups.firewall.formats.reading import Note, Taken
 from securitygroups.firewall.networks import BITS, Network
@@ -81,8 +82,21 @@ class Foreign:
     enabled: bool = True
 
 
+class At(Protocol):
+    """A line of a file: how its place is called, and its text."""
+
+    @property
+    def where(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
 class TooMany(ValueError):
-    """The file has more than MOST_RULES lines, or would become more rules."""
+    """The file has more than MOST_RULES lines, or would become more rules; `at` is a line with many of them."""
+
+    def __init__(self, at: At | None = None) -> None:
+        super().__init__("too many rules")
+        self.at = at
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +112,15 @@ def taken(foreign: Iterable[Foreign]) -> tuple[tuple[Rule, ...], tuple[Note, ...
     rules: list[Rule] = []
     notes: list[Note] = []
     bars: list[_Bar] = []
+    longest: tuple[int, Foreign | None] = (0, None)
     for one in foreign:
-        if len(notes) >= MOST_RULES:
-            raise TooMany
         read = _accept(one, bars) if one.action is Action.ACCEPT else _drop(one, bars)
+        if len(read.rules) > longest[0]:
+            longest = len(read.rules), one
         first = len(rules) + 1
         rules += read.rules
-        if len(rules) > MOST_RULES:
-            raise TooMany
+        if len(rules) > MOST_RULES or len(notes) >= MOST_RULES:
+            raise TooMany(longest[1])
         places = tuple(range(first, len(rules) + 1))
         notes.append(Note(one.where, one.text, read.taken, read.how, places, read.why))
     return tuple(rules), tuple(notes)
@@ -247,7 +262,7 @@ def _said(part: Foreign) -> tuple[list[Rule], str]:
     sources, targets = _said_ends(part, version, "destination" in columns)
     ports = _ports(part) if PROTOCOLS[name].has_ports else [(None, None)]
     if len(sources) * len(targets) * len(ports) > MOST_RULES:
-        raise TooMany
+        raise TooMany(part)
     return [
         Rule(part.action, part.direction, name, source, destination, start, end, _description(part), part.enabled)
         for source, destination, (start, end) in product(sources, targets, ports)

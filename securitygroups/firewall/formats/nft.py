@@ -116,15 +116,11 @@ def read(upload: Upload) -> Reading:
 
 def _all_steps(rules: _Rules) -> dict[Key, list[Step]]:
     every = [one for listed in rules.rules.values() for _, rule in listed for one in _expr(rule)]
+    sizes = {name: len(one["elem"]) for name, one in rules.sets.items() if isinstance(one.get("elem"), list)}
+    longest = max(sizes, key=sizes.__getitem__, default=None)
     # A set is looked at again by every line that names it.
-    if (
-        len(every)
-        * max(
-            (len(one.get("elem") or ()) for one in rules.sets.values() if isinstance(one.get("elem"), list)), default=0
-        )
-        > MOST_LOOKS
-    ):
-        raise TooLarge
+    if longest and len(every) * sizes[longest] > MOST_LOOKS:
+        raise too_many(Line(0, "", f"set {longest[2]} with {sizes[longest]:,} elements"))
     named = frozenset(name for one in every for name in interfaces(one))
     context = Context(rules.sets, named, any("notrack" in one for one in every))
     return {

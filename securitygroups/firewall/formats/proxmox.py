@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from securitygroups.firewall.formats import hosts
-from securitygroups.firewall.formats.chains import Line
-from securitygroups.firewall.formats.entries import Entry, group
+from securitygroups.firewall.formats.chains import Line, too_many
+from securitygroups.firewall.formats.entries import Entry, group, within_limits
 from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign
 from securitygroups.firewall.formats.proxmox_macros import MACROS
 from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
@@ -16,6 +16,8 @@ from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.registry import WITH_PORTS
 
 NAME = "Proxmox VE firewall"
+MOST_LINES = 400_000
+"""Most of them of sets, whose members are kept as they stand until a rule names the set."""
 _SECTION = re.compile(r"\[\s*(OPTIONS|ALIASES|RULES|(?:group|ipset)\s+[^\]\s]+)\s*\]", re.IGNORECASE)
 _ACTION = re.compile(r"(?:([A-Za-z0-9-]+)\()?(ACCEPT|DROP|REJECT)\)?$", re.IGNORECASE)
 _OWN_RULES = re.compile(r"^\|?(IN|OUT|GROUP|FORWARD)\s", re.MULTILINE)
@@ -40,7 +42,7 @@ class _File:
 
 
 def looks(upload: Upload) -> bool:
-    text = upload.text[:200_000]
+    text = upload.text
     found = {
         match[1].upper() for match in re.finditer(r"^[ \t]*" + _SECTION.pattern, text, re.MULTILINE | re.IGNORECASE)
     }
@@ -74,8 +76,10 @@ def _all_lines(file: _File) -> Iterator[Line]:
 def _parsed(text: str) -> _File:
     file, section, name = _File(), "", ""
     lines = hosts.lines_of(text)
-    if len(lines) > hosts.MOST_LINES:
-        raise bad("", f"The file has more than {hosts.MOST_LINES:,} lines: split it.")
+    if len(lines) > MOST_LINES:
+        raise bad(
+            "", f"The file has more than {MOST_LINES:,} lines: leave out sets and groups that the rules do not name."
+        )
     for order, raw in enumerate(lines, 1):
         said = raw.strip()
         line = Line(order, f"line {order}", said)
@@ -119,9 +123,11 @@ def _in_section(file: _File, line: Line, section: str, name: str) -> None:
 class _Reader:
     file: _File
     cards: frozenset[str]
+    known: dict[str, Spans | None] = field(default_factory=dict)
+    """Sets that were read already."""
 
     def all(self, lines: list[Line]) -> list[Entry]:
-        return [entry for line in lines for entry in self.entries(line)]
+        return within_limits(entry for line in lines for entry in self.entries(line))
 
     def entries(self, line: Line, depth: int = 0, card: str = "") -> Iterator[Entry]:
         """A line of rules; one that names a group stands for that group's lines, and those for themselves."""
@@ -207,7 +213,12 @@ class _Reader:
         return hosts.addresses([self.file.aliases.get(name, word)])
 
     def _set(self, name: str) -> Spans | None:
-        members = self.file.sets.get(name.lower().removeprefix("dc/").removeprefix("guest/"))
+        name = name.lower().removeprefix("dc/").removeprefix("guest/")
+        if name not in self.known:
+            self.known[name] = self._read_set(self.file.sets.get(name))
+        return self.known[name]
+
+    def _read_set(self, members: list[str] | None) -> Spans | None:
         if members is None:
             return None
         by_size: dict[int, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {}
@@ -292,7 +303,7 @@ def _settings(words: list[str]) -> tuple[dict[str, str], list[str]]:
 def _narrowed(one: Foreign, column: str, some: Spans) -> Foreign:
     found = networks_of(some, MOST_RULES)
     if found is None:
-        return replace(one, beyond=(*one.beyond, "too many addresses"))
+        raise too_many(one)
     return replace(one, sources=found) if column == "sources" else replace(one, destinations=found)
 
 

@@ -132,7 +132,7 @@ class Match:
 
     def also(self, other: "Match") -> "Match":
         """The packets of both."""
-        sets = {name: both(getattr(self, name), getattr(other, name)) for name in SETS}
+        sets = {name: _both(name, getattr(self, name), getattr(other, name)) for name in SETS}
         return Match(**sets, beyond=_union(self.beyond, other.beyond), rests=_union(self.rests, other.rests))
 
     def asking(self, *beyond: str) -> "Match":
@@ -160,6 +160,14 @@ class Match:
 # Families and protocols first: only among packets with ports does the rest of a set of ports mean anything.
 SETS = tuple(each.name for each in fields(Match))[:6]
 ANYTHING = Match()
+_WHOLE = {name: getattr(ANYTHING, name) for name in SETS}
+
+
+def _both(name: str, some: Spans, others: Spans) -> Spans:
+    """Most are of anything, and then there is nothing to compare."""
+    if some is others or others is _WHOLE[name]:
+        return some
+    return others if some is _WHOLE[name] else both(some, others)
 
 
 def _union(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:

@@ -150,11 +150,10 @@ def _end(text: str) -> _End:
     address: Spans | None = None
     ports: Spans | None = None
     protocols: tuple[int, ...] = ()
-    if words and (words[0].startswith("Anywhere") or hosts.addresses([_bare(words[0])])):
-        first = words.pop(0)
-        protocols = _protocol(first)
-        if not first.startswith("Anywhere"):
-            address = hosts.addresses([_bare(first)])
+    if words and not words[0].startswith("Anywhere"):
+        address = hosts.addresses([_bare(words[0])])
+    if words and (address or words[0].startswith("Anywhere")):
+        protocols = _protocol(words.pop(0))
     if words:
         ports, protocols = _ports(words)
     return _End(address, ports, protocols, card, six or bool(address and hosts.families_of(address) == ((6, 6),)))
