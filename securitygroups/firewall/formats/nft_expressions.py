@@ -28,7 +28,7 @@ from securitygroups.firewall.registry import PROTOCOL_NUMBERS, WITH_PORTS
 _WORDS = {
     "mark": "a mark", "skuid": "the user who sends", "skgid": "the group that sends", "hour": "the time of day", "day": "the day",
     "time": "the time of day", "pkttype": "how the frame was addressed", "length": "the packet's length", "cgroup": "the program",
-    "hoplimit": "the hop limit", "ttl": "the hop limit", "sport": "the source port", "rtclassid": "the route", "random": "chance",
+    "hoplimit": "the hop limit", "ttl": "the hop limit", "sport": "the source port", "rtclassid": "the route", "type": "the type of a frame or packet", "random": "chance",
     "ibrname": "the bridge", "obrname": "the bridge", "dscp": "the class of service", "exthdr": "an extension header",
 }  # fmt: skip
 _SIDES = {"saddr": "source", "daddr": "destination"}
@@ -151,8 +151,6 @@ def _payload(protocol: Any, field: Any) -> _Field | None:
         if protocol == "th" or number in WITH_PORTS:
             some = WITH_PORTS if number is None else [number]
             return _Field("port", ANY_PORT, hosts.ports_of(ANY_PORT, some), _port)
-    if (protocol, field) == ("ether", "type"):
-        return _Field("family", FAMILIES, ANYTHING, _family)
     return None
 
 

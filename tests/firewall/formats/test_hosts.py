@@ -76,6 +76,26 @@ def test_the_rules_of_a_host(name: str) -> None:
     assert all(not one.problems() for one in group.rules)
 
 
+def test_the_type_of_a_frame_is_not_told_by_what_goes_out() -> None:
+    chain = {
+        "family": "inet",
+        "table": "t",
+        "name": "out",
+        "type": "filter",
+        "hook": "output",
+        "prio": 0,
+        "policy": "drop",
+    }
+    frame = {"match": {"op": "==", "left": {"payload": {"protocol": "ether", "field": "type"}}, "right": "ip"}}
+    accept = {"rule": {"family": "inet", "table": "t", "chain": "out", "expr": [frame, {"accept": None}]}}
+
+    (group,) = read(json.dumps({"nftables": [{"chain": chain}, accept]})).groups
+
+    # There is no frame yet, and the kernel lets nothing out by it.
+    assert [one.direction for one in group.rules] == []
+    assert [note.taken for note in group.notes if "ether" in note.text] == [Taken.NOT_TAKEN]
+
+
 def test_groups_and_zones_become_groups_of_their_own() -> None:
     machine, web = read(samples.PROXMOX).groups
     trusted, public = read(samples.ZONES).groups
