@@ -1,6 +1,7 @@
 """Rules of other systems in the kernel, and our reading of them: nothing passes ours that the source drops."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -84,7 +85,12 @@ def test_a_reading_with_a_fault_is_found_out(source: Host, fault: str, monkeypat
     else:
         monkeypatch.setattr(chains._Walk, "pass_on", an_accept_is_final)
     random, faults = Random(5), list[str]()
-    for _ in range(12):
-        faults += sources.compare(source, None, ("nft", sources.LOADERS["nft"][1](random)), random, sources.Seen())
+    for _ in range(60):
+        text = sources.LOADERS["nft"][1](random)
+        with suppress(Failed):
+            found = sources.compare(source, None, ("nft", text), random, sources.Seen(), sources.FEW)
+            faults += [fault for fault in found if "ours alone" in fault]
+        if faults:
+            break
 
-    assert [fault for fault in faults if "ours alone" in fault]
+    assert faults
