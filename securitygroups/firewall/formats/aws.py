@@ -56,6 +56,7 @@ _RULE = words(
 )
 OF_LIST = "Add rules with the addresses of its entries."
 ITSELF = "itself"
+POWERSHELL = "This is what AWS's PowerShell writes, in words of its own: bring what aws ec2 describe-security-groups --output json says."
 
 
 def looks(upload: Upload) -> bool:
@@ -119,6 +120,8 @@ def _group(where: str, group: Json, names: Mapping[str, str]) -> ReadGroup:
 
 def permission(where: str, one: Json, key: str, names: Mapping[str, str]) -> Iterator[Line]:
     """The lines of a permission, one for each of its other ends; `names` are those of groups in the file, by id."""
+    if "Ipv4Ranges" in one:
+        raise bad(where, POWERSHELL)
     direction = _LISTS[key]
     base = _base(where, one, direction)
     base = replace(base, beyond=base.beyond + unknown_keys(one, _PERMISSION))

@@ -56,6 +56,7 @@ DEFAULTS = (
 _ACCESS = {"allow": Action.ACCEPT, "deny": Action.DROP}
 _DIRECTIONS = {"inbound": Direction.IN, "outbound": Direction.OUT}
 _ANY = ("*", "any")
+_SETTLED = ("access", "direction", "priority", "protocol", "sourcePortRange", "destinationPortRange")
 # What to do about rules for one of Azure's tags, which stand for no address here.
 _TAGS = {
     "virtualnetwork": "Add it with the networks of your virtual network.",
@@ -106,6 +107,16 @@ def _is_resource(value: Json) -> bool:
     return str(value.get("type", "")).lower() in (GROUP_TYPE, RULE_TYPE)
 
 
+def _settled(where: str, rule: Json) -> Json:
+    """The rule, unless the template says how to reckon what it does; for an address, that is a name like others."""
+    later = next((key for key in _SETTLED if str(_flat(rule).get(key) or "").startswith("[")), None)
+    if later:
+        raise bad(
+            at(where, later), "This is known only when the template is deployed: bring what az network nsg list says."
+        )
+    return rule
+
+
 def _flat(value: Json) -> Json:
     """An object of the API, whose fields stand in its properties, as az shows it."""
     inner = value.get("properties")
@@ -151,7 +162,7 @@ def _group(where: str, group: Json) -> ReadGroup:
 
 
 def _of_rules(rules: Sequence[tuple[str, Json]], name: str, description: str) -> ReadGroup:
-    return group_of([(where, _flat(one)) for where, one in rules], name, description)
+    return group_of([(where, _flat(_settled(where, one))) for where, one in rules], name, description)
 
 
 def group_of(rules: Sequence[tuple[str, Json]], name: str, description: str) -> ReadGroup:

@@ -10,6 +10,9 @@ from securitygroups.firewall.formats.reading import Upload
 
 LONGEST_LOOK = 64_000
 """Characters of a text in which it is looked for."""
+CUT_SHORT = (
+    "This is one page of several: bring all in one answer, for rules on the others may deny what these let through."
+)
 
 AWS = "bring what aws ec2 describe-security-groups --output json says."
 OPENSTACK = "bring what openstack security group show NAME -f json says, or the list of its rules with --long -f json."
@@ -83,6 +86,31 @@ def said(upload: Upload) -> str:
     return "This is {}, and is not read: {}".format(*found) if found else ""
 
 
+def cut_short(value: Any) -> bool:
+    """Whether an answer says that it is one page of several: what it lacks may be what denies."""
+    if not isinstance(value, dict):
+        return False
+    pages = _inner(value, "links", "pages").get("next") or _inner(value, "meta", "pagination").get("next_page")
+    return bool(pages) or any(
+        any(one.get(key) for key in ("NextToken", "nextLink", "@odata.nextLink", "nextPageToken"))
+        or _counted(one) > max((len(many) for many in one.values() if isinstance(many, list)), default=_counted(one))
+        or any(key.endswith("_links") and "next" in str(many)[:LONGEST_LOOK] for key, many in one.items())
+        for one in (value, *(inner for inner in value.values() if isinstance(inner, dict)))
+    )
+
+
+def _inner(value: Any, *keys: str) -> dict[str, Any]:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _counted(value: dict[str, Any]) -> int:
+    """How many members an answer says that there are, 0 where it does not."""
+    found = [value.get("count"), value.get("total_count"), _inner(value, "meta").get("total")]
+    return max((one for one in found if isinstance(one, int)), default=0)
+
+
 def _of_text(text: str) -> tuple[str, str] | None:
     return next(((what, bring) for pattern, what, bring in _TEXTS if pattern.search(text)), None)
 
@@ -106,6 +134,9 @@ def _has(value: Any, key: str, start: str) -> bool:
 
 
 _VALUES = (
+    ({"ip_permissions"}, "what Ansible or a library says of AWS, in words of its own", AWS),
+    ({"Name", "SecurityRules"}, "what Azure's PowerShell writes, in words of its own", AZURE),
+    ({"name", "security_group_rules"}, "what the neutron command says, which is short of what a rule needs", OPENSTACK),
     ({"configurationItems"}, "what AWS Config keeps, in words of its own", AWS),
     ({"resourceType", "configuration"}, "what AWS Config keeps, in words of its own", AWS),
     ({"StaleSecurityGroupSet"}, "a list of AWS's stale rules alone", AWS),

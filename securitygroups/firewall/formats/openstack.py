@@ -46,6 +46,10 @@ from securitygroups.firewall.texts import shown
 
 NAME = "OpenStack security groups"
 DENIES = "OpenStack denies what no rule allows, in both directions, and so does the list here."
+NOVA = (
+    "These are rules in the words of Nova, which has no groups any more: bring what openstack security group show NAME -f json "
+    "says."
+)
 _DIRECTIONS = {"ingress": Direction.IN, "egress": Direction.OUT}
 _FAMILIES = {"ipv4": FAMILY[4], "ipv6": FAMILY[6]}
 # Keys of the command's lists, and what Neutron calls the same.
@@ -182,6 +186,8 @@ def _ports_of(word: str, where: str) -> Json:
 
 def rule(where: str, one: Json, names: Mapping[str, str] | None = None) -> Iterator[Line]:
     """The lines of a rule in Neutron's words; `names` are those of the file's groups, by id."""
+    if "direction" not in one and "ip_protocol" in one:
+        raise bad(where, NOVA)
     direction = one_of(one, "direction", where, _DIRECTIONS)
     families = _families(one, where)
     base = Foreign(where, "", Action.ACCEPT, direction, families=families, description=text(one, "description", where))

@@ -179,7 +179,9 @@ def _rule(where: str, row: Row) -> Iterator[Line]:
             enabled=_switch(where, row, "enabled"),
         )
         for each in _protocols(base, row):
-            for line in split(Line(each, OF_ALIAS if each.beyond else ""), "sources", sources):
+            for line in split(
+                Line(each, OF_ALIAS if any("alias" in one for one in each.beyond) else ""), "sources", sources
+            ):
                 yield from split(line, "destinations", destinations)
 
 

@@ -79,7 +79,7 @@ def _first(value: Mapping[str, Any], key: str) -> Any:
 
 
 def _has_policy(value: Any) -> bool:
-    return isinstance(value, dict) and "inbound_default_policy" in value
+    return isinstance(value, dict) and not {"inbound_default_policy", "enable_default_security"}.isdisjoint(value)
 
 
 def _is_rule(value: Any) -> bool:

@@ -61,6 +61,8 @@ def read_file(data: bytes, file_name: str = "") -> Reading:
         return _own(read_any(data))
     for system in SYSTEMS:
         if system.looks(upload):
+            if named.cut_short(upload.value):
+                raise bad("", named.CUT_SHORT)
             return system.read(upload)
     if known := named.said(upload):
         raise bad("", known)

@@ -119,6 +119,39 @@ TEXTS = (
 NOVA = {"from_port": 22, "to_port": 22, "ip_protocol": "tcp", "ip_range": {"cidr": "203.0.113.0/24"}, "group": {}}
 VALUES: tuple[tuple[Any, str, str], ...] = (
     ({"Resources": {"Web": {"Type": "AWS::EC2::SecurityGroup"}}}, "CloudFormation", "describe-security-groups"),
+    ({"security_groups": [{"name": "web", "rules": [NOVA]}]}, "Nova", "openstack security group show"),
+    ([{"group_name": "web", "ip_permissions": []}], "Ansible", "describe-security-groups"),
+    ([{"Name": "nsg", "SecurityRules": [{"Name": "ssh", "Access": "Allow"}]}], "PowerShell", "az network nsg list"),
+    ([{"id": "0f", "name": "web", "security_group_rules": "egress, IPv4"}], "neutron", "openstack security group show"),
+    (
+        [{"GroupName": "web", "IpPermissions": [{"IpProtocol": "tcp", "IpRanges": ["10.0.0.0/8"], "Ipv4Ranges": []}]}],
+        "PowerShell",
+        "describe-security-groups",
+    ),
+    (
+        {
+            "resources": [
+                {
+                    "type": "Microsoft.Network/networkSecurityGroups",
+                    "name": "n",
+                    "properties": {
+                        "securityRules": [
+                            {
+                                "name": "ssh",
+                                "properties": {
+                                    "access": "Allow",
+                                    "priority": 100,
+                                    "destinationPortRange": "[variables('port')]",
+                                },
+                            }
+                        ]
+                    },
+                }
+            ]
+        },
+        "when the template is deployed",
+        "az network nsg list",
+    ),
     ({"configurationItems": [{"resourceType": "AWS::EC2::SecurityGroup"}]}, "AWS Config", "describe-security-groups"),
     ({"StaleSecurityGroupSet": [], "ResponseMetadata": {}}, "stale rules", "describe-security-groups"),
     ([NOVA], "Nova", "-f json"),
@@ -126,6 +159,38 @@ VALUES: tuple[tuple[Any, str, str], ...] = (
     ({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {}}, "Kubernetes", "make a table"),
     ({"version": 3, "deployment": {"resources": []}}, "Pulumi", "the cloud itself"),
 )
+
+
+GROUP = {"GroupName": "web", "IpPermissions": []}
+FIREWALL = {"id": 1, "name": "web", "rules": [], "applied_to": []}
+RULE = {"name": "r", "network": "n", "allowed": [{"IPProtocol": "tcp"}]}
+ACL = {"id": "r", "protocol": "tcp", "traffictype": "Ingress", "action": "Allow", "number": 1}
+PAGES: tuple[Any, ...] = (
+    {"SecurityGroups": [GROUP], "NextToken": "eyJ"},
+    {"items": [RULE], "kind": "compute#firewallList", "nextPageToken": "abc"},
+    {"value": [{"name": "nsg", "securityRules": []}], "nextLink": "https://management.azure.com/next"},
+    {"firewalls": [FIREWALL], "meta": {"pagination": {"page": 1, "next_page": 2, "total_entries": 26}}},
+    {"firewalls": [{"name": "web", "inbound_rules": []}], "links": {"pages": {"next": "https://x?page=2"}}, "meta": {"total": 21}},
+    {"security_groups": [{"name": "web", "security_group_rules": []}], "security_groups_links": [{"rel": "next", "href": "x"}]},
+    {"listnetworkaclsresponse": {"count": 501, "networkacl": [ACL]}},
+    {"security_groups": [{"name": "web", "inbound_default_policy": "drop", "rules": []}], "total_count": 51},
+)  # fmt: skip
+WHOLE: tuple[Any, ...] = (
+    {"SecurityGroups": [GROUP], "NextToken": None},
+    {"firewalls": [FIREWALL], "meta": {"pagination": {"page": 1, "next_page": None, "total_entries": 1}}},
+    {"firewalls": [{"name": "web", "inbound_rules": []}], "links": {}, "meta": {"total": 1}},
+    {"listnetworkaclsresponse": {"count": 1, "networkacl": [ACL]}},
+)
+
+
+@pytest.mark.parametrize("answer", PAGES)
+def test_one_page_of_an_answer_is_not_taken_for_all_of_it(answer: Any) -> None:
+    assert "one page of several" in refused(json.dumps(answer).encode())
+
+
+@pytest.mark.parametrize("answer", WHOLE)
+def test_an_answer_that_has_all_is_read(answer: Any) -> None:
+    assert len(read_file(json.dumps(answer).encode()).groups) == 1
 
 
 def refused(data: bytes) -> str:
