@@ -53,6 +53,14 @@ def resources(source: Any, kind: str) -> list[Any]:
     return [one["values"] for one in found if one["type"] == kind]
 
 
+MACHINE = "203.0.113.255"
+
+
+def as_member(source: Any, kind: str, seen: Seen) -> Seen:
+    """The packet, of a member of all groups and tags where it is one of the file's machine."""
+    return replace(seen, member=True) if resources(source, kind) and seen.remote == MACHINE else seen
+
+
 # AWS: inline blocks, rules of their own, and the newer single ones.
 
 
@@ -103,7 +111,7 @@ def known(rng: random.Random, group: str) -> list[dict[str, Any]]:
     """A machine that is a member of the group, and the entries of a list, where the file has them."""
     found: list[dict[str, Any]] = []
     if rng.random() < 0.5:
-        address = {"private_ip": "203.0.113.255", "ipv6_addresses": ["2001:db8::1"]}
+        address = {"private_ip": MACHINE, "ipv6_addresses": ["2001:db8::1"]}
         found.append({"type": "aws_instance", "values": {**address, "vpc_security_group_ids": [group]}})
     if rng.random() < 0.5:
         entries = [{"cidr": "10.1.0.0/16"}, {"cidr": "2001:db8::/32"}]
@@ -149,7 +157,11 @@ def google(rng: random.Random) -> Any:
             ]
         return {"type": "google_compute_firewall", "values": {**values, "project": "p", "log_config": []}}
 
-    return state(rng, *map(resource, orders.google(rng)))
+    rules = [resource(one) for one in orders.google(rng)]
+    card = {"network": rules[0]["values"]["network"] if rules else "n", "network_ip": MACHINE}
+    tags = [tag for one in rules for tag in one["values"].get("source_tags") or ()]
+    machine = {"type": "google_compute_instance", "values": {"tags": tags, "network_interface": [card]}}
+    return state(rng, *rules, *([machine] if rng.random() < 0.5 else []))
 
 
 def google_passes(source: Any, group: str, seen: Seen) -> bool:
@@ -164,7 +176,8 @@ def google_passes(source: Any, group: str, seen: Seen) -> bool:
                     {"IPProtocol": each["protocol"], "ports": each["ports"] or ["*"]} for each in values[ours]
                 ]
         rules.append(one)
-    return orders.google_passes(rules, group, seen)
+    # Who has the machine's address has its tags.
+    return orders.google_passes(rules, group, as_member(source, "google_compute_instance", seen))
 
 
 AZURE = {
@@ -270,17 +283,20 @@ def openstack(rng: random.Random) -> Any:
 
     rules = [values(one) for one in group["security_group_rules"] if one["port_range_min"] != 0]
     own = {"id": "sg-1", "name": "web", "description": "", "stateful": True}
+    port = {"all_security_group_ids": ["other"], "all_fixed_ips": [MACHINE]}
+    ports = [{"type": "openstack_networking_port_v2", "values": port}] if rng.random() < 0.5 else []
     return state(
         rng,
         {"type": "openstack_networking_secgroup_v2", "values": own},
         *({"type": "openstack_networking_secgroup_rule_v2", "values": one} for one in rules),
+        *ports,
     )
 
 
 def openstack_passes(source: Any, _: str, seen: Seen) -> bool:
     for values in resources(source, "openstack_networking_secgroup_rule_v2"):
         one = {key: value or None for key, value in values.items()}
-        if unions.openstack_allows(one, seen):
+        if unions.openstack_allows(one, as_member(source, "openstack_networking_port_v2", seen)):
             return True
     return False
 
