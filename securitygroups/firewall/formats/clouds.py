@@ -57,6 +57,7 @@ _WHYS = (
 )  # fmt: skip
 OF_TYPES = "Add a rule for ICMP of every type, if that may pass."
 NOBODY = "nobody at the other end"
+_DENIALS = frozenset(("deny", "denied", "drop", "reject", "block", "discard"))
 _RANGE = re.compile(r"(\d{1,5})\s*(?:[-:]\s*(\d{1,5}))?", re.ASCII)
 
 
@@ -165,12 +166,22 @@ def one_of(value: Json, key: str, where: str, choices: Mapping[str, T]) -> T:
 
 
 def unknown_keys(value: Json, known: Iterable[str]) -> tuple[str, ...]:
-    """A condition for each key that is none of the known ones and says something: it may be about traffic."""
-    return tuple(
-        f"“{shown(key)}”, a key that is not known here"
+    """A condition for each key that is none of the known ones and says something: it may be about traffic.
+
+    A denial by a key that is not known is refused: left out, it would let through what it denies.
+    """
+    found = [
+        (key, one)
         for key, one in value.items()
         if key not in known and one not in (None, "", False, 0) and one != [] and one != {}
-    )
+    ]
+    for key, one in found:
+        if isinstance(one, str) and one.lower() in _DENIALS:
+            raise bad(
+                "",
+                f"A rule has “{shown(key)}” with “{shown(one)}”, which is not known here: what it denies would pass.",
+            )
+    return tuple(f"“{shown(key)}”, a key that is not known here" for key, _ in found)
 
 
 # What the words say.

@@ -239,6 +239,14 @@ def test_a_prefix_of_openstack_with_bits_behind_it_is_what_neutron_does() -> Non
     assert "10.0.0.5/24" in group.notes[1].how
 
 
+def test_a_denial_by_a_key_that_is_not_known_is_not_passed_over() -> None:
+    rule = {"direction": "ingress", "ethertype": "IPv4", "protocol": "tcp", "remote_ip_prefix": "10.0.0.0/8"}
+
+    said = refusal({"security_group_rules": [rule, {**rule, "action": "deny", "priority": 1}]})
+
+    assert "“action” with “deny”" in said
+
+
 def test_groups_of_openstack_that_rules_refer_to_are_named() -> None:
     def group(name: str, *remotes: str) -> Any:
         rule = {
@@ -872,6 +880,16 @@ def test_an_export_of_opnsense_without_columns_is_refused_with_their_names() -> 
 
     assert "OPNsense" in said
     assert "interfacenot, source_not, destination_not" in said
+
+
+def test_what_is_no_alias_is_not_called_one() -> None:
+    header = HEADER.replace("gateway,", "tcpflags1,tcpflags2,gateway,")
+    flagged = row(100, "pass", 1).replace(",22,,0,,", ",22,syn,syn,,0,,")
+
+    group = one("\n".join((header, flagged)) + "\n")
+
+    assert "tcpflags1 syn" in group.notes[0].how
+    assert "alias" not in group.notes[0].how
 
 
 # What is none of these
