@@ -46,6 +46,7 @@ from securitygroups.firewall.texts import shown
 NAME = "CloudStack rules"
 _KEYS = ("securitygroup", "networkacl", "firewallrule")
 _ACTIONS = {"allow": Action.ACCEPT, "deny": Action.DROP}
+_IN_FORCE = ("", "active", "add", "update")
 _TRAFFIC = {"ingress": Direction.IN, "egress": Direction.OUT}
 ALL_OUT = "CloudStack lets everything out where a security group has no rule for that"
 DENIES = "CloudStack denies what no rule lets in, and what no rule lets out where there are some for that; so does the list here."
@@ -159,11 +160,19 @@ def _lines(where: str, one: Json, action: Action, direction: Direction, remote: 
     base = replace(
         base,
         text=spoken(action, direction, base.text, who),
-        beyond=base.beyond + unknown_keys(one, _KNOWN),
+        beyond=base.beyond + _beyond(one, where) + unknown_keys(one, _KNOWN),
     )
     for line in split(Line(base), side_of(direction), remote):
         # A denial of “icmp” is for both families, as none is said to be left out.
         yield from for_families(line) if base.protocol == ICMP and action is Action.DROP else (line,)
+
+
+def _beyond(one: Json, where: str) -> tuple[str, ...]:
+    """A rule that is on its way out, or one with a destination where rules have none."""
+    state = text(one, "state", where)
+    found = (f"the state {shown(state)}",) if state.lower() not in _IN_FORCE else ()
+    aimed = text(one, "destcidrlist", where) if text(one, "action", where) or "ruleid" in one else ""
+    return (*found, f"the destination {shown(aimed)}") if aimed else found
 
 
 def _description(one: Json, where: str) -> str:

@@ -67,7 +67,7 @@ _COLUMNS = {
 _KNOWN = words(
     "id protocol ethertype remote_ip_prefix direction remote_group_id remote_address_group_id security_group_id description "
     "port_range_min port_range_max created_at updated_at revision_number tenant_id project_id tags standard_attr_id name "
-    "normalized_cidr belongs_to_default_sg location properties group if_match"
+    "normalized_cidr belongs_to_default_sg location group if_match"
 )
 _PAIR = re.compile(r"(\w+)='([^']*)'")
 
@@ -128,7 +128,7 @@ def _of_list(value: Sequence[Any]) -> Reading:
 
 
 def _groups(members: Sequence[tuple[str, Json]]) -> Iterator[ReadGroup]:
-    names = {text(one, "id", where): text(one, "name", where) for where, one in members}
+    names = {text(one, "id", where): text(one, "name", where) for where, one in members if one.get("id")}
     return (_group(where, one, names) for where, one in members)
 
 
@@ -143,7 +143,8 @@ def _by_group(rules: Sequence[tuple[str, Json]]) -> list[ReadGroup]:
 
 
 def _group(where: str, group: Json, names: Mapping[str, str]) -> ReadGroup:
-    known = {**names, text(group, "id", where): "itself"}
+    own = text(group, "id", where)
+    known = {**names, own: "itself"} if own else names
     key = "rules" if "rules" in group else "security_group_rules"
     found = objects(group, key, where) if not isinstance(group.get(key), str) else _old(group[key], at(where, key))
     lines = gathered(line for place, one in found for line in rule(place, one, known))
@@ -195,10 +196,16 @@ def rule(where: str, one: Json, names: Mapping[str, str] | None = None) -> Itera
     remote, said = _remote(one, where, names or {})
     family = "".join(f"IPv{version}" for version in families)
     shown_as = spoken(base.action, direction, f"{family} {base.text}", said)
-    base = replace(base, text=shown_as, beyond=base.beyond + remote[1] + unknown_keys(one, _KNOWN))
+    base = replace(base, text=shown_as, beyond=base.beyond + remote[1] + _strange(one))
     found = ends(remote[0]) if remote[0] else None
     advice = of_members(base) if remote[1] else ""
     yield from split(Line(base, advice), side_of(direction), found) if found else [Line(base, advice)]
+
+
+def _strange(one: Json) -> tuple[str, ...]:
+    properties = one.get("properties")
+    inner = unknown_keys(properties, ("group",)) if isinstance(properties, dict) else ()
+    return unknown_keys({**one, "properties": None} if isinstance(properties, dict) else one, _KNOWN) + inner
 
 
 def _families(one: Json, where: str) -> frozenset[int]:
@@ -209,12 +216,19 @@ def _families(one: Json, where: str) -> frozenset[int]:
     return FAMILY[6 if ":" in prefix else 4]
 
 
+def _named(one: Any) -> str:
+    """The remote group by its name alone, as Nova has it and libraries still say it; an empty one is none."""
+    group = one.get("group") if isinstance(one, dict) else None
+    return str(group.get("name") or group.get("id") or group) if isinstance(group, dict) and group else str(group or "")
+
+
 def _remote(one: Json, where: str, names: Mapping[str, str]) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], str]:
     """((networks, conditions), what is shown): who may be at the other end; nothing at all is anybody."""
     # A prefix may be kept as it was written, with bits behind it; then Neutron says besides what it does.
     prefix = text(one, "normalized_cidr", where) or text(one, "remote_ip_prefix", where)
     group, addresses = text(one, "remote_group_id", where), text(one, "remote_address_group_id", where)
-    if known := names.get(group) if group else "":
+    group = group or _named(one) or _named(one.get("properties"))
+    if known := names.get(group):
         group = known if known == "itself" else f"{group} {known}"
     conditions = tuple(
         f"{kind} {shown(name)}"

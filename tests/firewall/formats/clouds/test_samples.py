@@ -239,6 +239,38 @@ def test_a_prefix_of_openstack_with_bits_behind_it_is_what_neutron_does() -> Non
     assert "10.0.0.5/24" in group.notes[1].how
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"group": {"name": "default", "tenant_id": "t"}},
+        {"group": {}, "properties": {"group": {"name": "default"}}},
+        {"group": "default"},
+        {"properties": {"something": "new"}},
+    ],
+)
+def test_a_group_of_openstack_that_a_library_names_is_not_anybody(more: Any) -> None:
+    rule = {
+        "direction": "ingress",
+        "ethertype": "IPv4",
+        "protocol": None,
+        "remote_group_id": None,
+        "remote_ip_prefix": None,
+    }
+    ssh = {
+        **rule,
+        "protocol": "tcp",
+        "port_range_min": 22,
+        "port_range_max": 22,
+        "group": {},
+        "properties": {"group": {}},
+    }
+
+    group = one({"security_groups": [{"id": "g", "name": "default", "security_group_rules": [{**rule, **more}, ssh]}]})
+
+    assert plain(group.rules) == [("accept in tcp", "0.0.0.0/0", 22, 22)]
+    assert group.notes[0].taken is Taken.NOT_TAKEN
+
+
 def test_a_denial_by_a_key_that_is_not_known_is_not_passed_over() -> None:
     rule = {"direction": "ingress", "ethertype": "IPv4", "protocol": "tcp", "remote_ip_prefix": "10.0.0.0/8"}
 
@@ -569,6 +601,15 @@ def test_a_public_port_of_cloudstack_is_not_the_vms() -> None:
 
     assert not group.rules
     assert "public address" in group.notes[0].how
+
+
+@pytest.mark.parametrize("more", [{"state": "Revoke"}, {"destcidrlist": "10.0.0.0/8"}])
+def test_a_rule_of_cloudstack_that_asks_for_more_is_not_taken(more: Any) -> None:
+    rule = {"id": "r", "protocol": "tcp", "startport": "22", "endport": "22", "cidrlist": "10.0.0.0/8", "number": 1}
+    whole = {**rule, "traffictype": "Ingress", "action": "Allow", "state": "Active", "aclid": "a"}
+
+    assert plain(one({"count": 1, "networkacl": [whole]}).rules) == [("accept in tcp", "10.0.0.0/8", 22, 22)]
+    assert not one({"count": 1, "networkacl": [{**whole, **more}]}).rules
 
 
 # Terraform
