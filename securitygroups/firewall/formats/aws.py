@@ -49,6 +49,7 @@ _REMOTES = (
     ("Ipv6Ranges", "CidrIpv6", ""),
     ("PrefixListIds", "PrefixListId", "the prefix list"),
     ("UserIdGroupPairs", "GroupId", "the members of the group"),
+    ("Groups", "GroupId", "the members of the group"),
 )
 _RULE = words(
     "SecurityGroupRuleId SecurityGroupRuleArn GroupId GroupOwnerId IsEgress IpProtocol FromPort ToPort CidrIpv4 CidrIpv6 "

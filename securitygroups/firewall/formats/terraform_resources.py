@@ -13,6 +13,8 @@ from securitygroups.firewall.formats.clouds import UNKNOWN, Json, as_object, at,
 from securitygroups.firewall.formats.strict import bad
 
 MOST_DEEP = 40
+# Blocks that no provider fills by itself. The configuration is silent about those that are made in a loop.
+_BLOCKS = ("rule", "allow", "deny", "inbound_rule", "outbound_rule")
 INDEX = re.compile(r"\[[^\]]*\]")
 
 
@@ -130,7 +132,11 @@ def _with_unknown(values: Json, unknown: Any, said: Json | None) -> Json:
     """The values, with UNKNOWN where they are known only after apply. What nobody wrote is the provider's default."""
     if not isinstance(unknown, dict):
         return values
-    asked = {key: one for key, one in unknown.items() if said is None or key in said}
+    asked = {
+        key: one
+        for key, one in unknown.items()
+        if said is None or key in said or key in _BLOCKS or isinstance(one, list | dict)
+    }
     merged = _merged(values, asked, 0)
     return merged if isinstance(merged, dict) else values
 

@@ -8,7 +8,7 @@ import pytest
 from securitygroups.firewall.formats.reading import ReadGroup, Reading, Taken
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.formats.systems import read_file
-from securitygroups.firewall.values import Rule
+from securitygroups.firewall.values import Action, Rule
 from securitygroups.words.imports import lines_sentence
 
 Plain = list[tuple[Any, ...]]
@@ -256,7 +256,7 @@ def test_a_group_of_openstack_that_a_library_names_is_not_anybody(more: Any) -> 
         "remote_group_id": None,
         "remote_ip_prefix": None,
     }
-    ssh = {
+    ssh: Any = {
         **rule,
         "protocol": "tcp",
         "port_range_min": 22,
@@ -853,6 +853,26 @@ def test_rules_that_a_plan_does_not_know_yet_are_named() -> None:
     plan["resource_changes"] = [{"address": "hcloud_firewall.r1", "change": {"after_unknown": {"rule": True}}}]
 
     assert "hcloud_firewall.r1.rule: It is known only after apply" in refusal(plan)
+
+
+def test_a_block_that_a_loop_makes_is_not_known_because_the_configuration_is_silent() -> None:
+    rule = {"action": "accept", "protocol": "TCP", "port": 22, "port_range": "", "ip": ""}
+    kind, values = (
+        "scaleway_instance_security_group",
+        {"name": "sg", "stateful": True, "inbound_default_policy": "drop"},
+    )
+    plan = terraform((kind, {**values, "inbound_rule": [{**rule, "ip_range": "10.0.0.0/8"}, rule]}))
+    plan["planned_values"] = plan.pop("values")
+    later = {"inbound_rule": [{"ip_range": False}, {"ip_range": True}], "id": True}
+    plan["resource_changes"] = [{"address": f"{kind}.r0", "change": {"after_unknown": later}}]
+    written = {"address": f"{kind}.r0", "expressions": {"name": {"constant_value": "sg"}}}
+    plan["configuration"] = {"root_module": {"resources": [written]}}
+
+    group = one(plan)
+
+    assert plain(group.rules)[:1] == [("accept in tcp", "10.0.0.0/8", 22, 22)]
+    assert not any(rule.source is None for rule in group.rules if rule.action is Action.ACCEPT)
+    assert "apply the plan" in group.notes[1].how
 
 
 def test_what_may_be_about_traffic_and_is_not_read_is_named() -> None:
