@@ -5,6 +5,7 @@ stand two implied rules: nothing comes in, everything of IPv4 goes out. A rule w
 service account: each of those becomes a group, with all rules that are about such a VM.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -52,6 +53,7 @@ _KNOWN = words(
     "allowed denied creationTimestamp description destinationRanges direction disabled enableLogging id kind logConfig name "
     "network priority selfLink sourceRanges sourceServiceAccounts sourceTags targetServiceAccounts targetTags params"
 )
+_PROJECT = re.compile(r"projects/([^/]+)/")
 _MANY_TARGETS = (
     "It is for VMs whose only tag or service account with rules is this one. One with several gets the rules of all in one "
     "order: look at its denials first, and make a list of its own."
@@ -101,18 +103,29 @@ def read(upload: Upload) -> Reading:
 
 def groups_of(rules: Sequence[tuple[str, Json]]) -> Iterator[ReadGroup]:
     """A group for the VMs of each network that no rule is aimed at, and one for each target, in the order of the file."""
-    networks = list(dict.fromkeys(_network(where, one) for where, one in rules))
-    for network in networks:
-        here = sorted((rule for rule in rules if _network(*rule) == network), key=lambda rule: _turn(*rule))
+    names = _names(text(one, "network", where) for where, one in rules)
+    by_network: dict[str, list[tuple[str, Json]]] = {}
+    for where, one in rules:
+        by_network.setdefault(names[text(one, "network", where)], []).append((where, one))
+    for network, found in by_network.items():
+        here = sorted(found, key=lambda rule: _turn(*rule))
         if len(here) * len(_targets_of(here)) > 20_000:
             raise bad("", "There are too many targets: bring some rules at a time.")
         yield _group(here, network, None)
         for target in _targets_of(here):
-            yield _group(here, target if len(networks) == 1 else f"{network} {target}", target)
+            yield _group(here, target if len(by_network) == 1 else f"{network} {target}", target)
 
 
-def _network(where: str, one: Json) -> str:
-    return text(one, "network", where).rpartition("/")[2]
+def _names(networks: Iterable[str]) -> dict[str, str]:
+    """What each network is called: by its last word, with its project where two projects have one of that name."""
+    parts = {network: (_PROJECT.search(network), network.rpartition("/")[2]) for network in networks}
+    projects: dict[str, set[str]] = {}
+    for project, name in parts.values():
+        projects.setdefault(name, set()).update([project[1]] if project else [])
+    return {
+        network: f"{project[1]} {name}" if project and len(projects[name]) > 1 else name
+        for network, (project, name) in parts.items()
+    }
 
 
 def _targets(where: str, one: Json) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from securitygroups.firewall.formats.clouds import UNKNOWN, Json, Line, text, unknown_keys
+from securitygroups.firewall.formats.clouds import UNKNOWN, Json, Line, text, texts, unknown_keys
 from securitygroups.firewall.formats.foreign import MOST_RULES
 from securitygroups.firewall.formats.reading import Note, Taken
 from securitygroups.firewall.formats.strict import bad
@@ -13,6 +13,7 @@ from securitygroups.firewall.formats.terraform_resources import INDEX, Resource
 _NOWHERE = (
     "Of which group it is, is known only after apply: apply the plan, and bring what terraform show -json says then."
 )
+_NO_TARGET = "Of whose network or targets it is, is known only after apply: apply the plan, and bring what terraform show -json says."
 _AWS = ("aws_security_group", "aws_default_security_group")
 # Rules of their own: the key that names their group, what it names of it, and the kinds of that.
 _LOOSE = {
@@ -39,7 +40,26 @@ def _with_id(one: Resource) -> Resource:
     return one if known or one.kind in _LOOSE else replace(one, values={**one.values, "id": one.address})
 
 
+def _aimed(one: Resource, every: Sequence[Resource], notes: list[Note]) -> Resource | None:
+    """A rule of Google Cloud, whose network and targets must be known: else it would be put with rules of others."""
+    network = text(one.values, "network", one.address)
+    if network == UNKNOWN:
+        found = _referred(one, "network", of_kind(every, "google_compute_network"))
+        network = text(found.values, "name", found.address) if found else UNKNOWN
+    targets = [
+        each for key in ("target_tags", "target_service_accounts") for each in texts(one.values, key, one.address)
+    ]
+    if UNKNOWN not in (network, *targets):
+        return replace(one, values={**one.values, "network": network})
+    if one.values.get("deny"):
+        raise bad(one.address, _NO_TARGET)
+    notes.append(Note(one.address, one.kind, Taken.NOT_TAKEN, _NO_TARGET))
+    return None
+
+
 def _placed(one: Resource, every: Sequence[Resource], notes: list[Note]) -> Resource | None:
+    if one.kind == "google_compute_firewall":
+        return _aimed(one, every, notes)
     if one.kind not in _LOOSE:
         return one
     key, attribute, kinds = _LOOSE[one.kind]

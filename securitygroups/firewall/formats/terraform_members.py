@@ -21,7 +21,7 @@ _MACHINES = {
     "openstack_networking_port_v2": (("all_security_group_ids", "security_group_ids"), ("all_fixed_ips",)),
 }
 _LISTS = ("aws_ec2_managed_prefix_list", "aws_ec2_managed_prefix_list_entry", "openstack_networking_address_group_v2")
-BEHIND = {*_MACHINES, *_LISTS, "google_compute_instance"}
+BEHIND = {*_MACHINES, *_LISTS, "google_compute_instance", "google_compute_network"}
 """Kinds of resources that are no rules, and say who is meant in one."""
 
 

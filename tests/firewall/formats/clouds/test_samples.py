@@ -462,6 +462,21 @@ def test_each_target_of_google_becomes_a_group_with_all_that_is_about_it() -> No
     assert any("the tag lb" in note.how for note in target.notes)
 
 
+def test_networks_of_one_name_in_two_projects_are_two() -> None:
+    ssh, all_ = [{"IPProtocol": "tcp", "ports": ["22"]}], [{"IPProtocol": "all"}]
+    rules = [
+        google(network="https://www.googleapis.com/compute/v1/projects/a/global/networks/default", allowed=ssh),
+        google(network="projects/b/global/networks/default", denied=all_, priority=5),
+        google(network="projects/a/global/networks/default", allowed=all_, sourceRanges=["10.0.0.0/8"]),
+    ]
+
+    first, second = read(rules).groups
+
+    assert (first.name, len(first.rules)) == ("a default", 3)
+    assert (second.name, len(second.rules)) == ("b default", 2)
+    assert [group.name for group in read(rules[::2]).groups] == ["default"]
+
+
 def test_a_disabled_rule_of_google_is_switched_off() -> None:
     group = one([google(allowed=[{"IPProtocol": "icmp"}], disabled=True)])
 
@@ -853,6 +868,43 @@ def test_rules_that_a_plan_does_not_know_yet_are_named() -> None:
     plan["resource_changes"] = [{"address": "hcloud_firewall.r1", "change": {"after_unknown": {"rule": True}}}]
 
     assert "hcloud_firewall.r1.rule: It is known only after apply" in refusal(plan)
+
+
+def google_plan(**rule: Any) -> Any:
+    """A plan of a network and two rules, of which the second has what is given."""
+    allow = [{"protocol": "tcp", "ports": ["22"]}]
+    plan = terraform(
+        ("google_compute_network", {"name": "shop"}),
+        ("google_compute_firewall", {"name": "no", "network": "shop", "deny": allow, "priority": 10, "source_ranges": ["10.0.0.0/8"]}),
+        ("google_compute_firewall", {"name": "ssh", "allow": allow, "source_ranges": ["10.1.0.0/16", "192.0.2.0/24"], **rule}),
+    )  # fmt: skip
+    plan["planned_values"] = plan.pop("values")
+    plan["resource_changes"] = [
+        {"address": "google_compute_firewall.r2", "change": {"after_unknown": {"network": True}}}
+    ]
+    return plan
+
+
+def test_a_network_that_is_known_later_is_the_one_that_is_referred_to() -> None:
+    plan = google_plan()
+    refers = {"network": {"references": ["google_compute_network.r0.id", "google_compute_network.r0"]}}
+    written = {"address": "google_compute_firewall.r2", "expressions": refers}
+    plan["configuration"] = {"root_module": {"resources": [written]}}
+
+    group = one(plan)
+
+    assert group.name == "shop"
+    assert plain(group.rules)[:2] == [("drop in tcp", "10.0.0.0/8", 22, 22), ("accept in tcp", "10.1.0.0/16", 22, 22)]
+
+
+def test_rules_of_a_network_or_target_that_is_not_known_are_put_with_no_others() -> None:
+    reading = read(google_plan())
+
+    assert [note.where for note in reading.notes] == ["google_compute_firewall.r2"]
+    assert [rule.action for group in reading.groups for rule in group.rules] == [Action.DROP, Action.ACCEPT]
+
+    # Where such a one denies, nobody knows for whom.
+    assert "Of whose network or targets" in refusal(google_plan(allow=[], deny=[{"protocol": "tcp"}]))
 
 
 def test_a_block_that_a_loop_makes_is_not_known_because_the_configuration_is_silent() -> None:
