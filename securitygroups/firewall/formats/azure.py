@@ -4,6 +4,7 @@ Rules of a direction are asked by priority, the smallest first, and the first th
 themselves. Behind all others stand Azure's own rules, 65000 and above, whose tags no address here stands for.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -55,6 +56,8 @@ DEFAULTS = (
 )
 _ACCESS = {"allow": Action.ACCEPT, "deny": Action.DROP}
 _DIRECTIONS = {"inbound": Direction.IN, "outbound": Direction.OUT}
+DEPLOYED = "This is known only when the template is deployed: bring what az network nsg list says."
+_ID = re.compile(r"/resourceGroups/[^/]+/.*/networkSecurityGroups/([^/]+)", re.IGNORECASE)
 _ANY = ("*", "any")
 _SETTLED = ("access", "direction", "priority", "protocol", "sourcePortRange", "destinationPortRange")
 # What to do about rules for one of Azure's tags, which stand for no address here.
@@ -135,30 +138,46 @@ def read(upload: Upload) -> Reading:
         return reading(NAME, [_of_rules([("document", value)], "", "") if _is_rule(value) else _group("", value)])
     members = list(objects(value, key, ""))
     if members and _is_rule(members[0][1]):
-        return reading(NAME, [_of_rules(members, "", "")])
+        return reading(NAME, _by_group(members))
     return reading(NAME, (_group(where, one) for where, one in members))
+
+
+def _by_group(rules: Sequence[tuple[str, Json]]) -> Iterator[ReadGroup]:
+    """The groups that a list of rules is about, which their ids name; of rules without ids it is one."""
+    by_group: dict[str, list[tuple[str, Json]]] = {}
+    for where, one in rules:
+        place = _ID.search(text(one, "id", where))
+        by_group.setdefault(place[0].lower() if place else "", []).append((where, one))
+    for found in by_group.values():
+        named = _ID.search(text(found[0][1], "id", ""))
+        yield _of_rules(found, named[1] if named else "", "")
 
 
 def _of_template(value: Json) -> Iterator[ReadGroup]:
     """The groups of a template, each with the rules that stand for themselves and name it."""
-    loose: list[tuple[str, Json]] = []
+    rules: dict[str, list[tuple[str, Json]]] = {}
+    names: dict[str, str] = {}
     for where, one in objects(value, "resources", ""):
-        kind = text(one, "type", where).lower()
-        if kind == GROUP_TYPE:
-            yield _group(where, one)
-        elif kind == RULE_TYPE:
-            loose.append((where, one))
-    by_group: dict[str, list[tuple[str, Json]]] = {}
-    for where, one in loose:
-        by_group.setdefault(text(one, "name", where).rpartition("/")[0], []).append((where, one))
-    for name, rules in by_group.items():
-        yield _of_rules(rules, name, "")
+        kind, name = text(one, "type", where).lower(), text(one, "name", where)
+        if kind not in (GROUP_TYPE, RULE_TYPE):
+            continue
+        group = name if kind == GROUP_TYPE else name.rpartition("/")[0]
+        if kind == RULE_TYPE and (not group or name.startswith("[")):
+            raise bad(at(where, "name"), DEPLOYED)
+        names.setdefault(group.lower(), group)
+        rules.setdefault(group.lower(), []).extend(_rules_of(where, one) if kind == GROUP_TYPE else [(where, one)])
+    for key, found in rules.items():
+        yield _of_rules(found, names[key], "")
 
 
 def _group(where: str, group: Json) -> ReadGroup:
+    return _of_rules(_rules_of(where, group), text(group, "name", where), "")
+
+
+def _rules_of(where: str, group: Json) -> list[tuple[str, Json]]:
+    """The rules that stand in a group."""
     flat = _flat(group)
-    rules = [*objects(flat, "securityRules", where), *objects(flat, "defaultSecurityRules", where)]
-    return _of_rules(rules, text(group, "name", where), "")
+    return [*objects(flat, "securityRules", where), *objects(flat, "defaultSecurityRules", where)]
 
 
 def _of_rules(rules: Sequence[tuple[str, Json]], name: str, description: str) -> ReadGroup:

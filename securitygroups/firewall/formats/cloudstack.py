@@ -113,14 +113,19 @@ def _group_rule(where: str, one: Json, direction: Direction) -> Iterator[Line]:
 
 
 def _acls(rules: Sequence[tuple[str, Json]]) -> list[ReadGroup]:
-    """The ACLs that a list of rules is about, each in the order of its numbers."""
+    """The ACLs that a list of rules is about, each in the order of its numbers. Two may have one name."""
     by_acl: dict[str, list[tuple[str, Json]]] = {}
     for where, one in rules:
-        by_acl.setdefault(text(one, "aclname", where) or text(one, "aclid", where), []).append((where, one))
+        by_acl.setdefault(text(one, "aclid", where) or text(one, "aclname", where), []).append((where, one))
     note = aside("document", "what no rule is about", ACL_DENIES)
     return [
-        in_turn(gathered(line for one in sorted(found, key=_turn) for line in _acl_rule(*one)), name, "", [note])
-        for name, found in by_acl.items()
+        in_turn(
+            gathered(line for one in sorted(found, key=_turn) for line in _acl_rule(*one)),
+            text(found[0][1], "aclname", "") or acl,
+            "",
+            [note],
+        )
+        for acl, found in by_acl.items()
     ]
 
 

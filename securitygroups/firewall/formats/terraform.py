@@ -136,18 +136,45 @@ _AZ_QUIET = frozenset(("id", "resource_group_name", "network_security_group_name
 
 
 def _azure(found: Sequence[Resource]) -> Iterator[ReadGroup]:
+    groups = of_kind(found, "azurerm_network_security_group")
     loose: dict[str, list[tuple[str, Json]]] = {}
     for one in of_kind(found, "azurerm_network_security_rule"):
-        name = text(one.values, "network_security_group_name", one.address)
-        loose.setdefault(name, []).append((one.address, _azure_rule(one.address, one.values)))
-    for group in of_kind(found, "azurerm_network_security_group"):
+        loose.setdefault(_azure_key(one, groups), []).append((one.address, _azure_rule(one.address, one.values)))
+    for group in groups:
         rules = [
             (place, _azure_rule(place, one)) for place, one in objects(group.values, "security_rule", group.address)
         ]
-        rules += loose.pop(text(group.values, "name", group.address), [])
-        yield azure.group_of(_once(rules), name_of(group), "")
+        yield azure.group_of(_once(rules + loose.pop(group.address, [])), name_of(group), "")
     for name, rules in loose.items():
-        yield azure.group_of(rules, name, "")
+        yield azure.group_of(rules, name.rpartition("/")[2], "")
+
+
+def _azure_key(rule: Resource, groups: Sequence[Resource]) -> str:
+    """The address of the rule's group, or where it stands when it is none of the file. Two resource groups may each have one
+    of that name."""
+    name, here = (
+        text(rule.values, key, rule.address) for key in ("network_security_group_name", "resource_group_name")
+    )
+    same = [group for group in groups if name_of(group).lower() == name.lower()]
+    exact = [
+        group for group in same if here.lower() == text(group.values, "resource_group_name", group.address).lower()
+    ]
+    if not same:
+        return f"{here}/{name}".lower()
+    if len(exact) != 1 and (
+        len(same) != 1 or (here and UNKNOWN not in (here, same[0].values.get("resource_group_name")))
+    ):
+        return _elsewhere(rule, name, here, bool(exact))
+    return (exact or same)[0].address
+
+
+def _elsewhere(rule: Resource, name: str, here: str, several: bool) -> str:
+    if several or here in ("", UNKNOWN):
+        raise bad(
+            f"{rule.address}.network_security_group_name",
+            f"Several groups of the name “{shown(name)}” are in the file.",
+        )
+    return f"{here}/{name}".lower()
 
 
 def _once(rules: Sequence[tuple[str, Json]]) -> list[tuple[str, Json]]:

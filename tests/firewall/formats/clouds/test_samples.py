@@ -390,6 +390,55 @@ def test_what_to_do_about_a_tag_of_azure_is_said(tag: str, advice: str) -> None:
     assert lines_sentence([lost]) == "1 line not taken (1 by tags or names)"
 
 
+def test_rules_of_several_groups_of_azure_are_not_put_into_one() -> None:
+    def place(group: str, name: str) -> str:
+        start = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.Network/networkSecurityGroups"
+        return f"{start}/{group}/securityRules/{name}"
+
+    allow, deny = azure({"priority": 200}, {"priority": 100, "access": "Deny"})["securityRules"]
+
+    first, second = read([{**allow, "id": place("web", "r0")}, {**deny, "id": place("db", "r1")}]).groups
+
+    assert (first.name, plain(first.rules)) == ("web", [("accept in tcp", "any", 22, 22)])
+    assert (second.name, plain(second.rules)) == ("db", [("drop in tcp", "any", 22, 22)])
+
+
+def test_rules_of_a_template_come_into_the_group_that_they_name() -> None:
+    allow, deny = azure({"priority": 200}, {"priority": 100, "access": "Deny"})["securityRules"]
+    kind = "Microsoft.Network/networkSecurityGroups"
+    group = {"type": kind, "name": "nsg", "properties": {"securityRules": [{"name": "no", "properties": deny}]}}
+    loose = {"type": f"{kind}/securityRules", "name": "NSG/ssh", "properties": allow}
+
+    assert plain(one({"resources": [loose, group]}).rules) == [
+        ("drop in tcp", "any", 22, 22),
+        ("accept in tcp", "any", 22, 22),
+    ]
+    assert "when the template is deployed" in refusal(
+        {"resources": [{**loose, "name": "[concat(variables('n'), '/ssh')]"}]}
+    )
+
+
+def test_a_rule_of_terraform_is_of_the_group_in_its_own_resource_group() -> None:
+    def group(where: str) -> tuple[str, Any]:
+        return "azurerm_network_security_group", {"name": "nsg", "resource_group_name": where, "security_rule": []}
+
+    def rule(where: str) -> tuple[str, Any]:
+        plain = {"name": "ssh", "priority": 100, "direction": "Inbound", "access": "Allow", "protocol": "Tcp"}
+        ends = {
+            f"{side}_{what}": "*" for side in ("source", "destination") for what in ("address_prefix", "port_range")
+        }
+        named = {"network_security_group_name": "nsg", "resource_group_name": where}
+        return "azurerm_network_security_rule", {**plain, **ends, **named}
+
+    def counts(*resources: tuple[str, Any]) -> list[int]:
+        return [len(group.rules) for group in read(terraform(*resources)).groups]
+
+    assert counts(group("a"), group("b"), rule("B")) == [0, 1]
+    assert counts(group("a"), rule("(known after apply)")) == [1]
+    assert counts(group("a"), rule("c")) == [0, 1]
+    assert "Several groups of the name “nsg”" in refusal(terraform(group("a"), group("b"), rule("(known after apply)")))
+
+
 def test_what_az_says_of_a_new_group_stands_in_one_more_object() -> None:
     assert one({"NewNSG": azure({"priority": 100})}).name == "nsg"
 
@@ -625,6 +674,14 @@ def test_a_rule_of_cloudstack_that_asks_for_more_is_not_taken(more: Any) -> None
 
     assert plain(one({"count": 1, "networkacl": [whole]}).rules) == [("accept in tcp", "10.0.0.0/8", 22, 22)]
     assert not one({"count": 1, "networkacl": [{**whole, **more}]}).rules
+
+
+def test_two_acls_of_one_name_are_two() -> None:
+    rule = {"protocol": "tcp", "cidrlist": "10.0.0.0/8", "traffictype": "Ingress", "action": "Allow", "aclname": "web"}
+
+    reading = read({"networkacl": [{**rule, "number": 1, "aclid": "a"}, {**rule, "number": 2, "aclid": "b"}]})
+
+    assert [(group.name, len(group.rules)) for group in reading.groups] == [("web", 1), ("web 2", 1)]
 
 
 # Terraform
