@@ -35,7 +35,7 @@ LONGEST_TEXT = 100_000
 """Bytes of a refused file that come back as text, to be mended in the form."""
 FIELD = "brought"
 """The form field in which a file goes along from a question to its answer: as it came, so that it is read as it was."""
-LONGEST_NAME = 200
+LONGEST_NAME, SHOWN_NAME = 200, 60
 MOST_LINES, FEWEST_LINES = 300, 3
 """Lines of a report that one page shows, over all groups, and of each group at least."""
 MOST_RULES_OF_A_LINE = 3
@@ -279,6 +279,12 @@ def read_as(reading: Reading) -> str:
     system = "a file of this panel" if reading.system == OWN else reading.system
     number = len(reading.groups)
     return f"{system}, {number} group{'' if number == 1 else 's'}"
+
+
+def origin(file: File) -> str:
+    """Before what is said of a file: "From rules-2026.xlsx. "; empty where it was pasted."""
+    name = visible(file.name.strip())
+    return f"From {name if len(name) <= SHOWN_NAME else name[: SHOWN_NAME - 1] + '…'}. " if name else ""
 
 
 def whole_report(reading: Reading) -> HttpResponse:

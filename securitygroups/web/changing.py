@@ -34,8 +34,8 @@ def propose(on: OnGroup, edit: Edit) -> NewRules:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an edit comes from that was not made here: `note` is said with the question, which is always asked, `told` is
-    what its template shows besides, and `summary` goes on record."""
+    """Where an edit comes from that was not made here: `note` is said with the question, which is asked because of it,
+    `told` is what its template shows besides, and `summary` goes on record."""
 
     note: str
     summary: str
@@ -54,7 +54,7 @@ def change_rules(
         proposal = propose(on, edit)
     except (Stale, lists.NoSuchPlace) as stale:
         return conflict(on, stale if isinstance(stale, Stale) else None)
-    if source:
+    if source and source.note:
         proposal = replace(proposal, notes=(*proposal.notes, source.note))
     told, summary = (source.told, source.summary) if source else ({}, "")
     if preview := to_ask(proposal, said(on.request)):

@@ -23,15 +23,21 @@ def group_as_markdown(name: str, public_id: str, revision: int, rules: RuleList)
     lines = [f"### Security Group {_code(name)}", "", f"{_code(public_id)}, revision {revision}", ""]
     lines += ["| # | Rule | Description |", "| --: | --- | --- |"]
     for place, rule in enumerate(rules, 1):
-        lines.append(f"| {place} | {rule_sentence(rule)} | {_code(rule.description)} |")
+        lines.append(f"| {place} | {rule_sentence(rule)} | {_cell(rule.description)} |")
     return "\n".join([*lines, "", _DENIED, ""])
 
 
+def _cell(text: str) -> str:
+    """As code in a cell, which a bar would end. A backslash and a bar are two pieces, as trackers do not agree about which
+    of them the next backslash is for.
+    """
+    return " ".join(_code(part).replace("|", "\\|") for part in re.split(r"(?<=\\)(?=\|)", text))
+
+
 def _code(text: str) -> str:
-    """In more backquotes than it has in a row; a bar would end the cell of a table."""
+    """In more backquotes than it has in a row."""
     if not text:
         return ""
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
     room = " " if "`" in (text[0], text[-1]) else ""
-    bars = text.replace("|", "\\|")
-    return f"{fence}{room}{bars}{room}{fence}"
+    return f"{fence}{room}{text}{room}{fence}"

@@ -11,10 +11,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from securitygroups import operations
-from securitygroups.firewall.formats.spreadsheet import write_csv
+from securitygroups.firewall.formats.spreadsheet import read_any, write_csv
 from securitygroups.firewall.values import RuleList
 from securitygroups.models import Project, SecurityGroup, values
 from securitygroups.operations import By
+from securitygroups.web.brought import File, origin
 from securitygroups.web.views.exports import KINDS
 from tests.factories import make_group, make_machine, ports, rule
 from tests.web.pages import HTMX, Page, messages, say_yes
@@ -108,6 +109,37 @@ def test_markdown_is_for_a_ticket_and_nothing_in_it_is_markup(as_bob: Client, pr
     )
 
 
+@pytest.mark.parametrize(
+    ("description", "cell"),
+    [
+        ("a|b", r"`a\|b`"),
+        ("`a`|", r"`` `a`\| ``"),
+        ("a\\|b", r"`a\` `\|b`"),
+        ("ends in \\", r"`ends in \`"),
+        ("<br>**x**", "`<br>**x**`"),
+    ],
+)
+def test_a_description_stays_in_its_cell_of_a_table(
+    description: str, cell: str, as_bob: Client, project: Project
+) -> None:
+    group = make_group(project, "a|b", [rule("accept in tcp 1", description)])
+    lines = export(as_bob, group, "md").content.decode().splitlines()
+
+    assert lines[0] == "### Security Group `a|b`", "outside of a table a bar is a bar"
+    assert lines[6] == f"| 1 | Accept inbound TCP to port 1 from anywhere | {cell} |"
+
+
+def test_every_kind_has_all_of_a_long_list_and_of_an_empty_one(as_bob: Client, project: Project) -> None:
+    long, empty = make_group(project, "long", ports(*range(1, 1001))), make_group(project, "empty")
+    for kind in KINDS:
+        assert export(as_bob, empty, kind).status_code == 200
+        assert len(export(as_bob, long, kind).content) > len(export(as_bob, empty, kind).content) + 5_000
+    for kind in ("json", "csv", "xlsx"):
+        assert read_any(export(as_bob, long, kind).content).rules == tuple(ports(*range(1, 1001)))
+    assert export(as_bob, long, "nft").content.count(b"tcp dport") == 1000
+    assert export(as_bob, long, "md").content.count(b"\n| ") == 1002
+
+
 def test_the_ruleset_of_a_group_is_what_a_vm_with_it_alone_has(as_bob: Client, nasty: SecurityGroup) -> None:
     text = export(as_bob, nasty, "nft").content.decode()
     assert text.startswith(f"# The rules of {nasty.public_id} alone, revision 1")
@@ -161,6 +193,36 @@ def test_a_group_without_rules_is_exported_and_comes_back(as_alice: Client, proj
 @pytest.mark.parametrize("kind", ["xml", "jsonx", "JSON", "json/", "exe"])
 def test_other_kinds_are_not_offered(kind: str, as_bob: Client, nasty: SecurityGroup) -> None:
     assert export(as_bob, nasty, kind).status_code == 404
+
+
+# ── Where it comes from ───────────────────────────────────────────────────────
+
+
+def test_a_page_says_from_which_file_and_sheet_the_rules_are(
+    as_erin: Client, nasty: SecurityGroup, project: Project
+) -> None:
+    content = export(as_erin, nasty, "xlsx").content
+    words = "From rules-2026.xlsx. Read as Excel workbook, sheet Rules, 1 group"
+    fresh = {"name": "copy", "file": upload(content, "rules-2026.xlsx")}
+
+    assert words in Page(as_erin.post(new(project), fresh)).text
+    other = make_group(project, "other", ports(1))
+    assert words in Page(as_erin.post(over(other), {"file": upload(content, "rules-2026.xlsx"), "base": 1})).text
+    assert rules_of(other) == tuple(ports(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("rules.csv", "From rules.csv. "),
+        ("a\u202egpj.csv", "From a\ufffdgpj.csv. "),
+        (" \n", ""),
+        ("", ""),
+        ("x" * 70, f"From {'x' * 59}…. "),
+    ],
+)
+def test_a_name_of_a_file_deceives_nobody(name: str, words: str) -> None:
+    assert origin(File(b"", name)) == words
 
 
 # ── Import into a new group ───────────────────────────────────────────────────

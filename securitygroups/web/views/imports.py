@@ -30,6 +30,7 @@ from securitygroups.web.brought import (
     brought,
     group_report,
     is_plain,
+    origin,
     read,
     read_as,
     report,
@@ -83,7 +84,10 @@ def _peek(
         reading = read(sent)
         if len(reading.groups) == 1:
             return show(reading)
-        context = {"group": group, "waits": f"Read as {read_as(reading)}. The next page shows each of them."}
+        context = {
+            "group": group,
+            "waits": f"{origin(sent)}Read as {read_as(reading)}. The next page shows each of them.",
+        }
         return render(request, "securitygroups/changes/_form_preview.html", context)
     except BadDocument as error:
         return preview_waits(request, group, str(error.faults[0]) if sent.data.strip() else "")
@@ -93,14 +97,20 @@ def _peek(
         return preview_later(request, none)
 
 
-def _told(reading: Reading) -> list[str]:
+def _told(sent: File, reading: Reading) -> list[str]:
     """Above a preview: what the file was read as, and what was lost of it."""
     if is_plain(reading):
-        return []
+        return [_read_plainly(sent, reading)] if read_as(reading) else []
     lost = lines_sentence(reading.all_notes())
     return [
-        f"Read as {read_as(reading)}{': ' if lost else ''}{lost}. The next page says of each line how it was taken."
+        f"{origin(sent)}Read as {read_as(reading)}{': ' if lost else ''}{lost}. The next page says of each line how it was taken."
     ]
+
+
+def _read_plainly(sent: File, reading: Reading) -> str:
+    """Of a list that says what it says: where it came from; empty where there is nothing to tell of a pasted document."""
+    words = read_as(reading)
+    return f"{origin(sent)}{f'Read as {words}.' if words else ''}".strip()
 
 
 # ── Over a group ──────────────────────────────────────────────────────────────
@@ -145,9 +155,10 @@ def _over(on: OnGroup, sent: File, reading: Reading, context: dict[str, Any]) ->
     if is_plain(reading):
         # The question page sends the document along as text, so that what was looked at is what is committed.
         resend(request, text=write_group(one.name or on.group.name, "", one.rules))
-        return change_rules(on, _instead(one.rules), done)
+        read_as_what = {"origin": _read_plainly(sent, reading)}
+        return change_rules(on, _instead(one.rules), done, source=Source("", "", read_as_what))
     resend(request, text="", **{FIELD: sent.packed(), "which": str(at)})
-    return change_rules(on, _instead(one.rules), done, source=_source(reading, one))
+    return change_rules(on, _instead(one.rules), done, source=_source(sent, reading, one))
 
 
 def _instead(rules: RuleList) -> Edit:
@@ -155,14 +166,14 @@ def _instead(rules: RuleList) -> Edit:
     return Whole(lambda now: recognised(now, rules))
 
 
-def _source(reading: Reading, one: ReadGroup) -> Source:
+def _source(sent: File, reading: Reading, one: ReadGroup) -> Source:
     notes = one.notes if len(reading.groups) > 1 else tuple(reading.all_notes())
     lost = lines_sentence(notes)
     note = f"Read as {reading.system}: {lost or 'every line is taken as it is'}. Each line is listed below."
     if len(reading.groups) > 1:
         note = f"{one.name or 'A group without a name'}, of {read_as(reading)}: {lost or 'every line as it is'}."
     summary = f"Imported {len(one.rules)} rules{read_words(reading.system, notes)}."
-    return Source(note, summary, {"report": group_report(reading, one)})
+    return Source(f"{origin(sent)}{note}", summary, {"report": group_report(reading, one)})
 
 
 def _which(request: HttpRequest, sent: File, reading: Reading, context: dict[str, Any]) -> HttpResponse:
@@ -172,6 +183,7 @@ def _which(request: HttpRequest, sent: File, reading: Reading, context: dict[str
         "groups": [(at, one, lines_sentence(one.notes)) for at, one in enumerate(reading.groups)],
         "missing": missing,
         "read_as": read_as(reading),
+        "origin": origin(sent),
         "along": sent.packed(),
     }
     return render(request, "securitygroups/files/which.html", context, status=FORM_INVALID if missing else 200)
@@ -191,7 +203,7 @@ def group_import_new(request: HttpRequest, slug: str) -> HttpResponse:
 
     def shown(reading: Reading) -> HttpResponse:
         proposal = _fitting(propose_import(access.project, reading))
-        return preview_shown(request, proposal, counts=False, told=_told(reading))
+        return preview_shown(request, proposal, counts=False, told=_told(sent, reading))
 
     if posted and "preview" in request.POST:
         return _peek(request, sent, None, shown)
@@ -230,6 +242,7 @@ def _one(request: HttpRequest, sent: File, proposal: Brought, context: dict[str,
             "name": name,
             "taken": operations.names_taken(proposal.project, {0: name}).get(0, ""),
             "read_as": read_as(reading),
+            "origin": origin(sent),
             "report": group_report(reading, one.read),
             "preview": proposal.preview(address_of(request)),
             "token": proposal.token,
@@ -307,6 +320,7 @@ def _ask(request: HttpRequest, sent: File, proposal: Brought, form: PickForm) ->
         "alarmed": any(alarm.raised for alarm in alarms),
         "proposal": proposal,
         "read_as": read_as(reading),
+        "origin": origin(sent),
         "lost": lines_sentence(reading.all_notes()),
         "file_report": report(reading.notes, (), len(rows)),
         "has_report": any(True for _ in reading.all_notes()),
