@@ -27,6 +27,12 @@ MOST_TEXT = 40_000_000
 """Characters of all cells; a workbook keeps equal texts once, and the library each time."""
 SAVE_AS = "save the sheet with the rules alone as CSV UTF-8 and import that"
 
+_NO_WORKBOOKS = {
+    "Index/": "an Apple Numbers document: choose File, Export To, and Excel or CSV there",
+    "word/": "a Word document: copy its table into a spreadsheet, and save that as .xlsx or CSV",
+    "ppt/": "a presentation: copy its table into a spreadsheet, and save that as .xlsx or CSV",
+}
+"""Other programs' documents, by a folder in their archive."""
 NEVER_RECKONED = "a formula that was never reckoned"
 IN_PARTS = "a number that is shown in two parts, such as 22,443, and may be two"
 
@@ -140,6 +146,9 @@ def _unpacked(data: bytes) -> dict[str, bytes]:
                 raise bad(
                     "", f"The file is an archive of {len(infos):,} files, and no workbook that is read: {SAVE_AS}."
                 )
+            for start, what in _NO_WORKBOOKS.items():
+                if any(info.filename.startswith(start) for info in infos):
+                    raise bad("", f"This is {what}.")
             return _parts(archive, [info for info in infos if _PARTS.fullmatch(info.filename)])
     except BadDocument:
         raise

@@ -31,12 +31,17 @@ _NO_TABLES = {
     b"(\xb5/\xfd": "packed with zstd: unpack it, and import what is in it",
     b"Rar!": "a RAR archive: unpack it, and import what is in it",
     b"7z\xbc\xaf": "a 7z archive: unpack it, and import what is in it",
+    b"PAR1": "a Parquet file: write the table as CSV where it was made",
+    b"SQLite format 3": "an SQLite database: export the table as CSV",
+    b"ID;P": "a SYLK file: open it in a spreadsheet, and save it as .xlsx or CSV UTF-8",
+    b"MIME-Version:": "a web archive: open it in a spreadsheet, and save it as .xlsx or CSV UTF-8",
     b"<?xml": "XML, which is no table that is read here: export the list as CSV or .xlsx where it was made",
     b"%PDF": "a PDF, which has no cells: export the list as CSV or .xlsx where it was made",
     b"\x89PNG": "a picture: export the list as CSV or .xlsx where it was made",
     b"\xff\xd8\xff": "a picture: export the list as CSV or .xlsx where it was made",
     b"{\\rtf": "a text document: save the table as CSV or .xlsx",
 }
+_HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|table|meta)\b(?s:.)*?<table\b|\s*<table\b")
 MOST_LINES = 500_000
 _SAMPLE = 20_000
 """Bytes that a charset is told by."""
@@ -219,6 +224,11 @@ def grids(data: bytes) -> list[Grid]:
     for start, what in _NO_TABLES.items():
         if data.startswith(start):
             raise bad("", f"The file is {what}.")
+    if _HTML.match(data[:_SAMPLE].lower()):
+        # Many programs call a page with a table .xls.
+        raise bad(
+            "", "The file is a web page with a table: open it in a spreadsheet, and save it as .xlsx or CSV UTF-8."
+        )
     if is_workbook(data):
         return list(_sheets(data))
     text, charset = text_of(data)

@@ -34,6 +34,8 @@ from securitygroups.firewall.values import Action, Direction, Rule, RuleList
 
 MOST_RULES = 100_000
 """Rules that one file may become: a row with lists in its cells is several."""
+_LINE = re.compile(r"\s*(?::?-+:?)?\s*")
+"""A cell of the line below the head of a table in Markdown."""
 _START = 200_000
 _LOOKED_FOR = 40
 """Rows in which the names of the columns are looked for."""
@@ -188,7 +190,8 @@ class _Rows:
 
     def _is_none(self, number: int, cells: list[str]) -> bool:
         """Whether the row is no rule: what stands above the names or is them again, an empty row, a remark."""
-        return number <= self.head.number or cells == self.head.cells or self._is_comment(cells)
+        above = number <= self.head.number or cells == self.head.cells
+        return above or self._is_comment(cells) or (self.grid.sign == "|" and all(map(_LINE.fullmatch, cells)))
 
     def _where(self, number: int, key: str) -> str:
         key = key if key in self.head.places else "ports" if key.startswith("port_") else key

@@ -91,6 +91,11 @@ def _is_own(value: Any) -> bool:
 def _strange(value: Any) -> BadDocument:
     """What is wrong with JSON that nobody here knows, and what would be known."""
     first = value[0] if isinstance(value, list) and value else value
+    if isinstance(first, dict) and "doc_id" in first:
+        return bad(
+            "",
+            "This is a link to a Google sheet: choose File, Download, Microsoft Excel (.xlsx) there, and import that.",
+        )
     keys = ", ".join(f"“{shown(key)}”" for key in list(first)[:5]) if isinstance(first, dict) else ""
     names = ", ".join(system.name for system in SYSTEMS)
     said = f"In it stand {keys}." if keys else "There is no object with keys in it."

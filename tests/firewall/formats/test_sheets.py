@@ -117,6 +117,11 @@ ONE: dict[str, bytes] = {
         "#,Action,Direction,Protocol,Ports,Source,Destination,Description",
         "1,Accept,In,TCP,22 (SSH),203.0.113.0/24,–,Office SSH",
     ),
+    "a table in Markdown": text(
+        "| Action | Direction | Protocol | Source | Ports | Description |",
+        "| --- | :-- | --- | --- | --: | --- |",
+        "| Accept | In | TCP | 203.0.113.0/24 | 22 | Office SSH |",
+    ),
     "another order, few columns": text("comment,verdict,dir,proto,src,dst port", "Office SSH,ALLOW,ingress,TCP,203.0.113.0/24,22"),
     "a service": text("Action,Direction,Service,Source,Comment", "Allow,Inbound,SSH,203.0.113.0/24,Office SSH"),
     "a service with its port": text("Action,Direction,Protocol,Port,Source,Comment", "permit,in,SSH (TCP 22),22,203.0.113.0/24,Office SSH"),
@@ -274,6 +279,16 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "a workbook of a few bytes": (b"PK\x03\x04" + b"\0" * 40, "", "damaged"),
     "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "", "Excel 97–2003 (.xls)"),
     "a password": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "", "protected with a password"),
+    "Numbers": (zipped({"Index/Document.iwa": b"x", "preview.jpg": b"x"}), "", "an Apple Numbers document"),
+    "Word": (zipped({"[Content_Types].xml": b"x", "word/document.xml": b"<x/>"}), "", "a Word document"),
+    "a page that is called .xls": (
+        b'<html xmlns:x="urn:schemas-microsoft-com:office:excel"><body><table><tr><td>Action</td></tr></table>',
+        "",
+        "a web page with a table",
+    ),
+    "a table alone": (b"\n<TABLE border=1><tr><td>Action</td></tr></TABLE>", "", "a web page with a table"),
+    "Parquet": (b"PAR1\x15\x04", "", "a Parquet file"),
+    "SYLK": (b"ID;PWXL;N;E\n", "", "a SYLK file"),
     "a picture": (b"\x89PNG\r\n\x1a\n", "", "a picture"),
     "a PDF": (b"%PDF-1.7", "", "a PDF"),
 }  # fmt: skip
@@ -448,6 +463,11 @@ def test_a_list_of_several_groups_is_read_group_by_group() -> None:
     with pytest.raises(BadDocument, match=r"rules of 2 groups \(web, db\)"):
         read_any(text(head, *rows))
     assert read_any(text(head, *rows[:2])).name == "web"
+
+
+def test_a_link_to_a_google_sheet_is_named() -> None:
+    with pytest.raises(BadDocument, match="link to a Google sheet: choose File, Download"):
+        read_file(b'{"url": "https://docs.google.com/open?id=1", "doc_id": "1", "email": "a@example.com"}')
 
 
 def test_a_name_and_a_remark_are_one_description() -> None:
