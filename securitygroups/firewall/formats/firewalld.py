@@ -13,6 +13,8 @@ from securitygroups.firewall.formats.strict import bad
 
 NAME = "firewalld"
 MOST_ZONES = 100
+"""Each is held against all others: what comes to their sources comes to none else."""
+MOST_TAGS = 8 * hosts.MOST_LINES
 MOST_LETTERS = 10_000
 """Of a rich rule; lists of sources and ports may be longer."""
 _ZONE = re.compile(r"([\w.-]{1,40})(?: \([\w, ]+\))?\s*$")
@@ -100,6 +102,8 @@ def read(upload: Upload) -> Reading:
 def _from_xml(upload: Upload) -> Zone:
     if "<!DOCTYPE" in upload.text or "<!ENTITY" in upload.text:
         raise bad("", "The file declares a document type, which a zone of firewalld has not: take that out.")
+    if upload.text.count("<") > MOST_TAGS:
+        raise bad("", f"The zone has more than {hosts.MOST_LINES:,} elements.")
     try:
         # Its text, whose encoding is known; without a document type it has no entities of its own.
         root = ElementTree.fromstring(upload.text)  # noqa: S314

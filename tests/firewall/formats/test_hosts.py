@@ -343,6 +343,8 @@ HOSTILE = {
     "nothing but line ends": "x" + "\n" * 1_000_000,
     "brackets of ufw without an end": UFW_HEAD + ("(" + "a" * 940 + " ALLOW IN Anywhere\n") * 2_000,
     "tables without rules": "*filter\n" * 40_000,
+    "zones without end": "".join(f"z{at} (active)\n  target: default\n  sources: 10.0.0.0/8\n" for at in range(12_000)),
+    "tags without an end": "<zone>" + "<a>" * 2_000_000,
     "sources of nothing but colons": ("*filter\n-s " + ":" * 1_990 + "\n") * 1_000,
 }
 
