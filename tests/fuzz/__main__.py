@@ -7,6 +7,7 @@ in a process of its own, whose time and memory are measured. `--again FILE` read
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -34,7 +35,6 @@ SMALL = 0.75
 """Part of the time for small inputs."""
 _LONGEST = 40
 """Seconds after which an input is given up."""
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def small(name: str, seconds: float, folder: Path) -> None:
@@ -95,26 +95,35 @@ def large(name: str, seconds: float, folder: Path) -> dict[str, Any]:
 
 def measured(target: targets.Target, data: bytes) -> tuple[float, int, str]:
     """(seconds of the processor, bytes of memory that it grew by, what was raised) of one input, in a process of its own."""
-    begun = int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
     read, write = os.pipe()
     if not (child := os.fork()):
-        resource.setrlimit(resource.RLIMIT_CPU, (_LONGEST, _LONGEST + 1))
-        resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
-        try:
-            target.read(data)
-        except BaseException as error:
-            os.write(
-                write,
-                f"{error!r}"[:2000].encode("utf-8", "replace") + f"\n{place_of(error)}".encode("utf-8", "replace"),
-            )
+        os.write(write, _in_child(target, data).encode("utf-8", "replace")[:4000])
         os._exit(0)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
-        said = pipe.read().decode("utf-8", "replace")
+        grew, _, said = pipe.read().decode("utf-8", "replace").partition(" ")
     _, status, used = os.wait4(child, 0)
     if status:
         said += f"\nended with {status}"
-    return used.ru_utime + used.ru_stime, max(0, used.ru_maxrss * 1024 - begun), said
+    return used.ru_utime + used.ru_stime, int(grew or 0) << 10, said
+
+
+def _in_child(target: targets.Target, data: bytes) -> str:
+    """The kibibytes that it grew by, and what was raised, with its place in the last line."""
+    resource.setrlimit(resource.RLIMIT_CPU, (_LONGEST, _LONGEST + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+    # From here on the peak is counted anew.
+    Path("/proc/self/clear_refs").write_text("5")
+    begun, said = _status("VmRSS"), ""
+    try:
+        target.read(data)
+    except BaseException as error:
+        said = f"{error!r}"[:2000] + f"\n{place_of(error)}"
+    return f"{max(0, _status('VmHWM') - begun)} {said}"
+
+
+def _status(name: str) -> int:
+    return int(re.findall(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)[0])
 
 
 def fuzz(name: str, seconds: float, folder: Path) -> None:
