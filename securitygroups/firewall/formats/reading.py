@@ -7,7 +7,7 @@ from typing import Any
 
 from securitygroups.firewall.values import Rule
 
-MAX_TEXT = 200
+MAX_TEXT, MAX_HOW = 200, 2_000
 
 
 class Taken(Enum):
@@ -38,6 +38,9 @@ class Note:
     def __post_init__(self) -> None:
         if len(self.text) > MAX_TEXT:
             object.__setattr__(self, "text", self.text[:MAX_TEXT])
+        if len(self.how) > MAX_HOW:
+            # What a line asks for may be as long as the line.
+            object.__setattr__(self, "how", f"{self.how[:MAX_HOW]} …")
 
 
 @dataclass(frozen=True, slots=True)

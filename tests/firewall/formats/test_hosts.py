@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from securitygroups.firewall.formats.reading import MAX_TEXT, Reading, Taken
+from securitygroups.firewall.formats.reading import MAX_HOW, MAX_TEXT, Reading, Taken
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.formats.systems import read_file
 from securitygroups.firewall.notation import rule
@@ -152,6 +152,15 @@ def test_of_a_long_line_a_row_is_told() -> None:
     reading = read(samples.UFW_VERBOSE + "x" * 100_000 + "\n")
 
     assert max(len(note.text) for note in reading.all_notes()) == MAX_TEXT
+
+
+def test_of_many_conditions_the_first_are_told() -> None:
+    text = "[RULES]\nIN ACCEPT -p tcp" + "".join(f" --x{at} y" for at in range(10_000))
+
+    note = next(note for note in read(text).all_notes() if note.where == "line 2")
+
+    assert note.taken is Taken.NOT_TAKEN
+    assert len(note.how) == MAX_HOW + 2
 
 
 def test_every_line_of_rules_has_one_note() -> None:
