@@ -169,12 +169,12 @@ def frames(data: bytes) -> object:
 
 def captured(data: bytes) -> bytes:
     link = LINK_TYPES[data[0] % len(LINK_TYPES)] if data else 1
-    parts, at, time_ = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, link)], 1, 0
-    while at < len(data):
+    capture, at, number = bytearray(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, link)), 1, 0
+    while at < len(data) and len(capture) < 8 << 20:
         frame = data[at + 1 : at + 1 + data[at]]
-        parts += [struct.pack("<IIII", 1_700_000_000, time_ % 1_000_000, len(frame), len(frame)), frame]
-        at, time_ = at + 1 + data[at], time_ + 1
-    return b"".join(parts)
+        capture += struct.pack("<IIII", 1_700_000_000, number % 1_000_000, len(frame), len(frame)) + frame
+        at, number = at + 1 + data[at], number + 1
+    return bytes(capture)
 
 
 # Rules
