@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from django.test import Client
 from karenpanel import database, turns
 from karenpanel.turns import NoTurn, may_take, take, weigh
 from securitygroups.firewall.formats.documents import write_group
+from securitygroups.firewall.formats.spreadsheet import write_xlsx
 from securitygroups.models import Project, Rule, SecurityGroup, User, VirtualMachine
 from tests.factories import ports
 from tests.web.pages import Page
@@ -313,6 +315,15 @@ def test_an_uploaded_list_can_be_sent_again(everything_is_dear: None, as_alice: 
     Page(answer).form_with("sure").send(as_alice)
 
     assert SecurityGroup.objects.get(name="Typed").rules.count() == 59
+
+
+def test_a_workbook_takes_a_turn_however_few_bytes_it_is(as_alice: Client, alice: User, project: Project) -> None:
+    upload = {"file": SimpleUploadedFile("a.xlsx", write_xlsx(ports(22), datetime(2026, 1, 1, tzinfo=UTC)))}
+    with elsewhere((turns.PERSON, alice.pk)):
+        response = as_alice.post("/p/shop/groups/import/", upload)
+        small = as_alice.post("/p/shop/groups/import/", {"text": write_group("small", "", ports(22))})
+
+    assert (response.status_code, small.status_code) == (429, 200)
 
 
 def test_a_log_without_a_turn_stays_in_its_form(as_bob: Client, bob: User, group: SecurityGroup) -> None:

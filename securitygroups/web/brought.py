@@ -13,7 +13,7 @@ from typing import Any
 from django.forms import BoundField
 from django.http import HttpRequest, HttpResponse, QueryDict
 
-from karenpanel.turns import NoTurn, weigh
+from karenpanel.turns import NoTurn, take, weigh
 from securitygroups.answers.preview import Preview
 from securitygroups.brought import Brought, BroughtGroup
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES
@@ -113,6 +113,9 @@ def sent_again_as_field(view: Callable[..., HttpResponse]) -> Callable[..., Http
 
 def read(file: File) -> Reading:
     """What the file says. Raises BadDocument."""
+    if is_workbook(file.data):
+        # Packed, a hundred thousand cells are a few kilobytes.
+        take()
     weigh(len(file.data) // SHORTEST_RULE)
     reading = read_file(file.data, file.name)
     if not reading.groups:
