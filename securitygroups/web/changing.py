@@ -51,21 +51,23 @@ def change_rules(
     Raises ValidationError where the new list cannot be stored, for the caller's form to show beside what was typed.
     """
     try:
-        proposal = propose(on, edit)
+        proposal = _noted(propose(on, edit), source)
     except (Stale, lists.NoSuchPlace) as stale:
         return conflict(on, stale if isinstance(stale, Stale) else None)
-    if source and source.note:
-        proposal = replace(proposal, notes=(*proposal.notes, source.note))
     told, summary = (source.told, source.summary) if source else ({}, "")
     if preview := to_ask(proposal, said(on.request)):
         return question(on.request, proposal, preview, told)
     try:
         change, made = commit(proposal, edit, said(on.request), by(on.request), summary=summary)
     except Asks as asks:
-        return question(on.request, asks.proposal, asks.preview, told)
+        return question(on.request, _noted(asks.proposal, source), asks.preview, told)
     except (Stale, lists.NoSuchPlace, operations.Conflict) as stale:
         return conflict(on, stale if isinstance(stale, Stale) else None)
     return _made(on, change, _told(change, made, done), at)
+
+
+def _noted(proposal: NewRules, source: Source | None) -> NewRules:
+    return replace(proposal, notes=(*proposal.notes, source.note)) if source and source.note else proposal
 
 
 def switch_rules(on: OnGroup, edit: Edit, done: str, *, at: str) -> HttpResponse:
