@@ -46,25 +46,28 @@ class TextTable:
         return self._rows.guessed
 
     def __iter__(self) -> Iterator[Batch]:
-        rest = self._data
+        rest, block = b"", self._data
         self._data = b""
-        more = b""
         while not self._ended:
+            more = self._read(self._chunk)
+            # The last line may lack its line feed. It is judged with those before it: of a flow's records all are compared.
+            last = b"\n" if block and not more and not block.endswith(b"\n") else b""
             # One copy, with what must follow the last line: the lines are looked at where they are.
-            data = b"".join((rest, more, bytes(PAD)))
-            end = data.rfind(b"\n") + 1
-            rest = data[end:-PAD]
+            data = b"".join((rest, block, last, bytes(PAD)))
+            length = len(data) - PAD - len(last)
+            end = data.rfind(b"\n", 0, length) + 1
+            if length - end > MAX_LINE:
+                lines = data.count(b"\n", 0, end)
+                raise bad(
+                    f"line {self._line + lines}",
+                    f"It is longer than {MAX_LINE} bytes: this is not a line of a flow log.",
+                )
+            end = len(data) - PAD if last else end
+            rest, block = data[end:-PAD], more
             if end:
                 yield self._batch(data, end)
-            if len(rest) > MAX_LINE:
-                where = f"line {self._line}"
-                raise bad(where, f"It is longer than {MAX_LINE} bytes: this is not a line of a flow log.")
-            more = self._read(self._chunk)
             if not more:
-                break
-        if rest and not self._ended:
-            # The last line may lack its line feed.
-            yield self._batch(rest + b"\n" + bytes(PAD), len(rest) + 1)
+                return
 
     def _batch(self, data: bytes, end: int) -> Batch:
         """The batch of the lines before `end`, behind which PAD bytes follow at least."""
