@@ -38,8 +38,10 @@ def owner_of(packet: Packet, owned: dict[tuple[int, int], int]) -> int | None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_each_flow_is_judged_by_the_effective_list_of_its_vm(seed: int) -> None:
+def test_each_flow_is_judged_by_the_effective_list_of_its_vm(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(seed)
+    kept = random.choice((0, 2, fleets.KEPT))
+    monkeypatch.setattr(fleets, "KEPT", kept)
     groups = [random_list(random) for _ in range(5)]
     orders = [random.sample(range(5), random.randint(0, 4)) for _ in range(4)]
     order_of = [random.randrange(4) for _ in range(6)]
@@ -53,6 +55,7 @@ def test_each_flow_is_judged_by_the_effective_list_of_its_vm(seed: int) -> None:
         fleet.add(from_packets(part))
     fleet.finish()
 
+    assert len(fleet._kept) <= kept
     accepted, elsewhere = 0, 0
     rules, flows, denied = Counter[int](), Counter[int](), Counter[int]()
     for packet in packets:

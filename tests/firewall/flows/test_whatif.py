@@ -121,6 +121,8 @@ def test_reading_ends_at_the_limit_of_rows() -> None:
     assert run([WEB], [], line * 10, limit_rows=4).newly_denied.flows == 4
     assert run([WEB], [], line * 10, limit_rows=4).cut == "rows"
     assert run([WEB], [], line * 10, limit_rows=10).cut is None
+    late = iter((0.0, 9.0))
+    assert run([WEB], [], line * 10, limit_rows=4, limit_seconds=5, clock=lambda: next(late)).cut == "rows"
 
 
 def test_reading_ends_at_the_limit_of_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
