@@ -13,10 +13,11 @@ from typing import Any
 from django.forms import BoundField
 from django.http import HttpRequest, HttpResponse, QueryDict
 
-from karenpanel.turns import NoTurn, take, weigh
+from karenpanel.turns import NoTurn, weigh
 from securitygroups.answers.preview import Preview
 from securitygroups.brought import Brought, BroughtGroup
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES
+from securitygroups.firewall.formats.packed import MOST_CELLS
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
 from securitygroups.firewall.formats.sheets import as_text, is_workbook
 from securitygroups.firewall.formats.spreadsheet import guarded
@@ -113,10 +114,8 @@ def sent_again_as_field(view: Callable[..., HttpResponse]) -> Callable[..., Http
 
 def read(file: File) -> Reading:
     """What the file says. Raises BadDocument."""
-    if is_workbook(file.data):
-        # Packed, a hundred thousand cells are a few kilobytes.
-        take()
-    weigh(len(file.data) // SHORTEST_RULE)
+    # Packed, a hundred thousand cells are a few kilobytes.
+    weigh(MOST_CELLS if is_workbook(file.data) else len(file.data) // SHORTEST_RULE)
     reading = read_file(file.data, file.name)
     if not reading.groups:
         why = f"This is {reading.system}, and there is no group in it: choose a file that has one."
