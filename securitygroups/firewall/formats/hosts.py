@@ -1,4 +1,4 @@
-"""What the firewalls of Linux hosts have in common: names of ports and protocols, interfaces, ranges, connection states."""
+"""What the firewalls of Linux hosts have in common: ports, protocols and networks as they write them, interfaces, connection states."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a reader of pasted lines gives back, and the words for protocols and ports that lines have."""
+"""What a reader of pasted lines gives back, and how lines write protocols, ports, flags and verdicts."""
 
 import ipaddress
 import re
