@@ -207,17 +207,18 @@ def _skipped(target: Target, report: Report) -> list[tuple[str, int]]:
 
 def _sides(target: Target, report: Report, name: str) -> list[Side]:
     lines, sides = _Lines(target), list[Side]()
-    if report.said_accepted or report.said_denied:
-        sides += [
-            lines.side(SAYS_ACCEPTED, report.only_log_accepts, denied=True),
-            lines.side(SAYS_DENIED, report.only_log_denies),
-        ]
     if name:
+        # What was asked for stands first.
         less = Words("removed", "Newly denied", f"Accepted now, denied by {name}.", NOTHING_NEW.format("denied"))
         more = Words("added", "Newly allowed", f"Denied now, accepted by {name}.", NOTHING_NEW.format("allowed"))
         sides += [
             lines.side(less, report.newly_denied, compares=True),
             lines.side(more, report.newly_allowed, compares=True),
+        ]
+    if report.said_accepted or report.said_denied:
+        sides += [
+            lines.side(SAYS_ACCEPTED, report.only_log_accepts, denied=True),
+            lines.side(SAYS_DENIED, report.only_log_denies),
         ]
     if report.rows:
         sides.append(lines.side(DENIED, report.denied, denied=True))
@@ -237,7 +238,8 @@ def summary(target: Target, report: Report, proposed: RuleList | None = None, na
         "disagrees": report.only_log_accepts.flows + report.only_log_denies.flows,
         "denied_before": report.rows - report.accepted_before,
         "denied_after": report.rows - report.accepted_after,
-        "elsewhere": report.skipped.get(Skip.ELSEWHERE, 0) if isinstance(target, OnVms) else 0,
+        "elsewhere": report.skipped.get(Skip.ELSEWHERE, 0),
+        "homes": [group.home for group in target.groups],
         "skipped": _skipped(target, report),
         "skipped_count": sum(report.skipped.values()),
         "sides": _sides(target, report, name if proposed is not None else ""),

@@ -122,6 +122,30 @@ def test_a_vms_own_flows_are_judged_by_its_effective_list(as_bob: Client, machin
     assert "6 flows judged" not in page
 
 
+STRANGE = HEAD + "in,tcp,198.51.100.7,192.0.2.9,443,ACCEPT\n" * 2
+
+
+def test_a_log_of_other_machines_says_so_and_what_to_do(
+    as_bob: Client, machine: VirtualMachine, group: SecurityGroup
+) -> None:
+    on_vm, on_project = (Page(send(as_bob, at, STRANGE)) for at in (url(machine), PROJECT))
+
+    said = "No flow of the log could be judged. 2 of its 2 records came to"
+    assert f"{said} others than 10.0.1.11 or 2001:db8:10:1::11 and went from others." in on_vm.text
+    assert f"{said} no VM of this project, and went from none." in on_project.text
+    assert "Replay it on a group, and type them there as “The VMs' own addresses”: outbound , web" in on_vm.text
+    assert group.name in on_vm.text
+    assert "0 accepted" not in on_vm.text, "numbers of nothing stand at no head"
+
+
+def test_on_a_group_a_log_of_unknown_addresses_asks_for_them(as_bob: Client, group: SecurityGroup) -> None:
+    log = SimpleUploadedFile("flows.log", VPC.encode())
+    page = Page(as_bob.post(f"{group.get_absolute_url()}replay/", {"log": log, "local": "192.0.2.0/24"})).text
+
+    assert "came to none of the VMs' own addresses, and went from none." in page
+    assert "Type the addresses by which the log knows the group's VMs below" in page
+
+
 def test_a_logs_own_words_are_held_against_the_rules(as_bob: Client, machine: VirtualMachine) -> None:
     page = Page(send(as_bob, url(machine))).text
 
