@@ -2,6 +2,7 @@
 // It is asked for lines of JSON, the last of which has the part of the page that the form stands in. Where anything else
 // comes, the form is sent as it would be without script, and whatever is to be said is said by a page.
 
+import { keepReport } from "./kept-report.js";
 import { focusErrors } from "./swaps.js";
 import { busy } from "./under-way.js";
 import { announce, showError } from "./voice.js";
@@ -81,7 +82,8 @@ function finish(form, request) {
     return;
   }
   const last = linesOf(request.responseText).at(-1);
-  const { part } = last ? JSON.parse(last) : {};
+  const { part, status } = last ? JSON.parse(last) : {};
+  if (part && status === 200) keepReport(part);
   if (part) showPart(form, part);
   else showError(BROKEN);
 }

@@ -106,3 +106,47 @@ def test_from_a_log_to_a_rule_for_what_was_denied(
 
     expect(page.get_by_label("Source IP Address")).to_have_value("198.51.100.8/32")
     expect(page.get_by_label("Start port")).to_have_value("22")
+
+
+def test_back_from_a_test_the_report_stands_there_again(
+    browse: Browse, alice: User, machine: VirtualMachine, look: Look
+) -> None:
+    page = browse(alice)
+    page.goto(f"{machine.get_absolute_url()}replay/")
+    choose(page, LOG)
+    page.get_by_role("button", name="Replay", exact=True).click()
+    denied = page.get_by_role("region", name="Denied flows 3")
+    denied.get_by_role("link", name="198.51.100.8 → 10.0.1.11", exact=True).click()
+    page.get_by_role("link", name="Add a rule that accepts it…").click()
+    page.go_back()
+    page.go_back()
+
+    expect(denied).to_be_visible()
+    expect(page.get_by_text("by the rules of that moment")).to_be_visible()
+    look(page, "a report that came back")
+    page.reload()
+    expect(denied).to_be_visible()
+    page.goto(f"{machine.get_absolute_url()}replay/")
+    expect(denied).to_be_hidden()
+    page.get_by_role("button", name="Show the last report").click()
+    expect(page.get_by_role("heading", name="Result of the replay")).to_be_focused()
+    choose(page, HEAD + "in,tcp,198.51.100.7,192.0.2.9,443,ACCEPT\n")
+    page.get_by_role("button", name="Replay", exact=True).click()
+    expect(page.get_by_text("No flow of the log could be judged.")).to_be_visible()
+    look(page, "a report of another VM's log")
+
+
+def test_a_report_is_for_nobody_else_at_this_browser(browse: Browse, alice: User, machine: VirtualMachine) -> None:
+    page = browse(alice)
+    page.goto(f"{machine.get_absolute_url()}replay/")
+    choose(page, LOG)
+    page.get_by_role("button", name="Replay", exact=True).click()
+    expect(page.get_by_text("flows judged")).to_be_visible()
+    kept = "JSON.parse(sessionStorage.getItem('karenpanel.report'))"
+    assert page.evaluate(f"{kept}.person") == page.evaluate("document.body.dataset.person")
+    page.evaluate(f"sessionStorage.setItem('karenpanel.report', JSON.stringify({{...{kept}, person: 'another'}}))")
+    page.reload()
+
+    expect(page.get_by_role("button", name="Replay", exact=True)).to_be_visible()
+    expect(page.get_by_text("flows judged")).to_be_hidden()
+    assert page.evaluate(kept) is None
