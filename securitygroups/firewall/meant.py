@@ -284,6 +284,9 @@ def _networks(first: _Address, last: _Address) -> list[str]:
     if isinstance(low, IPv4Address) and isinstance(high, IPv4Address):
         return [str(network) for network in summarize_address_range(low, high)]
     if isinstance(low, IPv6Address) and isinstance(high, IPv6Address):
+        if low.ipv4_mapped and high.ipv4_mapped:
+            # Packets carry them as IPv4.
+            return _networks(low.ipv4_mapped, high.ipv4_mapped)
         return [str(network) for network in summarize_address_range(low, high)]
     return []
 
