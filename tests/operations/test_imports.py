@@ -1,11 +1,7 @@
-"""Groups from a file: all or none, also where two bring them at once, and within what the project may have."""
-
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+"""Groups from a file: all or none, and within what the project may have."""
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
 
 from securitygroups import operations
 from securitygroups.models import Event, GroupRevision, Project, SecurityGroup, User
@@ -43,21 +39,3 @@ def test_each_group_has_its_revision_and_its_line_and_one_line_tells_of_all(proj
     assert [one.revision for one in made] == [1, 1, 1]
     assert GroupRevision.objects.filter(group__in=made, summary="Imported with 2 rules.").count() == 3
     assert [line.group.name if line.group else "" for line in lines][-4:] == ["web", "db", "bastion", ""]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_two_who_bring_the_same_at_once_one_makes_all_and_the_other_none(project: Project, alice: User) -> None:
-    both = Barrier(2)
-
-    def together(_: int) -> str:
-        try:
-            both.wait(30)
-            return bring(project, By(alice))
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        answers = sorted(pool.map(together, range(2)))
-
-    assert answers == ["", "RefusedGroups"]
-    assert sorted(project.groups.live().values_list("name", flat=True)) == ["bastion", "db", "web"]
