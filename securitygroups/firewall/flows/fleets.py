@@ -91,7 +91,8 @@ class ByVm:
         passed, rules = np.zeros(len(batch), np.bool_), np.full(len(batch), NO_RULE, np.int32)
         decided_at = np.full(len(batch), self._orders.shape[1], np.intp)
         asked = self._orders.take(order, axis=0)
-        rows, steps = np.nonzero(asked != _NO_GROUP)
+        # Two columns of one table, of which each take() of some rows would copy all.
+        rows, steps = map(np.ascontiguousarray, np.nonzero(asked != _NO_GROUP))
         for group, its in _apart(asked[rows, steps]):
             its_rows, its_steps = rows.take(its), steps.take(its)
             its_passed, places = self._compiled(group).judge(batch.take(its_rows))
