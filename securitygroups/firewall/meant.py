@@ -42,7 +42,14 @@ _OPENING, _CLOSING = f"{_QUOTES}<([{{*\u2022-=+~|", f"{_QUOTES}>)]}}.,;:?!%$=+-_
 _WORD = re.compile(
     r"(?:host|ip|ipv4|ipv6|inet6?|src|dst|source|from|addr|address|net|network|cidr)(?:\s*=\s*|:\s*|\s+(?::\s+)?)(?=\S)"
 )
-_ALL_BUT = re.compile(r"^[\s*•-]*[!^]|\b(?:not|except|all but|excluding|without)\b")
+_ALL_BUT = re.compile(
+    r"(?:^|[\s,;({=*•-])[!^]|!=|\b(?:not|except|all but|excluding|without|minus|nicht|ohne|außer|ausser|sauf|excepto|salvo)\b"
+)
+# A raised digit of the length, everybody among others, and numbers that may be last ones of further addresses.
+_RAISED = re.compile("/\\s*[\u00b2\u00b3\u00b9\u2070-\u209f\u2460-\u24ff]")
+_UNCLEAR = re.compile(
+    rf"(?:,|\b(?:or|and|und|oder))\s*(?:any|anywhere|everywhere|all)\b|{_FOUR}(?:\s*[,&+]\s*\d{{1,3}}){{2,}}\Z"
+)
 _COMMENT = re.compile(r"(\S+)\s+(?:(?:#|;|//|\().*|[^\W\d_][^\d/.:]*)")
 
 _NOWHERE = str(IPv4Address(0))
@@ -79,6 +86,8 @@ def meant(text: str) -> Meant | None:
         return Meant(
             "A rule has no “all but”.", say="Type what is to be matched, and put a rule of the other action above."
         )
+    if _RAISED.search(text) or _UNCLEAR.search(said):
+        return None
     if said != text and _is_network(said):
         return Meant("Some characters only look like those of an address.", (said,))
     return _found(said) or _unwrapped(said) or _within(said)
@@ -388,7 +397,8 @@ _LENGTH_APART = re.compile(r"/(\d{1,2})\s+(\d{1,2})(?![\d.])")
 # The addresses behind these words are others than the one that is told.
 _OTHERS = re.compile(r"\b(?:brd|broadcast|bcast|via|gateway|gw|dev|mask|netmask)[\s:=]+\S+")
 _SENDER = re.compile(r"(?:\s|^)(?:from|src|source|-s|--src|--source)[\s:=]+(\S+)")
-_NAMED_BEFORE = re.compile(r"[a-z_][\w-]*[:=](?=\S)")
+# No first part of an IPv6 address.
+_NAMED_BEFORE = re.compile(r"^(?![0-9a-f]{1,4}:)[a-z_][\w-]*[:=](?=\S)")
 _LIKE_AN_ADDRESS = re.compile(rf"{_FOUR}|::|^\d+\.[\d.]*\d|[0-9a-f]*:[0-9a-f]+:")
 _JOINING = frozenset(
     {"-", "--", "->", "=>", "\u2192", ">", "to", "bis", "through", "thru", "until", "till", "~", "..", "..."}
@@ -405,14 +415,17 @@ def _within(plain: str) -> Meant | None:
     if sender := _SENDER.search(left):
         # What stands behind it is the receiver's.
         left = left if _LIKE_AN_ADDRESS.search(left[: sender.start()]) else sender[1]
-    if masked := _MASKED.search(left):
-        lengths = mask_lengths(masked[1], masked[2])
-        left = left.replace(masked[0], f"{masked[1]}/{lengths[0]}") if len(lengths) == 1 else left
+    left = _MASKED.sub(_prefixed, left)
     left = _OTHERS.sub(" ", left)
     offers = _among([word for word in re.split(r"[\s,;|&@()\[\]{}\"'=]+", left) if word])
     if not offers or len(offers) > NAMED:
         return None
     return Meant("There is more than an address in it.", tuple(offers))
+
+
+def _prefixed(masked: re.Match[str]) -> str:
+    lengths = mask_lengths(masked[1], masked[2])
+    return f"{masked[1]}/{lengths[0]}" if len(lengths) == 1 else masked[0]
 
 
 def _among(words: list[str]) -> list[str]:

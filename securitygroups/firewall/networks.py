@@ -227,10 +227,12 @@ def _parse_network(text: str) -> Network:
     bits = BITS[version]
     prefix = _prefix(prefix_text, version, host) if slash else bits
     mapped = version == 6 and number >> 32 == _MAPPED
-    if mapped and prefix > 96:
+    if mapped and not 32 < prefix <= 96:
+        # Up to 32 it is the length of the IPv4 network.
+        length = "" if prefix == 128 else f"/{prefix - 96 if prefix > 96 else prefix}"
         raise _instead(
             f"{shown(text)} is an IPv4 address written as IPv6; packets carry it as IPv4.",
-            address_text(4, number & 0xFFFFFFFF) + (f"/{prefix - 96}" if prefix < 128 else ""),
+            address_text(4, number & 0xFFFFFFFF) + length,
         )
     masked = number >> (bits - prefix) << (bits - prefix)
     if masked != number:
