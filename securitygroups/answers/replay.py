@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from securitygroups.answers.exposure import address_number
 from securitygroups.effective import Fleet, Group, Home, Limits, Placed, Vm, fleet
+from securitygroups.firewall.flows.compressed import Through
 from securitygroups.firewall.flows.fleets import ByVm, Lists
 from securitygroups.firewall.flows.logs import FlowLog
 from securitygroups.firewall.flows.whatif import Comparison, Judge, Report, Run, Until
@@ -31,11 +32,12 @@ class OutOfTime(Exception):
     """The log went on past the limit without a flow to judge."""
 
 
-class _Timed:
+class _Timed(Through):
     """A stream that ends in OutOfTime: compressed nothing would otherwise be read for hours."""
 
     def __init__(self, stream: Any, until: float) -> None:
-        self._stream, self._until = stream, until
+        super().__init__(stream)
+        self._until = until
 
     def read(self, size: int, /) -> bytes:
         if monotonic() > self._until:

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as arrow
+import pyarrow.parquet as parquet
 import pytest
 from django.core.management import CommandError
 
+from securitygroups.firewall.flows import parquet as files
 from securitygroups.firewall.flows.compiled import NO_RULE
 from securitygroups.firewall.formats.documents import write_group
 from securitygroups.firewall.protocols import Action, Direction
@@ -187,6 +190,22 @@ def test_a_bar_is_drawn_on_a_terminal_only_and_wiped_away(monkeypatch: pytest.Mo
 
         assert ("%" in stream.getvalue()) == stream.isatty()
         assert not stream.isatty() or stream.getvalue().endswith("\r\033[K")
+
+
+def test_parquet_is_read_from_the_file_and_not_held(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = {
+        "protocol": ["tcp"] * 5000,
+        "source": ["203.0.113.9"] * 5000,
+        "destination": ["10.0.0.5"] * 5000,
+        "port": [22] * 5000,
+    }
+    parquet.write_table(arrow.table(columns), folder / "flows.parquet", compression="none", use_dictionary=False)
+    monkeypatch.setattr(files, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+
+    assert run("old.json", "flows.parquet", "--local=10.0.0.0/8").startswith(
+        "5,000 flows judged of 5,000 records (CSV (Parquet))"
+    )
 
 
 def test_the_command_line_needs_no_database(folder: Path) -> None:

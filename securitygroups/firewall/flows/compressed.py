@@ -3,12 +3,13 @@
 import bz2
 import gzip
 import lzma
+import re
 import sys
 import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.formats.strict import BadDocument, bad
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -21,6 +22,7 @@ LOOKED_AT = 1024
 _CHUNK = 1 << 18
 _MOST_MEMORY = 128 << 20
 _LAYERS = 3
+_MEMORY = re.compile("memory", re.IGNORECASE)  # in what zstd and xz say where they would need too much of it
 
 
 class Readable(Protocol):
@@ -42,6 +44,27 @@ class Peeked:
     def read(self, size: int, /) -> bytes:
         data, self._pending = self._pending[:size], self._pending[size:]
         return data or self._stream.read(size)
+
+
+class Through:
+    """A stream that something looks at as it is read: a subclass reads. What stands at a file's end, as in Parquet, is sought."""
+
+    closed = False
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def seekable(self) -> bool:
+        """Whether the stream is."""
+        return bool(self._stream.seekable())
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        """Go on elsewhere, as files do."""
+        return int(self._stream.seek(place, whence))
+
+    def tell(self) -> int:
+        """Where it is read next."""
+        return int(self._stream.tell())
 
 
 class _Gzip:
@@ -84,13 +107,18 @@ class _Unpacked:
         given, self._rest = (self._rest, b"") if self._decoder.needs_input else (b"", self._rest)
         try:
             data: bytes = self._decoder.decompress(given, size)
-        except self._errors:
-            raise _damaged(self._name) from None
+        except self._errors as error:
+            raise _too_wide(self._name) if _MEMORY.search(str(error)) else _damaged(self._name) from None
         return data
 
 
-def _damaged(name: str) -> Exception:
+def _damaged(name: str) -> BadDocument:
     return bad("", f"The {name} data is damaged or cut short.")
+
+
+def _too_wide(name: str) -> BadDocument:
+    most = f"{_MOST_MEMORY >> 20} MiB"
+    return bad("", f"Unpacking this {name} data takes more than {most} of memory: pack it again, with the usual level.")
 
 
 def _xz() -> Any:
@@ -108,9 +136,9 @@ _PACKED: dict[bytes, Callable[[Readable], Readable]] = {
 def unpacked(stream: Readable) -> Peeked:
     """The stream, or what is packed in it. Reading it raises BadDocument where that is damaged."""
     source = Peeked(stream)
-    for _ in range(_LAYERS):
+    for _ in range(_LAYERS + 1):
         unpack = next((unpack for magic, unpack in _PACKED.items() if source.head.startswith(magic)), None)
         if unpack is None:
-            break
+            return source
         source = Peeked(unpack(source))
-    return source
+    raise bad("", f"The log is packed more than {_LAYERS} times: unpack it.")

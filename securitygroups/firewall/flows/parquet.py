@@ -1,6 +1,6 @@
 """Parquet files as rows of texts, where pyarrow is installed: clouds keep flow logs so."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,22 @@ _ROWS = 1 << 15
 _BETWEEN = "\x1f"
 _MOST_BYTES = 64 << 20
 """What is kept of a stream that cannot be read from its end, where Parquet says what is in it."""
+_MOST_OF_COLUMN = 256 << 20
+_LONGEST = 200
+_LIMITS = {"thrift_string_size_limit": 1 << 20, "thrift_container_size_limit": 1 << 20}
+
+
+Place = tuple[str, ...]
 
 
 class ParquetLog:
     """Reads a Parquet file, in batches."""
 
     def __init__(self, stream: Readable, begin: Any, *, directions_known: bool) -> None:
-        file = _opened(stream)
-        self._names = standing_for(file.schema_arrow.names)
-        self._file, self.records = file, 0
-        names = file.schema_arrow.names
+        self._file, self.records = _opened(stream), 0
+        self._places = [place for place, _ in _leaves(self._file.schema_arrow)]
+        names = [".".join(place) for place in self._places]
+        self._names = standing_for(names)
         missing = [name for name in NEEDED if name not in self._names]
         if missing:
             raise bad("", f"There is no column {missing[0]} in this Parquet file: its columns are {_list(names)}.")
@@ -44,38 +50,81 @@ class ParquetLog:
     def __iter__(self) -> Iterator[Batch]:
         import pyarrow as arrow
 
-        wanted = [(name, at) for at, name in enumerate(self._names) if name]
-        columns = [self._file.schema_arrow.names[at] for _, at in wanted]
+        wanted = {name: place for name, place in zip(self._names, self._places, strict=True) if name}
+        columns = [".".join(place) for place in wanted.values()]
+        _check_sizes(self._file.metadata, set(columns))
         try:
             for piece in self._file.iter_batches(batch_size=_ROWS, columns=columns):
-                yield self._rows.batch(self._table([name for name, _ in wanted], piece, columns))
+                yield self._rows.batch(self._table(piece, wanted))
         except (arrow.ArrowException, OSError, MemoryError):
             raise bad("", "The Parquet file is damaged.") from None
 
-    def _table(self, names: list[str], piece: Any, columns: list[str]) -> Table:
+    def _table(self, piece: Any, wanted: Mapping[str, Place]) -> Table:
         import pyarrow as arrow
         from pyarrow import compute
 
-        texts = [_as_text(piece.column(piece.schema.get_field_index(name)), arrow, compute) for name in columns]
+        texts = []
+        for first, *within in wanted.values():
+            values = piece.column(piece.schema.get_field_index(first))
+            texts.append(_as_text(compute.struct_field(values, within) if within else values, arrow, compute))
         # One text a row, which is split again as the lines of a file are.
         lines = compute.binary_join_element_wise(*texts, "\n", _BETWEEN)
         # Bytes, for a damaged file has texts that are none.
         text = b"".join(lines.cast(arrow.binary()).to_pylist())
         data = padded(text.replace(_BETWEEN.encode() + b"\n", b"\n"))
-        ends = split(data, ord(_BETWEEN), len(names))
+        ends = split(data, ord(_BETWEEN), len(wanted))
         if ends is None or len(ends) != piece.num_rows:
             raise bad(f"record {self.records + 1}", "A text from here on has line feeds in it.")
         numbers = np.arange(self.records + 1, self.records + 1 + len(ends))
         self.records += len(ends)
-        return Table({name: column(data, ends, at) for at, name in enumerate(names)}, numbers, "record")
+        return Table({name: column(data, ends, at) for at, name in enumerate(wanted)}, numbers, "record")
+
+
+def _leaves(fields: Any, before: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """Where each column stands, which may be one of a group of columns, and its type."""
+    for field in fields:
+        place = (*before, field.name)
+        if str(field.type).startswith("struct<"):
+            yield from _leaves(field.type, place)
+        else:
+            yield place, field.type
+
+
+def _check_sizes(metadata: Any, columns: set[str]) -> None:
+    """Raises BadDocument for a file that cannot be read in little memory."""
+    for group in range(metadata.num_row_groups):
+        parts = metadata.row_group(group)
+        for part in (parts.column(at) for at in range(parts.num_columns)):
+            if part.path_in_schema in columns and part.total_uncompressed_size > _MOST_OF_COLUMN:
+                most = f"{_MOST_OF_COLUMN >> 20} MiB of one column"
+                raise bad(
+                    "", f"A row group of this Parquet file has more than {most}: write the table in smaller ones."
+                )
 
 
 def _as_text(values: Any, arrow: Any, compute: Any) -> Any:
+    values = _short(values, arrow, compute)
     if arrow.types.is_timestamp(values.type):
-        values = values.cast(arrow.timestamp("us", values.type.tz)).cast(arrow.int64())
+        values = values.cast(arrow.timestamp("us", values.type.tz), safe=False).cast(arrow.int64())
     if arrow.types.is_binary(values.type) or arrow.types.is_dictionary(values.type):
         values = values.cast(arrow.string())
     return compute.fill_null(values.cast(arrow.string()), "")
+
+
+def _short(values: Any, arrow: Any, compute: Any) -> Any:
+    """The texts, none of which is long: each is kept once until that is known, however many rows have it."""
+    if not arrow.types.is_dictionary(values.type) or not _is_text(values.type.value_type, arrow):
+        return values
+    if (compute.max(compute.binary_length(values.dictionary)).as_py() or 0) > _LONGEST:
+        raise bad("", f"A text in this Parquet file is longer than {_LONGEST} bytes: that is no flow log.")
+    return values.cast(values.type.value_type)
+
+
+def _is_text(kind: Any, arrow: Any) -> bool:
+    kinds = arrow.types
+    return bool(
+        kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_binary(kind) or kinds.is_large_binary(kind)
+    )
 
 
 def _opened(stream: Readable) -> Any:
@@ -87,9 +136,11 @@ def _opened(stream: Readable) -> Any:
             "", "This is a Parquet file, and pyarrow, which reads them, is not installed: write the table as CSV."
         ) from None
     try:
-        return parquet.ParquetFile(
-            _seekable(stream), thrift_string_size_limit=1 << 20, thrift_container_size_limit=1 << 20
-        )
+        source = _seekable(stream)
+        file = parquet.ParquetFile(source, **_LIMITS)
+        texts = [".".join(place) for place, kind in _leaves(file.schema_arrow) if _is_text(kind, arrow)]
+        # A text is then held once, however many rows have it: a few bytes may stand for very much.
+        return parquet.ParquetFile(source, metadata=file.metadata, read_dictionary=texts, **_LIMITS)
     except (arrow.ArrowException, OSError, ValueError, MemoryError):
         raise bad("", "The Parquet file is damaged or cut short.") from None
 

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TextIO
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.flows.batch import Batch
 from securitygroups.firewall.flows.compiled import NO_RULE, Places
+from securitygroups.firewall.flows.compressed import Through
 from securitygroups.firewall.flows.tally import Changes, Group
 from securitygroups.firewall.flows.whatif import Report, what_if
 from securitygroups.firewall.formats.documents import read_group
@@ -118,20 +119,20 @@ class _Baseline:
         return self.flows / max(self.seconds, 1e-9)
 
 
-class _Progress:
+class _Progress(Through):
     """A stream that draws a bar of how far it was read, on a terminal only."""
 
     _WIDTH = 40
 
     def __init__(self, stream: BinaryIO, terminal: TextIO | None) -> None:
-        self._stream, self._terminal, self._read, self._drawn = stream, terminal, 0, 0.0
-        self._size = 0
+        super().__init__(stream)
+        self._terminal, self._read, self._drawn, self._size = terminal, 0, 0.0, 0
         if terminal is not None and stream.seekable():
             self._size = stream.seek(0, 2)
             stream.seek(0)
 
     def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
+        data: bytes = self._stream.read(size)
         self._read += len(data)
         if self._terminal is not None and time.monotonic() - self._drawn > 0.1:
             self._drawn = time.monotonic()
@@ -141,6 +142,11 @@ class _Progress:
             self._terminal.write(f"\r{done}")
             self._terminal.flush()
         return data
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        """Go on elsewhere: the bar too."""
+        self._read = super().seek(place, whence)
+        return self._read
 
     def end(self) -> None:
         """Wipe the bar away."""
