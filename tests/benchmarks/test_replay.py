@@ -24,6 +24,7 @@ from securitygroups.firewall.flows.logs import FlowLog
 from securitygroups.firewall.flows.whatif import what_if
 from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import Network, Rule, address_text, parse_network
+from tests.benchmarks import replayed
 from tests.benchmarks.conftest import Ratio
 
 ROWS = 1 << 20
@@ -386,3 +387,15 @@ def test_logs_of_other_programs_against_csv_that_tells_the_same(
     )
 
     ratio(name, ours / FLOWS, theirs / FLOWS, 1 / 1.5)
+
+
+def test_millions_of_flows_in_constant_memory_whatever_they_come_in(capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints the table of replayed.py; the captures against the CSV that tells the least, the logs against one with ports."""
+    with capsys.disabled():
+        few = {kind: replayed.in_a_process(kind, replayed.FLOWS // 5) for kind in replayed.KINDS}
+        many = replayed.measured(replayed.FLOWS, None)
+
+    for kind, one in many.items():
+        assert one.peak < few[kind].peak * 1.15 + 4096, kind
+    for kind, other in (("pcapng", "CSV"), ("VPC, version 5", "CSV, as VPC"), ("Zeek", "CSV, ports")):
+        assert many[kind].seconds / many[kind].flows < 1.5 * many[other].seconds / many[other].flows, kind
