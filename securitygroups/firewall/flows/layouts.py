@@ -26,6 +26,7 @@ _NOTHING = " \t,;|\r"
 _MOST_LINES = 1000
 _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z?)?\Z|\d\d:\d\d:[\d.]+\Z|\d{13}\Z")
+_MOST_BEFORE = 4  # words before a record
 _VPC_WORDS = {"ACCEPT", "REJECT", "NODATA", "SKIPDATA"}
 _ADDRESS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}\Z|[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*\Z")
 
@@ -171,10 +172,11 @@ def _best(line: str, separator: str, number: int) -> tuple[str, list[str]]:
 def _vpc_records(line: str, number: int) -> Layout | None:
     """The layout of records without a header: the default format, also as CloudWatch exports it."""
     words = line.split()
-    before = next((at for at, word in enumerate(words[:3]) if not _TIME.match(word)), 0)
-    fields = words[before:]
-    if fields[:1] == ["2"] and len(fields) == len(VPC_COLUMNS):
+    before = len(words) - len(VPC_COLUMNS)
+    # A time may stand before a record, and the names of a group and a stream, as “aws logs tail” writes them.
+    if 0 <= before <= _MOST_BEFORE and _is_default(words[before:]):
         return Layout(VPC, _BLANK, ("",) * before + tuple(standing_for(VPC_COLUMNS)), number)
+    fields = words[next((at for at, word in enumerate(words[:3]) if not _TIME.match(word)), 0) :]
     if _is_custom(fields):
         raise bad(
             f"line {number}",
@@ -182,6 +184,12 @@ def _vpc_records(line: str, number: int) -> Layout | None:
             "Put the names of the format’s fields before it, as they stand at the beginning of each file in S3.",
         )
     return None
+
+
+def _is_default(fields: Sequence[str]) -> bool:
+    if fields[0] != "2" or not _VPC_WORDS.intersection(fields[-2:]):
+        return False
+    return all(end == "-" or _ADDRESS.match(end) for end in fields[3:5])
 
 
 def _is_custom(fields: Sequence[str]) -> bool:

@@ -205,6 +205,40 @@ def test_logs_with_verdicts_of_other_systems_are_read(text: str, kind: str) -> N
     assert (flows, log.kind) == (ALLOWED_SSH, kind)
 
 
+VPC = "2 123456789010 eni-1 198.51.100.7 10.0.1.10 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK"
+NO_DATA = "2 123456789010 eni-1 - - - - - - - 1431280876 1431280934 - NODATA"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "2026-06-28T23:17:41.000000+00:00 eni-1-all ",
+        "2026-06-28T23:17:41 ",
+        "flows eni-1-all ",
+        "flows eni-1-all 1782687461000 ",
+    ],
+    ids=["aws logs tail", "aws logs tail --format short", "awslogs get", "awslogs get --timestamp"],
+)
+def test_a_vpc_flow_log_is_read_as_commands_print_it(before: str) -> None:
+    for records in ([VPC, NO_DATA], [NO_DATA, VPC]):
+        flows, log = read("".join(f"{before}{record}\n" for record in records))
+
+        assert (flows, log.kind, log.skipped[Skip.NO_DATA]) == (ALLOWED_SSH, "VPC flow log", 1)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        # Version 2 with fields in an order of its own, and fields of later versions.
+        "2 eni-1 123456789010 198.51.100.7 22 10.0.1.10 20641 6 20 4249 1418530010 1418530070 ACCEPT OK",
+        "5 vpc-1 2 123456789010 eni-1 20641 198.51.100.7 10.0.1.10 22 6 20 4249 1418530010 1418530070 ACCEPT OK",
+        f"1 2 3 4 5 {VPC}",
+    ],
+)
+def test_another_order_of_fields_needs_its_header(record: str) -> None:
+    assert "header line" in refusal(f"{record}\n")
+
+
 def test_a_reply_in_ocsf_is_told_by_its_flags() -> None:
     reply = OCSF | {
         "src_endpoint": OCSF["dst_endpoint"],
