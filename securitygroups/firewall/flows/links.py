@@ -342,8 +342,11 @@ def _past_tags(frames: Frames, kind: Offsets, l3: Offsets) -> Found:
         l3 = l3 + tagged * 4
     session = kind == _PPPOE
     if session.any():
-        kind = np.where(session, _of_ppp(frames.integer(l3 + 6, 2)), kind)
-        l3 = l3 + session * 8
+        # Both ends may have agreed to leave out the first byte of the protocol, which is zero.
+        short = session & (frames.u8(l3 + 6) & 1 > 0)
+        protocol = np.where(short, frames.u8(l3 + 6), frames.integer(l3 + 6, 2))
+        kind = np.where(session, _of_ppp(protocol), kind)
+        l3 = l3 + session * 8 - short
     for _ in range(8):
         labelled = np.isin(kind, _MPLS)
         if not labelled.any():

@@ -59,6 +59,10 @@ def pppoe(packet: bytes, way: str = UNSAID) -> bytes:
     return bytes(12) + b"\x88\x64\x11\0\0\1" + struct.pack(">H", len(packet) + 2) + _ppp_kind(packet) + packet
 
 
+def short_pppoe(packet: bytes, way: str = UNSAID) -> bytes:
+    return bytes(12) + b"\x88\x64\x11\0\0\1" + struct.pack(">H", len(packet) + 1) + _ppp_kind(packet)[1:] + packet
+
+
 def mpls(packet: bytes, way: str = UNSAID) -> bytes:
     return bytes(12) + b"\x88\x47\0\1\0\x40\0\2\1\x40" + packet
 
@@ -123,6 +127,7 @@ LINKS: dict[str, tuple[int, Callable[..., bytes]]] = {
     "Ethernet": (1, ethernet),
     "Ethernet with VLAN tags": (1, tagged),
     "Ethernet with PPPoE": (1, pppoe),
+    "Ethernet with PPPoE of short protocols": (1, short_pppoe),
     "Ethernet with MPLS": (1, mpls),
     "null of macOS": (0, _family((2, 30), "<")),
     "null of FreeBSD on big endian": (0, _family((2, 28), ">")),
