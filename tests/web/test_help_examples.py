@@ -1,10 +1,12 @@
-"""The examples of the help page go into Add Rule by one click."""
+"""The examples of the help page go into Add Rule by one click, and the page about import has every system."""
 
 import re
 
 from django.test import Client
 
+from securitygroups.firewall.formats.systems import SYSTEMS
 from securitygroups.models import SecurityGroup, User
+from securitygroups.web.views import help
 from tests.factories import make_group, make_project
 from tests.web.pages import Page, form_at
 
@@ -47,3 +49,9 @@ def test_a_group_of_a_stranger_is_not_told(as_charlie: Client, group: SecurityGr
 
     assert " in web" not in Page(as_charlie.get(f"/help/?group={group.public_id}")).text
     assert group.public_id not in answer.replace(f"?group={group.public_id}", "")
+
+
+def test_every_system_whose_files_are_read_is_named_with_what_makes_one() -> None:
+    told = [name for name, command, more in help.SYSTEMS if command or more]
+
+    assert [system.name for system in SYSTEMS if not any(name in system.name for name in told)] == []
