@@ -27,7 +27,6 @@ INNER = "It is about a bridge, a tunnel or a cable inside the machine, by which 
 OPENS = "The rules here judge the packet that opens a connection; for TCP that is a lone SYN."
 REPLIES = "Replies, and errors about accepted connections, pass here by themselves."
 INVALID = "Packets that belong to no connection and open none are dropped here by themselves."
-FRESH = frozenset({"new"})
 KNOWN_STATES = frozenset({"new", "established", "related", "invalid", "untracked"})
 
 

@@ -36,7 +36,6 @@ _FAMILY = {"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6, 2: 4, 10: 6}
 _KINDS = {"local": LOCAL, "multicast": MULTICAST, "broadcast": OTHER_KIND, "anycast": OTHER_KIND}
 _OF_FAMILY = {1: of_family(4), 58: of_family(6)}
 _FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
-_TURNED = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "!=": "==", "==": "!="}
 _ND = "IPv6 neighbour and router discovery passes here by itself."
 _ERRORS = "ICMP errors about accepted connections pass here by themselves, and no others are of use."
 _BY_ITSELF: dict[str | int, str] = {

@@ -61,13 +61,6 @@ class Reading:
     groups: tuple[ReadGroup, ...]
     notes: tuple[Note, ...] = ()
 
-    def counts(self) -> dict[Taken, int]:
-        """How many lines were taken which way, over all groups."""
-        found = dict.fromkeys(Taken, 0)
-        for note in self.all_notes():
-            found[note.taken] += 1
-        return found
-
     def all_notes(self) -> Iterable[Note]:
         yield from self.notes
         for group in self.groups:

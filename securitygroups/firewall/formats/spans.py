@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from functools import reduce
 from typing import Any
 
 from securitygroups.firewall.networks import BITS, Network
@@ -187,7 +186,3 @@ def conjunction(one: list[Match], other: list[Match]) -> list[Match]:
     if len(one) * len(other) > MOST_PARTS:
         raise TooLarge
     return [found for a in one for b in other if not (found := a.also(b)).is_empty]
-
-
-def all_of(conditions: Iterable[list[Match]]) -> list[Match]:
-    return reduce(conjunction, conditions, [ANYTHING])
