@@ -12,6 +12,8 @@ from securitygroups.firewall.protocols import MAX_PORT
 MOST = 200
 _PROTOCOL = r"(?:tcp|udp|sctp)"
 _PROTOCOLS = rf"{_PROTOCOL}(?:\s*(?:[/+&]|and|or)\s*{_PROTOCOL})*"
+_ALL_BUT = re.compile(r"!\s*[=\d{([a-z]", re.IGNORECASE)
+"""“! 22” means every port but that one."""
 _REMARK = re.compile(r"\s*(?:#|(?<!:)//|/\*).*$|(?<=\d)\s+-\s+[a-z][a-z ]*$")
 _LABEL = re.compile(
     r"-*\b(?:(?:destination|dest|dst|local|remote|start)[ -]?)?(?:port ?range|portrange|ports?|dports?|dpts?)\b\s*[:=]*\s*"
@@ -37,7 +39,7 @@ _UNDER = re.compile(r"(?:<|lt\b|below\b|under\b)\s*(\d+)")
 
 def plain_ports(text: str) -> str:
     """The ports alone."""
-    if len(text) > MOST or any(sign.isdigit() and not sign.isdecimal() for sign in text):
+    if len(text) > MOST or any(sign.isdigit() and not sign.isdecimal() for sign in text) or _ALL_BUT.search(text):
         return text
     bare = _LABEL.sub(" ", _REMARK.sub("", plain(text)))
     bare = _only_ports(bare.strip().removeprefix("eq ").strip())

@@ -133,6 +133,10 @@ def test_from_find_the_line_and_the_vms_tell_the_direction(as_bob: Client, machi
         "2026-08-13 07:26:52 DROP TCP 10.0.1.11 203.0.113.9 22 51515 52 SA 1 2 8192 - - - SEND",
         "%ASA-6-106015: Deny TCP (no connection) from 10.0.1.11/22 to 203.0.113.9/51515 flags SYN ACK  on interface inside",
         KERNEL.format("", "eth0", US, THEM).replace("SPT=4 DPT=22", "SPT=22 DPT=51515").replace("SYN", "ACK SYN"),
+        "Jun 10 12:50:15.556: 203.0.113.9:51515 (world) <- 10.0.1.11:22 (ID:7) to-stack FORWARDED (TCP Flags: SYN, ACK)",
+        "3.123456 lan in 10.0.1.11.22 -> 203.0.113.9.51515: syn 1234 ack 1235",
+        '{"ip_src":"10.0.1.11","ip_dst":"203.0.113.9","tcp_srcport":"22","tcp_dstport":"51515","tcp_flags":"0x0012"}',
+        'action="drop" srcip="10.0.1.11" dstip="203.0.113.9" proto="6" srcport="22" dstport="51515" tcpflags="ACK SYN"',
     ],
 )
 def test_a_reply_of_any_log_says_so_on_every_page_and_leads_to_its_opener(

@@ -89,6 +89,14 @@ def test_of_two_ports_that_are_one_range_one_thing_is_said(
     assert {name: len(told) for name, told in refused.context["form"].errors.items()} == dict.fromkeys(errors, 1)
 
 
+@pytest.mark.parametrize("start", ["!22", "! 22", "--dport ! 22", "dport != 22", "not 22", "neq 22", "all but 22"])
+def test_every_port_but_one_is_not_offered_as_that_one(start: str, as_alice: Client, four: SecurityGroup) -> None:
+    refused = as_alice.post(url(four, "new/"), TCP | {"port_start": start})
+
+    assert refused.status_code == 422
+    assert 'value="port_start=' not in refused.content.decode()
+
+
 @pytest.mark.parametrize("place", ["1_0", "+1", "\u0661", "9" * 30])
 def test_a_place_is_written_in_plain_digits(place: str, as_alice: Client, four: SecurityGroup) -> None:
     for at, name in (("new/", "place"), (f"{four.rules.get(position=2).uid}/move/", "position")):
