@@ -153,6 +153,8 @@ def _filter(random: Random, version: int, beyond: Sequence[str]) -> str:
     chains = ["c1", "c2", "c3"]
     text = f":INPUT {random.choice(('DROP', 'ACCEPT'))} [12:720]\n:FORWARD DROP [0:0]\n"
     text += f":OUTPUT {random.choice(('DROP', 'ACCEPT'))} [0:0]\n" + "".join(f":{name} - [0:0]\n" for name in chains)
+    # A card that alone is named is taken for the machine's own, and that is this one.
+    text += "-A FORWARD -i eth0 -o docker0 -j ACCEPT\n"
     before, after = random.choice(PROGRAMS) if random.random() < 0.4 else ("", "")
     text += "".join(f"{line}\n" for line in before.splitlines())
     for place, name in enumerate(("INPUT", "OUTPUT", *chains)):

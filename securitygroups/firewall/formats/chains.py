@@ -204,6 +204,9 @@ class _Walk:
                 undecided = _without(one, undecided, fallen)
                 if step.verdict in (Verdict.RETURN, Verdict.GOTO):
                     live = _returned(live, fallen, loose, step.line)
+                if step.verdict is Verdict.GOTO and not one.beyond and not any(piece.minus(one) for piece in live):
+                    # All that was left went there, and none of it comes back.
+                    live = []
         return undecided
 
     def step(self, step: Step, match: Match, place: int, above: tuple[Key, ...]) -> list[Match]:

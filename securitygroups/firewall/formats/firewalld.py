@@ -20,6 +20,7 @@ MOST_LETTERS = 10_000
 _ZONE = re.compile(r"([\w.-]{1,40})(?: \([\w, ]+\))?\s*$")
 _KEY = re.compile(r"\s+([a-z][a-z- ]+):\s*(.*)$")
 _WORD = re.compile(r"([A-Za-z-]+)(?:=(?:\"([^\"]*)\"|'([^']*)'|(\S+)))?")
+_COMMANDS = re.compile(r"^[ \t]*(?:[#$] )?(?:sudo )?firewall-cmd [^\n]{0,200}--add-", re.MULTILINE)
 _HEAD = re.compile(
     r"^ *[\w.-]{1,40}(?: \([\w, ]+\))?[ \t]*\r?\n\s+(?:target|interfaces|icmp-block-inversion|ingress-priority):",
     re.MULTILINE,
@@ -68,7 +69,8 @@ _INACTIVE = "The zone has no source and no network card: nothing comes to it."
 def looks(upload: Upload) -> bool:
     if _is_xml(upload.text):
         return True
-    return bool(_HEAD.search(upload.text[:20_000]))
+    head = upload.text[:20_000]
+    return bool(_HEAD.search(head) or _COMMANDS.search(head))
 
 
 def _is_xml(text: str) -> bool:
@@ -82,6 +84,11 @@ def _is_xml(text: str) -> bool:
 
 def read(upload: Upload) -> Reading:
     """Raises BadDocument."""
+    if not _is_xml(upload.text) and not _HEAD.search(upload.text):
+        raise bad(
+            "",
+            "These are commands of firewalld. Run them, then firewall-cmd --list-all-zones, and bring what that says.",
+        )
     zones = [_from_xml(upload)] if _is_xml(upload.text) else list(_from_text(upload.text))
     if not zones:
         raise bad(

@@ -19,7 +19,7 @@ from securitygroups.firewall.registry import PORTS, PROTOCOL_NUMBERS
 MOST_LINES = 40_000
 
 INSIDE = re.compile(
-    r"(docker|br-|virbr|veth|cni|flannel|cali|cilium|tun|tap|wg|vxlan|lxc|lxd|podman|kube|nodelocal|tailscale|zt|dummy)"
+    r"(docker|br-[0-9a-f]{12}|virbr|veth|cni|flannel|cali|cilium|tun|tap|wg|vxlan|lxc|lxd|podman|kube|nodelocal|tailscale|zt|dummy)"
 )
 """Bridges, tunnels and cables inside a machine: what comes by them came by no network card."""
 LOOPBACK = "Packets of the machine to itself never come to the rules here, and always pass."

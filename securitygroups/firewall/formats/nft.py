@@ -27,7 +27,10 @@ from securitygroups.firewall.registry import WITH_PORTS
 
 NAME = "nftables"
 _TEXT = re.compile(r"^[ \t]*(?:add[ \t]+)?table (?:ip|ip6|inet|arp|bridge|netdev) \S+ ?\{", re.MULTILINE)
-_CHAIN_TEXT = re.compile(r"^[ \t]*type \w+ hook \w+ ", re.MULTILINE)
+_CHAIN_TEXT = re.compile(r"^[ \t]*(?:type \w+ hook \w+ |(?:chain|set|map) \S+ ?\{)", re.MULTILINE)
+_COMMANDS = re.compile(
+    r"^[ \t]*(?:sudo )?(?:nft )?['\"]?add (?:rule|chain|table|set|element) (?:ip|ip6|inet|bridge|netdev) ", re.MULTILINE
+)
 _FAMILIES = {"ip": of_family(4), "ip6": of_family(6), "inet": ANYTHING, "bridge": ANYTHING, "netdev": ANYTHING}
 _HOOKS = {
     Direction.IN: ("ingress", "prerouting", "input"),
@@ -79,13 +82,15 @@ class _Rules:
     def hook(self, key: Key) -> str:
         return str(self.chains[key][1].get("hook", ""))
 
+    def kind(self, key: Key) -> str:
+        return str(self.chains[key][1].get("type", ""))
+
 
 def looks(upload: Upload) -> bool:
     if isinstance(upload.value, (dict, list)):
         return bool(_objects(upload.value))
-    return upload.value is None and bool(
-        _TEXT.search(upload.text[:100_000]) and _CHAIN_TEXT.search(upload.text[:100_000])
-    )
+    text = upload.text[:100_000]
+    return upload.value is None and bool((_TEXT.search(text) and _CHAIN_TEXT.search(text)) or _COMMANDS.search(text))
 
 
 def _objects(value: Any) -> list[Any]:
@@ -219,7 +224,11 @@ def _path(rules: _Rules, direction: Direction) -> list[Base]:
 
 def _judged_in(rules: _Rules, path: Sequence[Base]) -> list[Base]:
     """The chains with those families alone that an input chain judges."""
-    judging = [base.sees.family for base in path if rules.hook(base.key) == "input" and base.key[0] != "bridge"]
+    judging = [
+        base.sees.family
+        for base in path
+        if (rules.hook(base.key), rules.kind(base.key)) == ("input", "filter") and base.key[0] != "bridge"
+    ]
     families = spans(ends for one in judging for ends in one)
     return [
         replace(base, sees=Match(family=both(base.sees.family, families)))

@@ -17,6 +17,7 @@ from securitygroups.firewall.protocols import Action, Direction
 NAME = "ufw status"
 MOST_WIDE = 1_000
 _HEAD = re.compile(r"^[ \t]*(?:Status: active|To +Action +From[ \t\r]*$)", re.MULTILINE)
+_COMMANDS = re.compile(r"^[ \t]*(?:[#$] )?(?:sudo )?ufw (?:allow|deny|reject|limit|default|route) ", re.MULTILINE)
 _INACTIVE = re.compile(r"^\s*Status: inactive", re.MULTILINE)
 _RULE = re.compile(r"(?:\[ *(\d+)\] +)?(\S.*?) +(ALLOW|DENY|REJECT|LIMIT)(?: +(IN|OUT|FWD))? +(\S.*)")
 _DEFAULT = re.compile(r"(\w+) \((incoming|outgoing|routed)\)")
@@ -40,11 +41,14 @@ class _End:
 
 
 def looks(upload: Upload) -> bool:
-    return bool(_HEAD.search(upload.text[:20_000]) or _INACTIVE.match(upload.text[:200]))
+    head = upload.text[:20_000]
+    return bool(_HEAD.search(head) or _INACTIVE.match(upload.text[:200]) or _COMMANDS.search(head))
 
 
 def read(upload: Upload) -> Reading:
     """Raises BadDocument."""
+    if not _HEAD.search(upload.text) and _COMMANDS.search(upload.text):
+        raise bad("", "These are commands of ufw. Run them, then ufw status verbose, and bring what that says.")
     if not _HEAD.search(upload.text):
         raise bad(
             "",

@@ -96,6 +96,42 @@ def test_the_type_of_a_frame_is_not_told_by_what_goes_out() -> None:
     assert [note.taken for note in group.notes if "ether" in note.text] == [Taken.NOT_TAKEN]
 
 
+def test_a_table_that_only_translates_lets_nothing_in() -> None:
+    chains = [
+        {
+            "chain": {
+                "family": "ip",
+                "table": "nat",
+                "name": hook,
+                "type": "nat",
+                "hook": hook,
+                "prio": 100,
+                "policy": "accept",
+            }
+        }
+        for hook in ("input", "output")
+    ]
+
+    reading = read(json.dumps({"nftables": chains}))
+
+    assert bare(reading.groups[0].rules)[0].direction == "out"
+    assert "No chain judges IPv4 that comes in" in reading.notes[0].how
+
+
+def test_a_goto_of_all_that_is_left_ends_its_chain() -> None:
+    lines = ["-A INPUT -i eth0 -g a", "-A INPUT -g a", "-A a -p tcp -m tcp --dport 22 -j ACCEPT", "-A a -j DROP"]
+
+    (group,) = read(save(*lines)).groups
+
+    assert bare(group.rules) == [rule("accept in tcp 22 from 0.0.0.0/0"), rule("drop in ip from 0.0.0.0/0")]
+
+
+def test_a_bridge_of_network_cards_is_no_inner_one() -> None:
+    (group,) = read(save("-A INPUT -i br-lan -j DROP", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT")).groups
+
+    assert bare(group.rules)[0] == rule("drop in ip from 0.0.0.0/0")
+
+
 def test_groups_and_zones_become_groups_of_their_own() -> None:
     machine, web = read(samples.PROXMOX).groups
     trusted, public = read(samples.ZONES).groups
@@ -223,6 +259,11 @@ REFUSED = {
     "ufw that is off": ("Status: inactive\n", "inactive"),
     "a zone with a document type": ('<zone><!DOCTYPE x [<!ENTITY a "b">]></zone>', "document type"),
     "a zone that is cut off": ("<zone><service", "XML"),
+    "commands of iptables": ("#!/bin/sh\n# firewall\nsudo /sbin/iptables -t filter -A INPUT -p tcp --dport 22 -j ACCEPT\n", "iptables-save"),
+    "commands of nftables": ("nft add table inet filter\nnft add rule inet filter input tcp dport 22 accept\n", "nft -j list ruleset"),
+    "commands of ufw": ("$ sudo ufw allow 22/tcp\n$ sudo ufw enable\n", "ufw status verbose"),
+    "commands of firewalld": ("firewall-cmd --permanent --zone=public --add-service=http\n", "firewall-cmd --list-all-zones"),
+    "a table of nftables without a hook": ("table inet x {\n\tchain web {\n\t\ttcp dport 80 accept\n\t}\n}\n", "nft -j list ruleset"),
     "a script": ("*filter\n:INPUT DROP [0:0]\n-D INPUT -j ACCEPT\nCOMMIT\n", "iptables-save"),
 }  # fmt: skip
 

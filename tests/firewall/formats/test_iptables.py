@@ -44,6 +44,12 @@ def test_the_family_of_a_file_is_told_by(told_by: str) -> None:
     assert accepted == wanted
 
 
+def test_what_was_indented_is_read_as_well() -> None:
+    text = V6 + filter_table(SSH)
+
+    assert read("".join(f"    {line}\n" for line in text.splitlines())).groups[0].rules == read(text).groups[0].rules
+
+
 def test_a_file_that_may_be_of_either_family_says_so() -> None:
     reading = read(filter_table(SSH))
 
