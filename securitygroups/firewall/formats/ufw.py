@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from securitygroups.firewall.formats import hosts
-from securitygroups.firewall.formats.chains import Line
+from securitygroups.firewall.formats.chains import Line, too_many
 from securitygroups.firewall.formats.entries import Entry, group
 from securitygroups.firewall.formats.foreign import MOST_RULES, Foreign
 from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
@@ -68,6 +68,8 @@ def read(upload: Upload) -> Reading:
             continue
         else:
             entries.append(_entry(line, cards))
+        if len(entries) > MOST_RULES:
+            raise too_many(line)
     entries += _defaults(defaults)
     if "outgoing" not in defaults:
         notes.append(Note("the file", "no defaults", Taken.NOT_TAKEN, _OUT_UNSAID))

@@ -6,6 +6,7 @@ from securitygroups.firewall.formats.reading import Reading, Taken
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.formats.systems import read_file
 from securitygroups.firewall.notation import rule
+from tests.firewall.formats.host_samples import IPTABLES
 from tests.firewall.formats.test_hosts import bare
 
 
@@ -42,6 +43,22 @@ def test_the_family_of_a_file_is_told_by(told_by: str) -> None:
 
     accepted = [str(one.source) for one in group.rules if one.action == "accept" and one.direction == "in"]
     assert accepted == wanted
+
+
+@pytest.mark.parametrize("name", ["ufw", "docker and fail2ban"])
+def test_what_iptables_spells_is_what_it_saves(name: str) -> None:
+    table = IPTABLES[name].rpartition("*filter\n")[2]
+    spelled = "\n".join(_spelled(line) for line in table.splitlines() if line != "COMMIT")
+
+    assert read(spelled).groups[0].rules == read(f"{V4}*filter\n{table}").groups[0].rules
+
+
+def _spelled(line: str) -> str:
+    """A line of iptables-save as iptables -S writes it."""
+    if not line.startswith(":"):
+        return line
+    chain, policy, _ = line[1:].split(" ")
+    return f"-N {chain}" if policy == "-" else f"-P {chain} {policy}"
 
 
 def test_what_was_indented_is_read_as_well() -> None:
