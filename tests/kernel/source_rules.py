@@ -64,7 +64,7 @@ MODULES = (
     "conntrack ! --ctstate NEW,DNAT", "state --state NEW",
 )  # fmt: skip
 _BEYOND = (" -d ", "--icmp", "mark", "--sports", "--ports", "! -p", "addrtype", " 47", "eth1", "eth+", *MODULES)
-_NFT_BEYOND = ("seen", "original", "ct mark", "ct count", "pkttype", "length", "dscp", "iiftype", "numgen", "maxseg", "frag-off", "wg0", "daddr", "icmp type", "icmpv6 type", "mark", "sport", "ttl", "!= icmp", "!= ipv6", "!= udp", "!= gre", "fib", "limit", "gre", "l4proto")  # fmt: skip
+_NFT_BEYOND = ("nexthdr", "seen", "original", "ct mark", "ct count", "pkttype", "length", "dscp", "iiftype", "numgen", "maxseg", "frag-off", "wg0", "daddr", "icmp type", "icmpv6 type", "mark", "sport", "ttl", "!= icmp", "!= ipv6", "!= udp", "!= gre", "fib", "limit", "gre", "l4proto")  # fmt: skip
 """What no rule of ours can ask for, or not of every protocol."""
 
 

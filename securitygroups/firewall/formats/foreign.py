@@ -34,6 +34,7 @@ _INSTEAD = {
     "(no address)": "Add an accept for its address.",
     "ICMP type": "Add an accept for icmp, if every type of it may pass.",
     "source port": "If it is for replies, nothing is missing: they pass here by themselves.",
+    "extension header": "Add an accept for the protocol, if those with extension headers may pass as well.",
     "interface": "Add an accept without that, if it is the one of the VM.",
     "no RETURN before": "Add accepts for those that none of these lines is about.",
 } | dict.fromkeys(

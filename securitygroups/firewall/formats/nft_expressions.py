@@ -36,6 +36,7 @@ _FAMILY = {"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6, 2: 4, 10: 6}
 _KINDS = {"local": LOCAL, "multicast": MULTICAST, "broadcast": OTHER_KIND, "anycast": OTHER_KIND}
 _OF_FAMILY = {1: of_family(4), 58: of_family(6)}
 _FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
+_EXTENSIONS: Spans = ((0, 0), (43, 44), (51, 51), (60, 60), (135, 135), (139, 140))
 _ND = "IPv6 neighbour and router discovery passes here by itself."
 _ERRORS = "ICMP errors about accepted connections pass here by themselves, and no others are of use."
 _BY_ITSELF: dict[str | int, str] = {
@@ -84,6 +85,8 @@ def ask(left: Any, op: str, right: Any, context: Context) -> Answer:
         return beyond("a set whose members change, or which is not in the file")
     if isinstance(left, dict) and "concat" in left:
         return _concat(left["concat"], op, values, context)
+    if _is_payload(left, "ip6", "nexthdr"):
+        return _next_header(op, values)
     field = _field(left)
     if field is not None:
         return _compared(field, op, values) or Answer([_implied(left).asking(_named(left))])
@@ -92,6 +95,16 @@ def ask(left: Any, op: str, right: Any, context: Context) -> Answer:
         return Answer([_implied(left).asking(found)])
     yes, how, match = found
     return Answer([replace(match, rests=(how,) if how else ())] if yes else [], how)
+
+
+def _next_header(op: str, values: Sequence[Any]) -> Answer:
+    """The packets of IPv6 whose first header is one of these: of those with extension headers it is not their protocol."""
+    parts = [_range(value, _protocol) for value in values]
+    found = spans(ends for part in parts for ends in part or ())
+    asked = of_family(6).asking("no extension header before it")
+    if op not in ("==", "in") or None in parts or both(found, _EXTENSIONS):
+        return Answer([asked])
+    return Answer([asked.having("protocol", found)])
 
 
 def _concat(parts: Sequence[Any], op: str, values: Sequence[Any], context: Context) -> Answer:
@@ -143,7 +156,7 @@ def _payload(protocol: Any, field: Any) -> _Field | None:
         implied = Match(family=((family, family),))
         if field in _SIDES:
             return _Field(_SIDES[field], ANY_ADDRESS, implied, _address)
-        if field in ("protocol", "nexthdr"):
+        if field == "protocol":
             return _Field("protocol", ANY_PROTOCOL, implied, _protocol)
     if field == "dport":
         number = PROTOCOL_NUMBERS.get(protocol)

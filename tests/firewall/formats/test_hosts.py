@@ -96,6 +96,33 @@ def test_the_type_of_a_frame_is_not_told_by_what_goes_out() -> None:
     assert [note.taken for note in group.notes if "ether" in note.text] == [Taken.NOT_TAKEN]
 
 
+@pytest.mark.parametrize(
+    ("op", "value", "verdict", "wanted"),
+    [
+        ("==", "udp", "accept", []), ("!=", "udp", "accept", []), ("==", "udp", "drop", ["drop in udp from ::/0"]),
+        ("!=", "udp", "drop", ["drop in ip from ::/0"]), ("==", 60, "drop", ["drop in ip from ::/0"]),
+    ],
+)  # fmt: skip
+def test_the_next_header_is_not_the_protocol_behind_extension_headers(
+    op: str, value: object, verdict: str, wanted: list[str]
+) -> None:
+    chain = {
+        "family": "inet",
+        "table": "t",
+        "name": "in",
+        "type": "filter",
+        "hook": "input",
+        "prio": 0,
+        "policy": "drop",
+    }
+    match = {"match": {"op": op, "left": {"payload": {"protocol": "ip6", "field": "nexthdr"}}, "right": value}}
+    asked = {"rule": {"family": "inet", "table": "t", "chain": "in", "expr": [match, {verdict: None}]}}
+
+    (group,) = read(json.dumps({"nftables": [{"chain": chain}, asked]})).groups
+
+    assert [one for one in bare(group.rules) if one.direction == "in"] == [rule(one) for one in wanted]
+
+
 def test_a_table_that_only_translates_lets_nothing_in() -> None:
     chains = [
         {
