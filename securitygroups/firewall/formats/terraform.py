@@ -137,9 +137,10 @@ _AZ_QUIET = frozenset(("id", "resource_group_name", "network_security_group_name
 
 def _azure(found: Sequence[Resource]) -> Iterator[ReadGroup]:
     groups = of_kind(found, "azurerm_network_security_group")
+    known = _AzureGroups(groups)
     loose: dict[str, list[tuple[str, Json]]] = {}
     for one in of_kind(found, "azurerm_network_security_rule"):
-        loose.setdefault(_azure_key(one, groups), []).append((one.address, _azure_rule(one.address, one.values)))
+        loose.setdefault(known.key(one), []).append((one.address, _azure_rule(one.address, one.values)))
     for group in groups:
         rules = [
             (place, _azure_rule(place, one)) for place, one in objects(group.values, "security_rule", group.address)
@@ -149,32 +150,33 @@ def _azure(found: Sequence[Resource]) -> Iterator[ReadGroup]:
         yield azure.group_of(rules, name.rpartition("/")[2], "")
 
 
-def _azure_key(rule: Resource, groups: Sequence[Resource]) -> str:
-    """The address of the rule's group, or where it stands when it is none of the file. Two resource groups may each have one
-    of that name."""
-    name, here = (
-        text(rule.values, key, rule.address) for key in ("network_security_group_name", "resource_group_name")
-    )
-    same = [group for group in groups if name_of(group).lower() == name.lower()]
-    exact = [
-        group for group in same if here.lower() == text(group.values, "resource_group_name", group.address).lower()
-    ]
-    if not same:
-        return f"{here}/{name}".lower()
-    if len(exact) != 1 and (
-        len(same) != 1 or (here and UNKNOWN not in (here, same[0].values.get("resource_group_name")))
-    ):
-        return _elsewhere(rule, name, here, bool(exact))
-    return (exact or same)[0].address
+class _AzureGroups:
+    """The groups by name, and by name and resource group: two of those may each have one of the name."""
 
+    def __init__(self, groups: Sequence[Resource]) -> None:
+        self._named: dict[str, list[Resource]] = {}
+        self._exact: dict[tuple[str, str], list[Resource]] = {}
+        for one in groups:
+            name, here = name_of(one).lower(), text(one.values, "resource_group_name", one.address).lower()
+            self._named.setdefault(name, []).append(one)
+            self._exact.setdefault((name, here), []).append(one)
 
-def _elsewhere(rule: Resource, name: str, here: str, several: bool) -> str:
-    if several or here in ("", UNKNOWN):
-        raise bad(
-            f"{rule.address}.network_security_group_name",
-            f"Several groups of the name “{shown(name)}” are in the file.",
+    def key(self, rule: Resource) -> str:
+        """The address of the rule's group, or where it stands when it is none of the file."""
+        written = (
+            text(rule.values, key, rule.address) for key in ("network_security_group_name", "resource_group_name")
         )
-    return f"{here}/{name}".lower()
+        name, here = (word.lower() for word in written)
+        named, exact = self._named.get(name, []), self._exact.get((name, here), [])
+        if len(exact) == 1:
+            return exact[0].address
+        unsure = here in ("", UNKNOWN) or (name, UNKNOWN) in self._exact
+        if len(named) == 1 and unsure:
+            return named[0].address
+        if exact or (named and unsure):
+            said = f"Several groups of the name “{shown(name)}” are in the file."
+            raise bad(f"{rule.address}.network_security_group_name", said)
+        return f"{here}/{name}"
 
 
 def _once(rules: Sequence[tuple[str, Json]]) -> list[tuple[str, Json]]:

@@ -1,5 +1,7 @@
 """Groups in Terraform's files, and rules that are resources of their own: of which group each of them is."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -8,12 +10,13 @@ from securitygroups.firewall.formats.clouds import UNKNOWN, Json, Line, text, te
 from securitygroups.firewall.formats.foreign import MOST_RULES
 from securitygroups.firewall.formats.reading import Note, Taken
 from securitygroups.firewall.formats.strict import bad
-from securitygroups.firewall.formats.terraform_resources import INDEX, Resource
+from securitygroups.firewall.formats.terraform_resources import INDEX, MOST_REFERENCES, Resource
 
 _NOWHERE = (
     "Of which group it is, is known only after apply: apply the plan, and bring what terraform show -json says then."
 )
 _NO_TARGET = "Of whose network or targets it is, is known only after apply: apply the plan, and bring what terraform show -json says."
+_REFERENCE = re.compile(r"[\w-]+\.[\w-]+(?:\[[^\]]*\])?")
 _AWS = ("aws_security_group", "aws_default_security_group")
 # Rules of their own: the key that names their group, what it names of it, and the kinds of that.
 _LOOSE = {
@@ -27,11 +30,34 @@ _LOOSE = {
 _ACCEPTS_ONLY = ("aws_", "openstack_")
 
 
+class _Index:
+    """Resources by their place in a module, with and without the index of a loop."""
+
+    def __init__(self, every: Sequence[Resource]) -> None:
+        stems = [(one.module, INDEX.sub("", one.local)) for one in every]
+        self._many = Counter(stems)
+        self._by_stem = dict(zip(stems, every, strict=True))
+        self._exact = {(one.module, one.local): one for one in every}
+
+    def referred(self, one: Resource, key: str, kinds: Sequence[str]) -> Resource | None:
+        """The one resource of its module that the argument refers to; None where it may be another."""
+        refs = [ref for ref in one.names.get(key, ()) if ref.partition(".")[0] not in ("each", "count")]
+        named = {match[0] for ref in refs if (match := _REFERENCE.match(ref))}
+        stems, indexed = {INDEX.sub("", name) for name in named}, {name for name in named if "[" in name}
+        if len(stems) != 1 or len(indexed) > 1 or len(refs) >= MOST_REFERENCES:
+            return None
+        (name,) = indexed or stems
+        place = (one.module, name)
+        found = self._exact.get(place) if indexed else self._by_stem.get(place)
+        return found if found and found.kind in kinds and (indexed or self._many[place] == 1) else None
+
+
 def linked(found: Sequence[Resource], notes: list[Note]) -> list[Resource]:
     """The resources, each rule of its own with what its group is known by. One whose group is not known is left out with a
     note; where it may be a denial, the file is refused."""
     named = [_with_id(one) for one in found]
-    return [one for each in named if (one := _placed(each, named, notes))]
+    index = _Index(named)
+    return [one for each in named if (one := _placed(each, index, notes))]
 
 
 def _with_id(one: Resource) -> Resource:
@@ -40,11 +66,11 @@ def _with_id(one: Resource) -> Resource:
     return one if known or one.kind in _LOOSE else replace(one, values={**one.values, "id": one.address})
 
 
-def _aimed(one: Resource, every: Sequence[Resource], notes: list[Note]) -> Resource | None:
+def _aimed(one: Resource, index: _Index, notes: list[Note]) -> Resource | None:
     """A rule of Google Cloud, whose network and targets must be known: else it would be put with rules of others."""
     network = text(one.values, "network", one.address)
     if network == UNKNOWN:
-        found = _referred(one, "network", of_kind(every, "google_compute_network"))
+        found = index.referred(one, "network", ("google_compute_network",))
         network = text(found.values, "name", found.address) if found else UNKNOWN
     targets = [
         each for key in ("target_tags", "target_service_accounts") for each in texts(one.values, key, one.address)
@@ -57,15 +83,15 @@ def _aimed(one: Resource, every: Sequence[Resource], notes: list[Note]) -> Resou
     return None
 
 
-def _placed(one: Resource, every: Sequence[Resource], notes: list[Note]) -> Resource | None:
+def _placed(one: Resource, index: _Index, notes: list[Note]) -> Resource | None:
     if one.kind == "google_compute_firewall":
-        return _aimed(one, every, notes)
+        return _aimed(one, index, notes)
     if one.kind not in _LOOSE:
         return one
     key, attribute, kinds = _LOOSE[one.kind]
     if text(one.values, key, one.address) not in ("", UNKNOWN):
         return one
-    group = _referred(one, key, [each for each in every if each.kind in kinds])
+    group = index.referred(one, key, kinds)
     name = text(group.values, attribute, group.address) if group else ""
     if name not in ("", UNKNOWN):
         return replace(one, values={**one.values, key: name})
@@ -73,16 +99,6 @@ def _placed(one: Resource, every: Sequence[Resource], notes: list[Note]) -> Reso
         raise bad(f"{one.address}.{key}", _NOWHERE)
     notes.append(Note(one.address, one.kind, Taken.NOT_TAKEN, _NOWHERE))
     return None
-
-
-def _referred(one: Resource, key: str, groups: Sequence[Resource]) -> Resource | None:
-    """The one group of its module that the argument refers to; None where it may be another."""
-    refs = [ref for ref in one.names.get(key, ()) if ref.partition(".")[0] not in ("each", "count")]
-    stems = {".".join(INDEX.sub("", ref).split(".")[:2]) for ref in refs}
-    here = [each for each in groups if each.module == one.module and INDEX.sub("", each.local) in stems]
-    exact = [each for each in here if any(ref == each.local or ref.startswith(f"{each.local}.") for ref in refs)]
-    chosen = exact if any("[" in ref for ref in refs) else here
-    return chosen[0] if len(stems) == 1 and len(chosen) == 1 else None
 
 
 def of_kind(found: Iterable[Resource], *kinds: str) -> list[Resource]:

@@ -13,6 +13,8 @@ from securitygroups.firewall.formats.clouds import UNKNOWN, Json, as_object, at,
 from securitygroups.firewall.formats.strict import bad
 
 MOST_DEEP = 40
+MOST_REFERENCES = 100
+"""References of an argument that are looked at: of one with as many it is not known what it will be."""
 # Blocks that no provider fills by itself. The configuration is silent about those that are made in a loop.
 _BLOCKS = ("rule", "allow", "deny", "inbound_rule", "outbound_rule")
 INDEX = re.compile(r"\[[^\]]*\]")
@@ -82,6 +84,7 @@ def _of_shown(value: Json) -> list[Resource]:
         as_object(value.get("configuration") or {}, "configuration").get("root_module") or {}, "configuration"
     )
     expressions = dict(_expressions(config, "", 0))
+    names = {address: _names(said) for address, said in expressions.items()}
     unknown = {
         text(one, "address", where): as_object(one.get("change") or {}, at(where, "change")).get("after_unknown")
         for where, one in objects(value, "resource_changes", "")
@@ -91,9 +94,10 @@ def _of_shown(value: Json) -> list[Resource]:
         if text(one, "mode", where) == "data":
             continue
         address = text(one, "address", where)
-        said = expressions.get(INDEX.sub("", address))
+        plain = INDEX.sub("", address)
+        said = expressions.get(plain)
         values = _with_unknown(as_object(one.get("values") or {}, at(where, "values")), unknown.get(address), said)
-        found.append(Resource(address, text(one, "type", where), values, module, _names(said)))
+        found.append(Resource(address, text(one, "type", where), values, module, names.get(plain, {})))
     return found
 
 
@@ -119,11 +123,11 @@ def _expressions(module: Json, prefix: str, deep: int) -> Iterator[tuple[str, Js
         yield from _expressions(inner, f"{prefix}module.{name}.", deep + 1)
 
 
-def _names(said: Json | None) -> dict[str, Sequence[str]]:
-    """What each argument refers to."""
+def _names(said: Json) -> dict[str, Sequence[str]]:
+    """What each argument refers to; of one that refers to very much nobody can tell what it will be."""
     return {
-        key: [str(name) for name in one["references"]]
-        for key, one in (said or {}).items()
+        key: [str(name) for name in one["references"][:MOST_REFERENCES]]
+        for key, one in said.items()
         if isinstance(one, dict) and isinstance(one.get("references"), list)
     }
 

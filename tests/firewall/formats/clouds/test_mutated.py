@@ -130,6 +130,21 @@ HOSTILE = {
         [{"name": "r", "network": "n", "allowed": [{"IPProtocol": "tcp"}], "targetTags": [f"t{one}"]} for one in range(9_000)]
     ).encode(),
     "groups of one name": filled('{"GroupName":"x","IpPermissions":[]}', '{"SecurityGroups":[', "]}"),
+    "rules by groups of Terraform": json.dumps(
+        {"version": 4, "resources": [
+            {"type": f"azurerm_network_security_{kind}", "name": "r", "instances": [
+                {"attributes": {"name": f"n{one % 7}", "network_security_group_name": "n1", **NSG, "access": "Allow"}}
+            for one in range(18_000)]}
+        for kind in ("group", "rule")]}
+    ).encode(),
+    "references of a plan": json.dumps(
+        {"terraform_version": "1", "planned_values": {"root_module": {"resources": [
+            {"address": f"{kind}.r[{one}]", "type": kind, "values": {}}
+            for kind in ("aws_security_group", "aws_security_group_rule") for one in range(9_000)
+        ]}},
+         "configuration": {"root_module": {"resources": [{"address": "aws_security_group_rule.r", "expressions": {
+             "security_group_id": {"references": ["aws_security_group.r[8]"] * 9_000}}}]}}}
+    ).encode(),
     "a header without end": b"@uuid,interface," + b"a," * 2_000_000,
     "pairs of OpenStack": json.dumps({"name": "x", "rules": "ethertype=" + "a='" * 2_000_000}).encode(),
 }  # fmt: skip
