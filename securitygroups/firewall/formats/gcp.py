@@ -53,6 +53,8 @@ _KNOWN = words(
     "allowed denied creationTimestamp description destinationRanges direction disabled enableLogging id kind logConfig name "
     "network priority selfLink sourceRanges sourceServiceAccounts sourceTags targetServiceAccounts targetTags params"
 )
+_WHOLE = frozenset(("kind", "selfLink", "creationTimestamp", "id"))
+"""Keys of which every whole rule has some: where all are missing, others that narrow it may be missing too."""
 _PROJECT = re.compile(r"projects/([^/]+)/")
 _MANY_TARGETS = (
     "It is for VMs whose only tag or service account with rules is this one. One with several gets the rules of all in one "
@@ -98,6 +100,10 @@ def read(upload: Upload) -> Reading:
         rules = [("", value)]
     else:
         rules = list(objects(value, "items" if "items" in value else "firewalls", ""))
+    cut = next((where for where, one in rules if not _WHOLE & one.keys()), None)
+    if cut is not None:
+        raise bad(cut, "Of this rule not all is said, such as whom it is for: bring what gcloud compute firewall-rules list "
+                       "--format=json says, without a choice of keys.")  # fmt: skip
     return reading(NAME, groups_of(rules))
 
 

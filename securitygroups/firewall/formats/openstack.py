@@ -64,6 +64,8 @@ _COLUMNS = {
     "Security Group": "security_group_id",
     "Description": "description",
 }
+# Without one of these a rule would be for more than it is.
+_NEEDED = ("IP Range", "Port Range", "Remote Security Group")
 _KNOWN = words(
     "id protocol ethertype remote_ip_prefix direction remote_group_id remote_address_group_id security_group_id description "
     "port_range_min port_range_max created_at updated_at revision_number tenant_id project_id tags standard_attr_id name "
@@ -168,6 +170,11 @@ def _plain(one: Json, where: str) -> Json:
         return one
     if "Direction" not in one:
         raise bad(where, "This list of OpenStack does not say the direction of its rules: make it with --long.")
+    missing = [name for name in _NEEDED if name not in one]
+    if missing:
+        raise bad(
+            where, f"This list of OpenStack lacks {', '.join(missing)}: make it with --long -f json and without -c."
+        )
     plain = {_COLUMNS.get(key, key): value for key, value in one.items() if key != "Port Range"}
     return {**plain, **_ports_of(text(one, "Port Range", where), at(where, "Port Range"))}
 

@@ -178,7 +178,7 @@ def _local(one: Json, where: str) -> tuple[str, ...]:
 
 def _ports(one: Json, where: str) -> tuple[tuple[int, int], ...] | None:
     first, last = number(one, "dest_port_from", where), number(one, "dest_port_to", where)
-    if first is None:
+    if first is None and last in (None, 0):
         return None
     ports = port_range(f"{first}-{first if last in (None, 0) else last}")
     if ports is None:

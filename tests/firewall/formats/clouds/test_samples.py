@@ -225,6 +225,7 @@ def test_a_row_of_openstack(row: Any, rules: Plain) -> None:
 
 def test_a_row_of_openstack_without_a_family_has_that_of_its_range() -> None:
     row = {"ID": "a", "IP Protocol": "tcp", "IP Range": "2001:db8::/32", "Port Range": "22:22", "Direction": "ingress"}
+    row["Remote Security Group"] = None  # type: ignore[assignment]
 
     assert plain(one([row]).rules) == [("accept in tcp", "2001:db8::/32", 22, 22)]
 
@@ -526,6 +527,17 @@ def test_networks_of_one_name_in_two_projects_are_two() -> None:
     assert [group.name for group in read(rules[::2]).groups] == ["default"]
 
 
+def test_a_choice_of_keys_is_no_whole_rule() -> None:
+    """Such a choice leaves out tags, which narrow a rule, or columns that do."""
+    chosen = {"name": "r", "network": "default", "direction": "INGRESS", "allowed": [{"IPProtocol": "tcp"}]}
+
+    assert "without a choice of keys" in refusal([chosen])
+
+    row = {"ID": "a", "IP Protocol": "tcp", "Ethertype": "IPv4", "IP Range": "0.0.0.0/0", "Direction": "ingress"}
+
+    assert "lacks Port Range, Remote Security Group" in refusal([row])
+
+
 def test_a_disabled_rule_of_google_is_switched_off() -> None:
     group = one([google(allowed=[{"IPProtocol": "icmp"}], disabled=True)])
 
@@ -609,6 +621,13 @@ def test_the_policies_of_scaleway_stand_at_the_end() -> None:
     group = one(scaleway())
 
     assert plain(group.rules) == [("accept in tcp", "0.0.0.0/0", 22, 22), *MAIL, ("accept out ip", "any", None, None)]
+
+
+def test_a_last_port_of_scaleway_without_a_first_is_not_every_port() -> None:
+    source = scaleway()
+    source["rules"][0] |= {"dest_port_from": None, "dest_port_to": 80}
+
+    assert "no range of ports" in refusal(source)
 
 
 def test_what_the_default_security_does_is_not_taken_twice() -> None:
