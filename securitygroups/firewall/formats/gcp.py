@@ -102,7 +102,7 @@ def read(upload: Upload) -> Reading:
         rules = list(objects(value, "items" if "items" in value else "firewalls", ""))
     cut = next((where for where, one in rules if not _WHOLE & one.keys()), None)
     if cut is not None:
-        raise bad(cut, "Of this rule not all is said, such as whom it is for: bring what gcloud compute firewall-rules list "
+        raise bad(cut, "Of this rule of Google Cloud not all is said, such as whom it is for: bring what gcloud compute firewall-rules list "
                        "--format=json says, without a choice of keys.")  # fmt: skip
     return reading(NAME, groups_of(rules))
 
@@ -158,7 +158,10 @@ def _group(rules: Sequence[tuple[str, Json]], name: str, target: str | None) -> 
     ]
     if target is None:
         return in_turn(lines, name, f"Google Cloud network {name}: VMs that no rule is aimed at", notes)
-    notes.append(Note("document", f"target {shown(target)}", Taken.EXACT, _MANY_TARGETS))
+    # Where one of them denies, it may have to come before what a group of another target allows.
+    denials = len(_targets_of(rules)) > 1 and any(one.get("denied") and _targets(where, one) for where, one in rules)
+    how = Taken.NOT_TAKEN if denials else Taken.EXACT
+    notes.append(Note("document", f"the order among rules of {shown(target)} and of other targets", how, _MANY_TARGETS))
     return in_turn(lines, name, f"Google Cloud: VMs with the target {target}", notes)
 
 

@@ -538,6 +538,19 @@ def test_a_choice_of_keys_is_no_whole_rule() -> None:
     assert "lacks Port Range, Remote Security Group" in refusal([row])
 
 
+def test_the_order_among_targets_is_said_to_be_lost_where_one_of_them_denies() -> None:
+    ssh = [{"IPProtocol": "tcp", "ports": ["22"]}]
+    rules = [google(allowed=ssh, targetTags=["web"]), google(allowed=ssh, targetTags=["db"])]
+
+    def lost(*given: Any) -> list[str]:
+        return [
+            note.text for group in read(list(given)).groups for note in group.notes if note.taken is not Taken.EXACT
+        ]
+
+    assert lost(*rules) == []
+    assert len(lost(*rules, google(denied=ssh, targetTags=["db"], priority=1))) == 2
+
+
 def test_a_disabled_rule_of_google_is_switched_off() -> None:
     group = one([google(allowed=[{"IPProtocol": "icmp"}], disabled=True)])
 
