@@ -31,7 +31,7 @@ from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken, Upload
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.formats.terraform_groups import each_of, linked, name_of, of_kind, with_loose
-from securitygroups.firewall.formats.terraform_members import BEHIND, behind
+from securitygroups.firewall.formats.terraform_members import BEHIND, behind, whole_network
 from securitygroups.firewall.formats.terraform_resources import Resource, is_state, resources
 from securitygroups.firewall.formats.terraform_unions import aws_groups, hetzner_groups, openstack_groups
 from securitygroups.firewall.protocols import Action, Direction
@@ -225,7 +225,7 @@ def _google_rules(
 ) -> Iterator[tuple[str, Json]]:
     """The rule, and one more for the machines of the file that have a tag which an accept comes from."""
     yield where, rule
-    network = text(rule, "network", where).rpartition("/")[2]
+    network = text(rule, "network", where)
     for tag in texts(rule, "sourceTags", where) if rule.get("allowed") else ():
         addresses = tagged.get((network, tag), ())
         said = f"{text(rule, 'description', where) or text(rule, 'name', where)}: VMs with the tag {tag}"
@@ -240,6 +240,8 @@ def _google_rule(one: Resource) -> Json:
         for key, value in one.values.items()
         if key not in ("project", "timeouts", "params")
     }
+    project = text(one.values, "project", one.address)
+    values["network"] = whole_network(text(one.values, "network", one.address), project)
     for ours, theirs in (("allow", "allowed"), ("deny", "denied")):
         values[theirs] = [
             {"IPProtocol": text(each, "protocol", place), "ports": list(texts(each, "ports", place))}

@@ -82,11 +82,21 @@ def _members(found: Sequence[Resource]) -> Iterator[tuple[str, str]]:
 def _tagged(found: Sequence[Resource]) -> Iterator[tuple[tuple[str, str], str]]:
     """Of Google's machines, by the network and the tag: the first address of each card."""
     for one in of_kind(found, "google_compute_instance"):
+        project = text(one.values, "project", one.address)
         for where, card in objects(one.values, "network_interface", one.address):
-            network, address = text(card, "network", where), text(card, "network_ip", where)
+            network = whole_network(text(card, "network", where), text(card, "network_project", where) or project)
+            address = text(card, "network_ip", where)
             for tag in texts(one.values, "tags", one.address):
                 if _is_address(address):
-                    yield (network.rpartition("/")[2], tag), address
+                    yield (network, tag), address
+
+
+def whole_network(network: str, project: str) -> str:
+    """The network with its project, for two projects may each have one of the name."""
+    _, mark, rest = network.partition("projects/")
+    if mark or not project or UNKNOWN in (network, project):
+        return mark + rest or network
+    return f"projects/{project}/global/networks/{network}"
 
 
 def _is_address(word: str) -> bool:

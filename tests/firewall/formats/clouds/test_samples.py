@@ -880,8 +880,20 @@ def test_machines_with_a_tag_are_in_the_network_of_the_rule() -> None:
         return "google_compute_instance", {"tags": list(tags), "network_interface": [card]}
 
     allow = [{"protocol": "tcp", "ports": ["5432"]}]
-    rule = {"name": "db", "network": "global/networks/shop", "allow": allow, "source_tags": ["web"], "deny": []}
-    deny = {"name": "no", "network": "global/networks/shop", "deny": allow, "source_tags": ["db"], "priority": 2000}
+    rule = {
+        "name": "db",
+        "network": "projects/p/global/networks/shop",
+        "allow": allow,
+        "source_tags": ["web"],
+        "deny": [],
+    }
+    deny = {
+        "name": "no",
+        "network": "projects/p/global/networks/shop",
+        "deny": allow,
+        "source_tags": ["db"],
+        "priority": 2000,
+    }
 
     group = one(
         terraform(
@@ -899,6 +911,31 @@ def test_machines_with_a_tag_are_in_the_network_of_the_rule() -> None:
         ("accept out ip", "0.0.0.0/0", None, None),
     ]
     assert group.rules[0].description == "db: VMs with the tag web"
+
+
+def test_networks_and_machines_of_two_projects_are_not_mixed() -> None:
+    allow = [{"protocol": "tcp", "ports": ["22"]}]
+
+    def rule(project: str, **more: Any) -> tuple[str, Any]:
+        return "google_compute_firewall", {"name": "r", "network": "default", "project": project, **more}
+
+    def machine(project: str, network: str, address: str) -> tuple[str, Any]:
+        card = {"network": network, "network_ip": address}
+        return "google_compute_instance", {"tags": ["web"], "project": project, "network_interface": [card]}
+
+    link = "https://www.googleapis.com/compute/v1/projects/a/global/networks/default"
+
+    first, second = read(
+        terraform(
+            rule("a", allow=allow, source_tags=["web"]),
+            rule("b", deny=allow, source_ranges=["10.0.0.0/8"]),
+            machine("a", link, "10.0.0.9"),
+            machine("b", "default", "10.9.0.9"),
+        )
+    ).groups
+
+    assert (first.name, plain(first.rules)) == ("a default", [("accept in tcp", "10.0.0.9/32", 22, 22), OUT])
+    assert (second.name, len(second.rules)) == ("b default", 2)
 
 
 def planned(rule_names: list[str], *groups: str, module: str = "") -> Any:
