@@ -23,6 +23,9 @@ MOST_ROWS = 99_999_999
 MOST_AREA = 4_000_000
 """Cells between the first and the last one, empty ones too: the library keeps room for each."""
 _LONGEST_FORMAT = 255
+_MOST_STYLES = 65_536
+"""Excel has no more."""
+MOST_BLANK = 20_000
 MOST_TEXT = 40_000_000
 """Characters of all cells; a workbook keeps equal texts once, and the library each time."""
 SAVE_AS = "save the sheet with the rules alone as CSV UTF-8 and import that"
@@ -62,6 +65,11 @@ class Scanned:
     blank: dict[Cell, str] = field(default_factory=dict)
     merged: list[tuple[Cell, Cell]] = field(default_factory=list)
     hidden: set[int] = field(default_factory=set)
+
+    def lose(self, at: Cell, why: str) -> None:
+        self.blank[at] = why
+        if len(self.blank) > MOST_BLANK:
+            raise bad("", f"More than {MOST_BLANK:,} cells of the workbook have {why}: {SAVE_AS}.")
 
 
 @dataclass(slots=True)
@@ -255,6 +263,8 @@ def _styles_in_parts(xml: bytes) -> frozenset[str]:
             formats.add(said.get("numFmtId", ""))
         elif name == "xf" and "cellXfs" in inside:
             styles.append(said.get("numFmtId", ""))
+            if len(styles) > _MOST_STYLES:
+                raise damaged()
 
     if xml:
         _parse(xml, start, lambda _: inside.__delitem__(-1))
@@ -301,12 +311,12 @@ class _Sheet:
             self.found.hidden.add(self.row)
         self.kind, self.style = said.get("t", ""), said.get("s", "")
         if self.kind == "e":
-            self.found.blank[self.row, self.column] = "an error instead of a value"
+            self.found.lose((self.row, self.column), "an error instead of a value")
 
     def close(self) -> None:
         """A formula whose cell ended without a value."""
         if self.open_formula:
-            self.found.blank[self.row, self.column] = NEVER_RECKONED
+            self.found.lose((self.row, self.column), NEVER_RECKONED)
         self.open_formula = False
 
     def end(self, name: str) -> None:
@@ -314,7 +324,7 @@ class _Sheet:
             place = whole_number(self.said.strip(), len(self.lengths) - 1) if self.lengths else None
             self.room.take((self.row, self.column), 0, 0 if place is None else self.lengths[place])
         elif name == "v" and self.style in self.in_parts and _MAY_BE_TWO.fullmatch(self.said.strip()):
-            self.found.blank[self.row, self.column] = IN_PARTS
+            self.found.lose((self.row, self.column), IN_PARTS)
         self.inside = ""
 
     def text(self, some: str) -> None:
@@ -364,7 +374,7 @@ class _Tables:
         if not known.isdisjoint(("value-type", "formula")):
             self.filled = max(self.filled, self.column + self.columns - 1)
         if "formula" in known and "value-type" not in known:
-            self.sheets[-1].blank[self.row, self.column] = NEVER_RECKONED
+            self.sheets[-1].lose((self.row, self.column), NEVER_RECKONED)
         self.value, self.shown = next((text for key, text in said.items() if key.rpartition(":")[2] == "value"), ""), ""
         down, right = _times(said, "number-rows-spanned"), _times(said, "number-columns-spanned")
         if down > 1 or right > 1:
@@ -374,7 +384,7 @@ class _Tables:
     def end(self, name: str) -> None:
         if name in ("table-cell", "covered-table-cell"):
             if _MAY_BE_TWO.fullmatch(self.value) and re.search(r"\d\D+\d", self.shown):
-                self.sheets[-1].blank[self.row, self.column] = IN_PARTS
+                self.sheets[-1].lose((self.row, self.column), IN_PARTS)
             self.column += self.columns
         elif name == "table-row" and self.rooms:
             if self.filled >= 0:

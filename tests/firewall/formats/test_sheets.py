@@ -304,10 +304,14 @@ def test_what_could_be_meant_otherwise_is_refused_at_its_cell(what: str) -> None
     assert any(fault.where == where and words in str(fault.problem) for fault in caught.value.faults), str(caught.value)
 
 
+def parts_of(whole: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def with_cell_xml(cell: str) -> bytes:
     """The good workbook with other XML for the cell D2."""
-    with zipfile.ZipFile(io.BytesIO(workbook(TABLE))) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts = parts_of(workbook(TABLE))
     sheet = parts["xl/worksheets/sheet1.xml"].decode()
     start = sheet.index('<c r="D2"')
     end = sheet.index("</c>", start) + len("</c>")
@@ -524,8 +528,7 @@ def test_no_damage_brings_a_reader_down(what: str) -> None:
 
 def test_no_damage_inside_a_workbook_brings_the_reader_down() -> None:
     random = Random(3)
-    with zipfile.ZipFile(io.BytesIO(workbook(TABLE))) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts = parts_of(workbook(TABLE))
     for _ in range(120):
         name = random.choice([name for name in parts if name.startswith("xl/")])
         part = bytearray(parts[name])
@@ -540,8 +543,7 @@ def test_no_damage_inside_a_workbook_brings_the_reader_down() -> None:
 @pytest.mark.parametrize("encoding", ["UTF98", "utf-7", "utf-32", "cp037", "hex"])
 @pytest.mark.parametrize("part", ["xl/styles.xml", "xl/worksheets/sheet1.xml", "xl/workbook.xml"])
 def test_a_workbook_in_an_encoding_that_is_none_is_damaged(encoding: str, part: str) -> None:
-    with zipfile.ZipFile(io.BytesIO(workbook(TABLE))) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts = parts_of(workbook(TABLE))
     parts[part] = parts[part].replace(b'encoding="UTF-8"', f'encoding="{encoding}"'.encode())
 
     with pytest.raises(BadDocument, match="damaged"):
@@ -549,8 +551,7 @@ def test_a_workbook_in_an_encoding_that_is_none_is_damaged(encoding: str, part: 
 
 
 def with_sheet(cells: str) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(workbook(TABLE))) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts = parts_of(workbook(TABLE))
     sheet = parts["xl/worksheets/sheet1.xml"].decode()
     start, end = sheet.index("<sheetData>") + len("<sheetData>"), sheet.index("</sheetData>")
     return zipped({**parts, "xl/worksheets/sheet1.xml": (sheet[:start] + cells + sheet[end:]).encode()})
@@ -560,6 +561,8 @@ CELL = '<table:table-cell office:value-type="string" table:number-columns-repeat
 BOMBS: dict[str, Callable[[], bytes]] = {
     "a cell in the last corner": lambda: with_sheet('<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'),
     "millions of cells": lambda: with_sheet('<row r="1">' + "<c><v>1</v></c>" * 2_000_000 + "</row>"),
+    "errors alone": lambda: with_sheet('<row><c t="e"><v>#REF!</v></c></row>' * 30_000),
+    "more styles than there are": lambda: zipped({**parts_of(workbook(TABLE)), "xl/styles.xml": b"<styleSheet><cellXfs>" + b"<xf/>" * 100_000 + b"</cellXfs></styleSheet>"}),
     "a gigabyte of nothing": lambda: with_sheet(" " * 200_000_000),
     "one long text in every cell": lambda: with_sheet('<row r="1"><c t="inlineStr"><is><t>' + "x" * 30_000_000 + "</t></is></c></row>" * 2),
     "a full sheet of ods": lambda: ods(f'<table:table-row table:number-rows-repeated="1048576">{CELL}</table:table-row>'),
