@@ -177,9 +177,10 @@ class TextTable:
         for number, raw in enumerate(block.split(b"\n")[:-1] if block.strip() else (), self._line):
             fields = self._fields(raw, number)
             if fields:
-                rows.append(_BETWEEN.join(field.translate(_CONTROL) for field in fields))
+                # None behind the last that is read: a header may have far more columns than any line has fields.
+                rows.append(_BETWEEN.join(field.translate(_CONTROL) for field in fields[: self._read_up_to]))
                 lines.append(number)
-        count = len(self._layout.names)
+        count = self._read_up_to
         data = padded("".join(f"{row}\n" for row in rows).encode())
         ends = split(data, ord(_BETWEEN), count)
         if ends is None:
@@ -201,10 +202,9 @@ class TextTable:
         count = len(self._layout.names)
         if not any(fields[count:]):
             fields = fields[:count]
-        if self._read_up_to <= len(fields) < count and self._layout.separator != " ":
-            # Spreadsheets leave out what is empty at the end of a line.
-            fields += [""] * (count - len(fields))
-        if len(fields) != count:
+        # Spreadsheets leave out what is empty at the end of a line.
+        cut = self._read_up_to <= len(fields) < count and self._layout.separator != " "
+        if len(fields) != count and not cut:
             raise bad(f"line {number}", f"It has {len(fields)} fields instead of {count}.")
         return fields
 

@@ -480,6 +480,15 @@ def test_a_text_of_parquet_that_is_no_utf_8_is_read_as_it_stands() -> None:
     assert flows == [("in", 6, "198.51.100.7", "10.0.1.10", 22, UNSAID)]
 
 
+def test_columns_that_no_line_has_cost_nothing() -> None:
+    head = "protocol,source,destination,port," + "more," * 10_000
+
+    flows, log = read(f"{head}\n" + "tcp,198.51.100.7,10.0.1.10,22\n" * 20_000)
+
+    assert len(flows) == log.records == 20_000
+    assert flows[0] == ("in", 6, "198.51.100.7", "10.0.1.10", 22, UNSAID)
+
+
 def test_a_long_document_is_read_record_by_record() -> None:
     record = json.loads(azure("nsg"))["records"][0]
     text = json.dumps({"records": [record | {"pad": "x" * 50_000}] * 120}, indent=1)
