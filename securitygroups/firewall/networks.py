@@ -98,7 +98,7 @@ def _no_address(text: str) -> Refused:
         reason = f"{shown(text)} has a leading zero, which some programs read as octal."
         return Refused(Problem(f"{reason} Type {plain} if that is what you mean.", (plain,)))
     host, slash, _ = text.partition("/")
-    network = slash and _address(host.strip()) is not None
+    network = slash and plain_address(host.strip()) is not None
     one, found = _host(text) if network else None, None
     if one is None:
         found = meant(text)
@@ -112,7 +112,8 @@ def _no_address(text: str) -> Refused:
     return Refused(Problem(f"“{shown(text)}” is not an IP address: type one such as 203.0.113.7 or 2001:db8::7."))
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def plain_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """One address, None of anything else: for who does not ask what is meant, which takes long to find out."""
     try:
         return None if "%" in text else ipaddress.ip_address(text)
     except ValueError:
@@ -122,7 +123,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _host(text: str) -> str | None:
     """The address that stands before a prefix length, None where the network may be meant and not an address in it."""
     host, slash, length = (part.strip() for part in text.partition("/"))
-    address = _address(host)
+    address = plain_address(host)
     if address is None or not slash:
         return None if address is None else host
     bits = BITS[address.version]
@@ -259,7 +260,7 @@ def _check_spelling(text: str, host: str, slash: str, prefix_text: str) -> None:
 
 def _network_address(text: str, host: str, rest: str) -> tuple[int, int]:
     """The address of a network; what is refused is refused as a network, with the `rest` of what was typed."""
-    address = _address(host)
+    address = plain_address(host)
     if address is not None:
         return address.version, int(address)
     plain = _without_zeros(host)

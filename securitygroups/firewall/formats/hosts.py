@@ -12,7 +12,7 @@ from securitygroups.firewall.formats.spans import (
     of_networks,
     spans,
 )
-from securitygroups.firewall.networks import BITS, Network, Refused, parse_address, whole_number
+from securitygroups.firewall.networks import Network, plain_address, whole_number
 from securitygroups.firewall.protocols import MAX_PORT
 from securitygroups.firewall.registry import PORTS, PROTOCOL_NUMBERS
 
@@ -72,23 +72,25 @@ def protocol(word: str) -> int | None:
 def network(word: str) -> Network | None:
     """A network with a prefix length or a mask; bits behind the prefix are cut off, as these firewalls do. None else."""
     host, slash, length = word.partition("/")
-    try:
-        version, number = parse_address(host)
-        bits = BITS[version]
-        prefix = bits if not slash else whole_number(length, bits)
-        if prefix is None:
-            prefix = _mask(length, version)
-    except Refused:
+    address = plain_address(host.strip())
+    if address is None:
         return None
-    return None if prefix is None else Network(version, number >> (bits - prefix) << (bits - prefix), prefix)
+    bits = address.max_prefixlen
+    prefix = bits if not slash else whole_number(length, bits)
+    if prefix is None:
+        prefix = _mask(length, address.version)
+    return (
+        None if prefix is None else Network(address.version, int(address) >> (bits - prefix) << (bits - prefix), prefix)
+    )
 
 
 def _mask(text: str, version: int) -> int | None:
     """The prefix length that a mask such as 255.255.0.0 stands for."""
-    family, number = parse_address(text)
-    bits = BITS[version]
-    hosts = (1 << bits) - 1 ^ number
-    return bits - hosts.bit_length() if family == version and hosts & (hosts + 1) == 0 else None
+    mask = plain_address(text.strip())
+    if mask is None or mask.version != version:
+        return None
+    hosts = (1 << mask.max_prefixlen) - 1 ^ int(mask)
+    return mask.max_prefixlen - hosts.bit_length() if hosts & (hosts + 1) == 0 else None
 
 
 def addresses(words: Iterable[str]) -> Spans | None:
@@ -100,13 +102,10 @@ def addresses(words: Iterable[str]) -> Spans | None:
         if one is not None:
             found += of_networks([one])
         elif dash:
-            try:
-                start, end = parse_address(first), parse_address(last)
-            except Refused:
+            start, end = plain_address(first.strip()), plain_address(last.strip())
+            if start is None or end is None or start.version != end.version or int(start) > int(end):
                 return None
-            if start[0] != end[0] or start > end:
-                return None
-            found.append((key(*start), key(*end)))
+            found.append((key(start.version, int(start)), key(end.version, int(end))))
         else:
             return None
     return spans(found)

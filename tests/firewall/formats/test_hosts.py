@@ -422,6 +422,8 @@ HOSTILE = {
     "tables without rules": "*filter\n" * 40_000,
     "zones without end": "".join(f"z{at} (active)\n  target: default\n  sources: 10.0.0.0/8\n" for at in range(12_000)),
     "tags without an end": "<zone>" + "<a>" * 2_000_000,
+    "sources that are none": "public (active)\n  target: default\n  rich rules:\n"
+    + '\trule source address="norules$" drop\n' * 39_000,
     "sources of nothing but colons": ("*filter\n-s " + ":" * 1_990 + "\n") * 1_000,
 }
 
