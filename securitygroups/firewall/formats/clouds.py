@@ -348,13 +348,14 @@ def of_members(rule: Foreign) -> str:
 def reading(system: str, groups: Iterable[ReadGroup], notes: Sequence[Note] = ()) -> Reading:
     """The whole file; every group that has a name has one of its own."""
     taken_names: set[str] = set()
+    counts: dict[str, int] = {}
     named = []
     lines = 0
     for group in groups:
         lines += max(len(group.rules), len(group.notes))
         if lines > MOST_RULES:
             raise bad("", f"The file has more than {MOST_RULES:,} rules: bring some groups at a time.")
-        name = _free(_name(group.name), taken_names) if group.name else ""
+        name = _free(_name(group.name), taken_names, counts) if group.name else ""
         taken_names.add(name.casefold())
         named.append(replace(group, name=name))
     return Reading(system, tuple(named), tuple(notes))
@@ -364,10 +365,12 @@ def _name(name: str) -> str:
     return visible(clean(name))[:MAX_NAME].strip()
 
 
-def _free(name: str, names: set[str]) -> str:
+def _free(name: str, names: set[str], counts: dict[str, int]) -> str:
+    """The name, or with a number behind it; `counts` has the last one of each, for no other before it is free again."""
     if name.casefold() not in names:
         return name
-    for count in range(2, len(names) + 3):
+    for count in range(counts.get(name.casefold(), 1) + 1, len(names) + 3):
+        counts[name.casefold()] = count
         longer = f"{name[: MAX_NAME - len(str(count)) - 1].strip()} {count}"
         if longer.casefold() not in names:
             return longer

@@ -145,6 +145,7 @@ HOSTILE = {
          "configuration": {"root_module": {"resources": [{"address": "aws_security_group_rule.r", "expressions": {
              "security_group_id": {"references": ["aws_security_group.r[8]"] * 9_000}}}]}}}
     ).encode(),
+    "rules in groups of one name": filled(json.dumps({"GroupName": "x", "IpPermissions": [ALIKE]}), '{"SecurityGroups":[', "]}"),
     "a header without end": b"@uuid,interface," + b"a," * 2_000_000,
     "pairs of OpenStack": json.dumps({"name": "x", "rules": "ethertype=" + "a='" * 2_000_000}).encode(),
 }  # fmt: skip
