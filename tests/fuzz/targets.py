@@ -228,7 +228,7 @@ def _check_reading(reading: Reading, data: bytes) -> None:
 
 
 def _check_note(note: Note, group: ReadGroup | None, lines: int) -> None:
-    shown_as(visible(note.where), 2_000)
+    shown_as(visible(note.where), 2_002)
     shown_as(visible(note.text), 2_000)
     shown_as(visible(note.how), 20_000)
     must(note.where or note.text, "a note about nothing")

@@ -36,10 +36,12 @@ class Note:
     why: str = ""
 
     def __post_init__(self) -> None:
+        # Keys of a path, and what a line asks for, may be as long as the file.
+        if len(self.where) > MAX_HOW:
+            object.__setattr__(self, "where", f"{self.where[:MAX_HOW]} …")
         if len(self.text) > MAX_TEXT:
             object.__setattr__(self, "text", self.text[:MAX_TEXT])
         if len(self.how) > MAX_HOW:
-            # What a line asks for may be as long as the line.
             object.__setattr__(self, "how", f"{self.how[:MAX_HOW]} …")
 
 

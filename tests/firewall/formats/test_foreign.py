@@ -7,7 +7,7 @@ import pytest
 
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.formats.foreign import BOTH, MOST_BARS, NO_PACKET, Foreign, taken
-from securitygroups.firewall.formats.reading import Taken
+from securitygroups.firewall.formats.reading import MAX_HOW, MAX_TEXT, Note, Taken
 from securitygroups.firewall.values import Action, Direction, Network, Packet, Rule, parse_network
 
 SEEDS = range(12)
@@ -187,6 +187,12 @@ def test_ports_of_a_protocol_that_has_none_let_nothing_through(protocol: int | N
     assert (accepts, not_taken.taken) == ((), Taken.NOT_TAKEN)
     assert narrowed.taken is Taken.NARROWED
     assert [(one.action, one.protocol) for one in drops] == [(Action.DROP, "ip" if protocol is None else "icmp")]
+
+
+def test_a_note_is_as_short_as_a_page_wants_it() -> None:
+    note = Note("w" * 100_000, "t" * 100_000, Taken.NOT_TAKEN, "h" * 100_000)
+
+    assert (len(note.where), len(note.text), len(note.how)) == (MAX_HOW + 2, MAX_TEXT, MAX_HOW + 2)
 
 
 def test_both_families_are_one_rule_for_any_address() -> None:
