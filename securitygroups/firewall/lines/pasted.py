@@ -26,6 +26,7 @@ from securitygroups.firewall.lines.line import (
     port_number,
 )
 
+_ENDS = ("source", "destination")
 LONGEST = 2000
 """Characters of a line that are looked at."""
 
@@ -92,16 +93,25 @@ def _first(line: str) -> Line:
 
 def _checked(found: Line, service_port: ServicePort | None) -> Line:
     """With addresses that are some, without their zones, and the number of the port where the line has its name."""
-    fields, opener = found.fields, found.opener
-    for end in ("source", "destination"):
+    fields = _with_addresses(found.fields)
+    if fields is None:
+        is_network = any("/" in found.fields.get(end, "") for end in _ENDS)
+        advice = A_NETWORK if is_network else NAMES_NOT_NUMBERS.format("without resolving names")
+        return replace(found, fields={}, opener=None, answer="", advice=advice)
+    fields, opener = _numbered(fields, service_port), found.opener
+    if opener and (opener := _with_addresses(opener)):
+        opener = _numbered(opener, service_port)
+    return found if fields is found.fields and opener is found.opener else replace(found, fields=fields, opener=opener)
+
+
+def _with_addresses(fields: dict[str, str]) -> dict[str, str] | None:
+    """The fields with addresses without their zones, None where an end is none."""
+    for end in _ENDS:
         if not is_address(fields.get(end, "::")):
             fields = fields | {end: fields[end].partition("%")[0]}
             if not is_address(fields[end]):
-                advice = A_NETWORK if "/" in fields[end] else NAMES_NOT_NUMBERS.format("without resolving names")
-                return replace(found, fields={}, advice=advice)
-    fields = _numbered(fields, service_port)
-    opener = _numbered(opener, service_port) if opener else opener
-    return found if fields is found.fields and opener is found.opener else replace(found, fields=fields, opener=opener)
+                return None
+    return fields
 
 
 def _numbered(fields: dict[str, str], service_port: ServicePort | None) -> dict[str, str]:

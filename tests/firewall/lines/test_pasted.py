@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from securitygroups.firewall.lines.pasted import read_line
+from securitygroups.firewall.lines.pasted import parse_line, read_line
+from securitygroups.firewall.lines.replies import read_reply
 from securitygroups.firewall.values import Refused, parse_address
 from securitygroups.forms import PacketForm
 
@@ -196,6 +197,23 @@ def test_what_is_no_address_is_no_end_of_a_packet() -> None:
     with pytest.raises(Refused):
         parse_address("10.0.0.5.22")
     assert read_line("10.0.0.5.22.1 > 10.0.0.5.22") == {}
+
+
+@pytest.mark.parametrize("end", ["198.51.100.7out", "١98.51.100.7", "host.example"])
+def test_what_an_error_quotes_has_addresses_or_is_not_told(end: str) -> None:
+    quoted = f"[SRC=10.0.1.10 DST={end} LEN=60 PROTO=TCP SPT=51515 DPT=443 SYN ]"
+    line = f"kernel: IN=eth0 OUT= SRC=10.0.1.1 DST=10.0.1.10 LEN=88 PROTO=ICMP TYPE=3 CODE=1 {quoted}"
+
+    assert parse_line(line).fields["source"] == "10.0.1.1"
+    assert parse_line(line).opener is None
+
+
+@pytest.mark.parametrize("port", ["²", "١22", "22²"])
+def test_a_port_is_written_in_plain_digits(port: str) -> None:
+    line = f"kernel: IN=eth0 OUT= SRC=198.51.100.7 DST=10.0.1.10 LEN=52 PROTO=TCP SPT=443 DPT={port} ACK URGP=0"
+
+    assert parse_line(line).fields.get("port", "") == ""
+    assert read_reply(line) is not None
 
 
 def test_names_of_services_that_are_not_known_here_are_asked_of_the_caller() -> None:
