@@ -24,6 +24,7 @@ _PORTS = PORTS | {service.name.lower(): service.port for service in SERVICES if 
 _BITS = {0x01: "FIN", 0x02: "SYN", 0x04: "RST", 0x08: "PSH", 0x10: "ACK", 0x20: "URG"}
 FLAGS = frozenset(_BITS.values())
 _LETTERS = {"S": "SYN", "F": "FIN", "R": "RST", "P": "PSH", ".": "ACK", "A": "ACK", "U": "URG"}
+_DIRECTIONS = ("in", "out")
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _FOUR = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}\Z", re.ASCII)
 
@@ -135,14 +136,14 @@ def packet_fields(
     else:
         fields["protocol"] = "number"
         fields["number"] = str(number)
-    if direction:
+    if direction in _DIRECTIONS:
         fields["direction"] = direction
     return fields
 
 
 def no_ip(text: str, kind: str, direction: str = "") -> Line:
     """A frame that is not IP: ARP and others."""
-    return Line(text, {"protocol": NON_IP} | ({"direction": direction} if direction else {}), kind=kind)
+    return Line(text, {"protocol": NON_IP} | ({"direction": direction} if direction in _DIRECTIONS else {}), kind=kind)
 
 
 def port_number(text: str, protocol: str, service_port: ServicePort | None) -> str:

@@ -208,6 +208,15 @@ def test_what_an_error_quotes_has_addresses_or_is_not_told(end: str) -> None:
     assert parse_line(line).opener is None
 
 
+def test_a_direction_that_is_none_is_not_told() -> None:
+    line = (
+        "filterlog[1]: 82,,,02f4bab0,igb0,match,pass,{},4,0x0,,64,1,0,none,17,udp,84,10.0.1.10,198.51.100.7,40000,53,64"
+    )
+
+    assert read_line(line.format("out"))["direction"] == "out"
+    assert "direction" not in read_line(line.format("ipv6-icmpin"))
+
+
 @pytest.mark.parametrize("port", ["²", "١22", "22²"])
 def test_a_port_is_written_in_plain_digits(port: str) -> None:
     line = f"kernel: IN=eth0 OUT= SRC=198.51.100.7 DST=10.0.1.10 LEN=52 PROTO=TCP SPT=443 DPT={port} ACK URGP=0"
