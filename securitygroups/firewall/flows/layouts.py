@@ -73,8 +73,8 @@ class _Head:
         """Whether the line says something of the table, or nothing at all, and is no record."""
         if not line.strip(_NOTHING):
             return True
-        if re.match(r"(?i)\"?sep=.\"?\s*\Z", line):
-            self.separator = line.strip().strip('"')[4]
+        if sign := re.match(r"(?i)\"?sep=([^\"\r])\"?\s*\Z", line):
+            self.separator = sign[1]
             return True
         if not line.startswith("#"):
             return False

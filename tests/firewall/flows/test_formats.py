@@ -480,6 +480,17 @@ def test_a_text_of_parquet_that_is_no_utf_8_is_read_as_it_stands() -> None:
     assert flows == [("in", 6, "198.51.100.7", "10.0.1.10", 22, UNSAID)]
 
 
+@pytest.mark.parametrize("sign", ["\t", ";", "|"])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_first_line_names_the_sign_whatever_it_is(sign: str, quote: str) -> None:
+    rows = ["protocol,source,destination,port", "tcp,198.51.100.7,10.0.1.10,22"]
+    table = "".join(f"{row.replace(',', sign)}\r\n" for row in rows)
+
+    flows, _ = read(f"{quote}sep={sign}{quote}\r\n{table}")
+
+    assert flows == [("in", 6, "198.51.100.7", "10.0.1.10", 22, UNSAID)]
+
+
 def test_columns_that_no_line_has_cost_nothing() -> None:
     head = "protocol,source,destination,port," + "more," * 10_000
 
