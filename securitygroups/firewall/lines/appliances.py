@@ -11,6 +11,7 @@ from securitygroups.firewall.lines.line import (
     Told,
     digits,
     flags_of_letters,
+    flags_of_number,
     is_address,
     packet_fields,
     protocol_number,
@@ -157,6 +158,7 @@ _IOS_ZONE = re.compile(
     r"(Dropping|Passing|Start|Stop) (\w+) (?:session|pkt|packet)(?:: initiator)?(?: from \S+)? \(?([0-9A-Fa-f.:]+):(\d+)\)?"
     r"(?: sent \d+ bytes)?(?: --)?(?: responder)? (?:=> )?\(?([0-9A-Fa-f.:]+):(\d+)"
 )
+_IOS_FLAGS = re.compile(r"\btcp ?flags?[: ]0x([0-9A-Fa-f]{1,4})\b")
 _IOS_STANDARD = (
     "A standard access list logs the source alone, so the line says neither where the packet went nor its port: "
     "log an extended list."
@@ -182,7 +184,8 @@ def _zone(line: str) -> Line | None:
         return None
     said, name, source, source_port, destination, port = found.groups()
     told = Told(name, source, destination, port, source_port, said="drop" if said == "Dropping" else "pass")
-    told.icmp = source_port
+    told.icmp, flags = source_port, _IOS_FLAGS.search(line)
+    told.flags = flags_of_number(int(flags[1], 16)) if flags else None
     return told.line(line, "Cisco IOS log")
 
 

@@ -51,7 +51,10 @@ _OLD_TCPDUMP = re.compile(r":\s([SFRPWE]{1,4}|\.) (?:\[[^\]]*\] )?(?:\d+:\d+\(\d
 _NAMES = "FIN|SYN|RST|PSH|ACK|URG|ECN|ECE|CWR|NS|AE"
 _BRACKETS = re.compile(rf"\[((?:{_NAMES})(?:, ?(?:{_NAMES}))*)\]")
 # As they are typed, or printed by other programs: “SYN-ACK”, “flags=SA”, “tcp_flags 0x12”, behind the addresses.
-_BEHIND = re.compile(rf"(?:>|\u2192)\s*\S+\s+\(?((?:{_NAMES})(?:[\s,/+|_-]+(?:{_NAMES}))*)\b", re.IGNORECASE)
+_BEHIND = re.compile(
+    rf"(?:(?:>|\u2192)\s*\S+\s+(?:tcp\s+)?|\bflags?[ =:]+)\(?((?:{_NAMES})(?:[\s,/+|_-]+(?:{_NAMES}))*)\b",
+    re.IGNORECASE,
+)
 _AS_NUMBER = re.compile(r"\b(?:tcp[_ -]?)?flags?[ =:]+0x([0-9a-f]{1,4})\b", re.IGNORECASE)
 _AS_LETTERS = re.compile(
     r"(?:\b(?:[Tt][Cc][Pp][_ -]?)?[Ff]lags?[ =:]+|(?:>|\u2192)\s*\S+\s+)\[?([SAFRPUEWC.]{1,8})\]?(?=[\s,]|\Z)"

@@ -44,7 +44,7 @@ _KNOWN = {
     "said": "action act disposition verdict verdict.action event.action alert.action logsubtype accesscontrolruleaction"
     " aceaction",
     "status": "status flowstatus",
-    "icmp": "icmptype icmp.type icmpv6.type icmpicmptype icmpv6icmpv6type",
+    "icmp": "icmptype icmp.type icmpv4.type icmpv6.type icmpicmptype icmpv6icmpv6type",
     "flags": "tcpflags tcp.flags tcptcpflags",
     "event": "eventtype",
     "reply": "isreply",
@@ -206,7 +206,7 @@ def read_pairs(line: str) -> Line | None:
         return None
     told: dict[str, str] = {}
     for name, value in _PAIR.findall(line):
-        role = _ROLES.get(_plain(name), "")
+        role = _ROLES.get(_plain(name), "icmp" if name == "type" and digits(value) else "")
         value = _ended(role, value, told) if role in ("source", "destination") else value
         if role and value:
             told.setdefault(role, value)
