@@ -392,7 +392,7 @@ def test_logs_of_other_programs_against_csv_that_tells_the_same(
 def test_millions_of_flows_in_constant_memory_whatever_they_come_in(capsys: pytest.CaptureFixture[str]) -> None:
     """Prints the table of replayed.py; the captures against the CSV that tells the least, the logs against one with ports."""
     with capsys.disabled():
-        few = {kind: replayed.in_a_process(kind, replayed.FLOWS // 5) for kind in replayed.KINDS}
+        few = {kind: replayed.in_a_process(kind, replayed.FLOWS // 2) for kind in replayed.KINDS}
         many = replayed.measured(replayed.FLOWS, None)
 
     for kind, one in many.items():

@@ -66,6 +66,7 @@ _NETFLOW = (
     {"src4addr", "dst4addr"},
     {"src6addr", "dst6addr"},
     {"timestampstart", "tcpflags"},
+    {"netflowtcpcontrolbits"},
 )
 _ZEEK = {"idorigh", "idresph"}
 _OCSF = {"srcendpointip", "dstendpointip"}

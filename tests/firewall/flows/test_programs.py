@@ -166,6 +166,17 @@ def test_pmacct_is_not_taken_for_suricata() -> None:
     assert (flows, log.kind) == (SSH, "NetFlow")
 
 
+def test_flags_that_filebeat_takes_from_netflow_are_those_of_many_packets() -> None:
+    record = {
+        "source": {"ip": "198.51.100.7", "port": 40000}, "destination": {"ip": "10.0.1.10", "port": 22},
+        "network": {"transport": "tcp"}, "netflow": {"tcp_control_bits": 18, "protocol_identifier": 6},
+    }  # fmt: skip
+
+    flows, log = read(json.dumps(record) + "\n")
+
+    assert (flows, log.kind) == (SSH, "NetFlow")
+
+
 OCSF = {
     "class_uid": 4001, "time": 1719609461000, "activity_name": "Traffic", "start_time": 1719609460000, "disposition": "Allowed",
     "src_endpoint": {"ip": "198.51.100.7", "port": 40000}, "dst_endpoint": {"ip": "10.0.1.10", "port": 22},
