@@ -306,10 +306,10 @@ REPLAY_MAX_MB = env.int("REPLAY_MAX_MB", 20)
 REPLAY_SECONDS = env.float("REPLAY_SECONDS", 10)
 # How much dear work all web processes do at the same time (see turns.py): each has a processor to itself, and some 200 MB.
 DEAR_AT_ONCE = env.int("DEAR_AT_ONCE", max(1, (os.cpu_count() or 1) - 1))
-# The limit of a list of rules in MiB, as firewall/documents.py has it (a test compares them). Pasted, each end of a line
-# takes another byte, and other fields come along.
+# The limit of a list of rules in MiB, as firewall/documents.py has it (a test compares them). A file that goes along with a
+# question is text of four characters for three bytes, and other fields come along.
 DOCUMENT_MAX_MB = 8
-DATA_UPLOAD_MAX_MEMORY_SIZE = (DOCUMENT_MAX_MB + 2) * 2**20
+DATA_UPLOAD_MAX_MEMORY_SIZE = (DOCUMENT_MAX_MB * 4 // 3 + 2) * 2**20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
 
 # What Django's SMTP backend takes. Without a server nothing is sent, and a check of deployments says so.

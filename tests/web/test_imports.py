@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.test import Client
 
 from securitygroups import brought, operations
 from securitygroups.firewall.formats import systems
+from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES
 from securitygroups.models import Event, Project, SecurityGroup, values
 from securitygroups.operations import By
 from tests import others
@@ -140,6 +142,14 @@ def test_no_more_is_unpacked_than_a_file_may_be_long(as_erin: Client, project: P
 
     assert response.status_code == 422
     assert "larger than 8 MiB" in Page(response).text
+
+
+def test_the_largest_file_there_may_be_goes_along_with_its_question(settings: Any) -> None:
+    from securitygroups.web.brought import File
+
+    along = File(Random(1).randbytes(MAX_DOCUMENT_BYTES), "a workbook.xlsx").packed()
+
+    assert len(along) + 2**20 < settings.DATA_UPLOAD_MAX_MEMORY_SIZE, "nothing makes a packed workbook smaller"
 
 
 # ── Several groups ────────────────────────────────────────────────────────────
