@@ -4,6 +4,7 @@ A step is a press of the mouse, or at the keyboard Enter or Space on what has th
 field is the job itself, and Tab is the way between fields; neither is counted.
 """
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -150,3 +151,50 @@ def test_a_new_customer_takes_two(browse: Browse, admin: User, keyboard: bool) -
     expect(hands.page.get_by_role("heading", name="Harbour Works", level=1)).to_be_visible()
     assert hands.steps == 2
     assert Project.objects.filter(slug="harbour-works").exists()
+
+
+AWS = {
+    "SecurityGroups": [
+        {
+            "GroupName": name,
+            "Description": "",
+            "GroupId": f"sg-{port}",
+            "IpPermissions": [
+                {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+            ],
+            "IpPermissionsEgress": [],
+        }
+        for name, port in (("web", 443), ("db", 5432), ("cache", 6379))
+    ]
+}
+
+
+def test_three_groups_of_another_cloud_are_brought_by_three(
+    browse: Browse, alice: User, project: Project, keyboard: bool
+) -> None:
+    """Choosing the file is the browser's own."""
+    hands = at(browse, alice, f"/p/{project.slug}/groups/", keyboard)
+    hands.press("link", "Import")
+    hands.page.get_by_label("File").set_input_files(
+        {"name": "groups.json", "mimeType": "application/json", "buffer": json.dumps(AWS).encode()}
+    )
+    hands.press("button", "Check the file")
+    hands.press("button", "Import what is ticked")
+    said(hands.page, "Imported 3 groups from AWS security groups: web, db and cache.")
+    assert hands.steps == 3
+
+
+def test_from_a_flow_log_to_the_rule_for_a_denied_flow_it_is_three(
+    browse: Browse, alice: User, five: SecurityGroup, keyboard: bool
+) -> None:
+    log = "direction,protocol,source,destination,port\n" + "in,tcp,198.51.100.7,10.9.0.1,8443\n" * 3
+    hands = at(browse, alice, f"/p/{five.project.slug}/replay/", keyboard)
+    hands.page.get_by_label("Flow log").set_input_files(
+        {"name": "flows.csv", "mimeType": "text/csv", "buffer": log.encode()}
+    )
+    hands.press("button", "Replay")
+    hands.on(hands.page.get_by_role("link", name="Add Rule…"))
+    hands.press("button", "Add Rule")
+    said(hands.page, "Added rule 6.")
+    assert hands.steps == 3
+    assert started(five)[-1] == 8443
