@@ -124,7 +124,7 @@ def test_a_form_beyond_what_a_document_may_have_says_so(as_alice: Client, projec
     assert settings.DOCUMENT_MAX_MB * 2**20 == MAX_DOCUMENT_BYTES
     for text, status, words in (
         ("x" * (MAX_DOCUMENT_BYTES + 1), 422, "larger than 8 MiB"),
-        ("x" * (MAX_DOCUMENT_BYTES + 2**21), 413, "A list of rules may have 8 MiB"),
+        ("x" * (MAX_DOCUMENT_BYTES + 2**22), 413, "A list of rules may have 8 MiB"),
     ):
         response = as_alice.post("/p/shop/groups/import/", {"text": text})
         assert (response.status_code, words in response.content.decode()) == (status, True)
