@@ -189,7 +189,7 @@ def _role(path: list[str]) -> str | None:
 
 # A value is no name of a further pair, which an address is not either: it has no letter behind f before its first colon.
 _PAIR = re.compile(
-    r"(?<![\w.-])([A-Za-z][\w.-]{0,40}(?: (?:IP|Port|Address|Action))?)\s?[=:]\s{0,4}\"?(?![A-Za-z]*[G-Zg-z]\w*(?: IP)?[:=])([^\s\"|;,=]{1,60})"
+    r"(?<![\w.-])([A-Za-z][\w.-]{0,40}(?: (?:IP|Port|Address|Action))?)\s?[=:]\s{0,4}\"?(?![A-Za-z]{0,40}[G-Zg-z]\w{0,40}(?: IP)?[:=])([^\s\"|;,=]{1,60})"
 )
 _SHORT = {"T": "tcp", "U": "udp"}
 _DISSECTED = {"Transmission Control Protocol, ": "tcp", "User Datagram Protocol, ": "udp"}
