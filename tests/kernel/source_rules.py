@@ -64,7 +64,7 @@ MODULES = (
     "conntrack ! --ctstate NEW,DNAT", "state --state NEW",
 )  # fmt: skip
 _BEYOND = (" -d ", "--icmp", "mark", "--sports", "--ports", "! -p", "addrtype", " 47", "eth1", "eth+", *MODULES)
-_NFT_BEYOND = ("nexthdr", "seen", "original", "ct mark", "ct count", "pkttype", "length", "dscp", "iiftype", "numgen", "maxseg", "frag-off", "wg0", "daddr", "icmp type", "icmpv6 type", "mark", "sport", "ttl", "!= icmp", "!= ipv6", "!= udp", "!= gre", "fib", "limit", "gre", "l4proto")  # fmt: skip
+_NFT_BEYOND = ("nexthdr", "seen", "original", "ct mark", "ct count", "pkttype", "length", "dscp", "numgen", "maxseg", "frag-off", "wg0", "daddr", "icmp type", "icmpv6 type", "mark", "sport", "ttl", "!= icmp", "!= ipv6", "!= udp", "!= gre", "fib", "limit", "gre", "l4proto")  # fmt: skip
 """What no rule of ours can ask for, or not of every protocol."""
 
 
@@ -274,7 +274,7 @@ _CONDITIONS: tuple[Callable[[Random], str], ...] = (
 _MORE = (
     "ip saddr @banned", "ip6 saddr @banned6", "ip saddr != @banned", "tcp dport @ports", "tcp dport != @ports", "ip saddr . tcp dport @spans",
     "ip saddr @seen", "meta l4proto tcp th dport 80-443", "th dport 22", "ip protocol { tcp, udp }", "ip6 nexthdr udp", "ct direction original",
-    "ct original proto-dst 22", "ct mark 0", "meta pkttype host", "meta length 50", "ip dscp cs0", "meta iiftype ether",
+    "ct original proto-dst 22", "ct mark 0", "meta pkttype host", "meta length 50", "ip dscp cs0",
     "numgen random mod 2 0", "ct count over 5", "tcp option maxseg size 1400", "ip frag-off & 0x1fff != 0",
     "ip saddr 10.1.2.0/24 ip daddr 10.0.0.0/8", "tcp dport { 22, 80-90, 443 } tcp sport 1000-2000", "meta nfproto ipv4 tcp dport 22",
     "ct state { established, related, new }", "ct state != new", "tcp flags syn / fin,syn,rst,ack", "udp length 8", "meta protocol ip6",
