@@ -123,6 +123,7 @@ class Found:
     hows: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     unmet: str = ""
+    why: str = ""
 
     def add(self, how: Taken, words: str = "", places: Iterable[int] = ()) -> None:
         self.taken.append(how)
@@ -139,7 +140,7 @@ class Found:
         kinds = set(self.taken)
         nothing = not self.places and Taken.NOT_TAKEN in kinds and Taken.NARROWED not in kinds
         how = next(iter(kinds)) if len(kinds) == 1 else Taken.NOT_TAKEN if nothing else Taken.NARROWED
-        return Note(line.where, line.text, how, " ".join(self.hows), tuple(sorted(set(self.places))))
+        return Note(line.where, line.text, how, " ".join(self.hows), tuple(sorted(set(self.places))), self.why)
 
 
 class _Walk:
@@ -397,6 +398,7 @@ def read_chains(system: str, chains: Chains, also: Sequence[Foreign] = (), notes
         became = Taken.NARROWED if how and note.taken is Taken.EXACT else note.taken
         one.add(became, how, note.places)
         one.add(became, note.how)
+        one.why = one.why or note.why
     listed = [_note(line, found.get(line.order), chains.left) for line in chains.lines]
     return Reading(system, (ReadGroup("", "", rules, (*listed, *said[len(emitted) :])),), tuple(notes))
 

@@ -52,5 +52,6 @@ def group(name: str, entries: Sequence[Entry], description: str = "") -> ReadGro
             became = entry.taken if note.taken is Taken.EXACT else note.taken
             one.add(became, entry.how, note.places)
             one.add(became, note.how)
+            one.why = one.why or note.why
     listed: list[Note] = [one.note(line) for _, (line, one) in sorted(found.items())]
     return ReadGroup(name, description, rules, tuple(listed))

@@ -25,7 +25,11 @@ SYSTEMS = (
     ("Hetzner Cloud", "hcloud firewall list -o json > firewalls.json", ""),
     ("DigitalOcean", "doctl compute firewall list -o json > firewalls.json", ""),
     ("Scaleway", "scw instance security-group get ID -o json > group.json", "One group in each file."),
-    ("Terraform", "terraform show -json > state.json", "The groups of these clouds, with the values that they have."),
+    (
+        "Terraform",
+        "terraform show -json > state.json",
+        "Or terraform.tfstate itself: the groups of these clouds, with the values that they have.",
+    ),
     ("CloudStack", "cmk -o json list securitygroups > groups.json", "Network ACLs: cmk -o json list networkacls."),
     ("OPNsense", "", "The rules as CSV, from Firewall → Rules, or of older rules from the Migration Assistant."),
     ("iptables", "iptables-save > rules.v4", "For IPv6: ip6tables-save."),

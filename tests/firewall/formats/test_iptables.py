@@ -6,6 +6,7 @@ from securitygroups.firewall.formats.reading import Reading, Taken
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.formats.systems import read_file
 from securitygroups.firewall.notation import rule
+from securitygroups.words.imports import lines_sentence
 from tests.firewall.formats.host_samples import IPTABLES
 from tests.firewall.formats.test_hosts import bare
 
@@ -152,6 +153,14 @@ def test_what_is_said_of_a_line_tells_what_to_do(line: str) -> None:
     (note,) = [note for note in read(filter_table(line), "rules.v4").all_notes() if note.text == line]
 
     assert (note.taken, how in note.how) == (taken, True), note.how
+
+
+def test_the_sentence_above_a_report_counts_what_goes_out_to_networks() -> None:
+    ports = [f"-A OUTPUT -d 192.0.2.{number} -p tcp --dport 443 -j ACCEPT" for number in (1, 2)]
+
+    notes = read(filter_table("-A INPUT -p tcp --dport 22 -j ACCEPT", *ports)).all_notes()
+
+    assert "not taken (2 out to a network)" in lines_sentence(notes)
 
 
 def test_a_return_that_cannot_be_told_is_not_called_exact() -> None:
