@@ -16,7 +16,7 @@ from securitygroups.firewall.networks import Network, plain_address, whole_numbe
 from securitygroups.firewall.protocols import MAX_PORT
 from securitygroups.firewall.registry import PORTS, PROTOCOL_NUMBERS
 
-MOST_LINES = 40_000
+MOST_LINES, MOST_LETTERS = 40_000, 10_000
 
 INSIDE = re.compile(
     r"(docker|br-[0-9a-f]{12}|virbr|veth|cni|flannel|cali|cilium|tun|tap|wg|vxlan|lxc|lxd|podman|kube|nodelocal|tailscale|zt|dummy)"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from securitygroups.firewall.formats.chains import Base, Chains, Key, Line, Step, Verdict, read_chains
 from securitygroups.firewall.formats.foreign import BOTH, Foreign
-from securitygroups.firewall.formats.hosts import MOST_LINES, lines_of
+from securitygroups.firewall.formats.hosts import MOST_LETTERS, MOST_LINES, lines_of
 from securitygroups.firewall.formats.iptables_families import families_of_tables
 from securitygroups.firewall.formats.iptables_matches import Asked, read_matches
 from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
@@ -15,7 +15,6 @@ from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.networks import whole_number
 from securitygroups.firewall.protocols import Action, Direction
 
-MOST_LETTERS = 10_000
 NAME = "iptables-save"
 _TABLE = re.compile(r"^[ \t]*\*(filter|nat|mangle|raw|security)[ \t]*\r?$", re.MULTILINE)
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')

@@ -82,6 +82,10 @@ def _parsed(text: str) -> _File:
         )
     for order, raw in enumerate(lines, 1):
         said = raw.strip()
+        if len(said) > hosts.MOST_LETTERS:
+            raise bad(
+                f"line {order}", f"It is longer than {hosts.MOST_LETTERS:,} letters, which no rule of Proxmox is."
+            )
         line = Line(order, f"line {order}", said)
         if not said or said.startswith("#"):
             continue
