@@ -24,7 +24,7 @@ MOST_BARS = 16
 MOST_COMPARED = 64
 """Pairs of networks that are held against each other; longer lists meet where their hulls do."""
 MOST_SAID = 5
-OUT_TO, IN_TO = "out to a network", "in to one address of the VM"
+_LOST = {Direction.OUT: "out to a network", Direction.IN: "in to one address of the VM"}
 """Why lines of protocols with ports are lost: only IP rules have a destination."""
 
 _WITHOUT = "Add an accept without that, if it will do."
@@ -144,20 +144,31 @@ def _accept(one: Foreign, bars: Sequence[_Bar]) -> _Read:
     aimed: list[Foreign] = []
     for part in _by_family(one):
         said, why = _said(part)
-        barred = next((bar.rule.where for bar in bars if _meets(bar, part)), None)
-        if barred is not None and part.enabled:
-            said, why = _around(part, bars), f"A drop before it cannot be said here ({barred}), and bars it."
+        bar = _barring(part, bars)
+        if bar is not None:
+            said, why = _around(part, bars), f"A drop before it cannot be said here ({bar.rule.where}), and bars it."
         elif _is_aimed(part):
             aimed.append(part)
             continue
         rules += said
-        left += [why] if why else []
+        left.append(why)
     if aimed:
         left.append(_of_aimed(aimed))
-    if not left:
+    how = _once(left)
+    if not how:
         return _exact(one, rules)
-    why = "" if not aimed else OUT_TO if one.direction is Direction.OUT else IN_TO
-    return _Read(Taken.NARROWED if rules else Taken.NOT_TAKEN, " ".join(dict.fromkeys(left)), _joined(rules), why)
+    lost = _LOST[one.direction] if aimed else ""
+    return _Read(Taken.NARROWED if rules else Taken.NOT_TAKEN, how, _joined(rules), lost)
+
+
+def _barring(part: Foreign, bars: Iterable[_Bar]) -> _Bar | None:
+    """The first drop that bars the accept; one that is switched off lets nothing through, and is barred by none."""
+    return next((bar for bar in bars if _meets(bar, part)), None) if part.enabled else None
+
+
+def _once(sentences: Iterable[str]) -> str:
+    """The sentences, each one once."""
+    return " ".join(dict.fromkeys(filter(None, sentences)))
 
 
 def _is_aimed(part: Foreign) -> bool:
@@ -172,9 +183,7 @@ def _of_aimed(parts: Sequence[Foreign]) -> str:
     one = parts[0]
     (version,) = one.families
     to = _listed(tuple(network for part in parts for network in part.destinations or ()))
-    ports = ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in (one.ports or ())[:MOST_SAID])
-    more = "" if len(one.ports or ()) <= MOST_SAID else ", …"
-    what = f"{PROTOCOLS[_name(version, one.protocol) or 'ip'].label} {ports}{more}".strip()
+    what = f"{PROTOCOLS[_name(version, one.protocol) or 'ip'].label} {_listed_ports(one.ports or ())}".strip()
     if one.direction is Direction.IN:
         return f"Only IP rules have a destination here, not {what}: add it without {to} to a group for the VM of that address."
     return (
@@ -189,15 +198,13 @@ def _exact(one: Foreign, rules: Sequence[Rule]) -> _Read:
 
 def _drop(one: Foreign, bars: list[_Bar]) -> _Read:
     """A drop as it is, or as a larger one that can be said; where that would be every protocol, it bars instead."""
-    if not one.enabled and one.beyond:
-        return _Read(Taken.NOT_TAKEN, f"It is switched off, and asks for {phrase(one.beyond)}, which no rule here can.")
     rules: list[Rule] = []
-    asked = (
-        f"It asks for {phrase(one.beyond)}, which no rule here can: it drops without asking, and so more."
-        if one.beyond
-        else ""
-    )
-    how = [f"{asked} Delete the rule if that is too much."] if asked else []
+    left: list[str] = []
+    if one.beyond:
+        asks = f"asks for {phrase(one.beyond)}, which no rule here can"
+        if not one.enabled:
+            return _Read(Taken.NOT_TAKEN, f"It is switched off, and {asks}.")
+        left.append(f"It {asks}: it drops without asking, and so more. Delete the rule if that is too much.")
     barred = False
     for part in _by_family(one):
         said, why = _said(part)
@@ -207,12 +214,11 @@ def _drop(one: Foreign, bars: list[_Bar]) -> _Read:
                 _bar(bars, part)
                 barred = True
         rules += said
-        how += [why] if why else []
+        left.append(why)
+    how = _once(left)
     if not how:
         return _exact(one, rules)
-    return _Read(
-        Taken.NOT_TAKEN if barred and not rules else Taken.NARROWED, " ".join(dict.fromkeys(how)), _joined(rules)
-    )
+    return _Read(Taken.NOT_TAKEN if barred and not rules else Taken.NARROWED, how, _joined(rules))
 
 
 def _bar(bars: list[_Bar], part: Foreign) -> None:
@@ -389,3 +395,8 @@ def _instead(beyond: Sequence[str]) -> str:
 def _listed(networks: tuple[Network, ...] | None) -> str:
     texts = [str(network) for network in networks or ()]
     return ", ".join(texts[:3]) + (f" and {len(texts) - 3} more" if len(texts) > 3 else "")
+
+
+def _listed_ports(ports: Sequence[tuple[int, int]]) -> str:
+    texts = [f"{a}" if a == b else f"{a}–{b}" for a, b in ports[:MOST_SAID]]
+    return ", ".join([*texts, "…"] if len(ports) > MOST_SAID else texts)
