@@ -87,24 +87,32 @@ def _is_policy(value: Any) -> bool:
     )
 
 
+def _holds_policies(value: Any) -> bool:
+    """Whether it is an answer about whole policies."""
+    return isinstance(value, dict) and bool(value.get("firewallPolicys") or value.get("firewallPolicies"))
+
+
 def read(upload: Upload) -> Reading:
     value = upload.value
     first = value[0] if isinstance(value, list) else value
-    policies = isinstance(first, dict) and (first.get("firewallPolicys") or first.get("firewallPolicies"))
-    if policies or (_is_policy(first) and not _is_rule(first)):
+    if _holds_policies(first) or (_is_policy(first) and not _is_rule(first)):
         raise bad("", "This is a firewall policy of Google Cloud, which is asked around the rules of a network and is not "
                       "read: bring the output of gcloud compute firewall-rules list --format=json.")  # fmt: skip
-    if isinstance(value, list):
-        rules = list(objects({"": value}, "", ""))
-    elif _is_rule(value):
-        rules = [("", value)]
-    else:
-        rules = list(objects(value, "items" if "items" in value else "firewalls", ""))
+    rules = _rules(value)
     cut = next((where for where, one in rules if not _WHOLE & one.keys()), None)
     if cut is not None:
         raise bad(cut, "Of this rule of Google Cloud not all is said, such as whom it is for: bring what gcloud compute firewall-rules list "
                        "--format=json says, without a choice of keys.")  # fmt: skip
     return reading(NAME, groups_of(rules))
+
+
+def _rules(value: Any) -> list[tuple[str, Json]]:
+    """(place, rule) of a list, of one rule alone, or of an answer of the API."""
+    if isinstance(value, list):
+        return list(objects({"": value}, "", ""))
+    if _is_rule(value):
+        return [("", value)]
+    return list(objects(value, "items" if "items" in value else "firewalls", ""))
 
 
 def groups_of(rules: Sequence[tuple[str, Json]]) -> Iterator[ReadGroup]:
@@ -158,11 +166,14 @@ def _group(rules: Sequence[tuple[str, Json]], name: str, target: str | None) -> 
     ]
     if target is None:
         return in_turn(lines, name, f"Google Cloud network {name}: VMs that no rule is aimed at", notes)
-    # Where one of them denies, it may have to come before what a group of another target allows.
-    denials = len(_targets_of(rules)) > 1 and any(one.get("denied") and _targets(where, one) for where, one in rules)
-    how = Taken.NOT_TAKEN if denials else Taken.EXACT
+    how = Taken.NOT_TAKEN if _order_matters(rules) else Taken.EXACT
     notes.append(Note("document", f"the order among rules of {shown(target)} and of other targets", how, _MANY_TARGETS))
     return in_turn(lines, name, f"Google Cloud: VMs with the target {target}", notes)
+
+
+def _order_matters(rules: Sequence[tuple[str, Json]]) -> bool:
+    """Whether a rule of one target denies, and may have to come before what one of another target allows."""
+    return len(_targets_of(rules)) > 1 and any(one.get("denied") and _targets(where, one) for where, one in rules)
 
 
 def rule_lines(where: str, one: Json) -> Iterator[Line]:
