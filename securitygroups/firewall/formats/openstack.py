@@ -229,14 +229,20 @@ def _named(one: Any) -> str:
     return str(group.get("name") or group.get("id") or group) if isinstance(group, dict) and group else str(group or "")
 
 
+def _remote_group(one: Json, where: str, names: Mapping[str, str]) -> str:
+    """The group at the other end, with its name where that is known."""
+    group = text(one, "remote_group_id", where) or _named(one) or _named(one.get("properties"))
+    known = names.get(group, "")
+    if not known:
+        return group
+    return known if known == "itself" else f"{group} {known}"
+
+
 def _remote(one: Json, where: str, names: Mapping[str, str]) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], str]:
     """((networks, conditions), what is shown): who may be at the other end; nothing at all is anybody."""
     # A prefix may be kept as it was written, with bits behind it; then Neutron says besides what it does.
     prefix = text(one, "normalized_cidr", where) or text(one, "remote_ip_prefix", where)
-    group, addresses = text(one, "remote_group_id", where), text(one, "remote_address_group_id", where)
-    group = group or _named(one) or _named(one.get("properties"))
-    if known := names.get(group):
-        group = known if known == "itself" else f"{group} {known}"
+    group, addresses = _remote_group(one, where, names), text(one, "remote_address_group_id", where)
     conditions = tuple(
         f"{kind} {shown(name)}"
         for kind, name in (("the members of the group", group), ("the address group", addresses))

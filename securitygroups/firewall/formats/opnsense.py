@@ -91,10 +91,10 @@ def _applies(where: str, row: Row) -> bool | None:
     names = [name.strip() for name in row["interface"].split(",") if name.strip()]
     if not names:
         return True
-    known = all(name == "wan" or _SINGLE.fullmatch(name) for name in names)
-    if _switch(where, row, "interfacenot"):
-        return "wan" not in names if known else False if "wan" in names else None
-    return True if "wan" in names else False if known else None
+    inverted = _switch(where, row, "interfacenot")
+    if "wan" in names:
+        return not inverted
+    return inverted if all(_SINGLE.fullmatch(name) for name in names) else None
 
 
 def _rows(text: str) -> Iterator[tuple[str, Row]]:

@@ -93,9 +93,9 @@ def _rules_key(value: Mapping[str, Any]) -> str:
 
 def read(upload: Upload) -> Reading:
     value = upload.value
-    if isinstance(value, list) and _is_rule(value[0]):
-        raise bad("", ALONE)
     if isinstance(value, list):
+        if _is_rule(value[0]):
+            raise bad("", ALONE)
         value = {"security_groups": value}
     if isinstance(value.get("security_groups"), list):
         return reading(NAME, (_alone(where, one) for where, one in objects(value, "security_groups", "")))
