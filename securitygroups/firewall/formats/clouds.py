@@ -333,11 +333,17 @@ def _advised(note: Note, line: Line) -> Note:
     if note.taken is Taken.EXACT:
         return note
     asked = line.rule.beyond
-    advice = line.advice or (OF_TYPES if any(each.startswith("ICMP type") for each in asked) else "")
-    if any(UNKNOWN in each for each in asked):
-        advice = LATER
     why = note.why or next((why for start, why in _WHYS for each in asked if each.startswith(start)), "")
-    return replace(note, how=f"{note.how} {advice}".rstrip(), why=why)
+    return replace(note, how=f"{note.how} {_advice(line)}".rstrip(), why=why)
+
+
+def _advice(line: Line) -> str:
+    """What to do about it: nothing is sure before what is known later is known."""
+    if any(UNKNOWN in each for each in line.rule.beyond):
+        return LATER
+    if line.advice:
+        return line.advice
+    return OF_TYPES if any(each.startswith("ICMP type") for each in line.rule.beyond) else ""
 
 
 def of_members(rule: Foreign) -> str:

@@ -91,12 +91,17 @@ def cut_short(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     pages = _inner(value, "links", "pages").get("next") or _inner(value, "meta", "pagination").get("next_page")
-    return bool(pages) or any(
-        any(one.get(key) for key in ("NextToken", "nextLink", "@odata.nextLink", "nextPageToken"))
-        or _counted(one) > max((len(many) for many in one.values() if isinstance(many, list)), default=_counted(one))
-        or any(key.endswith("_links") and "next" in str(many)[:LONGEST_LOOK] for key, many in one.items())
-        for one in (value, *(inner for inner in value.values() if isinstance(inner, dict)))
-    )
+    return bool(pages) or any(_goes_on(one) for one in (value, *value.values()) if isinstance(one, dict))
+
+
+def _goes_on(value: dict[str, Any]) -> bool:
+    """Whether it names a next page, or counts more members than it lists."""
+    if any(value.get(key) for key in ("NextToken", "nextLink", "@odata.nextLink", "nextPageToken")):
+        return True
+    counted = _counted(value)
+    if counted > max((len(many) for many in value.values() if isinstance(many, list)), default=counted):
+        return True
+    return any(key.endswith("_links") and "next" in str(many)[:LONGEST_LOOK] for key, many in value.items())
 
 
 def _inner(value: Any, *keys: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def read_file(data: bytes, file_name: str = "") -> Reading:
         raise BadDocument([Fault("", Problem(f"The file is larger than {MAX_DOCUMENT_BYTES // 2**20} MiB."))])
     upload = _opened(data, file_name)
     if is_many(upload.value):
-        return Reading(OWN, tuple(_group(document) for document in read_groups(data)))
+        return Reading(OWN, tuple(map(_group, read_groups(data))))
     if _is_own(upload.value):
         return _own(read_any(data))
     for system in SYSTEMS:
