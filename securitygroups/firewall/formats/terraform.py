@@ -29,7 +29,7 @@ from securitygroups.firewall.formats.clouds import (
 )
 from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken, Upload
-from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.formats.strict import BadDocument, bad
 from securitygroups.firewall.formats.terraform_groups import each_of, linked, name_of, of_kind, with_loose
 from securitygroups.firewall.formats.terraform_members import BEHIND, behind, whole_network
 from securitygroups.firewall.formats.terraform_resources import Resource, is_state, resources
@@ -90,14 +90,19 @@ def read(upload: Upload) -> Reading:
     found = linked([_without_later(one, notes) for one in every if one.kind in _READ or one.kind in BEHIND], notes)
     result = reading(NAME, (group for kind in _READERS for group in kind(found)), notes)
     if not result.groups:
-        kinds = ", ".join(dict.fromkeys(one.kind for one in others))
-        raise bad(
-            "",
-            "No firewall is in it that is read: aws_security_group, azurerm_network_security_group, google_compute_firewall, "
-            "openstack_networking_secgroup_v2, hcloud_firewall, digitalocean_firewall or scaleway_instance_security_group."
-            + (f" In it stand {shown(kinds)}." if kinds else ""),
-        )
+        raise _without_firewall(others)
     return result
+
+
+def _without_firewall(others: Sequence[Resource]) -> BadDocument:
+    """What is said of a file in which nothing is read."""
+    kinds = ", ".join(dict.fromkeys(one.kind for one in others))
+    return bad(
+        "",
+        "No firewall is in it that is read: aws_security_group, azurerm_network_security_group, google_compute_firewall, "
+        "openstack_networking_secgroup_v2, hcloud_firewall, digitalocean_firewall or scaleway_instance_security_group."
+        + (f" In it stand {shown(kinds)}." if kinds else ""),
+    )
 
 
 def _is_other(kind: str) -> bool:

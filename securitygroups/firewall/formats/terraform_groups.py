@@ -41,15 +41,24 @@ class _Index:
 
     def referred(self, one: Resource, key: str, kinds: Sequence[str]) -> Resource | None:
         """The one resource of its module that the argument refers to; None where it may be another."""
-        refs = [ref for ref in one.names.get(key, ()) if ref.partition(".")[0] not in ("each", "count")]
-        named = {match[0] for ref in refs if (match := _REFERENCE.match(ref))}
-        stems, indexed = {INDEX.sub("", name) for name in named}, {name for name in named if "[" in name}
-        if len(stems) != 1 or len(indexed) > 1 or len(refs) >= MOST_REFERENCES:
-            return None
-        (name,) = indexed or stems
-        place = (one.module, name)
-        found = self._exact.get(place) if indexed else self._by_stem.get(place)
-        return found if found and found.kind in kinds and (indexed or self._many[place] == 1) else None
+        name = _one_named(one.names.get(key, ()))
+        found = self._at((one.module, name)) if name else None
+        return found if found and found.kind in kinds else None
+
+    def _at(self, place: tuple[str, str]) -> Resource | None:
+        """The resource with this index, or without one the only resource of the name."""
+        if "[" in place[1]:
+            return self._exact.get(place)
+        return self._by_stem[place] if self._many[place] == 1 else None
+
+
+def _one_named(references: Iterable[str]) -> str:
+    """What they name, with its index where one of them has it; "" where they may name several."""
+    refs = [ref for ref in references if ref.partition(".")[0] not in ("each", "count")]
+    named = {match[0] for ref in refs if (match := _REFERENCE.match(ref))}
+    longest = max(named, key=len, default="")
+    is_one = named <= {longest, INDEX.sub("", longest)} and len(refs) < MOST_REFERENCES
+    return longest if is_one else ""
 
 
 def linked(found: Sequence[Resource], notes: list[Note]) -> list[Resource]:

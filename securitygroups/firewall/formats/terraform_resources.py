@@ -67,7 +67,7 @@ def _of_state(value: Json) -> Iterator[Resource]:
             yield Resource(
                 address + _index(instance.get("index_key")),
                 kind,
-                as_object(instance["attributes"] or {}, at(place, "attributes")),
+                _given(instance["attributes"], at(place, "attributes")),
                 module,
             )
 
@@ -77,16 +77,19 @@ def _index(key: Any) -> str:
     return "" if key is None else f"[{key}]" if isinstance(key, int) else f'["{key}"]'
 
 
+def _given(value: Any, where: str) -> Json:
+    """The object that stands there, an empty one where nothing does."""
+    return as_object(value or {}, where)
+
+
 def _of_shown(value: Json) -> list[Resource]:
     key = "planned_values" if "planned_values" in value else "values"
-    root = as_object(as_object(value.get(key) or {}, key).get("root_module") or {}, at(key, "root_module"))
-    config = as_object(
-        as_object(value.get("configuration") or {}, "configuration").get("root_module") or {}, "configuration"
-    )
+    root = _given(_given(value.get(key), key).get("root_module"), at(key, "root_module"))
+    config = _given(_given(value.get("configuration"), "configuration").get("root_module"), "configuration")
     expressions = dict(_expressions(config, "", 0))
     names = {address: _names(said) for address, said in expressions.items()}
     unknown = {
-        text(one, "address", where): as_object(one.get("change") or {}, at(where, "change")).get("after_unknown")
+        text(one, "address", where): _given(one.get("change"), at(where, "change")).get("after_unknown")
         for where, one in objects(value, "resource_changes", "")
     }
     found = []
@@ -96,7 +99,7 @@ def _of_shown(value: Json) -> list[Resource]:
         address = text(one, "address", where)
         plain = INDEX.sub("", address)
         said = expressions.get(plain)
-        values = _with_unknown(as_object(one.get("values") or {}, at(where, "values")), unknown.get(address), said)
+        values = _with_unknown(_given(one.get("values"), at(where, "values")), unknown.get(address), said)
         found.append(Resource(address, text(one, "type", where), values, module, names.get(plain, {})))
     return found
 
@@ -116,10 +119,10 @@ def _expressions(module: Json, prefix: str, deep: int) -> Iterator[tuple[str, Js
     if deep > MOST_DEEP:
         return
     for where, one in objects(module, "resources", "configuration"):
-        yield prefix + text(one, "address", where), as_object(one.get("expressions") or {}, where)
-    calls = as_object(module.get("module_calls") or {}, "configuration")
+        yield prefix + text(one, "address", where), _given(one.get("expressions"), where)
+    calls = _given(module.get("module_calls"), "configuration")
     for name, call in calls.items():
-        inner = as_object(as_object(call, name).get("module") or {}, name)
+        inner = _given(as_object(call, name).get("module"), name)
         yield from _expressions(inner, f"{prefix}module.{name}.", deep + 1)
 
 
@@ -151,12 +154,17 @@ def _merged(value: Any, unknown: Any, deep: int) -> Any:
     if deep > MOST_DEEP:
         return value
     if isinstance(unknown, dict) and isinstance(value, dict | None):
-        return _merged_object(value or {}, unknown, deep + 1) or value
+        return _merged_object(value, unknown, deep + 1) or value
     if isinstance(unknown, list) and isinstance(value, list | None):
-        return [_merged(*pair, deep + 1) for pair in zip_longest(value or (), unknown)] or value
+        return _merged_list(value, unknown, deep + 1) or value
     return value
 
 
-def _merged_object(value: Json, unknown: Json, deep: int) -> Json:
-    filled = {key: _merged(value.get(key), one, deep) for key, one in unknown.items()}
-    return {**value, **{key: one for key, one in filled.items() if one is not None}}
+def _merged_list(value: list[Any] | None, unknown: list[Any], deep: int) -> list[Any]:
+    return [_merged(*pair, deep) for pair in zip_longest(value or (), unknown)]
+
+
+def _merged_object(value: Json | None, unknown: Json, deep: int) -> Json:
+    known = value or {}
+    filled = {key: _merged(known.get(key), one, deep) for key, one in unknown.items()}
+    return {**known, **{key: one for key, one in filled.items() if one is not None}}
