@@ -39,6 +39,7 @@ _AWS_SINGLE = words(
     "description arn id security_group_rule_id tags tags_all region"
 )
 _AWS_ENDS = words("ip_protocol cidr_ipv4 cidr_ipv6 prefix_list_id referenced_security_group_id")
+_AWS_LISTS = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
 _AWS_SIDES = {"ingress": "IpPermissions", "egress": "IpPermissionsEgress"}
 
 
@@ -65,6 +66,9 @@ class _Who(NamedTuple):
     behind: Behind
     own: str
 
+    def id_of(self, group: str) -> str:
+        return self.own if group == aws.ITSELF else group
+
 
 def _aws_block(where: str, one: Json, key: str, known: Iterable[str], who: _Who) -> Iterator[Line]:
     cidrs = {key: texts(one, key, where) for key in ("cidr_blocks", "ipv6_cidr_blocks")}
@@ -79,31 +83,45 @@ def _aws_block(where: str, one: Json, key: str, known: Iterable[str], who: _Who)
         "IpProtocol": text(one, "protocol", where),
         "FromPort": number(one, "from_port", where),
         "ToPort": number(one, "to_port", where),
-        "IpRanges": [{"CidrIp": each} for each in cidrs["cidr_blocks"]],
-        "Ipv6Ranges": [{"CidrIpv6": each} for each in cidrs["ipv6_cidr_blocks"]],
-        "PrefixListIds": [{"PrefixListId": each} for each in texts(one, "prefix_list_ids", where)],
-        "UserIdGroupPairs": [{"GroupId": each} for each in groups],
+        "IpRanges": _entries("CidrIp", cidrs["cidr_blocks"]),
+        "Ipv6Ranges": _entries("CidrIpv6", cidrs["ipv6_cidr_blocks"]),
+        "PrefixListIds": _entries("PrefixListId", texts(one, "prefix_list_ids", where)),
+        "UserIdGroupPairs": _entries("GroupId", groups),
     }
     said = text(one, "description", where)
     for line in placed_at(_aws_lines(where, permission, _AWS_SIDES[key], who), where, one, known):
         yield line._replace(rule=replace(line.rule, description=said))
 
 
+def _entries(key: str, some: Iterable[str]) -> list[Json]:
+    """A list of a permission, as AWS writes it."""
+    return [{key: each} for each in some]
+
+
 def _aws_lines(where: str, permission: Json, side: str, who: _Who) -> Iterator[Line]:
     """The lines of a permission, with those for the entries of its lists and for members of its groups."""
-    lists = [each["PrefixListId"] for each in permission["PrefixListIds"]]
     groups = [each["GroupId"] for each in permission["UserIdGroupPairs"]]
-    ids = {group: who.own if group == aws.ITSELF else group for group in groups}
-    names = {group: who.behind.others(ids[group], itself=group == aws.ITSELF) for group in groups}
-    rest = [{"PrefixListId": each} for each in lists if each not in who.behind.lists]
-    if rest or groups or not lists or permission["IpRanges"] or permission["Ipv6Ranges"]:
-        yield from aws.permission(where, {**permission, "PrefixListIds": rest}, side, names)
-    found = [(f"It is of the list {one}, as the file has it.", who.behind.lists.get(one, ())) for one in lists]
-    found += [(f"It is a member of {ids[one]} in the file.", who.behind.members.get(ids[one], ())) for one in groups]
-    for said, addresses in found:
+    names = {group: who.behind.others(who.id_of(group), itself=group == aws.ITSELF) for group in groups}
+    unknown = [each for each in permission["PrefixListIds"] if each["PrefixListId"] not in who.behind.lists]
+    rest = {**permission, "PrefixListIds": unknown}
+    # Where it names known lists alone, nothing is left of it to say here.
+    if not permission["PrefixListIds"] or any(rest[key] for key in _AWS_LISTS):
+        yield from aws.permission(where, rest, side, names)
+    for said, addresses in _aws_behind(permission, who):
         ranges = {**permission, "PrefixListIds": [], "UserIdGroupPairs": [], **by_family(addresses)}
-        for line in aws.permission(where, ranges, side, {}) if addresses else ():
+        for line in aws.permission(where, ranges, side, {}):
             yield line._replace(rule=replace(line.rule, rests_on=said))
+
+
+def _aws_behind(permission: Json, who: _Who) -> Iterator[tuple[str, Sequence[str]]]:
+    """(why they are meant, addresses) of each list and each group of the permission that the file knows some of."""
+    for one in permission["PrefixListIds"]:
+        if addresses := who.behind.lists.get(one["PrefixListId"]):
+            yield f"It is of the list {one['PrefixListId']}, as the file has it.", addresses
+    for one in permission["UserIdGroupPairs"]:
+        group = who.id_of(one["GroupId"])
+        if addresses := who.behind.members.get(group):
+            yield f"It is a member of {group} in the file.", addresses
 
 
 def _aws_rule(one: Resource, known: Behind) -> Iterator[Line]:
@@ -180,13 +198,21 @@ def _openstack_lines(where: str, plain: Json, known: Behind) -> Iterator[Line]:
     """The lines of a rule, with those for the addresses of its list, or for members of its group."""
     group, named = (text(plain, key, where) for key in ("remote_group_id", "remote_address_group_id"))
     networks = known.lists.get(named, ()) if not group else ()
-    if not networks:
-        others = f"{group} {known.others(group)}".strip()
-        yield from openstack.rule(where, {**plain, "remote_group_id": others} if group else plain)
-    said = f"It is of the list {named}, as the file has it." if networks else f"It is a member of {group} in the file."
+    if networks:
+        yield from _openstack_behind(where, plain, networks, f"It is of the list {named}, as the file has it.")
+        return
+    others = f"{group} {known.others(group)}".strip()
+    yield from openstack.rule(where, {**plain, "remote_group_id": others} if group else plain)
+    if not named:
+        members = known.members.get(group, ())
+        yield from _openstack_behind(where, plain, members, f"It is a member of {group} in the file.")
+
+
+def _openstack_behind(where: str, plain: Json, addresses: Iterable[str], said: str) -> Iterator[Line]:
+    """The rule for each of the addresses that is of its family, and `said` of why."""
     nobody = {"remote_group_id": None, "remote_address_group_id": None}
     six = text(plain, "ethertype", where).lower() == "ipv6"
-    for address in networks or (() if named else known.members.get(group, ())):
+    for address in addresses:
         if (":" in address) == six:
             for line in openstack.rule(where, {**plain, **nobody, "remote_ip_prefix": address}):
                 yield line._replace(rule=replace(line.rule, rests_on=line.rule.rests_on or said))
