@@ -55,7 +55,6 @@ _WHYS = (
         "the Droplet", "the load balancer", "the Kubernetes cluster",
     )),
 )  # fmt: skip
-OF_TYPES = "Add a rule for ICMP of every type, if that may pass."
 NOBODY = "nobody at the other end"
 _DENIALS = frozenset(("deny", "denied", "drop", "reject", "block", "discard"))
 _RANGE = re.compile(r"(\d{1,5})\s*(?:[-:]\s*(\d{1,5}))?", re.ASCII)
@@ -339,11 +338,7 @@ def _advised(note: Note, line: Line) -> Note:
 
 def _advice(line: Line) -> str:
     """What to do about it: nothing is sure before what is known later is known."""
-    if any(UNKNOWN in each for each in line.rule.beyond):
-        return LATER
-    if line.advice:
-        return line.advice
-    return OF_TYPES if any(each.startswith("ICMP type") for each in line.rule.beyond) else ""
+    return LATER if any(UNKNOWN in each for each in line.rule.beyond) else line.advice
 
 
 def of_members(rule: Foreign) -> str:

@@ -159,7 +159,8 @@ def test_groups_that_rules_refer_to_are_named_as_the_file_names_them() -> None:
 def test_what_to_do_is_said_of_a_type_of_icmp() -> None:
     group = one(aws({"IpProtocol": "icmp", "FromPort": 8, "ToPort": -1, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}))
 
-    assert "ICMP of every type" in group.notes[0].how
+    assert group.notes[0].how.count("Add an accept for icmp, if every type of it may pass.") == 1
+    assert group.notes[0].how.count("every type") == 1
 
 
 def test_single_rules_of_aws_are_put_into_their_groups() -> None:
