@@ -123,7 +123,12 @@ def whole(text: str) -> str:
 Opening = tuple[str, str, int]
 """A protocol, the port of its service where one was named ("" else), and the one family that it is of (0: both)."""
 
-_ICMP6 = frozenset({"icmpv6", "icmp6", "ipv6-icmp", "ipv6icmp"})
+# The words for ICMP, and the family of each, 0 where it is of both.
+_ICMP = {
+    **dict.fromkeys(("icmpv6", "icmp6", "ipv6-icmp", "ipv6icmp"), 6),
+    **dict.fromkeys(("icmpv4", "ipv4-icmp"), 4),
+    **dict.fromkeys(("ping", "ping (icmp)"), 0),
+}
 _NUMBERS = {"6": "tcp", "17": "udp", "132": "sctp"}
 _AND = re.compile(r"\s*(?:[,;/+&|\n]|\band\b|\bor\b)\s*", re.I)
 _WITH_PORT = re.compile(
@@ -170,12 +175,8 @@ def _one_protocol(text: str) -> tuple[Opening, ...]:
     word = _NUMBERS.get(whole(word), word)
     if word in PROTOCOLS:
         return ((word, "", 0),)
-    if word in _ICMP6:
-        return (("icmp", "", 6),)
-    if word in ("icmpv4", "ipv4-icmp", "ping (icmp)"):
-        return (("icmp", "", 4 if "4" in word else 0),)
-    if word == "ping":
-        return (("icmp", "", 0),)
+    if word in _ICMP:
+        return (("icmp", "", _ICMP[word]),)
     if found := _WITH_PORT.fullmatch(word):
         return (((found[1] or found[4] or found[7]).lower(), (found[2] or found[5] or found[6]).strip(), 0),)
     return tuple((protocol, str(port), 0) for protocol, port in service_ports(word).items())

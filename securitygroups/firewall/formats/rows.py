@@ -73,14 +73,20 @@ def _texts(said: Mapping[str, Sequence[str]]) -> dict[str, str]:
             problems |= {key: made(lost)} if lost else {}
         else:
             texts[key] = cell.strip().strip(_UNSEEN).strip().removeprefix("'")
-            if isinstance(cell, Made):
-                problems[key] = made(cell)
-            elif len(cell) > MOST_TEXT:
-                why = f"This has {len(cell):,} characters, {MOST_TEXT:,} are the most: make several rows of it."
-                problems[key] = Problem(why)
+            if wrong := _not_typed(cell):
+                problems[key] = wrong
     if problems:
         raise RowRefused(problems)
     return texts
+
+
+def _not_typed(cell: str) -> Problem | None:
+    """Of a cell that a spreadsheet made, or that has more than one rule's worth of text."""
+    if isinstance(cell, Made):
+        return made(cell)
+    if len(cell) > MOST_TEXT:
+        return Problem(f"This has {len(cell):,} characters, {MOST_TEXT:,} are the most: make several rows of it.")
+    return None
 
 
 def _description(cells: Sequence[str]) -> str:

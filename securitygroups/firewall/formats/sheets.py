@@ -190,14 +190,15 @@ def _legacy(data: bytes) -> str:
     if b"\r" in data and b"\n" not in data:
         # Excel for Mac ends lines so, and writes its own charset with it.
         return "mac_roman"
+    letters = sum(map(len, strange))
     if not strange or _is_western(sample, strange):
         western = ("cp1252", "cp1250", "cp1257", "cp1254")
-        return _likeliest(sample, western) if sum(map(len, strange)) > _ENOUGH else "cp1252"
-    if sum(map(len, strange)) < _FEW:
+        return _likeliest(sample, western) if letters > _ENOUGH else "cp1252"
+    if letters < _FEW:
         why = "The file is not UTF-8, and has too few other letters to tell what it is: save it as CSV UTF-8."
         raise bad(f"line {_line_of(data)}", why)
-    letters = all(byte >= 0xC0 for run in strange for byte in run)
-    return _likeliest(sample, _ALPHABETS if letters else _ALL)
+    only_letters = min(map(min, strange)) >= 0xC0
+    return _likeliest(sample, _ALPHABETS if only_letters else _ALL)
 
 
 def _line_of(data: bytes) -> int:
@@ -266,20 +267,24 @@ def _sheets(data: bytes) -> Iterator[Grid]:
                 if one.typ is not python_calamine.SheetTypeEnum.WorkSheet:
                     continue
                 about = next((each for each in scanned if each.name == one.name), Scanned())
-                yield Grid(
-                    kind,
-                    sheet=one.name or "1",
-                    kept=list(_rows(book.get_sheet_by_index(place), about)),
-                    merged=about.merged,
-                    hidden=frozenset(row + 1 for row in about.hidden),
-                    is_hidden=one.visible is not python_calamine.SheetVisibleEnum.Visible,
-                )
+                yield _grid(kind, one, book.get_sheet_by_index(place), about)
     except python_calamine.PasswordError:
         raise locked() from None
     except BadDocument:
         raise
     except (python_calamine.CalamineError, ValueError, OSError):
         raise damaged() from None
+
+
+def _grid(kind: str, one: python_calamine.SheetMetadata, sheet: python_calamine.CalamineSheet, about: Scanned) -> Grid:
+    return Grid(
+        kind,
+        sheet=one.name or "1",
+        kept=list(_rows(sheet, about)),
+        merged=about.merged,
+        hidden=frozenset(row + 1 for row in about.hidden),
+        is_hidden=one.visible is not python_calamine.SheetVisibleEnum.Visible,
+    )
 
 
 def _refuse_old(data: bytes) -> None:

@@ -252,17 +252,21 @@ class _Rows:
     def _check_width(self, number: int, cells: Sequence[str]) -> None:
         """A text in which a field is missing, or one too many, may be cut or have lost a quotation mark."""
         width = len(self.head.cells)
-        beside = next((column for column in range(width, len(cells)) if cells[column].strip()), None)
-        if self.grid.sheet and beside is not None:
-            self._refuse_beside(cell_name((number - 1, beside)))
+        if self.grid.sheet:
+            self._check_beside(number, cells)
         short = range(len(cells), width) if self.grid.sign else range(0)
         lost = {key for key, columns in self.head.places.items() if not set(columns).isdisjoint(short)}
         # Excel leaves empty fields out at the end of some rows; what has no meaning there may be missing.
         if any(cell.strip() for cell in cells[width:]) or lost - {"", PASSED_OVER, "description"}:
             raise RowRefused({"row": Problem(f"This has {len(cells)} fields instead of {width}.")})
 
-    def _refuse_beside(self, name: str) -> None:
-        raise RowRefused({"row": Problem(f"{name} stands beside the columns that have names: delete what is in it.")})
+    def _check_beside(self, number: int, cells: Sequence[str]) -> None:
+        beside = next((column for column in range(len(self.head.cells), len(cells)) if cells[column].strip()), None)
+        if beside is not None:
+            name = cell_name((number - 1, beside))
+            raise RowRefused(
+                {"row": Problem(f"{name} stands beside the columns that have names: delete what is in it.")}
+            )
 
     def _pass_over_index(self) -> None:
         """A first column without a name that counts the rows, as libraries write one, says nothing of a rule."""
@@ -289,13 +293,7 @@ class _Rows:
 
     def _take(self, cells: Sequence[str]) -> int:
         """The row's rules to those of its group; how many they are. Raises RowRefused."""
-        said = {
-            key: [cells[column] for column in columns if column < len(cells)]
-            for key, columns in self.head.places.items()
-            if key and key != PASSED_OVER
-        }
-        remarks = said.get("description", ())
-        said["description"] = [cell if isinstance(cell, Made) else unguarded(cell) for cell in remarks]
+        said = self._said(cells)
         if self.grid.sign:
             check_parts(said, self.grid.sign)
         if self.ticked is None and said.get("enabled") and said["enabled"][0].strip().lower() in _TICKS:
@@ -305,6 +303,17 @@ class _Rows:
         self._keep_order(name, said)
         self.groups.setdefault(name, []).extend(rules)
         return len(rules)
+
+    def _said(self, cells: Sequence[str]) -> dict[str, list[str]]:
+        """What the row has of each field, in the order of its columns."""
+        said = {
+            key: [cells[column] for column in columns if column < len(cells)]
+            for key, columns in self.head.places.items()
+            if key and key != PASSED_OVER
+        }
+        remarks = said.get("description", ())
+        said["description"] = [cell if isinstance(cell, Made) else unguarded(cell) for cell in remarks]
+        return said
 
     def _name_of(self, said: Mapping[str, Sequence[str]]) -> str:
         name = clean("".join(said.get("group", ())))
