@@ -84,6 +84,16 @@ def _is_xml(text: str) -> bool:
 
 def read(upload: Upload) -> Reading:
     """Raises BadDocument."""
+    zones = _zones(upload)
+    active = [zone for zone in zones if zone.is_active] or zones
+    notes = [Note(zone.line.where, zone.name, Taken.NOT_TAKEN, _INACTIVE) for zone in zones if zone not in active]
+    # Packets come to a zone by their source first, by their network card else.
+    groups = [zone_group(zone, active) for zone in sorted(active, key=lambda zone: not zone.sources)]
+    return Reading(NAME, tuple(groups), (Note("the file", "what goes out", Taken.NOT_TAKEN, _OUT), *notes))
+
+
+def _zones(upload: Upload) -> list[Zone]:
+    """All of the file, one at least. Raises BadDocument."""
     if not _is_xml(upload.text) and not _HEAD.search(upload.text):
         raise bad(
             "",
@@ -99,31 +109,33 @@ def read(upload: Upload) -> Reading:
         raise bad(
             "", f"The text has more than {MOST_ZONES} zones: bring those that firewall-cmd --get-active-zones names."
         )
-    active = [zone for zone in zones if zone.is_active] or zones
-    notes = [Note(zone.line.where, zone.name, Taken.NOT_TAKEN, _INACTIVE) for zone in zones if zone not in active]
-    # Packets come to a zone by their source first, by their network card else.
-    groups = [zone_group(zone, active) for zone in sorted(active, key=lambda zone: not zone.sources)]
-    return Reading(NAME, tuple(groups), (Note("the file", "what goes out", Taken.NOT_TAKEN, _OUT), *notes))
+    return zones
 
 
-def _from_xml(upload: Upload) -> Zone:
-    if "<!DOCTYPE" in upload.text or "<!ENTITY" in upload.text:
+def _root(text: str) -> ElementTree.Element:
+    """Raises BadDocument."""
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise bad("", "The file declares a document type, which a zone of firewalld has not: take that out.")
-    if upload.text.count("<") > MOST_TAGS:
+    if text.count("<") > MOST_TAGS:
         raise bad("", f"The zone has more than {hosts.MOST_LINES:,} elements.")
     try:
         # Its text, whose encoding is known; without a document type it has no entities of its own.
-        root = ElementTree.fromstring(upload.text)  # noqa: S314
+        root = ElementTree.fromstring(text)  # noqa: S314
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise bad("", f"This is not XML ({str(error)[:100]}).") from None
+    if len(root) > hosts.MOST_LINES:
+        raise bad("", f"The zone has more than {hosts.MOST_LINES:,} elements.")
+    return root
+
+
+def _from_xml(upload: Upload) -> Zone:
+    root = _root(upload.text)
     name = re.sub(r"\.xml(\.old)?$", "", upload.file_name.rpartition("/")[2])
     zone = Zone(
         name if name != upload.file_name or _ZONE.match(name) else "",
         Line(0, "zone", "<zone>"),
         root.get("target", "default"),
     )
-    if len(root) > hosts.MOST_LINES:
-        raise bad("", f"The zone has more than {hosts.MOST_LINES:,} elements.")
     counts: dict[str, int] = {}
     for order, child in enumerate(root, 1):
         tag = str(child.tag)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from securitygroups.firewall.formats import hosts
 from securitygroups.firewall.formats.chains import Line, too_many
@@ -55,8 +56,7 @@ def looks(upload: Upload) -> bool:
 def read(upload: Upload) -> Reading:
     """Raises BadDocument."""
     file = _parsed(upload.text)
-    cards = {card for line in _all_lines(file) for card in re.findall(r"-{1,2}(?:i|iface)\s+(\S+)", line.text)}
-    reader = _Reader(file, frozenset(cards))
+    reader = _Reader(file, _cards(file))
     groups = [group(name, [*reader.blacklist(), *reader.all(lines)]) for name, lines in file.groups.items()]
     if file.rules or file.options or not groups:
         entries = reader.all(file.rules)
@@ -67,10 +67,10 @@ def read(upload: Upload) -> Reading:
     return Reading(NAME, tuple(groups), (*elsewhere, *file.notes))
 
 
-def _all_lines(file: _File) -> Iterator[Line]:
-    yield from file.rules
-    for lines in file.groups.values():
-        yield from lines
+def _cards(file: _File) -> frozenset[str]:
+    """The network cards that rules of the file name, in groups too."""
+    lines = chain(file.rules, *file.groups.values())
+    return frozenset(card for line in lines for card in re.findall(r"-{1,2}(?:i|iface)\s+(\S+)", line.text))
 
 
 def _parsed(text: str) -> _File:
@@ -190,12 +190,7 @@ class _Reader:
                 else:
                     one = _narrowed(one, column, some)
         one = replace(one, beyond=tuple(beyond))
-        if found[1] and found[1].lower() not in MACROS:
-            return [replace(one, beyond=(*one.beyond, f"the macro {found[1]}, which is not known here"))], ""
-        if found[1]:
-            parts = [_transport(one, dict(settings) | part) for part in MACROS[found[1].lower()]]
-            return parts, ""
-        return [_transport(one, settings)], ""
+        return (_of_macro(one, found[1], settings) if found[1] else [_transport(one, settings)]), ""
 
     def _interface(self, name: str | None) -> list[str]:
         if name is None or len(self.cards) == 1:
@@ -309,6 +304,13 @@ def _narrowed(one: Foreign, column: str, some: Spans) -> Foreign:
     if found is None:
         raise too_many(one)
     return replace(one, sources=found) if column == "sources" else replace(one, destinations=found)
+
+
+def _of_macro(one: Foreign, name: str, settings: Mapping[str, str]) -> list[Foreign]:
+    parts = MACROS.get(name.lower())
+    if parts is None:
+        return [replace(one, beyond=(*one.beyond, f"the macro {name}, which is not known here"))]
+    return [_transport(one, dict(settings) | part) for part in parts]
 
 
 def _transport(one: Foreign, settings: Mapping[str, str]) -> Foreign:

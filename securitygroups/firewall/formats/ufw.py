@@ -19,6 +19,7 @@ MOST_WIDE = 1_000
 _HEAD = re.compile(r"^[ \t]*(?:Status: active|To +Action +From[ \t\r]*$)", re.MULTILINE)
 _COMMANDS = re.compile(r"^[ \t]*(?:[#$] )?(?:sudo )?ufw (?:allow|deny|reject|limit|default|route) ", re.MULTILINE)
 _INACTIVE = re.compile(r"^\s*Status: inactive", re.MULTILINE)
+_NO_RULE = re.compile(r"Status|Logging|New profiles|Skipping|To +Action|-- +-|$")
 _RULE = re.compile(r"(?:\[ *(\d+)\] +)?(\S.*?) +(ALLOW|DENY|REJECT|LIMIT)(?: +(IN|OUT|FWD))? +(\S.*)")
 _DEFAULT = re.compile(r"(\w+) \((incoming|outgoing|routed)\)")
 _LIMIT = "LIMIT stops a sender that comes too often, and no rule here counts: nothing is let in. Add an accept if that will do."
@@ -47,35 +48,42 @@ def looks(upload: Upload) -> bool:
 
 def read(upload: Upload) -> Reading:
     """Raises BadDocument."""
-    if not _HEAD.search(upload.text) and _COMMANDS.search(upload.text):
-        raise bad("", "These are commands of ufw. Run them, then ufw status verbose, and bring what that says.")
-    if not _HEAD.search(upload.text):
-        raise bad(
-            "",
-            "ufw is inactive, and then shows no rules. Bring what iptables-save says, or ufw status once it is active.",
-        )
-    lines = hosts.lines_of(upload.text)
-    if len(lines) > hosts.MOST_LINES:
-        raise bad("", f"The text has more than {hosts.MOST_LINES:,} lines: split it.")
-    cards = frozenset(card for line in lines for card in re.findall(r" on ([\w.:@+-]{1,15})", line[:MOST_WIDE]))
+    lines = _shown(upload.text)
+    cards = _cards(lines)
     entries: list[Entry] = []
     defaults: dict[str, tuple[Line, str]] = {}
-    notes: list[Note] = []
     for line in (Line(order, f"line {order}", raw.strip()) for order, raw in enumerate(lines, 1)):
         if line.text.startswith("Default:"):
             defaults |= {where: (line, what) for what, where in _DEFAULT.findall(line.text[:MOST_WIDE])}
-        elif re.match(r"(Status|Logging|New profiles|Skipping|To +Action|-- +-|$)", line.text):
-            continue
-        else:
+        elif not _NO_RULE.match(line.text):
             entries.append(_entry(line, cards))
         if len(entries) > MOST_RULES:
             raise too_many(line)
     entries += _defaults(defaults)
-    if "outgoing" not in defaults:
-        notes.append(Note("the file", "no defaults", Taken.NOT_TAKEN, _OUT_UNSAID))
+    notes = [] if "outgoing" in defaults else [Note("the file", "no defaults", Taken.NOT_TAKEN, _OUT_UNSAID)]
     if not entries:
         raise bad("", "This says that ufw is active, and no rule: bring what ufw status verbose says.")
     return Reading(NAME, (group("", entries),), tuple(notes))
+
+
+def _shown(text: str) -> list[str]:
+    """The lines of what ufw status says. Raises BadDocument where it is something else, or too much."""
+    if not _HEAD.search(text):
+        if _COMMANDS.search(text):
+            raise bad("", "These are commands of ufw. Run them, then ufw status verbose, and bring what that says.")
+        raise bad(
+            "",
+            "ufw is inactive, and then shows no rules. Bring what iptables-save says, or ufw status once it is active.",
+        )
+    lines = hosts.lines_of(text)
+    if len(lines) > hosts.MOST_LINES:
+        raise bad("", f"The text has more than {hosts.MOST_LINES:,} lines: split it.")
+    return lines
+
+
+def _cards(lines: list[str]) -> frozenset[str]:
+    """The network cards that rules name."""
+    return frozenset(card for line in lines for card in re.findall(r" on ([\w.:@+-]{1,15})", line[:MOST_WIDE]))
 
 
 def _defaults(found: dict[str, tuple[Line, str]]) -> Iterator[Entry]:
@@ -132,15 +140,21 @@ def _unread(line: Line, how: str) -> Entry:
 def _rules(one: Foreign, ends: tuple[_End, _End], beyond: list[str], cards: frozenset[str]) -> Iterator[Foreign]:
     """The rule for each protocol that it is about."""
     to, source = ends
-    known = [hosts.interface(end.card, cards) for end in ends if end.card]
-    if False in known:
+    unsaid = _cards_unsaid(ends, cards)
+    if unsaid is None:
         return
-    beyond += [one for one in known if isinstance(one, str)] + ["a source port"] * bool(source.ports)
+    beyond += unsaid + ["a source port"] * bool(source.ports)
     six = to.six or source.six
     one = replace(one, families=frozenset({6 if six else 4}), beyond=tuple(beyond), sources=_networks(source.address),
                   destinations=_networks(to.address), ports=None if to.ports == ANY_PORT else to.ports)  # fmt: skip
     for protocol in to.protocols or source.protocols or (None,):
         yield replace(one, protocol=protocol)
+
+
+def _cards_unsaid(ends: tuple[_End, _End], cards: frozenset[str]) -> list[str] | None:
+    """What no rule can say of the network cards that are named; None where packets never come by one of them."""
+    known = [hosts.interface(end.card, cards) for end in ends if end.card]
+    return None if False in known else [one for one in known if isinstance(one, str)]
 
 
 def _networks(some: Spans | None) -> tuple[Network, ...] | None:
