@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from securitygroups.firewall.formats.chains import Base, Chains, Key, Line, Step, Verdict, read_chains
 from securitygroups.firewall.formats.foreign import BOTH, Foreign
@@ -77,6 +78,10 @@ _COMMANDS = re.compile(
 )
 _LISTED = re.compile(r"^Chain \S+ \((policy \w+|\d+ references)", re.MULTILINE)
 CUT_OFF = "a line that ends inside of quotes"
+_MAY_DROP = {CUT_OFF: "Its quotes do not end: it was cut off somewhere, and may be a drop."} | {
+    target: f"{target} gives the packet to a program, which may drop it: taken as a drop."
+    for target in ("NFQUEUE", "QUEUE", "SYNPROXY")
+}
 _INSERTS = ("-I", "--insert")
 _FILTERS = ("INPUT", "OUTPUT")
 _UFW = ("ufw-user", "ufw6-user")
@@ -131,7 +136,8 @@ def read(upload: Upload) -> Reading:
     save = _opened(upload.text, upload.file_name)
     steps = _steps(save)
     paths = {direction: list(_path(save, direction)) for direction in Direction}
-    if not any(base.key[1] == "filter" for path in paths.values() for base in path):
+    bases = [*chain.from_iterable(paths.values())]
+    if not any(base.key[1] == "filter" for base in bases):
         raise bad(
             "",
             "The file has no INPUT or OUTPUT chain of table filter, which is what is read: run iptables-save without -t.",
@@ -141,7 +147,7 @@ def read(upload: Upload) -> Reading:
     reading = read_chains(
         " and ".join({4: NAME, 6: "ip6tables-save"}[one] for one in families), chains, _all_out(save, families)
     )
-    of_ufw = [_OF_UFW] if any(base.key[2].startswith(_UFW) for path in paths.values() for base in path) else []
+    of_ufw = [_OF_UFW] if any(base.key[2].startswith(_UFW) for base in bases) else []
     return Reading(reading.system, reading.groups, (*save.notes, *of_ufw, *_other_family(families)))
 
 
@@ -210,13 +216,7 @@ def _as_saved(text: str) -> str:
 def _line(save: _Save, line: Line, of: Key) -> None:
     """A chain, or a rule of one."""
     if line.text.startswith(":"):
-        name, _, rest = line.text[1:].partition(" ")
-        key = (*of, name)
-        save.rules.setdefault(key, [])
-        policy = rest.split(" ")[0]
-        if policy in ("ACCEPT", "DROP", "QUEUE", "REJECT"):
-            save.policies[key] = line, Action.ACCEPT if policy == "ACCEPT" else Action.DROP
-            save.lines.append(line)
+        _declare(save, line, of)
         return
     words, quoted = _words(line.text)
     if words and re.fullmatch(r"\[\d+:\d+\]", words[0]):
@@ -228,17 +228,33 @@ def _line(save: _Save, line: Line, of: Key) -> None:
             line.where,
             "This is no line of iptables-save, which only has -A lines: run iptables-save, and bring what it says.",
         )
-    skipped = 3 if words[0] in _INSERTS and words[2:3] and words[2].isdigit() else 2
+    skipped = 3 if _is_numbered(words) else 2
     rule = line, words[skipped:], {at - skipped for at in quoted}
     save.rules.setdefault((*of, words[1]), []).insert(place, rule)
     save.lines.append(line)
+
+
+def _declare(save: _Save, line: Line, of: Key) -> None:
+    """“:INPUT DROP [0:0]”: a chain, and its policy if it has one."""
+    name, _, rest = line.text[1:].partition(" ")
+    key = (*of, name)
+    save.rules.setdefault(key, [])
+    policy = rest.split(" ")[0]
+    if policy in ("ACCEPT", "DROP", "QUEUE", "REJECT"):
+        save.policies[key] = line, Action.ACCEPT if policy == "ACCEPT" else Action.DROP
+        save.lines.append(line)
+
+
+def _is_numbered(words: list[str]) -> bool:
+    """Whether it inserts its rule at a place that it names: “-I INPUT 3 …”."""
+    return words[0] in _INSERTS and len(words) > 2 and words[2].isdigit()
 
 
 def _place(words: list[str], many: int) -> int | None:
     """Where in its chain of so many lines a rule comes to stand: at the end, or before others; None where it does not."""
     if words[0] in ("-A", "--append"):
         return many
-    place = whole_number(words[2], MOST_LINES) if words[2:3] and words[2].isdigit() else 1
+    place = whole_number(words[2], MOST_LINES) if _is_numbered(words) else 1
     return place - 1 if words[0] in _INSERTS and place and place <= many + 1 else None
 
 
@@ -283,8 +299,8 @@ def _verdict(key: Key, asked: Asked) -> tuple[Verdict, Key, str]:
         return Verdict.NONE, (), "" if asked.how else "It decides nothing: it counts, or remembers."
     if asked.goto:
         return Verdict.GOTO, (*key[:2], target), ""
-    if target == CUT_OFF:
-        return Verdict.ELSEWHERE, (), "Its quotes do not end: it was cut off somewhere, and may be a drop."
+    if target in _MAY_DROP:
+        return Verdict.ELSEWHERE, (), _MAY_DROP[target]
     if target in _FINAL:
         return _FINAL[target], (), ""
     if target in _SILENT:
@@ -297,8 +313,6 @@ def _verdict(key: Key, asked: Asked) -> tuple[Verdict, Key, str]:
     if target in _TRANSLATES:
         how = f"{target} sends the packet elsewhere, to {asked.options or 'another address'}: if that is to be reached, add an accept."
         return Verdict.ELSEWHERE, (), how
-    if target in ("NFQUEUE", "QUEUE", "SYNPROXY"):
-        return Verdict.ELSEWHERE, (), f"{target} gives the packet to a program, which may drop it: taken as a drop."
     return Verdict.JUMP, (*key[:2], target), ""
 
 
