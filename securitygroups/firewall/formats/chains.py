@@ -205,9 +205,8 @@ class _Walk:
                 undecided = _without(one, undecided, fallen)
                 if step.verdict in (Verdict.RETURN, Verdict.GOTO):
                     live = _returned(live, fallen, loose, step.line)
-                if step.verdict is Verdict.GOTO and not one.beyond and not any(piece.minus(one) for piece in live):
-                    # All that was left went there, and none of it comes back.
-                    live = []
+                    if _all_went(step, one, live):
+                        live = []
         return undecided
 
     def step(self, step: Step, match: Match, place: int, above: tuple[Key, ...]) -> list[Match]:
@@ -321,6 +320,11 @@ def _returned(live: list[Match], fallen: Sequence[Match], loose: list[_Return], 
         else:
             live = parts
     return live
+
+
+def _all_went(step: Step, match: Match, live: list[Match]) -> bool:
+    """Whether all that was left goes to another chain with these packets, out of which none comes back."""
+    return step.verdict is Verdict.GOTO and not match.beyond and not any(piece.minus(match) for piece in live)
 
 
 def _foreign(step: Step, match: Match, action: Action, direction: Direction) -> Iterable[Foreign]:

@@ -121,17 +121,21 @@ def read(upload: Upload) -> Reading:
 
 def _all_steps(rules: _Rules) -> dict[Key, list[Step]]:
     every = [one for listed in rules.rules.values() for _, rule in listed for one in _expr(rule)]
-    sizes = {name: len(one["elem"]) for name, one in rules.sets.items() if isinstance(one.get("elem"), list)}
-    longest = max(sizes, key=sizes.__getitem__, default=None)
-    # A set is looked at again by every line that names it.
-    if longest and len(every) * sizes[longest] > MOST_LOOKS:
-        raise too_many(Line(0, "", f"set {longest[2]} with {sizes[longest]:,} elements"))
+    _check_sets(rules, len(every))
     named = frozenset(name for one in every for name in interfaces(one))
     context = Context(rules.sets, named, any("notrack" in one for one in every))
     return {
         key: [step for line, rule in listed for step in _steps(line, rule, replace(context, table=key[:2]), key[:2])]
         for key, listed in rules.rules.items()
     }
+
+
+def _check_sets(rules: _Rules, statements: int) -> None:
+    """A set is looked at again by every line that names it. Raises BadDocument where that may be too often."""
+    sizes = {name: len(one["elem"]) for name, one in rules.sets.items() if isinstance(one.get("elem"), list)}
+    longest = max(sizes, key=sizes.__getitem__, default=None)
+    if longest and statements * sizes[longest] > MOST_LOOKS:
+        raise too_many(Line(0, "", f"set {longest[2]} with {sizes[longest]:,} elements"))
 
 
 def _sorted(listed: Sequence[Any]) -> _Rules:
