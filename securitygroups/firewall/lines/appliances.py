@@ -212,12 +212,20 @@ def read_junos(line: str) -> Line | None:
     if "session " in line and (found := _JUNOS.search(line)):
         return _session(line, found)
     if ";" in line and (found := _SESSION.search(line)):
-        way, source, source_port, destination, port, name = found.groups()
-        told = Told(name, source, destination, port, source_port, answer=ANSWER if way == "Out" else "")
-        return told.line(line, "Juniper session")
+        return _wing(line, found)
     found = _PFE.search(line) if "FW: " in line else None
-    if not found:
-        return None
+    return _filtered(line, found) if found else None
+
+
+def _wing(line: str, found: re.Match[str]) -> Line:
+    """One of the two ways of a session in a listing: what goes “Out” answers what came “In”."""
+    way, source, source_port, destination, port, name = found.groups()
+    told = Told(name, source, destination, port, source_port, answer=ANSWER if way == "Out" else "")
+    return told.line(line, "Juniper session")
+
+
+def _filtered(line: str, found: re.Match[str]) -> Line:
+    """What the filter of an interface took or threw away."""
     # Of ICMP, the type stands where others have the sender's port.
     said, name, source, destination, first, second = found.groups()
     told = Told(name, source, destination, second, first, said="accept" if said == "A" else "drop", icmp=first)

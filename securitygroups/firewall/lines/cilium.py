@@ -29,16 +29,21 @@ def read_cilium(line: str) -> Line | None:
         return None
     first, arrow, second, before, verdict, carried = found.groups()
     # The arrow of a reply points back at who opened it; “<>” says that neither is known.
-    ends = (second, first) if arrow == "<-" else (first, second)
-    source, destination = (end_of(text) for text in ends)
+    answer = ANSWER if arrow == "<-" else ""
+    if answer:
+        first, second = second, first
+    source, destination = end_of(first), end_of(second)
     if not source or not destination:
         return Line(line, {}, kind="Cilium", advice=_NAMES)
     told = Told(None, source[0], destination[0], destination[1], source[1], said=_VERDICTS.get(verdict, ""))
-    way = _WAY.search(before)
-    told.direction = _WAYS[way[1]] if way else ""
-    told.answer = ANSWER if arrow == "<-" else ""
+    told.direction, told.answer = _way_in(before), answer
     _carried(told, carried)
     return told.line(line, "Cilium")
+
+
+def _way_in(text: str) -> str:
+    way = _WAY.search(text)
+    return _WAYS[way[1]] if way else ""
 
 
 def _carried(told: Told, text: str) -> None:
@@ -63,8 +68,7 @@ def _monitor(line: str) -> Line | None:
     told = Told(None, source[0], destination[0], destination[1], source[1])
     head = line[: found.start()]
     told.said = "drop" if "drop (" in head else head.partition("action ")[2].partition(",")[0]
-    way = _WAY.search(head)
-    told.direction = _WAYS[way[1]] if way else ""
+    told.direction = _way_in(head)
     told.answer = ANSWER if " state reply " in head else ""
     _carried(told, found[3])
     return told.line(line, "Cilium")

@@ -28,7 +28,7 @@ _USUAL = (
 _NAME = re.compile("|".join(sorted(map(re.escape, _FIELDS), key=len, reverse=True)))
 _NEWER = re.compile(r"[a-z]+(?:[-_][a-z]+)+")
 """Names of fields that are not known here."""
-_SIGNS = ("ACCEPT", "REJECT", "NODATA", "SKIPDATA")
+_SIGNS = ("ACCEPT", "REJECT", "NODATA", "SKIPDATA", "tgw-attach-")
 _KIND = "VPC flow log"
 _NEEDS_HEADER = (
     "This is a record of a VPC flow log with fields of its own choice: paste its header line before it "
@@ -42,7 +42,7 @@ _DIRECTIONS = {"ingress": "in", "egress": "out"}
 def read_vpc(line: str) -> Line | None:
     if "srcaddr" in line and "dstaddr" in line:
         return _headed(line)
-    if not any(sign in line for sign in _SIGNS) and "tgw-attach-" not in line:
+    if not any(sign in line for sign in _SIGNS):
         return None
     words = line.replace('","', " ").replace('"', "").split() if '"2","' in line else line.split()
     for at in range(min(6, len(words) - 13)):

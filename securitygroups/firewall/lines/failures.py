@@ -39,13 +39,13 @@ def read_failure(line: str) -> Line | None:
     found = next((found for pattern in _PATTERNS if (found := pattern.search(line))), None)
     if not found:
         return None
-    told = found.groupdict()
-    if is_address(told.get("address") or ""):
+    told = found.groupdict("")
+    if is_address(told.get("address", "")):
         told["host"] = told["address"]
     if not is_address(told["host"]):
         return Line(line, {}, kind="error message", advice=_NAME)
     number = protocol_number(told.get("name") or "tcp")
-    fields = packet_fields(number, told.get("source") or "", told["host"], told["port"])
+    fields = packet_fields(number, told.get("source", ""), told["host"], told["port"])
     if is_address(fields["source"]):
         return Line(line, fields, kind="error message")
     del fields["source"]
