@@ -51,6 +51,10 @@ class Line:
     opener: dict[str, str] | None = None
 
 
+_IN_SIX: dict[int | None, int | None] = {ICMP: ICMPV6, **dict.fromkeys(EXTENSIONS)}
+"""What some numbers mean in IPv6; an extension header tells nothing of what is behind it."""
+
+
 @dataclass(slots=True)
 class Told:
     """What a reader took from a line, as it stands there: names or numbers, ports of protocols that have none, words."""
@@ -70,10 +74,8 @@ class Told:
 
     def line(self, text: str, kind: str) -> Line:
         number = protocol_number(self.protocol) if isinstance(self.protocol, str) else self.protocol
-        if number == ICMP and ":" in self.source:
-            number = ICMPV6
-        if number in EXTENSIONS and ":" in self.source:
-            number = None
+        if ":" in self.source:
+            number = _IN_SIX.get(number, number)
         icmp = number in (ICMP, ICMPV6)
         return Line(
             text,

@@ -67,6 +67,7 @@ def read_ovn(line: str) -> Line | None:
 
 
 _DATAPATH = re.compile(r"\bipv[46]\(([^()]{1,300})\)")
+_DATAPATH_VALUE = re.compile(r"(?:^|,)(src|dst|proto)=([^,]*)")
 _DATAPATH_PORTS = re.compile(r"\b(?:tcp|udp|sctp)\((?:src=(\d{1,5})[^(),]{0,8},?)?(?:dst=(\d{1,5}))?[^()]{0,8}\)")
 _DATAPATH_TYPE = re.compile(r"\bicmp(?:v6)?\(type=(\d{1,3})\b")
 
@@ -78,13 +79,15 @@ def read_datapath(line: str) -> Line | None:
     header = _DATAPATH.search(line)
     if not header:
         return no_ip(line, "Open vSwitch flow") if "eth_type(0x0806)" in line else None
-    told = dict(pair.split("=", 1) for pair in header[1].split(",") if "=" in pair)
-    if not is_address(told.get("src", "")) or not is_address(told.get("dst", "")):
+    told: dict[str, str] = dict(_DATAPATH_VALUE.findall(header[1]))
+    source, destination = told.get("src", ""), told.get("dst", "")
+    if not (is_address(source) and is_address(destination)):
         return Line(line, {}, kind="Open vSwitch flow", advice=A_NETWORK)
-    ports, icmp = _DATAPATH_PORTS.search(line), _DATAPATH_TYPE.search(line)
-    source_port, port = ports.groups("") if ports else ("", "")
-    packet = Told(told.get("proto"), told["src"], told["dst"], port, source_port)
-    packet.icmp, packet.said = icmp[1] if icmp else None, "drop" if "actions:drop" in line else ""
+    packet = Told(told.get("proto"), source, destination, said="drop" if "actions:drop" in line else "")
+    if ports := _DATAPATH_PORTS.search(line):
+        packet.source_port, packet.port = ports.groups("")
+    if icmp := _DATAPATH_TYPE.search(line):
+        packet.icmp = icmp[1]
     return packet.line(line, "Open vSwitch flow")
 
 
@@ -169,10 +172,17 @@ def read_event(line: str) -> Line | None:
     packet.direction = _EVENT_WAYS.get(told.get("Direction", ""), "")
     number = _EVENT_NUMBER.search(line)
     packet.said = _EVENT_SAID.get(number[1], "") if number else line.partition(" has ")[2].partition(" a ")[0]
-    if packet.direction == "in" and port and source_port and int(source_port) < _CLIENTS <= int(port):
+    if _is_turned(packet):
         packet.source, packet.destination, packet.advice = destination, source, _TURNED
         packet.source_port, packet.port = port, source_port
     return packet.line(line, "Windows event")
+
+
+def _is_turned(packet: Told) -> bool:
+    """Whether what came in would go from a service to a port of a client."""
+    if packet.direction != "in" or not packet.port or not packet.source_port:
+        return False
+    return int(packet.source_port) < _CLIENTS <= int(packet.port)
 
 
 # ── Suricata and Zeek ─────────────────────────────────────────────────────────
