@@ -188,7 +188,8 @@ def read_ends(line: str) -> Line | None:
         source, destination = end_of(match["source"], tcpdump=dump), end_of(match["destination"], tcpdump=dump)
         if source and destination:
             return _between(line, match, (source, destination), dump)
-        half, whole = half or _is_half(match, source, destination), True
+        half |= _is_half(match, source, destination)
+        whole = True
     # There are two ends, and where they are not addresses of the link, at least one has its name.
     named = half or (dump and whole and not _ETHERTYPE.search(line))
     kind = "tcpdump" if dump else ""
@@ -207,18 +208,25 @@ def _between(line: str, match: re.Match[str], ends: tuple[tuple[str, str], tuple
     (source, source_port), (destination, port) = ends
     before, after = line[: match.start("source")], line[match.end("destination") :]
     dump = dump or _is_bsd(match["destination"], ends[1], after)
-    # Of what has ports, tcpdump names all but UDP; a colon and this arrow are its own.
-    unnamed = bool(source_port or port) and match["destination"].endswith(":") and "->" not in match[0]
-    number = _dumped_number(before, after, unnamed) if dump else _typed_number(before, after)
+    number = _dumped_number(before, after, _is_unnamed(match, ends)) if dump else _typed_number(before, after)
     told = Told(number, source, destination, port, source_port, flags=flags_in(line))
-    pf, kind = _PFLOG.search(before), "tcpdump" if dump and "->" not in match[0] else ""
-    told.said, told.direction = pf.groups() if pf else ("", link_direction(before))
+    if pf := _PFLOG.search(before):
+        kind = "pflog"
+        told.said, told.direction = pf.groups()
+    else:
+        kind = "tcpdump" if dump and "->" not in match[0] else ""
+        told.direction = link_direction(before)
     if number in (1, 58):
         told.icmp = icmp_in(after if dump else line, six=":" in source)
         told.opener = about_in(after, destination)
     elif number in (17, None) and not _TUNNEL.match(after):
         told.answer = answer_in(line)
-    return told.line(line, "pflog" if pf else kind)
+    return told.line(line, kind)
+
+
+def _is_unnamed(match: re.Match[str], ends: tuple[tuple[str, str], tuple[str, str]]) -> bool:
+    """Of what has ports, tcpdump names all but UDP; a colon and this arrow are its own."""
+    return bool(ends[0][1] or ends[1][1]) and match["destination"].endswith(":") and "->" not in match[0]
 
 
 def _is_bsd(text: str, destination: tuple[str, str], after: str) -> bool:

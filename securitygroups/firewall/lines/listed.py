@@ -33,18 +33,33 @@ def read_listed(line: str) -> Line | None:
     if ("<-" in line or "->" in line) and (found := _PF.search(line)):
         return _state(line, found)
     if failed := _OF_GO.search(line):
-        both = _end(failed[2]), _end(failed[3])
-        return _connection(line, "", [both[0], both[1]], failed[1]) if both[0] and both[1] else None
+        return _failed(line, failed)
     state = _STATE.search(line)
     if not state:
         return None
-    ends = [end for word in line.replace("->", " ").split() if (end := _end(word))][:2]
+    ends = _ends(line)
     if state[1].startswith(("LISTEN", "UNCONN")):
         return Line(line, {}, kind="listening program", advice=_LISTENS) if ends or "*:" in line else None
     if len(ends) < 2:
         return None
+    return _connection(line, state[1].replace("_", "-"), ends, _protocol(line))
+
+
+def _protocol(line: str) -> str:
+    """TCP where the line names none, since only TCP has states."""
     name = _NAME.search(line)
-    return _connection(line, state[1].replace("_", "-"), ends, name[1].lower() if name else "tcp")
+    return name[1].lower() if name else "tcp"
+
+
+def _failed(line: str, found: re.Match[str]) -> Line | None:
+    """“read tcp 10.0.0.5:51515->198.51.100.7:443: i/o timeout” of a program in Go."""
+    own, other = _end(found[2]), _end(found[3])
+    return _connection(line, "", [own, other], found[1]) if own and other else None
+
+
+def _ends(line: str) -> list[End]:
+    """The first two ends with a port."""
+    return [end for word in line.replace("->", " ").split() if (end := _end(word))][:2]
 
 
 def _end(word: str) -> End | None:

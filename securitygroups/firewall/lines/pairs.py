@@ -204,12 +204,7 @@ def read_pairs(line: str) -> Line | None:
     low = line.lower()
     if not any(sign in low for sign in _TO) or not any(sign in low for sign in _FROM):
         return None
-    told: dict[str, str] = {}
-    for name, value in _PAIR.findall(line):
-        role = _ROLES.get(_plain(name), "icmp" if name == "type" and digits(value) else "")
-        value = _ended(role, value, told) if role in ("source", "destination") else value
-        if role and value:
-            told.setdefault(role, value)
+    told = _roles_in(line)
     if words := _FLAGS_PAIR.search(line):
         told["flags"] = words[1]
     for name, protocol in _DISSECTED.items():
@@ -217,6 +212,17 @@ def read_pairs(line: str) -> Line | None:
             told |= {"carried": protocol, "flags": _of_summary(line) if protocol == "tcp" else ""}
     packet = _packet(line, told)
     return packet.line(line, _kind(line)) if packet else None
+
+
+def _roles_in(line: str) -> dict[str, str]:
+    """What the pairs of the line tell of a packet, by what they are of it; the first of each is taken."""
+    told: dict[str, str] = {}
+    for name, value in _PAIR.findall(line):
+        role = _ROLES.get(_plain(name), "icmp" if name == "type" and digits(value) else "")
+        value = _ended(role, value, told) if role in ("source", "destination") else value
+        if role and value:
+            told.setdefault(role, value)
+    return told
 
 
 def _of_summary(line: str) -> str:

@@ -84,16 +84,25 @@ def read_columns(line: str) -> Line | None:
     """Two addresses and two ports in columns, and nothing else but a time, a protocol's name, and the flags of TCP."""
     if len(line) > 200:
         return None
-    words = [word for word in _SEPARATORS.split(line) if word and not _TIME.fullmatch(word)]
+    words = _cells(line)
     flags = flags_of_number(int(words.pop(), 16)) if words and _HEX.fullmatch(words[-1]) else None
     shape = "".join(map(_letter, words[:7]))
     places = _SHAPES.get(shape.strip("w"))
     if places is None or len(shape) > 5:
-        many = set(shape) <= set("apw") and shape.count("a") == 2 and shape.count("p") > 2
-        return Line(line, {}, kind="columns", advice=_COLUMNS) if many else None
+        return Line(line, {}, kind="columns", advice=_COLUMNS) if _has_more_numbers(shape) else None
     number = protocol_number(words[shape.index("w")]) if "w" in shape else 6 if flags else None
     source, destination, source_port, port = (words[at + shape.startswith("w")] for at in places)
     return Told(number, source, destination, port, source_port, flags=flags).line(line, "columns")
+
+
+def _cells(line: str) -> list[str]:
+    """What stands in the columns, without times."""
+    return [word for word in _SEPARATORS.split(line) if word and not _TIME.fullmatch(word)]
+
+
+def _has_more_numbers(shape: str) -> bool:
+    """Whether there are two addresses, and more numbers than the two ports of a connection."""
+    return set(shape) <= set("apw") and shape.count("a") == 2 and shape.count("p") > 2
 
 
 def _letter(word: str) -> str:
