@@ -109,15 +109,19 @@ def bare(name: str) -> str:
 def standing_for(names: Sequence[str]) -> list[str]:
     """For each column what it is read as, "" where it is passed over. Raises BadDocument where one stands twice."""
     plain = [bare(name) for name in names]
-    for word in plain:
-        if word.startswith("tcp") and word.endswith("port") and "udp" + word[3:] in plain:
-            raise bad("line 1", "Ports of TCP and of UDP stand in columns of their own: put them into one, port.")
+    _refuse_ports_apart(plain)
     chosen = _chosen(plain)
     for name, word in chosen.items():
         if plain.count(word) > 1:
             raise _twice(name)
     spare = {PORTLESS: "portless"} if set(plain) >= _ZEEK and chosen.get("protocol") != PORTLESS else {}
     return [NAMES[word][0] if word in chosen.values() else spare.get(word, "") for word in plain]
+
+
+def _refuse_ports_apart(plain: Sequence[str]) -> None:
+    for word in plain:
+        if word.startswith("tcp") and word.endswith("port") and "udp" + word[3:] in plain:
+            raise bad("line 1", "Ports of TCP and of UDP stand in columns of their own: put them into one, port.")
 
 
 def _chosen(plain: Sequence[str]) -> dict[str, str]:

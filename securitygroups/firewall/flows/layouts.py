@@ -83,17 +83,21 @@ class _Head:
 
     def _remark(self, line: str) -> None:
         word = re.match(r"#\s*(\w+):?\s*", line)
-        match word[1].lower() if word else "":
-            case "separator" if word:
-                self.separator = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), line[word.end() :])[:1] or "\t"
-            case "fields" if word and "\t" in line:
+        if not word:
+            self._header_behind_a_mark(line)
+            return
+        rest = line[word.end() :]
+        match word[1].lower():
+            case "separator":
+                self.separator = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), rest)[:1] or "\t"
+            case "fields" if "\t" in line:
                 self.traits, self.separator = ZEEK, self.separator or "\t"
-                self.names = line[word.end() :].rstrip("\r").split(self.separator)
-            case "fields" if word and ":" in line:
-                self.names, self.separator = line[word.end() :].split(), _BLANK
+                self.names = rest.rstrip("\r").split(self.separator)
+            case "fields" if ":" in line:
+                self.names, self.separator = rest.split(), _BLANK
                 self._of_windows()
-            case "fields" if word and self.separator:
-                self.traits, self.names = ZEEK, line[word.end() :].lstrip(self.separator).split(self.separator)
+            case "fields" if self.separator:
+                self.traits, self.names = ZEEK, rest.lstrip(self.separator).split(self.separator)
             case _:
                 self._header_behind_a_mark(line)
 

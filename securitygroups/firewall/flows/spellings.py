@@ -60,9 +60,9 @@ def protocol_of(text: str) -> int | None:
     if text in NAMES:
         return NAMES[text]
     # “6.0” of pandas, “TCP (6)” and “6 (TCP)” of reports.
-    number = text.removesuffix(".0")
-    if number.isascii() and number.isdigit() and len(number) <= 3 and int(number) < 256:
-        return int(number)
+    number = _protocol_number(text.removesuffix(".0"))
+    if number is not None:
+        return number
     first, _, rest = text.partition(" ")
     if rest.startswith("(") and rest.endswith(")"):
         numbers_in = [protocol_of(first), protocol_of(rest[1:-1])]
@@ -73,8 +73,13 @@ def protocol_of(text: str) -> int | None:
 
 def portless(text: str) -> int | None:
     """The number of a protocol without ports."""
+    number = _protocol_number(text)
+    return None if number in PORT_NUMBERS else number
+
+
+def _protocol_number(text: str) -> int | None:
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else 256
-    return number if number < 256 and number not in PORT_NUMBERS else None
+    return number if number < 256 else None
 
 
 def port_of(text: str) -> int | None:
