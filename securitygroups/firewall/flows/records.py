@@ -38,6 +38,8 @@ _MANY = (
 )
 _WITH_PORTS = {"6", "17", "132", "tcp", "udp", "sctp"}
 _ROLE = {OPENS: str(OPENS), MAYBE: str(MAYBE), REPLIES: str(REPLIES)}
+_OF_SOURCE = {True: _ROLE[OPENS], False: _ROLE[MAYBE]}
+"""The role of a record, by whether the source of each is who began."""
 _OF_PACKETS = ("alert", "drop")
 _SURICATA = {"flow", "netflow", *_OF_PACKETS}
 
@@ -272,7 +274,7 @@ class JsonLog:
             row = (*row[:9], row[4])
         if row[0] == "unknown_transport" and portless(number := _text(flat.get("ip_proto"))) is not None:
             row = (number, *row[1:])
-        return [(*row, _ROLE[OPENS if traits.opens else MAYBE])]
+        return [(*row, _OF_SOURCE[traits.opens])]
 
     def _places(self, names: tuple[str, ...]) -> tuple[str | None, ...]:
         """As _places says; most records have the same names."""
