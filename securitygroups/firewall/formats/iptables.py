@@ -9,7 +9,7 @@ from securitygroups.firewall.formats.chains import Base, Chains, Key, Line, Step
 from securitygroups.firewall.formats.foreign import BOTH, Foreign
 from securitygroups.firewall.formats.hosts import MOST_LETTERS, MOST_LINES, lines_of
 from securitygroups.firewall.formats.iptables_families import families_of_tables
-from securitygroups.firewall.formats.iptables_matches import Asked, read_matches
+from securitygroups.firewall.formats.iptables_matches import CUT_OFF, TWO_TARGETS, Asked, read_matches
 from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
 from securitygroups.firewall.formats.spans import of_family
 from securitygroups.firewall.formats.strict import bad
@@ -77,8 +77,10 @@ _COMMANDS = re.compile(
     re.MULTILINE,
 )
 _LISTED = re.compile(r"^Chain \S+ \((policy \w+|\d+ references)", re.MULTILINE)
-CUT_OFF = "a line that ends inside of quotes"
-_MAY_DROP = {CUT_OFF: "Its quotes do not end: it was cut off somewhere, and may be a drop."} | {
+_MAY_DROP = {
+    CUT_OFF: "Its quotes do not end: it was cut off somewhere, and may be a drop.",
+    TWO_TARGETS: "It has two targets, which iptables takes from nobody: it may be a drop.",
+} | {
     target: f"{target} gives the packet to a program, which may drop it: taken as a drop."
     for target in ("NFQUEUE", "QUEUE", "SYNPROXY")
 }

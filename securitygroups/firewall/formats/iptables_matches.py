@@ -53,6 +53,8 @@ _WORDS = {
 }  # fmt: skip
 _JUMPS = ("-j", "--jump", "-g", "--goto")
 MOST_OPTIONS = 200
+CUT_OFF, TWO_TARGETS = "a line that ends inside of quotes", "a line with two targets"
+"""Targets of lines that are none of iptables."""
 _DESTINATIONS = ("--to-destination", "--to-ports", "--to", "--on-port")
 _FLAGS = {"FIN", "SYN", "RST", "PSH", "ACK", "URG"}
 _ICMP_ERRORS = {
@@ -200,7 +202,9 @@ def _told(listed: Sequence[tuple[bool, str, list[str]]], names: tuple[str, ...])
 
 
 def _target(listed: Sequence[tuple[bool, str, list[str]]]) -> str:
-    return next((args[0] for _, option, args in listed if option in _JUMPS and args), "")
+    targets = [args[0] for _, option, args in listed if option in _JUMPS and args]
+    first = targets[0] if targets else ""
+    return TWO_TARGETS if any(other not in (first, CUT_OFF) for other in targets) else first
 
 
 def _protocol(listed: Sequence[tuple[bool, str, list[str]]]) -> int | None:

@@ -143,6 +143,7 @@ SAID = {
     "-A INPUT -d 192.0.2.1 -p tcp --dport 80 -j ACCEPT": (Taken.NOT_TAKEN, "add it without 192.0.2.1/32 to a group for the VM of that address."),
     "-A OUTPUT -d 192.0.2.1 -p tcp --dport 80 -j ACCEPT": (Taken.NOT_TAKEN, "or Accept, Out, TCP 80 to anywhere."),
     '-A INPUT -p tcp --dport 22 -m comment --comment "cut $': (Taken.NARROWED, "cut off"),
+    "-A INPUT -p tcp --dport 22 -j ACCEPT -j DROP": (Taken.NARROWED, "two targets"),
 }  # fmt: skip
 
 
