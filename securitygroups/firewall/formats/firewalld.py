@@ -15,8 +15,6 @@ NAME = "firewalld"
 MOST_ZONES = 100
 """Each is held against all others: what comes to their sources comes to none else."""
 MOST_TAGS = 8 * hosts.MOST_LINES
-MOST_LETTERS = 10_000
-"""Of a rich rule; lists of sources and ports may be longer."""
 _ZONE = re.compile(r"([\w.-]{1,40})(?: \([\w, ]+\))?\s*$")
 _KEY = re.compile(r"\s+([a-z][a-z- ]+):\s*(.*)$")
 _WORD = re.compile(r"([A-Za-z-]+)(?:=(?:\"([^\"]*)\"|'([^']*)'|(\S+)))?")
@@ -231,8 +229,9 @@ def _rich(line: Line) -> ZoneRule:
     """A rich rule as firewall-cmd writes it."""
     own: dict[str, str] = {}
     elements: list[tuple[str, dict[str, str]]] = []
-    if len(line.text) > MOST_LETTERS:
-        raise bad(line.where, f"It is longer than {MOST_LETTERS:,} letters, which no rich rule is.")
+    # Lists of sources and ports may be longer.
+    if len(line.text) > hosts.MOST_LETTERS:
+        raise bad(line.where, f"It is longer than {hosts.MOST_LETTERS:,} letters, which no rich rule is.")
     for found in _WORD.finditer(line.text[5:]):
         name = found[1]
         value = next((one for one in found.groups()[1:] if one is not None), None)
