@@ -171,7 +171,7 @@ def test_a_log_beyond_its_limit_is_told_by_the_form_up_to_what_the_panel_reads(
     page = post(as_bob, group, LOG + b"in,tcp,198.51.100.7,10.0.1.11,443\n" * 300_000, status=422, local="10.77.0.0/16")
     assert "The file has 9.7 MiB" in page
     assert "10.77.0.0/16" in page
-    refused = as_bob.post(url(group), {"log": SimpleUploadedFile("flows.csv", b"x" * (11 * 2**20))})
+    refused = as_bob.post(url(group), {"log": SimpleUploadedFile("flows.csv", b"x" * (14 * 2**20))})
     assert refused.status_code == 413
     assert "A flow log may have 1 MiB: compress it with gzip" in refused.content.decode()
 
