@@ -4,7 +4,7 @@ JSON of another shape than the cloud writes is refused with its place: what is n
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -344,6 +344,26 @@ def _advice(line: Line) -> str:
 def of_members(rule: Foreign) -> str:
     """What to do about a rule for the members of a group, whom no rule here can name."""
     return TO_MEMBERS if rule.direction is Direction.OUT and rule.protocol is not None else OF_MEMBERS
+
+
+def has_firewall(value: Any, is_firewall: Callable[[Any], bool]) -> bool:
+    """Whether it is an answer about firewalls: a list of them, one alone, or either under its name."""
+    if isinstance(value, list):
+        return bool(value) and is_firewall(value[0])
+    if not isinstance(value, dict):
+        return False
+    several = value.get("firewalls")
+    first = several[0] if isinstance(several, list) and several else None
+    return any(is_firewall(one) for one in (value, value.get("firewall"), first))
+
+
+def firewalls(value: Any) -> Iterable[tuple[str, Json]]:
+    """Each of such an answer with its place. Raises BadDocument."""
+    if isinstance(value, list):
+        return objects({"": value}, "", "")
+    if "firewalls" in value:
+        return objects(value, "firewalls", "")
+    return [("firewall", as_object(value["firewall"], "firewall")) if "firewall" in value else ("", value)]
 
 
 def reading(system: str, groups: Iterable[ReadGroup], notes: Sequence[Note] = ()) -> Reading:

@@ -18,8 +18,10 @@ from securitygroups.firewall.formats.clouds import (
     aside,
     at,
     ends,
+    firewalls,
     for_families,
     gathered,
+    has_firewall,
     in_turn,
     known_protocol,
     objects,
@@ -59,16 +61,7 @@ _ENDS = {
 
 
 def looks(upload: Upload) -> bool:
-    value = upload.value
-    if isinstance(value, list):
-        return bool(value) and _is_firewall(value[0])
-    if not isinstance(value, dict):
-        return False
-    inner = value.get("firewalls")
-    return any(
-        _is_firewall(one)
-        for one in (value, value.get("firewall"), inner[0] if isinstance(inner, list) and inner else 0)
-    )
+    return has_firewall(upload.value, _is_firewall)
 
 
 def _is_firewall(value: Any) -> bool:
@@ -76,14 +69,7 @@ def _is_firewall(value: Any) -> bool:
 
 
 def read(upload: Upload) -> Reading:
-    value = upload.value
-    if isinstance(value, list):
-        return reading(NAME, (group(where, one) for where, one in objects({"": value}, "", "")))
-    if "firewalls" in value:
-        return reading(NAME, (group(where, one) for where, one in objects(value, "firewalls", "")))
-    return reading(
-        NAME, [group("firewall", as_object(value["firewall"], "firewall")) if "firewall" in value else group("", value)]
-    )
+    return reading(NAME, (group(where, one) for where, one in firewalls(upload.value)))
 
 
 def group(where: str, one: Json) -> ReadGroup:

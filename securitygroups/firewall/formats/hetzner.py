@@ -13,13 +13,14 @@ from securitygroups.firewall.formats.clouds import (
     NOBODY,
     Json,
     Line,
-    as_object,
     aside,
     at,
     ends,
     everything,
+    firewalls,
     for_families,
     gathered,
+    has_firewall,
     in_turn,
     known_protocol,
     objects,
@@ -51,15 +52,7 @@ _KNOWN = words("direction source_ips destination_ips protocol port description")
 
 def looks(upload: Upload) -> bool:
     value = upload.value
-    if isinstance(value, list):
-        return bool(value) and (_is_firewall(value[0]) or _is_rule(value[0]))
-    if not isinstance(value, dict):
-        return False
-    inner = value.get("firewalls")
-    return any(
-        _is_firewall(one)
-        for one in (value, value.get("firewall"), inner[0] if isinstance(inner, list) and inner else 0)
-    )
+    return has_firewall(value, _is_firewall) or (isinstance(value, list) and bool(value) and _is_rule(value[0]))
 
 
 def _is_firewall(value: Any) -> bool:
@@ -78,13 +71,7 @@ def read(upload: Upload) -> Reading:
     if isinstance(value, list) and _is_rule(value[0]):
         # A file of rules, as hcloud firewall create takes it.
         return reading(NAME, [group("", {"rules": value})])
-    if isinstance(value, list):
-        return reading(NAME, (group(where, one) for where, one in objects({"": value}, "", "")))
-    if "firewalls" in value:
-        return reading(NAME, (group(where, one) for where, one in objects(value, "firewalls", "")))
-    return reading(
-        NAME, [group("firewall", as_object(value["firewall"], "firewall")) if "firewall" in value else group("", value)]
-    )
+    return reading(NAME, (group(where, one) for where, one in firewalls(value)))
 
 
 def group(where: str, one: Json) -> ReadGroup:

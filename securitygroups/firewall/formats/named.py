@@ -46,7 +46,7 @@ _TEXTS = tuple(
         (r"^NAME +NETWORK +DIRECTION +PRIORITY", "a table that gcloud draws", GOOGLE),
         (r"^ *(- )?IPProtocol: ", "the YAML output of gcloud", GOOGLE),
         (r"^name,network,direction,priority", "the CSV output of gcloud, which does not say all", GOOGLE),
-(r"^Name +(\w+ +)?Priority +", "a table that az draws", AZURE),
+        (r"^Name +(\w+ +)?Priority +", "a table that az draws", AZURE),
         (r"^ *(- )?destinationPortRanges?:", "the YAML output of az", AZURE),
         (
             r"^resource +\w+ +'Microsoft\.Network/networkSecurityGroups|^targetScope *=",
