@@ -1,6 +1,6 @@
 """The only way a view gets an object: strangers find nothing (404), viewers who would write are told so (403)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from django.http import Http404
 from django.utils import timezone
 
 from securitygroups.models import (
+    ApiToken,
     Asked,
     Event,
     Given,
@@ -20,6 +21,7 @@ from securitygroups.models import (
     Project,
     Role,
     SavedView,
+    Scope,
     SecurityGroup,
     SignedReview,
     SupportCase,
@@ -73,13 +75,15 @@ class ReasonNeeded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who stands in which project, and as what: as a `member`, or as staff whom a support `visit` lets in."""
+    """Who stands in which project, and as what: as a `member`, as staff whom a support `visit` lets in, or by a `token`, which
+    stands for somebody who could come in so, or for the project itself."""
 
     user: User
     project: Project
     role: str
     visit: SupportVisit | None = None
     member: Membership | None = None
+    token: ApiToken | None = None
 
     @property
     def first_steps(self) -> tuple[str, ...]:
@@ -121,6 +125,42 @@ def open_project(user: object, slug: str, *, strong: bool) -> Access:
     if membership.project.second_factor and not strong:
         raise SecondFactorNeeded(membership.project)
     return Access(user, membership.project, membership.role, member=membership)
+
+
+def open_by_token(token: ApiToken, slug: str) -> Access:
+    """Let a program into the project, by a good token of the project's own, or with what the token's person may do there.
+
+    Raises Http404 wherever the token is not for that project, and as open_project does.
+    """
+    if token.project is not None:
+        if token.project.slug != slug:
+            raise Http404
+        return Access(token.user, token.project, role_of(token), token=token)
+    limits = token.projects.values_list("slug", flat=True)
+    if limits and slug not in limits:
+        raise Http404
+    return replace(open_project(token.user, slug, strong=token.strong), token=token)
+
+
+def role_of(token: ApiToken) -> str:
+    """As what a project's own token stands in it: the least role that its scopes need."""
+    if Scope.MEMBERS in token.scopes:
+        return Role.OWNER
+    return Role.EDITOR if {Scope.WRITE, Scope.INVENTORY} & set(token.scopes) else Role.VIEWER
+
+
+def token_by(digest: str) -> ApiToken | None:
+    """The good token that a secret's digest belongs to, and whose person may still sign in; a project's own stays good
+    without them."""
+    token = ApiToken.objects.good().select_related("user", "project").filter(digest=digest).first()
+    if token is None or (token.project is None and not token.user.is_active):
+        return None
+    return token
+
+
+def find_token(access: Access, pk: int) -> ApiToken:
+    """A token of the project's own, or 404."""
+    return _own(access, ApiToken.objects.select_related("user", "revoked_by").filter(pk=pk))
 
 
 def is_support(user: object) -> bool:

@@ -36,6 +36,7 @@ from securitygroups.models.support import (
     VisitEnd,
 )
 from securitygroups.models.tags import LONGEST_TAG, MOST_TAGS, to_tags
+from securitygroups.models.tokens import MOST_NETWORKS, MOST_PROJECTS, ApiToken, Scope
 from securitygroups.models.views import LONGEST_QUERY, MOST_VIEWS, SavedView
 
 __all__ = [
@@ -43,12 +44,15 @@ __all__ = [
     "DIRECTIONS",
     "LONGEST_QUERY",
     "LONGEST_TAG",
+    "MOST_NETWORKS",
+    "MOST_PROJECTS",
     "MOST_TAGS",
     "MOST_VIEWS",
     "PROTOCOL_CHOICES",
     "TAP_NAME",
     "AccountEvent",
     "AdminLine",
+    "ApiToken",
     "Asked",
     "Attachment",
     "CaseNote",
@@ -76,6 +80,7 @@ __all__ = [
     "RuleQuerySet",
     "SameName",
     "SavedView",
+    "Scope",
     "SecurityGroup",
     "SignedReview",
     "SupportCase",

@@ -70,6 +70,8 @@ class AccountEvent(models.Model):
         CODES_MADE = "codes.made", "Recovery codes made"
         CONNECTED = "connected", "Single sign-on connected"
         DISCONNECTED = "disconnected", "Single sign-on taken off"
+        TOKEN_MADE = "token.made", "API token made"
+        TOKEN_REVOKED = "token.revoked", "API token revoked"
         SEARCHED = "support.searched", "Support searched"
 
     at = models.DateTimeField(auto_now_add=True)

@@ -1,6 +1,6 @@
 """What happened: revisions of lists and the lines of a project's activity, which can only be added to."""
 
-from typing import Self
+from typing import Any, Self
 
 import pgtrigger
 from django.conf import settings
@@ -15,6 +15,7 @@ from securitygroups.fields import LineField, RecordField
 from securitygroups.models.groups import SecurityGroup
 from securitygroups.models.machines import VirtualMachine
 from securitygroups.models.people import Project
+from securitygroups.models.tokens import ApiToken
 
 
 def append_only() -> list[pgtrigger.Trigger]:
@@ -32,6 +33,19 @@ def append_only() -> list[pgtrigger.Trigger]:
     ]
 
 
+def used_token() -> Any:
+    """Which token a program showed, where it was a program. Without a constraint, which could only be made by a look at every
+    row: no table lets go of a row."""
+    return models.ForeignKey(
+        ApiToken, models.PROTECT, null=True, related_name="+", db_constraint=False, db_index=False, editable=False
+    )
+
+
+def via_what() -> LineField:
+    """The same in words, as it was called at that time; empty for what a person did in the panel."""
+    return LineField(max_length=100, blank=True, default="", db_default="", editable=False)
+
+
 class Revision(models.Model):
     """Who changed a list, when and why. Append-only: the database refuses UPDATE, DELETE and TRUNCATE."""
 
@@ -43,6 +57,8 @@ class Revision(models.Model):
     # The name at that time: a record cannot follow when somebody is renamed.
     actor_name = LineField(max_length=254)
     by_staff = models.BooleanField(default=False)
+    token = used_token()
+    via = via_what()
     summary = LineField(max_length=300)
     reason = LineField(max_length=255, blank=True)
 
@@ -146,12 +162,16 @@ class Event(models.Model):
         REVIEW_STARTED = "review.started", "Review started"
         REVIEW_SIGNED = "review.signed", "Review signed off"
         REVIEW_DROPPED = "review.dropped", "Review dropped"
+        TOKEN_MADE = "token.made", "API token made"
+        TOKEN_REVOKED = "token.revoked", "API token revoked"
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="events", db_index=False)
     at = models.DateTimeField(auto_now_add=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     actor_name = LineField(max_length=254)
     by_staff = models.BooleanField(default=False)
+    token = used_token()
+    via = via_what()
     verb = models.CharField(max_length=20, choices=Verb.choices)
     group = models.ForeignKey(SecurityGroup, models.PROTECT, null=True, related_name="events", db_index=False)
     machine = models.ForeignKey(VirtualMachine, models.PROTECT, null=True, related_name="events")

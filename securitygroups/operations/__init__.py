@@ -127,6 +127,7 @@ from securitygroups.operations.rules import (
     undo_lists,
 )
 from securitygroups.operations.templates import delete_template, save_template, write_template
+from securitygroups.operations.tokens import NewToken, make_token, note_use, revoke_token
 from securitygroups.operations.views import delete_view, write_view
 from securitygroups.operations.visits import (
     VISIT_MINUTES,
@@ -149,6 +150,7 @@ __all__ = [
     "Lot",
     "Made",
     "NewGroup",
+    "NewToken",
     "NotForYou",
     "NotWhatItWas",
     "Passed",
@@ -199,6 +201,7 @@ __all__ = [
     "leave",
     "lot_back",
     "make_person",
+    "make_token",
     "mark_steps",
     "may_readdress",
     "may_touch",
@@ -210,6 +213,7 @@ __all__ = [
     "no_room",
     "note",
     "note_refusal",
+    "note_use",
     "on_vms",
     "open_case",
     "open_on_machine",
@@ -227,6 +231,7 @@ __all__ = [
     "restore_group",
     "restore_groups",
     "restore_machine",
+    "revoke_token",
     "rights_groups_of",
     "room_for",
     "rules_at",

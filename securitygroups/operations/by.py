@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 
 from securitygroups.firewall.texts import clean
 from securitygroups.firewall.values import description_problem
-from securitygroups.models import User
+from securitygroups.models import ApiToken, User
 
 PANEL = "karenpanel"
 """The name on record where no person acted."""
@@ -16,12 +16,14 @@ PANEL = "karenpanel"
 @dataclass(frozen=True, slots=True)
 class By:
     """`user` is None where the panel itself acts. `staff` says that it is done for the platform, not as a member of
-    the project: the customer's record shows the difference. `reason` is one line of up to 255 characters, or empty.
+    the project: the customer's record shows the difference. `reason` is one line of up to 255 characters, or empty. `token` is
+    what a program showed that acts for the person, or for the project of whose service account it is.
     """
 
     user: User | None = None
     staff: bool = False
     reason: str = ""
+    token: ApiToken | None = None
 
     def __post_init__(self) -> None:
         # It goes on record in more than one place: as it is kept in all of them.
@@ -35,7 +37,13 @@ class By:
     @property
     def columns(self) -> dict[str, Any]:
         """Who, for the row of a revision or an event."""
-        return {"actor": self.user, "actor_name": self.name, "by_staff": self.staff}
+        return {
+            "actor": self.user,
+            "actor_name": self.name,
+            "by_staff": self.staff,
+            "token": self.token,
+            "via": f"API token “{self.token.name}”" if self.token else "",
+        }
 
     def because(self, reason: str) -> Self:
         """The same person, with this reason."""

@@ -10,6 +10,7 @@ from django.db import IntegrityError, InternalError, transaction
 from django.db.models import Exists, OuterRef
 
 from securitygroups.models import (
+    ApiToken,
     Membership,
     Project,
     Role,
@@ -117,6 +118,11 @@ def still_manages(locked: Project, by: By) -> None:
     """Whoever was let in as an owner may have been removed while the request was under way: asked once more, under the
     project's lock. Raises PermissionDenied. Staff and the panel itself were let in elsewhere."""
     if by.user is None or by.staff:
+        return
+    if by.token is not None and by.token.project_id == locked.pk:
+        # The project's own, whoever made it.
+        if not ApiToken.objects.good().filter(pk=by.token.pk).exists():
+            raise PermissionDenied("The token has been revoked. Nothing was changed.")
         return
     if not locked.memberships.filter(user=by.user, role=Role.OWNER, user__is_active=True).exists():
         raise PermissionDenied("You are no owner of this project any more. Nothing was changed.")

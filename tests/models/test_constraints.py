@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, models, transaction
 
 from securitygroups.models import (
+    ApiToken,
     Attachment,
     DecidedRule,
     GroupRevision,
@@ -31,6 +33,11 @@ def invitation(cast: Cast, **fields: str) -> Invitation:
     plain = {"email": "new@example.com", "digest": "0" * 64} | fields
     until = datetime.now(UTC) + timedelta(days=1)
     return Invitation(project=cast.project, by=cast.alice, until=until, **plain)
+
+
+def _token(cast: Cast, **fields: Any) -> ApiToken:
+    plain = {"name": "ci", "digest": "0" * 64, "ending": "abcd", "scopes": ["read"]} | fields
+    return ApiToken(user=cast.alice, **plain)
 
 
 def _decided(cast: Cast, **fields: str) -> DecidedRule:
@@ -78,6 +85,8 @@ ROWS: dict[str, Callable[[Cast], models.Model]] = {
     ),
     "view_name": lambda cast: SavedView(project=cast.project, kind="machines", name="ALL", query=""),
     "template_name": lambda cast: GroupTemplate(project=None, name="MINE"),
+    "token_scopes": lambda cast: _token(cast, scopes=[]),
+    "token_expiry": lambda cast: _token(cast, expires_at=datetime.now(UTC) - timedelta(days=1)),
     "machine_name": lambda cast: VirtualMachine(project=cast.project, name="Web-1"),
     "machine_ipv4": lambda cast: VirtualMachine(project=cast.project, name="new", ipv4=cast.machine.ipv4),
     "machine_ipv6": lambda cast: VirtualMachine(project=cast.project, name="new", ipv6=cast.machine.ipv6),
