@@ -1,4 +1,4 @@
-"""Indexes and checks that are made and taken away while the panel is in use, by one process at a time.
+"""Indexes, unique constraints and checks that are made and taken away while the panel is in use, by one process at a time.
 
 A plain CREATE INDEX keeps everybody from writing for as long as it reads the table, and a plain DROP INDEX even from
 reading until it gets its turn. These operations let PostgreSQL do both beside the readers and writers. It can only do
@@ -90,6 +90,22 @@ class SetCheckQuietly(AddConstraint):
             schema_editor.remove_constraint(model, self.constraint)
 
 
+class AddUniqueQuietly(AddConstraint):
+    """A unique constraint with a condition or an expression, which is an index alone, beside readers and writers. What an
+    interrupted one left behind, or one that met rows that are alike, is made again.
+    """
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            add_unique(self, schema_editor, model, self.constraint)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            remove(self, schema_editor, model, Index(name=self.constraint.name, fields=["id"]))
+
+
 class AlterFieldUnseen(AlterField):
     """A change of which the database knows nothing, such as a field's choices."""
 
@@ -109,6 +125,20 @@ def set_check(operation: Operation, schema_editor: Any, model: Any, constraint: 
         schema_editor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}", params=None)
 
 
+def add_unique(operation: Operation, schema_editor: Any, model: Any, constraint: BaseConstraint) -> None:
+    """Make the index of this constraint, if it is not there already."""
+    beside = may_go_beside(operation, schema_editor)
+    statement: Any = constraint.create_sql(model, schema_editor)
+    if beside:
+        statement.template = statement.template.replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
+    valid = None if schema_editor.collect_sql else is_valid(schema_editor, constraint)
+    if valid is False:
+        remove(operation, schema_editor, model, Index(name=constraint.name, fields=["id"]))
+    if not valid:
+        with patient(schema_editor, beside):
+            schema_editor.execute(statement, params=None)
+
+
 def add(operation: AddIndex | RemoveIndex, schema_editor: Any, model: Any, index: Index) -> None:
     """Make this index, if it is not there already."""
     beside = may_go_beside(operation, schema_editor)
@@ -125,7 +155,7 @@ def add(operation: AddIndex | RemoveIndex, schema_editor: Any, model: Any, index
             schema_editor.add_index(model, index, concurrently=beside)
 
 
-def remove(operation: AddIndex | RemoveIndex, schema_editor: Any, model: Any, index: Index) -> None:
+def remove(operation: Operation, schema_editor: Any, model: Any, index: Index) -> None:
     """Take this index away, if it is there."""
     beside = may_go_beside(operation, schema_editor)
     with patient(schema_editor, beside):
@@ -139,7 +169,7 @@ def may_go_beside(operation: Operation, schema_editor: Any) -> bool:
     return not schema_editor.connection.in_atomic_block
 
 
-def is_valid(schema_editor: Any, index: Index) -> bool | None:
+def is_valid(schema_editor: Any, index: Index | BaseConstraint) -> bool | None:
     """Whether the index of this name can be used; None where there is none."""
     with schema_editor.connection.cursor() as cursor:
         cursor.execute(VALID, [schema_editor.quote_name(index.name)])

@@ -6,14 +6,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import NotSupportedError, connection, models, transaction
+from django.db import IntegrityError, NotSupportedError, connection, models, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from django.test.utils import CaptureQueriesContext
 
 from karenpanel import database
-from karenpanel.quiet import VALID, AddIndexQuietly, RemoveIndexQuietly, RunSQLQuietly
+from karenpanel.quiet import VALID, AddIndexQuietly, AddUniqueQuietly, RemoveIndexQuietly, RunSQLQuietly
 from securitygroups.models import SecurityGroup
+from tests.factories import make_group
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NAME = "group_for_a_test"
@@ -105,6 +106,47 @@ def test_in_a_transaction_it_is_made_plainly(group: SecurityGroup) -> None:
 
     assert changes(queries) == ["CREATE", "DROP"]
     assert (made, valid()) == (True, None)
+
+
+def unique(back: bool = False) -> None:
+    constraint = models.UniqueConstraint(
+        fields=["project", "description"], name=NAME, condition=~models.Q(description="")
+    )
+    before = MigrationLoader(connection).project_state()
+    after = before.clone()
+    operation = AddUniqueQuietly("securitygroup", constraint)
+    operation.state_forwards("securitygroups", after)
+    with connection.schema_editor(atomic=False) as editor:
+        if back:
+            operation.database_backwards("securitygroups", editor, after, before)
+        else:
+            operation.database_forwards("securitygroups", editor, before, after)
+
+
+def test_a_unique_constraint_is_made_and_dropped_beside_the_others_work(group: SecurityGroup) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        unique()
+        unique()
+        made = valid()
+        unique(back=True)
+
+    made_by = [query["sql"] for query in queries if query["sql"].startswith("CREATE")]
+    assert [sql.split(" ")[:4] for sql in made_by] == [["CREATE", "UNIQUE", "INDEX", "CONCURRENTLY"]]
+    assert changes(queries) == ["DROP CONCURRENTLY"]
+    assert (made, valid()) == (True, None)
+
+
+def test_a_unique_constraint_that_met_rows_that_are_alike_is_made_again(group: SecurityGroup) -> None:
+    other = make_group(group.project)
+    SecurityGroup.objects.update(description="the same")
+    with pytest.raises(IntegrityError, match="the same"):
+        unique()
+    left = valid()
+    SecurityGroup.objects.filter(pk=other.pk).update(description="another")
+
+    unique()
+
+    assert (left, valid()) == (False, True)
 
 
 def test_statements_about_a_table_of_no_model_of_ours_know_both_ways() -> None:

@@ -203,7 +203,7 @@ class AdminMachineForm(ChoosesGroups, MachineForm):
     base = forms.IntegerField(widget=forms.HiddenInput, required=False, max_value=MOST)
 
     class Meta(MachineForm.Meta):
-        fields = ("project", *MachineForm.Meta.fields)  # type: ignore[assignment]
+        fields = ("project", *MachineForm.Meta.fields, "external_id")  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -38,14 +38,12 @@ class VirtualMachineAdmin(ThroughOperations):
     list_display = ("name", "public_id", "of_project", "ipv4", "ipv6", "deleted_at")
     list_filter = (LiveFilter,)
     list_select_related = ("project",)
-    search_fields = ("<public_id", "^name", "=ipv4", "=ipv6", "=project__slug", "^project__name")
-    search_help_text = (
-        "The beginning of the name, of the ID or of an address, a network, or the project's name or slug."
-    )
+    search_fields = ("<public_id", "=external_id", "^name", "=ipv4", "=ipv6", "=project__slug", "^project__name")
+    search_help_text = "The beginning of the name, of the ID or of an address, a network, the external ID, or the project's name or slug."
     autocomplete_fields = ("project",)
     readonly_fields = ("public_id", "revision", "created_at", "deleted_at", "in_panel", "move")
     sections = (
-        (None, ("in_panel", "project", "move", "name", "description", "ipv4", "ipv6", "tags", "tap")),
+        (None, ("in_panel", "project", "move", "name", "description", "ipv4", "ipv6", "tags", "tap", "external_id")),
         ("Security Groups", ("ordered_groups",)),
         ("Record", ("public_id", "revision", "created_at", "deleted_at")),
     )
@@ -66,7 +64,7 @@ class VirtualMachineAdmin(ThroughOperations):
         return super().has_delete_permission(request, obj) and not (obj and obj.deleted_at)
 
     def save_model(self, request: HttpRequest, obj: VirtualMachine, form: AdminMachineForm, change: bool) -> None:
-        fields = {name: form.cleaned_data[name] for name in MachineForm.Meta.fields}
+        fields = {name: form.cleaned_data[name] for name in (*MachineForm.Meta.fields, "external_id")}
         groups = form.cleaned_data["groups"]
         if not change:
             who = agreed(request, plan_creation(request, VirtualMachine(project=obj.project, **fields), groups))

@@ -133,7 +133,7 @@ class MachineFilter:
 
 
 def _found(word: str) -> Q:
-    return has_word(word) | Q(tag_text__icontains=word) | has_address(word)
+    return has_word(word) | Q(tag_text__icontains=word) | Q(external_id__iexact=word) | has_address(word)
 
 
 def _having(project: Project, group: str) -> QuerySet[Any]:

@@ -38,6 +38,15 @@ class VirtualMachine(models.Model):
         validators=[TAP_NAME],
         help_text="The VM's network interface on its host, for the compiled ruleset. Leave it empty if you do not know it.",
     )
+    # Of the platform, whose programs find the VM by it: never put into another form, nor given by the panel.
+    external_id = LineField(
+        "External ID",
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The platform's own ID of the VM. Its programs fill it in; without one they leave the VM alone.",
+    )
     # Looked through within one project, whose VMs are found by its index: one over all projects would gain nothing.
     tags = ArrayField(
         models.CharField(max_length=LONGEST_TAG),
@@ -76,6 +85,12 @@ class VirtualMachine(models.Model):
                 )
                 for family, label in (("ipv4", "IPv4"), ("ipv6", "IPv6"))
             ),
+            models.UniqueConstraint(
+                fields=["project", "external_id"],
+                name="machine_external_id",
+                condition=Q(deleted_at=None) & ~Q(external_id=""),
+                violation_error_message="Another VM of the project has this external ID.",
+            ),
         ]
         indexes = [
             models.Index("project", "name", "id", name="machine_by_name", condition=Q(deleted_at=None)),
@@ -83,6 +98,7 @@ class VirtualMachine(models.Model):
             models.Index(OpClass(Lower("name"), "varchar_pattern_ops"), name="machine_lower_name"),
             models.Index("ipv4", name="machine_by_ipv4"),
             models.Index("ipv6", name="machine_by_ipv6"),
+            models.Index("external_id", name="machine_by_external_id", condition=~Q(external_id="")),
             models.Index("id", name="machine_deleted", condition=Q(deleted_at__isnull=False)),
         ]
 

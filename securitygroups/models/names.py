@@ -59,14 +59,16 @@ class LiveQuerySet(models.QuerySet[Any]):
         return self.live().filter(project__memberships__user=user)
 
     def named_like(self, text: str, *, also: str = "") -> Self:
-        """Name, description, public id, (of VMs) an address or the column `also` has the text; all when it is empty."""
+        """Name, description, public id, (of VMs) an address, the external ID or the column `also` has the text; all when it
+        is empty."""
         text = mended(text)
         if not text:
             return self
         found = Q(name__icontains=text) | Q(description__icontains=text) | Q(public_id__iexact=text)
         if also:
             found |= Q(**{f"{also}__icontains": text})
-        address = _address(text)
-        if address and hasattr(self.model, "ipv4"):
-            found |= Q(**{"ipv6" if ":" in address else "ipv4": address})
+        if hasattr(self.model, "ipv4"):
+            found |= Q(external_id=text)
+            if address := _address(text):
+                found |= Q(**{"ipv6" if ":" in address else "ipv4": address})
         return self.filter(found)

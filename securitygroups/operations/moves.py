@@ -39,6 +39,10 @@ def was_moved(machine: VirtualMachine) -> Moved | None:
     return Moved(away.project, away.detail[AWAY]) if away else None
 
 
+_CALLED = {"same": "name", "ipv4": "address", "ipv6": "address", "external_id": "external ID"}
+"""What no two VMs of a project have in common."""
+
+
 def move_obstacles(machines: Sequence[VirtualMachine], target: Project) -> list[str]:
     """Why the VMs cannot be the target's, each in a sentence, in a few queries; what the operation would refuse."""
     found = [f"{one.name} is in this project already." for one in machines if one.project_id == target.pk]
@@ -46,11 +50,11 @@ def move_obstacles(machines: Sequence[VirtualMachine], target: Project) -> list[
     for name, its in _unique(machines).items():
         rows = live.annotate(same=SameName("name")) if name == "same" else live
         taken = set(rows.filter(**{f"{name}__in": set(its.values())}).values_list(name, flat=True))
-        what = "a VM of this name" if name == "same" else "a VM with its address"
+        what = "a VM of this name" if name == "same" else f"a VM with its {_CALLED[name]}"
         found += [f"{one.name}: {target} has {what} already." for one in machines if its.get(one.pk) in taken]
         twice = {value for value in its.values() if list(its.values()).count(value) > 1}
         found += [
-            f"{one.name}: another of these VMs has the same {'name' if name == 'same' else 'address'}."
+            f"{one.name}: another of these VMs has the same {_CALLED[name]}."
             for one in machines
             if its.get(one.pk) in twice
         ]
@@ -61,9 +65,9 @@ def move_obstacles(machines: Sequence[VirtualMachine], target: Project) -> list[
 
 
 def _unique(machines: Sequence[VirtualMachine]) -> dict[str, dict[int, str]]:
-    """What no two VMs of a project may have in common: of each VM that has it."""
+    """What no other VM of the project may have: of each VM that has it."""
     rows = VirtualMachine.objects.filter(pk__in=[one.pk for one in machines]).annotate(same=SameName("name"))
-    found: dict[str, dict[int, str]] = {"same": {}, "ipv4": {}, "ipv6": {}}
+    found: dict[str, dict[int, str]] = {name: {} for name in _CALLED}
     for pk, *values in rows.values_list("pk", *found):
         for name, value in zip(found, values, strict=True):
             if value:

@@ -113,6 +113,7 @@ _TAKEN_AT = {
     **dict.fromkeys(("group_name", "machine_name", "template_name", "view_name"), "name"),
     "machine_ipv4": "ipv4",
     "machine_ipv6": "ipv6",
+    "machine_external_id": "external_id",
 }
 """Where a person typed what a constraint finds taken in the project."""
 

@@ -90,3 +90,16 @@ def test_from_where_a_vm_was_moved_stands_in_the_admins_own_history_alone(
     assert "Moved from Shop to Bakery." in as_admin.get(url(VirtualMachine, "history", machine.pk)).content.decode()
     assert not Event.objects.filter(project__slug="bakery", summary__contains="Shop").exists()
     assert not Event.objects.filter(project__slug="shop", summary__contains="Bakery").exists()
+
+
+def test_staff_give_a_vm_the_platforms_own_id_and_find_it_by_that(as_admin: Client, machine: VirtualMachine) -> None:
+    address = url(VirtualMachine, "change", machine.pk)
+
+    answered = as_admin.post(address, sent(as_admin, address) | {"external_id": " I-0abc "})
+
+    assert answered.status_code == 302
+    machine.refresh_from_db()
+    assert machine.external_id == "I-0abc"
+    found = as_admin.get(url(VirtualMachine, "changelist"), {"q": "I-0abc"})
+    assert [row.pk for row in found.context["cl"].result_list] == [machine.pk]
+    assert machine.events.order_by("-pk")[0].summary == "Changed External ID of web-1."

@@ -10,7 +10,14 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 
-from karenpanel.quiet import AddIndexQuietly, AlterFieldUnseen, RemoveIndexQuietly, RunSQLQuietly, SetCheckQuietly
+from karenpanel.quiet import (
+    AddIndexQuietly,
+    AddUniqueQuietly,
+    AlterFieldUnseen,
+    RemoveIndexQuietly,
+    RunSQLQuietly,
+    SetCheckQuietly,
+)
 from tests.blocking import MANY, watched
 from tests.management.earlier import BEFORE, ROWS, fill
 
@@ -20,6 +27,7 @@ EARLIER = [f"{APP}_{model}" for model in ROWS]
 # What may stand outside a transaction: it holds no lock between its statements, and can be begun anew.
 QUIET: tuple[type[Operation], ...] = (
     AddIndexQuietly,
+    AddUniqueQuietly,
     AlterFieldUnseen,
     RemoveIndexQuietly,
     RunSQLQuietly,

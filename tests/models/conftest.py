@@ -45,6 +45,8 @@ class Cast:
 def cast(machine: VirtualMachine, group: SecurityGroup, alice: User, charlie: User) -> Cast:
     GroupTemplate.objects.create(project=None, name="mine")
     project = machine.project
+    machine.external_id = "i-1"
+    machine.save()
     SavedView.objects.create(project=project, kind="machines", name="all", query="")
     until = timezone.now() + timedelta(days=1)
     Invitation.objects.create(project=project, email="asked@example.com", by=alice, until=until, digest="1" * 64)

@@ -90,6 +90,9 @@ ROWS: dict[str, Callable[[Cast], models.Model]] = {
     "machine_name": lambda cast: VirtualMachine(project=cast.project, name="Web-1"),
     "machine_ipv4": lambda cast: VirtualMachine(project=cast.project, name="new", ipv4=cast.machine.ipv4),
     "machine_ipv6": lambda cast: VirtualMachine(project=cast.project, name="new", ipv6=cast.machine.ipv6),
+    "machine_external_id": lambda cast: VirtualMachine(
+        project=cast.project, name="new", external_id=cast.machine.external_id
+    ),
     "attachment_position": lambda cast: Attachment(machine=cast.machine, group=cast.spare, position=1),
     "attached_once": lambda cast: Attachment(machine=cast.machine, group=cast.group, position=9),
     "attachment_position_from_1": lambda cast: Attachment(machine=cast.machine, group=cast.spare, position=0),

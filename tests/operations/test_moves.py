@@ -93,7 +93,8 @@ def test_what_stands_in_the_way_of_a_move_is_told_at_once(
     machine: VirtualMachine, project: Project, bakery: Project
 ) -> None:
     make_machine(bakery, "WEB-1")
-    make_machine(bakery, "theirs", ipv4=machine.ipv4)
+    operations.update_machine(machine=machine, fields={"external_id": "i-1"}, by=By())
+    make_machine(bakery, "theirs", ipv4=machine.ipv4, external_id="i-1")
     second = make_machine(project, "web-2", ipv4="10.9.9.9")
     Project.objects.filter(pk=bakery.pk).update(max_machines=3)
     bakery.refresh_from_db()
@@ -103,6 +104,7 @@ def test_what_stands_in_the_way_of_a_move_is_told_at_once(
     assert found == [
         "web-1: Bakery has a VM of this name already.",
         "web-1: Bakery has a VM with its address already.",
+        "web-1: Bakery has a VM with its external ID already.",
         "Bakery has room for 1 more VM, and these are 2.",
     ]
     assert operations.move_obstacles([again(second)], bakery) == []

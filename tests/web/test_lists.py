@@ -400,6 +400,14 @@ def test_the_list_of_vms_as_a_file_is_what_the_filter_finds(as_bob: Client, flee
     assert len(both[7].split()) == 2
 
 
+def test_the_platforms_own_ids_are_in_the_file_and_found_by(as_bob: Client, fleet: dict[str, VirtualMachine]) -> None:
+    operations.update_machine(machine=fleet["both"], fields={"external_id": "i-0abc"}, by=By())
+
+    head, *found = table(as_bob.get(f"{VMS}list.csv?q=i-0abc"))
+
+    assert [(row[head.index("Name")], row[head.index("External ID")]) for row in found] == [("both", "i-0abc")]
+
+
 def workbook(response: Any) -> tuple[str, list[list[Any]]]:
     """(name of the sheet, its rows), as another program reads them."""
     assert response["Content-Type"] == WORKBOOK

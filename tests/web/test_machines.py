@@ -478,3 +478,18 @@ def test_deleting_and_bringing_back(as_alice: Client, machine: VirtualMachine) -
     assert as_alice.post(f"{url}bring-back/").status_code == 302
     assert as_alice.get(url).status_code == 200
     assert groups_of(machine) == ["web", "outbound"]
+
+
+def test_the_platforms_own_id_is_shown_and_typed_by_nobody(as_alice: Client, machine: VirtualMachine) -> None:
+    operations.update_machine(machine=machine, fields={"external_id": "i-0abc"}, by=By())
+    address = machine.get_absolute_url()
+
+    page = as_alice.get(address).content.decode()
+    settings = as_alice.get(f"{address}settings/").content.decode()
+    as_alice.post(f"{address}settings/", {"name": machine.name, "base": machine.revision, "external_id": "i-mine"})
+
+    assert "external ID <code>i-0abc</code>" in " ".join(page.split())
+    assert "External ID: <code>i-0abc</code>" in " ".join(settings.split())
+    assert 'name="external_id"' not in settings
+    machine.refresh_from_db()
+    assert machine.external_id == "i-0abc"

@@ -113,14 +113,14 @@ def machines_list(request: HttpRequest, slug: str, suffix: str) -> HttpResponse:
     )
     columns = {
         "ID": 18, "Name": 24, "Description": 40, "IPv4 address": 16, "IPv6 address": 26, "Tags": 20, "Security Groups": 40,
-        "IDs of groups": 36, "Created": 20, "Changed": 20,
+        "IDs of groups": 36, "Created": 20, "Changed": 20, "External ID": 24,
     }  # fmt: skip
     return _file(suffix, Listed("virtual-machines", columns, rows, partial(map, _machine)))
 
 
 def _machine(vm: Any) -> Sequence[object]:
     known = (vm.public_id, vm.name, vm.description, vm.ipv4, vm.ipv6, ", ".join(vm.tags))
-    return (*known, ", then ".join(vm.names), " ".join(vm.ids), vm.created_at, vm.changed_at)
+    return (*known, ", then ".join(vm.names), " ".join(vm.ids), vm.created_at, vm.changed_at, vm.external_id)
 
 
 @require_safe
