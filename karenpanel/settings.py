@@ -71,6 +71,8 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Inside the one for static files, which are compressed when they are collected. docs/decisions/0008 is about BREACH.
     "django_http_compression.middleware.HttpCompressionMiddleware",
+    # Programs take another way from here: nothing of what follows is for them.
+    "securitygroups.api.gate.programs",
     "karenpanel.middleware.framed_bodies",
     "karenpanel.middleware.not_allowed",
     # Before the first that asks the database: whose session it is.
@@ -302,6 +304,9 @@ MAX_MEMBERS_PER_PROJECT = env.int("MAX_MEMBERS_PER_PROJECT", 1_000)
 MAX_INVITATIONS_PER_PROJECT = env.int("MAX_INVITATIONS_PER_PROJECT", 100)
 PAGE_SIZE = env.int("PAGE_SIZE", 50)
 # A flow log that is replayed inside a request: how many MiB it may have, and how many seconds it is read.
+# Requests that are taken of one API token: so many at once, and so many a minute.
+API_BURST = env.int("API_BURST", 60)
+API_PER_MINUTE = env.int("API_PER_MINUTE", 600)
 REPLAY_MAX_MB = env.int("REPLAY_MAX_MB", 20)
 REPLAY_SECONDS = env.float("REPLAY_SECONDS", 10)
 # How much dear work all web processes do at the same time (see turns.py): each has a processor to itself, and some 200 MB.

@@ -142,6 +142,17 @@ def open_by_token(token: ApiToken, slug: str) -> Access:
     return replace(open_project(token.user, slug, strong=token.strong), token=token)
 
 
+def projects_of(token: ApiToken) -> QuerySet[Project]:
+    """The projects that a token opens, as far as its person may come in. Support's visits are asked for one by one."""
+    if token.project is not None:
+        return Project.objects.filter(pk=token.project.pk)
+    rows = Project.objects.filter(memberships__user=token.user)
+    if not token.strong:
+        rows = rows.filter(second_factor=False)
+    limits = token.projects.values_list("pk", flat=True)
+    return rows.filter(pk__in=list(limits)) if limits else rows
+
+
 def role_of(token: ApiToken) -> str:
     """As what a project's own token stands in it: the least role that its scopes need."""
     if Scope.MEMBERS in token.scopes:

@@ -47,6 +47,21 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             *("operations", "answers", "enforcement", "said", "brought", "proposals", "forms"),
             SITE,
         },
+        "api": {
+            *(
+                "firewall",
+                "words",
+                "models",
+                "access",
+                "effective",
+                "operations",
+                "answers",
+                "said",
+                "brought",
+                "proposals",
+            ),
+            SITE,
+        },
         "templatetags": {"firewall", "words", "models", "effective", "answers", "web", SITE},
         "accounts": {"fields", "models", "access", "operations", SITE},
         "admin": {

@@ -127,7 +127,7 @@ from securitygroups.operations.rules import (
     undo_lists,
 )
 from securitygroups.operations.templates import delete_template, save_template, write_template
-from securitygroups.operations.tokens import NewToken, make_token, note_use, revoke_token
+from securitygroups.operations.tokens import NewToken, is_within, make_token, note_use, revoke_token
 from securitygroups.operations.views import delete_view, write_view
 from securitygroups.operations.visits import (
     VISIT_MINUTES,
@@ -198,6 +198,7 @@ __all__ = [
     "hold_machines",
     "import_groups",
     "invite",
+    "is_within",
     "leave",
     "lot_back",
     "make_person",

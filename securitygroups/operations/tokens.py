@@ -5,7 +5,8 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
+from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -72,7 +73,7 @@ def make_token(*, new: NewToken, project: Project | None, by: By, client: Client
 
 
 def _check(token: ApiToken, new: NewToken) -> None:
-    token.clean_fields(exclude=["user", "project", "projects"])
+    token.clean_fields(exclude=["user", "project", "used_at", "used_from", "revoked_at", "revoked_by"])
     now = timezone.now()
     if token.expires_at is not None and not now < token.expires_at <= now + timedelta(days=LONGEST_DAYS):
         raise ValidationError({"expires_at": f"Choose a day from tomorrow up to {LONGEST_DAYS} days from now."})
@@ -113,6 +114,15 @@ def revoke_token(*, token: ApiToken, by: By, client: Client = NOWHERE) -> None:
         _on_record(locked, "Revoked", by, client)
 
 
+def is_within(address: str, networks: Sequence[str]) -> bool:
+    """Whether somebody is connected from one of these networks."""
+    try:
+        here = ip_address(address)
+    except ValueError:
+        return False
+    return any(here in ip_network(network) for network in networks)
+
+
 def note_use(token: ApiToken, address: str) -> None:
     """When and from where it was last used, to a minute."""
     now = timezone.now()
@@ -123,7 +133,7 @@ def note_use(token: ApiToken, address: str) -> None:
 def _on_record(token: ApiToken, what: str, by: By, client: Client) -> None:
     scopes = ", ".join(str(Scope(scope).label) for scope in token.scopes)
     words = f"{what} the API token “{token.name}”"
-    detail = {"token": token.pk, "ending": token.ending, "scopes": list(token.scopes)}
+    detail: dict[str, Any] = {"token": token.pk, "ending": token.ending, "scopes": list(token.scopes)}
     if token.project is not None:
         verb = Verb.TOKEN_MADE if what == "Made" else Verb.TOKEN_REVOKED
         record(token.project, verb, f"{words}: {scopes}.", by=by, detail=detail)

@@ -1,0 +1,57 @@
+"""Pages of lists: a cursor names the last row that was given, so that what is added meanwhile moves nothing."""
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from securitygroups.api.problems import Refusal
+
+LIMIT = 50
+_KEY = 2**63
+
+Told = Callable[[Any], Any]
+
+
+def by_name(rows: QuerySet[Any], cursor: str, limit: int, told: Told) -> dict[str, Any]:
+    """A page of rows by their names."""
+    rows = rows.order_by("name", "pk")
+    if cursor:
+        name, key = _read(cursor, str, int)
+        # The first condition is what an index is good for.
+        rows = rows.filter(Q(name__gte=name), Q(name__gt=name) | Q(pk__gt=key))
+    return _page(list(rows[: limit + 1]), limit, told, ("name", "pk"))
+
+
+def newest_first(rows: QuerySet[Any], cursor: str, limit: int, told: Told, by: str = "pk") -> dict[str, Any]:
+    """A page of rows whose number `by` is larger the later they came."""
+    rows = rows.order_by(f"-{by}")
+    if cursor:
+        (number,) = _read(cursor, int)
+        rows = rows.filter(**{f"{by}__lt": number})
+    return _page(list(rows[: limit + 1]), limit, told, (by,))
+
+
+def _page(found: list[Any], limit: int, told: Told, names: Sequence[str]) -> dict[str, Any]:
+    last = found[limit - 1] if len(found) > limit else None
+    behind = None if last is None else _written([getattr(last, name) for name in names])
+    return {"items": [told(row) for row in found[:limit]], "next": behind}
+
+
+def _written(values: Sequence[str | int]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def _read(cursor: str, *kinds: type) -> list[Any]:
+    """What stands in it. Raises Refusal."""
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        sound = isinstance(values, list) and [type(value) for value in values] == list(kinds)
+    except (ValueError, RecursionError):
+        sound = False
+    if not sound or not all(0 <= value < _KEY if isinstance(value, int) else "\0" not in value for value in values):
+        fault = {"parameter": "cursor", "detail": "Take the cursor from “next” of the page before, as it is."}
+        raise Refusal("invalid", fault["detail"], [fault])
+    return values  # type: ignore[no-any-return]

@@ -1,0 +1,80 @@
+"""The group document in the schema, from the table of protocols: one shape of a rule for each."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from securitygroups.api.problems import Refusal
+from securitygroups.firewall.formats.documents import FORMAT, MAX_NAME, RULE_KEYS
+from securitygroups.firewall.formats.strict import bad, decode, load_json
+from securitygroups.firewall.protocols import COLUMNS, MAX_PORT, PROTOCOLS, Action, Direction
+from securitygroups.firewall.values import MAX_DESCRIPTION
+
+_NETWORK = {"type": "string", "maxLength": 60, "description": "An address or a network: 203.0.113.0/24"}
+_PORT = {"type": "integer", "minimum": 0, "maximum": MAX_PORT}
+
+
+def read_body(request: HttpRequest, most: int) -> dict[str, Any]:
+    """The JSON object that was sent, duplicate keys refused. Raises BadDocument, Refusal."""
+    if (request.content_type or "application/json") != "application/json":
+        raise Refusal("media-type", f"Send application/json, not {(request.content_type or '')[:60]}.")
+    if len(request.body) > most:
+        raise Refusal("too-large", f"Send {most // 2**20} MiB at most.")
+    value = load_json(decode(request.body))
+    if not isinstance(value, dict):
+        raise bad("", "Write an object in braces: {…}.")
+    return value
+
+
+def taken(document: dict[str, Any], name: str, longest: int) -> str:
+    """A text that stands beside the document's own keys, taken out of it. Raises BadDocument."""
+    text = document.pop(name, "")
+    if not isinstance(text, str) or len(text) > longest:
+        raise bad(name, f"Write a text in quotes of {longest} characters at most.")
+    return text
+
+
+def rule_schema() -> dict[str, Any]:
+    return {"oneOf": [_rule(name) for name in PROTOCOLS]}
+
+
+def _rule(protocol: str) -> dict[str, Any]:
+    columns = PROTOCOLS[protocol].columns
+    optional = {"source": _NETWORK, "destination": _NETWORK, "port_start": _PORT, "port_end": _PORT}
+    fields: dict[str, Any] = {
+        "action": {"enum": [action.value for action in Action]},
+        "direction": {"enum": [direction.value for direction in Direction]},
+        "protocol": {"const": protocol},
+        **{name: _or_null(optional[name]) if name in columns else {"type": "null"} for name in COLUMNS},
+        "description": {"type": "string", "maxLength": MAX_DESCRIPTION},
+        "enabled": {"type": "boolean"},
+    }
+    return {
+        "title": f"{PROTOCOLS[protocol].label} rule",
+        "type": "object",
+        "properties": {name: fields[name] for name in RULE_KEYS},
+        "required": ["action", "direction", "protocol"],
+        "additionalProperties": False,
+    }
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return schema | {"type": [schema["type"], "null"]}
+
+
+def group_schema(*, needs: tuple[str, ...]) -> dict[str, Any]:
+    """The document; `needs` are its keys that have to be there."""
+    fields = {
+        "format": {"const": FORMAT},
+        "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME},
+        "description": {"type": "string", "maxLength": MAX_DESCRIPTION},
+        "rules": {"type": "array", "items": {"$ref": "#/components/schemas/Rule"}},
+        "reason": {"type": "string", "maxLength": 255},
+        "confirm": {"type": "string", "maxLength": 64},
+    }
+    return {"type": "object", "properties": fields, "required": list(needs), "additionalProperties": False}
+
+
+def body(schema: dict[str, Any]) -> dict[str, Any]:
+    """For an operation that reads what was sent by itself, so that each fault is told by its place."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -1,0 +1,66 @@
+"""The API, put together: its routers, and the OpenAPI schema that says all of it."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
+
+from securitygroups.api import groups, projects
+from securitygroups.api.documents import rule_schema
+from securitygroups.api.doors import Token
+from securitygroups.api.problems import CONTENT_TYPE, answered
+
+ABOUT = """\
+Everything that the panel does, for programs. Show a token with each request: `Authorization: Bearer kp_…`.
+
+A change of a list is sent as the whole list with `If-Match`, the revision that it was made from. `?dry_run=1` tells what
+any change would do and writes nothing. Where that has alarms, the change needs `confirm`: the token of the preview.
+Refusals are problem+json (RFC 9457), in the words of the panel's forms.
+
+Within v1 fields and operations are added and none is taken away or given another meaning: ignore what you do not know. What
+will end is marked `deprecated` here and in the changelog, and stays for at least a year.
+"""
+
+ROOT = "/api/v1/"
+
+
+class Schema(OpenAPISchema):
+    """Ninja's, with what it cannot know: refusals have a content type of their own, and rules a shape for each protocol."""
+
+    def __init__(self, api: NinjaAPI, path_prefix: str) -> None:
+        super().__init__(api, path_prefix)
+        self["components"]["schemas"]["Rule"] = rule_schema()
+        for path in self["paths"].values():
+            for operation in path.values():
+                _name_problems(operation["responses"])
+
+
+def _name_problems(responses: dict[Any, Any]) -> None:
+    for status, response in responses.items():
+        if int(status) >= 400 and "application/json" in response.get("content", {}):
+            response["content"] = {CONTENT_TYPE: response["content"]["application/json"]}
+
+
+class Api(NinjaAPI):
+    def get_openapi_schema(self, *, path_prefix: str | None = None, **more: Any) -> Schema:
+        return Schema(self, ROOT if path_prefix is None else path_prefix)
+
+    def on_exception(self, request: HttpRequest, exc: Any) -> HttpResponse:
+        response = answered(request, exc)
+        if response is None:
+            raise exc
+        return response
+
+
+api = Api(
+    title="karenpanel",
+    version="1",
+    description=ABOUT,
+    urls_namespace="api",
+    docs_url=None,
+    openapi_url="/openapi.json",
+    auth=Token(),
+)
+for router in (projects.router, groups.router):
+    api.add_router("/projects", router)

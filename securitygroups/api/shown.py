@@ -1,0 +1,105 @@
+"""Stored things as the API tells them."""
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpResponse, JsonResponse
+from ninja import Schema
+
+from securitygroups.api.schemas import Document, Named
+from securitygroups.firewall.formats.documents import FORMAT, rule_to_json
+from securitygroups.firewall.values import RuleList
+from securitygroups.models import MachineRevision, SecurityGroup, VirtualMachine
+from securitygroups.models import Revision as RevisionRow
+
+
+class GroupRow(Schema):
+    id: str
+    name: str
+    description: str
+    revision: int
+    created_at: datetime
+    changed_at: datetime
+
+
+class Group(GroupRow):
+    """With its list, as the document of a file; each rule has the id by which it is known through edits and moves."""
+
+    format: str
+    rules: list[Document]
+
+
+class Written(Schema):
+    """What was done: `changed` is false where the list was so already."""
+
+    revision: int
+    changed: bool
+    summary: str
+
+
+class MachineRow(Schema):
+    id: str
+    name: str
+    description: str
+    ipv4: str | None
+    ipv6: str | None
+    tags: list[str]
+    revision: int
+    created_at: datetime
+    changed_at: datetime | None
+
+
+class Machine(MachineRow):
+    """With its groups, in their order."""
+
+    groups: list[Named]
+
+
+def group_row(group: SecurityGroup) -> dict[str, Any]:
+    return {
+        "id": group.public_id,
+        "name": group.name,
+        "description": group.description,
+        "revision": group.revision,
+        "created_at": group.created_at,
+        "changed_at": group.changed_at,
+    }
+
+
+def list_json(group: SecurityGroup, rules: RuleList, *, status: int = 200) -> HttpResponse:
+    """A group with its list. Not by way of the schema, which would look at each of a thousand rules once more."""
+    said = {"format": FORMAT} | group_row(group) | {"rules": [rule_json(rule) for rule in rules]}
+    response = JsonResponse(said, status=status)
+    response["ETag"] = f'"{group.revision}"'
+    return response
+
+
+def rule_json(rule: Any) -> Document:
+    return {"id": rule.uid} | rule_to_json(rule)
+
+
+def machine_row(machine: VirtualMachine) -> dict[str, Any]:
+    return {
+        "id": machine.public_id,
+        "name": machine.name,
+        "description": machine.description,
+        "ipv4": machine.ipv4,
+        "ipv6": machine.ipv6,
+        "tags": machine.tags,
+        "revision": machine.revision,
+        "created_at": machine.created_at,
+        "changed_at": machine.changed_at,
+    }
+
+
+def revision_row(revision: RevisionRow) -> dict[str, Any]:
+    said = {
+        "number": revision.number,
+        "at": revision.at,
+        "actor": revision.actor_name,
+        "by_staff": revision.by_staff,
+        "via": revision.via,
+        "summary": revision.summary,
+        "reason": revision.reason,
+    }
+    return said | ({"groups": revision.groups} if isinstance(revision, MachineRevision) else {})

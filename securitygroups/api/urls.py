@@ -1,0 +1,5 @@
+"""The addresses of the API, as the site names them."""
+
+from securitygroups.api.schema import api
+
+urlpatterns, app_name, _ = api.urls
