@@ -6,7 +6,7 @@ from karenpanel.quiet import AddIndexQuietly, AddUniqueQuietly
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("securitygroups", "0020_external_id"),
+        ("securitygroups", "0021_external_id"),
     ]
 
     # VMs are read and written meanwhile.

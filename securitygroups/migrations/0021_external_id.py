@@ -5,7 +5,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("securitygroups", "0019_cases_by_waiting"),
+        ("securitygroups", "0020_api_tokens"),
     ]
 
     operations = [
