@@ -27,6 +27,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "paging": set(),
         "migrations": {"fields", "models", SITE},
         "access": {"models"},
+        "stream": {"models"},
         "effective": {"firewall", "models", SITE},
         "past": {"firewall", "models", "effective", SITE},
     },

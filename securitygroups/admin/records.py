@@ -25,6 +25,7 @@ from securitygroups.models import (
     Invitation,
     MachineRevision,
     SavedView,
+    StreamCursor,
     SupportCase,
     SupportVisit,
 )
@@ -279,3 +280,12 @@ class AccountEventAdmin(ReadOnly):
     search_help_text = "User name of the account or of who did it, or the address."
     in_words = {"detail": "told"}
     told = EventAdmin.told
+
+
+@admin.register(StreamCursor)
+class StreamCursorAdmin(ReadOnly):
+    """How far those have come who read the records from one end to the other; moved by `manage.py forward`."""
+
+    list_display = ("name", "position", "at")
+    search_fields = ("^name",)
+    search_help_text = "The beginning of the name."

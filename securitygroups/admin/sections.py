@@ -24,7 +24,16 @@ SECTIONS = (
     ("Support", ("SupportCase", "CaseStanding", "CasePacket", "CaseNote", "CaseStep", "SupportVisit", "VisitEnd")),
     (
         "Records",
-        ("Event", "GroupRevision", "MachineRevision", "SignedReview", "ReviewedGroup", "ReviewedRule", "AccountEvent"),
+        (
+            "Event",
+            "GroupRevision",
+            "MachineRevision",
+            "SignedReview",
+            "ReviewedGroup",
+            "ReviewedRule",
+            "AccountEvent",
+            "StreamCursor",
+        ),
     ),
     ("Staff", ("Group",)),
 )

@@ -26,6 +26,7 @@ from securitygroups.models.names import (
 from securitygroups.models.people import Membership, Project, ProjectQuerySet, Role, User
 from securitygroups.models.records import AdminLine, Event, GroupRevision, MachineRevision, Revision
 from securitygroups.models.reviews import DecidedRule, Review, ReviewedGroup, ReviewedRule, SignedReview, Verdict
+from securitygroups.models.stream import StreamCursor
 from securitygroups.models.support import (
     CaseNote,
     CasePacket,
@@ -83,6 +84,7 @@ __all__ = [
     "Scope",
     "SecurityGroup",
     "SignedReview",
+    "StreamCursor",
     "SupportCase",
     "SupportVisit",
     "User",

@@ -126,6 +126,7 @@ from securitygroups.operations.rules import (
     undo,
     undo_lists,
 )
+from securitygroups.operations.streams import Moved, move_cursors, set_cursors
 from securitygroups.operations.templates import delete_template, save_template, write_template
 from securitygroups.operations.tokens import NewToken, is_within, make_token, note_use, revoke_token
 from securitygroups.operations.views import delete_view, write_view
@@ -149,6 +150,7 @@ __all__ = [
     "Conflict",
     "Lot",
     "Made",
+    "Moved",
     "NewGroup",
     "NewToken",
     "NotForYou",
@@ -207,6 +209,7 @@ __all__ = [
     "may_readdress",
     "may_touch",
     "may_touch_group",
+    "move_cursors",
     "move_machine",
     "move_machines",
     "move_obstacles",
@@ -241,6 +244,7 @@ __all__ = [
     "save_template",
     "see",
     "send_invitation",
+    "set_cursors",
     "set_review_interval",
     "set_rights",
     "set_time_zone",

@@ -36,5 +36,6 @@ def everything(machine: VirtualMachine, staff: User, alice: User, bob: User) -> 
     Invitation.objects.create(
         project=project, email="new@example.com", digest="d" * 64, by=alice, by_name="alice", until=timezone.now()
     )
+    operations.set_cursors({"forward": 1})
     reviewed(project.groups.get(name="web"), alice)
     return {model: model._default_manager.order_by("pk")[0] for model in MODELS}

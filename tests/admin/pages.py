@@ -27,6 +27,7 @@ from securitygroups.models import (
     ReviewedRule,
     SavedView,
     SignedReview,
+    StreamCursor,
     SupportCase,
     SupportVisit,
     User,
@@ -38,6 +39,7 @@ MODELS = [model for model in apps.get_app_config("securitygroups").get_models() 
 READ_ONLY = [
     AccountEvent, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SavedView, SupportCase,
     SupportVisit, CasePacket, CaseStanding, CaseStep, VisitEnd, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule,
+    StreamCursor,
 ]  # fmt: skip
 EDITABLE = [model for model in MODELS if model not in READ_ONLY]
 REFUSED = [

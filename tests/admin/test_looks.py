@@ -30,6 +30,7 @@ from securitygroups.models import (
     SavedView,
     SecurityGroup,
     SignedReview,
+    StreamCursor,
     SupportCase,
     SupportVisit,
     User,
@@ -40,7 +41,7 @@ from securitygroups.operations import By
 from tests.admin.pages import EDITABLE, MODELS, answer, label, sent, url
 from tests.factories import make_group, make_machine, make_project, make_user, rule
 
-OF_NOBODY = [AccountEvent, User]
+OF_NOBODY = [AccountEvent, StreamCursor, User]
 OF_CUSTOMERS = [model for model in MODELS if model not in OF_NOBODY]
 NAMES_ALONE = [
     Project, SecurityGroup, Membership, Invitation, SavedView, SupportVisit, VisitEnd, CasePacket, CaseStanding, CaseStep,

@@ -35,6 +35,7 @@ from securitygroups.models import (
     SavedView,
     SecurityGroup,
     SignedReview,
+    StreamCursor,
     SupportCase,
     SupportVisit,
     User,
@@ -52,7 +53,7 @@ READ_ONLY: dict[type[Model], frozenset[str]] = {
     for model in (
         *(AccountEvent, Attachment, CaseNote, Event, GroupRevision, MachineRevision, SavedView, SupportCase),
         *(CasePacket, CaseStanding, CaseStep, VisitEnd),
-        *(SupportVisit, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule),
+        *(SupportVisit, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule, StreamCursor),
     )
 }
 """Nothing can be added, changed or deleted. The actions that a model has all the same stand beside it."""

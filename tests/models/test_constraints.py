@@ -22,6 +22,7 @@ from securitygroups.models import (
     SavedView,
     SecurityGroup,
     SignedReview,
+    StreamCursor,
     User,
     VirtualMachine,
 )
@@ -98,6 +99,7 @@ ROWS: dict[str, Callable[[Cast], models.Model]] = {
     "attachment_position_from_1": lambda cast: Attachment(machine=cast.machine, group=cast.spare, position=0),
     "group_revision_number": lambda cast: GroupRevision(group=cast.group, number=1, rules=[], summary="x"),
     "group_revision_list": lambda cast: GroupRevision(group=cast.group, number=2, rules=[], steps=[], summary="x"),
+    "stream_cursor_from_0": lambda cast: StreamCursor(name="forward", position=-1, at=datetime.now(UTC)),
     "machine_revision_number": lambda cast: MachineRevision(
         project=cast.project, machine=cast.machine, number=1, groups=[], summary="x"
     ),
