@@ -302,7 +302,15 @@ MAX_REVIEWS_PER_PROJECT = env.int("MAX_REVIEWS_PER_PROJECT", 1_000)
 MAX_DECISIONS_PER_REVIEW = env.int("MAX_DECISIONS_PER_REVIEW", 20_000)
 MAX_MEMBERS_PER_PROJECT = env.int("MAX_MEMBERS_PER_PROJECT", 1_000)
 MAX_INVITATIONS_PER_PROJECT = env.int("MAX_INVITATIONS_PER_PROJECT", 100)
+MAX_WEBHOOKS_PER_PROJECT = env.int("MAX_WEBHOOKS_PER_PROJECT", 10)
 PAGE_SIZE = env.int("PAGE_SIZE", 50)
+# Where webhooks may go: to these ports, and beside public addresses to these networks, as 10.20.0.0/16. WEBHOOK_CA_FILE has
+# authorities that are trusted beside the system's.
+WEBHOOK_PORTS: list[int] = env.list("WEBHOOK_PORTS", [443, 8443], subcast=int)
+WEBHOOK_NETWORKS_ALLOWED: list[str] = env.list("WEBHOOK_NETWORKS_ALLOWED", [])
+WEBHOOK_CA_FILE = env.str("WEBHOOK_CA_FILE", "")
+# How many are sent at the same time by one `manage.py deliver`.
+WEBHOOK_THREADS = env.int("WEBHOOK_THREADS", 8)
 # A flow log that is replayed inside a request: how many MiB it may have, and how many seconds it is read.
 # Requests that are taken of one API token: so many at once, and so many a minute.
 API_BURST = env.int("API_BURST", 60)

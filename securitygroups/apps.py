@@ -1,5 +1,6 @@
 """The app and its system checks: a configuration that would be dangerous says so with an id and a hint."""
 
+from ipaddress import ip_network
 from typing import Any
 
 from django.apps import AppConfig
@@ -16,6 +17,7 @@ class SecurityGroupsConfig(AppConfig):
         from securitygroups.accounts import record, standing  # noqa: F401 (their receivers)
 
         register(check_limits)
+        register(check_webhooks)
         register(check_transport, Tags.security)
         register(check_secret_key, Tags.security)
         register(check_way_to_database, Tags.security, deploy=True)
@@ -36,10 +38,12 @@ def check_limits(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         "MAX_DECISIONS_PER_REVIEW",
         "MAX_MEMBERS_PER_PROJECT",
         "MAX_INVITATIONS_PER_PROJECT",
+        "MAX_WEBHOOKS_PER_PROJECT",
         "PAGE_SIZE",
         "DEAR_AT_ONCE",
         "WEB_WORKERS",
         "WEB_THREADS",
+        "WEBHOOK_THREADS",
     )
     return [
         Error(
@@ -48,6 +52,22 @@ def check_limits(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         for name in names
         if getattr(settings, name) < 1
     ]
+
+
+def check_webhooks(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Where webhooks may go is said in networks and ports that there are."""
+    problems: list[CheckMessage] = []
+    for text in settings.WEBHOOK_NETWORKS_ALLOWED:
+        try:
+            ip_network(text)
+        except ValueError as error:
+            hint = "Write networks as 10.20.0.0/16 or 2001:db8::/32, with commas between them."
+            problems.append(Error(f"WEBHOOK_NETWORKS_ALLOWED: {error}.", hint=hint, id="karenpanel.E004"))
+    if not all(0 < port < 65536 for port in settings.WEBHOOK_PORTS):
+        problems.append(
+            Error("WEBHOOK_PORTS names a port that there is not.", hint="Ports are 1 to 65535.", id="karenpanel.E005")
+        )
+    return problems
 
 
 def check_transport(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

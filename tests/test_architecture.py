@@ -32,7 +32,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "past": {"firewall", "models", "effective", SITE},
     },
     "inside": {
-        "operations": {"firewall", "words", "models", "effective"},
+        "webhooks": {"models"},
+        "operations": {"firewall", "words", "models", "effective", "webhooks"},
         "answers": {"firewall", "words", "models", "paging", "effective", "past"},
         "enforcement": {"firewall", "models", "effective"},
         "said": {"firewall"},
