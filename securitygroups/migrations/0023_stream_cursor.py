@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('securitygroups', '0019_cases_by_waiting'),
+        ("securitygroups", "0022_one_external_id"),
     ]
 
     operations = [
