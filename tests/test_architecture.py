@@ -34,6 +34,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     "inside": {
         "webhooks": {"models"},
         "operations": {"firewall", "words", "models", "effective", "webhooks"},
+        "delivering": {"models", "operations", "stream", "webhooks"},
         "answers": {"firewall", "words", "models", "paging", "effective", "past"},
         "enforcement": {"firewall", "models", "effective"},
         "said": {"firewall"},
@@ -75,6 +76,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "demo": {"firewall", "models", "operations"},
         "management": {
             *("firewall", "words", "models", "effective", "operations", "answers", "enforcement", "demo"),
+            "delivering",
             SITE,
         },
     },

@@ -20,6 +20,7 @@ from securitygroups.models import (
     AccountEvent,
     Attachment,
     CaseNote,
+    Delivery,
     Event,
     GroupRevision,
     Invitation,
@@ -28,6 +29,7 @@ from securitygroups.models import (
     StreamCursor,
     SupportCase,
     SupportVisit,
+    Webhook,
 )
 from securitygroups.words.rules import rule_sentence
 
@@ -289,3 +291,36 @@ class StreamCursorAdmin(ReadOnly):
     list_display = ("name", "position", "at")
     search_fields = ("^name",)
     search_help_text = "The beginning of the name."
+
+
+@admin.register(Webhook)
+class WebhookAdmin(ReadOnly):
+    """Where projects are told what happens in them. Of the secrets nothing is shown, and of an address only its host: in
+    what follows there may be a key to the receiver."""
+
+    project_path = "project"
+    list_display = ("name", "of_project", "host", "active", "taken_at", "failing_since", "disabled_at")
+    list_select_related = ("project",)
+    search_fields = ("=project__slug", "^project__name", "=host")
+    search_help_text = "The project's name or slug, or the whole name of the host."
+    exclude = ("url",)
+    readonly_fields = ("host", "disabled_why")
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        # Asked for letter by letter they would be read all the same.
+        return not lookup.startswith(("secret", "old_secret", "url")) and super().lookup_allowed(lookup, value, request)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly):
+    """What webhooks were sent, and what came of it."""
+
+    project_path = "webhook__project"
+    list_tells = True
+    list_display = ("made_at", "of_project", "webhook", "event", "state", "attempts", "last_status", "last_error")
+    list_select_related = ("webhook__project", "event")
+    search_fields = ("=webhook__project__slug",)
+    search_help_text = "The project's slug."
+
+    def name_of(self, row: Delivery) -> str:
+        return str(row)

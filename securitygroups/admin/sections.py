@@ -17,6 +17,8 @@ SECTIONS = (
             "Attachment",
             "GroupTemplate",
             "SavedView",
+            "Webhook",
+            "Delivery",
             "Review",
             "DecidedRule",
         ),

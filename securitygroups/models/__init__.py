@@ -39,6 +39,7 @@ from securitygroups.models.support import (
 from securitygroups.models.tags import LONGEST_TAG, MOST_TAGS, to_tags
 from securitygroups.models.tokens import MOST_NETWORKS, MOST_PROJECTS, ApiToken, Scope
 from securitygroups.models.views import LONGEST_QUERY, MOST_VIEWS, SavedView
+from securitygroups.models.webhooks import Delivery, Webhook
 
 __all__ = [
     "ACTIONS",
@@ -61,6 +62,7 @@ __all__ = [
     "CaseStanding",
     "CaseStep",
     "DecidedRule",
+    "Delivery",
     "Event",
     "Family",
     "Given",
@@ -91,6 +93,7 @@ __all__ = [
     "Verdict",
     "VirtualMachine",
     "VisitEnd",
+    "Webhook",
     "new_case_id",
     "new_group_id",
     "new_machine_id",

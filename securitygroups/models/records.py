@@ -164,6 +164,13 @@ class Event(models.Model):
         REVIEW_DROPPED = "review.dropped", "Review dropped"
         TOKEN_MADE = "token.made", "API token made"
         TOKEN_REVOKED = "token.revoked", "API token revoked"
+        WEBHOOK_CREATED = "webhook.created", "Webhook created"
+        WEBHOOK_CHANGED = "webhook.changed", "Webhook changed"
+        WEBHOOK_DELETED = "webhook.deleted", "Webhook deleted"
+        WEBHOOK_ROTATED = "webhook.rotated", "Webhook's secret changed"
+        WEBHOOK_RESENT = "webhook.resent", "Sent to a webhook again"
+        WEBHOOK_TESTED = "webhook.tested", "Webhook tested"
+        WEBHOOK_DISABLED = "webhook.disabled", "Webhook switched off"
 
     project = models.ForeignKey(Project, models.PROTECT, related_name="events", db_index=False)
     at = models.DateTimeField(auto_now_add=True)

@@ -9,6 +9,7 @@ from securitygroups.operations.accounts import NOWHERE, Client, note, note_refus
 from securitygroups.operations.by import By
 from securitygroups.operations.cases import add_note, add_packet, close_case, open_case, reopen_case, take_case
 from securitygroups.operations.customers import create_customer
+from securitygroups.operations.deliveries import hand_on, reading_from, reseal, settle, take_due
 from securitygroups.operations.first_steps import mark_steps
 from securitygroups.operations.fleet import (
     Lot,
@@ -138,6 +139,15 @@ from securitygroups.operations.visits import (
     record_look,
     record_staff_looks,
 )
+from securitygroups.operations.webhooks import (
+    change_webhook,
+    create_webhook,
+    delete_webhook,
+    rotate_secret,
+    send_again,
+    send_test,
+    switch_webhook,
+)
 
 __all__ = [
     "INVITATION_DAYS",
@@ -171,6 +181,7 @@ __all__ = [
     "attached_mark",
     "change_person",
     "change_role",
+    "change_webhook",
     "check_rules",
     "close_case",
     "commit_edit",
@@ -182,6 +193,7 @@ __all__ = [
     "create_machine",
     "create_machine_open",
     "create_project",
+    "create_webhook",
     "decide",
     "decided_mark",
     "delete_group",
@@ -190,6 +202,7 @@ __all__ = [
     "delete_rights_group",
     "delete_template",
     "delete_view",
+    "delete_webhook",
     "digest_of",
     "drop_review",
     "end_sessions",
@@ -197,6 +210,7 @@ __all__ = [
     "free_name",
     "groups_mark",
     "groups_there",
+    "hand_on",
     "hold_machines",
     "import_groups",
     "invite",
@@ -224,6 +238,7 @@ __all__ = [
     "open_visit",
     "owned_alone",
     "permissions_of",
+    "reading_from",
     "record",
     "record_look",
     "record_staff_looks",
@@ -232,25 +247,32 @@ __all__ = [
     "remove_member",
     "reopen_case",
     "require_second_factor",
+    "reseal",
     "restore_group",
     "restore_groups",
     "restore_machine",
     "revoke_token",
     "rights_groups_of",
     "room_for",
+    "rotate_secret",
     "rules_at",
     "running",
     "save_machine",
     "save_template",
     "see",
+    "send_again",
     "send_invitation",
+    "send_test",
     "set_cursors",
     "set_review_interval",
     "set_rights",
     "set_time_zone",
+    "settle",
     "sign_review",
     "standing",
+    "switch_webhook",
     "take_case",
+    "take_due",
     "tidy",
     "time_zone",
     "undo",

@@ -11,7 +11,8 @@ from django.core.cache import caches
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from securitygroups.models import Invitation
+from securitygroups.models import Delivery, Invitation
+from securitygroups.models.webhooks import KEPT
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Verb, event, record_all
 
@@ -37,6 +38,7 @@ def _ended(now: datetime) -> dict[str, QuerySet[Any]]:
         "browsers without a session": UserSession.objects.filter(~Exists(lives)),
         "expired confirmations of addresses": EmailConfirmation.objects.all_expired(),
         "expired invitations": Invitation.objects.filter(until__lt=now).select_related("project"),
+        "deliveries of long ago": Delivery.objects.filter(made_at__lt=now - KEPT),
     }
 
 

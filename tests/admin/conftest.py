@@ -37,5 +37,8 @@ def everything(machine: VirtualMachine, staff: User, alice: User, bob: User) -> 
         project=project, email="new@example.com", digest="d" * 64, by=alice, by_name="alice", until=timezone.now()
     )
     operations.set_cursors({"forward": 1})
+    hook = {"name": "Tickets", "url": "https://hooks.example/key", "kinds": []}
+    webhook, _ = operations.create_webhook(project=project, fields=hook, by=By(alice))
+    operations.send_test(webhook=webhook, by=By(alice))
     reviewed(project.groups.get(name="web"), alice)
     return {model: model._default_manager.order_by("pk")[0] for model in MODELS}

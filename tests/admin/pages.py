@@ -18,6 +18,7 @@ from securitygroups.models import (
     CaseStanding,
     CaseStep,
     DecidedRule,
+    Delivery,
     Event,
     GroupRevision,
     Invitation,
@@ -32,6 +33,7 @@ from securitygroups.models import (
     SupportVisit,
     User,
     VisitEnd,
+    Webhook,
 )
 from tests.factories import sign_in_at
 
@@ -39,7 +41,7 @@ MODELS = [model for model in apps.get_app_config("securitygroups").get_models() 
 READ_ONLY = [
     AccountEvent, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SavedView, SupportCase,
     SupportVisit, CasePacket, CaseStanding, CaseStep, VisitEnd, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule,
-    StreamCursor,
+    StreamCursor, Delivery, Webhook,
 ]  # fmt: skip
 EDITABLE = [model for model in MODELS if model not in READ_ONLY]
 REFUSED = [

@@ -16,6 +16,7 @@ from securitygroups.models import (
     CaseStanding,
     CaseStep,
     DecidedRule,
+    Delivery,
     Event,
     GroupRevision,
     GroupTemplate,
@@ -36,6 +37,7 @@ from securitygroups.models import (
     User,
     VirtualMachine,
     VisitEnd,
+    Webhook,
 )
 from securitygroups.operations import By
 from tests.admin.pages import EDITABLE, MODELS, answer, label, sent, url
@@ -45,7 +47,7 @@ OF_NOBODY = [AccountEvent, StreamCursor, User]
 OF_CUSTOMERS = [model for model in MODELS if model not in OF_NOBODY]
 NAMES_ALONE = [
     Project, SecurityGroup, Membership, Invitation, SavedView, SupportVisit, VisitEnd, CasePacket, CaseStanding, CaseStep,
-    Review,
+    Review, Webhook,
 ]  # fmt: skip
 REVIEWS = [DecidedRule, SignedReview, ReviewedGroup, ReviewedRule]
 LISTS = [model for model in OF_CUSTOMERS if model not in NAMES_ALONE]
@@ -143,7 +145,7 @@ def test_a_list_that_tells_is_one_look_at_each_project_on_its_page(
     oven = make_group(bakery, "oven", ["drop in all", "accept out all"])
     make_machine(bakery, "oven-1", [oven])
     there = set(Project.objects.filter(pk__in=[project.pk, bakery.pk] if model not in (
-        GroupTemplate, SupportCase, CaseNote, *REVIEWS) else [project.pk]))  # fmt: skip
+        GroupTemplate, SupportCase, CaseNote, Delivery, *REVIEWS) else [project.pk]))  # fmt: skip
 
     assert as_admin.get(url(model)).status_code == 200
 

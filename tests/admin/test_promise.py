@@ -21,6 +21,7 @@ from securitygroups.models import (
     CaseStanding,
     CaseStep,
     DecidedRule,
+    Delivery,
     Event,
     GroupRevision,
     GroupTemplate,
@@ -41,6 +42,7 @@ from securitygroups.models import (
     User,
     VirtualMachine,
     VisitEnd,
+    Webhook,
 )
 from securitygroups.operations import By
 from tests.admin.pages import answer, changes, label, sent, url
@@ -54,6 +56,7 @@ READ_ONLY: dict[type[Model], frozenset[str]] = {
         *(AccountEvent, Attachment, CaseNote, Event, GroupRevision, MachineRevision, SavedView, SupportCase),
         *(CasePacket, CaseStanding, CaseStep, VisitEnd),
         *(SupportVisit, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule, StreamCursor),
+        *(Delivery, Webhook),
     )
 }
 """Nothing can be added, changed or deleted. The actions that a model has all the same stand beside it."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from securitygroups import operations
 from securitygroups.models import (
     DecidedRule,
     GroupTemplate,
@@ -18,7 +19,9 @@ from securitygroups.models import (
     SignedReview,
     User,
     VirtualMachine,
+    Webhook,
 )
+from securitygroups.operations import By
 from tests.factories import make_group
 
 
@@ -39,6 +42,7 @@ class Cast:
     charlie: User
     review: Review
     signed: SignedReview
+    webhook: Webhook
 
 
 @pytest.fixture
@@ -56,4 +60,7 @@ def cast(machine: VirtualMachine, group: SecurityGroup, alice: User, charlie: Us
         project=project, number=1, started_at=until, signature="A", actor_name="alice", rules=1, decided=1, changed=0
     )
     ReviewedGroup.objects.create(review=signed, group=group, name="web", found=1, revision=1, rules=1, decided=1)
-    return Cast(project, machine, group, make_group(project, "spare"), alice, charlie, review, signed)
+    hook = {"name": "Tickets", "url": "https://hooks.example/", "kinds": []}
+    webhook, _ = operations.create_webhook(project=project, fields=hook, by=By(alice))
+    operations.send_test(webhook=webhook, by=By(alice))
+    return Cast(project, machine, group, make_group(project, "spare"), alice, charlie, review, signed, webhook)

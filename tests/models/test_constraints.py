@@ -12,6 +12,8 @@ from securitygroups.models import (
     ApiToken,
     Attachment,
     DecidedRule,
+    Delivery,
+    Event,
     GroupRevision,
     GroupTemplate,
     Invitation,
@@ -84,6 +86,8 @@ ROWS: dict[str, Callable[[Cast], models.Model]] = {
     "reviewed_group_once": lambda cast: ReviewedGroup(
         review=cast.signed, group=cast.group, name="web", found=1, revision=1, rules=1, decided=1
     ),
+    "delivered_once": lambda cast: Delivery(webhook=cast.webhook, event=cast.webhook.deliveries.get().event),
+    "delivery_state": lambda cast: Delivery(webhook=cast.webhook, event=Event.objects.earliest("pk"), state="lost"),
     "view_name": lambda cast: SavedView(project=cast.project, kind="machines", name="ALL", query=""),
     "template_name": lambda cast: GroupTemplate(project=None, name="MINE"),
     "token_scopes": lambda cast: _token(cast, scopes=[]),

@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from karenpanel import database
 from securitygroups import operations
-from securitygroups.models import AccountEvent, Event, Invitation, Project, User
-from securitygroups.operations import leftovers
+from securitygroups.models import AccountEvent, Delivery, Event, Invitation, Project, User
+from securitygroups.models.webhooks import KEPT
+from securitygroups.operations import By, leftovers
 from tests.models.test_records import APPEND_ONLY
 
 NOW = timezone.now()
@@ -27,6 +28,7 @@ KINDS = [
     "browsers without a session",
     "expired confirmations of addresses",
     "expired invitations",
+    "deliveries of long ago",
     "expired counts of limits",
     "kept answers of long ago",
 ]
@@ -72,11 +74,15 @@ def leftovers_there(project: Project, alice: User) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM cache; DELETE FROM answers")
     address = EmailAddress.objects.create(user=alice, email="alice@example.com")
+    hook = {"name": "Tickets", "url": "https://hooks.example/", "kinds": []}
+    webhook, _ = operations.create_webhook(project=project, fields=hook, by=By(alice))
     for name, ends in (("old", -DAY), ("older", -9 * DAY), ("running", DAY)):
         session(alice, ends)
         invitation(project, alice, name, ends)
         cached(name, ends)
         kept(name, ends)
+        sent = operations.send_test(webhook=webhook, by=By(alice))
+        Delivery.objects.filter(pk=sent.pk).update(made_at=NOW + ends - KEPT)
         EmailConfirmation.objects.create(email_address=address, key=name, sent=NOW + ends - 3 * DAY)
     SessionStore().save()
 
@@ -128,7 +134,7 @@ def test_many_go_in_batches(
         invitation(project, alice, f"more {number}", -DAY)
         cached(f"more{number}", -DAY)
 
-    assert list(run().values()) == [10, 10, 2, 10, 10, 2]
+    assert list(run().values()) == [10, 10, 2, 10, 2, 10, 2]
     assert cache_keys() == rows(Invitation, "digest") == ["running"]
 
 
@@ -164,13 +170,13 @@ def test_who_is_signed_in_stays_so(leftovers_there: None, as_alice: Client, proj
 
 @pytest.mark.django_db(transaction=True)
 def test_what_somebody_is_at_is_not_waited_for_and_goes_the_next_time(leftovers_there: None) -> None:
-    models: list[type[Model]] = [Session, UserSession, Invitation, EmailConfirmation]
+    models: list[type[Model]] = [Session, UserSession, Invitation, EmailConfirmation, Delivery]
     with psycopg.connect(**database.parameters(connection.settings_dict)) as other:
         for model in models:
             other.execute(f"SELECT * FROM {model._meta.db_table} FOR UPDATE")
         other.execute("SELECT * FROM cache WHERE cache_key LIKE '%old' FOR UPDATE")
 
-        assert list(run().values()) == [0, 0, 0, 0, 1, 2]
+        assert list(run().values()) == [0, 0, 0, 0, 0, 1, 2]
         other.rollback()
 
-    assert list(run().values()) == [2, 2, 2, 2, 1, 0]
+    assert list(run().values()) == [2, 2, 2, 2, 2, 1, 0]

@@ -73,7 +73,7 @@ class Receiver:
     port: int = 0
     status: int = 204
     got: list[Got] = field(default_factory=list)
-    answers: Callable[["BaseHTTPRequestHandler"], None] | None = None
+    answers: Callable[["BaseHTTPRequestHandler"], object] | None = None
     names: list[str] = field(default_factory=list)
 
     def url(self, host: str = NAME, path: str = "/hook") -> str:

@@ -180,7 +180,7 @@ def test_ten_seconds_are_the_most() -> None:
 
 def test_a_receiver_that_never_answers_is_given_up(receiver: Receiver, soon: float) -> None:
     done = threading.Event()
-    receiver.answers = lambda _: done.wait(30) and None
+    receiver.answers = lambda _: done.wait(30)
 
     assert _late(send(receiver.url()), soon)
     done.set()
@@ -271,7 +271,7 @@ def test_a_head_without_an_end_is_no_answer(receiver: Receiver, head: bytes) -> 
     "nonsense", [b"\0" * 100, b"SSH-2.0-x\r\n", b"HTTP/9.9 abc\r\n\r\n", b"HTTP/1.1 20 OK\r\n\r\n", b""]
 )
 def test_what_is_no_http_is_told_of_in_words(receiver: Receiver, nonsense: bytes) -> None:
-    receiver.answers = lambda handler: handler.wfile.write(nonsense) and None
+    receiver.answers = lambda handler: handler.wfile.write(nonsense)
     answer = send(receiver.url())
 
     assert answer.status is None
