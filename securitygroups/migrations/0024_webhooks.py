@@ -11,14 +11,14 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('securitygroups', '0020_stream_cursor'),
+        ("securitygroups", "0023_stream_cursor"),
     ]
 
     operations = [
         migrations.AlterField(
             model_name='event',
             name='verb',
-            field=models.CharField(choices=[('project.created', 'Project created'), ('project.changed', 'Project changed'), ('group.created', 'Group created'), ('group.changed', 'Group details changed'), ('group.deleted', 'Group deleted'), ('group.restored', 'Group brought back'), ('rules.changed', 'Rules changed'), ('machine.created', 'VM created'), ('machine.changed', 'VM details changed'), ('machine.deleted', 'VM deleted'), ('machine.restored', 'VM brought back'), ('machine.groups', 'Attached groups changed'), ('member.invited', 'Member invited'), ('invitation.ended', 'Invitation ended'), ('member.added', 'Member added'), ('member.changed', "Member's role changed"), ('member.removed', 'Member removed'), ('support.look', 'Support looked'), ('case.opened', 'Support case'), ('case.changed', 'Support case changed'), ('template.saved', 'Template saved'), ('template.deleted', 'Template deleted'), ('review.started', 'Review started'), ('review.signed', 'Review signed off'), ('review.dropped', 'Review dropped'), ('webhook.created', 'Webhook created'), ('webhook.changed', 'Webhook changed'), ('webhook.deleted', 'Webhook deleted'), ('webhook.rotated', "Webhook's secret changed"), ('webhook.resent', 'Sent to a webhook again'), ('webhook.tested', 'Webhook tested'), ('webhook.disabled', 'Webhook switched off')], max_length=20),
+            field=models.CharField(choices=[('project.created', 'Project created'), ('project.changed', 'Project changed'), ('group.created', 'Group created'), ('group.changed', 'Group details changed'), ('group.deleted', 'Group deleted'), ('group.restored', 'Group brought back'), ('rules.changed', 'Rules changed'), ('machine.created', 'VM created'), ('machine.changed', 'VM details changed'), ('machine.deleted', 'VM deleted'), ('machine.restored', 'VM brought back'), ('machine.groups', 'Attached groups changed'), ('member.invited', 'Member invited'), ('invitation.ended', 'Invitation ended'), ('member.added', 'Member added'), ('member.changed', "Member's role changed"), ('member.removed', 'Member removed'), ('support.look', 'Support looked'), ('case.opened', 'Support case'), ('case.changed', 'Support case changed'), ('template.saved', 'Template saved'), ('template.deleted', 'Template deleted'), ('review.started', 'Review started'), ('review.signed', 'Review signed off'), ('review.dropped', 'Review dropped'), ('token.made', 'API token made'), ('token.revoked', 'API token revoked'), ('webhook.created', 'Webhook created'), ('webhook.changed', 'Webhook changed'), ('webhook.deleted', 'Webhook deleted'), ('webhook.rotated', "Webhook's secret changed"), ('webhook.resent', 'Sent to a webhook again'), ('webhook.tested', 'Webhook tested'), ('webhook.disabled', 'Webhook switched off')], max_length=20),
         ),
         migrations.CreateModel(
             name='Webhook',
