@@ -70,7 +70,7 @@ def request_id(get_response: Next) -> Next:
     def middleware(request: HttpRequest) -> HttpResponse:
         request.request_id = secrets.token_hex(6)  # type: ignore[attr-defined]
         # A thread serves one person after another.
-        structlog.contextvars.unbind_contextvars("by")
+        structlog.contextvars.unbind_contextvars("by", "program")
         with structlog.contextvars.bound_contextvars(request_id=request.request_id):  # type: ignore[attr-defined]
             response = get_response(request)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]

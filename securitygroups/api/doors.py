@@ -1,7 +1,6 @@
 """How a program's request comes in: who it is, into which project, with which scope; and what it says with a change."""
 
 from collections.abc import Callable, Mapping
-from functools import wraps
 from inspect import cleandoc
 from typing import Any
 
@@ -22,13 +21,21 @@ View = Callable[..., Any]
 
 
 class Token(HttpBearer):
-    """The gate has looked the token up before anything else."""
+    """Before anything of the request is read: has the token the scope, and may its person come into the project that the
+    address names, with this right there? Who the token is, the gate has looked up."""
 
     openapi_scheme = "bearer"
     openapi_bearerFormat = "kp_…"  # noqa: N815
 
+    def __init__(self, scope: Scope, right: Right) -> None:
+        super().__init__()
+        self.scope, self.right = scope, right
+
     def __call__(self, request: HttpRequest) -> ApiToken | None:
-        return getattr(request, "token", None)
+        token: ApiToken | None = getattr(request, "token", None)
+        if token is not None and request.resolver_match is not None:
+            enter(request, token, request.resolver_match.kwargs.get("project"), self)
+        return token
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiToken | None:
         raise NotImplementedError
@@ -43,15 +50,11 @@ def operation(
     extra = more.pop("extra", {})
 
     def put(view: View) -> View:
-        @wraps(view)
-        def opened(request: HttpRequest, *args: Any, **parts: Any) -> Any:
-            enter(request, parts.get("project"), scope, right)
-            return view(request, *args, **parts)
-
         summary, _, rest = cleandoc(view.__doc__ or "").partition("\n\n")
         router.api_operation(
             [method],
             path,
+            auth=Token(scope, right),
             response=answers | dict.fromkeys(_REFUSALS - answers.keys(), Problem),
             operation_id=view.__name__,
             url_name=view.__name__,
@@ -59,7 +62,7 @@ def operation(
             description=rest or None,
             openapi_extra=extra | {"x-scope": scope.value, "x-right": right.value},
             **more,
-        )(opened)
+        )(view)
         return view
 
     return put
@@ -68,16 +71,15 @@ def operation(
 _REFUSALS = frozenset(status for status, _ in KINDS.values())
 
 
-def enter(request: HttpRequest, slug: str | None, scope: Scope, right: Right) -> None:
-    """Let the program into the project, if the address names one. Raises what access raises, and PermissionDenied."""
-    token: ApiToken = request.token  # type: ignore[attr-defined]
+def enter(request: HttpRequest, token: ApiToken, slug: str | None, needs: Token) -> None:
+    """Let the program into the project, if the address names one. Raises what access raises, and Refusal."""
     if slug is not None:
         # Before the scope is asked for: nobody learns what exists by what they may not do.
         request.access = access = open_by_token(token, slug)  # type: ignore[attr-defined]
-        access.require(right)
-    if scope not in token.scopes:
-        has = ", ".join(token.scopes)
-        raise Refusal("forbidden", f"This token has the scopes {has}, and this needs {scope.value}.", scope=scope.value)
+        access.require(needs.right)
+    if needs.scope not in token.scopes:
+        has, scope = ", ".join(token.scopes), needs.scope.value
+        raise Refusal("forbidden", f"This token has the scopes {has}, and this needs {scope}.", scope=scope)
 
 
 def access_of(request: HttpRequest) -> Access:

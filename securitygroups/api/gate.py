@@ -98,7 +98,7 @@ def _token_of(request: HttpRequest) -> ApiToken | None:
         )
     _check_person(token)
     _count(token)
-    structlog.contextvars.bind_contextvars(by=token.user.get_username(), token=token.pk)
+    structlog.contextvars.bind_contextvars(by=token.user.get_username(), program=token.pk)
     operations.note_use(token, address)
     request.user = token.user
     return token

@@ -30,7 +30,9 @@ def create_webhook(*, project: Project, fields: Mapping[str, Any], by: By) -> tu
     """
     locked = lock_project(project)
     still_manages(locked, by)
-    one_more(locked.webhooks.count(), settings.MAX_WEBHOOKS_PER_PROJECT, "webhook", "delete one first")
+    one_more(
+        Webhook.objects.filter(project=locked).count(), settings.MAX_WEBHOOKS_PER_PROJECT, "webhook", "delete one first"
+    )
     secret = keys.new_secret()
     webhook = Webhook(project=locked, secret=keys.seal(secret), created_by=by.user, created_by_name=by.name)
     _take(webhook, fields)

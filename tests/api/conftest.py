@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 
 from securitygroups import operations
 from securitygroups.models import Project, Scope, User
@@ -22,21 +21,21 @@ class Program:
         self.secret = secret
         self._client = WatchedClient()
 
-    def ask(self, method: str, path: str, sent: Any = None, **headers: str) -> HttpResponse:
+    def ask(self, method: str, path: str, sent: Any = None, **headers: str) -> Any:
         """`path` is below /api/v1; `headers` are written with underscores."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         content = {} if sent is None else {"data": json.dumps(sent), "content_type": "application/json"}
         if self.secret:
             named.setdefault("Authorization", f"Bearer {self.secret}")
-        return self._client.generic(method, f"/api/v1{path}", headers=named, **content)  # type: ignore[arg-type,return-value]
+        return self._client.generic(method, f"/api/v1{path}", headers=named, **content)  # type: ignore[arg-type]
 
-    def get(self, path: str, **headers: str) -> HttpResponse:
+    def get(self, path: str, **headers: str) -> Any:
         return self.ask("GET", path, **headers)
 
-    def post(self, path: str, sent: Any = None, **headers: str) -> HttpResponse:
+    def post(self, path: str, sent: Any = None, **headers: str) -> Any:
         return self.ask("POST", path, sent, **headers)
 
-    def put(self, path: str, sent: Any = None, **headers: str) -> HttpResponse:
+    def put(self, path: str, sent: Any = None, **headers: str) -> Any:
         return self.ask("PUT", path, sent, **headers)
 
 
