@@ -40,6 +40,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "said": {"firewall"},
         "tokens": {"firewall"},
         "brought": {"firewall", "words", "models", "operations", "answers", "tokens"},
+        "inventory": {"firewall", "models", "effective", "operations", "answers", "tokens"},
         "proposals": {"firewall", "models", "effective", "operations", "answers", "said", "tokens", "brought"},
     },
     "doors": {

@@ -1,12 +1,13 @@
 """What a change would do, in words: newly allowed, newly denied, on which VMs, which rules become dead, what to ask about."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import thread_time
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from securitygroups.answers.alarms import denials, lockout, openings
 from securitygroups.answers.dead import MAX_LINES, DeadSearch
@@ -20,7 +21,7 @@ from securitygroups.firewall.analysis.difference import (
 )
 from securitygroups.firewall.deeds import Order
 from securitygroups.firewall.values import RuleList
-from securitygroups.models import Attachment, SecurityGroup, VirtualMachine
+from securitygroups.models import Attachment, Rule, SecurityGroup, VirtualMachine
 from securitygroups.words.traffic import change_sentence
 
 MAX_COMPARED = 300_000
@@ -330,17 +331,41 @@ def preview_each(
     after: Mapping[int, Order],
     brings: Sequence[SecurityGroup],
     *,
+    made: Sequence[tuple[Vm, Order]] = (),
     address: str = "",
 ) -> Preview:
-    """What it means that each of the VMs has what `after` says of it, by key; `brings` may be new among these groups."""
+    """What it means that each of the VMs has what `after` says of it, by key, and that others are `made` with groups;
+    `brings` may be new among these groups."""
     read = fleet(machines, Limits(MAX_COMPARED, MAX_COMPARED, trim=True))
     # VMs with the same groups may get different ones: a list for each pair of both.
     pairs = [(read.sequences[its], after[vm.pk]) for vm, its in zip(read.machines, read.sequence_of, strict=True)]
-    numbers = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))}
+    vms, pairs = [*read.machines, *(vm for vm, _ in made)], [*pairs, *(((), order) for _, order in made)]
+    fits = _affordable(pairs, {*read.groups, *(group.pk for group in brings)})
+    numbers = {pair: number for number, pair in enumerate(fits)}
+    kept = [(vm, numbers[pair]) for vm, pair in zip(vms, pairs, strict=True) if pair in numbers]
     before = replace(
-        read, sequences=tuple(old for old, _ in numbers), sequence_of=tuple(map(numbers.__getitem__, pairs))
+        read,
+        machines=tuple(vm for vm, _ in kept),
+        sequences=tuple(old for old, _ in numbers),
+        sequence_of=tuple(number for _, number in kept),
+        unseen=read.unseen + len(vms) - len(kept),
     )
+    used = {pk for _, new in numbers for pk in new}
+    brings = [group for group in brings if group.pk in used]
     return _reordered(before, before.with_orders((new for _, new in numbers), brings), address, thread_time)
+
+
+def _affordable(pairs: Sequence[tuple[Order, Order]], groups: set[int]) -> list[tuple[Order, Order]]:
+    """The pairs of lists, before and after, that are compared: those of most VMs first (one query)."""
+    sizes = dict(Rule.objects.filter(group__in=groups).order_by().values_list("group").annotate(Count("pk")))
+    kept: list[tuple[Order, Order]] = []
+    work = 0
+    for pair, _ in Counter(pairs).most_common():
+        work += sum(sizes.get(pk, 0) for order in pair for pk in order)
+        if kept and work > MAX_COMPARED:
+            break
+        kept.append(pair)
+    return kept
 
 
 def _reordered(before: Fleet, after: Fleet, address: str, clock: Clock) -> Preview:

@@ -99,10 +99,10 @@ def regroup_machines(*, lot: Lot, by: By) -> Event:
     if not lot.changes:
         raise Conflict(None)
     _fits(change.after for change in lot.changes)
-    groups = _locked_groups(lot.project, lot.groups)
+    groups = locked_groups(lot.project, lot.groups)
     if {pk: group.revision for pk, group in groups.items()} != dict(lot.groups):
         raise Conflict(None)
-    machines = _locked_machines(lot.project, (change.machine for change in lot.changes))
+    machines = locked_machines(lot.project, (change.machine for change in lot.changes))
     if any(change.base != getattr(machines.get(change.machine), "revision", None) for change in lot.changes):
         raise Conflict(None)
     return _write(lot, machines, groups, by)
@@ -116,12 +116,12 @@ def _fits(orders: Iterable[Order]) -> None:
             raise ValidationError("A VM can have each group once.", code="twice")
 
 
-def _locked_groups(project: Project, pks: Iterable[int]) -> dict[int, SecurityGroup]:
+def locked_groups(project: Project, pks: Iterable[int]) -> dict[int, SecurityGroup]:
     rows = SecurityGroup.objects.live().filter(project=project, pk__in=list(pks)).order_by("pk")
     return {group.pk: group for group in rows.select_for_update(no_key=True)}
 
 
-def _locked_machines(project: Project, pks: Iterable[int]) -> dict[int, VirtualMachine]:
+def locked_machines(project: Project, pks: Iterable[int]) -> dict[int, VirtualMachine]:
     rows = VirtualMachine.objects.live().filter(project=project, pk__in=list(pks)).order_by("pk")
     return {machine.pk: machine for machine in rows.select_for_update(no_key=True)}
 
@@ -133,7 +133,7 @@ def _write(lot: Lot, machines: Mapping[int, VirtualMachine], groups: Mapping[int
     words = f"{lot.done} {on_vms(names)}{lot.where}"
     words = words if words.endswith(".") else f"{words}."
     said = record(lot.project, Verb.GROUPS_ATTACHED, words, by=by, group_id=lot.group, detail=detail)
-    _attach(lot.changes)
+    write_orders(lot.changes)
     VirtualMachine.objects.filter(pk__in=list(machines)).update(revision=F("revision") + 1, changed_at=timezone.now())
     revisions = []
     for change in lot.changes:
@@ -146,7 +146,7 @@ def _write(lot: Lot, machines: Mapping[int, VirtualMachine], groups: Mapping[int
     return said
 
 
-def _attach(changes: Sequence[Regrouping]) -> None:
+def write_orders(changes: Sequence[Regrouping]) -> None:
     """Write only what differs: most lots add or take one group of several."""
     going: dict[int, list[int]] = {}
     coming = []

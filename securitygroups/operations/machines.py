@@ -161,28 +161,31 @@ def create_machine(
 
 
 @transaction.atomic
-def update_machine(*, machine: VirtualMachine, fields: dict[str, Any], by: By) -> None:
-    """New values of the VM's own fields. Raises ValidationError, Conflict when the VM is gone."""
+def update_machine(*, machine: VirtualMachine, fields: dict[str, Any], by: By) -> list[str]:
+    """New values of the VM's own fields. Returns the names of those that were others before.
+
+    Raises ValidationError, Conflict when the VM is gone.
+    """
     lock_project(machine.project)
     locked = lock_machine(machine)
     fields = {name: clean(value) if isinstance(value, str) else value for name, value in fields.items()}
     changed = [name for name, value in fields.items() if getattr(locked, name) != value]
     if not changed:
-        return
+        return []
     by.check()
     for name in changed:
         setattr(locked, name, fields[name])
     locked.changed_at = timezone.now()
     save_checked(locked)
+    record(locked.project, Verb.MACHINE_CHANGED, changed_words(locked, changed), by=by, machine=locked)
+    return changed
+
+
+def changed_words(machine: VirtualMachine, changed: Sequence[str]) -> str:
+    """What the record says of a VM that has other values in these fields now."""
     labels = ", ".join(str(VirtualMachine._meta.get_field(name).verbose_name) for name in changed)  # type: ignore[union-attr]
-    tags = f" Its tags are now: {', '.join(locked.tags) or 'none'}." if "tags" in changed else ""
-    record(
-        locked.project,
-        Verb.MACHINE_CHANGED,
-        f"Changed {labels} of {locked.name}.{tags}",
-        by=by,
-        machine=locked,
-    )
+    tags = f" Its tags are now: {', '.join(machine.tags) or 'none'}." if "tags" in changed else ""
+    return f"Changed {labels} of {machine.name}.{tags}"
 
 
 @transaction.atomic
