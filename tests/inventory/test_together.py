@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -61,6 +62,10 @@ def stored(project: Project) -> set[tuple[str, str]]:
     return set(rows.values_list("external_id", "name"))
 
 
+def commit(project: Project, entries: list[dict[str, Any]]) -> None:
+    commit_inventory(propose_inventory(project, entries), by=By())
+
+
 def in_step(project: Project) -> bool:
     """Whether each VM's newest revision tells its groups, every one of them is there, and none has a gap in its order."""
     for vm in VirtualMachine.objects.live().filter(project=project):
@@ -80,7 +85,7 @@ def test_of_two_lists_at_once_one_comes_after_the_other(project: Project) -> Non
         [{"external_id": f"i-{n}", "name": f"{word} {n}", "groups": ["web"]} for n in range(100)] for word in ("a", "b")
     ]
 
-    at_once([lambda its=its: commit_inventory(propose_inventory(project, its), by=By()) for its in lists])
+    at_once([partial(commit, project, its) for its in lists])
 
     assert stored(project) in [{(f"i-{n}", f"{word} {n}") for n in range(100)} for word in ("a", "b")]
     assert Event.objects.filter(verb="machine.created").count() == 100
@@ -91,14 +96,14 @@ def test_of_two_lists_at_once_one_comes_after_the_other(project: Project) -> Non
 def test_of_two_who_have_looked_at_the_same_one_is_told_to_look_again(project: Project) -> None:
     plans = [propose_inventory(project, [{"external_id": "i-1", "name": word}]) for word in ("a", "b")]
 
-    def commit(plan: Any) -> str:
+    def looked(plan: Any) -> str:
         try:
             commit_inventory(plan, by=By(), token=plan.token)
         except NotAsLookedAt:
             return "look again"
         return "written"
 
-    assert sorted(at_once([lambda its=its: commit(its) for its in plans])) == ["look again", "written"]
+    assert sorted(at_once([partial(looked, its) for its in plans])) == ["look again", "written"]
     assert VirtualMachine.objects.count() == 1
 
 
@@ -143,7 +148,7 @@ def test_a_list_gets_along_with_all_that_others_do(project: Project) -> None:
     make_machine(project, "by hand")
     commit_inventory(propose_inventory(project, listed(random.Random(0), words)), by=By())
 
-    at_once([lambda seed=seed: works(seed, project, words) for seed in range(THREADS)])
+    at_once([partial(works, seed, project, words) for seed in range(THREADS)])
 
     assert in_step(project)
     last = listed(random.Random(99), words)
