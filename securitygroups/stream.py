@@ -29,6 +29,7 @@ A server that forgets commits in a crash (`synchronous_commit = off`) may give n
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -61,7 +62,7 @@ def settled_up_to(previous: int, wait: float = 5, *, of: Record = Event) -> int:
     is new, and where one of them took longer: then ask again. Each asking waits only for those that were under way when it
     began, so that writers who come and go all the time keep no reader back.
     """
-    newest = _newest(of)
+    newest = newest_of(of)
     if newest <= previous:
         return previous
     # In this order: the locks that were held when the newest line was seen, or later.
@@ -80,9 +81,9 @@ def settled_up_to(previous: int, wait: float = 5, *, of: Record = Event) -> int:
 
 
 def events_after(cursor: int, up_to: int, limit: int, *, of: Record = Event) -> Sequence[Any]:
-    """Up to `limit` lines behind the cursor, in order of id, with project, group, VM and people; `up_to` is what
+    """Up to `limit` lines behind the cursor, in order of id, with their project, group and VM; `up_to` is what
     `settled_up_to` said."""
-    related = ("project", "group", "machine", "actor") if of is Event else ("project", "user", "actor")
+    related = ("project", "group", "machine") if of is Event else ("project",)
     lines = of._default_manager.filter(pk__gt=cursor, pk__lte=up_to).select_related(*related)
     return list(lines.order_by("pk")[:limit])
 
@@ -92,7 +93,14 @@ def position(name: str) -> int | None:
     return StreamCursor.objects.filter(name=name).values_list("position", flat=True).first()
 
 
-def _newest(of: Record) -> int:
+def waiting_since(cursor: int, *, of: Record = Event) -> datetime | None:
+    """When the first line behind the cursor was written; None where there is none."""
+    behind = of._default_manager.filter(pk__gt=cursor).order_by("pk")
+    return behind.values_list("at", flat=True).first()
+
+
+def newest_of(of: Record = Event) -> int:
+    """The newest id that anybody sees, 0 where there is none. Raises NotHere."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(NEWEST.format(table=of._meta.db_table))
         [(newest, follows)] = cursor.fetchall()

@@ -78,6 +78,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "management": {
             *("firewall", "words", "models", "effective", "operations", "answers", "enforcement", "demo"),
             "delivering",
+            "stream",
             SITE,
         },
     },
