@@ -7,7 +7,7 @@ from django.contrib.admin.apps import AdminConfig
 from django.core.checks import Tags, register
 from django.db.models.signals import post_migrate
 
-from karenpanel import checks, mailserver, roles, single_sign_on
+from karenpanel import checks, mailserver, roles, scrapers, single_sign_on
 
 
 class PanelAdminConfig(AdminConfig):
@@ -18,6 +18,7 @@ class PanelAdminConfig(AdminConfig):
         register(mailserver.check, Tags.security)
         register(single_sign_on.check, Tags.security)
         register(mailserver.check_server, Tags.security, deploy=True)
+        register(scrapers.check, Tags.security, deploy=True)
         register(checks.check, Tags.database)
         # Sent for each app when all of them are migrated, and so for this one once.
         post_migrate.connect(after_migrate, sender=self)

@@ -96,6 +96,8 @@ def busy(request: HttpRequest, why: NoTurn, *, second: bool = False) -> HttpResp
     else:
         response = render(request, "busy.html", context, status=status)
     response["Retry-After"] = str(AGAIN_SECONDS)
+    # For those who count them.
+    response.no_turn = why  # type: ignore[attr-defined]
     # It is no fault, and on a busy day there are many: not an error in the log for each.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response

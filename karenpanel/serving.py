@@ -4,7 +4,10 @@ gunicorn reads the names below. What is said on its command line wins over them.
 """
 
 import gc
+import os
+import shutil
 import sys
+import tempfile
 from typing import Any
 
 from karenpanel import database
@@ -13,6 +16,11 @@ from karenpanel import database
 database.use_for(database.Purpose.WEB)
 
 from karenpanel import settings  # noqa: E402
+
+if settings.METRICS_NETWORKS:
+    # Where processes count that are asked together (metrics.py): of this server alone, whatever the environment says, and
+    # before anything counts. gunicorn starts anew with the environment that it has.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="karenpanel-metrics-")
 
 worker_class = "karenpanel.server.worker.Worker"
 workers = settings.WEB_WORKERS
@@ -39,3 +47,9 @@ def when_ready(server: Any) -> None:
     # What is loaded now stays for good: no collection of garbage looks at it again, nor copies its pages by that.
     gc.collect()
     gc.freeze()
+
+
+def on_exit(server: Any) -> None:
+    """In the first process, when all others have ended."""
+    if settings.METRICS_NETWORKS:
+        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

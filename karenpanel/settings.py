@@ -8,7 +8,7 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 from environs import Env
 
-from karenpanel import database, mailserver, single_sign_on
+from karenpanel import database, mailserver, scrapers, single_sign_on
 
 # Lets classes name their model, as in ModelForm[Rule], for the type checker.
 django_stubs_ext.monkeypatch()
@@ -34,6 +34,9 @@ PROXY_COUNT = env.int("PROXY_COUNT", 0)
 # the database at most, and each process one to say whether it reaches it.
 WEB_WORKERS = env.int("WEB_WORKERS", max(2, os.cpu_count() or 1))
 WEB_THREADS = env.int("WEB_THREADS", 4)
+# Networks of the programs that may read the figures at /metrics; none, and there is no such address.
+METRICS_NETWORKS = scrapers.networks(env.list("METRICS_NETWORKS", []))
+METRICS_OF_INSTALLATION = "securitygroups.figures.gathered"
 
 INSTALLED_APPS = [
     "karenpanel.apps.PanelAdminConfig",
@@ -60,6 +63,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # These two only where METRICS_NETWORKS names somebody; the first has the time of all others in it.
+    "karenpanel.metrics.measured",
     "karenpanel.middleware.request_id",
     # Before whatever may refuse a request by itself, so that refusals carry these headers too.
     "csp.middleware.CSPMiddleware",
@@ -68,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     # With all headers, and before whatever asks for the host's name.
     "karenpanel.middleware.health",
+    "karenpanel.metrics.told",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Inside the one for static files, which are compressed when they are collected. docs/decisions/0008 is about BREACH.
     "django_http_compression.middleware.HttpCompressionMiddleware",
@@ -240,7 +246,7 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 CSRF_FAILURE_VIEW = "karenpanel.errors.csrf_failure"
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
 # Load balancers ask a process of theirs in plain HTTP.
-SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)\Z"]
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)\Z", *([r"^metrics\Z"] if METRICS_NETWORKS else [])]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else env.int("HSTS_SECONDS", 365 * 24 * 60 * 60)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not INSECURE_HTTP
 # A browser that has the panel's domain in its own list cannot be told otherwise for months: only who asks for it.

@@ -75,6 +75,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             SITE,
         },
         "demo": {"firewall", "models", "operations"},
+        "figures": {"models", "stream"},
         "management": {
             *("firewall", "words", "models", "effective", "operations", "answers", "enforcement", "demo"),
             "delivering",
