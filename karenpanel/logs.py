@@ -25,12 +25,14 @@ _LINKS = re.compile(
 _PARAMETERS = re.compile(
     rf"({_AND}(?:code|state|key|password|[a-z_]*(?:token|secret)|session_state){_IS}){_PIECE}", re.IGNORECASE
 )
+# An API token, wherever it stands: its beginning is what makes one known (operations/tokens.py).
+_TOKENS = re.compile(r"\bkp_[A-Za-z0-9]{16,}")
 _SECRET_NAMES = re.compile(r"passw|secret|token|cookie|authorization|credential|session_key|digest", re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
     """The text without what lets whoever reads it in: links of invitations and for new passwords, codes and tokens."""
-    return _PARAMETERS.sub(rf"\1{HIDDEN}", _LINKS.sub(rf"\1{HIDDEN}", text))
+    return _TOKENS.sub(HIDDEN, _PARAMETERS.sub(rf"\1{HIDDEN}", _LINKS.sub(rf"\1{HIDDEN}", text)))
 
 
 def _redacted(value: Any) -> Any:

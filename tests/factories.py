@@ -12,8 +12,8 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.firewall.notation import rule as rule
 from securitygroups.firewall.values import Rule, RuleList
-from securitygroups.models import Project, Review, Role, SecurityGroup, SignedReview, User, VirtualMachine
-from securitygroups.operations import By
+from securitygroups.models import ApiToken, Project, Review, Role, SecurityGroup, SignedReview, User, VirtualMachine
+from securitygroups.operations import By, NewToken
 
 PASSWORD = "correct horse battery staple"
 NEW_PASSWORD = "wander cobalt trumpet"
@@ -74,6 +74,12 @@ def make_machine(
         groups=groups,
         by=By(owner_of(project)),
     )
+
+
+def make_token(user: User, *scopes: str, of: Project | None = None, name: str = "", **fields: Any) -> ApiToken:
+    """A token of the person's own, or `of` a project; without scopes it reads."""
+    new = NewToken(name or f"token {next(_numbers)}", scopes or ("read",), fields.pop("expires_at", None), **fields)
+    return operations.make_token(new=new, project=of, by=By(user))[0]
 
 
 def owner_of(project: Project) -> User | None:

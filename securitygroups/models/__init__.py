@@ -37,7 +37,7 @@ from securitygroups.models.support import (
     VisitEnd,
 )
 from securitygroups.models.tags import LONGEST_TAG, MOST_TAGS, to_tags
-from securitygroups.models.tokens import MOST_NETWORKS, MOST_PROJECTS, ApiToken, Scope
+from securitygroups.models.tokens import MOST_NETWORKS, MOST_PROJECTS, ApiToken, Scope, TokenQuerySet
 from securitygroups.models.views import LONGEST_QUERY, MOST_VIEWS, SavedView
 from securitygroups.models.webhooks import Delivery, Webhook
 
@@ -89,6 +89,7 @@ __all__ = [
     "StreamCursor",
     "SupportCase",
     "SupportVisit",
+    "TokenQuerySet",
     "User",
     "Verdict",
     "VirtualMachine",

@@ -46,7 +46,19 @@ def via_what() -> LineField:
     return LineField(max_length=100, blank=True, default="", db_default="", editable=False)
 
 
-class Revision(models.Model):
+class WhoDid:
+    """Of a row that says who did something."""
+
+    actor_name: Any
+    via: Any
+
+    @property
+    def who(self) -> str:
+        """The name that the person had, and the token, where a program showed one: “alice, API token “deploy””."""
+        return f"{self.actor_name}, {self.via}" if self.via else str(self.actor_name)
+
+
+class Revision(WhoDid, models.Model):
     """Who changed a list, when and why. Append-only: the database refuses UPDATE, DELETE and TRUNCATE."""
 
     number = models.PositiveIntegerField()
@@ -133,7 +145,7 @@ class MachineRevision(Revision):
         return f"{self.machine}, revision {self.number}"
 
 
-class Event(models.Model):
+class Event(WhoDid, models.Model):
     """One line of a project's activity. Append-only like the revisions."""
 
     class Verb(models.TextChoices):
@@ -194,6 +206,9 @@ class Event(models.Model):
             models.Index(fields=["verb", "project", "-at", "-id"], name="event_by_verb"),
             models.Index("project", OpClass(Lower("actor_name"), "varchar_pattern_ops"), name="event_by_name"),
             models.Index("id", name="event_by_staff", condition=Q(by_staff=True)),
+            models.Index(
+                fields=["project", "token", "-at", "-id"], name="event_by_token", condition=Q(token__isnull=False)
+            ),
         ]
         triggers = append_only()
 

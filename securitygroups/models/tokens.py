@@ -33,6 +33,10 @@ class TokenQuerySet(models.QuerySet["ApiToken"]):
         now = timezone.now()
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
 
+    def ended(self) -> Self:
+        """Revoked or expired: they stay for the record's sake."""
+        return self.filter(Q(revoked_at__isnull=False) | Q(expires_at__lte=timezone.now()))
+
 
 class ApiToken(models.Model):
     """A token of a person, who made it for themselves, or of a project, whose service account it is: then it stays when who
@@ -72,6 +76,11 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} (…{self.ending})"
+
+    @property
+    def may(self) -> str:
+        """What it is good for, in words."""
+        return ", ".join(str(Scope(scope).label) for scope in self.scopes)
 
     @property
     def is_good(self) -> bool:

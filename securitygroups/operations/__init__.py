@@ -138,7 +138,7 @@ from securitygroups.operations.rules import (
 )
 from securitygroups.operations.streams import Moved, move_cursors, set_cursors
 from securitygroups.operations.templates import delete_template, save_template, write_template
-from securitygroups.operations.tokens import NewToken, is_within, make_token, note_use, revoke_token
+from securitygroups.operations.tokens import MOST_TOKENS, NewToken, is_within, make_token, note_use, revoke_token
 from securitygroups.operations.views import delete_view, write_view
 from securitygroups.operations.visits import (
     VISIT_MINUTES,
@@ -161,6 +161,7 @@ from securitygroups.operations.webhooks import (
 __all__ = [
     "INVITATION_DAYS",
     "MONTHS",
+    "MOST_TOKENS",
     "NOWHERE",
     "TIME_ZONES",
     "VISIT_MINUTES",

@@ -7,8 +7,10 @@ from functools import partial
 
 from django.core.mail import send_mail
 from django.db import transaction
+from django.utils import timezone
 
-from securitygroups.models import Invitation, Project, Role, User
+from securitygroups.models import ApiToken, Invitation, Project, Role, User
+from securitygroups.operations.accounts import Client
 from securitygroups.operations.by import PANEL, By
 
 _END = "\n\nIf this is a surprise, ask an owner of the project or your platform's support.\n"
@@ -53,3 +55,14 @@ def removed(project: Project, user: User, by: By) -> None:
     if by.user != user:
         text = f"You are no member of {project} any more. You were removed by {_who(by)}.{_END}"
         tell(user.email, f"Removed from {project}", text)
+
+
+def token_made(token: ApiToken, client: Client) -> None:
+    """To the person in whose name it acts, as of a new second factor: whoever made it may be somebody else."""
+    now = timezone.now()
+    text = (
+        f"The API token “{token.name}” was made for your account. A program that has it may: {token.may}.\n\n"
+        f"When: {now.day} {now:%B %Y, %H:%M} UTC\nFrom: {client.address or 'an address that is not known'}\n\n"
+        "If this was not you, revoke it under Your account, API tokens, and change your password.\n"
+    )
+    tell(token.user.email, f"The API token “{token.name}” was made", text)

@@ -37,7 +37,7 @@ Verb = Event.Verb
 _ABOUT_ACCESS = frozenset(
     {
         *(Verb.MEMBER_INVITED, Verb.INVITATION_ENDED, Verb.MEMBER_ADDED, Verb.MEMBER_CHANGED, Verb.MEMBER_REMOVED),
-        *(Verb.PROJECT_CREATED, Verb.SUPPORT_LOOK),
+        *(Verb.PROJECT_CREATED, Verb.SUPPORT_LOOK, Verb.TOKEN_MADE, Verb.TOKEN_REVOKED),
     }
 )
 """Who may come in and who came in is in the log too, where the platform's operators watch over it."""
@@ -66,6 +66,7 @@ def _log(events: Sequence[Event]) -> None:
             verb=str(said.verb),
             project=said.project.slug,
             actor=said.actor_name,
+            via=said.via,
             by_staff=said.by_staff,
             summary=said.summary,
         )

@@ -12,7 +12,9 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from securitygroups.firewall.values import Refused, parse_network
 from securitygroups.models import MOST_NETWORKS, MOST_PROJECTS, AccountEvent, ApiToken, Project, Scope, User
+from securitygroups.operations import notices
 from securitygroups.operations.accounts import NOWHERE, Client, note
 from securitygroups.operations.by import By
 from securitygroups.operations.invitations import digest_of
@@ -89,24 +91,23 @@ def _check(token: ApiToken, new: NewToken) -> None:
 
 
 def _networks(texts: Sequence[str]) -> list[str]:
+    """Written in one way, each once. Raises ValidationError, which names the one that is none."""
+    if len(texts) > MOST_NETWORKS:
+        raise ValidationError({"networks": f"Write {MOST_NETWORKS} networks at most: these are {len(texts)}."})
     found = []
-    for text in texts:
+    for line, text in enumerate(texts, 1):
         try:
-            found.append(str(ip_network(text.strip())))
-        except ValueError:
-            raise ValidationError(
-                {"networks": f"“{text[:60]}” is no address or network: write 203.0.113.7 or 203.0.113.0/24."}
-            ) from None
-    if len(found) > MOST_NETWORKS:
-        raise ValidationError({"networks": f"Write {MOST_NETWORKS} networks at most."})
+            found.append(str(parse_network(text)))
+        except Refused as refused:
+            raise ValidationError({"networks": f"Line {line}: {refused.problem.message}"}) from None
     return list(dict.fromkeys(found))
 
 
 @transaction.atomic
 def revoke_token(*, token: ApiToken, by: By, client: Client = NOWHERE) -> None:
-    """From now on it opens nothing; twice is the same."""
+    """From now on it opens nothing; twice is the same. Raises PermissionDenied."""
     if token.project is not None:
-        lock_project(token.project)
+        still_manages(lock_project(token.project), by)
     locked = ApiToken.objects.select_for_update(no_key=True).get(pk=token.pk)
     if locked.revoked_at is None:
         locked.revoked_at, locked.revoked_by = timezone.now(), by.user
@@ -131,12 +132,13 @@ def note_use(token: ApiToken, address: str) -> None:
 
 
 def _on_record(token: ApiToken, what: str, by: By, client: Client) -> None:
-    scopes = ", ".join(str(Scope(scope).label) for scope in token.scopes)
     words = f"{what} the API token “{token.name}”"
     detail: dict[str, Any] = {"token": token.pk, "ending": token.ending, "scopes": list(token.scopes)}
     if token.project is not None:
         verb = Verb.TOKEN_MADE if what == "Made" else Verb.TOKEN_REVOKED
-        record(token.project, verb, f"{words}: {scopes}.", by=by, detail=detail)
+        record(token.project, verb, f"{words}: {token.may}.", by=by, detail=detail)
     else:
         kind = AccountEvent.Verb.TOKEN_MADE if what == "Made" else AccountEvent.Verb.TOKEN_REVOKED
         note(kind, user=token.user, by=by, client=client, name=token.name, **detail)
+        if what == "Made":
+            notices.token_made(token, client)
