@@ -69,7 +69,7 @@ def plan_change(
     proposal = propose_groups(machine, before, groups)
     late = base != machine.revision
     newest = machine.own_revisions().filter(number=machine.revision).first() if late else None
-    notes = [f"{newest.actor_name} has changed the groups in the meantime. Theirs: {_names(before)}."] if newest else []
+    notes = [f"{newest.who} has changed the groups in the meantime. Theirs: {_names(before)}."] if newest else []
     return Plan(
         f"Change {machine}?",
         "Put mine instead of theirs" if newest else "Make this change",

@@ -25,8 +25,16 @@ _ABOUT = {
     Verb.TEMPLATE_SAVED: "templates",
     Verb.TEMPLATE_DELETED: "templates",
     Verb.CASE_OPENED: "cases",
+    Verb.TOKEN_MADE: "tokens",
+    Verb.TOKEN_REVOKED: "tokens",
 }
-_NAMED = {"members": "Members", "templates": "Templates", "cases": "Support cases", "project": "The project"}
+_NAMED = {
+    "members": "Members",
+    "tokens": "API tokens",
+    "templates": "Templates",
+    "cases": "Support cases",
+    "project": "The project",
+}
 
 Thing = SecurityGroup | VirtualMachine
 
@@ -52,11 +60,13 @@ class Since:
 
 
 def since(project: Project, reader: User, moment: datetime) -> Since:
-    """What others did after the moment (one query)."""
+    """What others and programs did after the moment (one query)."""
     rows = Event.objects.filter(project=project, at__gt=moment).select_related("group", "machine")
     # All of them, and not only others': a person's own thousand lines would have to be read past.
     events = list(rows[: LOOKED_AT + 1])
-    lines = _folded(event for event in events[:LOOKED_AT] if event.actor_id != reader.pk)
+    # A program's doings are news to its own person too.
+    others = (event for event in events[:LOOKED_AT] if event.actor_id != reader.pk or event.token_id)
+    lines = _folded(others)
     return Since(moment, lines[:LINES], len(lines[LINES:]), len(events) > LOOKED_AT)
 
 
@@ -93,19 +103,17 @@ def _line(kind: str, event: Event, what: str) -> Told:
 
 def _what(kind: str, events: Sequence[Event]) -> str:
     """Of the newest first: "created by anna", "3 changes by anna and bob"."""
-    who = list(dict.fromkeys(event.actor_name + (" (platform staff)" if event.by_staff else "") for event in events))
+    who = list(dict.fromkeys(event.who + (" (platform staff)" if event.by_staff else "") for event in events))
     names = joined(who if len(who) <= NAMES else [*who[: NAMES - 1], f"{len(who) - NAMES + 1} others"])
     number = len(events)
     if kind == "support":
         return f"looked {'once' if number == 1 else f'{number} times'}: {names}"
     verbs = {Verb(event.verb) for event in events}
     if verbs & _DELETED and events[0].verb in _DELETED:
-        return f"deleted by {events[0].actor_name}"
+        return f"deleted by {events[0].who}"
     if verbs & _CREATED:
         changes = number - 1
-        return f"created by {events[-1].actor_name}" + (
-            f", {_changes(changes)} since" if changes and kind == "group" else ""
-        )
+        return f"created by {events[-1].who}" + (f", {_changes(changes)} since" if changes and kind == "group" else "")
     return f"{_changes(number)} by {names}"
 
 

@@ -84,7 +84,7 @@ def _tells(said: Event, look: Event) -> bool:
     address = _page(look).partition("?")[0]
     return (
         said.verb in (Event.Verb.CASE_OPENED, Event.Verb.CASE_CHANGED)
-        and said.actor_name == look.actor_name
+        and said.who == look.who
         and look.at - said.at < timedelta(seconds=10)
         and address.startswith("/support/")
         and "/case/" in address
@@ -92,7 +92,7 @@ def _tells(said: Event, look: Event) -> bool:
 
 
 def _same(one: Line, other: Line) -> bool:
-    return (one.words, one.reason, one.event.actor_name) == (other.words, other.reason, other.event.actor_name)
+    return (one.words, one.reason, one.event.who) == (other.words, other.reason, other.event.who)
 
 
 def _folded(lines: Iterable[Line]) -> list[Line]:
@@ -117,4 +117,4 @@ def _goes_on(newer: Line, older: Line) -> bool:
     """Whether the older line can be one with a line of the same run."""
     same_day = timezone.localdate(newer.event.at) == timezone.localdate(older.event.at)
     looks = newer.event.verb == older.event.verb == Event.Verb.SUPPORT_LOOK
-    return same_day and newer.event.actor_name == older.event.actor_name and (looks or _same(newer, older))
+    return same_day and newer.event.who == older.event.who and (looks or _same(newer, older))

@@ -12,10 +12,13 @@ from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
 from securitygroups.access import Access
+from securitygroups.firewall.values import whole_number
 from securitygroups.models import Event
 from securitygroups.web.doors import enter
 from securitygroups.web.moments import moment_of
 from securitygroups.web.pages import answer, bounded, typed
+
+MOST_KEY = 2**63 - 1
 
 
 @require_safe
@@ -33,8 +36,13 @@ def events_found(request: HttpRequest, access: Access) -> tuple[QuerySet[Event],
         events = events.filter(verb=verb)
     if who:
         events = events.filter(StartsWith(Lower("actor_name"), who.lower()))
+    # What it was called says the record, to whoever may read that: it is looked up nowhere.
+    token = whole_number(request.GET.get("token", ""), MOST_KEY)
+    if token is not None:
+        events = events.filter(token=token)
     events, since = _since(events, typed(request, "since"))
-    return _up_to(events, until), {"verb": verb, "who": who, "until": until, "since": since}
+    said = {"verb": verb, "who": who, "until": until, "since": since, "token": token}
+    return _up_to(events, until), said
 
 
 def _since(events: QuerySet[Event], text: str) -> tuple[QuerySet[Event], datetime | None]:

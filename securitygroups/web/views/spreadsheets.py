@@ -161,8 +161,8 @@ def _rule(row: Any) -> Sequence[object]:
 def activity_list(request: HttpRequest, slug: str, suffix: str) -> HttpResponse:
     rows, _ = events_found(request, enter(request, slug))
     columns = {
-        "Time": 20, "Who": 20, "Platform staff": 14, "What": 26, "In words": 70, "Reason": 40, "Group": 24, "ID of group": 18,
-        "VM": 24, "ID of VM": 18,
+        "Time": 20, "Who": 20, "Via": 24, "Platform staff": 14, "What": 26, "In words": 70, "Reason": 40, "Group": 24,
+        "ID of group": 18, "VM": 24, "ID of VM": 18,
         # The address of a page that support looked at is shown on no page: here it is whole.
         "Address of the page": 40,
     }  # fmt: skip
@@ -178,7 +178,7 @@ def _events(rows: Iterable[Event]) -> Iterator[Sequence[object]]:
 
 def _event(event: Event, words: str) -> Sequence[object]:
     group, machine = event.group, event.machine
-    told = (event.at, event.actor_name, event.by_staff, event.get_verb_display(), words)
+    told = (event.at, event.actor_name, event.via, event.by_staff, event.get_verb_display(), words)
     # A VM that was moved away is another customer's: of that nothing is said but its ID, as on the page.
     name = machine.name if machine and machine.project_id == event.project_id else ""
     of_group = (group.name, group.public_id) if group else ("", "")
