@@ -40,7 +40,7 @@ from securitygroups.models import (
 from securitygroups.operations import By, Lot, Regrouping
 from tests import provider
 from tests.conftest import SignIn
-from tests.factories import make_group, make_machine, make_project, make_user, reviewed
+from tests.factories import make_group, make_machine, make_project, make_token, make_user, reviewed
 
 OWNERS = frozenset({"alice"})
 EDITORS = OWNERS | {"erin"}
@@ -133,6 +133,12 @@ RIGHTS = {
     "member_invitation_end": Rights(post=OWNERS),
     "member_role": Rights(post=OWNERS),
     "member_remove": Rights(get=OWNERS, post=OWNERS),
+    "own_tokens": MINE,
+    "own_token_new": ACCOUNT,
+    "own_token_revoke": ACCOUNT,
+    "tokens": Rights(get=OWNERS),
+    "token_new": Rights(get=OWNERS, post=OWNERS),
+    "token_revoke": Rights(get=OWNERS, post=OWNERS),
     "groups": LOOK,
     "project_rules": LOOK,
     "groups_list": LOOK,
@@ -295,6 +301,7 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
     packet = Packet(Direction.IN, 4, 6, 1, 2, 443)
     case = operations.open_case(about=group, packet=packet, staff=visitor)
     reviewed(group, alice)
+    token, own = (make_token(alice, of=of) for of in (project, None))
     return Stage(
         {user.username: sign_in(user) for user in (*cast, visitor, expired)},
         {
@@ -323,6 +330,8 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
             "machine_bring_back": {"machine_id": gone_machine.public_id},
             "demo_mail": {"number": demo_mails.numbers()[0]},
             "machine_groups_undo": {"event": lot.pk},
+            "token_revoke": {"pk": token.pk},
+            "own_token_revoke": {"pk": own.pk},
         },
     )
 
@@ -355,7 +364,10 @@ def expected(name: str, who: str, method: str) -> set[int]:
 
 # A person's own things, which the cast has not.
 OF_ONES_OWN = frozenset(
-    {"mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_remove_webauthn", "account_confirm_email"}
+    {
+        *("mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_remove_webauthn", "account_confirm_email"),
+        "own_token_revoke",
+    }
 )
 SUPPORT_DESK = frozenset(
     {"support", "support_enter", "support_cases", "visit_stay", "visit_leave", "case_open", "case_step"}

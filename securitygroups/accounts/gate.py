@@ -32,8 +32,10 @@ DANGEROUS = (
     "mfa_remove",
     "account_email",
     "socialaccount_",
+    "own_token_new",
+    "token_new",
 )
-"""What changes how a person comes in."""
+"""What changes how a person comes in, or lets a program in."""
 _ACCOUNT = ("account_", "mfa_", "openid_connect_", "socialaccount_")
 
 

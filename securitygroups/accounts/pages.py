@@ -45,6 +45,7 @@ def account(request: HttpRequest) -> HttpResponse:
     context = {
         "factors": factors.count(),
         "sessions": len(UserSession.objects.purge_and_list(user)),
+        "tokens": user.tokens.good().filter(project=None).count(),
         "events": user.account_events.all()[:EVENTS_SHOWN],
     }
     return render(request, "account/account.html", context)

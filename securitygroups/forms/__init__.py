@@ -10,11 +10,13 @@ from securitygroups.forms.people import CaseForm, CloseForm, InviteForm, NoteFor
 from securitygroups.forms.ports import NEW, FirstRulesForm, OpenForm, PortsForm
 from securitygroups.forms.review import DecisionForm, Drawn, SignForm, digest, drawn_in, values_of
 from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm, preset_values, take_suggestion
+from securitygroups.forms.tokens import SCOPES, TokenForm
 from securitygroups.forms.views import ViewForm
 
 __all__ = [
     "NEW",
     "PLACES",
+    "SCOPES",
     "AddRuleForm",
     "BulkForm",
     "CaseForm",
@@ -41,6 +43,7 @@ __all__ = [
     "RuleForm",
     "SignForm",
     "TemplateForm",
+    "TokenForm",
     "ViewForm",
     "VisitForm",
     "as_typed",

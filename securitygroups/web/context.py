@@ -18,6 +18,7 @@ _SECTIONS = {
     "rule": "groups",
     "machine": "machines",
     "member": "members",
+    "token": "members",
     "case": "cases",
     "template": "groups",
     "view": "machines",

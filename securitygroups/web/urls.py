@@ -32,6 +32,7 @@ from securitygroups.web.views import (
     signed_reviews,
     spreadsheets,
     templates,
+    tokens,
 )
 
 Patterns = list[URLPattern | URLResolver]
@@ -104,6 +105,9 @@ _project: Patterns = [
     path("members/invitations/<int:pk>/end/", members.invitation_end, name="member_invitation_end"),
     path("members/<int:pk>/role/", members.member_role, name="member_role"),
     path("members/<int:pk>/remove/", members.member_remove, name="member_remove"),
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("tokens/new/", tokens.token_new, name="token_new"),
+    path("tokens/<int:pk>/revoke/", tokens.token_revoke, name="token_revoke"),
     path("groups/", groups.groups, name="groups"),
     re_path(r"^groups/list\.(?P<suffix>csv|xlsx)\Z", spreadsheets.groups_list, name="groups_list"),
     path("groups/export.json", moving.groups_export, name="groups_export"),
@@ -138,6 +142,9 @@ _project: Patterns = [
 urlpatterns = [
     path("", overview.home, name="home"),
     path("find/", find.find, name="find"),
+    path("account/tokens/", tokens.tokens, name="own_tokens"),
+    path("account/tokens/new/", tokens.token_new, name="own_token_new"),
+    path("account/tokens/<int:pk>/revoke/", tokens.token_revoke, name="own_token_revoke"),
     path("help/", help.help_page, name="help"),
     path("help/use/", help.help_use, name="help_use"),
     path("help/enforcement/", help.help_enforcement, name="help_enforcement"),

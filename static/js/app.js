@@ -11,6 +11,7 @@ import "./progress.js";
 import "./under-way.js";
 import "./signed-out.js";
 import "./keep-typed.js";
+import "./shown-once.js";
 import "./clicks.js";
 import "./commas.js";
 import "./inactive.js";

@@ -13,7 +13,8 @@ export async function copy(button) {
     setTimeout(() => button.classList.remove("copied"), 1500);
   } catch {
     announce("Copying is not allowed here. Select the text instead.");
-    if (source) getSelection().selectAllChildren(source);
+    if (source?.select) source.select();
+    else if (source) getSelection().selectAllChildren(source);
   }
 }
 

@@ -110,7 +110,7 @@ addEventListener("submit", (event) => {
 // A browser that has kept the page all the same shows it as it was, and others may have changed what stands there. But what
 // a form has led to is asked for by sending it, which nobody has done.
 addEventListener("pageshow", ({ persisted }) => {
-  if (!persisted || document.querySelector("[name=sure], .error-summary")) return;
+  if (!persisted || document.querySelector("[name=sure], .error-summary, [data-shown-once]")) return;
   keepTyped();
   location.reload();
 });

@@ -10,10 +10,10 @@ from securitygroups import operations
 from securitygroups.firewall.deeds import FIRST, MOVE, Deed
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule, make_packet, parse_address
-from securitygroups.models import Project, Role, SavedView, SecurityGroup, User, VirtualMachine
+from securitygroups.models import Project, Role, SavedView, Scope, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 from securitygroups.proposals import propose_orders
-from tests.factories import make_group, make_machine, make_user, reviewed, rule
+from tests.factories import make_group, make_machine, make_token, make_user, reviewed, rule
 
 LONG = "abcdefghij" * 10
 """A name of the greatest length, without a place to break it."""
@@ -88,6 +88,14 @@ def crowded() -> Stage:
     deed = Deed(MOVE, group.pk, 2, 0, FIRST)
     lot = propose_orders(project, VirtualMachine.objects.filter(pk=machine.pk), deed, ("Moved it", "")).lot
     line = operations.regroup_machines(lot=lot, by=By(owner, reason=FULL))
+    networks = [f"2001:db8:1111:2222:3333:4444:5555:{number:x}" for number in range(20)]
+    token, own = (
+        make_token(owner, *Scope.values, of=of, name=LONG[:60], networks=networks, projects=[] if of else [project])
+        for of in (project, None)
+    )
+    operations.note_use(own, LONG_ADDRESS)
+    ended = make_token(owner, of=project, name=LONG[:59])
+    operations.revoke_token(token=ended, by=By(owner))
     return Stage(
         cast={"owner": owner, "staff": staff},
         project=project,
@@ -117,6 +125,8 @@ def crowded() -> Stage:
             "template_delete": {"pk": template.pk},
             "view_edit": {"pk": view.pk},
             "view_delete": {"pk": view.pk},
+            "token_revoke": {"pk": token.pk},
+            "own_token_revoke": {"pk": own.pk},
         },
     )
 
@@ -126,6 +136,10 @@ def empty() -> Stage:
     owner, staff = make_user("olga"), make_user("sam", "support", is_staff=True)
     project = operations.create_project(name="Empty", slug="empty", by=By(owner), owner=owner)
     group, machine = make_group(project, "web"), make_machine(project, "web-1")
+    # There is none that is good.
+    tokens = [make_token(owner, of=of) for of in (project, None)]
+    for token in tokens:
+        operations.revoke_token(token=token, by=By(owner))
     return Stage(
         cast={"owner": owner, "staff": staff},
         project=project,
@@ -138,5 +152,5 @@ def empty() -> Stage:
             "number": 1,
             "pk": project.memberships.get().pk,
         },
-        special={},
+        special={"token_revoke": {"pk": tokens[0].pk}, "own_token_revoke": {"pk": tokens[1].pk}},
     )

@@ -40,6 +40,8 @@ DRAWN_AGAIN = {
     "machine_settings": "{machine}settings/",
     "machine_open": "{machine}open/",
     "members": "/p/shop/members/",
+    "token_new": "/p/shop/tokens/new/",
+    "own_token_new": "/account/tokens/new/",
     "review": "/p/shop/review/",
     "review_sign": "/p/shop/review/sign/",
     "case_note": "/p/shop/cases/{case}/note/",
