@@ -71,6 +71,11 @@ class Columns(admin.ModelAdmin[Any]):
     def of_user(self, row: Any) -> SafeString:
         return _of(row, "user")
 
+    @admin.display(description="Actor name")
+    def by_whom(self, row: Any) -> str:
+        """As the customer's own pages say it: with the token, where it was a program."""
+        return str(row.who)
+
     @admin.display(description="Action")
     def action_badge(self, row: Any) -> SafeString:
         badge = _badge("action", row.action)

@@ -95,7 +95,7 @@ class PersonAdmin(GivesRights):
     search_help_text = "The beginning of a name or of the address."
     ordering = sortable_by = ("username",)
     filter_horizontal = ("groups", "user_permissions")
-    readonly_fields = ("has_password", "second_factors", "last_login", "date_joined")
+    readonly_fields = ("has_password", "second_factors", "api_tokens", "last_login", "date_joined")
 
     @admin.display(description="Member of")
     def projects(self, person: User) -> SafeString:
@@ -124,6 +124,17 @@ class PersonAdmin(GivesRights):
         """Their kinds, and nothing of what they hold."""
         rows = Authenticator.objects.filter(user=person).order_by("pk")
         return ", ".join(str(row.get_type_display()) for row in rows) or "None"
+
+    @admin.display(description="API tokens")
+    def api_tokens(self, person: User) -> SafeString:
+        """How many of their own are good, and what becomes of them with the person."""
+        number = person.tokens.good().filter(project=None).count()
+        address = f"{reverse('admin:securitygroups_apitoken_changelist')}?user__id__exact={person.pk}"
+        if not person.is_active:
+            said = "They open nothing while the person is switched off. Tokens of projects that they made stay good."
+        else:
+            said = "Switched off, the person has none that opens anything; tokens of projects that they made stay good."
+        return format_html('{} good: <a href="{}">all of theirs</a>. {}', number, address, said)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         about = ABOUT if obj else tuple(name for name in ABOUT if name != "is_active")

@@ -59,12 +59,12 @@ class GroupRevisionAdmin(ReadOnly):
 
     project_path = "group__project"
     list_tells = True
-    list_display = ("number", "of_group", "of_project", "at", "actor_name", "by_staff", "summary", "reason")
+    list_display = ("number", "of_group", "of_project", "at", "by_whom", "by_staff", "summary", "reason")
     list_select_related = ("group__project",)
     search_fields = ("=group__public_id", "^group__name", "=actor__username")
     search_help_text = "The group's ID, the beginning of its name, or who did it."
     exclude = ("steps", "whole_in")
-    in_words = {"rules": "rules_then"}
+    in_words = {"rules": "rules_then", "actor_name": "by_whom"}
     readonly_fields = ("in_panel",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -94,12 +94,12 @@ class MachineRevisionAdmin(ReadOnly):
 
     project_path = "project"
     list_tells = True
-    list_display = ("number", "of_machine", "of_project", "at", "actor_name", "by_staff", "summary", "reason")
+    list_display = ("number", "of_machine", "of_project", "at", "by_whom", "by_staff", "summary", "reason")
     list_select_related = ("machine", "project")
     search_fields = ("=machine__public_id", "^machine__name", "=actor__username")
     search_help_text = "The VM's ID, the beginning of its name, or who did it."
     exclude = ("together",)
-    in_words = {"groups": "groups_then"}
+    in_words = {"groups": "groups_then", "actor_name": "by_whom"}
     readonly_fields = ("in_panel",)
 
     @admin.display(description="Groups")
@@ -202,12 +202,12 @@ class EventAdmin(ReadOnly):
 
     project_path = "project"
     list_tells = True
-    list_display = ("at", "of_project", "actor_name", "by_staff", "verb", "summary")
+    list_display = ("at", "of_project", "by_whom", "by_staff", "verb", "summary")
     list_filter = ("verb", "by_staff")
     list_select_related = ("project",)
     search_fields = ("=project__slug", "=group__public_id", "=machine__public_id", "=actor__username")
     search_help_text = "The project's slug, the ID of a group or VM, or who did it."
-    in_words = {"summary": "words", "detail": "told"}
+    in_words = {"summary": "words", "detail": "told", "actor_name": "by_whom"}
 
     @admin.display(description="In words")
     def words(self, event: Event) -> SafeString:

@@ -7,7 +7,7 @@ from django.contrib import admin
 from karenpanel.admin import PanelAdminSite
 
 SECTIONS = (
-    ("Customers", ("Project", "User", "Membership", "Invitation")),
+    ("Customers", ("Project", "User", "Membership", "Invitation", "ApiToken")),
     (
         "Firewall",
         (

@@ -139,6 +139,7 @@ def _on_record(token: ApiToken, what: str, by: By, client: Client) -> None:
         record(token.project, verb, f"{words}: {token.may}.", by=by, detail=detail)
     else:
         kind = AccountEvent.Verb.TOKEN_MADE if what == "Made" else AccountEvent.Verb.TOKEN_REVOKED
-        note(kind, user=token.user, by=by, client=client, name=token.name, **detail)
+        why: dict[str, Any] = {"reason": by.reason} if by.reason else {}
+        note(kind, user=token.user, by=by, client=client, name=token.name, **detail, **why)
         if what == "Made":
             notices.token_made(token, client)

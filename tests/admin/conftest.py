@@ -11,7 +11,7 @@ from securitygroups.firewall.values import Packet
 from securitygroups.models import AccountEvent, Invitation, SavedView, User, VirtualMachine
 from securitygroups.operations import By
 from tests.admin.pages import MODELS, fresh
-from tests.factories import reviewed
+from tests.factories import make_token, reviewed
 
 
 @pytest.fixture
@@ -41,4 +41,5 @@ def everything(machine: VirtualMachine, staff: User, alice: User, bob: User) -> 
     webhook, _ = operations.create_webhook(project=project, fields=hook, by=By(alice))
     operations.send_test(webhook=webhook, by=By(alice))
     reviewed(project.groups.get(name="web"), alice)
+    make_token(alice, of=project)
     return {model: model._default_manager.order_by("pk")[0] for model in MODELS}

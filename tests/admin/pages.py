@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from securitygroups.models import (
     AccountEvent,
+    ApiToken,
     Attachment,
     CaseNote,
     CasePacket,
@@ -39,7 +40,7 @@ from tests.factories import sign_in_at
 
 MODELS = [model for model in apps.get_app_config("securitygroups").get_models() if not model._meta.proxy]
 READ_ONLY = [
-    AccountEvent, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SavedView, SupportCase,
+    AccountEvent, ApiToken, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SavedView, SupportCase,
     SupportVisit, CasePacket, CaseStanding, CaseStep, VisitEnd, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule,
     StreamCursor, Delivery, Webhook,
 ]  # fmt: skip

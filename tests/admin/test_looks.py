@@ -10,6 +10,7 @@ from securitygroups import operations
 from securitygroups.firewall.formats.documents import rule_to_json
 from securitygroups.models import (
     AccountEvent,
+    ApiToken,
     Attachment,
     CaseNote,
     CasePacket,
@@ -48,6 +49,7 @@ OF_CUSTOMERS = [model for model in MODELS if model not in OF_NOBODY]
 NAMES_ALONE = [
     Project, SecurityGroup, Membership, Invitation, SavedView, SupportVisit, VisitEnd, CasePacket, CaseStanding, CaseStep,
     Review, Webhook,
+    Review, ApiToken,
 ]  # fmt: skip
 REVIEWS = [DecidedRule, SignedReview, ReviewedGroup, ReviewedRule]
 LISTS = [model for model in OF_CUSTOMERS if model not in NAMES_ALONE]

@@ -15,6 +15,7 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.models import (
     AccountEvent,
+    ApiToken,
     Attachment,
     CaseNote,
     CasePacket,
@@ -61,6 +62,7 @@ READ_ONLY: dict[type[Model], frozenset[str]] = {
 }
 """Nothing can be added, changed or deleted. The actions that a model has all the same stand beside it."""
 READ_ONLY[Invitation] = frozenset({"withdraw"})
+READ_ONLY[ApiToken] = frozenset({"revoke"})
 
 NO_TRAFFIC: dict[type[Model], str] = {
     Project: "names, quotas and members: no packet is decided by them",

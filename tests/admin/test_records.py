@@ -9,9 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from securitygroups import operations
-from securitygroups.models import AccountEvent, Event, Invitation, Project, SupportCase, User, VirtualMachine
-from tests.admin.pages import READ_ONLY, fresh, label, newest, said, url
-from tests.factories import make_user
+from securitygroups.models import AccountEvent, ApiToken, Event, Invitation, Project, SupportCase, User, VirtualMachine
+from tests.admin.pages import READ_ONLY, answer, fresh, label, newest, said, url
+from tests.factories import make_token, make_user
 
 
 @pytest.mark.parametrize("model", READ_ONLY, ids=label)
@@ -137,3 +137,86 @@ def test_the_page_of_an_event_says_what_support_looked_at_as_its_project_reads_i
     page = as_admin.get(url(Event, "change", event.pk)).content.decode()
 
     assert "Looked at web-1." in page
+
+
+# ── API tokens ────────────────────────────────────────────────────────────────
+
+
+def names(client: Client, **query: str) -> list[str]:
+    return sorted(row.name for row in client.get(url(ApiToken), query).context["cl"].result_list)
+
+
+def test_tokens_are_found_by_their_state_their_name_and_their_person(
+    as_admin: Client, project: Project, alice: User
+) -> None:
+    gone = make_user("gone")
+    for user, of, name in ((alice, None, "mine"), (alice, project, "deploy"), (gone, None, "asleep")):
+        make_token(user, of=of, name=name)
+    operations.revoke_token(token=make_token(alice, name="lost"), by=operations.By(alice))
+    User.objects.filter(pk=gone.pk).update(is_active=False)
+
+    assert names(as_admin, state="good") == ["deploy", "mine"]
+    assert names(as_admin, state="off") == ["asleep"]
+    assert names(as_admin, state="ended") == ["lost"]
+    assert names(as_admin, q="depl") == ["deploy"]
+    assert names(as_admin, q="gone") == ["asleep"]
+    assert names(as_admin, user__id__exact=str(gone.pk)) == ["asleep"]
+
+
+def test_the_digest_of_a_token_is_neither_shown_nor_to_be_guessed(as_admin: Client, alice: User) -> None:
+    token = make_token(alice)
+
+    for page in (url(ApiToken), url(ApiToken, "change", token.pk)):
+        assert token.digest not in as_admin.get(page).content.decode()
+    for lookup in ("digest", "digest__startswith", "digest__regex"):
+        assert as_admin.get(url(ApiToken), {lookup: "5"}).status_code == 400
+
+
+def test_tokens_are_revoked_after_a_question_and_with_a_reason(as_admin: Client, project: Project, alice: User) -> None:
+    deploy, own = make_token(alice, of=project, name="deploy"), make_token(alice, name="mine")
+    chosen = {"action": "revoke", "_selected_action": [deploy.pk, own.pk]}
+    looker = fresh(make_user("looker", "view_apitoken", "change_apitoken", is_staff=True))
+
+    looker.post(url(ApiToken), chosen)
+    question = as_admin.post(url(ApiToken), chosen)
+
+    assert ApiToken.objects.good().count() == 2
+    text = question.content.decode()
+    assert "Revoke 2 tokens?" in text
+    assert f"Deploy (…{deploy.ending})" in text
+    assert "never used" in text
+    unsaid = as_admin.post(url(ApiToken), answer(question, reason=""))
+    assert "Type why this is changed" in unsaid.content.decode()
+    assert ApiToken.objects.good().count() == 2
+
+    as_admin.post(url(ApiToken), answer(question, reason="Found in a public repository"))
+
+    assert not ApiToken.objects.good().exists()
+    assert (newest().project, newest().verb, newest().by_staff) == (project, "token.revoked", True)
+    assert newest().detail["reason"] == "Found in a public repository"
+    event = AccountEvent.objects.get(verb="token.revoked")
+    assert (event.user_name, event.actor_name, event.detail["reason"]) == (
+        "alice", "admin", "Found in a public repository",
+    )  # fmt: skip
+    again = as_admin.post(url(ApiToken), chosen, follow=True)
+    assert said(again)[-1] == "These are revoked already. Nothing was done."
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_a_persons_page_says_what_becomes_of_their_tokens(as_admin: Client, alice: User, is_active: bool) -> None:
+    make_token(alice)
+    User.objects.filter(pk=alice.pk).update(is_active=is_active)
+
+    page = as_admin.get(url(User, "change", alice.pk)).content.decode()
+
+    assert f'href="{url(ApiToken)}?user__id__exact={alice.pk}"' in page
+    assert ("They open nothing while the person is switched off." in page) is not is_active
+    assert ("okens of projects that they made stay good." in page) is True
+
+
+def test_the_record_says_the_token_in_the_administration_too(as_admin: Client, project: Project, alice: User) -> None:
+    who = operations.By(alice, token=make_token(alice, "members", of=project, name="nightly"))
+    event = operations.record(project, Event.Verb.PROJECT_CHANGED, "Changed the quota.", by=who)
+
+    for page in (url(Event), url(Event, "change", event.pk)):
+        assert "alice, API token “nightly”" in as_admin.get(page).content.decode()
