@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from securitygroups.access import groups_to_change
 from securitygroups.firewall.protocols import PROTOCOLS
-from securitygroups.forms import RuleForm
+from securitygroups.forms import SCOPES, RuleForm
 from securitygroups.models import SecurityGroup, User
 from securitygroups.web.pages import typed
 
@@ -45,7 +45,8 @@ SYSTEMS = (
 def help_page(request: HttpRequest) -> HttpResponse:
     """?group= is where somebody comes from: an example goes there at once."""
     came_from = _groups(request).filter(public_id=request.GET.get("group", "")).first()
-    context = {"protocols": PROTOCOLS.values(), "group": came_from, "use": _add(came_from)}
+    scopes = [(scope.label, words) for scope, words in SCOPES.items()]
+    context = {"protocols": PROTOCOLS.values(), "group": came_from, "use": _add(came_from), "scopes": scopes}
     return render(request, "securitygroups/help/page.html", context)
 
 
