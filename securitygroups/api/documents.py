@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from ninja.parser import Parser
 
 from securitygroups.api.problems import Refusal
 from securitygroups.firewall.formats.documents import FORMAT, MAX_NAME, RULE_KEYS
@@ -24,6 +26,13 @@ def read_body(request: HttpRequest, most: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise bad("", "Write an object in braces: {…}.")
     return value
+
+
+class StrictParser(Parser):
+    """Reads what operations take by a schema as strictly as what they read by themselves."""
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        return read_body(request, settings.DOCUMENT_MAX_MB * 2**20)
 
 
 def taken(document: dict[str, Any], name: str, longest: int) -> str:

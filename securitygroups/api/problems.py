@@ -158,6 +158,14 @@ def _place(said: Mapping[str, Any]) -> str:
     return said.get("parameter") or said.get("pointer") or "the document"
 
 
+def _unread(error: ninja.HttpError) -> Refusal:
+    """Ninja says of every body that it cannot be parsed; our reader has said why."""
+    why = error.__cause__
+    if isinstance(why, Refusal):
+        return why
+    return _document(why) if isinstance(why, BadDocument) else Refusal("unreadable", str(error))
+
+
 def _turn(error: NoTurn) -> Refusal:
     if error.own:
         return Refusal("too-many", "Another request of this token's person is worked on: send this one after it.")
@@ -173,7 +181,7 @@ _TOLD: Mapping[type[Exception], Callable[[Any], Refusal]] = {
     ninja.AuthenticationError: lambda _: Refusal(
         "no-token", "Send “Authorization: Bearer kp_…” with a token that is neither revoked nor expired."
     ),
-    ninja.HttpError: lambda error: Refusal("unreadable", str(error)),
+    ninja.HttpError: _unread,
     Http404: lambda _: Refusal("not-found", "Nothing of this name is here for this token."),
     PermissionDenied: lambda error: Refusal("forbidden", str(error) or "This token may not do that."),
     SecondFactorNeeded: lambda error: Refusal(

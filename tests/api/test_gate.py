@@ -185,6 +185,24 @@ def test_a_body_that_is_no_json_is_refused_with_its_place(
         assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), content
 
 
+def test_a_body_that_a_schema_reads_is_read_as_strictly(
+    alice: User, group: SecurityGroup, program: MakeProgram
+) -> None:
+    mine = program(alice)
+    path, headers = f"/api/v1/projects/shop/groups/{group.public_id}", {"Authorization": f"Bearer {mine.secret}"}
+
+    for content, of_kind, status, said in (
+        (b"{", "application/json", 422, "line 1, column 2"),
+        (b"[1]", "application/json", 422, "braces"),
+        (b'{"name": "a", "name": "b"}', "application/json", 422, "stands twice"),
+        (b"\xff", "application/json", 422, "UTF-8"),
+        (b'{"name": "a"}', "application/x-www-form-urlencoded", 415, "application/json"),
+        (b" " * (8 * 2**20 + 1), "application/json", 413, "8 MiB"),
+    ):
+        answer = mine._client.patch(path, content, content_type=of_kind, headers=headers)
+        assert (answer.status_code, said in answer.content.decode()) == (status, True), content[:30]
+
+
 def test_the_last_use_is_noted(alice: User, project: Project) -> None:
     secret = secret_of(alice, *ALL)
 
