@@ -8,7 +8,6 @@ from ninja.openapi.schema import OpenAPISchema
 
 from securitygroups.api import groups, members, projects, records, templates
 from securitygroups.api.documents import StrictParser, rule_schema
-from securitygroups.api.doors import Token
 from securitygroups.api.problems import CONTENT_TYPE, answered
 
 ABOUT = """\
@@ -60,7 +59,6 @@ api = Api(
     urls_namespace="api",
     docs_url=None,
     openapi_url="/openapi.json",
-    auth=Token(),
     parser=StrictParser(),
 )
 for router in (projects.router, groups.router, templates.router, members.router, records.router):
