@@ -6,7 +6,7 @@ from karenpanel.quiet import AddIndexQuietly
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('securitygroups', '0020_api_tokens'),
+        ("securitygroups", "0024_webhooks"),
     ]
 
     # A large table is read and written meanwhile.
