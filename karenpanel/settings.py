@@ -182,7 +182,7 @@ ACCOUNT_FORMS = {
 }
 ACCOUNT_CHANGE_EMAIL = True
 # Attempts to sign in are counted in securitygroups/accounts/limits.py; allauth's own limits would shut owners out together
-# with guessers. Beside its others: ways to the provider, and invitations that one person sends.
+# with guessers. Beside its others: ways to the provider, and invitations and tests of webhooks that one person sends.
 ACCOUNT_RATE_LIMITS = {
     **dict.fromkeys(("login", "login_failed", "change_password", "reauthenticate")),
     # Mails to people who did not ask for them are what these can be misused for.
@@ -190,6 +190,7 @@ ACCOUNT_RATE_LIMITS = {
     "manage_email": "10/h/user",
     "single_sign_on": "30/m/ip",
     "invite": "30/h/user",
+    "webhook": "60/h/user",
 }
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[karenpanel] "

@@ -13,6 +13,7 @@ from django.utils import timezone
 from securitygroups.models import (
     ApiToken,
     Asked,
+    Delivery,
     Event,
     Given,
     GroupTemplate,
@@ -28,6 +29,7 @@ from securitygroups.models import (
     SupportVisit,
     User,
     VirtualMachine,
+    Webhook,
 )
 
 # What nearly every request asks. None of these finds more than one row.
@@ -287,6 +289,7 @@ _BY_PAGE: dict[str, type[models.Model]] = {
     "view": SavedView,
     "member": Membership,
     "member_invitation": Invitation,
+    "webhook": Webhook,
 }
 
 
@@ -308,6 +311,21 @@ def meant_elsewhere(access: Access, page: str, parameters: dict[str, Any]) -> Pr
 def project_of(slug: str) -> Project | None:
     """Whoever asks: for the record of refusals alone."""
     return Project.objects.filter(slug=slug).first()
+
+
+def find_webhook(access: Access, pk: int) -> Webhook:
+    """A webhook of the project, or 404."""
+    return _own(access, Webhook.objects.filter(pk=pk))
+
+
+def find_delivery(webhook: Webhook, pk: int) -> Delivery:
+    """What was sent to that webhook, with its event, or 404."""
+    rows = Delivery.objects.select_related("event__project", "event__group", "event__machine")
+    found = rows.filter(webhook=webhook, pk=pk).first()
+    if found is None:
+        raise Http404
+    found.webhook = webhook
+    return found
 
 
 def find_member(access: Access, pk: int) -> Membership:

@@ -12,7 +12,17 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.firewall.notation import rule as rule
 from securitygroups.firewall.values import Rule, RuleList
-from securitygroups.models import ApiToken, Project, Review, Role, SecurityGroup, SignedReview, User, VirtualMachine
+from securitygroups.models import (
+    ApiToken,
+    Delivery,
+    Project,
+    Review,
+    Role,
+    SecurityGroup,
+    SignedReview,
+    User,
+    VirtualMachine,
+)
 from securitygroups.operations import By, NewToken
 
 PASSWORD = "correct horse battery staple"
@@ -100,6 +110,22 @@ def reviewed(group: SecurityGroup, user: User, number: int = 1) -> SignedReview:
         )
     decide_keep(group, uid, user)
     return signed
+
+
+def make_delivery(project: Project, user: User, name: str = "Tickets", url: str = "https://hooks.example/") -> Delivery:
+    """A test that waits to be sent to a webhook."""
+    fields = {"name": name, "url": url, "kinds": []}
+    webhook, _ = operations.create_webhook(project=project, fields=fields, by=By(user))
+    return operations.send_test(webhook=webhook, by=By(user))
+
+
+WEBHOOK_PAGES = ("deliveries", "edit", "secret", "rotate", "switch", "test", "delete", "delivery", "again")
+
+
+def webhook_pages(delivery: Delivery) -> dict[str, dict[str, int]]:
+    """The parameters of the addresses of a webhook and of what was sent to it, by their names."""
+    at = {"pk": delivery.webhook_id, "number": delivery.pk}
+    return {f"webhook_{page}": at for page in WEBHOOK_PAGES}
 
 
 def decide_keep(group: SecurityGroup, uid: str, user: User) -> None:

@@ -40,7 +40,16 @@ from securitygroups.models import (
 from securitygroups.operations import By, Lot, Regrouping
 from tests import provider
 from tests.conftest import SignIn
-from tests.factories import make_group, make_machine, make_project, make_token, make_user, reviewed
+from tests.factories import (
+    make_delivery,
+    make_group,
+    make_machine,
+    make_project,
+    make_token,
+    make_user,
+    reviewed,
+    webhook_pages,
+)
 
 OWNERS = frozenset({"alice"})
 EDITORS = OWNERS | {"erin"}
@@ -139,6 +148,17 @@ RIGHTS = {
     "tokens": Rights(get=OWNERS),
     "token_new": Rights(get=OWNERS, post=OWNERS),
     "token_revoke": Rights(get=OWNERS, post=OWNERS),
+    "webhooks": Rights(get=OWNERS),
+    "webhook_new": Rights(get=OWNERS, post=OWNERS),
+    "webhook_deliveries": Rights(get=OWNERS),
+    "webhook_edit": Rights(get=OWNERS, post=OWNERS),
+    "webhook_secret": Rights(get=OWNERS),
+    "webhook_rotate": Rights(get=OWNERS, post=OWNERS),
+    "webhook_switch": Rights(post=OWNERS),
+    "webhook_test": Rights(post=OWNERS),
+    "webhook_delete": Rights(get=OWNERS, post=OWNERS),
+    "webhook_delivery": Rights(get=OWNERS),
+    "webhook_again": Rights(post=OWNERS),
     "groups": LOOK,
     "project_rules": LOOK,
     "groups_list": LOOK,
@@ -302,6 +322,7 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
     case = operations.open_case(about=group, packet=packet, staff=visitor)
     reviewed(group, alice)
     token, own = (make_token(alice, of=of) for of in (project, None))
+    delivery = make_delivery(project, alice)
     return Stage(
         {user.username: sign_in(user) for user in (*cast, visitor, expired)},
         {
@@ -326,6 +347,7 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
             "template_delete": {"pk": template.pk},
             "view_edit": {"pk": view.pk},
             "view_delete": {"pk": view.pk},
+            **webhook_pages(delivery),
             "group_bring_back": {"group_id": gone.public_id},
             "machine_bring_back": {"machine_id": gone_machine.public_id},
             "demo_mail": {"number": demo_mails.numbers()[0]},

@@ -49,6 +49,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "web": {
             *("firewall", "words", "starters", "fields", "models", "paging", "access", "effective"),
             *("operations", "answers", "enforcement", "said", "brought", "proposals", "forms"),
+            "webhooks",
             SITE,
         },
         "api": {

@@ -12,6 +12,7 @@ from securitygroups.forms.review import DecisionForm, Drawn, SignForm, digest, d
 from securitygroups.forms.rules import AddRuleForm, BulkForm, MoveForm, RuleForm, preset_values, take_suggestion
 from securitygroups.forms.tokens import SCOPES, TokenForm
 from securitygroups.forms.views import ViewForm
+from securitygroups.forms.webhooks import WebhookForm
 
 __all__ = [
     "NEW",
@@ -46,6 +47,7 @@ __all__ = [
     "TokenForm",
     "ViewForm",
     "VisitForm",
+    "WebhookForm",
     "as_typed",
     "digest",
     "drawn_in",

@@ -19,6 +19,7 @@ _SECTIONS = {
     "machine": "machines",
     "member": "members",
     "token": "members",
+    "webhook": "members",
     "case": "cases",
     "template": "groups",
     "view": "machines",

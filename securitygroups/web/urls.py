@@ -33,6 +33,7 @@ from securitygroups.web.views import (
     spreadsheets,
     templates,
     tokens,
+    webhooks,
 )
 
 Patterns = list[URLPattern | URLResolver]
@@ -95,6 +96,17 @@ _review: Patterns = [
         r"^signed/(?P<number>[0-9]{1,9})\.(?P<kind>json|csv)\Z", signed_reviews.review_export, name="review_export"
     ),
 ]
+_webhook: Patterns = [
+    path("", webhooks.webhook_deliveries, name="webhook_deliveries"),
+    path("edit/", webhooks.webhook_edit, name="webhook_edit"),
+    path("secret/", webhooks.webhook_secret, name="webhook_secret"),
+    path("rotate/", webhooks.webhook_rotate, name="webhook_rotate"),
+    path("switch/", webhooks.webhook_switch, name="webhook_switch"),
+    path("test/", webhooks.webhook_test, name="webhook_test"),
+    path("delete/", webhooks.webhook_delete, name="webhook_delete"),
+    path("deliveries/<int:number>/", webhooks.webhook_delivery, name="webhook_delivery"),
+    path("deliveries/<int:number>/again/", webhooks.webhook_again, name="webhook_again"),
+]
 _project: Patterns = [
     path("", overview.overview, name="overview"),
     path("first-steps/", first_steps.first_steps, name="first_steps"),
@@ -108,6 +120,9 @@ _project: Patterns = [
     path("tokens/", tokens.tokens, name="tokens"),
     path("tokens/new/", tokens.token_new, name="token_new"),
     path("tokens/<int:pk>/revoke/", tokens.token_revoke, name="token_revoke"),
+    path("webhooks/", webhooks.webhooks, name="webhooks"),
+    path("webhooks/new/", webhooks.webhook_new, name="webhook_new"),
+    path("webhooks/<int:pk>/", include(_webhook)),
     path("groups/", groups.groups, name="groups"),
     re_path(r"^groups/list\.(?P<suffix>csv|xlsx)\Z", spreadsheets.groups_list, name="groups_list"),
     path("groups/export.json", moving.groups_export, name="groups_export"),

@@ -13,7 +13,16 @@ from securitygroups.firewall.values import Rule, make_packet, parse_address
 from securitygroups.models import Project, Role, SavedView, Scope, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 from securitygroups.proposals import propose_orders
-from tests.factories import make_group, make_machine, make_token, make_user, reviewed, rule
+from tests.factories import (
+    make_delivery,
+    make_group,
+    make_machine,
+    make_token,
+    make_user,
+    reviewed,
+    rule,
+    webhook_pages,
+)
 
 LONG = "abcdefghij" * 10
 """A name of the greatest length, without a place to break it."""
@@ -83,6 +92,7 @@ def crowded() -> Stage:
     operations.close_case(case=case, staff=staff, text=FULL)
     TOTP.activate(owner, "JBSWY3DPEHPK3PXP")
     RecoveryCodes.activate(owner)
+    delivery = make_delivery(project, owner, LONG[:60], f"https://{'h' * 60}.{'h' * 60}.example/{FULL}")
     _, secret = operations.invite(project=project, email=f"{LONG[:60]}@example.com", role=Role.EDITOR, by=By(owner))
     uids = [row.uid for row in group.rules.in_order()]
     deed = Deed(MOVE, group.pk, 2, 0, FIRST)
@@ -127,6 +137,7 @@ def crowded() -> Stage:
             "view_delete": {"pk": view.pk},
             "token_revoke": {"pk": token.pk},
             "own_token_revoke": {"pk": own.pk},
+            **webhook_pages(delivery),
         },
     )
 

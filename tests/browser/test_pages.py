@@ -110,6 +110,8 @@ EMPTY = (
     "exposure",
     "review",
     "review_records",
+    "webhooks",
+    "webhook_new",
 )
 
 

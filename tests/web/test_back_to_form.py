@@ -12,7 +12,7 @@ from securitygroups import operations
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import make_packet, parse_address
 from securitygroups.models import Event, SecurityGroup, User, VirtualMachine
-from tests.factories import reviewed
+from tests.factories import make_delivery, reviewed
 from tests.web.pages import Page, form_at
 
 
@@ -42,6 +42,8 @@ DRAWN_AGAIN = {
     "members": "/p/shop/members/",
     "token_new": "/p/shop/tokens/new/",
     "own_token_new": "/account/tokens/new/",
+    "webhook_new": "/p/shop/webhooks/new/",
+    "webhook_edit": "/p/shop/webhooks/{webhook}/edit/",
     "review": "/p/shop/review/",
     "review_sign": "/p/shop/review/sign/",
     "case_note": "/p/shop/cases/{case}/note/",
@@ -80,6 +82,7 @@ def test_a_form_is_drawn_again_unchecked_and_nothing_is_changed(
     packet = make_packet(Direction.IN, "tcp", parse_address("192.0.2.1"), parse_address("10.0.1.11"), 80)
     case = operations.open_case(about=machine, packet=packet, staff=staff, ticket="T-1", note="")
     things = {"group": group.get_absolute_url(), "machine": machine.get_absolute_url(), "case": case.public_id}
+    things["webhook"] = str(make_delivery(group.project, alice).webhook_id)
     url = DRAWN_AGAIN[name].format(**things, uid=uid)
     reviewed(group, alice)
     row = {"0-row": f"{group.public_id} {uid} 1 0 {'0' * 12}", "0-verdict": "narrow", "0-source": "10.0.0.5/24"}

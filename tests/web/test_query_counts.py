@@ -9,6 +9,7 @@ from django.test import Client
 from securitygroups import operations
 from securitygroups.models import (
     Attachment,
+    Delivery,
     Event,
     Membership,
     Project,
@@ -19,7 +20,7 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations import By
-from tests.factories import make_group, make_machine, make_project, make_user, ports, reviewed
+from tests.factories import make_delivery, make_group, make_machine, make_project, make_user, ports, reviewed
 
 Fill = Callable[[str, int], str]
 
@@ -89,6 +90,13 @@ def fill(project: Project, alice: User) -> Fill:
             for n in range(number):
                 Membership.objects.create(project=project, user=make_user(f"user{n}"), role=Role.VIEWER)
             return "/p/shop/members/"
+        if name in ("webhook", "webhooks"):
+            webhook = make_delivery(project, alice).webhook
+            sent = Event.objects.bulk_create(
+                Event(project=project, verb="rules.changed", summary="x") for _ in range(number)
+            )
+            Delivery.objects.bulk_create(Delivery(webhook=webhook, event=event, attempts=1) for event in sent)
+            return "/p/shop/webhooks/" + (f"{webhook.pk}/" if name == "webhook" else "")
         if name in ("groups", "groups found", "groups file", "rules file"):
             groups(number)
             ends = {"groups found": "groups/?q=g", "groups file": "groups/list.xlsx", "rules file": "rules/list.xlsx"}
@@ -153,6 +161,8 @@ QUERIES = {
     "activity of bob": 5,
     "activity file": 5,
     "members": 7,
+    "webhooks": 6,
+    "webhook": 9,
     "review": 16,
     "review undecided": 16,
     "review with findings": 17,
