@@ -122,7 +122,7 @@ def make_delivery(project: Project, user: User, name: str = "Tickets", url: str 
 WEBHOOK_PAGES = ("deliveries", "edit", "secret", "rotate", "switch", "test", "delete", "delivery", "again")
 
 
-def webhook_pages(delivery: Delivery) -> dict[str, dict[str, int]]:
+def webhook_pages(delivery: Delivery) -> dict[str, dict[str, Any]]:
     """The parameters of the addresses of a webhook and of what was sent to it, by their names."""
     at = {"pk": delivery.webhook_id, "number": delivery.pk}
     return {f"webhook_{page}": at for page in WEBHOOK_PAGES}
