@@ -142,7 +142,8 @@ def _told(sent: Delivery, answer: Answer, now: datetime, jitter: float) -> dict[
         "leased_until": None,
         "asked": False,
         "last_status": answer.status,
-        "last_error": answer.error,
+        # It may name a host, which can be long.
+        "last_error": answer.error[:300],
         "last_ms": answer.milliseconds,
     }
     if answer.taken:

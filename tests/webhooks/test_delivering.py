@@ -209,6 +209,14 @@ def test_what_was_given_up_can_be_sent_again(waiting: Delivery, alice: User) -> 
     assert waiting.webhook.taken_at == NOW
 
 
+def test_however_much_there_is_to_say_of_a_failure_it_is_written_down(waiting: Delivery) -> None:
+    [taken] = operations.take_due(5)
+    operations.settle(taken, Answer(error=f"Its certificate is not taken: it is not for {'h' * 253}, but for others."))
+    waiting.refresh_from_db()
+
+    assert len(waiting.last_error) == 300
+
+
 def test_who_says_that_it_is_gone_is_sent_nothing_more(waiting: Delivery, project: Project, alice: User) -> None:
     [taken] = operations.take_due(5)
     operations.settle(taken, GONE)
