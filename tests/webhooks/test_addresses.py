@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from securitygroups.apps import check_webhooks
 from securitygroups.webhooks.addresses import NotAllowed, Reach, addresses_of, is_public, reach, read_target
 from securitygroups.webhooks.post import post
 
@@ -188,3 +189,10 @@ def test_an_installation_says_which_networks_of_its_own_may_be_sent_to(settings:
     for outside in ("10.21.0.1", "fd00:21::1", "::ffff:10.20.0.1", "127.0.0.1"):
         with pytest.raises(NotAllowed):
             addresses_of(read_target("https://intranet/", to), to, lambda *_, at=outside: [at])
+
+
+def test_networks_and_ports_that_there_are_not_are_told_before_anything_starts(settings: Any) -> None:
+    assert check_webhooks(None) == []
+    settings.WEBHOOK_NETWORKS_ALLOWED, settings.WEBHOOK_PORTS = ["10.20.0.0/16", "10.20.0.1/16", "intranet"], [443, 0]
+
+    assert [problem.id for problem in check_webhooks(None)] == ["karenpanel.E004", "karenpanel.E004", "karenpanel.E005"]
