@@ -10,7 +10,7 @@ from securitygroups.api.problems import Refusal
 from securitygroups.api.shown import revision_row, rule_json
 from securitygroups.effective import rules_of_group
 from securitygroups.firewall.values import RuleList
-from securitygroups.models import SecurityGroup
+from securitygroups.models import SecurityGroup, VirtualMachine
 from securitygroups.proposals import Asks, Edit, Stale, commit, propose_rules, to_ask
 
 
@@ -56,8 +56,8 @@ def stale(group: SecurityGroup, mine: RuleList | None) -> Refusal:
     )
 
 
-def written(group: SecurityGroup, *, changed: bool, summary: str) -> HttpResponse:
+def written(thing: SecurityGroup | VirtualMachine, *, changed: bool, summary: str) -> HttpResponse:
     """What was done, with the revision that comes next in If-Match."""
-    response = JsonResponse({"revision": group.revision, "changed": changed, "summary": summary})
-    response["ETag"] = etag(group.revision)
+    response = JsonResponse({"revision": thing.revision, "changed": changed, "summary": summary})
+    response["ETag"] = etag(thing.revision)
     return response

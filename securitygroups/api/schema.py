@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from securitygroups.api import groups, members, projects, records, templates
+from securitygroups.api import groups, machine_groups, machines, members, projects, records, templates
 from securitygroups.api.documents import StrictParser, rule_schema
 from securitygroups.api.problems import CONTENT_TYPE, answered
 
@@ -61,5 +61,13 @@ api = Api(
     openapi_url="/openapi.json",
     parser=StrictParser(),
 )
-for router in (projects.router, groups.router, templates.router, members.router, records.router):
+for router in (
+    projects.router,
+    groups.router,
+    machines.router,
+    machine_groups.router,
+    templates.router,
+    members.router,
+    records.router,
+):
     api.add_router("/projects", router)

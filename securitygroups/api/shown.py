@@ -1,5 +1,6 @@
 """Stored things as the API tells them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +45,8 @@ class MachineRow(Schema):
     ipv4: str | None
     ipv6: str | None
     tags: list[str]
+    tap: str
+    external_id: str
     revision: int
     created_at: datetime
     changed_at: datetime | None
@@ -86,10 +89,32 @@ def machine_row(machine: VirtualMachine) -> dict[str, Any]:
         "ipv4": machine.ipv4,
         "ipv6": machine.ipv6,
         "tags": machine.tags,
+        "tap": machine.tap,
+        "external_id": machine.external_id,
         "revision": machine.revision,
         "created_at": machine.created_at,
         "changed_at": machine.changed_at,
     }
+
+
+def groups_on(machine: VirtualMachine) -> list[SecurityGroup]:
+    """The VM's groups, in their order (one query)."""
+    return [row.group for row in machine.attachments.select_related("group").order_by("position")]
+
+
+def named(rows: Iterable[SecurityGroup]) -> list[dict[str, str]]:
+    return [{"id": row.public_id, "name": row.name} for row in rows]
+
+
+def machine_with_groups(machine: VirtualMachine) -> dict[str, Any]:
+    """A VM whose attachments have been read, in their order."""
+    return machine_row(machine) | {"groups": named(row.group for row in machine.attachments.all())}
+
+
+def machine_json(machine: VirtualMachine, groups: Iterable[SecurityGroup], *, status: int = 200) -> HttpResponse:
+    response = JsonResponse(machine_row(machine) | {"groups": named(groups)}, status=status)
+    response["ETag"] = f'"{machine.revision}"'
+    return response
 
 
 def revision_row(revision: RevisionRow) -> dict[str, Any]:
