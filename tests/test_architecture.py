@@ -59,6 +59,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
                 "models",
                 "access",
                 "effective",
+                "inventory",
                 "operations",
                 "answers",
                 "said",

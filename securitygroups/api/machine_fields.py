@@ -23,6 +23,7 @@ Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS)]
 Tap = Annotated[str, Field(max_length=15, description="The VM's network interface on its host")]
 ExternalId = Annotated[str, Field(max_length=200, description="The platform's own ID of the VM, kept as it is sent")]
 GroupId = Annotated[str, Field(max_length=100, description="The ID of a group: sg-…")]
+GroupCalled = Annotated[str, Field(max_length=100, description="The name or the ID of a group")]
 GroupIds = Annotated[
     list[GroupId],
     Field(max_length=settings.MAX_GROUPS_PER_MACHINE, description="In order: the first rule that matches decides"),
@@ -61,16 +62,42 @@ class GroupOrder(Sent):
     confirm: Confirm = ""
 
 
+class _Brought(Sent):
+    name: Name | None = None
+    description: Description | None = None
+    ipv4: Address | None = None
+    ipv6: Address | None = None
+    tags: Tags | None = None
+    tap: Tap | None = None
+    groups: list[GroupCalled] | None = Field(None, max_length=settings.MAX_GROUPS_PER_MACHINE)
+
+
+class MachineEntry(_Brought):
+    """A VM in a list. What is left out stays as it is; null takes an address away."""
+
+    external_id: ExternalId
+
+
+class BroughtMachine(_Brought):
+    reason: Reason = ""
+    confirm: Confirm = ""
+
+
 _ADDRESSES = {"ipv4": 4, "ipv6": 6}
 _BESIDE = {"groups", "reason", "confirm"}
 
 Errors = list[dict[str, Any]]
 
 
+def sent_fields(body: NewMachine | MachineDetails | BroughtMachine) -> dict[str, Any]:
+    """The VM's own fields, as they were sent."""
+    sent = body.model_dump(exclude_unset=True, exclude=_BESIDE)
+    return {name: value for name, value in sent.items() if value is not None or name in _ADDRESSES}
+
+
 def fields_of(body: NewMachine | MachineDetails, errors: Errors) -> dict[str, Any]:
     """The VM's own fields that were sent, as they are kept; what is wrong goes into `errors`."""
-    sent = body.model_dump(exclude_unset=True, exclude=_BESIDE)
-    fields = {name: value for name, value in sent.items() if value is not None or name in _ADDRESSES}
+    fields = sent_fields(body)
     for name, version in _ADDRESSES.items():
         if name in fields:
             try:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from securitygroups.api import groups, machine_groups, machines, members, projects, records, templates
+from securitygroups.api import groups, inventory, machine_groups, machines, members, projects, records, templates
 from securitygroups.api.documents import StrictParser, rule_schema
 from securitygroups.api.problems import CONTENT_TYPE, answered
 
@@ -64,6 +64,8 @@ api = Api(
 for router in (
     projects.router,
     groups.router,
+    # First, for an external ID may read “groups”.
+    inventory.router,
     machines.router,
     machine_groups.router,
     templates.router,
@@ -71,3 +73,4 @@ for router in (
     records.router,
 ):
     api.add_router("/projects", router)
+api.add_router("", inventory.together)
