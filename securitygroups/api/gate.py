@@ -144,6 +144,8 @@ def _on_record(request: HttpRequest, response: HttpResponse) -> HttpResponse:
         operations.record_look(visit=access.visit, page=request.get_full_path())
     token: ApiToken | None = getattr(request, "token", None)
     slug = request.resolver_match.kwargs.get("project") if request.resolver_match else None
+    # Or in what was sent, where an operation is about several.
+    slug = getattr(request, "refused_at", slug)
     if token is not None and slug and (response.status_code == 403 or (response.status_code == 404 and access is None)):
         _note_refusal(request, token, slug, response.status_code)
     return response

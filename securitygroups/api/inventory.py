@@ -47,7 +47,7 @@ router = Router(tags=["Inventory"])
 together = Router(tags=["Inventory"])
 """Below no project."""
 
-MOST_PROJECTS = 50
+MOST_PROJECTS, LONGEST_SLUG = 50, 60
 _GONE = {"type": "integer", "minimum": 0, "description": "How many VMs may be deleted, where many are not in the list"}
 _ONE = inventory_schema(machines=list_schema(), allow_gone=_GONE)
 _SEVERAL = inventory_schema(
@@ -111,7 +111,7 @@ def _groups_of_one(project: Project, external_id: str, body: BroughtMachine) -> 
     return propose_groups(machine, before, after)
 
 
-class Sent(NamedTuple):
+class Brought(NamedTuple):
     reason: str
     confirm: str
     document: dict[str, Any]
@@ -208,13 +208,13 @@ def _regroups(plan: Inventory) -> bool:
     return bool(lot.gone) or any(one.order for one in lot.made) or any(one.before != one.after for one in lot.changed)
 
 
-def _read(request: HttpRequest, keys: tuple[str, str]) -> Sent:
+def _read(request: HttpRequest, keys: tuple[str, str]) -> Brought:
     """The document that was sent, with no other keys. Raises BadDocument, Refusal."""
     sent = documents.read_body(request, settings.DOCUMENT_MAX_MB * 2**20)
     reason, confirm = documents.taken(sent, "reason", 255), documents.taken(sent, "confirm", 64)
     if problems := list(check_keys(sent, keys, keys[:1], "")):
         raise BadDocument(problems)
-    return Sent(reason, confirm, sent)
+    return Brought(reason, confirm, sent)
 
 
 def _list(value: Any, where: str) -> list[Any]:
@@ -236,11 +236,19 @@ def _projects(request: HttpRequest, value: Any) -> dict[str, list[Any]]:
     if not isinstance(value, dict) or not 0 < len(value) <= MOST_PROJECTS:
         raise bad("projects", f"Write an object with a list of VMs for each slug, of {MOST_PROJECTS} projects at most.")
     for slug in value:
-        try:
-            open_by_token(request.token, slug if slug.isprintable() else "").require(Right.CHANGE)  # type: ignore[attr-defined]
-        except Http404:
-            words = "There is no project of this name for this token."
-            raise Refusal("not-found", words, [{"pointer": _below(slug), "detail": words}]) from None
-        except PermissionDenied as error:
-            raise Refusal("forbidden", str(error), [{"pointer": _below(slug), "detail": str(error)}]) from None
+        _enter(request, slug)
     return {slug: _list(one, f"projects.{slug}") for slug, one in value.items()}
+
+
+def _enter(request: HttpRequest, slug: str) -> None:
+    """Let the program into one of several projects, to change it. Raises Refusal, and as access does."""
+    if len(slug) > LONGEST_SLUG or not slug.isprintable():
+        raise bad(f"projects.{slug[:LONGEST_SLUG]}", "This is no slug of a project.")
+    try:
+        open_by_token(request.token, slug).require(Right.CHANGE)  # type: ignore[attr-defined]
+    except (Http404, PermissionDenied) as error:
+        request.refused_at = slug  # type: ignore[attr-defined]
+        stranger = isinstance(error, Http404)
+        words = "There is no project of this name for this token." if stranger else str(error)
+        fault = {"pointer": _below(slug), "detail": words}
+        raise Refusal("not-found" if stranger else "forbidden", words, [fault]) from None

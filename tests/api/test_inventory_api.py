@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from securitygroups import operations
-from securitygroups.models import Event, Project, SecurityGroup, User, VirtualMachine
+from securitygroups.models import AccountEvent, Event, Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 from tests.api.conftest import MakeProgram, Program
 from tests.factories import make_group, make_machine, make_project
@@ -267,6 +267,11 @@ def test_lists_for_projects_that_the_token_may_not_change_are_refused(
     assert put(program(staff, "inventory", strong=True), "shop").status_code == 403
     assert put(program(charlie, project=bakery), "shop").status_code == 404
     assert not VirtualMachine.objects.exists()
+    refused = AccountEvent.objects.filter(verb="access.refused")
+    assert sorted(refused.values_list("user__username", "project__slug"), key=str) == sorted(
+        [("alice", "bakery"), ("bob", "shop"), ("staff", "shop"), ("charlie", "shop")], key=str
+    )
+    assert mine.put("/inventory", {"projects": {"a\0": []}}).status_code == 422
 
 
 def test_nobody_but_members_who_change_things_brings_vms_in(
