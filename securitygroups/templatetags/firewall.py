@@ -14,7 +14,7 @@ from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
 from securitygroups.web.pages import page_of
 from securitygroups.words.rules import (
-    condition_text,
+    obstacles,
     packet_sentence,
     range_text,
     rule_sentence,
@@ -94,14 +94,7 @@ def packet_query(packet: Packet) -> str:
 @register.filter
 def in_the_way(trace: Any) -> str:
     """Why the nearest accept does not accept the packet: everything, in words."""
-    need = trace.need
-    rule = trace.listed[need.nearest - 1].rule
-    texts = [condition_text(condition, rule, trace.packet) for condition in need.in_the_way]
-    if need.off:
-        texts.insert(0, "it is switched off")
-    if need.below:
-        texts.append(f"rule {need.stop} above it drops the packet first")
-    return "; ".join(texts)
+    return "; ".join(obstacles(trace.need, trace.listed[trace.need.nearest - 1].rule, trace.packet))
 
 
 @register.filter

@@ -1,6 +1,5 @@
 """From the fields of a packet test to its answer: on a group, on a VM, or on the VM of a project that the packet means."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,16 +12,17 @@ from securitygroups import operations
 from securitygroups.access import SUPPORT, Access
 from securitygroups.answers.desk import open_cases
 from securitygroups.answers.packet_test import Answer, ask_group, ask_machine, at_ends, stranger
+from securitygroups.answers.pasted import same_address, vms_at_ends
+from securitygroups.answers.services import service_port
 from securitygroups.firewall.lines.pasted import Line, parse_line
 from securitygroups.firewall.lines.replies import Reply, reply_in
 from securitygroups.firewall.protocols import Direction
-from securitygroups.firewall.values import Packet, Refused, parse_address
+from securitygroups.firewall.values import Packet
 from securitygroups.forms import CaseForm, PacketForm, ProjectPacketForm
 from securitygroups.forms.packets import own_place, their_place, turned
 from securitygroups.models import SecurityGroup, SupportCase, VirtualMachine
 from securitygroups.web.moments import moment_of, to_type
 from securitygroups.web.pages import FORM_INVALID, address_of, answer
-from securitygroups.web.services import service_port
 
 CASES_OFFERED = 3
 """Open cases to which support can add the packet at one click."""
@@ -95,9 +95,9 @@ class Asking:
         """Out where the sender alone is the VM, In where the receiver alone is; "" where neither or both are."""
         source, destination = str(fields.get("source", "")), str(fields.get("destination", ""))
         if self.machine:
-            sends, receives = (_same_address(end, self.machine.addresses) for end in (source, destination))
+            sends, receives = (same_address(end, self.machine.addresses) for end in (source, destination))
         else:
-            sends, receives = _at_ends(self.access, source, destination)
+            sends, receives = vms_at_ends(self.access.project.pk, source, destination)
         return "" if sends == receives else "out" if sends else "in"
 
     def turned_by_address(self, fields: dict[str, Any]) -> str:
@@ -117,24 +117,6 @@ class Asking:
 def _own_address(machine: VirtualMachine, other: str) -> str:
     """The VM's address in the family of the other one, as far as it has one."""
     return (machine.ipv6 if ":" in other else machine.ipv4) or machine.ipv6 or machine.ipv4 or ""
-
-
-def _same_address(text: str, addresses: Iterable[str]) -> bool:
-    """Whether the address is one of these, however it is written: the kernel's log writes IPv6 in full."""
-    try:
-        return parse_address(text) in {parse_address(address) for address in addresses}
-    except Refused:
-        return False
-
-
-def _at_ends(access: Access, source: str, destination: str) -> tuple[bool, bool]:
-    """Whether the sender, and whether the receiver is a VM of the project."""
-    try:
-        (version, sender), (other, receiver) = parse_address(source), parse_address(destination)
-    except Refused:
-        return False, False
-    from_vm, to_vm = at_ends(access.project.pk, version, sender, receiver if other == version else None)
-    return from_vm is not None, to_vm is not None
 
 
 def _moment(request: HttpRequest) -> datetime | None:
@@ -248,7 +230,7 @@ def _opener(asking: Asking, reply: Reply, direction: str) -> str:
         other = "out" if direction == "in" else "in"
         fields["direction"] = other if reply.back else direction
     elif asking.machine:
-        fields["direction"] = "out" if _same_address(fields["source"], asking.machine.addresses) else "in"
+        fields["direction"] = "out" if same_address(fields["source"], asking.machine.addresses) else "in"
     return urlencode(fields)
 
 

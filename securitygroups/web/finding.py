@@ -20,6 +20,7 @@ from securitygroups.answers.find import (
     projects_like,
 )
 from securitygroups.answers.list_filter import LONGEST
+from securitygroups.answers.services import service_port
 from securitygroups.firewall.lines.pasted import Line, parse_line
 from securitygroups.firewall.lines.replies import reply_in
 from securitygroups.firewall.protocols import MAX_PORT
@@ -36,7 +37,6 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.web.pages import page_of
-from securitygroups.web.services import service_port
 from securitygroups.words.rules import rule_sentence
 
 FEW = 4

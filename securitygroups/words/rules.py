@@ -6,6 +6,7 @@ What the analyses say (differences, findings, exposure) is put into words by sec
 from collections.abc import Mapping
 
 from securitygroups.firewall.decide import Decision, Field, Outcome, Step
+from securitygroups.firewall.needs import Need
 from securitygroups.firewall.protocols import MAX_PORT, NAMES, PORT_NUMBERS, PROTOCOLS, Action, Direction
 from securitygroups.firewall.services import SERVICES
 from securitygroups.firewall.values import ICMP, ICMPV6, Network, Packet, Rule, address_text
@@ -170,6 +171,16 @@ def why_passed(step: Step, packet: Packet) -> str:
     if step.outcome is not Outcome.PASSED or not step.differs:
         return str(step.outcome.value)
     return condition_text(step.differs[0], step.rule, packet)
+
+
+def obstacles(need: Need, nearest: Rule, packet: Packet) -> list[str]:
+    """Why the nearest accept rule does not accept the packet: everything, in words."""
+    texts = [condition_text(condition, nearest, packet) for condition in need.in_the_way]
+    if need.off:
+        texts.insert(0, "it is switched off")
+    if need.below:
+        texts.append(f"rule {need.stop} above it drops the packet first")
+    return texts
 
 
 def verdict_sentence(decision: Decision, packet: Packet) -> str:

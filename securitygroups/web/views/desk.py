@@ -12,6 +12,7 @@ from securitygroups import operations
 from securitygroups.access import ReasonNeeded, running_visits
 from securitygroups.answers.desk import SORTS, State, Wanted, cases_of_all, waiting
 from securitygroups.answers.search import Found, projects_of, search, search_ends
+from securitygroups.answers.services import service_port
 from securitygroups.fields import begins_focused
 from securitygroups.firewall.lines.pasted import parse_line
 from securitygroups.firewall.lines.replies import reply_in
@@ -19,7 +20,6 @@ from securitygroups.forms import VisitForm, take_refusal
 from securitygroups.models import AccountEvent, Project, SupportVisit, User
 from securitygroups.web.doors import client, support_member
 from securitygroups.web.pages import FORM_INVALID, answer, bounded, page_or_form, typed
-from securitygroups.web.services import service_port
 
 LONGEST_LINE = 2000
 LONGEST_NAME = 200
