@@ -1,5 +1,6 @@
 """What becomes of a packet: on a group's list, on a VM, between two VMs; now, or as of an earlier time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -7,6 +8,8 @@ from securitygroups.answers.platform import Condition, platform_before
 from securitygroups.answers.way import Stop, way
 from securitygroups.effective import Listed, Placed, of_group, of_machine, revision_at, rules_of
 from securitygroups.firewall.decide import Decision, decide
+from securitygroups.firewall.flows.batch import of_packets
+from securitygroups.firewall.flows.compiled import NO_RULE, CompiledList
 from securitygroups.firewall.needs import Need, what_accept_needs
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, address_text
@@ -80,6 +83,13 @@ def ask_machine(machine: VirtualMachine, packet: Packet, at: datetime | None = N
         for direction, vm in ((Direction.OUT, sender), (Direction.IN, receiver))
     ]
     return Answer(both, overall(sender, receiver, both))
+
+
+def each(listed: Listed, packets: Sequence[Packet]) -> list[tuple[Action, int | None]]:
+    """What becomes of many packets on one list: the verdict of each, and the place of the rule that decides it."""
+    accepted, places = CompiledList(rules_of(listed)).judge(of_packets(packets))
+    found = zip(accepted.tolist(), places.tolist(), strict=True)
+    return [(Action.ACCEPT if passes else Action.DROP, None if rule == NO_RULE else rule) for passes, rule in found]
 
 
 def _on(vm: VirtualMachine, packet: Packet, at: datetime | None, title: str = "") -> Traced:

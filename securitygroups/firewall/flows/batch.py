@@ -74,6 +74,28 @@ def empty() -> Batch:
     return Batch(*(np.zeros(0, kind) for kind in _TYPES))  # type: ignore[arg-type]
 
 
+def of_packets(packets: Sequence[Packet]) -> Batch:
+    """Single packets as a batch; readers of logs fill columns directly."""
+    if not packets:
+        return empty()
+    rows = [
+        (
+            DIRECTIONS.index(packet.direction),
+            packet.version or 0,
+            packet.protocol or 0,
+            (packet.source or 0) >> 64,
+            (packet.source or 0) & _LOW,
+            (packet.destination or 0) >> 64,
+            (packet.destination or 0) & _LOW,
+            NO_PORT if packet.port is None else packet.port,
+            UNSAID,
+        )
+        for packet in packets
+    ]
+    kinds = (getattr(empty(), name).dtype for name in COLUMNS)
+    return Batch(*(np.array(column, kind) for column, kind in zip(zip(*rows, strict=True), kinds, strict=True)))
+
+
 def join(batches: Sequence[Batch]) -> Batch:
     """One batch of all rows, in order."""
     if not batches:
