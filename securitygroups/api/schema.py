@@ -6,7 +6,17 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
-from securitygroups.api import groups, inventory, machine_groups, machines, members, projects, records, templates
+from securitygroups.api import (
+    groups,
+    inventory,
+    machine_groups,
+    machines,
+    members,
+    packets,
+    projects,
+    records,
+    templates,
+)
 from securitygroups.api.documents import StrictParser, rule_schema
 from securitygroups.api.problems import CONTENT_TYPE, answered
 
@@ -71,6 +81,10 @@ for router in (
     templates.router,
     members.router,
     records.router,
+    templates.router,
+    members.router,
+    records.router,
+    packets.router,
 ):
     api.add_router("/projects", router)
 api.add_router("", inventory.together)

@@ -1,0 +1,34 @@
+"""Times that a program asks about."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_naive
+from pydantic import Field
+
+from securitygroups.api.problems import Refusal
+
+At = Annotated[
+    str,
+    Field(
+        max_length=50,
+        description="As it was at this time, with its zone: 2030-01-31T14:00:00Z. Left out: as it is now",
+        json_schema_extra={"format": "date-time"},
+    ),
+]
+
+
+def moment_of(text: str) -> datetime | None:
+    """The moment in UTC, None where none is asked for. Raises Refusal where it is no time, or one without a zone."""
+    if not text:
+        return None
+    try:
+        # What was a + before somebody left it as it is in an address.
+        moment = parse_datetime(text.replace(" ", "+"))
+        if moment is not None and not is_naive(moment):
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    detail = "This is no time with a zone: write one such as 2030-01-31T14:00:00Z or 2030-01-31T14:00:00%2B01:00."
+    raise Refusal("invalid", detail, [{"parameter": "at", "detail": detail}])
