@@ -62,6 +62,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
                 "inventory",
                 "operations",
                 "answers",
+                "enforcement",
                 "said",
                 "brought",
                 "proposals",

@@ -34,6 +34,14 @@ def newest_first(rows: QuerySet[Any], cursor: str, limit: int, told: Told, by: s
     return _page(list(rows[: limit + 1]), limit, told, (by,))
 
 
+def in_order(rows: Sequence[Any], cursor: str, limit: int, told: Told) -> dict[str, Any]:
+    """A page of what has no key of its own, by its place."""
+    (start,) = _read(cursor, int) if cursor else (0,)
+    end = start + limit
+    behind = _written([end]) if end < len(rows) else None
+    return {"items": [told(row) for row in rows[start:end]], "next": behind}
+
+
 def _page(found: list[Any], limit: int, told: Told, names: Sequence[str]) -> dict[str, Any]:
     last = found[limit - 1] if len(found) > limit else None
     behind = None if last is None else _written([getattr(last, name) for name in names])

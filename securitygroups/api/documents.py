@@ -87,3 +87,14 @@ def group_schema(*, needs: tuple[str, ...]) -> dict[str, Any]:
 def body(schema: dict[str, Any]) -> dict[str, Any]:
     """For an operation that reads what was sent by itself, so that each fault is told by its place."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def answers(content_type: str) -> dict[str, Any]:
+    """For an operation that answers something else than JSON."""
+    return {"responses": {200: {"description": "OK", "content": {content_type: {"schema": {"type": "string"}}}}}}
+
+
+def binary_body(what: str) -> dict[str, Any]:
+    """For an operation that is sent a file as it is."""
+    schema = {"type": "string", "format": "binary", "description": what}
+    return {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": schema}}}}

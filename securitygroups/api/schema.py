@@ -7,6 +7,8 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
 from securitygroups.api import (
+    answers,
+    exposures,
     groups,
     inventory,
     machine_groups,
@@ -85,6 +87,8 @@ for router in (
     members.router,
     records.router,
     packets.router,
+    answers.router,
+    exposures.router,
 ):
     api.add_router("/projects", router)
 api.add_router("", inventory.together)
