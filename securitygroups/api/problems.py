@@ -42,7 +42,7 @@ KINDS = {
     "length": (411, "Say how long it is"),
     "stale": (412, "This is not the newest revision"),
     "too-large": (413, "This is too large"),
-    "media-type": (415, "Send JSON"),
+    "media-type": (415, "This type is not taken here"),
     "invalid": (422, "This cannot be stored"),
     "key-used": (422, "This key was used for something else"),
     "no-base": (428, "Say on which revision it stands"),

@@ -17,6 +17,7 @@ from securitygroups.api import (
     packets,
     projects,
     records,
+    replays,
     templates,
 )
 from securitygroups.api.documents import StrictParser, rule_schema
@@ -89,6 +90,7 @@ for router in (
     packets.router,
     answers.router,
     exposures.router,
+    replays.router,
 ):
     api.add_router("/projects", router)
 api.add_router("", inventory.together)
