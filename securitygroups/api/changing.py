@@ -49,7 +49,7 @@ def stale(group: SecurityGroup, mine: RuleList | None) -> Refusal:
     sent = None if mine is None else {"rules": [rule_json(rule) for rule in mine]}
     return Refusal(
         "stale",
-        f"The newest revision is {group.revision}, by {newest.actor_name}: {newest.summary} Make your change on top of it, and send it "
+        f"The newest revision is {group.revision}, by {newest.who}: {newest.summary} Make your change on top of it, and send it "
         f"with If-Match: {etag(group.revision)}.",
         theirs=theirs,
         mine=sent,

@@ -128,7 +128,7 @@ def stale(
     newest = now.own_revisions().get(number=now.revision)
     return Refusal(
         "stale",
-        f"The newest revision is {now.revision}, by {newest.actor_name}: {newest.summary} Make your change on top of it, and "
+        f"The newest revision is {now.revision}, by {newest.who}: {newest.summary} Make your change on top of it, and "
         f"send it with If-Match: {etag(now.revision)}.",
         theirs=revision_row(newest) | {"groups": named(groups_on(now))},
         mine=None if mine is None else {"groups": named(mine)},

@@ -43,7 +43,7 @@ KINDS = {
     "stale": (412, "This is not the newest revision"),
     "too-large": (413, "This is too large"),
     "media-type": (415, "This type is not taken here"),
-    "invalid": (422, "This cannot be stored"),
+    "invalid": (422, "This cannot be taken as it is"),
     "key-used": (422, "This key was used for something else"),
     "no-base": (428, "Say on which revision it stands"),
     "too-many": (429, "Too many requests"),

@@ -2,4 +2,4 @@
 
 from securitygroups.api.schema import api
 
-urlpatterns, app_name, _ = api.urls
+urlpatterns, _, app_name = api.urls

@@ -38,7 +38,7 @@ _NEW = "webhook_secret"
 def webhooks(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug, own=True)
     waiting = Count("deliveries", filter=Q(deliveries__state=Delivery.State.WAITING))
-    rows = access.project.webhooks.annotate(waiting=waiting)
+    rows = Webhook.objects.filter(project=access.project).annotate(waiting=waiting)
     context = {"webhooks": rows, "late": _late(Delivery.objects.filter(webhook__project=access.project))}
     return render(request, "securitygroups/webhooks/list.html", context)
 
