@@ -12,7 +12,7 @@ from securitygroups.firewall.flows.rows import Rows, Table
 from securitygroups.firewall.flows.text import column, padded, split
 from securitygroups.firewall.formats.strict import bad
 from securitygroups.firewall.lines.pasted import Line, parse_line
-from securitygroups.firewall.lines.replies import read_reply
+from securitygroups.firewall.lines.replies import reply_in
 from securitygroups.firewall.values import NON_IP
 
 COLUMNS = (
@@ -55,7 +55,7 @@ def _unjudged(line: Line, protocol: str) -> Skip | None:
         return Skip.NOT_READ
     if not protocol:
         return Skip.NO_PROTOCOL
-    return _ANSWERS.get(protocol, Skip.REPLY) if not line.flags and read_reply(line.text) else None
+    return _ANSWERS.get(protocol, Skip.REPLY) if not line.flags and reply_in(line) else None
 
 
 def row_of(line: Line, *, by_address: bool = False) -> Row | Skip:

@@ -51,7 +51,7 @@ End = tuple[str, str]
 
 def read_asa(line: str) -> Line | None:
     # What FTD writes of connections is key: value.
-    signed = any(sign in line for sign in _ASA_SIGNS) and "SrcIP:" not in line
+    signed = any(map(line.__contains__, _ASA_SIGNS)) and "SrcIP:" not in line
     found = _ASA.search(line) if signed else _ASDM.search(line) if "|" in line else None
     if not found:
         return None
@@ -192,7 +192,8 @@ def _zone(line: str) -> Line | None:
 # ── Juniper ───────────────────────────────────────────────────────────────────
 
 _JUNOS = re.compile(
-    r"session (created|denied|closed)[^/]*? ?([0-9A-Fa-f.:]+)/(\d+)->([0-9A-Fa-f.:]+)/(\d+)(.*)", re.DOTALL
+    r"session (created|denied|closed)[^/]{0,200}?(?<![0-9A-Fa-f.:])([0-9A-Fa-f.:]+)/(\d+)->([0-9A-Fa-f.:]+)/(\d+)(.*)",
+    re.DOTALL,
 )
 _JUNOS_DENIED = re.compile(r"\b(\d{1,3})\((\d{1,3})\) ")
 _JUNOS_NAT = re.compile(r" [0-9A-Fa-f.:]+/\d+->[0-9A-Fa-f.:]+/\d+ (.*)", re.DOTALL)

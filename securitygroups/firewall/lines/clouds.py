@@ -42,7 +42,7 @@ _DIRECTIONS = {"ingress": "in", "egress": "out"}
 def read_vpc(line: str) -> Line | None:
     if "srcaddr" in line and "dstaddr" in line:
         return _headed(line)
-    if not any(sign in line for sign in _SIGNS):
+    if not any(map(line.__contains__, _SIGNS)):
         return None
     words = line.replace('","', " ").replace('"', "").split() if '"2","' in line else line.split()
     for at in range(min(6, len(words) - 13)):
@@ -123,10 +123,12 @@ def _of_its_own(line: str, words: list[str]) -> Line:
     for at in range(len(words) - 6):
         source, destination, source_port, port, *twice, number = words[at : at + 7]
         told = {"srcaddr": source, "dstaddr": destination, "srcport": source_port, "dstport": port, "protocol": number}
-        verdict = _verdict(words[at + 7 :])
         numbers = source_port.isdecimal() and port.isdecimal() and number.isdecimal()
-        if verdict and numbers and twice == [source, destination] and is_address(source):
-            return _record(line, told | _behind(words[at + 7 :]) | verdict)
+        if numbers and twice == [source, destination] and is_address(source):
+            rest = words[at + 7 :]
+            if not (verdict := _verdict(rest)):
+                break  # there is none behind later words either
+            return _record(line, told | _behind(rest) | verdict)
     return Line(line, {}, kind=_KIND, advice=_NEEDS_HEADER)
 
 

@@ -1,6 +1,7 @@
 """Lines with “source > destination”: what tcpdump prints, also of pflog, and what is typed by hand."""
 
 import re
+from itertools import islice
 
 from securitygroups.firewall.lines.line import (
     ANSWER,
@@ -19,13 +20,15 @@ from securitygroups.firewall.lines.line import (
 from securitygroups.firewall.registry import WITH_PORTS
 
 _ENDS = re.compile(r"(?:^|\s)(?P<source>[\w\[\]:.%-]+?)\s*(?:>|->|→)\s*(?P<destination>[\w\[\]:.%-]+)")
+_MOST_ARROWS = 60
+"""What stands around more of them is no line of a packet."""
 # “IP / TCP 198.51.100.7:51515 > …” is scapy's, “IP [ttl=64” nping's.
 _DUMP = re.compile(r"\bIP6?\b(?! [/\[])|\bethertype IPv[46]\b")
 # What tcpdump says of a packet on "any", and of one that pf logged: the direction is that of the machine it runs on.
 _LINK = re.compile(r"(?:^|\s)(In|Out|[BM])\s+(?:IP6?\b|ARP\b|LLDP\b|ethertype\b|ifindex\b|[0-9a-f]{2}:[0-9a-f]{2}:)")
-_PFLOG = re.compile(r"\brule \S+(?: \[[^\]]*\])?:? (pass|block|match|scrub|nat|rdr|binat|reject) (in|out) on ")
+_PFLOG = re.compile(r"\brule \S+(?: \[[^\]]{0,200}\])?:? (pass|block|match|scrub|nat|rdr|binat|reject) (in|out) on ")
 # "proto TCP (6)" and "next-header UDP (17)" of tcpdump -v, "ip-proto-89" of what it does not know, "proto 50" by hand.
-_SAID = re.compile(r"\b(?:proto|next-header) [^()]*\((\d{1,3})\)|\b(?:ip-proto-|proto(?:col)?[ =])(\d{1,3})\b")
+_SAID = re.compile(r"\b(?:proto|next-header) [^()]{0,60}\((\d{1,3})\)|\b(?:ip-proto-|proto(?:col)?[ =])(\d{1,3})\b")
 # The flags of TCP, today's and as tcpdump printed them before version 4: "S 1:1(0) win 5840", ". ack 1".
 _SEGMENT = re.compile(r"[\s:]*(?:Flags \[|(?:[SFRPWE]{1,4}|\.) (?:\[tcp sum ok\] )?(?:\d+:\d+\(\d+\)|ack \d))")
 # “syn 1234 ack 1235” of FortiGate's sniffer, which has tcpdump's dots.
@@ -36,35 +39,34 @@ _HEADERS = re.compile(r"[\s:,]*(?:(?:HBH|DSTOPT|frag|srcrt)\b|\([^()]*\)|\[[^\]]
 _WORDS = {"ah", "ip", "ip6", "ipv6", "pim", "carp", "nos", "igp", "egp"}
 """Names of protocols that are words of other sentences too."""
 
-_ARP = re.compile(
-    r"\barp,? .*?(?:who-has|who has|is-at|is at|reply|request|announcement|probe|gratuitous)\b|\bwho-has \S+ tell \S|who has \S+\? tell ",
-    re.I,
-)
+_ARP = re.compile(r"\barp,? ")
+_ARP_SAYS = re.compile(r"(?:who-has|who has|is-at|is at|reply|request|announcement|probe|gratuitous)\b")
+_ARP_ASKS = re.compile(r"\bwho-has \S+ tell \S|who has \S+\? tell ")
 _OTHER_FRAMES = re.compile(
     r"\b(?:(?:LLDP|CDPv[12]|LACPv1|EAPOL|IS-IS)[,:(] ?\w|PPPoE [SD] \(|MPLS \(|STP 802\.1\w|802\.1[dw],|802\.3, length|LLC, dsap)"
 )
 _ETHERTYPE = re.compile(r"\bethertype (\S+)")
 _CARRIES_IP = ("IPv4", "IPv6", "802.1Q", "802.1ad", "802.1Q-QinQ", "MPLS", "PPPoE")
 
-_TCPDUMP_FLAGS = re.compile(r"Flags \[([^\]]*)\]")
+_TCPDUMP_FLAGS = re.compile(r"Flags \[([^\]]{0,60})\]")
 _OLD_TCPDUMP = re.compile(r":\s([SFRPWE]{1,4}|\.) (?:\[[^\]]*\] )?(?:\d+:\d+\(\d+\) )?(ack )?")
 _NAMES = "FIN|SYN|RST|PSH|ACK|URG|ECN|ECE|CWR|NS|AE"
 _BRACKETS = re.compile(rf"\[((?:{_NAMES})(?:, ?(?:{_NAMES}))*)\]")
 # As they are typed, or printed by other programs: “SYN-ACK”, “flags=SA”, “tcp_flags 0x12”, behind the addresses.
 _BEHIND = re.compile(
-    rf"(?:(?:>|\u2192)\s*\S+\s+(?:tcp\s+)?|\bflags?[ =:]+)\(?((?:{_NAMES})(?:[\s,/+|_-]+(?:{_NAMES}))*)\b",
+    rf"(?:(?:>|\u2192)\s*[^\s>\u2192]+\s+(?:tcp\s+)?|\bflags?[ =:]+)\(?((?:{_NAMES})(?:[\s,/+|_-]+(?:{_NAMES}))*)\b",
     re.IGNORECASE,
 )
 _AS_NUMBER = re.compile(r"\b(?:tcp[_ -]?)?flags?[ =:]+0x([0-9a-f]{1,4})\b", re.IGNORECASE)
 _AS_LETTERS = re.compile(
-    r"(?:\b(?:[Tt][Cc][Pp][_ -]?)?[Ff]lags?[ =:]+|(?:>|\u2192)\s*\S+\s+)\[?([SAFRPUEWC.]{1,8})\]?(?=[\s,]|\Z)"
+    r"(?:\b(?:[Tt][Cc][Pp][_ -]?)?[Ff]lags?[ =:]+|(?:>|\u2192)\s*[^\s>\u2192]+\s+)\[?([SAFRPUEWC.]{1,8})\]?(?=[\s,]|\Z)"
 )
 
-_DNS_ANSWER = re.compile(r":\s\d+[*|$%-]*\s(?:q:.*?\s)?(?:NXDomain|ServFail|Refused|FormErr|NotImp|\d+/\d+/\d+)\b")
+_DNS_ANSWER = re.compile(r":\s\d+[*|$%-]*\s(?:q:[^:\n]*?\s)?(?:NXDomain|ServFail|Refused|FormErr|NotImp|\d+/\d+/\d+)\b")
 _UDP_ANSWER = re.compile(
     r"Standard query response|NTPv\d, [Ss]erver|NTP Version \d, server|BOOTP/DHCP, Reply|\bDHCP (?:Offer|ACK|NAK)\b"
     r"|\b[Gg]et-?[Rr]esponse\b|\bAccess-(?:Accept|Reject|Challenge)\b|\breply (?:ok|ERR)\b|\bSIP: SIP/2\.0 \d|\bStatus: \d{3}\b"
-    r"|\bHandshake Response\b|\bBinding (?:Success|Error) Response\b|\bResponder Response\b|\bphase \S+ R |ikev2_\w+\[\w?R\]"
+    r"|\bHandshake Response\b|\bBinding (?:Success|Error) Response\b|\bResponder Response\b|\bphase \S+ R |\bikev2_\w+\[\w?R\]"
 )
 _TUNNEL = re.compile(r"\s*(?:VXLAN|Geneve|GENEVE|OTV|LISP|L2TP)\b")
 _ECHO_REPLY = re.compile(r"echo[ -](?:\(ping\) )?reply", re.IGNORECASE)
@@ -73,7 +75,7 @@ _ERROR = re.compile(
     r"unreach|exceeded|too big|need to frag|fragmentation needed|parameter problem|source quench", re.IGNORECASE
 )
 _TYPE = re.compile(r"\btype[ =:]+(\d{1,3})\b")
-_ABOUT_PORT = re.compile(r"([0-9A-Fa-f.:]+) (tcp|udp|sctp) port ([\w-]+)")
+_ABOUT_PORT = re.compile(r"(?<![0-9A-Fa-f.:])([0-9A-Fa-f.:]+) (tcp|udp|sctp) port ([\w-]+)")
 
 
 def flags_in(text: str) -> frozenset[str] | None:
@@ -182,9 +184,11 @@ def _typed_number(before: str, after: str) -> int | None:
 
 def read_ends(line: str) -> Line | None:
     """A line with "source > destination" in it."""
+    if ">" not in line and "→" not in line:
+        return None
     dump = bool(_DUMP.search(line) or _PFLOG.search(line))
     half = whole = False
-    for match in _ENDS.finditer(line):
+    for match in islice(_ENDS.finditer(line), _MOST_ARROWS):
         source, destination = end_of(match["source"], tcpdump=dump), end_of(match["destination"], tcpdump=dump)
         if source and destination:
             return _between(line, match, (source, destination), dump)
@@ -244,6 +248,19 @@ def read_frame(line: str) -> Line | None:
     """A frame that is not IP: ARP and others, as tcpdump and tshark print them."""
     found = _ETHERTYPE.findall(line)
     other = bool(found) and not found[-1].rstrip(",:").startswith(_CARRIES_IP)
-    if not other and not _ARP.search(line) and not _OTHER_FRAMES.search(line):
+    if not other and not _is_arp(line) and not _OTHER_FRAMES.search(line):
         return None
     return no_ip(line, "tcpdump", link_direction(line))
+
+
+def _is_arp(line: str) -> bool:
+    low = line.lower()
+    if "arp" in low and any(map(_says_arp, low.split("\n"))):
+        return True
+    return "who" in low and bool(_ARP_ASKS.search(low))
+
+
+def _says_arp(line: str) -> bool:
+    """Whether the first word “arp” is followed by what it is about."""
+    named = _ARP.search(line)
+    return bool(named and _ARP_SAYS.search(line, named.end()))

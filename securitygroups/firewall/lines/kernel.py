@@ -20,7 +20,7 @@ _VYOS = re.compile(r"-([ADR])\]\Z")
 # A rule's prefix without a space at its end; MACSRC= and IPSRC= are others.
 _SOURCE = re.compile(r"(?<![A-Z])SRC=")
 _EBTABLES = re.compile(
-    r" IP SRC=([\d.]+) IP DST=([\d.]+),.* IP proto=(\d+)|IPv6 SRC=(\S+) IPv6 DST=(\S+),.*Next Header=(\d+)"
+    r" IP SRC=([\d.]+) IP DST=([\d.]+),.* IP proto=(\d+)|IPv6 SRC=(\S+) IPv6 DST=([^\s,]+),.*Next Header=(\d+)"
 )
 _EBTABLES_PORTS = re.compile(r" SPT=(\d+) DPT=(\d+)")
 _BEFORE = 160

@@ -113,6 +113,11 @@ def is_address(text: str) -> bool:
         return False
 
 
+def may_have_two(text: str) -> bool:
+    """Whether two addresses may stand there, of which each has three dots, or two colons."""
+    return text.count(".") + text.count(":") >= 4
+
+
 def protocol_number(text: str) -> int | None:
     """The IP protocol of a name or number: "UDP", "ICMP6", "GREv0", "17"."""
     if text.isascii() and text.isdigit():

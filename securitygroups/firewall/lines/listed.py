@@ -1,6 +1,7 @@
 """Connections as ss, netstat, lsof, pfctl and conntrack's tables list them, of which not all say who opened them."""
 
 import re
+from itertools import islice
 
 from securitygroups.firewall.lines.dumps import end_of
 from securitygroups.firewall.lines.line import Line, Told, is_address
@@ -25,6 +26,8 @@ _PF = re.compile(
     r"\s+[A-Z_0-9]+:[A-Z_0-9]+(?:\s|\Z)"
 )
 _PF_PORT = re.compile(r"(.+)\[(\d{1,5})\]")
+_MOST_WORDS = 60
+"""The two ends of a connection stand among the first."""
 
 End = tuple[str, str]
 
@@ -59,7 +62,8 @@ def _failed(line: str, found: re.Match[str]) -> Line | None:
 
 def _ends(line: str) -> list[End]:
     """The first two ends with a port."""
-    return [end for word in line.replace("->", " ").split() if (end := _end(word))][:2]
+    words = line.replace("->", " ").split(maxsplit=_MOST_WORDS)[:_MOST_WORDS]
+    return list(islice((end for word in words if (end := _end(word))), 2))
 
 
 def _end(word: str) -> End | None:

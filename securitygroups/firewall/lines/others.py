@@ -16,8 +16,8 @@ from securitygroups.firewall.lines.line import (
 
 # ── conntrack ─────────────────────────────────────────────────────────────────
 
-_TUPLE = re.compile(r"\bsrc=(\S+) dst=(\S+)(?: sport=(\d+) dport=(\d+))?(?: type=(\d+) code=\d+)?")
-_BEFORE_TUPLE = re.compile(r"(?:^|\s)(?:ipv[46]\s+\d+\s+)?([a-z][a-z0-9-]*|unknown)\s+(\d{1,3})\s(?:[^=]*\s)?\Z")
+_TUPLE = re.compile(r"\bsrc=([^\s=]+) dst=(\S+)(?: sport=(\d+) dport=(\d+))?(?: type=(\d+) code=\d+)?")
+_BEFORE_TUPLE = re.compile(r"(?:^|\s)(?:ipv[46]\s+\d+\s+)?[a-z][a-z0-9-]*\s+(\d{1,3})\s")
 _OVS_TUPLE = re.compile(r"\b(\w+),orig=\(src=([^,)]+),dst=([^,)]+)(?:,sport=(\d+),dport=(\d+))?(?:,id=\d+,type=(\d+))?")
 
 
@@ -27,8 +27,13 @@ def read_conntrack(line: str) -> Line | None:
         found = _OVS_TUPLE.search(line)
         return _tracked(line, found, found[1]) if found else None
     found = _TUPLE.search(line) if "src=" in line and " dst=" in line else None
-    before = _BEFORE_TUPLE.search(line[: found.start()]) if found else None
-    return _tracked(line, found, before[2]) if found and before else None
+    before = _before_tuple(line[: found.start()]) if found else None
+    return _tracked(line, found, before[1]) if found and before else None
+
+
+def _before_tuple(text: str) -> re.Match[str] | None:
+    """The protocol's name and number, which no pair parts from the tuple."""
+    return _BEFORE_TUPLE.search(text, text.rfind("=") + 1) if text[-1:].isspace() else None
 
 
 def _tracked(line: str, found: re.Match[str], protocol: str) -> Line:
@@ -50,7 +55,7 @@ _LPORT = {"to-lport": "in", "from-lport": "out"}
 
 def read_ovn(line: str) -> Line | None:
     """A line of OVN's acl_log, and a flow as Open vSwitch prints it: “tcp,vlan_tci=0x0000,…,nw_src=…,nw_dst=…,tp_dst=22”."""
-    if not any(sign in line for sign in _OVN_SIGNS):
+    if not any(map(line.__contains__, _OVN_SIGNS)):
         return None
     name, told = _OVN_NAME.search(line), dict(_OVN_PAIR.findall(line))
     word, direction = name[1] if name else "", _LPORT.get(told.get("direction", ""), "")
@@ -91,7 +96,7 @@ def read_datapath(line: str) -> Line | None:
     return packet.line(line, "Open vSwitch flow")
 
 
-_NEUTRON_IP = re.compile(r"\bipv[46]\(([^()]*(?:\[[^\]]*\])?[^()]*)\)")
+_NEUTRON_IP = re.compile(r"\bipv[46]\(([^()\[]*(?:\[[^\]]*\][^()]*)?)\)")
 _NEUTRON_VALUE = re.compile(r"\b(src|dst|proto|nxt)='?([0-9A-Fa-f.:]+)")
 _NEUTRON_PORTS = re.compile(r"\b(dst_port|src_port)=(\d+)")
 _NEUTRON_BITS = re.compile(r"\btcp\(.{0,40}?\bbits=(\d+)")
@@ -129,7 +134,7 @@ _PATHS = {"RECEIVE": "in", "SEND": "out"}
 
 def read_windows(line: str) -> Line | None:
     """pfirewall.log: date time action protocol src-ip dst-ip src-port dst-port size tcpflags … icmptype icmpcode info path."""
-    found = _WINDOWS.search(line) if any(sign in line for sign in _WINDOWS_SIGNS) else None
+    found = _WINDOWS.search(line) if any(map(line.__contains__, _WINDOWS_SIGNS)) else None
     if not found or not is_address(found[3]) or not is_address(found[4]):
         return None
     said, name, source, destination, source_port, port, flags, rest = found.groups()
@@ -161,7 +166,7 @@ _TURNED = (
 
 def read_event(line: str) -> Line | None:
     """“The Windows Filtering Platform has blocked a packet. … Direction: Inbound Source Address: …”."""
-    if not any(sign in line for sign in _EVENT_SIGNS):
+    if not any(map(line.__contains__, _EVENT_SIGNS)):
         return None
     told = {name.replace(" ", "").replace("Destination", "Dest"): value for name, value in _EVENT.findall(line)}
     source, destination = told.get("SourceAddress", ""), told.get("DestAddress", "")

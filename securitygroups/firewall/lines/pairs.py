@@ -138,16 +138,14 @@ def _decoded(text: str) -> Any:
 
 def _closed(text: str) -> str:
     """The text up to its last comma that is none of a string, with the brackets closed that are open there."""
+    kept = text[: max((at for at, letter in _outside_strings(text) if letter == ","), default=0)]
     closing: list[str] = []
-    kept = ends = ""
-    for at, letter in _outside_strings(text):
+    for _, letter in _outside_strings(kept):
         if letter in _CLOSES:
             closing.append(_CLOSES[letter])
-        elif letter == ",":
-            kept, ends = text[:at], "".join(reversed(closing))
-        elif closing:
+        elif closing and letter != ",":
             closing.pop()
-    return kept + ends
+    return kept + "".join(reversed(closing))
 
 
 def _outside_strings(text: str) -> Iterator[tuple[int, str]]:
@@ -202,7 +200,7 @@ _FLAGS_PAIR = re.compile(rf"\btcp_?flags\s?[=:]\s?\"?({_IN_WORDS.pattern})", re.
 
 def read_pairs(line: str) -> Line | None:
     low = line.lower()
-    if not any(sign in low for sign in _TO) or not any(sign in low for sign in _FROM):
+    if not any(map(low.__contains__, _TO)) or not any(map(low.__contains__, _FROM)):
         return None
     told = _roles_in(line)
     if words := _FLAGS_PAIR.search(line):

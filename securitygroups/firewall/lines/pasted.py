@@ -29,6 +29,8 @@ from securitygroups.firewall.lines.line import (
 _ENDS = ("source", "destination")
 LONGEST = 2000
 """Characters of a line that are looked at."""
+SHORTEST = 5
+"""Characters of the shortest line that tells a packet: “::>::”."""
 
 READERS: tuple[tuple[str, Callable[[str], Line | None]], ...] = (
     ("kernel log", kernel.read_kernel),
@@ -88,11 +90,17 @@ def parse_line(line: str, service_port: ServicePort | None = None) -> Line:
 
 def _first(line: str) -> Line:
     """By the first reader that knows the line."""
-    return next((found for _, read in READERS if (found := read(line)) is not None), Line(line, {}))
+    if len(line) >= SHORTEST:
+        for _, read in READERS:
+            if (found := read(line)) is not None:
+                return found
+    return Line(line, {})
 
 
 def _checked(found: Line, service_port: ServicePort | None) -> Line:
     """With addresses that are some, without their zones, and the number of the port where the line has its name."""
+    if not found.fields:
+        return found
     fields = _with_addresses(found.fields)
     if fields is None:
         is_network = any("/" in found.fields.get(end, "") for end in _ENDS)

@@ -18,7 +18,7 @@ _SHORT = "The line of pf's filterlog ends too early: paste the whole line, up to
 
 def read_filterlog(line: str) -> Line | None:
     """rule, sub rule, anchor, tracker, interface, reason, action, direction, IP version, and what the version has."""
-    if not any(sign in line for sign in _SIGNS):
+    if not any(map(line.__contains__, _SIGNS)):
         return None
     values = line.split(",")
     if len(values) < 9 or values[6] not in _ACTIONS or values[8] not in ("4", "6"):
@@ -62,7 +62,7 @@ def read_ipfw(line: str) -> Line | None:
 
 _IPMON_SAID = {"p": "pass", "-": ""}
 _IPMON = re.compile(
-    r"@\S+ ([pbB-]) ([0-9A-Fa-f.:]+)(?:,(\w+))? -> ([0-9A-Fa-f.:]+)(?:,(\w+))? PR ([\w-]+) len \d+ \d+"
+    r"@[^\s@]+ ([pbB-]) ([0-9A-Fa-f.:]+)(?:,(\w+))? -> ([0-9A-Fa-f.:]+)(?:,(\w+))? PR ([\w-]+) len \d+ \d+"
     r"(?: -([A-Z]+))?.*?(?: (IN|OUT))?\Z"
 )
 

@@ -9,6 +9,7 @@ from securitygroups.firewall.lines.line import (
     Told,
     flags_of_number,
     is_address,
+    may_have_two,
     protocol_number,
 )
 
@@ -38,7 +39,7 @@ _TIME = re.compile(r"\d+\.\d+|\d{4}-\d\d-\d\d[T ]?[\d:.Z+]*|\d\d:\d\d:\d\d[\d.]*
 
 def read_shark(line: str) -> Line | None:
     """“1 0.000000 198.51.100.7 → 10.0.0.5 TCP 74 51515 → 22 [SYN]”, with the arrow or, copied from the window, without."""
-    for found in _SHARK.finditer(line[:400]):
+    for found in _SHARK.finditer(line[:400]) if may_have_two(line) else ():
         if is_address(found[1]) and is_address(found[2]):
             return _shark(line, found)
     named = _NAMES.search(line[:400]) if "→" in line or "->" in line else None
@@ -82,7 +83,7 @@ def _carried_by(name: str, told: str) -> int | None:
 
 def read_columns(line: str) -> Line | None:
     """Two addresses and two ports in columns, and nothing else but a time, a protocol's name, and the flags of TCP."""
-    if len(line) > 200:
+    if len(line) > 200 or not may_have_two(line):
         return None
     words = _cells(line)
     flags = flags_of_number(int(words.pop(), 16)) if words and _HEX.fullmatch(words[-1]) else None

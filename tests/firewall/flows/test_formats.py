@@ -20,6 +20,7 @@ from securitygroups.firewall.flows.batch import ACCEPTED, DENIED, UNSAID
 from securitygroups.firewall.flows.logs import FlowLog
 from securitygroups.firewall.flows.openers import Skip
 from securitygroups.firewall.formats.strict import BadDocument
+from securitygroups.firewall.lines import pasted
 from securitygroups.firewall.values import Network, address_text, parse_network
 
 if sys.version_info >= (3, 14):
@@ -371,6 +372,18 @@ def test_words_for_verdicts_are_known_and_others_say_nothing(word: str, said: in
 )  # fmt: skip
 def test_what_opens_no_flow_is_counted_with_its_reason(text: str, count: int, reason: Skip) -> None:
     assert read(text)[1].skipped[reason] == count
+
+
+def test_a_line_is_read_once_and_not_again_for_what_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+    monkeypatch.setattr(pasted, "READERS", (("all", looked_at.append), *pasted.READERS))
+    answer = "12:00:00.0 IP 10.0.0.53.53 > 10.0.1.10.50000: 1 q: A? example.com. 1/0/0 A 192.0.2.1 (45)"
+    lines = [answer, "12:00:00.0 IP 10.0.1.10 > 198.51.100.7: ICMP echo request, id 1, seq 1, length 64", "so", "12"]
+
+    flows, log = read("\n".join(lines))
+
+    assert (len(flows), log.records, log.skipped[Skip.REPLY]) == (1, 4, 1)
+    assert looked_at == lines[:2]  # and the others are too short for a packet
 
 
 def test_a_syn_ack_in_a_line_opens_nothing() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from securitygroups.firewall.lines.line import is_address
+from securitygroups.firewall.lines.line import Line, is_address
 from securitygroups.firewall.lines.pasted import READERS, parse_line, read_line
 from securitygroups.firewall.lines.replies import read_reply, reply_in
 from securitygroups.firewall.values import Refused, parse_address
@@ -99,6 +99,50 @@ def test_no_line_takes_long(seed: int) -> None:
             started = time.process_time()
             parse_line(endless)
             assert time.process_time() - started < SLOWEST, endless[:300]
+
+
+LONG = 1 << 17
+TWO = "10.0.0.1 > 10.0.0.2 "
+REPEATED = [
+    ("Juniper", "session created ", "1"),
+    ("Juniper", "session denied " * 2000, "1"),
+    ("source > destination", TWO, ">"),
+    ("source > destination", TWO + "icmp ", "1"),
+    ("source > destination", TWO + "icmp ", "1:"),
+    ("source > destination", TWO, ": 1 q:"),
+    ("source > destination", TWO, "ikev2_"),
+    ("source > destination", TWO, "proto "),
+    ("source > destination", TWO, "Flags ["),
+    ("tshark", "10.0.0.1 10.0.0.2 TCP 1 ", ">"),
+    ("tshark", "10.0.0.1 10.0.0.2 ICMP 1 ", "1"),
+    ("not IP", "", "arp, "),
+    ("kernel log", " SRC=a DST=1 IPv6 SRC=a IPv6 DST=", ","),
+    ("conntrack", " dst= ", "src="),
+    ("conntrack", "", "a 1 "),
+    ("OpenStack log", "ethernet(ipv4(", "a"),
+    ("OpenStack log", "ethernet(ipv4(", "[]"),
+    ("IP Filter", " PR ", "@"),
+    ("JSON", '{"a":' + "[" * (LONG // 2), ","),
+    ("VPC flow log", "eni- ACCEPT ", "a "),
+    ("VPC flow log", "eni- ACCEPT ", "10.0.0.1 10.0.0.2 1 1 10.0.0.1 10.0.0.2 1 "),
+]
+
+
+@pytest.mark.parametrize(("name", "head", "part"), REPEATED)
+def test_work_grows_as_the_line_does(name: str, head: str, part: str) -> None:
+    """Of far longer lines than are read: what goes over the rest again for each of its parts takes minutes."""
+    tail = "= src=1 dst=2" if name == "conntrack" else ""
+    read = dict(READERS)[name]
+    started = time.process_time()
+    read(head + part * ((LONG - len(head)) // len(part)) + tail)
+    assert time.process_time() - started < SLOWEST
+
+
+@pytest.mark.parametrize("text", ["", "a", "::>:", "{}", '{}"', "a=b", "1>2", "::", "arp", "LLC"])
+def test_a_line_is_not_looked_at_that_is_too_short_for_a_packet(text: str) -> None:
+    assert all(not (found := read(text)) or not found.fields for _, read in READERS)
+    assert parse_line(text) == Line(text, {})
+    assert parse_line("::>::").fields == {"source": "::", "destination": "::"}
 
 
 @pytest.mark.parametrize("nested", ['{"a":' * 900, '{"a":[' * 300, '{"a":"' + "\\" * 1900, '{"src_ip":' + "[" * 1800, "{" * 2000, '{"a":1e999}', '{"a":' + "9" * 1500])  # fmt: skip
