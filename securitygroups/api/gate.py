@@ -93,6 +93,8 @@ def _token_of(request: HttpRequest) -> ApiToken | None:
         return None
     address = address_of(request)
     if token.networks and not operations.is_within(address, token.networks):
+        # Somebody else may have it.
+        logger.warning("api.elsewhere", program=token.pk, by=token.user.get_username(), address=address)
         raise PermissionDenied(
             "This token is not taken from where you are: its allowed networks do not hold your address."
         )
