@@ -28,7 +28,7 @@ _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z?)?\Z|\d\d:\d\d:[\d.]+\Z|\d{13}\Z")
 _MOST_BEFORE = 4  # words before a record
 _VPC_WORDS = {"ACCEPT", "REJECT", "NODATA", "SKIPDATA"}
-_ADDRESS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}\Z|[0-9a-fA-F:]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*\Z")
+_ADDRESS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}\Z|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from securitygroups.firewall.lines.pasted import parse_line
 
 _BLOCK = 8192
 _DEPTH, _DEEPER = 4, 1000
+_MOST_PARTS = 16
+"""Of a name with dots: what stands before the last of them says nothing of a flow."""
 _MOST_KNOWN = 1000
 _LINES = ("message", "@message", "MESSAGE", "log", "_raw", "textPayload", "line", "msg")
 """Keys of a text that is itself a line of a log, as shippers of logs and the journal keep it."""
@@ -187,7 +189,7 @@ def _places(names: tuple[str, ...]) -> tuple[str | None, ...]:
     best: dict[str, tuple[int, str]] = {}
     for name in names:
         parts = name.split(".")
-        for outer in range(len(parts)):
+        for outer in range(max(0, len(parts) - _MOST_PARTS), len(parts)):
             found = NAMES.get(bare(".".join(parts[outer:])))
             if found:
                 rank = found[1] + outer * _DEEPER

@@ -8,6 +8,7 @@ import lzma
 import random
 import struct
 import sys
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,6 +29,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+SLOWEST = 2  # seconds, of what takes milliseconds
 LOCAL = (parse_network("10.0.0.0/8"), parse_network("2001:db8:1::/64"))
 
 # (protocol, source, its port, destination, its port, verdict, seconds since 1970): who began is the source.
@@ -511,6 +513,22 @@ def test_columns_that_no_line_has_cost_nothing() -> None:
 
     assert len(flows) == log.records == 20_000
     assert flows[0] == ("in", 6, "198.51.100.7", "10.0.1.10", 22, UNSAID)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2 123456789010 eni-1 " + ":" * 30_000 + "x 10.0.1.10 51515 22 6 1 40 1 2 ACCEPT OK\n",
+        json.dumps({"a." * 100_000 + "src_ip": "198.51.100.7", "proto": "tcp"}) + "\n",
+    ],
+    ids=["colons", "dots"],
+)
+def test_a_word_without_an_end_is_looked_at_once(text: str) -> None:
+    """What goes over the rest of it again for each of its signs takes hours."""
+    started = time.process_time()
+    with pytest.raises(BadDocument):
+        read(text)
+    assert time.process_time() - started < SLOWEST
 
 
 def test_a_long_document_is_read_record_by_record() -> None:
