@@ -57,7 +57,8 @@ DEFAULTS = (
 _ACCESS = {"allow": Action.ACCEPT, "deny": Action.DROP}
 _DIRECTIONS = {"inbound": Direction.IN, "outbound": Direction.OUT}
 DEPLOYED = "This is known only when the template is deployed: bring what az network nsg list says."
-_ID = re.compile(r"/resourceGroups/[^/]+/.*/networkSecurityGroups/([^/]+)", re.IGNORECASE)
+_WITHIN = re.compile(r"/resourceGroups/[^/]+/", re.IGNORECASE)
+_ID = re.compile(r".*/networkSecurityGroups/([^/]+)", re.IGNORECASE)
 _ANY = ("*", "any")
 _SETTLED = ("access", "direction", "priority", "protocol", "sourcePortRange", "destinationPortRange")
 # What to do about rules for one of Azure's tags, which stand for no address here.
@@ -146,11 +147,16 @@ def _by_group(rules: Sequence[tuple[str, Json]]) -> Iterator[ReadGroup]:
     """The groups that a list of rules is about, which their ids name; of rules without ids it is one."""
     by_group: dict[str, list[tuple[str, Json]]] = {}
     for where, one in rules:
-        place = _ID.search(text(one, "id", where))
-        by_group.setdefault(place[0].lower() if place else "", []).append((where, one))
+        by_group.setdefault(_group_in(text(one, "id", where))[0].lower(), []).append((where, one))
     for found in by_group.values():
-        named = _ID.search(text(found[0][1], "id", ""))
-        yield _of_rules(found, named[1] if named else "", "")
+        yield _of_rules(found, _group_in(text(found[0][1], "id", ""))[1], "")
+
+
+def _group_in(identity: str) -> tuple[str, str]:
+    """The group that an id of a rule names, with what it is within, and its name."""
+    within = _WITHIN.search(identity)
+    named = _ID.match(identity, within.end()) if within else None
+    return (identity[within.start() : named.end()], named[1]) if within and named else ("", "")
 
 
 def _of_template(value: Json) -> Iterator[ReadGroup]:

@@ -71,7 +71,7 @@ _KNOWN = words(
     "port_range_min port_range_max created_at updated_at revision_number tenant_id project_id tags standard_attr_id name "
     "normalized_cidr belongs_to_default_sg location group if_match"
 )
-_PAIR = re.compile(r"(\w+)='([^']*)'")
+_PAIR = re.compile(r"\b(\w+)='([^']*)'")
 
 
 def looks(upload: Upload) -> bool:

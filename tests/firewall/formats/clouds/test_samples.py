@@ -1,6 +1,7 @@
 """Files as the programs write them, from documents and reports, in own words and addresses: what they are read as."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from securitygroups.firewall.formats.systems import read_file
 from securitygroups.firewall.values import Action, Rule
 from securitygroups.words.imports import lines_sentence
 
+SLOWEST = 2  # seconds, of what takes milliseconds
 Plain = list[tuple[Any, ...]]
 
 
@@ -312,6 +314,31 @@ def test_a_group_of_openstack_with_rules_as_text() -> None:
     group = one({"id": "g", "name": "web", "description": "", "project_id": "p", "rules": rules})
 
     assert plain(group.rules) == [("accept out ip", "::/0", None, None), ("accept in tcp", "198.51.100.0/24", 443, 443)]
+
+
+AZURE_RULE = {
+    "access": "Allow", "direction": "Inbound", "priority": 100, "protocol": "Tcp", "name": "web",
+    "sourceAddressPrefix": "10.0.0.0/8", "sourcePortRange": "*", "destinationAddressPrefix": "*",
+    "destinationPortRange": "443",
+}  # fmt: skip
+
+
+OLD_RULE = "direction='ingress', ethertype='IPv4', id='1', "
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [AZURE_RULE | {"id": "/resourceGroups/a/" * 30_000}],
+        {"id": "g", "name": "web", "description": "", "project_id": "p", "rules": OLD_RULE + "a" * 200_000},
+    ],
+    ids=["Azure", "OpenStack"],
+)
+def test_a_long_text_without_an_end_is_looked_at_once(value: Any) -> None:
+    """What goes over the rest of it again for each of its parts takes minutes."""
+    started = time.process_time()
+    one(value)
+    assert time.process_time() - started < SLOWEST
 
 
 def test_openstack_lists_that_say_too_little_are_refused_with_what_to_do() -> None:
