@@ -20,11 +20,11 @@ pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.django_db(transact
 
 
 def addresses(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, set[str]]]:
-    """(name, names of its parameters) of every address of the panel, the admin's apart."""
+    """(name, names of its parameters) of every address of the panel, the admin's and those of programs apart."""
     for entry in resolver.url_patterns:
         route = before + str(entry.pattern)
         if isinstance(entry, URLResolver):
-            if entry.namespace != "admin":
+            if entry.namespace not in ("admin", "api"):
                 yield from addresses(entry, route)
         elif isinstance(entry, URLPattern) and entry.name:
             yield entry.name, set(re.findall(r"<(?:\w+:)?(\w+)>", route))
