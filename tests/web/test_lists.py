@@ -490,8 +490,8 @@ def test_groups_rules_and_activity_come_as_files_too(as_bob: Client, group: Secu
 
     operations.update_group(group=group, name="site", description="", by=By(alice, reason="Büro"))
     _, newest, *_ = table(as_bob.get("/p/shop/activity/list.csv?who=ali"))
-    assert newest[1:4] == ["alice", "false", "Group details changed"]
-    assert newest[6:8] == ["site", group.public_id]
+    assert newest[1:5] == ["alice", "", "false", "Group details changed"]
+    assert newest[7:9] == ["site", group.public_id]
     assert table(as_bob.get("/p/shop/activity/list.csv?who=nobody"))[1:] == []
 
 
