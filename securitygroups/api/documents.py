@@ -1,6 +1,6 @@
 """The group document in the schema, from the table of protocols: one shape of a rule for each."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -35,7 +35,21 @@ class StrictParser(Parser):
         return read_body(request, settings.DOCUMENT_MAX_MB * 2**20)
 
 
-def taken(document: dict[str, Any], name: str, longest: int) -> str:
+class Change(NamedTuple):
+    """What was sent to change something: why, the token of the preview that is confirmed, and the document without these."""
+
+    reason: str
+    confirm: str
+    document: dict[str, Any]
+
+
+def read_change(request: HttpRequest) -> Change:
+    """Raises BadDocument, Refusal."""
+    sent = read_body(request, settings.DOCUMENT_MAX_MB * 2**20)
+    return Change(_taken(sent, "reason", 255), _taken(sent, "confirm", 64), sent)
+
+
+def _taken(document: dict[str, Any], name: str, longest: int) -> str:
     """A text that stands beside the document's own keys, taken out of it. Raises BadDocument."""
     text = document.pop(name, "")
     if not isinstance(text, str) or len(text) > longest:

@@ -1,6 +1,6 @@
 """How a program's request comes in: who it is, into which project, with which scope; and what it says with a change."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from inspect import cleandoc
 from typing import Any
 
@@ -114,8 +114,3 @@ def base_of(request: HttpRequest) -> int:
 
 def etag(revision: int) -> str:
     return f'"{revision}"'
-
-
-def linked(**operations: Mapping[str, str]) -> dict[str, Any]:
-    """OpenAPI links: which operation goes on with what was answered, and which of its parameters is where."""
-    return {name: {"operationId": name, "parameters": dict(parameters)} for name, parameters in operations.items()}

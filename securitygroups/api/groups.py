@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import Router
@@ -94,8 +93,7 @@ def make_group(request: HttpRequest, project: str, dry_run: DryRun = False) -> H
 
     With `dry_run` nothing is made: whether it could be is told, and what the list would let through.
     """
-    sent = documents.read_body(request, settings.DOCUMENT_MAX_MB * 2**20)
-    reason, _ = documents.taken(sent, "reason", 255), documents.taken(sent, "confirm", 64)
+    reason, _, sent = documents.read_change(request)
     document = _document(sent)
     with transaction.atomic():
         made = operations.create_group(
@@ -121,8 +119,7 @@ def put_rules(request: HttpRequest, project: str, group: str, dry_run: DryRun = 
     history. With `dry_run` nothing is written: the preview says what it would do. Where the preview has alarms, the change is
     made with “confirm” alone, the preview's token. 412 tells both lists: the newest one, and the one that was sent.
     """
-    sent = documents.read_body(request, settings.DOCUMENT_MAX_MB * 2**20)
-    reason, confirm = documents.taken(sent, "reason", 255), documents.taken(sent, "confirm", 64)
+    reason, confirm, sent = documents.read_change(request)
     rules = _list(sent)
     found = find_group(access_of(request), group)
     return change_list(

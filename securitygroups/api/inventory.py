@@ -1,7 +1,7 @@
 """VMs as a platform's programs bring them in: one by its external ID, all of a project, or those of several projects."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -111,12 +111,6 @@ def _groups_of_one(project: Project, external_id: str, body: BroughtMachine) -> 
     return propose_groups(machine, before, after)
 
 
-class Brought(NamedTuple):
-    reason: str
-    confirm: str
-    document: dict[str, Any]
-
-
 @operation(router, "PUT", "/{project}/inventory", Scope.INVENTORY, right=Right.CHANGE,
            gives=Report, extra=documents.body(_ONE))  # fmt: skip
 def put_inventory(request: HttpRequest, project: str, dry_run: DryRun = False) -> HttpResponse:
@@ -208,13 +202,12 @@ def _regroups(plan: Inventory) -> bool:
     return bool(lot.gone) or any(one.order for one in lot.made) or any(one.before != one.after for one in lot.changed)
 
 
-def _read(request: HttpRequest, keys: tuple[str, str]) -> Brought:
+def _read(request: HttpRequest, keys: tuple[str, str]) -> documents.Change:
     """The document that was sent, with no other keys. Raises BadDocument, Refusal."""
-    sent = documents.read_body(request, settings.DOCUMENT_MAX_MB * 2**20)
-    reason, confirm = documents.taken(sent, "reason", 255), documents.taken(sent, "confirm", 64)
-    if problems := list(check_keys(sent, keys, keys[:1], "")):
+    sent = documents.read_change(request)
+    if problems := list(check_keys(sent.document, keys, keys[:1], "")):
         raise BadDocument(problems)
-    return Brought(reason, confirm, sent)
+    return sent
 
 
 def _list(value: Any, where: str) -> list[Any]:
