@@ -59,6 +59,6 @@ fmt:
 
 # Write the three lock files again after a change in pyproject.toml; `just lock --upgrade` takes the newest of all
 lock *ARGS:
-    {{ compile }} {{ ARGS }} pyproject.toml --output-file requirements.lock
-    {{ compile }} {{ ARGS }} pyproject.toml --extra dev --output-file requirements-dev.lock
-    {{ compile }} {{ ARGS }} pyproject.toml --extra dev --extra bench --output-file requirements-bench.lock
+    {{ compile }} {{ ARGS }} --group panel --output-file requirements.lock
+    {{ compile }} {{ ARGS }} --group dev --output-file requirements-dev.lock
+    {{ compile }} {{ ARGS }} --group bench --output-file requirements-bench.lock

@@ -77,6 +77,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             # It says which lists and pages the site of the administration has.
             SITE,
         },
+        # On other machines than the panel: it knows the API's addresses and the language of rules.
+        "command": {"firewall"},
         "demo": {"firewall", "models", "operations"},
         "figures": {"models", "stream"},
         "management": {
@@ -93,7 +95,13 @@ FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 # the receivers of signals along.
 PARTS = {"forms", "demo"}
 # What these rooms may import from outside, beside the standard library.
-OUTSIDE = {"firewall": {"numpy"}} | {room: set[str]() for room in ("words", "starters")}
+OUTSIDE = {
+    "firewall": {"numpy"},
+    "words": set[str](),
+    "starters": set[str](),
+    # A program of its own, that pip brings without the panel.
+    "command": {"httpx", "typer"},
+}
 # And what single modules of the core may besides: each of these libraries reads one kind of file, for one module.
 READERS = {
     "firewall.formats.sheets": {"python_calamine", "charset_normalizer", "xlsxwriter"},

@@ -1,0 +1,3 @@
+from securitygroups.command.main import main
+
+main()
