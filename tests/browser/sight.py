@@ -65,3 +65,25 @@ OUTSIDE = """
   .filter((e) => e.getBoundingClientRect().left < 0 || e.getBoundingClientRect().right > innerWidth)
   .map((e) => `${e.outerHTML.slice(0, 120)} sticks out`)
 """
+
+# All of it, in one go: what is asked of a page piece by piece takes most of its time on the way there and back.
+UNSOUND = f"""
+(async (width) => {{
+  // Nothing lies below the page's head, which stays where it is.
+  scrollTo(0, 0);
+  let wide;
+  // A page that is resized takes a moment; one that is too wide stays so.
+  for (let turn = 0; turn < 10; turn++) {{
+    await {SETTLED.strip()};
+    wide = document.scrollingElement.scrollWidth;
+    if (wide <= width) break;
+    await new Promise((go) => setTimeout(go, 200));
+  }}
+  return [
+    ...(wide > width ? [`is ${{wide}} px wide: ${{{WIDEST.strip()}}}`] : []),
+    ...{BROKEN_WORDS.strip()},
+    ...{OUTSIDE.strip()},
+    ...{SMALL_TARGETS.strip()},
+  ];
+}})
+"""

@@ -48,16 +48,9 @@ def test_rules_of_before_stay_and_icmp_is_taken_from_then_on(earlier: None) -> N
     assert sorted(asked(CHECKS)) == [("rule_icmp_fields", True), ("rule_protocol", True)]
     make_icmp("port_start = NULL, port_end = NULL")
     assert asked(RULES)[0][2:] == ("icmp", "10.0.0.0/8", None, None)
-
-
-@pytest.mark.parametrize(
-    "columns", ["port_start = 8", "port_start = NULL, port_end = NULL, destination = '10.0.0.0/8'"]
-)
-def test_what_icmp_has_not_is_refused_by_the_database(earlier: None, columns: str) -> None:
-    call_command("migrate", verbosity=0)
-
-    with pytest.raises(IntegrityError, match="rule_icmp_fields"):
-        make_icmp(columns)
+    for columns in ("port_start = 8", "port_start = NULL, port_end = NULL, destination = '10.0.0.0/8'"):
+        with pytest.raises(IntegrityError, match="rule_icmp_fields"):
+            make_icmp(columns)
 
 
 def test_a_migration_that_was_killed_between_its_statements_is_ended_by_the_next(earlier: None) -> None:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from time import process_time
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from securitygroups.firewall.formats.strict import MAX_PROBLEMS, BadDocument, lo
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.texts import clean, mended
 from securitygroups.firewall.values import MAX_DESCRIPTION, Packet, Rule, parse_network
+from tests.effort import at_most
 from tests.firewall.samples import random_packet, random_rule
 from tests.firewall.strategies import packets
 
@@ -426,26 +426,23 @@ def test_a_file_with_a_few_bytes_overwritten_is_read_or_refused(random: Random, 
 def test_80_000_rules_are_read_or_refused_with_the_last_line_in_seconds() -> None:
     line = json.dumps({"action": "drop", "direction": "in", "protocol": "tcp", "port_start": 1})
     lines = HEAD + "[\n" + ",\n".join([line] * 80_000)
-    start = process_time()
 
-    good = read_group((lines + "]}").encode())
-    bad = faults(read_group, (lines + ',\n{"a": 1, "a": 1}]}').encode())
+    with at_most(10):
+        good = read_group((lines + "]}").encode())
+        bad = faults(read_group, (lines + ',\n{"a": 1, "a": 1}]}').encode())
 
     assert len(good.rules) == 80_000
     assert bad[0].startswith("line 80002, rules[80000]: The key “a” stands twice")
-    assert process_time() - start < 20
 
 
 @pytest.mark.parametrize("inside", ["0", "{}", '{"a":0}', "[]"])
 def test_a_file_of_nothing_but_faults_is_refused_as_fast_as_a_good_one(inside: str) -> None:
     data = (HEAD + "[" + ",".join([inside] * 300_000) + "]}").encode()[:MAX_DOCUMENT_BYTES]
-    start = process_time()
 
-    with pytest.raises(BadDocument) as caught:
+    with at_most(10), pytest.raises(BadDocument) as caught:
         read_group(data)
 
     assert len(caught.value.faults) <= MAX_PROBLEMS
-    assert process_time() - start < 10
 
 
 def test_json_as_a_fragment_keeps_its_place() -> None:

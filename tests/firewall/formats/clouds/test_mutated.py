@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from securitygroups.firewall.formats.documents import MAX_DOCUMENT_BYTES
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.formats.systems import read_file
+from tests.effort import at_most
 from tests.firewall.formats.clouds.proof import Case, written
 from tests.firewall.formats.clouds.test_proof import CASES
 
@@ -153,9 +153,6 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_costs_no_more_than_a_moment(name: str) -> None:
-    started = time.process_time()
-
-    tried(HOSTILE[name])
-
-    # A second or two by itself, and far more on a busy machine; what is bounded by nothing takes minutes.
-    assert time.process_time() - started < 20
+    # A second or two; what is bounded by nothing takes minutes.
+    with at_most(10):
+        tried(HOSTILE[name])
