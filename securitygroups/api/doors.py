@@ -10,6 +10,7 @@ from ninja.security import HttpBearer
 
 from karenpanel.client_address import address_of
 from securitygroups.access import Access, Right, open_by_token
+from securitygroups.api.parameters import IDEMPOTENCY_KEY, IF_MATCH
 from securitygroups.api.problems import KINDS, Refusal
 from securitygroups.api.schemas import Problem
 from securitygroups.firewall.values import whole_number
@@ -45,11 +46,13 @@ def operation(
     router: Router, method: str, path: str, scope: Scope, *, right: Right = Right.LOOK, gives: Any = None, **more: Any
 ) -> Callable[[View], View]:
     """Puts a view at this address of the router. The token needs the scope, and where the path names a project, its person
-    the right there. `gives` is what is answered with 200, or what for each status; `extra` goes into the schema."""
+    the right there. `gives` is what is answered with 200, or what for each status; `extra` goes into the schema, and so does
+    that it is `based` on the revision in If-Match."""
     answers = gives if isinstance(gives, dict) else {200: gives}
-    extra = more.pop("extra", {})
+    extra, based = more.pop("extra", {}), more.pop("based", False)
 
     def put(view: View) -> View:
+        headers = [IF_MATCH] * based + [IDEMPOTENCY_KEY] * hasattr(view, "once")
         summary, _, rest = cleandoc(view.__doc__ or "").partition("\n\n")
         router.api_operation(
             [method],
@@ -60,7 +63,7 @@ def operation(
             url_name=view.__name__,
             summary=" ".join(summary.split()).rstrip("."),
             description=rest or None,
-            openapi_extra=extra | {"x-scope": scope.value, "x-right": right.value},
+            openapi_extra=extra | {"parameters": headers, "x-scope": scope.value, "x-right": right.value},
             **more,
         )(view)
         return view

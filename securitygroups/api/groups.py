@@ -110,7 +110,7 @@ def make_group(request: HttpRequest, project: str, dry_run: DryRun = False) -> H
     return list_json(made, rules_of_group(made), status=201)
 
 
-@operation(router, "PUT", f"{ONE}/rules", Scope.WRITE, right=Right.CHANGE,
+@operation(router, "PUT", f"{ONE}/rules", Scope.WRITE, right=Right.CHANGE, based=True,
            gives={200: Written | Preview}, extra=documents.body(_LIST))  # fmt: skip
 def put_rules(request: HttpRequest, project: str, group: str, dry_run: DryRun = False) -> HttpResponse:
     """Replace the whole list of a group, made from the revision in If-Match.
@@ -150,7 +150,13 @@ def read_group_revision(request: HttpRequest, project: str, group: str, number: 
 
 
 @operation(
-    router, "POST", f"{ONE}/revisions/{{int:number}}/restore", Scope.WRITE, right=Right.CHANGE, gives=Written | Preview
+    router,
+    "POST",
+    f"{ONE}/revisions/{{int:number}}/restore",
+    Scope.WRITE,
+    right=Right.CHANGE,
+    based=True,
+    gives=Written | Preview,
 )
 def restore_group_revision(
     request: HttpRequest, project: str, group: str, number: int, body: Change, dry_run: DryRun = False
@@ -161,7 +167,7 @@ def restore_group_revision(
     return change_list(request, found, Whole(lambda _: rules), Asked(body.reason, body.confirm, dry_run=dry_run))
 
 
-@operation(router, "POST", f"{ONE}/undo", Scope.WRITE, right=Right.CHANGE, gives=Written)
+@operation(router, "POST", f"{ONE}/undo", Scope.WRITE, right=Right.CHANGE, based=True, gives=Written)
 def undo_group_revision(request: HttpRequest, project: str, group: str, body: Change) -> Any:
     """Take the revision in If-Match back, as long as it is the newest and nothing else decides on its VMs by now."""
     found, number = find_group(access_of(request), group), base_of(request)

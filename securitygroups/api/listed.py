@@ -17,7 +17,6 @@ DEARER = 4
 """To compare two lists takes so much longer than to look at them once."""
 
 _SENT = {
-    "title": "List",
     "type": "object",
     "properties": {
         "rules": {"type": "array", "items": {"$ref": "#/components/schemas/Rule"}, "maxItems": MOST_RULES},
@@ -29,7 +28,6 @@ _SENT = {
     "additionalProperties": False,
 }
 _OF_GROUP = {
-    "title": "List of a group",
     "type": "object",
     "properties": {
         "group": {"type": "string", "description": "The group's id"},
@@ -38,7 +36,9 @@ _OF_GROUP = {
     "required": ["group"],
     "additionalProperties": False,
 }
-_EITHER = {"oneOf": [_SENT, _OF_GROUP]}
+# By name: what is in a schema twice would be two things for programs that are made of it.
+COMPONENTS = {"ListOfRules": _SENT, "ListOfGroup": _OF_GROUP}
+_EITHER = {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in COMPONENTS]}
 TWO = {
     "type": "object",
     "properties": {"before": _EITHER, "after": _EITHER},

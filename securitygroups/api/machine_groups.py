@@ -31,7 +31,7 @@ class MachineRevision(Revision):
     groups: list[Named]
 
 
-@operation(router, "PUT", f"{ONE}/groups", Scope.WRITE, right=Right.CHANGE, gives={200: Written | Preview})
+@operation(router, "PUT", f"{ONE}/groups", Scope.WRITE, right=Right.CHANGE, based=True, gives={200: Written | Preview})
 def put_machine_groups(
     request: HttpRequest, project: str, machine: str, body: GroupOrder, dry_run: DryRun = False
 ) -> HttpResponse:
@@ -66,7 +66,13 @@ def read_machine_revision(request: HttpRequest, project: str, machine: str, numb
 
 
 @operation(
-    router, "POST", f"{ONE}/revisions/{{int:number}}/restore", Scope.WRITE, right=Right.CHANGE, gives=Written | Preview
+    router,
+    "POST",
+    f"{ONE}/revisions/{{int:number}}/restore",
+    Scope.WRITE,
+    right=Right.CHANGE,
+    based=True,
+    gives=Written | Preview,
 )
 def restore_machine_revision(
     request: HttpRequest, project: str, machine: str, number: int, body: Change, dry_run: DryRun = False
@@ -82,7 +88,7 @@ def restore_machine_revision(
     return _change(request, found, groups, Asked(reason, body.confirm, dry_run=dry_run))
 
 
-@operation(router, "POST", f"{ONE}/undo", Scope.WRITE, right=Right.CHANGE, gives=Written)
+@operation(router, "POST", f"{ONE}/undo", Scope.WRITE, right=Right.CHANGE, based=True, gives=Written)
 def undo_machine_revision(request: HttpRequest, project: str, machine: str, body: Change) -> HttpResponse:
     """Take the revision in If-Match back, as long as it is the newest and its groups let through what they did then."""
     found, number = find_machine(access_of(request), machine), base_of(request)

@@ -13,7 +13,6 @@ At = Annotated[
     str,
     Field(
         max_length=50,
-        description="As it was at this time, with its zone: 2030-01-31T14:00:00Z. Left out: as it is now",
         json_schema_extra={"format": "date-time"},
     ),
 ]

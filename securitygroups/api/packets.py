@@ -41,25 +41,31 @@ _FIELDS: dict[str, Any] = {
     "port": {"type": ["integer", "null"], "minimum": 0, "maximum": MAX_PORT, "description": "The destination port"},
 }
 _PACKET = {
-    "title": "Packet",
     "type": "object",
     "properties": _FIELDS,
     "required": ["direction", "protocol"],
     "additionalProperties": False,
 }
 _LINE = {
-    "title": "Log line",
     "description": "A line of a log instead; what stands beside it holds, whatever the line says.",
     "type": "object",
     "properties": {"line": {"type": "string", "maxLength": LONGEST}} | _FIELDS,
     "required": ["line"],
     "additionalProperties": False,
 }
-_ONE = documents.body({"oneOf": [_PACKET, _LINE]})
+# By name: programs that are made of the schema have one of each.
+COMPONENTS = {"PacketToTest": _PACKET, "LineToTest": _LINE}
+_ONE = documents.body({"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in COMPONENTS]})
 _MANY = documents.body(
     {
         "type": "object",
-        "properties": {"packets": {"type": "array", "items": _PACKET, "maxItems": MOST_PACKETS}},
+        "properties": {
+            "packets": {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/PacketToTest"},
+                "maxItems": MOST_PACKETS,
+            }
+        },
         "required": ["packets"],
         "additionalProperties": False,
     }

@@ -16,8 +16,8 @@ from securitygroups.models import CaseNote, CasePacket, Event, Scope, SupportCas
 
 router = Router(tags=["Records"])
 
-Kind = Annotated[str, Field(max_length=20, description="A kind of event, such as rules.changed")]
-Who = Annotated[str, Field(max_length=254, description="The name of who did it")]
+Kind = Annotated[str, Field(max_length=20)]
+Who = Annotated[str, Field(max_length=254)]
 
 
 class EventRow(Schema):

@@ -36,12 +36,9 @@ PIECE = 2**16
 _LOG = documents.binary_body("The log as it is: a capture, a flow log or a table; packed or plain.")
 Local = Annotated[
     str,
-    Field(
-        max_length=60_000,
-        description="The VMs' own addresses and networks, by commas, where the log knows them by others than the panel does",
-    ),
+    Field(max_length=60_000),
 ]
-WITH: Any = Query(None, alias="with", ge=1, lt=2**31, description="A revision of the group to compare with")
+WITH: Any = Query(None, alias="with", ge=1, lt=2**31)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from securitygroups.api import (
     exposures,
     groups,
     inventory,
+    listed,
     machine_groups,
     machines,
     members,
@@ -21,6 +22,7 @@ from securitygroups.api import (
     templates,
 )
 from securitygroups.api.documents import StrictParser, rule_schema
+from securitygroups.api.parameters import explain
 from securitygroups.api.problems import CONTENT_TYPE, answered
 
 ABOUT = """\
@@ -38,14 +40,16 @@ ROOT = "/api/v1/"
 
 
 class Schema(OpenAPISchema):
-    """Ninja's, with what it cannot know: refusals have a content type of their own, and rules a shape for each protocol."""
+    """Ninja's, with what it cannot know: refusals have a content type of their own, rules a shape for each protocol, and
+    parameters words."""
 
     def __init__(self, api: NinjaAPI, path_prefix: str) -> None:
         super().__init__(api, path_prefix)
-        self["components"]["schemas"]["Rule"] = rule_schema()
+        self["components"]["schemas"] |= {"Rule": rule_schema(), **listed.COMPONENTS, **packets.COMPONENTS}
         for path in self["paths"].values():
             for operation in path.values():
                 _name_problems(operation["responses"])
+                explain(operation)
 
 
 def _name_problems(responses: dict[Any, Any]) -> None:

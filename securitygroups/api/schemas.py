@@ -8,13 +8,13 @@ from pydantic import ConfigDict, Field
 
 Row = TypeVar("Row")
 
-# What stands in addresses, and in bodies alike.
-Cursor = Annotated[str, Field(max_length=1000, description="“next” of the page before")]
-Limit = Annotated[int, Field(ge=1, le=200, description="Rows of a page")]
+# What stands in addresses, whose words are in `parameters`, and in bodies alike.
+Cursor = Annotated[str, Field(max_length=1000)]
+Limit = Annotated[int, Field(ge=1, le=200)]
 Words = Annotated[str, Field(max_length=100)]
 Reason = Annotated[str, Field(max_length=255, description="Why, for the record")]
 Confirm = Annotated[str, Field(max_length=64, description="The token of the preview that was looked at")]
-DryRun = Annotated[bool, Field(description="Tell what it would do, and write nothing")]
+DryRun = bool
 
 
 class Sent(Schema):

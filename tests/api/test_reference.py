@@ -26,6 +26,26 @@ def test_every_refusal_is_a_problem_in_the_schema(client: Client) -> None:
             assert {kind for one in refusals.values() for kind in one["content"]} == {"application/problem+json"}
 
 
+def test_every_parameter_is_explained(client: Client) -> None:
+    for path in client.get("/api/v1/openapi.json").json()["paths"].values():
+        for operation in path.values():
+            silent = [one["name"] for one in operation.get("parameters", ()) if not one.get("description")]
+            assert silent == [], operation["operationId"]
+
+
+def test_what_a_change_stands_on_is_a_parameter_too(client: Client) -> None:
+    """Programs that are made of the schema could not send it otherwise."""
+    heads = {
+        told["operationId"]: [one["name"] for one in told.get("parameters", ()) if one["in"] == "header"]
+        for path in client.get("/api/v1/openapi.json").json()["paths"].values()
+        for told in path.values()
+    }
+
+    assert heads["put_rules"] == heads["undo_machine_revision"] == ["If-Match"]
+    assert heads["make_group"] == ["Idempotency-Key"]
+    assert heads["list_groups"] == []
+
+
 def test_the_page_has_every_operation_and_the_keys_of_its_documents(client: Client) -> None:
     page = client.get("/api/v1/")
     text = page.content.decode()
