@@ -15,7 +15,7 @@ from securitygroups.answers.on_machine import findings_on, noted
 from securitygroups.answers.preview import preview_lists
 from securitygroups.api import documents, listed
 from securitygroups.api.doors import access_of, operation
-from securitygroups.api.moments import At, moment_of
+from securitygroups.api.moments import LEFT_OUT, At, moment_of
 from securitygroups.api.problems import Refusal
 from securitygroups.api.schemas import Document, Words
 from securitygroups.api.shown import rule_json
@@ -87,7 +87,7 @@ class Differs(Schema):
 
 
 @operation(router, "GET", "/{project}/machines/{machine}/rules", Scope.READ, gives=Effective)
-def read_effective_rules(request: HttpRequest, project: str, machine: str, at: At = "") -> HttpResponse:
+def read_effective_rules(request: HttpRequest, project: str, machine: str, at: At = LEFT_OUT) -> HttpResponse:
     """The effective list of a VM: every rule that decides its packets, in order; as it is, or as it was at a time."""
     vm, moment = find_machine(access_of(request), machine), moment_of(at)
     absent = moment is not None and revision_at(vm, moment) is None

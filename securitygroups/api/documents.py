@@ -22,10 +22,28 @@ def read_body(request: HttpRequest, most: int) -> dict[str, Any]:
         raise Refusal("media-type", f"Send application/json, not {(request.content_type or '')[:60]}.")
     if len(request.body) > most:
         raise Refusal("too-large", f"Send {most // 2**20} MiB at most.")
-    value = load_json(decode(request.body))
+    text = decode(request.body)
+    value = load_json(text)
     if not isinstance(value, dict):
         raise bad("", "Write an object in braces: {…}.")
+    if r"\u0000" in text:
+        _refuse_nul(value)
     return value
+
+
+def _refuse_nul(document: dict[str, Any]) -> None:
+    """The one character that no text of a database has, wherever it stands. Raises BadDocument."""
+    left: list[tuple[str, Any]] = [("", document)]
+    while left:
+        where, value = left.pop()
+        if isinstance(value, str) and "\0" in value:
+            raise bad(where, "Leave the character U+0000 out: no text has it.")
+        if isinstance(value, dict):
+            if any("\0" in name for name in value):
+                raise bad(where, "Leave the character U+0000 out of names.")
+            left += [(f"{where}.{name}" if where else name, one) for name, one in value.items()]
+        elif isinstance(value, list):
+            left += [(f"{where}[{at}]", one) for at, one in enumerate(value)]
 
 
 class StrictParser(Parser):

@@ -71,6 +71,7 @@ def _behind(request: HttpRequest) -> HttpResponse:
     token = _token_of(request)
     request.token = token  # type: ignore[attr-defined]
     request.resolver_match = match = resolve(request.path_info)
+    _refuse_nul(request)
     if token is None:
         return match.func(request, *match.args, **match.kwargs)  # type: ignore[no-any-return]
     with turns.may_take(token.user_id):
@@ -83,6 +84,14 @@ def _refuse_unframed(request: HttpRequest) -> None:
     most = settings.REPLAY_MAX_MB * 2**20 + settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if body_length(request) > most:
         raise Refusal("too-large", f"Send {most // 2**20} MiB at most.")
+
+
+def _refuse_nul(request: HttpRequest) -> None:
+    """The one character that no text of a database has; in what is sent, its reader refuses it."""
+    for name, values in request.GET.lists():
+        if any("\0" in value for value in values):
+            fault = {"parameter": name, "detail": "Leave the character U+0000 out: no text has it."}
+            raise Refusal("invalid", fault["detail"], [fault])
 
 
 def _token_of(request: HttpRequest) -> ApiToken | None:

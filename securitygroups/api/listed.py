@@ -59,6 +59,8 @@ def _list(access: Access, value: Any, where: str) -> RuleList:
         return _of_group(access, value, where)
     if faults := list(check_keys(value, GROUP_KEYS, ("rules",), where)):
         raise BadDocument(faults)
+    if wrong := [name for name in GROUP_KEYS if name != "rules" and not isinstance(value.get(name, ""), str)]:
+        raise bad(f"{where}.{wrong[0]}", "Write a text in quotes.")
     rules = value["rules"]
     if isinstance(rules, list) and len(rules) > MOST_RULES:
         raise bad(f"{where}.rules", f"Lists of {MOST_RULES:,} rules at most are compared.")

@@ -10,7 +10,7 @@ from securitygroups.access import find_group, find_machine
 from securitygroups.answers.packet_test import ask_group, ask_machine, at_ends, each, stranger
 from securitygroups.api import documents
 from securitygroups.api.doors import access_of, operation
-from securitygroups.api.moments import At, moment_of
+from securitygroups.api.moments import LEFT_OUT, At, moment_of
 from securitygroups.api.pasted import On, Pasted, read_pasted
 from securitygroups.api.problems import Refusal
 from securitygroups.api.traces import RuleAt, Tested, Verdict, answer_json, other_way, rule_at
@@ -94,7 +94,7 @@ class _Asked:
 
 
 @operation(router, "POST", "/{project}/groups/{group}/test", Scope.TEST, gives=Tested, extra=_ONE)
-def test_packet_on_group(request: HttpRequest, project: str, group: str, at: At = "") -> HttpResponse:
+def test_packet_on_group(request: HttpRequest, project: str, group: str, at: At = LEFT_OUT) -> HttpResponse:
     """What becomes of a packet on the list of a group, with its way down the list, rule by rule."""
     found, moment = find_group(access_of(request), group), moment_of(at)
     asked = _read(request, On(access_of(request), group=found))
@@ -102,7 +102,7 @@ def test_packet_on_group(request: HttpRequest, project: str, group: str, at: At 
 
 
 @operation(router, "POST", "/{project}/machines/{machine}/test", Scope.TEST, gives=Tested, extra=_ONE)
-def test_packet_on_machine(request: HttpRequest, project: str, machine: str, at: At = "") -> HttpResponse:
+def test_packet_on_machine(request: HttpRequest, project: str, machine: str, at: At = LEFT_OUT) -> HttpResponse:
     """What becomes of a packet on the effective list of a VM.
 
     Where the other end is a VM of the project too, both are asked: the sender's Out list, then the receiver's In list.
@@ -113,7 +113,7 @@ def test_packet_on_machine(request: HttpRequest, project: str, machine: str, at:
 
 
 @operation(router, "POST", "/{project}/test", Scope.TEST, gives=Tested, extra=_ONE)
-def test_packet(request: HttpRequest, project: str, at: At = "") -> HttpResponse:
+def test_packet(request: HttpRequest, project: str, at: At = LEFT_OUT) -> HttpResponse:
     """What becomes of a packet on the VM that has its address: of In the destination, of Out the source.
 
     422 tells where no VM of the project has it; `other` is the VM at the other end then, seen from which the packet goes
@@ -126,7 +126,7 @@ def test_packet(request: HttpRequest, project: str, at: At = "") -> HttpResponse
 
 
 @operation(router, "POST", "/{project}/groups/{group}/tests", Scope.TEST, gives=AllDecided, extra=_MANY)
-def test_packets_on_group(request: HttpRequest, project: str, group: str, at: At = "") -> HttpResponse:
+def test_packets_on_group(request: HttpRequest, project: str, group: str, at: At = LEFT_OUT) -> HttpResponse:
     """The verdicts on up to 1,000 packets by the list of a group, each with the rule that decides it."""
     found, moment = find_group(access_of(request), group), moment_of(at)
     packets = _read_many(request)
@@ -134,7 +134,7 @@ def test_packets_on_group(request: HttpRequest, project: str, group: str, at: At
 
 
 @operation(router, "POST", "/{project}/machines/{machine}/tests", Scope.TEST, gives=AllDecided, extra=_MANY)
-def test_packets_on_machine(request: HttpRequest, project: str, machine: str, at: At = "") -> HttpResponse:
+def test_packets_on_machine(request: HttpRequest, project: str, machine: str, at: At = LEFT_OUT) -> HttpResponse:
     """The verdicts on up to 1,000 packets by the effective list of a VM, each with the rule that decides it.
 
     This VM's list alone is asked: what the list of a VM at the other end says, tells the test of a single packet.

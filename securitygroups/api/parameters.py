@@ -22,7 +22,7 @@ ABOUT = {
     "at": "As it was at this time, with its zone: 2030-01-31T14:00:00Z. Left out: as it is now",
     "kind": "A kind of event, such as rules.changed",
     "actor": "The name of who did it",
-    "since": "What happened at this time or later",
+    "since": "What happened after this time: 2030-01-31T14:00:00Z",
     "state": "Of cases: open, answered or closed; left out for all",
     "target": "Where the ruleset is loaded: how the VM's tap is connected, and what the host's kernel can do",
     "taps": "The VM's taps on the host, by commas, instead of the one that is kept",
@@ -46,8 +46,8 @@ IDEMPOTENCY_KEY = _header(
 def explain(operation: dict[str, Any]) -> None:
     """Give each parameter of an operation of the schema its words."""
     for parameter in operation.get("parameters", ()):
-        # It is left out, and that is how it is: an empty text is no time.
-        if parameter["schema"].get("default") == "":
+        # What is left out is left out: neither null nor an empty text is a time.
+        if not parameter["schema"].get("default", True) and parameter["schema"].get("type") == "string":
             del parameter["schema"]["default"]
         if about := ABOUT.get(parameter["name"]):
             parameter["description"] = about

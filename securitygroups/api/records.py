@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, JsonResponse
 from ninja import Router, Schema
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from securitygroups.access import find_case
 from securitygroups.answers.desk import cases_of
 from securitygroups.api import cursors
 from securitygroups.api.doors import access_of, operation
+from securitygroups.api.moments import LEFT_OUT, At, moment_of
 from securitygroups.api.schemas import Cursor, Document, Limit, Named, Page
 from securitygroups.models import CaseNote, CasePacket, Event, Scope, SupportCase
 
@@ -77,7 +78,7 @@ def list_events(
     project: str,
     kind: Kind = "",
     actor: Who = "",
-    since: AwareDatetime | None = None,
+    since: At = LEFT_OUT,
     cursor: Cursor = "",
     limit: Limit = cursors.LIMIT,
 ) -> Any:
@@ -87,8 +88,8 @@ def list_events(
         rows = rows.filter(verb=kind)
     if actor:
         rows = rows.filter(actor_name__iexact=actor)
-    if since is not None:
-        rows = rows.filter(at__gt=since)
+    if moment := moment_of(since, "since"):
+        rows = rows.filter(at__gt=moment)
     return cursors.newest_first(rows, cursor, limit, _event)
 
 

@@ -59,8 +59,15 @@ def _name_problems(responses: dict[Any, Any]) -> None:
 
 
 class Api(NinjaAPI):
+    _schema: Schema | None = None
+
     def get_openapi_schema(self, *, path_prefix: str | None = None, **more: Any) -> Schema:
-        return Schema(self, ROOT if path_prefix is None else path_prefix)
+        """Made once, for it takes a second and everybody may ask for it."""
+        if path_prefix is not None:
+            return Schema(self, path_prefix)
+        if self._schema is None:
+            self._schema = Schema(self, ROOT)
+        return self._schema
 
     def on_exception(self, request: HttpRequest, exc: Any) -> HttpResponse:
         response = answered(request, exc)

@@ -63,7 +63,8 @@ def whole_number(text: str, most: int) -> int | None:
 def address_text(version: int, address: int) -> str:
     """An address as people write it; the family is told, for numbers below 2³² exist in both."""
     if version == 4:
-        return str(ipaddress.IPv4Address(address))
+        # By itself: lists of a thousand rules are written again and again.
+        return ".".join(map(str, address.to_bytes(4, "big")))
     if address >> 32 == _MAPPED:
         # Python's own spelling of these changed between versions, and files are to stay equal byte for byte.
         return f"::ffff:{ipaddress.IPv4Address(address & 0xFFFFFFFF)}"

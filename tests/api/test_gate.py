@@ -7,7 +7,8 @@ import time_machine
 from django.utils import timezone
 
 from securitygroups import operations
-from securitygroups.models import AccountEvent, ApiToken, Event, Project, SecurityGroup, User
+from securitygroups.api.schema import api
+from securitygroups.models import AccountEvent, ApiToken, Event, Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 from tests.api.conftest import ALL, MakeProgram, Program, secret_of
 from tests.factories import make_project, make_user
@@ -211,3 +212,35 @@ def test_the_last_use_is_noted(alice: User, project: Project) -> None:
     token = ApiToken.objects.get()
     assert (token.used_from, token.used_at is not None) == ("127.0.0.1", True)
     assert secret not in str(token.__dict__)
+
+
+def test_a_character_that_no_text_has_is_refused_where_it_stands(
+    program: MakeProgram, alice: User, project: Project
+) -> None:
+    asked = program(alice)
+
+    for sent, pointer in (
+        ({"name": "kept", "group": "\0"}, "/group"),
+        ({"name": "kept", "group": "sg-1", "rea\0son": ""}, ""),
+    ):
+        refused = asked.post("/projects/shop/templates", sent)
+        assert refused.status_code == 422
+        assert [(one["pointer"], "U+0000" in one["detail"]) for one in refused.json()["errors"]] == [(pointer, True)]
+    nested = asked.put("/projects/shop/inventory", {"machines": [{"external_id": "1", "tags": ["a", "b\0"]}]})
+    assert nested.json()["errors"][0]["pointer"] == "/machines/0/tags/1"
+
+
+def test_no_parameter_with_it_is_a_fault_of_ours(program: MakeProgram, alice: User, machine: VirtualMachine) -> None:
+    asked, tried = program(alice), 0
+    for path, methods in api.get_openapi_schema()["paths"].items():
+        address = path.removeprefix("/api/v1").format(
+            project="shop", group=machine.attachments.get(position=1).group.public_id, machine=machine.public_id,
+            number=1, template=1, member=1, invitation=1, external_id="x", case="c-1",
+        )  # fmt: skip
+        for parameter in methods.get("get", {}).get("parameters", ()):
+            if parameter["in"] == "query":
+                tried += 1
+                answer = asked.get(f"{address}?{parameter['name']}=%00")
+                assert answer.status_code in (200, 404, 422), (address, parameter["name"], answer.content)
+
+    assert tried > 20

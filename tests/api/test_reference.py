@@ -6,6 +6,7 @@ from django.test import Client
 
 from securitygroups.api.schema import api
 from securitygroups.firewall.protocols import PROTOCOLS
+from tests.effort import at_most
 
 
 def test_the_schema_can_be_read_by_everybody(client: Client) -> None:
@@ -24,6 +25,17 @@ def test_every_refusal_is_a_problem_in_the_schema(client: Client) -> None:
             refusals = {status: one for status, one in operation["responses"].items() if int(status) >= 400}
             assert {"401", "403", "404", "422", "429", "500", "503"} <= refusals.keys()
             assert {kind for one in refusals.values() for kind in one["content"]} == {"application/problem+json"}
+
+
+def test_it_is_made_once_however_often_it_is_asked_for(client: Client) -> None:
+    """It takes a second or two, and nobody has to sign in for it."""
+    first = client.get("/api/v1/openapi.json").json()
+
+    with at_most(0.3):
+        again = client.get("/api/v1/openapi.json").json()
+
+    assert again == first
+    assert api.get_openapi_schema() is api.get_openapi_schema()
 
 
 def test_every_parameter_is_explained(client: Client) -> None:
