@@ -146,17 +146,18 @@ def _send(panel: Panel, change: Change, *, dry_run: bool = False, reason: str = 
         whole = {"format": FORMAT, "name": change.name, "description": change.document.description}
         return panel.ask("POST", "/groups", params=params, json=whole | said)
     address = f"/groups/{change.group['id']}"
-    if change.renames and not dry_run:
-        panel.ask("PATCH", address, json={"description": change.document.description, "reason": reason})
     if change.preview and not dry_run:
         said["confirm"] = change.preview["token"]
-    return panel.ask(
+    answer = panel.ask(
         "PUT",
         f"{address}/rules",
         params=params,
         headers={"If-Match": f'"{change.group["revision"]}"'},
         json=said,
     )
+    if change.renames and not dry_run:
+        panel.ask("PATCH", address, json={"description": change.document.description, "reason": reason})
+    return answer
 
 
 def save(panel: Panel, folder: Path) -> int:

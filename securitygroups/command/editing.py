@@ -10,47 +10,88 @@ from typing import Any
 import typer
 
 from securitygroups.command import told
-from securitygroups.command.lines import HELP, NOTE, Faults, difference, rules_of, text_of
-from securitygroups.command.panel import Panel, Refused, Trouble
+from securitygroups.command.lines import HELP, MARK, NOTE, Faults, difference, marked, rules_of, text_of
+from securitygroups.command.panel import Declined, Panel, Refused, Trouble
 
 ANSWERS = "[y]es, [e]dit again, [n]o"
 
 
-def edit(panel: Panel, group: dict[str, Any], reason: str) -> dict[str, Any] | None:
-    """What was committed, None where nothing was. What was typed is kept in a file where it was not committed."""
-    text, remarks = text_of(group["rules"]), list[str]()
-    while True:
-        text = _in_editor(_head(group, remarks) + text)
-        if not text.strip():
+class _Session:
+    """What somebody has typed so far, and the group that it is an edit of."""
+
+    def __init__(self, panel: Panel, group: dict[str, Any], reason: str) -> None:
+        self.panel, self.group, self.reason = panel, group, reason
+        self.text, self.remarks = text_of(group["rules"]), list[str]()
+
+    def turn(self) -> tuple[bool, dict[str, Any] | None]:
+        """Once into the editor and on from there: whether that is all, and what was committed. Raises Faults, Refused."""
+        self.text = _in_editor(_head(self.group, self.remarks) + self.text)
+        self.remarks = []
+        if not self.text.strip():
             told.line("Nothing is left in the file, so nothing is changed.")
-            return None
-        try:
-            rules = rules_of(text)
-            if not (changes := difference(group["rules"], rules)):
-                told.line("Nothing was changed.")
-                return None
-            preview = _ask(panel, group, rules, dry_run=True)
-            told.line("\n".join(changes))
-            told.preview(preview)
-            answer = _asked(preview)
-            if answer == "y":
-                return _ask(panel, group, rules, reason=reason, confirm=preview["token"])
-            if answer == "n":
-                told.line(f"Nothing was changed. What you typed is in {_kept(text)}.")
-                return None
-            remarks = []
-        except Faults as faults:
-            remarks = [f"line {number}: {why}" for number, why in faults.by_line.items()]
-        except Refused as refused:
-            if refused.kind == "stale":
-                remarks = _meanwhile(group, refused.problem["theirs"])
-                group = panel.ask("GET", f"/groups/{group['id']}")
-            else:
-                remarks = str(refused).splitlines()
-        if remarks:
-            told.line("\n".join(remarks), typer.colors.RED, error=True)
-            if not typer.confirm("Edit it again?", default=True):
-                raise Trouble(f"Nothing was changed. What you typed is in {_kept(text)}.")
+            return True, None
+        rules = rules_of(self.text)
+        if not (changes := difference(self.group["rules"], rules)):
+            told.line("Nothing was changed.")
+            return True, None
+        preview = self.put(rules, dry_run=True)
+        told.line("\n".join(changes))
+        told.preview(preview)
+        answer = _asked(preview)
+        if answer == "n":
+            raise Declined("Nothing was changed.")
+        return answer == "y", self.put(rules, confirm=preview["token"]) if answer == "y" else None
+
+    def put(self, rules: list[dict[str, Any]], confirm: str = "", *, dry_run: bool = False) -> dict[str, Any]:
+        answer: dict[str, Any] = self.panel.ask(
+            "PUT",
+            f"/groups/{self.group['id']}/rules",
+            params={"dry_run": "1"} if dry_run else {},
+            headers={"If-Match": f'"{self.group["revision"]}"'},
+            json={"rules": rules, "reason": self.reason, "confirm": confirm},
+        )
+        return answer
+
+    def overtaken(self, theirs: dict[str, Any]) -> None:
+        """Somebody else's list is the newest: what was typed stands on top of it now, with what they changed above."""
+        self.remarks = [
+            f"Meanwhile {theirs['actor']} made revision {theirs['number']}: {theirs['summary']}",
+            "Your lines stand below. Against the list that yours began with, theirs has:",
+            *difference(self.group["rules"], theirs["rules"]),
+        ]
+        self.group = self.panel.ask("GET", f"/groups/{self.group['id']}")
+
+
+def edit(panel: Panel, group: dict[str, Any], reason: str) -> dict[str, Any] | None:
+    """What was committed, None where there was nothing to commit. Raises Trouble, with the place of what was typed."""
+    session = _Session(panel, group, reason)
+    begun = session.text
+    try:
+        while True:
+            try:
+                ended, answer = session.turn()
+                if ended:
+                    return answer
+            except Faults as faults:
+                session.text = marked(session.text, faults.by_line)
+                _ask_again(str(faults).splitlines())
+            except Refused as refused:
+                if refused.kind == "stale":
+                    session.overtaken(refused.problem["theirs"])
+                else:
+                    session.remarks = str(refused).splitlines()
+                _ask_again(session.remarks)
+    except (Trouble, typer.Abort) as trouble:
+        if session.text == begun:
+            raise
+        kind = Declined if isinstance(trouble, Declined | typer.Abort) else Trouble
+        raise kind(f"{str(trouble) or 'Nothing was changed.'} What you typed is in {_kept(session.text)}.") from None
+
+
+def _ask_again(why: list[str]) -> None:
+    told.line("\n".join(why), typer.colors.RED, error=True)
+    if not typer.confirm("Edit it again?", default=True):
+        raise Declined("Nothing was changed.")
 
 
 def _asked(preview: dict[str, Any]) -> str:
@@ -59,18 +100,6 @@ def _asked(preview: dict[str, Any]) -> str:
         answer = str(typer.prompt(f"{question} {ANSWERS}", default="n" if preview["alarms"] else "y"))[:1].casefold()
         if answer in "yen" and answer:
             return answer
-
-
-def _ask(panel: Panel, group: dict[str, Any], rules: list[dict[str, Any]], **said: Any) -> dict[str, Any]:
-    dry = {"dry_run": "1"} if said.pop("dry_run", False) else {}
-    answer: dict[str, Any] = panel.ask(
-        "PUT",
-        f"/groups/{group['id']}/rules",
-        params=dry,
-        headers={"If-Match": f'"{group["revision"]}"'},
-        json={"rules": rules} | said,
-    )
-    return answer
 
 
 def _head(group: dict[str, Any], remarks: list[str]) -> str:
@@ -91,18 +120,10 @@ def _in_editor(text: str) -> str:
         if done.returncode:
             raise Trouble(f"The editor ended with status {done.returncode}: nothing was changed.")
         lines = file.read_text("utf-8").splitlines(keepends=True)
-    # The head is written anew each time, with line numbers that count from the first rule.
+    # The head is written anew each time, and so is what is wrong with a line.
     while lines and (lines[0].lstrip().startswith(NOTE) or not lines[0].strip()):
         lines.pop(0)
-    return "".join(lines)
-
-
-def _meanwhile(group: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    return [
-        f"Meanwhile {theirs['actor']} made revision {theirs['number']}: {theirs['summary']}",
-        "Your lines stand below. Against the list that yours began with, theirs has:",
-        *difference(group["rules"], theirs["rules"]),
-    ]
+    return "".join(line for line in lines if not line.startswith(MARK))
 
 
 def _kept(text: str) -> Path:

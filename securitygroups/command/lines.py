@@ -11,6 +11,8 @@ from securitygroups.firewall.values import Refused, Rule
 
 OFF = "off"
 NOTE = "#"
+MARK = "#?"
+"""What begins a line that says what is wrong with the one above it."""
 HELP = (
     "One rule a line; the first that matches decides, and no match is denied. Move lines to change the order.",
     f"accept|drop in|out {'|'.join(PROTOCOLS)} [PORT or PORT-PORT] [from NETWORK] [to NETWORK]  # description",
@@ -62,6 +64,15 @@ def rules_of(text: str) -> list[dict[str, Any]]:
     if wrong:
         raise Faults(wrong)
     return rules
+
+
+def marked(text: str, by_line: dict[int, str]) -> str:
+    """The text with what is wrong below each of these lines, for numbers are other ones in an editor."""
+    lines = text.splitlines()
+    return "".join(
+        f"{line}\n{MARK} {by_line[number]}\n" if number in by_line else f"{line}\n"
+        for number, line in enumerate(lines, 1)
+    )
 
 
 def _read(words: str, description: str) -> Rule:

@@ -12,7 +12,7 @@ import typer
 from securitygroups.command import applying, editing, kept, told
 from securitygroups.command.lines import text_of
 from securitygroups.command.packets import FORM, packet_of
-from securitygroups.command.panel import Panel, Refused, Trouble, address_of
+from securitygroups.command.panel import Declined, Panel, Refused, Trouble, address_of
 
 DENIED, FAILED = 1, 3
 """Exit statuses, beside 0: 1 where the answer is no (a packet denied, an alarm that nobody confirmed), 2 where the
@@ -31,7 +31,7 @@ def _told() -> Iterator[None]:
         yield
     except Trouble as trouble:
         told.line(str(trouble), typer.colors.RED, error=True)
-        raise typer.Exit(FAILED) from None
+        raise typer.Exit(DENIED if isinstance(trouble, Declined) else FAILED) from None
 
 
 @contextmanager

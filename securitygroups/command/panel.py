@@ -22,6 +22,10 @@ class Trouble(Exception):
     """What the person is told instead of a result."""
 
 
+class Declined(Trouble):
+    """The person said no."""
+
+
 class Refused(Trouble):
     """The panel said no: `problem` is what it said (RFC 9457)."""
 

@@ -19,7 +19,9 @@ def line(text: str = "", colour: str = "", *, error: bool = False) -> None:
 
 
 def as_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    # What would steer a terminal is written by its number, and the rest as people read it.
+    typer.echo(text if visible(text, also="\n") == text else json.dumps(value, indent=2))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

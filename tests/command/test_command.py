@@ -2,17 +2,21 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connections
 from pytest_django.live_server_helper import LiveServer
 
+from securitygroups.command import editing
+from securitygroups.command.panel import Trouble
 from securitygroups.models import Project, Scope, SecurityGroup, User, VirtualMachine
 from tests.api.conftest import secret_of
 from tests.command.conftest import Editor, Terminal, commit
@@ -31,6 +35,14 @@ accept out all                                  # Everything out
 
 def list_of(group: SecurityGroup) -> list[str]:
     return [f"{one.action} {one.protocol} {one.port_start or ''}".strip() for one in group.rules.in_order()]
+
+
+def kept_in(said: str) -> Path:
+    """The file of what was typed."""
+    found = re.search(r"What you typed is in (\S+\.rules)\.", said)
+    assert found, said
+    assert "Nothing was changed." in said or "It does not answer." in said
+    return Path(found[1])
 
 
 # ── Signing in ────────────────────────────────────────────────────────────────
@@ -163,7 +175,7 @@ def test_a_line_that_is_no_rule_is_named_and_edited_again(
     said = signed_in("rules", "edit", "web", typed="y\ny\n").output
 
     assert "line 2: “accept in tcp 44x3" in said
-    assert "# line 2: “accept in tcp 44x3" in editor.seen[1]
+    assert "\n#? “accept in tcp 44x3" in editor.seen[1].partition("accept in tcp 44x3")[2]
     assert list_of(group)[1] == "accept tcp 444"
 
 
@@ -173,9 +185,9 @@ def test_what_the_panel_refuses_is_edited_again_or_kept(
     Project.objects.update(max_rules=5)
     editor.will('seen += "accept in udp 53\\n"')
 
-    said = signed_in("rules", "edit", "web", typed="n\n", status=3).output
+    said = signed_in("rules", "edit", "web", typed="n\n", status=1).output
 
-    kept = Path(said.rsplit(" ", 1)[1].strip().rstrip("."))
+    kept = kept_in(said)
     assert "accept in udp 53" in kept.read_text("utf-8")
     kept.unlink()
     assert group.revisions.count() == 1
@@ -186,7 +198,7 @@ def test_an_alarm_is_asked_about_and_no_is_the_answer_of_return(
 ) -> None:
     editor.will('seen = "accept in tcp 22\\n"', 'seen = "accept in tcp 22\\n"')
 
-    said = signed_in("rules", "edit", "web", typed="\n").output
+    said = signed_in("rules", "edit", "web", typed="\n", status=1).output
     assert "! " in said
     assert "Commit it, with these alarms?" in said
     assert "Nothing was changed" in said
@@ -195,6 +207,30 @@ def test_an_alarm_is_asked_about_and_no_is_the_answer_of_return(
     editor.will('seen = "accept in tcp 22\\n"')
     signed_in("rules", "edit", "web", typed="y\n")
     assert list_of(group) == ["accept tcp 22"]
+
+
+@pytest.mark.parametrize("typed", ["", "y\n"])
+def test_what_was_typed_is_never_lost(
+    typed: str, signed_in: Terminal, group: SecurityGroup, editor: Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither where somebody leaves in the middle of a question nor where the panel is away by the answer."""
+    editor.will('seen += "accept in udp 53\\n"')
+    asked = editing._asked
+
+    def gone(preview: dict[str, Any]) -> str:
+        monkeypatch.setattr("securitygroups.command.panel.Panel._once", away)
+        return asked(preview)
+
+    def away(*args: object) -> None:
+        raise Trouble("It does not answer.")
+
+    monkeypatch.setattr(editing, "_asked", gone)
+    said = signed_in("rules", "edit", "web", typed=typed, status=3 if typed else 1).output
+
+    kept = kept_in(said)
+    assert kept.read_text("utf-8").endswith("accept in udp 53\n")
+    kept.unlink()
+    assert group.revisions.count() == 1
 
 
 def test_where_somebody_was_quicker_both_lists_are_in_the_editor(
