@@ -1,5 +1,6 @@
 """A terminal on somebody's machine: the command, with a server to speak to and a home of its own."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.factories import rule
 Terminal = Callable[..., Result]
 
 EDITOR = """
+import shlex
 import sys
 from pathlib import Path
 file, steps = Path(sys.argv[1]), Path({steps!r})
@@ -69,7 +71,7 @@ class Editor:
         self._steps.mkdir()
         script = home / "editor.py"
         script.write_text(EDITOR.format(steps=str(self._steps), seen=str(self._seen)), "utf-8")
-        monkeypatch.setenv("EDITOR", f"{sys.executable} {script}")
+        monkeypatch.setenv("EDITOR", shlex.join([sys.executable, str(script)]))
 
     def will(self, *steps: str) -> None:
         """Each is a line of Python that changes the text `seen`."""

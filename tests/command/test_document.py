@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,9 @@ def test_the_lines_of_a_job_work(
     block = re.search(r"^## Rules in a repository$.*?^```sh\n(.*?)^```", DOCUMENT.read_text("utf-8"), re.M | re.S)
     assert block
     (home / "bin").mkdir()
-    (home / "bin" / "karenpanel").write_text(f'#!/bin/sh\nexec {sys.executable} -m securitygroups.command "$@"\n')
+    (home / "bin" / "karenpanel").write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m securitygroups.command "$@"\n'
+    )
     (home / "bin" / "karenpanel").chmod(0o755)
     environment = os.environ | {
         "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
