@@ -12,7 +12,7 @@ import typer
 from securitygroups.command import applying, editing, kept, told
 from securitygroups.command.lines import text_of
 from securitygroups.command.packets import FORM, packet_of
-from securitygroups.command.panel import Declined, Panel, Refused, Trouble, address_of
+from securitygroups.command.panel import Absent, Declined, Panel, Trouble, address_of
 
 DENIED, FAILED = 1, 3
 """Exit statuses, beside 0: 1 where the answer is no (a packet denied, an alarm that nobody confirmed), 2 where the
@@ -249,15 +249,11 @@ def _target(panel: Panel, name: str) -> tuple[str, list[str]]:
     """Where a VM or a group of this name is asked, and the VM's own addresses."""
     try:
         vm = panel.machine(name)
-    except Refused:
-        raise
-    except Trouble as none:
+    except Absent as none:
         try:
             return f"/groups/{panel.group(name)['id']}", []
-        except Refused:
-            raise
-        except Trouble as neither:
-            raise Trouble(f"{none}\n{neither}") from None
+        except Absent as neither:
+            raise Absent(f"{none}\n{neither}") from None
     return f"/machines/{vm['id']}", [one for one in (vm["ipv4"], vm["ipv6"]) if one]
 
 

@@ -22,6 +22,10 @@ class Trouble(Exception):
     """What the person is told instead of a result."""
 
 
+class Absent(Trouble):
+    """There is nothing of this name."""
+
+
 class Declined(Trouble):
     """The person said no."""
 
@@ -136,7 +140,7 @@ class Panel:
         names = [row["name"] for row in self.all(f"/{kind}")]
         near = get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f" There is {' and '.join(f'“{visible(one)}”' for one in near)}." if near else ""
-        raise Trouble(f"The project {self.project} has no {what} “{visible(name)}”.{hint}")
+        raise Absent(f"The project {self.project} has no {what} “{visible(name)}”.{hint}")
 
 
 def _seconds(answer: httpx.Response) -> int:
