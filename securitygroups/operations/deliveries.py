@@ -23,7 +23,7 @@ RETRIES = tuple(
     timedelta(seconds=seconds)
     for seconds in (5, 5 * 60, 30 * 60, *(hours * 60 * 60 for hours in (2, 5, 10, 14, 20, 24)))
 )
-"""How long after each failure it is tried again; after the last one it is given up."""
+"""How long after each failure it is tried again, or later where the receiver asks for it; after the last one it is given up."""
 GIVEN_UP = timedelta(days=5)
 """A webhook that has taken nothing for so long is switched off."""
 AT_ONCE, OF_A_PROJECT = 2, 4
@@ -151,7 +151,8 @@ def _told(sent: Delivery, answer: Answer, now: datetime, jitter: float) -> dict[
     # A test is looked at by who asked for it, and means nothing to anybody later.
     if answer.gone or sent.attempts > len(RETRIES) or sent.event.verb == Verb.WEBHOOK_TESTED:
         return told | {"state": Delivery.State.GIVEN_UP}
-    return told | {"next_at": now + RETRIES[sent.attempts - 1] * (1 + jitter / 5)}
+    wait = max(RETRIES[sent.attempts - 1], timedelta(seconds=answer.wait))
+    return told | {"next_at": now + wait * (1 + jitter / 5)}
 
 
 def _why_off(hook: Webhook, answer: Answer, now: datetime) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 
 from securitygroups.webhooks.addresses import NotAllowed, Reach, Resolver, Target, addresses_of, read_target, resolve
-from securitygroups.webhooks.answer import Answer
+from securitygroups.webhooks.answer import Answer, wait_of
 
 CONNECT_SECONDS, SECONDS = 5.0, 10.0
 MOST_READ = 64 * 1024
@@ -60,14 +60,14 @@ def post(url: str, headers: Mapping[str, str], body: bytes, to: Reach, resolver:
     until = begun + SECONDS
     try:
         target = read_target(url, to)
-        status, error = _asked(target, _found(target, to, resolver, until), headers, body, until), ""
+        (status, wait), error = _asked(target, _found(target, to, resolver, until), headers, body, until), ""
     except NotAllowed as refusal:
-        status, error = None, str(refusal)
+        status, wait, error = None, 0, str(refusal)
     except (OSError, HTTPException, ValueError) as trouble:
-        status, error = None, in_words(trouble)
+        status, wait, error = None, 0, in_words(trouble)
     if status is not None and 300 <= status < 400:
         error = "It answered that it is elsewhere, which is not followed: name the address that it leads to."
-    return Answer(status, error, round((time.monotonic() - begun) * 1000))
+    return Answer(status, error, round((time.monotonic() - begun) * 1000), wait)
 
 
 def _found(target: Target, to: Reach, resolver: Resolver, until: float) -> list[str]:
@@ -79,8 +79,8 @@ def _found(target: Target, to: Reach, resolver: Resolver, until: float) -> list[
         raise NotAllowed(f"{target.host} stands for no public address.") from None
 
 
-def _asked(target: Target, ips: list[str], headers: Mapping[str, str], body: bytes, until: float) -> int:
-    """The status of the answer. Raises OSError, HTTPException."""
+def _asked(target: Target, ips: list[str], headers: Mapping[str, str], body: bytes, until: float) -> tuple[int, int]:
+    """The status of the answer, and for how many seconds it asks to be left alone. Raises OSError, HTTPException."""
     context = _context(settings.WEBHOOK_CA_FILE)
     with _connected(ips, target.port, until) as plain:
         plain.settimeout(max(until - time.monotonic(), 0.001))
@@ -97,7 +97,7 @@ def _asked(target: Target, ips: list[str], headers: Mapping[str, str], body: byt
             with suppress(OSError, HTTPException, ValueError):
                 while answer.read(8192):
                     pass
-            return answer.status
+            return answer.status, wait_of(answer.getheader("Retry-After", ""))
 
 
 def _connected(ips: list[str], port: int, until: float) -> Any:

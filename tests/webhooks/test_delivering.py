@@ -14,7 +14,7 @@ from securitygroups.delivering import Deliverer, Quiet
 from securitygroups.models import Delivery, Event, Project, SecurityGroup, User, Webhook
 from securitygroups.operations import By
 from securitygroups.operations.deliveries import RETRIES
-from securitygroups.webhooks.answer import Answer
+from securitygroups.webhooks.answer import LONGEST_WAIT, Answer, wait_of
 from tests.factories import make_group, ports
 from tests.webhooks.conftest import here
 from tests.webhooks.receivers import Receiver
@@ -188,6 +188,17 @@ def test_a_failure_is_tried_again_later_each_time_and_then_given_up(waiting: Del
     assert (waiting.first_at, waiting.last_at) == (NOW, NOW + sum(RETRIES, timedelta()))
     with time_machine.travel(at + timedelta(days=9)):
         assert operations.take_due(5) == []
+
+
+def test_a_receiver_that_asks_for_time_gets_it_and_no_more_than_a_day(waiting: Delivery) -> None:
+    at = NOW
+    for asked, waited in ((600, 600), (60, 300), (10**9, LONGEST_WAIT)):
+        with time_machine.travel(at, tick=False):
+            [taken] = operations.take_due(5)
+            operations.settle(taken, Answer(429, wait=wait_of(str(asked))), jitter=lambda: 0)
+        waiting.refresh_from_db()
+        assert waiting.next_at - at == timedelta(seconds=waited)
+        at = waiting.next_at
 
 
 def test_not_all_that_failed_together_are_tried_again_together(waiting: Delivery) -> None:

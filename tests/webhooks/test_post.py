@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from securitygroups.webhooks.addresses import reach
-from securitygroups.webhooks.answer import Answer
+from securitygroups.webhooks.answer import LONGEST_WAIT, Answer, wait_of
 from securitygroups.webhooks.post import MOST_READ, SECONDS, post
 from tests.webhooks.conftest import here
 from tests.webhooks.receivers import NAME, Receiver, receiving
@@ -89,6 +90,38 @@ def test_every_other_answer_is_a_no(receiver: Receiver, status: int) -> None:
     answer = send(receiver.url())
 
     assert (answer.taken, answer.gone, answer.status) == (False, status == 410, status)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        (" 7 ", 7),
+        ("9" * 5000, LONGEST_WAIT),
+        ("Fri, 27 Nov 2026 08:02:00 GMT", 120),
+        ("Fri, 27 Nov 2026 07:00:00 GMT", 0),
+        ("Fri, 27 Nov 9999 07:00:00 GMT", LONGEST_WAIT),
+        ("Fri, 27 Nov 2026 08:02:00 -0000", 120),
+        ("-5", 0),
+        ("١٢٠", 0),
+        ("soon", 0),
+        ("", 0),
+    ],
+)
+def test_a_receiver_says_how_long_it_wants_to_be_left_alone(text: str, seconds: int) -> None:
+    assert wait_of(text, lambda: datetime(2026, 11, 27, 8, tzinfo=UTC)) == seconds
+
+
+def test_how_long_it_wants_to_be_left_alone_is_read_from_its_answer(receiver: Receiver) -> None:
+    def busy(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(503)
+        handler.send_header("Retry-After", "90")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    receiver.answers = busy
+
+    assert (send(receiver.url()).status, send(receiver.url()).wait) == (503, 90)
 
 
 # ── TLS ───────────────────────────────────────────────────────────────────────
