@@ -49,6 +49,10 @@ class By:
         """The same person, with this reason."""
         return replace(self, reason=reason)
 
+    def noting(self, words: str) -> Self:
+        """The same person, with these words before a reason of their own."""
+        return self.because(f"{words} {self.reason}".strip()[:255])
+
     def check(self) -> None:
         """Raises ValidationError where the reason is no line of text that can go on record."""
         problem = description_problem(self.reason)

@@ -184,7 +184,7 @@ def _detach(group: SecurityGroup, machines: Sequence[VirtualMachine], by: By) ->
     rows.filter(position__gt=Subquery(mine)).update(position=F("position") - 1)
     rows.filter(group=group).delete()
     changes = [(one, attached[one.pk], [each for each in attached[one.pk] if each != group]) for one in held]
-    _record_all(group, changes, by.because(f"{group.name} was deleted."))
+    _record_all(group, changes, by.noting(f"{group.name} was deleted."))
     return held
 
 
@@ -277,7 +277,7 @@ def _reattach(group: SecurityGroup, machines: Sequence[VirtualMachine], by: By) 
     ]
     Attachment.objects.bulk_create(rows, batch_size=1000)
     changes = [(machine, [one for one in after if one != group], after) for machine, after in found.items()]
-    _record_all(group, changes, by.because(f"{group.name} was brought back."))
+    _record_all(group, changes, by.noting(f"{group.name} was brought back."))
     return len(found)
 
 

@@ -258,7 +258,7 @@ def undo_groups(*, machine: VirtualMachine, number: int, by: By) -> None:
     held, made = lock_groups(machine.project, groups), machine.revisions.get(number=number)
     if others := [group.name for group in held if group.changed_at > made.at]:
         raise NotWhatItWas(f"The rules of {', '.join(others)} have been changed since.")
-    attach_groups(machine=machine, groups=groups, base=number, by=by.because(f"Undid revision {number}."))
+    attach_groups(machine=machine, groups=groups, base=number, by=by.noting(f"Undid revision {number}."))
 
 
 @transaction.atomic
@@ -278,5 +278,5 @@ def restore_machine(*, machine: VirtualMachine, by: By) -> None:
     locked.project, locked.deleted_at = project, None
     save_checked(locked)
     # Always: the newest revision tells the groups it had, and some may be gone.
-    write_attachments(locked, held, by.because("The VM was brought back."), always=True)
+    write_attachments(locked, held, by.noting("The VM was brought back."), always=True)
     record(project, Verb.MACHINE_RESTORED, f"Brought {locked.name} back.", by=by, machine=locked)

@@ -111,7 +111,7 @@ def _move(locked: VirtualMachine, target: Project, held: Sequence[SecurityGroup]
     """Move a locked VM into a locked project."""
     source, had = locked.project, locked.revision
     one_more_machine(target, of=str(target))
-    write_attachments(locked, [], _because(by, "Moved to another project."))
+    write_attachments(locked, [], by.noting("Moved to another project."))
     record(
         source,
         Verb.MACHINE_CHANGED,
@@ -123,7 +123,7 @@ def _move(locked: VirtualMachine, target: Project, held: Sequence[SecurityGroup]
     locked.project = target
     save_checked(locked)
     # Its first revision there: what it had before stays the old project's.
-    write_attachments(locked, held, _because(by, "Moved here from another project."), always=True)
+    write_attachments(locked, held, by.noting("Moved here from another project."), always=True)
     record(
         target,
         Verb.MACHINE_CHANGED,
@@ -133,10 +133,6 @@ def _move(locked: VirtualMachine, target: Project, held: Sequence[SecurityGroup]
         detail={HERE: locked.revision},
     )
     logger.info("machine moved", machine=locked.public_id, source=source.slug, target=target.slug, by=by.name)
-
-
-def _because(by: By, words: str) -> By:
-    return by.because(f"{words} {by.reason}".strip()[:255])
 
 
 @transaction.atomic
