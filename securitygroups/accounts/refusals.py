@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import structlog
-from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 
 from karenpanel.logs import redacted
@@ -11,8 +9,6 @@ from securitygroups.access import Access, meant_elsewhere, project_of
 from securitygroups.accounts.client import client_of
 from securitygroups.models import Project, User
 from securitygroups.operations import note_refusal
-
-logger = structlog.get_logger()
 
 
 class Refusals:
@@ -44,8 +40,4 @@ def _on_record(request: HttpRequest, status: int) -> None:
     else:
         project = meant_elsewhere(access, match.url_name or "", match.kwargs)
         detail["within"] = access.project.slug
-    try:
-        note_refusal(user=user, project=project, client=client_of(request), **detail)
-    except DatabaseError:
-        # Nothing was shown, and the answer must be the one of what does not exist.
-        logger.exception("refusal not on record", user=user.get_username(), **detail)
+    note_refusal(user=user, project=project, client=client_of(request), **detail)

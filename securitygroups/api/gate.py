@@ -11,7 +11,6 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 from django.utils.cache import add_never_cache_headers
@@ -165,7 +164,4 @@ def _on_record(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 def _note_refusal(request: HttpRequest, token: ApiToken, slug: str, status: int) -> None:
     client = Client(address_of(request) or None, request.headers.get("User-Agent", ""))
     detail = {"status": status, "method": request.method, "path": redacted(request.get_full_path()), "token": token.pk}
-    try:
-        operations.note_refusal(user=token.user, project=project_of(slug), client=client, **detail)
-    except DatabaseError:
-        logger.exception("refusal not on record", user=token.user.get_username(), **detail)
+    operations.note_refusal(user=token.user, project=project_of(slug), client=client, **detail)

@@ -1,11 +1,12 @@
 """The record of accounts: the one door by which it is written, and each line in the log too."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import structlog
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from securitygroups.models import AccountEvent, Project, User
@@ -71,13 +72,21 @@ REFUSALS_EACH = timedelta(minutes=1)
 """A person who is refused at one project again and again fills the log, and not the record."""
 
 
-@transaction.atomic
 def note_refusal(*, user: User, project: Project | None, client: Client, **detail: Any) -> None:
     """Somebody asked for what is not theirs. Each time is in the log, the first of each minute and project on record.
 
     Where `project` is None there is nothing that the person could have meant. Then the same is done, and taken back: how
-    long an answer takes must not tell what exists.
+    long an answer takes must not tell what exists. Where the database fails, the log says so alone: nothing was shown, and
+    the answer must be the one of what does not exist.
     """
+    try:
+        _note_refusal(user, project, client, detail)
+    except DatabaseError:
+        logger.exception("refusal not on record", user=user.get_username(), **detail)
+
+
+@transaction.atomic
+def _note_refusal(user: User, project: Project | None, client: Client, detail: Mapping[str, Any]) -> None:
     with connection.cursor() as cursor:
         # A commit that waits for the disk would tell. What a crash of the server loses of the last moment is in the log.
         cursor.execute("SET LOCAL synchronous_commit TO off")
