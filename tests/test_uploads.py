@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,9 +45,9 @@ def stage(request: pytest.FixtureRequest) -> Stage:
     return make_stage(request)
 
 
-@pytest.fixture
-def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path) as server:
+@pytest.fixture(scope="module")
+def server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
@@ -224,7 +223,7 @@ def cookies(browser: Client) -> str:
 
 
 def test_no_large_body_of_a_stranger_reaches_the_disk(
-    server: Server, group: SecurityGroup, charlie: User, sign_in: SignIn
+    transactional_db: None, server: Server, group: SecurityGroup, charlie: User, sign_in: SignIn
 ) -> None:
     megabyte = b"x" * MIB
     size = len(HEAD) + 200 * MIB + len(TAIL)
@@ -240,7 +239,7 @@ def test_no_large_body_of_a_stranger_reaches_the_disk(
 
 
 def test_the_disk_is_used_for_a_file_of_a_member_so_that_the_test_above_can_see_it(
-    server: Server, group: SecurityGroup, alice: User, sign_in: SignIn
+    transactional_db: None, server: Server, group: SecurityGroup, alice: User, sign_in: SignIn
 ) -> None:
     url = f"{group.get_absolute_url()}replay/"
     length = str(len(HEAD) + 15 * MIB + len(TAIL))
