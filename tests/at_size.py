@@ -7,7 +7,7 @@ what such a page costs grows with the customers that an installation has.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from typing import Any
 from urllib.parse import urlencode
 
@@ -67,7 +67,8 @@ def pages(browsers: dict[str, Client]) -> Iterator[tuple[str, str]]:
     """Who opens which address: all lists, with their searches, filters, orders and last pages."""
     for address in [*_of_project(), *_of_packets_and_rules("project-1"), *_of_packets_and_rules(FLEET), "/"]:
         yield "customer", address
-    for address in [*_of_project(), *_of_desk()]:
+    # A customer has asked for the same lists, which the same code reads: support asks for some of all kinds.
+    for address in [*islice(_of_project(), 0, None, 4), *_of_desk()]:
         yield "support", address
     for address in _of_admin(browsers["superuser"]):
         yield "superuser", address

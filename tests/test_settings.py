@@ -422,7 +422,7 @@ def test_what_a_process_is_for_decides_its_role(urls: dict[str, str], purpose: s
     ],
 )
 def test_two_addresses_that_do_not_fit_are_refused_in_words(wrong: dict[str, str], words: str) -> None:
-    done = run("manage.py", "check", **PRODUCTION, **TWO | wrong)
+    done = run("-c", "import karenpanel.settings", **PRODUCTION, **TWO | wrong)
 
     assert done.returncode != 0
     assert words in done.stderr.strip().splitlines()[-1]

@@ -333,7 +333,8 @@ def test_the_history_is_read_restored_and_undone(mine: Program, vm: VirtualMachi
     assert ([one["number"] for one in history["items"]], [one["number"] for one in first]) == ([2], [1])
     assert mine.get(path(vm, "/revisions/1")).json()["groups"] == [{"id": office.public_id, "name": "office"}]
     assert mine.get(path(vm, "/revisions/9")).status_code == 404
-    assert mine.post(path(vm, "/undo"), {}, If_Match='"2"').json()["revision"] == 3
+    assert mine.post(path(vm, "/undo"), {"reason": "INC-7"}, If_Match='"2"').json()["revision"] == 3
+    assert mine.get(path(vm, "/revisions")).json()["items"][0]["reason"] == "Undid revision 2. INC-7"
     assert mine.post(path(vm, "/undo"), {}, If_Match='"2"').status_code == 412
     tried = mine.post(path(vm, "/revisions/2/restore?dry_run=1"), {}, If_Match='"3"')
     assert tried.json()["changes_traffic"]
