@@ -20,17 +20,6 @@ from tests.api.conftest import secret_of
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "")
 # Its coverage of the schema alone is five thousand requests.
 PHASES = "examples,coverage,fuzzing,stateful" if EXAMPLES else "fuzzing,stateful"
-CHECKS = (
-    "not_a_server_error",
-    "status_code_conformance",
-    "content_type_conformance",
-    "response_schema_conformance",
-    "response_headers_conformance",
-    "negative_data_rejection",
-    "missing_required_header",
-    "unsupported_method",
-    "ignored_auth",
-)
 CONFIG = """
 [dictionaries]
 {dictionaries}
@@ -38,9 +27,13 @@ CONFIG = """
 [parameters]
 {parameters}
 
+# All but these. What the command line named could not be left out for one operation.
+[checks]
+positive_data_acceptance.enabled = false
+use_after_free.enabled = false
+ensure_resource_availability.enabled = false
 # What says on which revision a change stands is asked for by a status of its own (RFC 6585).
-[checks.missing_required_header]
-expected-statuses = [428]
+missing_required_header.expected-statuses = [428]
 
 # Entries that cannot be are told in the report, each with its place: a dry run is no refusal.
 [[operations]]
@@ -100,8 +93,6 @@ def test_the_schema_is_true(
                 f"Authorization: Bearer {secret_of({'alice': alice, 'bob': bob}[who])}",
             ),
             *(
-                "--checks",
-                ",".join(CHECKS),
                 "--phases",
                 PHASES,
                 "--max-examples",
@@ -125,7 +116,8 @@ def test_the_schema_is_true(
         check=False,
     )
 
-    said = done.stdout[-20_000:]
+    # What it sends can be long.
+    said = "\n".join(line[:300] for line in done.stdout.splitlines()[-300:])
     assert done.returncode == 0, said
     assert re.search(r"Stateful", said), said
     print("\n".join(said.splitlines()[-30:]))  # noqa: T201
