@@ -1,9 +1,13 @@
 """From an edit of a group's list to its commit, as a program sends it: preview, confirmation, 412 with both lists."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from securitygroups.answers.preview import Preview, preview_lists
 from securitygroups.api.doors import base_of, by, etag, said
 from securitygroups.api.previews import preview_json, to_confirm
 from securitygroups.api.problems import Refusal
@@ -20,6 +24,20 @@ class Asked(NamedTuple):
     reason: str
     confirm: str
     dry_run: bool
+
+
+@contextmanager
+def tried(*, dry_run: bool) -> Iterator[None]:
+    """Where it is a dry run, what is done inside is taken back: it only tells whether it can be done. No mail is sent."""
+    with transaction.atomic():
+        yield
+        if dry_run:
+            transaction.set_rollback(True)
+
+
+def shown(preview: Preview | None = None) -> HttpResponse:
+    """The preview of what is done without a confirmation; without one, it is none of traffic."""
+    return JsonResponse(preview_json(preview or preview_lists((), ()), ""))
 
 
 def change_list(request: HttpRequest, group: SecurityGroup, edit: Edit, asked: Asked) -> HttpResponse:

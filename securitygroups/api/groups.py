@@ -7,11 +7,12 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import Router
 from pydantic import Field
 
+from karenpanel.client_address import address_of
 from securitygroups import operations
 from securitygroups.access import Right, find_deleted, find_group
-from securitygroups.answers.preview import preview_lists, preview_new
+from securitygroups.answers.preview import preview_each, preview_lists, preview_new, preview_rules
 from securitygroups.api import cursors, documents
-from securitygroups.api.changing import Asked, change_list, stale, written
+from securitygroups.api.changing import Asked, change_list, shown, stale, tried, written
 from securitygroups.api.doors import access_of, base_of, by, operation, said
 from securitygroups.api.idempotency import once
 from securitygroups.api.previews import preview_json, to_confirm
@@ -29,7 +30,16 @@ from securitygroups.api.schemas import (
     Sent,
     Words,
 )
-from securitygroups.api.shown import Group, GroupRow, Written, group_row, list_json, revision_row, rule_json
+from securitygroups.api.shown import (
+    Group,
+    GroupRow,
+    Written,
+    group_row,
+    list_json,
+    orders_with,
+    revision_row,
+    rule_json,
+)
 from securitygroups.effective import rules_at, rules_of_group
 from securitygroups.firewall.changes import recognised
 from securitygroups.firewall.formats.documents import (
@@ -42,7 +52,7 @@ from securitygroups.firewall.formats.documents import (
 )
 from securitygroups.firewall.formats.strict import BadDocument, bad, check_keys
 from securitygroups.firewall.values import MAX_DESCRIPTION, RuleList
-from securitygroups.models import GroupRevision, Scope, SecurityGroup
+from securitygroups.models import GroupRevision, Scope, SecurityGroup, VirtualMachine
 from securitygroups.proposals import Whole, agreed, propose_end
 
 router = Router(tags=["Groups"])
@@ -167,26 +177,33 @@ def restore_group_revision(
     return change_list(request, found, Whole(lambda _: rules), Asked(body.reason, body.confirm, dry_run=dry_run))
 
 
-@operation(router, "POST", f"{ONE}/undo", Scope.WRITE, right=Right.CHANGE, based=True, gives=Written)
-def undo_group_revision(request: HttpRequest, project: str, group: str, body: Change) -> Any:
+@operation(router, "POST", f"{ONE}/undo", Scope.WRITE, right=Right.CHANGE, based=True, gives=Written | Preview)
+def undo_group_revision(
+    request: HttpRequest, project: str, group: str, body: Change, dry_run: DryRun = False
+) -> HttpResponse:
     """Take the revision in If-Match back, as long as it is the newest and nothing else decides on its VMs by now."""
     found, number = find_group(access_of(request), group), base_of(request)
     try:
-        operations.undo(group=found, number=number, by=by(request, body.reason))
+        with tried(dry_run=dry_run):
+            operations.undo(group=found, number=number, by=by(request, body.reason))
     except operations.Conflict:
         raise stale(find_group(access_of(request), group), None) from None
+    if dry_run:
+        before = rules_at(found, number - 1)
+        return shown(preview_rules(found, rules_of_group(found), before, address=address_of(request)))
     newest = find_group(access_of(request), group)
     return written(newest, changed=True, summary=f"Undid revision {number}.")
 
 
-@operation(router, "PATCH", ONE, Scope.WRITE, right=Right.CHANGE, gives=GroupRow)
-def rename_group(request: HttpRequest, project: str, group: str, body: Details) -> Any:
+@operation(router, "PATCH", ONE, Scope.WRITE, right=Right.CHANGE, gives=GroupRow | Preview)
+def rename_group(request: HttpRequest, project: str, group: str, body: Details, dry_run: DryRun = False) -> Any:
     """Change the name or the description."""
     found = find_group(access_of(request), group)
     name = found.name if body.name is None else body.name
     description = found.description if body.description is None else body.description
-    operations.update_group(group=found, name=name, description=description, by=by(request, body.reason))
-    return group_row(found)
+    with tried(dry_run=dry_run):
+        operations.update_group(group=found, name=name, description=description, by=by(request, body.reason))
+    return shown() if dry_run else group_row(found)
 
 
 @operation(router, "DELETE", ONE, Scope.WRITE, right=Right.CHANGE, gives={200: Preview, 204: None})
@@ -214,12 +231,21 @@ def delete_group(
     return HttpResponse(status=204)
 
 
-@operation(router, "POST", f"{ONE}/bring-back", Scope.WRITE, right=Right.CHANGE, gives=GroupRow)
-def bring_group_back(request: HttpRequest, project: str, group: str, body: Change) -> Any:
+@operation(router, "POST", f"{ONE}/bring-back", Scope.WRITE, right=Right.CHANGE, gives=GroupRow | Preview)
+def bring_group_back(request: HttpRequest, project: str, group: str, body: Change, dry_run: DryRun = False) -> Any:
     """Undo a deletion: the group has its list again, and is on its VMs where that is still possible."""
     found = find_deleted(access_of(request), SecurityGroup, group)
-    operations.restore_group(group=found, by=by(request, body.reason))
-    return group_row(found)
+    with tried(dry_run=dry_run):
+        operations.restore_group(group=found, by=by(request, body.reason))
+        orders = orders_with(found) if dry_run else {}
+    if not dry_run:
+        return group_row(found)
+    machines = VirtualMachine.objects.filter(pk__in=orders)
+    return shown(
+        preview_each(machines, orders, [found], address=address_of(request))
+        if orders
+        else preview_new(found, rules_of_group(found))
+    )
 
 
 def _list_of(group: SecurityGroup, number: int) -> RuleList:

@@ -7,10 +7,11 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import Router
 
+from karenpanel.client_address import address_of
 from securitygroups import operations
 from securitygroups.access import Right, find_machine
 from securitygroups.api import cursors
-from securitygroups.api.changing import Asked, written
+from securitygroups.api.changing import Asked, shown, tried, written
 from securitygroups.api.doors import access_of, base_of, by, etag, operation, said
 from securitygroups.api.machine_fields import GroupOrder, check, groups_of
 from securitygroups.api.previews import preview_json, to_confirm
@@ -88,14 +89,20 @@ def restore_machine_revision(
     return _change(request, found, groups, Asked(reason, body.confirm, dry_run=dry_run))
 
 
-@operation(router, "POST", f"{ONE}/undo", Scope.WRITE, right=Right.CHANGE, based=True, gives=Written)
-def undo_machine_revision(request: HttpRequest, project: str, machine: str, body: Change) -> HttpResponse:
+@operation(router, "POST", f"{ONE}/undo", Scope.WRITE, right=Right.CHANGE, based=True, gives=Written | Preview)
+def undo_machine_revision(
+    request: HttpRequest, project: str, machine: str, body: Change, dry_run: DryRun = False
+) -> HttpResponse:
     """Take the revision in If-Match back, as long as it is the newest and its groups let through what they did then."""
     found, number = find_machine(access_of(request), machine), base_of(request)
     try:
-        operations.undo_groups(machine=found, number=number, by=by(request, body.reason))
+        with tried(dry_run=dry_run):
+            operations.undo_groups(machine=found, number=number, by=by(request, body.reason))
     except operations.Conflict as conflict:
         raise stale(request, found, conflict, None) from None
+    if dry_run:
+        proposal = propose_groups(found, groups_on(found), groups_of_revision(found, number - 1) or [])
+        return shown(proposal.preview(address_of(request)))
     return written(found, changed=True, summary=f"Undid revision {number}.")
 
 

@@ -7,10 +7,12 @@ from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router, Schema
 
+from karenpanel.client_address import address_of
 from securitygroups import operations
 from securitygroups.access import Right, find_deleted, find_machine
 from securitygroups.answers.machine_filter import MachineFilter
 from securitygroups.api import cursors
+from securitygroups.api.changing import shown, tried
 from securitygroups.api.doors import access_of, by, operation, said
 from securitygroups.api.idempotency import once
 from securitygroups.api.machine_fields import GroupId, MachineDetails, NewMachine, Tag, check, fields_of, groups_of
@@ -86,14 +88,17 @@ def make_machine(request: HttpRequest, project: str, body: NewMachine, dry_run: 
     return machine_json(made, proposal.after, status=201)
 
 
-@operation(router, "PATCH", ONE, Scope.WRITE, right=Right.CHANGE, gives=Machine)
-def change_machine(request: HttpRequest, project: str, machine: str, body: MachineDetails) -> Any:
+@operation(router, "PATCH", ONE, Scope.WRITE, right=Right.CHANGE, gives=Machine | Preview)
+def change_machine(
+    request: HttpRequest, project: str, machine: str, body: MachineDetails, dry_run: DryRun = False
+) -> Any:
     """Change the VM's own fields; its groups have an operation of their own."""
     found, errors = find_machine(access_of(request), machine), list[dict[str, Any]]()
     fields = fields_of(body, errors)
     check(errors)
-    operations.update_machine(machine=found, fields=fields, by=by(request, body.reason))
-    return read_machine(request, project, machine)
+    with tried(dry_run=dry_run):
+        operations.update_machine(machine=found, fields=fields, by=by(request, body.reason))
+    return shown() if dry_run else read_machine(request, project, machine)
 
 
 @operation(router, "DELETE", ONE, Scope.WRITE, right=Right.CHANGE, gives={200: Preview, 204: None})
@@ -113,9 +118,13 @@ def delete_machine(
     return HttpResponse(status=204)
 
 
-@operation(router, "POST", f"{ONE}/bring-back", Scope.WRITE, right=Right.CHANGE, gives=Machine)
-def bring_machine_back(request: HttpRequest, project: str, machine: str, body: Why) -> Any:
+@operation(router, "POST", f"{ONE}/bring-back", Scope.WRITE, right=Right.CHANGE, gives=Machine | Preview)
+def bring_machine_back(request: HttpRequest, project: str, machine: str, body: Why, dry_run: DryRun = False) -> Any:
     """Undo a deletion: the VM has its groups again where all of them are still there, and none otherwise."""
     found = find_deleted(access_of(request), VirtualMachine, machine)
-    operations.restore_machine(machine=found, by=by(request, body.reason))
+    with tried(dry_run=dry_run):
+        operations.restore_machine(machine=found, by=by(request, body.reason))
+        groups = groups_on(found)
+    if dry_run:
+        return shown(propose_groups(found, (), groups).preview(address_of(request)))
     return read_machine(request, project, machine)

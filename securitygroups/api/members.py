@@ -12,9 +12,10 @@ from pydantic import Field
 from securitygroups import operations
 from securitygroups.access import Right, find_invitation, find_member
 from securitygroups.api import cursors
+from securitygroups.api.changing import shown, tried
 from securitygroups.api.doors import access_of, by, operation
 from securitygroups.api.problems import Refusal
-from securitygroups.api.schemas import Cursor, Limit, Page, Reason, Sent
+from securitygroups.api.schemas import Cursor, DryRun, Limit, Page, Preview, Reason, Sent
 from securitygroups.models import Invitation, Membership, Scope
 
 router = Router(tags=["Members"])
@@ -59,19 +60,23 @@ def list_members(request: HttpRequest, project: str, cursor: Cursor = "", limit:
     return cursors.newest_first(rows, cursor, limit, _member)
 
 
-@operation(router, "PATCH", _ONE, Scope.MEMBERS, right=Right.MANAGE, gives=MemberRow)
-def change_member(request: HttpRequest, project: str, member: int, body: NewRole) -> Any:
+@operation(router, "PATCH", _ONE, Scope.MEMBERS, right=Right.MANAGE, gives=MemberRow | Preview)
+def change_member(request: HttpRequest, project: str, member: int, body: NewRole, dry_run: DryRun = False) -> Any:
     """Give a member another role. The last owner stays one."""
     found = find_member(access_of(request), member)
-    operations.change_role(member=found, role=body.role, by=by(request, body.reason))
-    return _member(find_member(access_of(request), member))
+    with tried(dry_run=dry_run):
+        operations.change_role(member=found, role=body.role, by=by(request, body.reason))
+    return shown() if dry_run else _member(find_member(access_of(request), member))
 
 
-@operation(router, "DELETE", _ONE, Scope.MEMBERS, right=Right.MANAGE, gives={204: None})
-def remove_member(request: HttpRequest, project: str, member: int, reason: Reason = "") -> HttpResponse:
+@operation(router, "DELETE", _ONE, Scope.MEMBERS, right=Right.MANAGE, gives={200: Preview, 204: None})
+def remove_member(
+    request: HttpRequest, project: str, member: int, dry_run: DryRun = False, reason: Reason = ""
+) -> HttpResponse:
     """Remove a member. The last owner stays."""
-    operations.remove_member(member=find_member(access_of(request), member), by=by(request, reason))
-    return HttpResponse(status=204)
+    with tried(dry_run=dry_run):
+        operations.remove_member(member=find_member(access_of(request), member), by=by(request, reason))
+    return shown() if dry_run else HttpResponse(status=204)
 
 
 @operation(router, "GET", _INVITATIONS, Scope.MEMBERS, right=Right.MANAGE, gives=Page[InvitationRow])
@@ -80,28 +85,39 @@ def list_invitations(request: HttpRequest, project: str, cursor: Cursor = "", li
     return cursors.newest_first(access_of(request).project.invitations.all(), cursor, limit, _invitation)
 
 
-@operation(router, "POST", _INVITATIONS, Scope.MEMBERS, right=Right.MANAGE, gives={201: InvitationRow})
-def invite_member(request: HttpRequest, project: str, body: Asked) -> Any:
+@operation(router, "POST", _INVITATIONS, Scope.MEMBERS, right=Right.MANAGE, gives={200: Preview, 201: InvitationRow})
+def invite_member(request: HttpRequest, project: str, body: Asked, dry_run: DryRun = False) -> Any:
     """Ask an address into the project, by a mail that holds the only link.
 
     The answer is the same whether the address belongs to somebody here or to nobody. Asking the same address again sends
     another link, and the first leads nowhere.
     """
     access = access_of(request)
-    if not ratelimit.consume(request, action="invite", user=access.user):
+    if not dry_run and not ratelimit.consume(request, action="invite", user=access.user):
         raise Refusal("too-many", "Many invitations were sent within an hour: wait a while.", retry_after=600)
-    made, secret = operations.invite(
-        project=access.project, email=body.email, role=body.role, by=by(request, body.reason)
-    )
+    with tried(dry_run=dry_run):
+        made, secret = operations.invite(
+            project=access.project, email=body.email, role=body.role, by=by(request, body.reason)
+        )
+    if dry_run:
+        return shown()
     operations.send_invitation(made, request.build_absolute_uri(reverse("invitation", args=[secret])))
     return Status(201, _invitation(made))
 
 
-@operation(router, "DELETE", _INVITATIONS + "/{int:invitation}", Scope.MEMBERS, right=Right.MANAGE, gives={204: None})
-def withdraw_invitation(request: HttpRequest, project: str, invitation: int) -> HttpResponse:
+@operation(
+    router,
+    "DELETE",
+    _INVITATIONS + "/{int:invitation}",
+    Scope.MEMBERS,
+    right=Right.MANAGE,
+    gives={200: Preview, 204: None},
+)
+def withdraw_invitation(request: HttpRequest, project: str, invitation: int, dry_run: DryRun = False) -> HttpResponse:
     """Withdraw an invitation: its link leads nowhere any more."""
-    operations.withdraw_invitation(invitation=find_invitation(access_of(request), invitation), by=by(request))
-    return HttpResponse(status=204)
+    with tried(dry_run=dry_run):
+        operations.withdraw_invitation(invitation=find_invitation(access_of(request), invitation), by=by(request))
+    return shown() if dry_run else HttpResponse(status=204)
 
 
 def _member(row: Membership) -> dict[str, Any]:

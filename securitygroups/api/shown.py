@@ -8,9 +8,10 @@ from django.http import HttpResponse, JsonResponse
 from ninja import Schema
 
 from securitygroups.api.schemas import Document, Named
+from securitygroups.firewall.deeds import Order
 from securitygroups.firewall.formats.documents import FORMAT, rule_to_json
 from securitygroups.firewall.values import RuleList
-from securitygroups.models import MachineRevision, SecurityGroup, VirtualMachine
+from securitygroups.models import Attachment, MachineRevision, SecurityGroup, VirtualMachine
 from securitygroups.models import Revision as RevisionRow
 
 
@@ -100,6 +101,15 @@ def machine_row(machine: VirtualMachine) -> dict[str, Any]:
 def groups_on(machine: VirtualMachine) -> list[SecurityGroup]:
     """The VM's groups, in their order (one query)."""
     return [row.group for row in machine.attachments.select_related("group").order_by("position")]
+
+
+def orders_with(group: SecurityGroup) -> dict[int, Order]:
+    """The keys of the groups, in their order, of each VM that has this one, by the VM's key (one query)."""
+    rows = Attachment.objects.filter(machine__deleted_at=None, machine__attachments__group=group)
+    orders: dict[int, Order] = {}
+    for machine, one in rows.order_by("position").values_list("machine", "group"):
+        orders[machine] = (*orders.get(machine, ()), one)
+    return orders
 
 
 def named(rows: Iterable[SecurityGroup]) -> list[dict[str, str]]:

@@ -10,9 +10,10 @@ from pydantic import Field
 from securitygroups import operations
 from securitygroups.access import Right, find_group, find_template
 from securitygroups.api import cursors
+from securitygroups.api.changing import shown, tried
 from securitygroups.api.doors import access_of, by, operation
 from securitygroups.api.idempotency import once
-from securitygroups.api.schemas import Cursor, Document, Limit, Page, Reason, Sent
+from securitygroups.api.schemas import Cursor, Document, DryRun, Limit, Page, Preview, Reason, Sent
 from securitygroups.firewall.formats.documents import MAX_NAME, RULE_KEYS
 from securitygroups.firewall.values import MAX_DESCRIPTION
 from securitygroups.models import GroupTemplate, Scope
@@ -59,24 +60,26 @@ def read_template(request: HttpRequest, project: str, template: int) -> Any:
     return JsonResponse(_row(found) | {"rules": rules})
 
 
-@operation(router, "POST", _ALL, Scope.WRITE, right=Right.CHANGE, gives={201: TemplateRow})
+@operation(router, "POST", _ALL, Scope.WRITE, right=Right.CHANGE, gives={200: Preview, 201: TemplateRow})
 @once
-def make_template(request: HttpRequest, project: str, body: NewTemplate) -> HttpResponse:
+def make_template(request: HttpRequest, project: str, body: NewTemplate, dry_run: DryRun = False) -> HttpResponse:
     """Keep the rules of a group as a template of the project."""
-    made = operations.save_template(
-        group=find_group(access_of(request), body.group),
-        name=body.name,
-        description=body.description,
-        by=by(request, body.reason),
-    )
-    return JsonResponse(_row(made), status=201)
+    with tried(dry_run=dry_run):
+        made = operations.save_template(
+            group=find_group(access_of(request), body.group),
+            name=body.name,
+            description=body.description,
+            by=by(request, body.reason),
+        )
+    return shown() if dry_run else JsonResponse(_row(made), status=201)
 
 
-@operation(router, "DELETE", _ONE, Scope.WRITE, right=Right.CHANGE, gives={204: None})
-def delete_template(request: HttpRequest, project: str, template: int) -> HttpResponse:
+@operation(router, "DELETE", _ONE, Scope.WRITE, right=Right.CHANGE, gives={200: Preview, 204: None})
+def delete_template(request: HttpRequest, project: str, template: int, dry_run: DryRun = False) -> HttpResponse:
     """Delete a template of the project's own. Groups made from it stay as they are."""
-    operations.delete_template(template=find_template(access_of(request), template), by=by(request))
-    return HttpResponse(status=204)
+    with tried(dry_run=dry_run):
+        operations.delete_template(template=find_template(access_of(request), template), by=by(request))
+    return shown() if dry_run else HttpResponse(status=204)
 
 
 def _row(template: GroupTemplate) -> dict[str, Any]:
