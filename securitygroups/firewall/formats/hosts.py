@@ -27,6 +27,8 @@ INNER = "It is about a bridge, a tunnel or a cable inside the machine, by which 
 OPENS = "The rules here judge the packet that opens a connection; for TCP that is a lone SYN."
 REPLIES = "Replies, and errors about accepted connections, pass here by themselves."
 INVALID = "Packets that belong to no connection and open none are dropped here by themselves."
+# ::ffff:0:0/96 (RFC 4291, 2.5.5.2).
+_MAPPED = key(6, 0xFFFF << 32), key(6, (0xFFFF << 32) + 0xFFFFFFFF)
 KNOWN_STATES = frozenset({"new", "established", "related", "invalid", "untracked"})
 
 
@@ -94,7 +96,8 @@ def _mask(text: str, version: int) -> int | None:
 
 
 def addresses(words: Iterable[str]) -> Spans | None:
-    """Networks and ranges such as 10.0.0.1-10.0.0.9; None where one of them is none."""
+    """Networks and ranges such as 10.0.0.1-10.0.0.9; None where one of them is none, or a part of the IPv4 addresses that are
+    written as IPv6: packets carry those as IPv4, and no rule here is about some of them."""
     found: list[tuple[int, int]] = []
     for word in words:
         first, dash, last = word.partition("-")
@@ -108,7 +111,12 @@ def addresses(words: Iterable[str]) -> Spans | None:
             found.append((key(start.version, int(start)), key(end.version, int(end))))
         else:
             return None
-    return spans(found)
+    return None if any(map(_parts_mapped, found)) else spans(found)
+
+
+def _parts_mapped(ends: tuple[int, int]) -> bool:
+    first, last = _MAPPED
+    return first < ends[0] <= last or first <= ends[1] < last
 
 
 def families_of(some: Spans) -> Spans:

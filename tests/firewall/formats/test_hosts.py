@@ -211,6 +211,41 @@ def test_what_is_said_of_a_line(text: str, line: str, taken: Taken, how: str) ->
     assert (note.taken, how in note.how) == (taken, True), note.how
 
 
+MAPPED = ("::ffff:10.0.0.5", "::ffff:a00:0/104", "::ffff:10.0.0.5-::ffff:10.0.0.9", "::1-::ffff:10.0.0.9")
+
+
+@pytest.mark.parametrize("address", MAPPED)
+def test_an_ipv4_address_that_is_written_as_ipv6_becomes_no_rule(address: str) -> None:
+    """No packet carries it so, and no rule that is typed here may have it: what is read here can be written and read again."""
+    save6 = "*filter\n:INPUT DROP [0:0]\n:OUTPUT DROP [0:0]\n{}\nCOMMIT\n"
+    lines = [
+        save6.format(f"-A INPUT -s {address} -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -s 2001:db8::1 -j ACCEPT"),
+        f"[RULES]\nIN ACCEPT -source {address} -p tcp -dport 22\nIN ACCEPT -source 2001:db8::1\n",
+        f"Status: active\nDefault: deny (incoming), deny (outgoing), disabled (routed)\n\nTo  Action  From\n--  ------  ----\n"
+        f"22/tcp (v6)                ALLOW IN    {address}\n22/tcp (v6)                ALLOW IN    2001:db8::1\n",
+    ]
+    for text in lines:
+        (group,) = read(text).groups
+
+        assert [str(one.source) for one in group.rules if one.source] == ["2001:db8::1/128"], text
+        assert [note.taken for note in group.notes if address in note.text] == [Taken.NOT_TAKEN]
+
+
+def test_all_of_them_together_are_a_network() -> None:
+    (group,) = read(save("-A INPUT -s ::ffff:0:0/96 -j DROP", "-A INPUT -s ::/0 -j ACCEPT")).groups
+
+    assert [str(one.source) for one in group.rules] == ["::ffff:0.0.0.0/96", "::/0"]
+
+
+def test_more_lines_of_rules_than_anybody_reads_are_refused_and_those_of_sets_are_not() -> None:
+    rules = "[RULES]\n" + "IN ACCEPT -source +many\n" * 40_000
+    with pytest.raises(BadDocument, match="more than 40,000 lines of rules"):
+        read(rules + "IN DROP\n")
+
+    (group,) = read("[IPSET many]\n" + "10.0.0.1\n" * 50_000 + "[RULES]\nIN ACCEPT -source +many\n").groups
+    assert [str(one.source) for one in group.rules if one.source] == ["10.0.0.1/32"]
+
+
 def test_of_a_long_line_a_row_is_told() -> None:
     reading = read(samples.UFW_VERBOSE + "x" * 100_000 + "\n")
 
