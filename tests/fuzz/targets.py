@@ -30,6 +30,7 @@ LOCALS = (
     (parse_network("0.0.0.0/0"), parse_network("::/0")),
 )
 LINK_TYPES = (0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 109, 113, 117, 138, 166, 192, 204, 239, 258, 276, 127, 65535)
+_ACCEPTS = re.compile(r"(?<!\S)-j ACCEPT(?!\S)")
 _LETS_IN = re.compile(r"(?<![-\w])(?:accept|allow)(?![-\w])", re.IGNORECASE)
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _LINE = re.compile(r"line (\d+)")
@@ -237,7 +238,7 @@ def _check_note(note: Note, group: ReadGroup | None, lines: int) -> None:
     must(not (note.places and note.taken is Taken.NOT_TAKEN), "not taken, and there")
     must(note.how or note.taken is Taken.EXACT, f"{note.taken.value}, and not why: {note.text[:80]!r}")
     missing = note.taken is Taken.EXACT and not note.places and not note.how
-    lets_in = "-j ACCEPT" in note.text if note.text.startswith("-A") else _LETS_IN.search(note.text)
+    lets_in = (_ACCEPTS if note.text.startswith("-A") else _LETS_IN).search(note.text)
     must(not (missing and lets_in), f"exact, and missing: {note.where} {note.text[:80]!r}")
     for number in _LINE.findall(note.where):
         must(1 <= int(number) <= lines, f"{note.where} of {lines} lines")

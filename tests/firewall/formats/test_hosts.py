@@ -221,8 +221,10 @@ def test_an_ipv4_address_that_is_written_as_ipv6_becomes_no_rule(address: str) -
     lines = [
         save6.format(f"-A INPUT -s {address} -p tcp -m tcp --dport 22 -j ACCEPT\n-A INPUT -s 2001:db8::1 -j ACCEPT"),
         f"[RULES]\nIN ACCEPT -source {address} -p tcp -dport 22\nIN ACCEPT -source 2001:db8::1\n",
-        f"Status: active\nDefault: deny (incoming), deny (outgoing), disabled (routed)\n\nTo  Action  From\n--  ------  ----\n"
-        f"22/tcp (v6)                ALLOW IN    {address}\n22/tcp (v6)                ALLOW IN    2001:db8::1\n",
+        (
+            f"Status: active\nDefault: deny (incoming), deny (outgoing), disabled (routed)\n\nTo  Action  From\n--  ------  ----\n"
+            f"22/tcp (v6)                ALLOW IN    {address}\n22/tcp (v6)                ALLOW IN    2001:db8::1\n"
+        ),
     ]
     for text in lines:
         (group,) = read(text).groups
