@@ -12,11 +12,10 @@ from typing import Any, Literal, Protocol
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings
-from django.test import Client, override_settings
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, Route, ViewportSize, expect
 from pytest_django.live_server_helper import LiveServer
 
-from securitygroups.management.commands.demo import collect_static
 from securitygroups.models import User
 from tests.browser.sight import SETTLED, UNSOUND, WIDTHS
 from tests.factories import PASSWORD, sign_in_at
@@ -60,37 +59,6 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     expect.set_options(timeout=PATIENCE)
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     return {**browser_type_launch_args, "executable_path": chromium, "args": FLAGS + root}
-
-
-@pytest.fixture(scope="session")
-def collected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The settings with which static files are served as an installation has them: one sheet and not seventy, and each for
-    good. A window that has to ask for the sources takes a second longer before it shows its first page."""
-    static = {
-        "STORAGES": settings.STORAGES | {"staticfiles": {"BACKEND": "karenpanel.storage.PanelStorage"}},
-        "STATIC_ROOT": str(tmp_path_factory.mktemp("collected") / "static"),
-        "WHITENOISE_USE_FINDERS": False,
-        "WHITENOISE_AUTOREFRESH": False,
-    }
-    with override_settings(**static):
-        collect_static()
-    return static
-
-
-@pytest.fixture(autouse=True)
-def as_collected(collected: dict[str, Any]) -> Iterator[None]:
-    with override_settings(**collected):
-        yield
-
-
-@pytest.fixture(scope="session")
-def live_server(collected: dict[str, Any]) -> Iterator[LiveServer]:
-    """Django's own, but for static files: WhiteNoise serves them, as everywhere."""
-    with override_settings(**collected), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("django.contrib.staticfiles.handlers.StaticFilesHandler", lambda application: application)
-        server = LiveServer("localhost")
-    yield server
-    server.stop()
 
 
 class Browse(Protocol):
