@@ -103,7 +103,9 @@ def _parsed(text: str) -> _File:
         _in_section(file, line, section, name)
     # Each of these is told of, and a line of a set is not.
     if len(file.notes) + len(file.rules) + sum(map(len, file.groups.values())) > hosts.MOST_LINES:
-        raise bad("", f"The file has more than {hosts.MOST_LINES:,} lines of rules: leave out groups that no rule names.")
+        raise bad(
+            "", f"The file has more than {hosts.MOST_LINES:,} lines of rules: leave out groups that no rule names."
+        )
     return file
 
 
