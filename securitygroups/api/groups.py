@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import Router
 from pydantic import Field
@@ -105,7 +104,7 @@ def make_group(request: HttpRequest, project: str, dry_run: DryRun = False) -> H
     """
     reason, _, sent = documents.read_change(request)
     document = _document(sent)
-    with transaction.atomic():
+    with tried(dry_run=dry_run):
         made = operations.create_group(
             project=access_of(request).project,
             name=document.name,
@@ -113,10 +112,8 @@ def make_group(request: HttpRequest, project: str, dry_run: DryRun = False) -> H
             rules=document.rules,
             by=by(request, reason),
         )
-        if dry_run:
-            transaction.set_rollback(True)
     if dry_run:
-        return JsonResponse(preview_json(preview_new(made, document.rules), ""))
+        return shown(preview_new(made, document.rules))
     return list_json(made, rules_of_group(made), status=201)
 
 

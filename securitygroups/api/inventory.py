@@ -5,13 +5,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import Router, Schema
 
 from securitygroups import operations
 from securitygroups.access import Right, open_by_token
 from securitygroups.api import documents
+from securitygroups.api.changing import tried
 from securitygroups.api.doors import access_of, by, operation, said
 from securitygroups.api.inventory_shown import (
     Report,
@@ -78,14 +78,12 @@ def put_machine(
     proposal = _groups_of_one(its, external_id, body)
     words = said(request, proposal.token, proposal.machine.revision, body.confirm)
     preview = proposal.preview(words.address) if dry_run else to_ask(proposal, words)
-    with transaction.atomic():
+    with tried(dry_run=preview is not None):
         done = operations.put_machine(
             project=its, external_id=external_id, fields=fields, groups=body.groups, by=by(request, body.reason)
         )
         told: dict[str, Any] = {"outcome": done.outcome, "changed": list(done.changed)}
         told["machine"] = machine_row(done.machine) | {"groups": named(groups_on(done.machine))}
-        if preview:
-            transaction.set_rollback(True)
     if dry_run and preview:
         return JsonResponse(preview_json(preview, proposal.token))
     if preview:

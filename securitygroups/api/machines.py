@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-from django.db import transaction
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Query, Router, Schema
@@ -75,12 +74,10 @@ def make_machine(request: HttpRequest, project: str, body: NewMachine, dry_run: 
     words = said(request, proposal.token, 0, body.confirm)
     # Before the project is locked: it may take seconds.
     preview = proposal.preview(words.address) if dry_run else to_ask(proposal, words)
-    with transaction.atomic():
+    with tried(dry_run=preview is not None):
         made = operations.create_machine(
             project=access.project, fields=fields, groups=proposal.after, by=by(request, body.reason)
         )
-        if preview:
-            transaction.set_rollback(True)
     if dry_run and preview:
         return JsonResponse(preview_json(preview, proposal.token))
     if preview:

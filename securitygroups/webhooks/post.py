@@ -58,13 +58,14 @@ def post(url: str, headers: Mapping[str, str], body: bytes, to: Reach, resolver:
     """Send it once. Whatever goes wrong stands in the answer."""
     begun = time.monotonic()
     until = begun + SECONDS
+    status, wait, error = None, 0, ""
     try:
         target = read_target(url, to)
-        (status, wait), error = _asked(target, _found(target, to, resolver, until), headers, body, until), ""
+        status, wait = _asked(target, _found(target, to, resolver, until), headers, body, until)
     except NotAllowed as refusal:
-        status, wait, error = None, 0, str(refusal)
+        error = str(refusal)
     except (OSError, HTTPException, ValueError) as trouble:
-        status, wait, error = None, 0, in_words(trouble)
+        error = in_words(trouble)
     if status is not None and 300 <= status < 400:
         error = "It answered that it is elsewhere, which is not followed: name the address that it leads to."
     return Answer(status, error, round((time.monotonic() - begun) * 1000), wait)
