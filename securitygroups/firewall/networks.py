@@ -1,6 +1,7 @@
 """Addresses and networks as frozen values, and how text becomes one."""
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -20,6 +21,14 @@ class Refused(ValueError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
+
+
+class _NoNetwork(Exception):
+    """A text that is no network; `why` finds out what is meant, which takes long."""
+
+    def __init__(self, why: Callable[[], Refused]) -> None:
+        super().__init__()
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -196,12 +205,13 @@ def _prefix(text: str, version: int, host: str) -> int:
     number = whole_number(text, _MAX_WRITTEN)
     if number is not None:
         if number > bits:
-            raise _without_length(f"/{number} is too long for IPv{version}, where a prefix is 0 to {bits}.", host)
+            long = f"/{number} is too long for IPv{version}, where a prefix is 0 to {bits}."
+            raise _NoNetwork(lambda: _without_length(long, host))
         if str(number) != text:
-            raise _instead(f"/{text} has a leading zero.", f"{host}/{number}")
+            raise _NoNetwork(lambda: _instead(f"/{text} has a leading zero.", f"{host}/{number}"))
         return number
-    refusal = _as_meant(f"{host}/{text}")
-    raise refusal or _without_length(f"“/{shown(text)}” is not a prefix length, which is 0 to {bits}.", host)
+    none = f"“/{shown(text)}” is not a prefix length, which is 0 to {bits}."
+    raise _NoNetwork(lambda: _as_meant(f"{host}/{text}") or _without_length(none, host))
 
 
 def _without_length(reason: str, host: str) -> Refused:
@@ -214,7 +224,19 @@ def _without_length(reason: str, host: str) -> Refused:
 
 def parse_network(text: str) -> Network:
     """One address or a network in CIDR notation. Raises Refused; host bits are never masked away silently."""
-    return _parse_network(text.strip())
+    try:
+        return _parse_network(text.strip())
+    except _NoNetwork as none:
+        refusal = none.why()
+    raise refusal
+
+
+def plain_network(text: str) -> Network | None:
+    """The network that parse_network reads, None of what it refuses: for who does not ask what is meant."""
+    try:
+        return _parse_network(text.strip())
+    except _NoNetwork:
+        return None
 
 
 # Stripped text that is a network is short, so what the cache holds is small whatever people send.
@@ -225,28 +247,29 @@ def _parse_network(text: str) -> Network:
     version, number = _network_address(text, host, slash + prefix_text)
     if not slash and number == 0:
         # The unspecified address is typed for anywhere; where it is meant, its prefix length says so.
-        raise _as_meant(address_text(version, 0)) or _no_address(text)
+        raise _NoNetwork(lambda: _as_meant(address_text(version, 0)) or _no_address(text))
     bits = BITS[version]
     prefix = _prefix(prefix_text, version, host) if slash else bits
     mapped = version == 6 and number >> 32 == _MAPPED
     if mapped and not 32 < prefix <= 96:
         # Up to 32 it is the length of the IPv4 network.
         length = "" if prefix == 128 else f"/{prefix - 96 if prefix > 96 else prefix}"
-        raise _instead(
-            f"{shown(text)} is an IPv4 address written as IPv6; packets carry it as IPv4.",
-            address_text(4, number & 0xFFFFFFFF) + length,
+        raise _NoNetwork(
+            lambda: _instead(
+                f"{shown(text)} is an IPv4 address written as IPv6; packets carry it as IPv4.",
+                address_text(4, number & 0xFFFFFFFF) + length,
+            )
         )
     masked = number >> (bits - prefix) << (bits - prefix)
     if masked != number:
         one = f"{address_text(4, number & 0xFFFFFFFF)}/32" if mapped else f"{address_text(version, number)}/{bits}"
         whole = f"{address_text(version, masked)}/{prefix}"
-        raise Refused(
-            Problem(
-                f"{shown(text)} is an address inside a network. Type {one} for that one address, "
-                f"or {whole} for the whole network.",
-                (one, whole),
-            )
+        inside = Problem(
+            f"{shown(text)} is an address inside a network. Type {one} for that one address, "
+            f"or {whole} for the whole network.",
+            (one, whole),
         )
+        raise _NoNetwork(lambda: Refused(inside))
     return Network(version, number, prefix)
 
 
@@ -254,9 +277,10 @@ def _check_spelling(text: str, host: str, slash: str, prefix_text: str) -> None:
     """Refuse a zone id, and a space around the slash."""
     if "%" in text:
         plain = "/".join(part.split("%", 1)[0].strip() for part in text.split("/"))
-        raise _instead("A zone id (%…) means nothing in a rule.", plain)
+        raise _NoNetwork(lambda: _instead("A zone id (%…) means nothing in a rule.", plain))
     if slash and (host != host.strip() or prefix_text != prefix_text.strip()):
-        raise _instead(f"{shown(text)} has a space in it.", f"{host.strip()}/{prefix_text.strip()}")
+        spaced = f"{host.strip()}/{prefix_text.strip()}"
+        raise _NoNetwork(lambda: _instead(f"{shown(text)} has a space in it.", spaced))
 
 
 def _network_address(text: str, host: str, rest: str) -> tuple[int, int]:
@@ -264,10 +288,15 @@ def _network_address(text: str, host: str, rest: str) -> tuple[int, int]:
     address = plain_address(host)
     if address is not None:
         return address.version, int(address)
+    raise _NoNetwork(lambda: _no_network(text, host, rest))
+
+
+def _no_network(text: str, host: str, rest: str) -> Refused:
+    """Why what stands before the slash is no address."""
     plain = _without_zeros(host)
     if plain is not None:
-        raise _instead(f"{shown(text)} has a leading zero, which some programs read as octal.", f"{plain}{rest}")
-    raise _as_meant(text) or Refused(
+        return _instead(f"{shown(text)} has a leading zero, which some programs read as octal.", f"{plain}{rest}")
+    return _as_meant(text) or Refused(
         Problem(
             f"“{shown(text)}” is not an IP address or network: type one such as 203.0.113.7, "
             "203.0.113.0/24 or 2001:db8::/32, or leave it empty for any address."

@@ -11,6 +11,7 @@ from securitygroups.firewall.networks import (
     machine_address,
     parse_address,
     parse_network,
+    plain_network,
     whole_number,
 )
 from securitygroups.firewall.protocols import (
@@ -191,6 +192,7 @@ __all__ = [
     "packet_problems",
     "parse_address",
     "parse_network",
+    "plain_network",
     "protocol_name",
     "protocol_number",
     "whole_number",

@@ -22,6 +22,7 @@ from securitygroups.firewall.values import (
     packet_problems,
     parse_address,
     parse_network,
+    plain_network,
     whole_number,
 )
 
@@ -220,7 +221,9 @@ def test_any_text_is_a_network_or_a_refusal_whose_offers_are_valid(text: str) ->
         network = parse_network(text)
     except Refused:
         refusal(text)
+        assert plain_network(text) is None
         return
+    assert plain_network(text) == network
     theirs = ip_network(text.strip(), strict=True)
     assert (network.version, network.first, network.prefix) == (theirs.version, int(theirs[0]), theirs.prefixlen)
     assert network.last == int(theirs[-1])

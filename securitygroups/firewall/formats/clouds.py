@@ -13,7 +13,7 @@ from securitygroups.firewall.formats.documents import MAX_NAME
 from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign, TooMany, taken
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
 from securitygroups.firewall.formats.strict import bad
-from securitygroups.firewall.networks import Network, Refused, parse_network
+from securitygroups.firewall.networks import Network, parse_network, plain_network
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.registry import PROTOCOL_NUMBERS
 from securitygroups.firewall.texts import clean, shown, visible
@@ -194,10 +194,11 @@ def ends(words: Iterable[str], anybody: Iterable[str] = (), kind: str = "the add
     for word in words:
         if word.lower() in everybody:
             return Ends()
-        try:
-            networks.append(parse_network(word))
-        except Refused:
+        network = plain_network(word)
+        if network is None:
             unknown.append(f"{kind} “{shown(word)}”")
+        else:
+            networks.append(network)
     return Ends(tuple(networks), tuple(unknown))
 
 

@@ -340,6 +340,17 @@ def test_a_long_text_without_an_end_is_looked_at_once(value: Any) -> None:
         one(value)
 
 
+@pytest.mark.parametrize("word", ["10.0.0.0/x", "10.1.10.1.10.1.0.0/16", "203.0.113.0-/24", "VirtualNetwork"])
+def test_words_that_are_no_networks_cost_no_more_than_networks(word: str) -> None:
+    """What somebody would mean by each is asked for by nobody here."""
+    words = [f"{word}{number}" for number in range(20_000)]
+
+    with at_most(1):
+        group = one([AZURE_RULE | {"sourceAddressPrefix": "", "sourceAddressPrefixes": words}])
+
+    assert [note.taken for note in group.notes][:1] == [Taken.NOT_TAKEN]
+
+
 def test_openstack_lists_that_say_too_little_are_refused_with_what_to_do() -> None:
     row = {
         "ID": "a",
