@@ -2,7 +2,7 @@
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -11,6 +11,11 @@ from securitygroups.firewall.protocols import MAX_PORT, Action, Direction, Probl
 
 MAX_PROBLEMS = 20
 MAX_COUNTED = 1000
+MAX_WHERE = 500
+MOST_NESTED = 400_000
+"""Objects and lists of one JSON value; rules, as many as a file may have, and all that stands in them are fewer."""
+MOST_LISTED = 150_000
+"""What stands in all lists of one JSON value, those included whose parts a comma separates within a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,11 @@ class Fault:
 
     where: str
     problem: Problem
+
+    def __post_init__(self) -> None:
+        # Keys of a path may be as long as the file.
+        if len(self.where) > MAX_WHERE:
+            object.__setattr__(self, "where", f"{self.where[:MAX_WHERE]} …")
 
     def __str__(self) -> str:
         return f"{self.where}: {self.problem}" if self.where else self.problem.message
@@ -49,6 +59,24 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return keys
 
 
+def _object(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """Makes the objects of one JSON value, and counts what stands in their lists."""
+    listed = 0
+
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal listed
+        for _, value in pairs:
+            if isinstance(value, list):
+                listed += len(value)
+            elif isinstance(value, str):
+                listed += value.count(",")
+        if listed > MOST_LISTED:
+            raise bad(where, f"The lists in it have more than {MOST_LISTED:,} elements: bring it in parts.")
+        return unique_keys(pairs)
+
+    return made
+
+
 def no_constant(name: str) -> None:
     raise bad("", f"{name} is not a JSON number: write a whole number.")
 
@@ -69,16 +97,23 @@ def decode(data: bytes, where: str = "") -> str:
 
 
 def load_json(text: str, where: str = "") -> Any:
-    """One JSON value, duplicate keys and NaN refused. Raises BadDocument with line and column."""
+    """One JSON value, duplicate keys and NaN refused. Raises BadDocument with line and column.
+
+    So that a small file costs no more than a large one, MOST_NESTED and MOST_LISTED are all that it may have.
+    """
+    if text.count("{") + text.count("[") > MOST_NESTED:
+        raise bad(
+            where or "document", f"There are more than {MOST_NESTED:,} objects and lists in it: bring it in parts."
+        )
     try:
-        return json.loads(text, object_pairs_hook=unique_keys, parse_constant=no_constant)
+        return json.loads(text, object_pairs_hook=_object(where or "document"), parse_constant=no_constant)
     except json.JSONDecodeError as error:
         place = f"{where}, column {error.colno}" if where else f"line {error.lineno}, column {error.colno}"
         raise bad(place, f"This is not JSON ({error.msg}).") from None
     except RecursionError:
         raise bad(where, "This is nested too deeply to be a document of this kind.") from None
     except BadDocument as error:
-        raise BadDocument([Fault(where, fault.problem) for fault in error.faults]) from None
+        raise BadDocument([Fault(fault.where or where, fault.problem) for fault in error.faults]) from None
     except ValueError:
         # Python reads no number of more than 4,300 digits.
         raise bad(where, "A number here has too many digits.") from None

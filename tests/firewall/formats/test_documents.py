@@ -23,8 +23,8 @@ from securitygroups.firewall.formats.documents import (
     write_group,
 )
 from securitygroups.firewall.formats.packets import packet_from_json, packet_to_json, read_packets
-from securitygroups.firewall.formats.strict import MAX_PROBLEMS, BadDocument, load_json
-from securitygroups.firewall.protocols import Action, Direction
+from securitygroups.firewall.formats.strict import MAX_PROBLEMS, MAX_WHERE, BadDocument, Fault, load_json
+from securitygroups.firewall.protocols import Action, Direction, Problem
 from securitygroups.firewall.texts import clean, mended
 from securitygroups.firewall.values import MAX_DESCRIPTION, Packet, Rule, parse_network
 from tests.effort import at_most
@@ -443,6 +443,29 @@ def test_a_file_of_nothing_but_faults_is_refused_as_fast_as_a_good_one(inside: s
         read_group(data)
 
     assert len(caught.value.faults) <= MAX_PROBLEMS
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("[" + ",".join(["{}"] * 500_000) + "]", "more than 400,000 objects and lists"),
+        ('{"a":[' + ",".join(["[]"] * 500_000) + "]}", "more than 400,000 objects and lists"),
+        ("[" + ",".join(['"a"'] * 500_000) + "]", "lists in it have more than 150,000 elements"),
+        ('"' + "," * 500_000 + '"', "lists in it have more than 150,000 elements"),
+    ],
+    ids=["objects", "lists", "texts", "commas"],
+)
+def test_json_that_holds_more_than_any_rules_do_is_refused_before_it_costs(name: str, said: str) -> None:
+    data = f'{{"format": "karenpanel.group/1", "name": {name}, "rules": []}}'.encode()
+
+    with at_most(2), pytest.raises(BadDocument, match=f"line 1, document: .*{said}"):
+        read_group(data)
+
+
+def test_the_place_of_a_fault_is_no_longer_than_a_line() -> None:
+    fault = Fault("a" * 1_000_000, Problem("Write a name."))
+
+    assert str(fault) == f"{'a' * MAX_WHERE} …: Write a name."
 
 
 def test_json_as_a_fragment_keeps_its_place() -> None:
