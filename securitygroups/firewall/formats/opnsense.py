@@ -60,7 +60,11 @@ DENIES = (
     "for it. Rules that are not in the export (automatic and older ones) are not known here."
 )
 OTHER_SIDE = "It is about {}, and what comes in there leaves the machines behind it: only the rules of wan and floating ones are read."
+MOST_COLUMNS = 500
+MOST_LINES = 10 * MOST_RULES
+"""Descriptions may have several."""
 OF_ALIAS = "Put the alias's addresses or ports into the rule, or add a rule with them here."
+_KNOWN = frozenset({*NEEDED, *_QUIET})
 
 
 def looks(upload: Upload) -> bool:
@@ -99,10 +103,14 @@ def _applies(where: str, row: Row) -> bool | None:
 
 def _rows(text: str) -> Iterator[tuple[str, Row]]:
     """(place, row by column) of each rule. Raises BadDocument where columns are missing."""
+    if text.count("\n") + text.count("\r") > MOST_LINES:
+        raise bad("", f"The file has more than {MOST_LINES:,} lines: split it.")
     head = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True)
     try:
         header = [name.strip() for name in next(iter(reader), [])]
+        if len(header) > MOST_COLUMNS:
+            raise bad("line 1", f"It names more than {MOST_COLUMNS} columns: OPNsense's export has fewer.")
         missing = [name for name in NEEDED if name not in header]
         if missing:
             raise bad(
@@ -187,11 +195,7 @@ def _rule(where: str, row: Row) -> Iterator[Line]:
 
 def _beyond(where: str, row: Row, action: Action) -> tuple[str, ...]:
     """What the row asks for that no rule here can."""
-    found = [
-        f"{name} {shown(value)}"
-        for name, value in row.items()
-        if value not in ("", "0") and name not in {*NEEDED, *_QUIET}
-    ]
+    found = [f"{name} {shown(value)}" for name, value in row.items() if value not in ("", "0") and name not in _KNOWN]
     if row["source_port"] not in ("", "any"):
         found.append(f"source port {shown(row['source_port'])}")
     if row.get("statetype") == "none" and action is Action.ACCEPT:

@@ -351,6 +351,20 @@ def test_words_that_are_no_networks_cost_no_more_than_networks(word: str) -> Non
     assert [note.taken for note in group.notes][:1] == [Taken.NOT_TAKEN]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("@uuid,interface," + "," * 1_000_000 + "\n", "more than 500 columns"),
+        ("@uuid,interface\n" + "\n" * 1_000_000, "more than 200,000 lines"),
+        ("@uuid,interface\n" + "\r" * 1_000_000, "more than 200,000 lines"),
+    ],
+    ids=["columns", "lines", "returns"],
+)
+def test_what_is_longer_than_any_export_of_opnsense_is_refused(text: str, said: str) -> None:
+    with at_most(1), pytest.raises(BadDocument, match=said):
+        read_file(text.encode())
+
+
 def test_openstack_lists_that_say_too_little_are_refused_with_what_to_do() -> None:
     row = {
         "ID": "a",
