@@ -28,6 +28,9 @@ _GATEWAYS = ("pf", "cisco", "juniper", "forti", "asa", "ios", "palo")
 _ANSWERS = {"icmp": Skip.ICMP_ANSWER, "tcp": Skip.MIDDLE, "sctp": Skip.MIDDLE}
 _BETWEEN = "\x1f"
 _MOST_LINES = 50_000
+_SHORTEST = 12
+"""Letters of a line that may tell a packet: its addresses, what stands between them, and a protocol."""
+_NOTHING = Line("", {})
 _LONGEST = 1 << 16
 _BLOCK = 4096
 _CONTROL = dict.fromkeys(range(32), "?")
@@ -106,7 +109,7 @@ class Lines:
         yield self._rows.batch(table_of(rows, numbers, "line"))
 
     def _row(self, text: str) -> Row | None:
-        line = parse_line(text)
+        line = parse_line(text) if len(text) >= _SHORTEST else _NOTHING
         row = row_of(line, by_address=self._rows.knows_directions)
         if isinstance(row, Skip):
             self._rows.count(row)

@@ -104,7 +104,7 @@ class JsonStream:
         self._take(_ENOUGH)
         at, in_array = self._entered()
         while True:
-            if len(self._text) - at < _LITTLE:
+            if len(self._text) - at < _LITTLE and not self._ended:
                 at = self._drop(at)
                 self._take(_ENOUGH)
             at = (_BETWEEN if in_array else _BLANKS).match(self._text, at).end()  # type: ignore[union-attr]
@@ -189,7 +189,7 @@ class JsonStream:
         if isinstance(value, list):
             yield from value
             return
-        inner = self._within(value) if isinstance(value, dict) else None
+        inner = self._within(value) if value and isinstance(value, dict) else None
         if inner is None:
             yield value
         else:

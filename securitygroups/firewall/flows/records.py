@@ -239,7 +239,7 @@ class JsonLog:
         )
 
     def _rows_of(self, record: Any) -> Found:
-        if not isinstance(record, dict):
+        if not record or not isinstance(record, dict):
             return self._of_text(record) if isinstance(record, str) else Skip.OTHER
         for kind, read in (("Azure flow log", _azure), ("GCP log", _gcp), ("Suricata", _suricata)):
             found = read(record)

@@ -529,6 +529,18 @@ def test_a_word_without_an_end_is_looked_at_once(text: str) -> None:
         read(text)
 
 
+@pytest.mark.parametrize("nothing", ["{}", "{}\n", "   ],\n"], ids=["objects", "lines of objects", "short lines"])
+def test_records_that_say_nothing_cost_next_to_nothing(nothing: str) -> None:
+    record = json.dumps({"src_ip": "198.51.100.7", "dest_ip": "10.0.1.10", "proto": "tcp", "dest_port": 22})
+    first = record if nothing.startswith("{") else "tcp 198.51.100.7 > 10.0.1.10:22"
+
+    with at_most(SLOWEST):
+        flows, log = read(first + ("\n" if nothing.endswith("\n") else "") + nothing * 400_000)
+
+    assert [flow[:5] for flow in flows] == [("in", 6, "198.51.100.7", "10.0.1.10", 22)]
+    assert log.records == 400_001
+
+
 def test_a_long_document_is_read_record_by_record() -> None:
     record = json.loads(azure("nsg"))["records"][0]
     text = json.dumps({"records": [record | {"pad": "x" * 50_000}] * 120}, indent=1)
