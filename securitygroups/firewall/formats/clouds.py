@@ -217,6 +217,9 @@ def split(line: Line, side: str, found: Ends) -> Iterator[Line]:
 
 
 def _with(rule: Foreign, side: str, networks: tuple[Network, ...] | None) -> Foreign:
+    # Most rules have no word about one of their sides: nothing is to be written then.
+    if getattr(rule, side) == networks:
+        return rule
     return replace(rule, sources=networks) if side == "sources" else replace(rule, destinations=networks)
 
 

@@ -366,17 +366,16 @@ def _joined(rules: Sequence[Rule]) -> tuple[Rule, ...]:
     They stand for one rule of theirs, so that their order among each other decides nothing.
     """
     found = list(dict.fromkeys(rules))
-    for rule in tuple(found):
-        for whole, other in ((replace(rule, source=None), "source"), (replace(rule, destination=None), "destination")):
-            if getattr(rule, other) == WHOLE[4] and (twin := _as_ipv6(rule, other)) in found:
+    for rule in tuple(found) if len(found) > 1 else ():
+        for end in ("source", "destination"):
+            if getattr(rule, end) == WHOLE[4] and (twin := _with_end(rule, end, WHOLE[6])) in found:
                 found.remove(twin)
-                found[found.index(rule)] = whole
+                found[found.index(rule)] = _with_end(rule, end, None)
     return tuple(found)
 
 
-def _as_ipv6(rule: Rule, end: str) -> Rule:
-    """The rule with all of IPv6 at that end."""
-    return replace(rule, source=WHOLE[6]) if end == "source" else replace(rule, destination=WHOLE[6])
+def _with_end(rule: Rule, end: str, network: Network | None) -> Rule:
+    return replace(rule, source=network) if end == "source" else replace(rule, destination=network)
 
 
 def _description(part: Foreign) -> str:
