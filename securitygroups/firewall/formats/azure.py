@@ -42,7 +42,7 @@ from securitygroups.firewall.formats.clouds import (
 )
 from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
 from securitygroups.firewall.formats.reading import ReadGroup, Reading, Upload
-from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.formats.strict import bad, parts
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.texts import shown
 
@@ -273,7 +273,7 @@ def _ports(one: Json, side: str, where: str) -> tuple[tuple[int, int], ...] | No
     found = [*texts(one, f"{side}PortRange", where), *texts(one, f"{side}PortRanges", where)]
     if not found:
         raise bad(at(where, f"{side}PortRange"), f"The rule does not say its {side} ports.")
-    found = [part.strip() for word in found for part in word.split(",")]
+    found = [part.strip() for word in found for part in parts(word)]
     if "*" in found:
         return None
     ports = port_ranges(found, at(where, f"{side}PortRange"))

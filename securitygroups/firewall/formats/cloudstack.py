@@ -39,7 +39,7 @@ from securitygroups.firewall.formats.clouds import (
 )
 from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
 from securitygroups.firewall.formats.reading import ReadGroup, Reading, Upload
-from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.formats.strict import bad, parts
 from securitygroups.firewall.protocols import PORT_NUMBERS, Action, Direction
 from securitygroups.firewall.texts import shown
 
@@ -155,7 +155,7 @@ def _firewall_rule(where: str, one: Json) -> Iterator[Line]:
 
 
 def _cidrs(one: Json, key: str, where: str) -> tuple[str, ...]:
-    return tuple(word.strip() for text_ in texts(one, key, where) for word in text_.split(",") if word.strip())
+    return tuple(word.strip() for text_ in texts(one, key, where) for word in parts(text_) if word.strip())
 
 
 def _lines(where: str, one: Json, action: Action, direction: Direction, remote: Ends) -> Iterator[Line]:

@@ -32,7 +32,7 @@ from securitygroups.firewall.formats.clouds import (
 )
 from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign
 from securitygroups.firewall.formats.reading import Note, Reading, Taken, Upload
-from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.formats.strict import MOST_LISTED, bad, parts
 from securitygroups.firewall.protocols import PORT_NUMBERS, Action, Direction
 from securitygroups.firewall.registry import PORTS
 from securitygroups.firewall.texts import shown
@@ -92,7 +92,7 @@ def read(upload: Upload) -> Reading:
 
 def _applies(where: str, row: Row) -> bool | None:
     """Whether the rule is about wan, None where that is not known: the name may be of a group of interfaces."""
-    names = [name.strip() for name in row["interface"].split(",") if name.strip()]
+    names = [name.strip() for name in parts(row["interface"]) if name.strip()]
     if not names:
         return True
     inverted = _switch(where, row, "interfacenot")
@@ -118,11 +118,14 @@ def _rows(text: str) -> Iterator[tuple[str, Row]]:
                 "This looks like OPNsense's export of rules, but these columns of it are missing: "
                 f"{', '.join(missing)}. Without them it is not known what a rule is about: export the rules once more.",
             )
-        line = reader.line_num + 1
+        line, listed = reader.line_num + 1, 0
         for row in reader:
             where, line = f"line {line}", reader.line_num + 1
             if len(row) not in (0, len(header)):
                 raise bad(where, f"This has {len(row)} fields instead of {len(header)}.")
+            listed += sum(len(parts(field)) - 1 for field in row)
+            if listed > MOST_LISTED:
+                raise bad(where, f"The fields up to here list more than {MOST_LISTED:,} elements: split the file.")
             if any(row):
                 yield where, {name: field.strip() for name, field in zip(header, row, strict=True)}
     except csv.Error as error:
@@ -210,7 +213,7 @@ def _ends(where: str, row: Row, side: str) -> Ends:
     net = row[f"{side}_net"]
     if _switch(where, row, f"{side}_not"):
         return Ends((), (f"any {side} but {shown(net)}",))
-    names = [name.strip() for name in net.split(",") if name.strip()]
+    names = [name.strip() for name in parts(net) if name.strip()]
     return ends(names, ("any",), "the alias or network") if names else Ends()
 
 

@@ -59,6 +59,11 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return keys
 
 
+def parts(text: str) -> list[str]:
+    """What commas separate in a text; one that has quotes in it, as JSON within JSON does, is no list and stays whole."""
+    return text.split(",") if "," in text and '"' not in text else [text]
+
+
 def _object(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
     """Makes the objects of one JSON value, and counts what stands in their lists."""
     listed = 0
@@ -69,7 +74,7 @@ def _object(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
             if isinstance(value, list):
                 listed += len(value)
             elif isinstance(value, str):
-                listed += value.count(",")
+                listed += len(parts(value)) - 1
         if listed > MOST_LISTED:
             raise bad(where, f"The lists in it have more than {MOST_LISTED:,} elements: bring it in parts.")
         return unique_keys(pairs)

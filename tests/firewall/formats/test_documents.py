@@ -462,6 +462,12 @@ def test_json_that_holds_more_than_any_rules_do_is_refused_before_it_costs(name:
         read_group(data)
 
 
+def test_json_within_json_is_no_list() -> None:
+    policies = [{"policy": json.dumps(dict.fromkeys(map(str, range(500))))}] * 500
+
+    assert load_json(json.dumps(policies)) == policies
+
+
 def test_the_place_of_a_fault_is_no_longer_than_a_line() -> None:
     fault = Fault("a" * 1_000_000, Problem("Write a name."))
 

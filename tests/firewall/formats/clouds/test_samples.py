@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from securitygroups.firewall.formats.opnsense import NEEDED
 from securitygroups.firewall.formats.reading import ReadGroup, Reading, Taken
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.formats.systems import read_file
@@ -357,8 +358,12 @@ def test_words_that_are_no_networks_cost_no_more_than_networks(word: str) -> Non
         ("@uuid,interface," + "," * 1_000_000 + "\n", "more than 500 columns"),
         ("@uuid,interface\n" + "\n" * 1_000_000, "more than 200,000 lines"),
         ("@uuid,interface\n" + "\r" * 1_000_000, "more than 200,000 lines"),
+        (
+            "\n".join([",".join(NEEDED), *[f'"{"a," * 60_000}"' + "," * (len(NEEDED) - 1)] * 3]),
+            "more than 150,000 elements",
+        ),
     ],
-    ids=["columns", "lines", "returns"],
+    ids=["columns", "lines", "returns", "lists"],
 )
 def test_what_is_longer_than_any_export_of_opnsense_is_refused(text: str, said: str) -> None:
     with at_most(1), pytest.raises(BadDocument, match=said):
