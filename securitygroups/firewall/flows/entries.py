@@ -29,7 +29,7 @@ _ANSWERS = {"icmp": Skip.ICMP_ANSWER, "tcp": Skip.MIDDLE, "sctp": Skip.MIDDLE}
 _BETWEEN = "\x1f"
 _MOST_LINES = 50_000
 _SHORTEST = 12
-"""Letters of a line that may tell a packet: its addresses, what stands between them, and a protocol."""
+"""Letters of a line of a log: a pasted one may be shorter, but no program writes so little about a packet."""
 _NOTHING = Line("", {})
 _LONGEST = 1 << 16
 _BLOCK = 4096

@@ -32,7 +32,7 @@ from securitygroups.firewall.formats.clouds import (
 )
 from securitygroups.firewall.formats.foreign import BOTH, MOST_RULES, Foreign
 from securitygroups.firewall.formats.reading import Note, Reading, Taken, Upload
-from securitygroups.firewall.formats.strict import MOST_LISTED, bad, parts
+from securitygroups.firewall.formats.strict import MOST_LISTED, bad, commas, parts
 from securitygroups.firewall.protocols import PORT_NUMBERS, Action, Direction
 from securitygroups.firewall.registry import PORTS
 from securitygroups.firewall.texts import shown
@@ -123,7 +123,7 @@ def _rows(text: str) -> Iterator[tuple[str, Row]]:
             where, line = f"line {line}", reader.line_num + 1
             if len(row) not in (0, len(header)):
                 raise bad(where, f"This has {len(row)} fields instead of {len(header)}.")
-            listed += sum(len(parts(field)) - 1 for field in row)
+            listed += sum(map(commas, row))
             if listed > MOST_LISTED:
                 raise bad(where, f"The fields up to here list more than {MOST_LISTED:,} elements: split the file.")
             if any(row):

@@ -59,9 +59,14 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return keys
 
 
+def commas(text: str) -> int:
+    """How many separate parts of a text; one that has quotes in it, as JSON within JSON does, is no list."""
+    return 0 if '"' in text else text.count(",")
+
+
 def parts(text: str) -> list[str]:
-    """What commas separate in a text; one that has quotes in it, as JSON within JSON does, is no list and stays whole."""
-    return text.split(",") if "," in text and '"' not in text else [text]
+    """What its commas separate."""
+    return text.split(",") if commas(text) else [text]
 
 
 def _object(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
@@ -74,7 +79,7 @@ def _object(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
             if isinstance(value, list):
                 listed += len(value)
             elif isinstance(value, str):
-                listed += len(parts(value)) - 1
+                listed += commas(value)
         if listed > MOST_LISTED:
             raise bad(where, f"The lists in it have more than {MOST_LISTED:,} elements: bring it in parts.")
         return unique_keys(pairs)
