@@ -13,7 +13,7 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import StartsWith
 
 from securitygroups.firewall.texts import clean
-from securitygroups.firewall.values import Network, Refused, address_text, parse_network
+from securitygroups.firewall.values import Network, address_text, plain_network
 
 KEYS = 1_000
 """Rows of another table that a search goes on with."""
@@ -103,7 +103,4 @@ def _network(text: str) -> Network | None:
     bytes_ = text.rstrip(".").split(".")
     if "." in text and len(bytes_) < 4:
         text = f"{'.'.join(bytes_ + ['0'] * (4 - len(bytes_)))}/{8 * len(bytes_)}"
-    try:
-        return parse_network(text)
-    except Refused:
-        return None
+    return plain_network(text)

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from typing import NamedTuple
 
-from securitygroups.firewall.values import BITS, Refused, address_text, parse_network, whole_number
+from securitygroups.firewall.values import BITS, Refused, address_text, parse_network, plain_network, whole_number
 
 
 class Span(NamedTuple):
@@ -37,12 +37,10 @@ def _network(word: str) -> list[Span]:
     except Refused as refusal:
         # “10.0.1.11/24” is what a VM says of itself: its address comes first among what could be meant.
         offers = refusal.problem.suggestions
-        if not offers:
+        meant = plain_network(offers[0]) if offers else None
+        if meant is None:
             return []
-        try:
-            found = parse_network(offers[0])
-        except Refused:
-            return []
+        found = meant
     return [Span(found.version, found.first, found.last)]
 
 

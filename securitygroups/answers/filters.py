@@ -17,7 +17,15 @@ from securitygroups.firewall.protocols import MAX_PORT, PROTOCOLS
 from securitygroups.firewall.services import Service, called
 from securitygroups.firewall.several import service_ports
 from securitygroups.firewall.texts import mended
-from securitygroups.firewall.values import BITS, Network, Refused, parse_address, parse_network, whole_number
+from securitygroups.firewall.values import (
+    BITS,
+    Network,
+    Refused,
+    parse_address,
+    parse_network,
+    plain_network,
+    whole_number,
+)
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Project, Rule
 
@@ -198,10 +206,8 @@ def _range_of_addresses(first: str, last: str) -> Term | None:
 def _beginning(text: str) -> Term | None:
     """“10.0.2.”, the beginning of an address."""
     parts = text.rstrip(".*").split(".")
-    try:
-        return _network(parse_network(f"{'.'.join(parts + ['0'] * (4 - len(parts)))}/{8 * len(parts)}"))
-    except Refused:
-        return None
+    found = plain_network(f"{'.'.join(parts + ['0'] * (4 - len(parts)))}/{8 * len(parts)}")
+    return _network(found) if found else None
 
 
 def _socket(address: str, port: str) -> Term | None:
@@ -262,11 +268,9 @@ def _begun(text: str) -> Term | None:
     if re.fullmatch(r"\d{1,3}(?:\.\d{1,3}){2}", text, re.ASCII):
         return _beginning(text)
     match = re.fullmatch(r"((?:[0-9a-f]{1,4}:){1,6}[0-9a-f]{1,4}):?|([0-9a-f]{1,4}):", text)
-    try:
-        begun = (match[1] or match[2]) if match else ""
-        return _network(parse_network(f"{begun}::/{16 * len(begun.split(':'))}")) if begun else None
-    except Refused:
-        return None
+    begun = (match[1] or match[2]) if match else ""
+    found = plain_network(f"{begun}::/{16 * len(begun.split(':'))}") if begun else None
+    return _network(found) if found else None
 
 
 def _known(word: str, plain: str) -> Term | None:

@@ -13,7 +13,7 @@ from django.db.models.lookups import Exact
 from securitygroups.answers.desk import about_named
 from securitygroups.answers.filters import of_project
 from securitygroups.answers.list_filter import IsOneOf, Tags
-from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_network
+from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_network, plain_network
 from securitygroups.models import (
     GroupTemplate,
     Membership,
@@ -89,10 +89,7 @@ def network_of(text: str) -> Network | None:
         if _OTHER_WORDS.search(text):
             return None
         instead = refused.problem.suggestions
-        try:
-            return parse_network(instead[0]) if instead else None
-        except Refused:
-            return None
+        return plain_network(instead[0]) if instead else None
 
 
 def machines_in(project: Project, network: Network) -> QuerySet[VirtualMachine]:

@@ -8,7 +8,7 @@ from django.db.models import F, Func, Q, QuerySet
 from django.db.models.functions import Greatest, Lower
 from django.db.models.lookups import StartsWith
 
-from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_address, parse_network
+from securitygroups.firewall.values import BITS, Network, Refused, address_text, parse_address, plain_network
 from securitygroups.models import Project, Rule, SecurityGroup, SupportCase, SupportVisit, User, VirtualMachine
 
 LIMIT = 25
@@ -57,13 +57,6 @@ def _named(rows: QuerySet[Any], text: str, column: str = "name") -> QuerySet[Any
 def _with_ticket(rows: QuerySet[Any], lowered: str) -> QuerySet[Any]:
     same: QuerySet[Any] = rows.alias(lower_ticket=Lower("ticket")).filter(lower_ticket=lowered)
     return same
-
-
-def _network(text: str) -> Network | None:
-    try:
-        return parse_network(text)
-    except Refused:
-        return None
 
 
 def _by_address(network: Network) -> list[Found]:
@@ -122,7 +115,7 @@ def search(text: str) -> list[Found]:
     # PostgreSQL has no such character in a text.
     if not text or "\x00" in text:
         return []
-    network = _network(text)
+    network = plain_network(text)
     found = _by_address(network) if network is not None else _by_id(text.lower()) or _by_name(text)
     return [kind for kind in found if kind.rows]
 
