@@ -205,13 +205,18 @@ def _prefix(text: str, version: int, host: str) -> int:
     number = whole_number(text, _MAX_WRITTEN)
     if number is not None:
         if number > bits:
-            long = f"/{number} is too long for IPv{version}, where a prefix is 0 to {bits}."
-            raise _NoNetwork(lambda: _without_length(long, host))
+            reason = f"/{number} is too long for IPv{version}, where a prefix is 0 to {bits}."
+            raise _NoNetwork(lambda: _without_length(reason, host))
         if str(number) != text:
             raise _NoNetwork(lambda: _instead(f"/{text} has a leading zero.", f"{host}/{number}"))
         return number
-    none = f"“/{shown(text)}” is not a prefix length, which is 0 to {bits}."
-    raise _NoNetwork(lambda: _as_meant(f"{host}/{text}") or _without_length(none, host))
+    raise _NoNetwork(lambda: _no_length(text, bits, host))
+
+
+def _no_length(text: str, bits: int, host: str) -> Refused:
+    """Why what stands behind the slash is no prefix length."""
+    reason = f"“/{shown(text)}” is not a prefix length, which is 0 to {bits}."
+    return _as_meant(f"{host}/{text}") or _without_length(reason, host)
 
 
 def _without_length(reason: str, host: str) -> Refused:
