@@ -35,7 +35,7 @@ class Peeked:
     """A stream whose first bytes were looked at. Reads may be shorter than asked for; only b"" is the end."""
 
     def __init__(self, stream: Readable) -> None:
-        self._stream = stream
+        self.stream = stream
         self._pending = b""
         while len(self._pending) < LOOKED_AT and (more := stream.read(LOOKED_AT - len(self._pending))):
             self._pending += more
@@ -43,7 +43,7 @@ class Peeked:
 
     def read(self, size: int, /) -> bytes:
         data, self._pending = self._pending[:size], self._pending[size:]
-        return data or self._stream.read(size)
+        return data or self.stream.read(size)
 
 
 class Through:

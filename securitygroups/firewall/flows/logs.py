@@ -18,7 +18,7 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from securitygroups.firewall.flows.addresses import Local
 from securitygroups.firewall.flows.batch import Batch
@@ -71,16 +71,16 @@ class FlowLog:
     def __init__(self, stream: Readable, local: Sequence[Network] = ()) -> None:
         """Raises BadDocument where the log is none, or has no direction and there is no `local`."""
         self._local, self.skipped = Local(local), Counter[Skip]()
-        self._log = self._opened(stream, unpacked(stream))
+        self._log = self._opened(unpacked(stream))
 
-    def _opened(self, stream: Readable, source: Peeked) -> _Reader:
+    def _opened(self, source: Peeked) -> _Reader:
         if not source.head:
             raise bad("", "The file is empty.")
         if is_capture(source.head):
             return Capture(source.read, self.skipped, self._local)
         refuse_others(source.head)
         if source.head.startswith(MAGIC):
-            return ParquetLog(_from_the_start(stream, source), self._rows, directions_known=bool(self._local))
+            return ParquetLog(_from_the_start(source), self._rows, directions_known=bool(self._local))
         if refused := refusal(source.head):
             raise refused
         return self._text(_decoding(source))
@@ -122,13 +122,13 @@ class FlowLog:
                 yield batch
 
 
-def _from_the_start(stream: Readable, source: Peeked) -> Readable:
+def _from_the_start(source: Peeked) -> Readable:
     """The file itself where it can be read from its end, else what was looked at with the rest."""
-    seek = getattr(stream, "seek", None)
-    if seek is None or not getattr(stream, "seekable", lambda: False)():
+    stream: Any = source.stream
+    if not getattr(stream, "seekable", lambda: False)():
         return source
-    seek(0)
-    return stream
+    stream.seek(0)
+    return source.stream
 
 
 def _straightened(data: bytes, read: Callable[[int], bytes]) -> tuple[bytes, Callable[[int], bytes]]:
