@@ -123,7 +123,9 @@ def _in_child(target: targets.Target, data: bytes) -> str:
         target.read(data)
     except BaseException as error:
         said = f"{error!r}"[:2000] + f"\n{place_of(error)}"
-    return f"{max(0, _status('VmHWM') - begun)} {said}"
+    # A program that was started for it counts as a whole.
+    started = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return f"{max(0, _status('VmHWM') - begun, started)} {said}"
 
 
 def _status(name: str) -> int:

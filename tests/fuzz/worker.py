@@ -57,16 +57,17 @@ class Told:
 
 class Worker:
     def __init__(self, targets: ModuleType, name: str, seconds: float, folder: Path) -> None:
-        self.target, self.seconds, self.folder = targets.TARGETS[name], seconds, folder
+        self.target, self.spent = targets.TARGETS[name], targets.spent
+        self.seconds, self.folder = seconds, folder
         self.told, self.written, self.sizes = Told(), 0.0, dict[str, int]()
 
     def __call__(self, data: bytes) -> None:
-        started = time.process_time()
+        started = self.spent()
         try:
             self.target.read(bytes(data))
         except BaseException as error:
             self.found(place_of(error), bytes(data), traceback.format_exc())
-        self.told.seconds = time.process_time()
+        self.told.seconds = self.spent()
         self.told.executions += 1
         took = self.told.seconds - started
         if took > self.told.slowest:

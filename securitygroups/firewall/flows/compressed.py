@@ -66,6 +66,10 @@ class Through:
         """Where it is read next."""
         return int(self._stream.tell())
 
+    def fileno(self) -> int:
+        """The file's descriptor, as files have it. Raises OSError where it is none."""
+        return int(self._stream.fileno())
+
 
 class _Gzip:
     def __init__(self, source: Readable) -> None:

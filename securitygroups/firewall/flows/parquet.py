@@ -1,7 +1,15 @@
 """Parquet files as rows of texts, where pyarrow is installed: clouds keep flow logs so."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import json
+import os
+import signal
+import subprocess
+import sys
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import numpy as np
 
@@ -11,28 +19,27 @@ from securitygroups.firewall.flows.columns import VPC as VPC_TRAITS
 from securitygroups.firewall.flows.compressed import Readable
 from securitygroups.firewall.flows.rows import NO_DIRECTION, Rows, Table
 from securitygroups.firewall.flows.text import column, padded, split
-from securitygroups.firewall.formats.strict import bad
+from securitygroups.firewall.formats.strict import BadDocument, bad
 
 MAGIC = b"PAR1"
 
-_ROWS = 1 << 15
+_PROGRAM = "securitygroups.firewall.flows.parquet_child"
 _BETWEEN = "\x1f"
 _MOST_BYTES = 64 << 20
 """What is kept of a stream that cannot be read from its end, where Parquet says what is in it."""
-_MOST_OF_COLUMN = 256 << 20
-_LONGEST = 200
-_LIMITS = {"thrift_string_size_limit": 1 << 20, "thrift_container_size_limit": 1 << 20}
-
-
-Place = tuple[str, ...]
+_MOST_OF_LINE = 16 << 20
+_MOST_OF_BATCH = 128 << 20
+# Where Python finds its packages and libraries, and nothing else that this process was told.
+_TOLD = ("PYTHONPATH", "LD_LIBRARY_PATH")
 
 
 class ParquetLog:
     """Reads a Parquet file, in batches."""
 
     def __init__(self, stream: Readable, begin: Any, *, directions_known: bool) -> None:
-        self._file, self.records = _opened(stream), 0
-        self._places = [place for place, _ in _leaves(self._file.schema_arrow)]
+        self._child, self._stream, self.records = _Child(stream), stream, 0
+        said = self._child.heard()
+        self._places, self._rows_there = [tuple(place) for place in said["columns"]], said["rows"]
         names = [".".join(place) for place in self._places]
         self._names = standing_for(names)
         missing = [name for name in NEEDED if name not in self._names]
@@ -48,115 +55,133 @@ class ParquetLog:
         return self._rows.guessed
 
     def __iter__(self) -> Iterator[Batch]:
-        import pyarrow as arrow
-
         wanted = {name: place for name, place in zip(self._names, self._places, strict=True) if name}
-        columns = [".".join(place) for place in wanted.values()]
-        _check_sizes(self._file.metadata, set(columns))
-        try:
-            for piece in self._file.iter_batches(batch_size=_ROWS, columns=columns):
-                yield self._rows.batch(self._table(piece, wanted))
-        except (arrow.ArrowException, OSError, MemoryError):
-            raise bad("", "The Parquet file is damaged.") from None
+        self._child.tell({"wanted": list(wanted.values()), "between": _BETWEEN})
+        while "end" not in (said := self._child.heard()):
+            table = self._table(self._child.taken(said["bytes"]), said["rows"], list(wanted))
+            self._show()
+            yield self._rows.batch(table)
 
-    def _table(self, piece: Any, wanted: Mapping[str, Place]) -> Table:
-        import pyarrow as arrow
-        from pyarrow import compute
-
-        texts = []
-        for first, *within in wanted.values():
-            values = piece.column(piece.schema.get_field_index(first))
-            texts.append(_as_text(compute.struct_field(values, within) if within else values, arrow, compute))
-        # One text a row, which is split again as the lines of a file are.
-        lines = compute.binary_join_element_wise(*texts, "\n", _BETWEEN)
-        # Bytes, for a damaged file has texts that are none.
-        text = b"".join(lines.cast(arrow.binary()).to_pylist())
-        data = padded(text.replace(_BETWEEN.encode() + b"\n", b"\n"))
-        ends = split(data, ord(_BETWEEN), len(wanted))
-        if ends is None or len(ends) != piece.num_rows:
+    def _table(self, text: bytes, rows: int, names: Sequence[str]) -> Table:
+        data = padded(text)
+        ends = split(data, ord(_BETWEEN), len(names))
+        if ends is None or len(ends) != rows:
             raise bad(f"record {self.records + 1}", "A text from here on has line feeds in it.")
-        numbers = np.arange(self.records + 1, self.records + 1 + len(ends))
-        self.records += len(ends)
-        return Table({name: column(data, ends, at) for at, name in enumerate(wanted)}, numbers, "record")
+        numbers = np.arange(self.records + 1, self.records + 1 + rows)
+        self.records += rows
+        return Table({name: column(data, ends, at) for at, name in enumerate(names)}, numbers, "record")
+
+    def _show(self) -> None:
+        """Read the stream where the child may be by now: whoever looks on sees how far it is, and may end it."""
+        if _can_seek(self._stream):
+            stream: Any = self._stream
+            stream.seek(stream.seek(0, 2) * self.records // max(self._rows_there, self.records, 1))
+            stream.read(1)
 
 
-def _leaves(fields: Any, before: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Where each column stands, which may be one of a group of columns, and its type."""
-    for field in fields:
-        place = (*before, field.name)
-        if str(field.type).startswith("struct<"):
-            yield from _leaves(field.type, place)
+class _Child:
+    """The program that reads the file, until nobody needs it any more."""
+
+    def __init__(self, stream: Readable) -> None:
+        """Raises BadDocument where there is no such program, or too much to give it."""
+        if find_spec("pyarrow") is None:
+            raise bad(
+                "", "This is a Parquet file, and pyarrow, which reads them, is not installed: write the table as CSV."
+            )
+        if (descriptor := _descriptor(stream)) is not None:
+            self._process = _started(descriptor)
         else:
-            yield place, field.type
+            with _copied(stream) as file:
+                self._process = _started(file.fileno())
+        self._end = weakref.finalize(self, _ended, self._process)
+
+    def heard(self) -> dict[str, Any]:
+        """What it says next. Raises BadDocument for a fault, and where it says nothing any more."""
+        try:
+            said: dict[str, Any] = json.loads(_pipe(self._process.stdout).readline(_MOST_OF_LINE))
+        except ValueError:
+            raise self._died() from None
+        if "fault" in said:
+            self._end()
+            raise bad("", said["fault"])
+        return said
+
+    def taken(self, size: int) -> bytes:
+        """So many bytes after what it said."""
+        data = b"" if size > _MOST_OF_BATCH else _pipe(self._process.stdout).read(size)
+        if len(data) < size:
+            raise self._died()
+        return data
+
+    def tell(self, what: Mapping[str, Any]) -> None:
+        try:
+            _pipe(self._process.stdin).write(json.dumps(what).encode() + b"\n")
+            _pipe(self._process.stdin).flush()
+        except BrokenPipeError:
+            raise self._died() from None
+
+    def _died(self) -> BadDocument:
+        """Its last words are missing: the file was too much for it."""
+        try:
+            code = self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            code = 0
+        self._end()
+        if code == -signal.SIGXCPU:
+            return bad("", "This Parquet file takes too long to read: write it in smaller row groups.")
+        return bad("", "The Parquet file is damaged or cut short.")
 
 
-def _check_sizes(metadata: Any, columns: set[str]) -> None:
-    """Raises BadDocument for a file that cannot be read in little memory."""
-    for group in range(metadata.num_row_groups):
-        parts = metadata.row_group(group)
-        for part in (parts.column(at) for at in range(parts.num_columns)):
-            if part.path_in_schema in columns and part.total_uncompressed_size > _MOST_OF_COLUMN:
-                most = f"{_MOST_OF_COLUMN >> 20} MiB of one column"
-                raise bad(
-                    "", f"A row group of this Parquet file has more than {most}: write the table in smaller ones."
-                )
-
-
-def _as_text(values: Any, arrow: Any, compute: Any) -> Any:
-    values = _short(values, arrow, compute)
-    if arrow.types.is_timestamp(values.type):
-        values = values.cast(arrow.timestamp("us", values.type.tz), safe=False).cast(arrow.int64())
-    if arrow.types.is_binary(values.type) or arrow.types.is_dictionary(values.type):
-        values = values.cast(arrow.string())
-    return compute.fill_null(values.cast(arrow.string()), "")
-
-
-def _short(values: Any, arrow: Any, compute: Any) -> Any:
-    """The texts, none of which is long: each is kept once until that is known, however many rows have it."""
-    if not arrow.types.is_dictionary(values.type) or not _is_text(values.type.value_type, arrow):
-        return values
-    if (compute.max(compute.binary_length(values.dictionary)).as_py() or 0) > _LONGEST:
-        raise bad("", f"A text in this Parquet file is longer than {_LONGEST} bytes: that is no flow log.")
-    return values.cast(values.type.value_type)
-
-
-def _is_text(kind: Any, arrow: Any) -> bool:
-    kinds = arrow.types
-    return bool(
-        kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_binary(kind) or kinds.is_large_binary(kind)
+def _started(descriptor: int) -> "subprocess.Popen[bytes]":
+    program = find_spec(_PROGRAM)
+    told = {name: os.environ[name] for name in _TOLD if name in os.environ}
+    return subprocess.Popen(
+        [sys.executable, "-P", str(program and program.origin), str(descriptor)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[descriptor],
+        # What it may have of memory is counted in what it asks the system for.
+        env=told | {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1"},
     )
 
 
-def _opened(stream: Readable) -> Any:
+def _ended(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    for pipe in (process.stdin, process.stdout):
+        try:
+            _pipe(pipe).close()
+        except BrokenPipeError:
+            continue
+    process.wait()
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None, "It was started with pipes."  # noqa: S101
+    return pipe
+
+
+def _can_seek(stream: Any) -> bool:
+    return bool(getattr(stream, "seekable", lambda: False)())
+
+
+def _descriptor(stream: Any) -> int | None:
+    """The file's, where the stream is one as it stands on a disk."""
     try:
-        import pyarrow as arrow
-        from pyarrow import parquet
-    except ImportError:
-        raise bad(
-            "", "This is a Parquet file, and pyarrow, which reads them, is not installed: write the table as CSV."
-        ) from None
-    try:
-        source = _seekable(stream)
-        file = parquet.ParquetFile(source, **_LIMITS)
-        texts = [".".join(place) for place, kind in _leaves(file.schema_arrow) if _is_text(kind, arrow)]
-        # A text is then held once, however many rows have it: a few bytes may stand for very much.
-        return parquet.ParquetFile(source, metadata=file.metadata, read_dictionary=texts, **_LIMITS)
-    except (arrow.ArrowException, OSError, ValueError, MemoryError):
-        raise bad("", "The Parquet file is damaged or cut short.") from None
+        return int(stream.fileno()) if _can_seek(stream) else None
+    except (AttributeError, OSError):
+        return None
 
 
-def _seekable(stream: Readable) -> Any:
-    """The file itself; of a stream that only goes forwards, what it holds."""
-    if getattr(stream, "seekable", lambda: False)():
-        return stream
-    import io
-
-    whole = bytearray()
+def _copied(stream: Readable) -> IO[bytes]:
+    file = TemporaryFile()  # noqa: SIM115 - the caller closes it
     while more := stream.read(1 << 20):
-        whole += more
-        if len(whole) > _MOST_BYTES:
+        file.write(more)
+        if file.tell() > _MOST_BYTES:
+            file.close()
             raise bad("", f"A Parquet file that comes as a stream may have {_MOST_BYTES >> 20} MiB: give it as a file.")
-    return io.BytesIO(whole)
+    file.flush()
+    return file
 
 
 def _list(names: list[str]) -> str:

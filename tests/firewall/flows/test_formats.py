@@ -10,7 +10,6 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pyarrow as arrow
 import pyarrow.parquet as parquet
@@ -479,22 +478,6 @@ def test_samples_of_programs_are_read(text: str, kind: str) -> None:
     assert log.kind == kind
 
 
-def test_a_text_of_parquet_that_is_no_utf_8_is_read_as_it_stands() -> None:
-    out = io.BytesIO()
-    row = {
-        "protocol": [6],
-        "srcaddr": ["198.51.100.7"],
-        "dstaddr": ["10.0.1.10"],
-        "dstport": [22],
-        "action": ["ACCEPTED"],
-    }
-    parquet.write_table(arrow.table(row), out, compression="none", write_statistics=False)
-
-    flows, _ = read(out.getvalue().replace(b"ACCEPTED", b"ACCEPTE\xf2"))
-
-    assert flows == [("in", 6, "198.51.100.7", "10.0.1.10", 22, UNSAID)]
-
-
 @pytest.mark.parametrize("sign", ["\t", ";", "|"])
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_a_first_line_names_the_sign_whatever_it_is(sign: str, quote: str) -> None:
@@ -598,45 +581,3 @@ def test_what_is_packed_again_and_again_is_named_so() -> None:
 
     assert read(data)[0] == WANTED
     assert "packed more than 3 times" in refusal(gzip.compress(data))
-
-
-def written(columns: dict[str, Any], **how: Any) -> bytes:
-    out = io.BytesIO()
-    parquet.write_table(arrow.table(columns), out, **how)
-    return out.getvalue()
-
-
-ENDS = {"srcaddr": ["198.51.100.7", "10.0.1.10"], "dstaddr": ["10.0.1.10", "198.51.100.7"], "srcport": [40000, 22]}
-SSH_AND_BACK: dict[str, Any] = {**ENDS, "dstport": [22, 40000], "protocol": [6, 6]}
-
-
-@pytest.mark.parametrize(
-    "columns",
-    [
-        SSH_AND_BACK | {"start": arrow.array([1_700_000_000_123_456_789, 1_700_000_000_123_999_999], arrow.timestamp("ns"))},
-        SSH_AND_BACK | {"start": arrow.array([1_700_000_000_123, 1_700_000_000_124], arrow.timestamp("ms", "UTC"))},
-        SSH_AND_BACK | {"srcaddr": arrow.array(ENDS["srcaddr"]).dictionary_encode(), "start": [1, 2]},
-        SSH_AND_BACK | {"srcaddr": arrow.array([b"198.51.100.7", b"10.0.1.10"]), "start": [1, 2]},
-        SSH_AND_BACK | {"protocol": arrow.array([6, 6]).dictionary_encode(), "start": [1, 2]},
-        {
-            "src_endpoint": [{"ip": "198.51.100.7", "port": 40000}, {"ip": "10.0.1.10", "port": 22}],
-            "dst_endpoint": [{"ip": "10.0.1.10", "port": 22}, {"ip": "198.51.100.7", "port": 40000}],
-            "connection_info": [{"protocol_num": 6, "tcp_flags": 2}, {"protocol_num": 6, "tcp_flags": 18}],
-        },
-    ],
-    ids=["nanoseconds", "milliseconds", "a dictionary", "bytes", "a dictionary of numbers", "OCSF, nested"],
-)  # fmt: skip
-def test_parquet_is_read_whatever_types_its_columns_have(columns: dict[str, Any]) -> None:
-    for how in ({}, {"use_dictionary": False, "compression": "gzip"}):
-        flows, log = read(written(columns, **how))
-
-        assert [flow[:5] for flow in flows] == [("in", 6, "198.51.100.7", "10.0.1.10", 22)]
-        assert (log.records, log.guessed) == (2, 0)
-
-
-def test_a_short_parquet_file_cannot_hold_very_much() -> None:
-    long = arrow.DictionaryArray.from_arrays(arrow.array([0] * 30_000, arrow.int32()), arrow.array(["x" * 1_000_000]))
-    columns = {"protocol": [6] * 30_000, "srcaddr": long, "dstaddr": ["10.0.1.10"] * 30_000, "dstport": [22] * 30_000}
-
-    # Joined, these were 30 GB.
-    assert "longer than 200 bytes" in refusal(written(columns))
