@@ -82,9 +82,11 @@ def address_text(version: int, address: int) -> str:
 
 def _without_zeros(text: str) -> str | None:
     """An IPv4 address without the leading zeros of `text`, None where that is not all that is wrong with it."""
+    if text.count(".") != 3:
+        return None
     numbers = [whole_number(part, _MAX_WRITTEN) for part in text.split(".")]
     known = [str(number) for number in numbers if number is not None and number <= 255]
-    return ".".join(known) if len(known) == len(numbers) == 4 else None
+    return ".".join(known) if len(known) == 4 else None
 
 
 def parse_address(text: str) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Text becomes networks, addresses and packets, or a refusal that says what to type instead."""
 
+import tracemalloc
 import unicodedata
 from dataclasses import replace
 from ipaddress import IPv6Network, ip_network
@@ -380,3 +381,15 @@ def test_a_packet_of_two_families_is_refused_with_the_family_to_type() -> None:
 )
 def test_a_whole_number_is_plain_digits_up_to_the_most(text: str, most: int, number: int | None) -> None:
     assert whole_number(text, most) == number
+
+
+def test_a_text_of_millions_of_numbers_is_not_taken_apart_to_see_that_it_is_no_address() -> None:
+    text = "1." * 1_000_000
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused):
+            parse_address(text)
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(text)
+    finally:
+        tracemalloc.stop()
