@@ -23,6 +23,7 @@ from securitygroups.firewall.formats.documents import (
     read_group,
     rule_to_json,
 )
+from securitygroups.firewall.formats.foreign import MOST_RULES
 from securitygroups.firewall.formats.packed import cell_name
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
 from securitygroups.firewall.formats.rows import RowRefused, check_parts, rules_of
@@ -32,8 +33,6 @@ from securitygroups.firewall.protocols import PROTOCOLS, Problem
 from securitygroups.firewall.texts import clean, shown
 from securitygroups.firewall.values import Action, Direction, Rule, RuleList
 
-MOST_RULES = 100_000
-"""Rules that one file may become: a row with lists in its cells is several."""
 _LINE = re.compile(r"\s*(?::?-+:?)?\s*")
 """A cell of the line below the head of a table in Markdown."""
 _START = 200_000
@@ -166,6 +165,7 @@ class _Rows:
         for number, cells in self.grid.rows():
             if self._is_none(number, cells):
                 continue
+            # A row with lists in its cells is several rules.
             if len(self.faults) >= MAX_COUNTED or count > MOST_RULES:
                 break
             try:
