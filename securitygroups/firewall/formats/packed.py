@@ -19,6 +19,8 @@ from securitygroups.firewall.texts import shown
 MOST_UNPACKED = 32 * 2**20
 MOST_PARTS = 1_000
 MOST_CELLS = 250_000
+MOST_TAGS = 6 * MOST_CELLS
+"""Of all parts: a cell has two or three elements, each of which begins and ends."""
 MOST_ROWS = 99_999_999
 MOST_AREA = 4_000_000
 """Cells between the first and the last one, empty ones too: the library keeps room for each."""
@@ -47,6 +49,8 @@ _PARTS = re.compile(
     r"|xl/(?:_rels/)?(?:workbook|sharedStrings|styles)[^/]*|xl/worksheets/[^/]+\.xml|content\.xml|mimetype",
     re.I,
 )
+_LONG = re.compile(rb"<[^<]{1048576}")
+"""A tag, or the text behind it, of more than 1 MiB. A cell has 32,767 letters at the most."""
 # The formats of numbers that every workbook has, and those of its own, which put something between the digits.
 _BUILT_IN_PARTS = frozenset({3, 4, *range(37, 45)})
 _IN_PARTS = re.compile(r"[0#?](?:\\?[^0#?;.%Ee\\\"]|\"[^\"]*\")+[0#?]")
@@ -88,7 +92,7 @@ class _Room:
         self.first = min(first[0], at[0]), min(first[1], at[1])
         self.last = max(self.last[0], at[0]), max(self.last[1], at[1])
         if self.cells > MOST_CELLS or self.text > MOST_TEXT:
-            raise bad("", f"The workbook has more than {MOST_CELLS:,} cells, or too long texts in them: {SAVE_AS}.")
+            raise _too_much()
 
     def check(self, name: str) -> None:
         first = self.first or (0, 0)
@@ -141,6 +145,10 @@ def damaged() -> BadDocument:
     return bad("", "The file is a workbook, but it is damaged: save it once more as .xlsx, or as CSV UTF-8.")
 
 
+def _too_much() -> BadDocument:
+    return bad("", f"The workbook has more than {MOST_CELLS:,} cells, or too long texts in them: {SAVE_AS}.")
+
+
 def locked() -> BadDocument:
     return bad("", "The workbook is protected with a password: open it, save it without one, and import that.")
 
@@ -166,7 +174,7 @@ def _unpacked(data: bytes) -> dict[str, bytes]:
 
 def _parts(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> dict[str, bytes]:
     parts: dict[str, bytes] = {}
-    room = MOST_UNPACKED
+    room, tags = MOST_UNPACKED, 0
     for info in infos:
         if info.flag_bits & 1:
             raise locked()
@@ -177,6 +185,9 @@ def _parts(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> dict[str, 
         room -= len(parts[info.filename])
         if room < 0:
             raise bad("", f"The workbook has more than {MOST_UNPACKED // 2**20} MiB unpacked: {SAVE_AS}.")
+        tags += parts[info.filename].count(b"<")
+        if tags > MOST_TAGS or _LONG.search(parts[info.filename]):
+            raise _too_much()
     return parts
 
 
@@ -352,30 +363,35 @@ class _Tables:
         self.rooms: list[_Room] = []
         self.row = self.rows = self.column = self.columns = 0
         self.filled, self.length, self.row_hidden = -1, 0, False
+        self.cells = 0
+        """Of all sheets, as the file has them: empty ones too, and those that repeat once."""
         self.value, self.shown = "", ""
         """Of the cell, where it is a number."""
 
     def start(self, name: str, said: dict[str, str]) -> None:
-        if name == "table":
-            self.sheets.append(Scanned(next((v for k, v in said.items() if k.rpartition(":")[2] == "name"), "")))
+        if name in ("table-cell", "covered-table-cell") and self.sheets:
+            self._cell(_unprefixed(said))
+        elif name == "table":
+            self.sheets.append(Scanned(_unprefixed(said).get("name", "")))
             self.rooms.append(_Room())
             self.row = 0
         elif name == "table-row":
-            self.rows, self.column, self.filled, self.length = _times(said, "number-rows-repeated"), 0, -1, 0
+            self.rows = _times(_unprefixed(said), "number-rows-repeated")
+            self.column, self.filled, self.length = 0, -1, 0
             self.row_hidden = not {"collapse", "filter"}.isdisjoint(said.values())
-        elif name in ("table-cell", "covered-table-cell") and self.sheets:
-            self._cell(said)
         elif name == "p":
             self.filled = max(self.filled, self.column + self.columns - 1)
 
     def _cell(self, said: dict[str, str]) -> None:
+        self.cells += 1
+        if self.cells > MOST_CELLS:
+            raise _too_much()
         self.columns = _times(said, "number-columns-repeated")
-        known = {key.rpartition(":")[2] for key in said}
-        if not known.isdisjoint(("value-type", "formula")):
+        if "value-type" in said or "formula" in said:
             self.filled = max(self.filled, self.column + self.columns - 1)
-        if "formula" in known and "value-type" not in known:
+        if "formula" in said and "value-type" not in said:
             self.sheets[-1].lose((self.row, self.column), NEVER_RECKONED)
-        self.value, self.shown = next((text for key, text in said.items() if key.rpartition(":")[2] == "value"), ""), ""
+        self.value, self.shown = said.get("value", ""), ""
         down, right = _times(said, "number-rows-spanned"), _times(said, "number-columns-spanned")
         if down > 1 or right > 1:
             at = self.row, self.column
@@ -401,10 +417,15 @@ class _Tables:
             self.shown = (self.shown + some)[:40]
 
 
+def _unprefixed(said: dict[str, str]) -> dict[str, str]:
+    """Attributes without what their namespaces are called; of two that are then alike, the first."""
+    return {key.rpartition(":")[2]: value for key, value in reversed(said.items())}
+
+
 def _times(said: dict[str, str], what: str) -> int:
     """How often a cell or row is meant, which is said once where it repeats."""
-    text = next((value for key, value in said.items() if key.rpartition(":")[2] == what), "1")
-    return whole_number(text, MOST_ROWS) or 1
+    text = said.get(what)
+    return 1 if text is None else whole_number(text, MOST_ROWS) or 1
 
 
 def _scan_ods(xml: bytes) -> list[Scanned]:

@@ -577,6 +577,20 @@ def test_a_file_that_is_larger_inside_than_outside_is_refused(what: str) -> None
         read_any(BOMBS[what]())
 
 
+FULL: dict[str, Callable[[], bytes]] = {
+    "elements that mean nothing": lambda: with_sheet("<a/>" * 1_600_000),
+    "elements in each other": lambda: with_sheet("<a>" * 800_000 + "</a>" * 800_000),
+    "attributes without end": lambda: with_sheet("<row " + " ".join(f'a{n}=">"' for n in range(200_000)) + "/>"),
+    "empty cells of ods": lambda: ods("<table:table-row>" + "<table:table-cell/>" * 250_001 + "</table:table-row>"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FULL)
+def test_a_workbook_is_looked_at_only_as_far_as_a_list_of_rules_can_go(what: str) -> None:
+    with pytest.raises(BadDocument, match="more than 250,000 cells"):
+        read_any(FULL[what]())
+
+
 @pytest.mark.parametrize(
     "name", ["Interface", "Source port", "Priority", "Type", "CIDR", "Remote IP Prefix", "Ethertype"]
 )
