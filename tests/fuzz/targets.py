@@ -87,7 +87,7 @@ def lines_of(*names: str) -> Callable[[bytes], object]:
 
 def _check_line(line: Line) -> None:
     must(line.said in ("", "accept", "drop"), f"said {line.said!r}")
-    must(line.icmp is None or 0 <= line.icmp <= 999, f"icmp {line.icmp}")
+    must(line.icmp is None or 0 <= line.icmp <= 255, f"icmp {line.icmp}")
     for fields in (line.fields, line.opener or {}):
         _check_fields(fields)
 

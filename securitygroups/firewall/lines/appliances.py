@@ -120,11 +120,11 @@ def _turned(identity: str, text: str, ends: tuple[End, End]) -> bool:
     return "Built outbound" in text
 
 
-def _asa_type(identity: str, text: str, source_port: str) -> int | None:
+def _asa_type(identity: str, text: str, source_port: str) -> str | None:
     if identity.startswith("1061") and source_port.isdecimal():
-        return int(source_port)
+        return source_port
     kind = _ASA_ICMP.search(text)
-    return int(kind[1]) if kind else None
+    return kind[1] if kind else None
 
 
 def _asa_about(text: str) -> dict[str, str] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from securitygroups.firewall.registry import IN_LOGS, PORTS
 from securitygroups.firewall.services import SERVICES
-from securitygroups.firewall.values import ICMP, ICMPV6, NON_IP, PACKET_PROTOCOLS
+from securitygroups.firewall.values import ICMP, ICMPV6, NON_IP, PACKET_PROTOCOLS, whole_number
 
 ServicePort = Callable[[str, str], int | None]
 """The port of a service by its name and protocol ("tcp", or "udp" …), None where nobody knows it."""
@@ -85,17 +85,10 @@ class Told:
             verdict_of(self.said) if self.said else "",
             kind,
             self.advice,
-            small_number(self.icmp) if icmp and self.icmp is not None else None,
+            whole_number(str(self.icmp), 255) if icmp and self.icmp is not None else None,
             self.answer,
             self.opener,
         )
-
-
-def small_number(text: str | int) -> int | None:
-    """A number of at most three digits; None of anything else."""
-    if isinstance(text, int):
-        return text
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 3 else None
 
 
 def digits(text: str) -> str:

@@ -177,3 +177,14 @@ def test_a_zone_behind_an_address_is_left_out() -> None:
 
     assert read_line(line) in ({}, read_line(json.dumps(told)))
     assert read_line("SRC=fe80::1%eth0 DST=ff02::fb PROTO=UDP DPT=5353")["source"] == "fe80::1"
+
+
+@pytest.mark.parametrize(("written", "number"), [("8", 8), ("255", 255), ("256", None), ("5151", None)])
+def test_a_type_of_icmp_is_one_byte_or_none(written: str, number: int | None) -> None:
+    for told in (
+        f"%ASA-4-106023: Deny icmp src outside:198.51.100.7 dst inside:10.0.1.10 (type {written}, code 0)",
+        f"%ASA-6-106100: access-list in denied icmp outside/198.51.100.7({written}) -> inside/10.0.1.10(0) hit-cnt 1",
+    ):
+        line = parse_line(told)
+
+        assert (line.kind, line.icmp, line.fields["protocol"]) == ("Cisco ASA log", number, "icmp")
