@@ -34,6 +34,10 @@ MOST_MARKS = 6
 
 _SPACE = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _SPACES = re.compile(f"{_SPACE.pattern}+")
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
+"""Control characters that part no words."""
+_NOT_PLAIN = re.compile("[^ -~]")
+"""All that may be hidden, or a mark."""
 _BREAKS = frozenset("\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
 _TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Letters, marks and pictures by their kind, and yet nothing is seen of them.
@@ -124,6 +128,9 @@ def visible(text: str, also: str = "") -> str:
 
     For what was kept before there was a rule, or past it. `also` are characters that may stand there, such as "\\n".
     """
+    if not also and not text.isprintable():
+        # At once, for what is nothing else is full of them.
+        text = _CONTROLS.sub(INSTEAD, text)
     while faults := frozenset(_faults(text, also)):
         text = "".join(INSTEAD if at in faults else sign for at, sign in enumerate(text))
     return text
@@ -169,9 +176,12 @@ def _faults(text: str, also: str = "") -> Iterator[int]:
     if text.isprintable() and (text.isascii() or _unsure().isdisjoint(text)):
         return
     meant = {at for found in _MEANT.finditer(text) for at in range(*found.span())}
-    marks, before = 0, " "
-    for at, sign in enumerate(text):
-        marks = marks + 1 if _is_mark(sign) else 0
+    marks, before, last = 0, " ", -1
+    for found in _NOT_PLAIN.finditer(text):
+        at, sign = found.start(), found[0]
+        if at > last + 1:
+            marks, before = 0, text[at - 1]
+        last, marks = at, marks + 1 if _is_mark(sign) else 0
         # A mark without a letter goes onto the quotation mark or the name that is shown before it.
         bare = marks and before.isspace()
         if (bare or marks > MOST_MARKS or _is_hidden(sign)) and at not in meant and sign not in also:

@@ -7,6 +7,7 @@ no earlier drop, and the same rule accepts it there.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import Protocol
 
@@ -270,8 +271,9 @@ def _said(part: Foreign) -> tuple[list[Rule], str]:
     ports = _ports(part) if PROTOCOLS[name].has_ports else [(None, None)]
     if len(sources) * len(targets) * len(ports) > MOST_RULES:
         raise TooMany(part)
+    told = _description(part.description)
     return [
-        Rule(part.action, part.direction, name, source, destination, start, end, _description(part), part.enabled)
+        Rule(part.action, part.direction, name, source, destination, start, end, told, part.enabled)
         for source, destination, (start, end) in product(sources, targets, ports)
     ], ""
 
@@ -378,8 +380,10 @@ def _with_end(rule: Rule, end: str, network: Network | None) -> Rule:
     return replace(rule, source=network) if end == "source" else replace(rule, destination=network)
 
 
-def _description(part: Foreign) -> str:
-    return visible(clean(part.description))[:MAX_DESCRIPTION].strip()
+@lru_cache(maxsize=64)
+def _description(text: str) -> str:
+    """As a rule may have it. A line that is several rules, one for each family, asks for the same again."""
+    return visible(clean(text))[:MAX_DESCRIPTION].strip()
 
 
 def phrase(some: Sequence[str]) -> str:
