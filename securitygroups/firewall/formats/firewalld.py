@@ -8,7 +8,7 @@ from securitygroups.firewall.formats import hosts
 from securitygroups.firewall.formats.chains import Line, too_many
 from securitygroups.firewall.formats.firewalld_rules import Attributes, Zone, ZoneRule, zone_group
 from securitygroups.firewall.formats.foreign import MOST_RULES
-from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
+from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, System, Taken, Upload
 from securitygroups.firewall.formats.strict import bad
 
 NAME = "firewalld"
@@ -86,7 +86,12 @@ def read(upload: Upload) -> Reading:
     active = [zone for zone in zones if zone.is_active] or zones
     notes = [Note(zone.line.where, zone.name, Taken.NOT_TAKEN, _INACTIVE) for zone in zones if zone not in active]
     # Packets come to a zone by their source first, by their network card else.
-    groups = [zone_group(zone, active) for zone in sorted(active, key=lambda zone: not zone.sources)]
+    groups, rules = list[ReadGroup](), 0
+    for zone in sorted(active, key=lambda zone: not zone.sources):
+        groups.append(zone_group(zone, active))
+        rules += len(groups[-1].rules)
+        if rules > MOST_RULES:
+            raise bad("", f"The file has more than {MOST_RULES:,} rules: bring some zones at a time.")
     return Reading(NAME, tuple(groups), (Note("the file", "what goes out", Taken.NOT_TAKEN, _OUT), *notes))
 
 

@@ -51,6 +51,7 @@ class Zone:
     rules: list[ZoneRule] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     """Of lines that are no rules."""
+    _addresses: tuple[Spans | None] | None = None
 
     @property
     def is_active(self) -> bool:
@@ -61,8 +62,18 @@ class Zone:
         """Whether packets come to it by their source alone."""
         return bool(self.sources and not self.interfaces)
 
+    def addresses(self) -> Spans | None:
+        """All that its sources are, None where one of them is not known. Worked out once: each other zone asks."""
+        if self._addresses is None:
+            found = [hosts.addresses([one["address"]]) if one.get("address") else None for _, one in self.sources]
+            known = None if None in found else spans(ends for each in found if each for ends in each)
+            self._addresses = (known,)
+        return self._addresses[0]
+
     def add(self, line: Line, name: str, attributes: Attributes) -> None:
-        """One element of a zone."""
+        """One element of a zone. Raises BadDocument for more than a zone has."""
+        if len(self.rules) > MOST_RULES or len(self.sources) > 2 * MOST_RULES:
+            raise too_many(line)
         if name == "source":
             self.sources.append((line, attributes))
         elif name == "interface":
@@ -82,12 +93,6 @@ class Zone:
             self.entries.append(
                 Entry(line, drops, Taken.NARROWED, "It is not understood: taken as a drop of everything.")
             )
-
-
-def addresses_of(sources: Sequence[tuple[Line, Attributes]]) -> Spans | None:
-    """All that the sources are, None where one of them is not known."""
-    found = [hosts.addresses([one["address"]]) if one.get("address") else None for _, one in sources]
-    return None if None in found else spans(ends for each in found if each for ends in each)
 
 
 def zone_group(zone: Zone, zones: Sequence[Zone]) -> ReadGroup:
@@ -110,7 +115,7 @@ def zone_group(zone: Zone, zones: Sequence[Zone]) -> ReadGroup:
 
 def _of_sources(zone: Zone, entries: Iterable[Entry]) -> Iterator[Entry]:
     """The same for packets of the zone's sources, and a drop of what else they send."""
-    own = addresses_of(zone.sources)
+    own = zone.addresses()
     unknown = ("a source that is not in the file",) if own is None else ()
     for one in entries:
         yield replace(one, rules=tuple(_within(rule, own, unknown, zone.line) for rule in one.rules))
@@ -136,9 +141,11 @@ def _networks(some: Spans, at: At) -> tuple[Network, ...]:
 
 def _elsewhere(zone: Zone, zones: Sequence[Zone]) -> Iterator[Entry]:
     """A drop of what comes to another zone of the file by its source."""
-    others = [addresses_of(one.sources) for one in zones if one is not zone]
+    if zone.of_sources:
+        return
+    others = [one.addresses() for one in zones if one is not zone]
     known = spans(ends for some in others for ends in some or ())
-    if zone.of_sources or not (known or None in others):
+    if not known and None not in others:
         return
     drop = Foreign(
         zone.line.where, "sources of other zones", Action.DROP, Direction.IN, sources=_networks(known, zone.line)

@@ -79,11 +79,35 @@ TOO_LONG = {
     "a zone": (zones(25_000), "trusted"),
     "a line of ports": ("public (active)\n  target: default\n  ports: " + "80/tcp " * 25_000, "ports: 80/tcp"),
     "a set of Proxmox": (cluster(25_000), "IN SSH"),
-    "a whitelist": (whitelist(25_000), "-A own -s"),
     "a set of nftables": (ruleset(25_000), "@office"),
     "many lists of one group": ("[RULES]\n" + "GROUP web\n" * 5_000 + "[group web]\n" + "IN SSH(ACCEPT)\n" * 5_000, "GROUP web"),
     "inverted sources": ("<zone>" + '<rule family="ipv6"><source invert="yes" address="2001:db8::1"/><accept/></rule>' * 5_000 + "</zone>", "2001:db8::1"),
 }  # fmt: skip
+
+
+def test_more_lines_than_a_file_may_have_are_refused() -> None:
+    with pytest.raises(
+        BadDocument, match=r"more than 20,000 lines: .* leave long lists of addresses to the machine's own"
+    ):
+        read_file(whitelist(25_000).encode())
+
+
+def test_zones_are_taken_as_long_as_all_of_them_are_no_longer_than_a_file_may_be() -> None:
+    zone = "{}z{} (active)\n  target: default\n  interfaces: eth{}\n  sources: {}\n\n"
+    sources = [" ".join(address(number) for number in range(at * 300, at * 300 + 300)) for at in range(20)]
+    text = "".join(zone.format("", at, at, some) for at, some in enumerate(sources))
+
+    # Each drops what comes to the others by its source: 19 times 300 rules, 20 times.
+    with at_most(10), pytest.raises(BadDocument, match="more than 20,000 rules: bring some zones at a time"):
+        read_file(text.encode())
+
+
+@pytest.mark.parametrize("line", ["source-ports: ", "services: "])
+def test_lists_of_one_zone_count_together(line: str) -> None:
+    text = "z (active)\n  target: default\n  interfaces: eth0\n" + f"  {line}" + "80/tcp ssh " * 5_000 + "\n"
+
+    with pytest.raises(BadDocument, match="Leave such a list to the machine's own firewall"):
+        read_file((text + f"  {line}" + "80/tcp ssh " * 6_000 + "\n").encode())
 
 
 @pytest.mark.parametrize("name", TOO_LONG)
