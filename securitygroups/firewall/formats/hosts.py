@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from securitygroups.firewall.formats.spans import (
     IPV6,
@@ -16,7 +17,7 @@ from securitygroups.firewall.networks import Network, plain_address, whole_numbe
 from securitygroups.firewall.protocols import MAX_PORT
 from securitygroups.firewall.registry import PORTS, PROTOCOL_NUMBERS
 
-MOST_LINES, MOST_LETTERS = 40_000, 10_000
+MOST_LINES, MOST_LETTERS = 20_000, 10_000
 
 INSIDE = re.compile(
     r"(docker|br-[0-9a-f]{12}|virbr|veth|cni|flannel|cali|cilium|tun|tap|wg|vxlan|lxc|lxd|podman|kube|nodelocal|tailscale|zt|dummy)"
@@ -129,8 +130,13 @@ def interface(name: str, named: frozenset[str]) -> bool | str:
     """Whether packets come by it: yes, never, or what it would take to know. `named` are all that the file names."""
     if name in ("lo", "lo*", "lo+") or INSIDE.match(name):
         return False
-    cards = {each for each in named if each != "lo" and not INSIDE.match(each)}
-    return True if len(cards) == 1 else f"the interface {name}, one of several in the file"
+    return True if _cards(named) == 1 else f"the interface {name}, one of several in the file"
+
+
+@lru_cache(maxsize=8)
+def _cards(named: frozenset[str]) -> int:
+    """How many of the interfaces packets come by from outside; asked for each line of a file."""
+    return sum(each != "lo" and not INSIDE.match(each) for each in named)
 
 
 def state(words: Iterable[str], negated: bool, notrack: bool) -> bool | str:

@@ -139,13 +139,14 @@ def read(upload: Upload) -> Reading:
     steps = _steps(save)
     paths = {direction: list(_path(save, direction)) for direction in Direction}
     bases = [*chain.from_iterable(paths.values())]
-    if not any(base.key[1] == "filter" for base in bases):
+    families = [one for one in (4, 6) if _filters(save, one)]
+    # The user's chains of ufw alone have no place that packets come from.
+    if not families or not any(base.key[1] == "filter" for base in bases):
         raise bad(
             "",
             "The file has no INPUT or OUTPUT chain of table filter, which is what is read: run iptables-save without -t.",
         )
     chains = Chains(steps, paths, save.lines, _left(steps, save))
-    families = [one for one in (4, 6) if _filters(save, one)]
     reading = read_chains(
         " and ".join({4: NAME, 6: "ip6tables-save"}[one] for one in families), chains, _all_out(save, families)
     )
@@ -186,7 +187,11 @@ def _steps(save: _Save) -> dict[Key, list[Step]]:
 def _parsed(text: str, file_name: str, table: str) -> _Save:
     lines = lines_of(text)
     if len(lines) > MOST_LINES:
-        raise bad("", f"The file has more than {MOST_LINES:,} lines: keep the tables filter, mangle and raw of it.")
+        raise bad(
+            "",
+            f"The file has more than {MOST_LINES:,} lines: keep the tables filter, mangle and raw of it, and leave long "
+            "lists of addresses to the machine's own firewall.",
+        )
     families = families_of_tables(lines, file_name)
     family, save = families.by_line.get(0, 4), _Save()
     for order, raw in enumerate(lines, 1):
