@@ -3,6 +3,7 @@
 import csv
 import re
 
+from securitygroups.firewall.lines.dumps import icmp_in
 from securitygroups.firewall.lines.line import (
     ANSWER,
     FLAGS,
@@ -24,11 +25,11 @@ _ASA_SIGNS = ("ASA-", "FTD-", "PIX-", "FWSM-")
 # ASDM's viewer has the number and the ends in columns before the text.
 _ASDM = re.compile(r"\b\d\|[A-Z][a-z]{2} \d{1,2} \d{4}\|[\d:]{8}\|(\d{6})\|(?:[^|]{0,60}\|){4}(.*)", re.DOTALL)
 _ASA_WORD = re.compile(
-    r"\b(?:Built (?:in|out)bound|Teardown|Den(?:y|ied)(?: inbound)?(?: \(No xlate\))?|denied|permitted|est-allowed|"
+    r"\b(?:Built (?:in|out)bound(?: stub)?|Teardown(?: stub)?|to drop|denied:|Den(?:y|ied)(?: inbound)?(?: \(No xlate\))?|denied|permitted|est-allowed|"
     r"[Ii]nbound|[Dd]uplicate|message:|protocol[ =]|Connection for|failed for|found for|hop for|interface for|stub|an) ?"
     r"(?:protocol )?([A-Za-z][\w-]*|\d{1,3})\b"
 )
-_ASA_FIRST = re.compile(r"\A(\w+) (?:access|request|Connection|packet)\b", re.IGNORECASE)
+_ASA_FIRST = re.compile(r"\A(\w+) (?:access|request|Connection|packet|flow)\b", re.IGNORECASE)
 _ASA_FLAGS = re.compile(r"\bflags ((?:(?:SYN|ACK|FIN|RST|PSH|URG)\s?)+)")
 _ASA_ICMP = re.compile(r"\b(?:ICMP )?type[ =](\d{1,3})\b")
 _ASA_USER = re.compile(r" for user ('[^']{0,60}'|\S+)")
@@ -41,7 +42,7 @@ _ASA_END = (
     "connected to. The “Built” line of the same connection says it."
 )
 _ASA_NAMES = NAMES_NOT_NUMBERS.format("“no names” in the configuration of the ASA")
-_ASA_TEARDOWN = {"302014", "302016", "302018", "302021", "302304"}
+_ASA_TEARDOWN = {"302014", "302016", "302018", "302021", "302023", "302025", "302027", "302304"}
 _ASA_TRANSLATIONS = {"305009", "305010", "305011", "305012"}
 _ASA_ICMP_ERROR = "313005"
 
@@ -86,7 +87,7 @@ def _asa_end(text: str) -> End | None:
             if at:
                 return None
             word = word[1:].rstrip(")")
-        word, _, behind = word.rstrip(".,:").partition("(")
+        word, _, behind = word.rstrip(".,:;").partition("(")
         port = behind.rstrip(")") if behind.rstrip(")").isdecimal() else ""
         rest, slash, tail = word.rpartition("/")
         if slash and not port and not is_address(tail):
@@ -105,7 +106,7 @@ def _asa_line(line: str, identity: str, text: str, ends: tuple[End, End]) -> Lin
     told.said = "allow" if text.startswith(("Built", "Teardown")) else text.partition(" by ")[0].partition(" from ")[0]
     flags = _ASA_FLAGS.search(text)
     told.flags = frozenset(flags[1].split()) & FLAGS if flags else None
-    told.icmp = _asa_type(identity, text, ends[0][1])
+    told.icmp = _asa_type(identity, text, ends[0])
     told.advice = _ASA_END if identity in _ASA_TEARDOWN else ""
     told.answer = ANSWER if "due to DNS Response" in text else ""
     told.opener = _asa_about(text) if identity == _ASA_ICMP_ERROR else None
@@ -117,14 +118,16 @@ def _turned(identity: str, text: str, ends: tuple[End, End]) -> bool:
     if identity in _ASA_TEARDOWN:
         first, second = (end[1] for end in ends)
         return first.isdecimal() and second.isdecimal() and int(first) < int(second)
-    return "Built outbound" in text
+    # “from … to …” names them as they went.
+    return "Built outbound" in text and " for " in text
 
 
-def _asa_type(identity: str, text: str, source_port: str) -> str | None:
-    if identity.startswith("1061") and source_port.isdecimal():
-        return source_port
+def _asa_type(identity: str, text: str, source: End) -> str | int | None:
+    if identity.startswith("1061") and source[1].isdecimal():
+        return source[1]
     kind = _ASA_ICMP.search(text)
-    return kind[1] if kind else None
+    # Those of IPS tell it in words.
+    return kind[1] if kind else icmp_in(text, six=":" in source[0])
 
 
 def _asa_about(text: str) -> dict[str, str] | None:
@@ -151,8 +154,8 @@ def _asa_number(identity: str, text: str) -> int | None:
 # ── Cisco IOS, IOS XR ─────────────────────────────────────────────────────────
 
 _IOS = re.compile(
-    r"(?:list|access-list) \S+(?: \(\d+\))?(?: seq \d+)? (permitted|denied|permit|deny|Deny|Permit) (\S+) ([0-9A-Fa-f.:]+)(?:\((\d+)\))?"
-    r"(?: ?\([^)]*\)| [A-Z]\w*\d)? ?-> ([0-9A-Fa-f.:]+?)(?:\((\d+)\))?(?: \((\d+)/\d+\))?(?:,|\s|\Z)"
+    r"(?:[Ll]ist|access-list) \S+(?: \(\d+\)| [A-Z]\w*\d[\w/.]*)?(?: seq[ #]\d+)? (permitted|denied|permit|deny|Deny|Permit) (\S+) ([0-9A-Fa-f.:]+)(?:\((\d+)\))?"
+    r"(?: ?\([^)]*\)| [A-Z]\w*\d)? ?-> ?([0-9A-Fa-f.:]+?)(?:\((\d+)\))?(?: \((\d+)/\d+\))?(?:,|\s|\Z)"
 )
 _IOS_ZONE = re.compile(
     r"(Dropping|Passing|Start|Stop) (\w+) (?:session|pkt|packet)(?:: initiator)?(?: from \S+)? \(?([0-9A-Fa-f.:]+):(\d+)\)?"
@@ -167,11 +170,14 @@ _IOS_STANDARD = (
 
 def read_ios(line: str) -> Line | None:
     """“%SEC-6-IPACCESSLOGP: list 101 denied tcp 198.51.100.7(51515) -> 10.0.0.5(22), 1 packet”, and its kin."""
-    if "ACCESSLOG" not in line and "ACL-" not in line:
+    if "ACCESSLOG" not in line and "ACL" not in line:
         return _zone(line)
     found = _IOS.search(line)
     if found:
         said, name, source, source_port, destination, port, icmp = found.groups("")
+        if source_port == port == "0":
+            # So it writes what it did not look at, where no line of the list asks for ports.
+            source_port = port = ""
         return Told(name, source, destination, port, source_port, said=said, icmp=icmp).line(line, "Cisco IOS log")
     standard = "ACCESSLOGS:" in line or "ACCESSLOGS :" in line
     return Line(line, {}, kind="Cisco IOS log", advice=_IOS_STANDARD) if standard else None
@@ -199,10 +205,10 @@ _JUNOS_DENIED = re.compile(r"\b(\d{1,3})\((\d{1,3})\) ")
 _JUNOS_NAT = re.compile(r" [0-9A-Fa-f.:]+/\d+->[0-9A-Fa-f.:]+/\d+ (.*)", re.DOTALL)
 _JUNOS_NUMBER = re.compile(r"(?:^| )(\d{1,3}) \S+ \S+ \S+ \d+")
 _STRUCTURED = re.compile(
-    r'\b(source-address|destination-address|source-port|destination-port|protocol-id|icmp-type)="([^"]*)"'
+    r'(?<![\w-])(source-address|destination-address|source-port|destination-port|protocol-id|protocol-name|icmp-type)="([^"]*)"'
 )
 _PFE = re.compile(
-    r"FW: \S+ +(\w) +(?:[0-9a-f]{4} [0-9a-f:]{17} -> [0-9a-f:]{17} +)?(\S+) ([0-9A-Fa-f.:]+) ([0-9A-Fa-f.:]+) +(\d+) +(\d+)"
+    r"FW: \S+ +(\w) +(?:[0-9a-f]{4}(?::[0-9a-f]{4})? [0-9a-f:]{17} -> [0-9a-f:]{17} +|(?:[0-9a-f:]{17} ){2}(?:[0-9a-f:]{1,9} +){1,4})?(\w+) ([0-9A-Fa-f.:]+) ([0-9A-Fa-f.:]+) +(\d+) +(\d+)"
 )
 _SESSION = re.compile(r"\b(In|Out): ([0-9A-Fa-f.:]+)/(\d{1,5}) --> ([0-9A-Fa-f.:]+)/(\d{1,5});(\w+)")
 
@@ -251,9 +257,12 @@ def _structured(line: str) -> Line | None:
     source, destination = told.get("source-address", ""), told.get("destination-address", "")
     if not source or not destination:
         return None
-    packet = Told(told.get("protocol-id"), source, destination)
+    packet = Told(told.get("protocol-id", told.get("protocol-name")), source, destination)
     packet.port, packet.source_port = told.get("destination-port", ""), told.get("source-port", "")
-    packet.said, packet.icmp = "deny" if "DENY" in line or 'action="drop"' in line else "accept", told.get("icmp-type")
+    packet.said, packet.icmp = (
+        "deny" if "DENY" in line or 'action="drop"' in line.lower() else "accept",
+        told.get("icmp-type"),
+    )
     return packet.line(line, "Juniper log")
 
 
@@ -279,6 +288,8 @@ _MIKROTIK = re.compile(
     r"\[?([0-9A-Fa-f.:]+?)\]?(?::(\d{1,5}))?->\[?([0-9A-Fa-f.:]+?)\]?(?::(\d{1,5}))?, "
 )
 
+_NONE = ("(unknown", "(none")
+
 
 def read_mikrotik(line: str) -> Line | None:
     found = _MIKROTIK.search(line) if " in:" in line and "proto " in line else None
@@ -286,7 +297,7 @@ def read_mikrotik(line: str) -> Line | None:
         return None
     entering, leaving, name, told, source, source_port, destination, port = found.groups("")
     packet = Told(name, source, destination, port, source_port, said=line[: found.start()])
-    ways = "(unknown" not in entering, "(unknown" not in leaving
+    ways = not entering.startswith(_NONE), not leaving.startswith(_NONE)
     packet.direction = {(True, False): "in", (False, True): "out"}.get(ways, "")
     packet.flags = frozenset(told.replace(" ", "").split(",")) & FLAGS or None
     packet.icmp = told.partition("type ")[2].partition(",")[0]

@@ -28,9 +28,13 @@ _DUMP = re.compile(r"\bIP6?\b(?! [/\[])|\bethertype IPv[46]\b")
 _LINK = re.compile(r"(?:^|\s)(In|Out|[BM])\s+(?:IP6?\b|ARP\b|LLDP\b|ethertype\b|ifindex\b|[0-9a-f]{2}:[0-9a-f]{2}:)")
 _PFLOG = re.compile(r"\brule \S+(?: \[[^\]]{0,200}\])?:? (pass|block|match|scrub|nat|rdr|binat|reject) (in|out) on ")
 # "proto TCP (6)" and "next-header UDP (17)" of tcpdump -v, "ip-proto-89" of what it does not know, "proto 50" by hand.
-_SAID = re.compile(r"\b(?:proto|next-header) [^()]{0,60}\((\d{1,3})\)|\b(?:ip-proto-|proto(?:col)?[ =])(\d{1,3})\b")
-# The flags of TCP, today's and as tcpdump printed them before version 4: "S 1:1(0) win 5840", ". ack 1".
-_SEGMENT = re.compile(r"[\s:]*(?:Flags \[|(?:[SFRPWE]{1,4}|\.) (?:\[tcp sum ok\] )?(?:\d+:\d+\(\d+\)|ack \d))")
+_SAID = re.compile(r"\b(?:proto|next-header):? [^()]{0,60}\((\d{1,3})\)|\b(?:ip-proto-|proto(?:col)?[ =])(\d{1,3})\b")
+# The flags of TCP, today's and as tcpdump printed them before version 4: "S 1:1(0) win 5840", ". ack 1", with -v
+# "S, cksum 0x1c7f (correct), 1:1(0)".
+_CHECKED = r"(?:, cksum 0x[0-9a-f]{1,4} \([^,]{1,40}\),)?"
+_SEGMENT = re.compile(
+    rf"[\s:]*(?:Flags \[|(?:[SFRPWE]{{1,4}}|\.){_CHECKED} (?:\[tcp sum ok\] )?(?:\d+:\d+\(\d+\)|ack \d))"
+)
 # “syn 1234 ack 1235” of FortiGate's sniffer, which has tcpdump's dots.
 _SNIFFED = re.compile(r"\s*((?:(?:syn|fin|rst|psh|ack|urg) \d+\s*)+)")
 _SNIFFED_LINE = re.compile(rf" -> \S+:{_SNIFFED.pattern}")
@@ -49,7 +53,9 @@ _ETHERTYPE = re.compile(r"\bethertype (\S+)")
 _CARRIES_IP = ("IPv4", "IPv6", "802.1Q", "802.1ad", "802.1Q-QinQ", "MPLS", "PPPoE")
 
 _TCPDUMP_FLAGS = re.compile(r"Flags \[([^\]]{0,60})\]")
-_OLD_TCPDUMP = re.compile(r":\s([SFRPWE]{1,4}|\.) (?:\[[^\]]*\] )?(?:\d+:\d+\(\d+\) )?(ack )?")
+_OLD_TCPDUMP = re.compile(rf":\s([SFRPWE]{{1,4}}|\.){_CHECKED} (?:\[[^\]]*\] )?(?:\d+:\d+\(\d+\) )?(ack )?")
+# Snort's: “***A**S*”, the last two bits of which are those of congestion.
+SNORT = re.compile(r"(?<![\w*])(?!\*{8})([1C*][2E*][U*][A*][P*][R*][S*][F*])(?![\w*])")
 _NAMES = "FIN|SYN|RST|PSH|ACK|URG|ECN|ECE|CWR|NS|AE"
 _BRACKETS = re.compile(rf"\[((?:{_NAMES})(?:, ?(?:{_NAMES}))*)\]")
 # As they are typed, or printed by other programs: “SYN-ACK”, “flags=SA”, “tcp_flags 0x12”, behind the addresses.
@@ -72,7 +78,8 @@ _TUNNEL = re.compile(r"\s*(?:VXLAN|Geneve|GENEVE|OTV|LISP|L2TP)\b")
 _ECHO_REPLY = re.compile(r"echo[ -](?:\(ping\) )?reply", re.IGNORECASE)
 _TIME_REPLY = re.compile(r"time ?stamp reply", re.IGNORECASE)
 _ERROR = re.compile(
-    r"unreach|exceeded|too big|need to frag|fragmentation needed|parameter problem|source quench", re.IGNORECASE
+    r"unreach|exceeded|too big|need to frag|fragmentation needed|parameter problem|source quench|\bredirect\b",
+    re.IGNORECASE,
 )
 _TYPE = re.compile(r"\btype[ =:]+(\d{1,3})\b")
 _ABOUT_PORT = re.compile(r"(?<![0-9A-Fa-f.:])([0-9A-Fa-f.:]+) (tcp|udp|sctp) port ([\w-]+)")
@@ -90,6 +97,8 @@ def flags_in(text: str) -> frozenset[str] | None:
         return flags_of_letters(found[1]) | ({"ACK"} if found[2] else set())
     if found := _AS_NUMBER.search(text):
         return flags_of_number(int(found[1], 16))
+    if found := SNORT.search(text):
+        return flags_of_letters(found[1])
     if found := _BEHIND.search(text):
         return frozenset(re.findall(r"[A-Z]+", found[1].upper())) & FLAGS
     if found := _AS_LETTERS.search(text):

@@ -16,6 +16,7 @@ from securitygroups.firewall.lines.line import (
 _PAIR = re.compile(r"\b(SRC|DST|PROTO|SP|DP|TYPE)(?:T|ORT)?=(\S*)")
 # Proxmox names the chain of the VM's own interface, in which directions are the VM's.
 _PROXMOX = re.compile(r"\b(?:tap|veth)\d+i\d+-(IN|OUT)\b|\bguest-\d+-(in|out)\b", re.IGNORECASE)
+_PROXMOX_HOST = re.compile(r"\bPVEFW-HOST-(IN|OUT)\b")
 _VYOS = re.compile(r"-([ADR])\]\Z")
 # A rule's prefix without a space at its end; MACSRC= and IPSRC= are others.
 _SOURCE = re.compile(r"(?<![A-Z])SRC=")
@@ -78,7 +79,9 @@ def _direction(head: str) -> tuple[str, str]:
             break
         end = head.find("IN=", end + 3)
     else:
-        return "", head[-_BEFORE:]
+        # Proxmox leaves out the interface that there is none.
+        own = _PROXMOX_HOST.search(head)
+        return (own[1].lower() if own else ""), head[-_BEFORE:]
     before = head[max(0, end - _BEFORE) : end]
     leaving = rest[4:].partition(" ")[0]
     if entering and leaving:

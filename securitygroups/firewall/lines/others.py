@@ -4,6 +4,7 @@ import re
 
 from securitygroups.firewall.lines.line import (
     A_NETWORK,
+    ANSWER,
     FLAGS,
     Line,
     Told,
@@ -68,12 +69,16 @@ def read_ovn(line: str) -> Line | None:
     packet = Told(number, ends[0], ends[1], told.get("tp_dst", ""), told.get("tp_src", ""), direction)
     packet.said, packet.icmp = told.get("verdict", ""), told.get("icmp_type")
     packet.flags = frozenset(told["tcp_flags"].upper().split("|")) & FLAGS if "tcp_flags" in told else None
+    packet.answer = ANSWER if _TRACKED_BACK.search(line) else ""
     return packet.line(line, "OVN log")
 
 
+# What connection tracking says of a packet that goes back.
+_TRACKED_BACK = re.compile(r"\bct_state[=(][^,)\s]{0,60}(?<!-)\brpl\b")
 _DATAPATH = re.compile(r"\bipv[46]\(([^()]{1,300})\)")
 _DATAPATH_VALUE = re.compile(r"(?:^|,)(src|dst|proto)=([^,]*)")
 _DATAPATH_PORTS = re.compile(r"\b(?:tcp|udp|sctp)\((?:src=(\d{1,5})[^(),]{0,8},?)?(?:dst=(\d{1,5}))?[^()]{0,8}\)")
+_DATAPATH_FLAGS = re.compile(r"\btcp_flags\(([a-z|]{1,40})\)")
 _DATAPATH_TYPE = re.compile(r"\bicmp(?:v6)?\(type=(\d{1,3})\b")
 
 
@@ -93,6 +98,9 @@ def read_datapath(line: str) -> Line | None:
         packet.source_port, packet.port = ports.groups("")
     if icmp := _DATAPATH_TYPE.search(line):
         packet.icmp = icmp[1]
+    if flags := _DATAPATH_FLAGS.search(line):
+        packet.flags = frozenset(flags[1].upper().split("|")) & FLAGS
+    packet.answer = ANSWER if _TRACKED_BACK.search(line) else ""
     return packet.line(line, "Open vSwitch flow")
 
 

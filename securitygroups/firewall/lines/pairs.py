@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from securitygroups.firewall.lines.dumps import SNORT, icmp_in
 from securitygroups.firewall.lines.line import (
     ANSWER,
     FLAGS,
@@ -22,16 +23,16 @@ from securitygroups.firewall.lines.line import (
 )
 
 _KNOWN = {
-    "source": "src srcip srcaddr srcipaddr srcipv4 srcipv6 saddr source sourceip sourceaddr sourceaddress sourceipaddress"
+    "source": "src srcip srcap ipv4srcaddr ipv6srcaddr initiatorip srcaddr srcipaddr srcipv4 srcipv6 saddr source sourceip sourceaddr sourceaddress sourceipaddress"
     " sourceipv4address sourceipv6address ipsrc source.ip source.address src.ip srcendpoint.ip id.origh ip.src ipv6.src"
     " ip.source source.ipaddress ip.saddr ipipsrc ipv6ipv6src idorigh",
-    "destination": "dst dstip dstaddr dstipaddr dstipv4 dstipv6 daddr dest destip destaddr destaddress destination"
+    "destination": "dst dstip dstap ipv4dstaddr ipv6dstaddr targetip dstaddr dstipaddr dstipv4 dstipv6 daddr dest destip destaddr destaddress destination"
     " destinationip destinationaddr destinationaddress destinationipaddress destinationipv4address"
     " destinationipv6address ipdst destination.ip destination.address dst.ip dest.ip dstendpoint.ip id.resph ip.dst"
     " ipv6.dst ip.destination destination.ipaddress ip.daddr ipipdst ipv6ipv6dst idresph",
-    "from": "srcport sport spt sourceport sourcetransportport source.port src.port srcendpoint.port id.origp tcp.srcport"
+    "from": "srcport initiatorport sport spt sourceport sourcetransportport source.port src.port srcendpoint.port id.origp tcp.srcport"
     " udp.srcport l4srcport srcprt idorigp tcpsrcport udpsrcport sctpsrcport tcptcpsrcport udpudpsrcport sctpsctpsrcport",
-    "port": "dstport dport dpt destport destinationport destinationtransportport destination.port dst.port"
+    "port": "dstport targetport dport dpt destport destinationport destinationtransportport destination.port dst.port"
     " dest.port dstendpoint.port id.respp tcp.dstport udp.dstport l4dstport dstprt service idrespp tcpdstport udpdstport"
     " sctpdstport tcptcpdstport udpudpdstport sctpsctpdstport",
     "number": "ipproto ipprotocol ip.proto ip.protocol ipv6.nxt protocolid protocolidentifier protocolnumber iananumber"
@@ -48,6 +49,8 @@ _KNOWN = {
     "flags": "tcpflags tcp.flags tcptcpflags",
     "event": "eventtype",
     "reply": "isreply",
+    "entering": "oob.in",
+    "leaving": "oob.out",
 }
 _ROLES = {name: role for role, names in _KNOWN.items() for name in names.split()}
 _DIRECTIONS = {"ingress": "in", "egress": "out", "in": "in", "out": "out"}
@@ -88,6 +91,10 @@ def read_json(line: str) -> Line | None:
 
 
 def _direction(told: dict[str, str]) -> str:
+    if "entering" in told or "leaving" in told:
+        # The interfaces, of which the kernel has both of what it forwards.
+        ways = bool(told.get("entering")), bool(told.get("leaving"))
+        return {(True, False): "in", (False, True): "out"}.get(ways, "")
     said = _OWN_DIRECTIONS.get(told.get("own", "").lower()) or _DIRECTIONS.get(told.get("direction", "").lower())
     return said or _REPORTERS.get(told.get("reporter", "").lower(), "")
 
@@ -95,7 +102,9 @@ def _direction(told: dict[str, str]) -> str:
 def _take(told: dict[str, str], flags: set[str], path: list[str], leaf: str) -> None:
     """One value, where its name is known; of a role the first is kept, which is the shallowest."""
     role = _role(path)
-    if role in ("source", "destination") and not is_address(leaf):
+    if role in ("source", "destination") and not (leaf := _ended(role, leaf, told)):
+        return
+    if role in ("port", "protocol") and not _tells(role, leaf):
         return
     if role:
         told.setdefault(role, leaf)
@@ -105,6 +114,11 @@ def _take(told: dict[str, str], flags: set[str], path: list[str], leaf: str) -> 
         told.setdefault("protocol", path[-2])
     elif role in ("port", "from") and (carried := _CARRIED.match(path[-1])):
         told.setdefault("carried", carried[0])
+
+
+def _tells(role: str, text: str) -> bool:
+    """Whether it is a port, or a protocol: some logs have the application's name under the same word, before either."""
+    return bool(digits(text.removesuffix(".0"))) if role == "port" else _protocol_in(text) is not None
 
 
 def _is_flag(path: list[str]) -> bool:
@@ -192,7 +206,7 @@ _PAIR = re.compile(
 _SHORT = {"T": "tcp", "U": "udp"}
 _DISSECTED = {"Transmission Control Protocol, ": "tcp", "User Datagram Protocol, ": "udp"}
 _TO, _FROM = ("dst", "dest", "daddr"), ("src", "source", "saddr")
-_LETTERS = re.compile(r"[SAFRPUEWC.]{1,8}")
+_LETTERS = re.compile(r"[SAFRPUEWC.*12]{1,8}")
 _WORDS = r"(?:SYN|ACK|FIN|RST|PSH|PUSH|URG|ECE|CWR)"
 _IN_WORDS = re.compile(rf"{_WORDS}(?:[ ,|+/-]{{1,2}}{_WORDS})*", re.IGNORECASE)
 _FLAGS_PAIR = re.compile(rf"\btcp_?flags\s?[=:]\s?\"?({_IN_WORDS.pattern})", re.IGNORECASE)
@@ -205,6 +219,8 @@ def read_pairs(line: str) -> Line | None:
     told = _roles_in(line)
     if words := _FLAGS_PAIR.search(line):
         told["flags"] = words[1]
+    elif letters := SNORT.search(line):
+        told["flags"] = letters[1]
     for name, protocol in _DISSECTED.items():
         if name in line:
             told |= {"carried": protocol, "flags": _of_summary(line) if protocol == "tcp" else ""}
@@ -218,7 +234,7 @@ def _roles_in(line: str) -> dict[str, str]:
     for name, value in _PAIR.findall(line):
         role = _ROLES.get(_plain(name), "icmp" if name == "type" and digits(value) else "")
         value = _ended(role, value, told) if role in ("source", "destination") else value
-        if role and value:
+        if role and value and (role not in ("port", "protocol") or _tells(role, value)):
             told.setdefault(role, value)
     return told
 
@@ -257,7 +273,9 @@ def _packet(line: str, told: dict[str, str]) -> Told | None:
     packet.flags = None if told.get("event") in ("flow", "netflow") else _flags(told.get("flags", ""))
     # Zeek has the ICMP type where others have the sender's port.
     packet.icmp = source_port if 'orig_h"' in line else told.get("icmp")
-    if told.get("reply") == "True" or told.get("direction") == "to_client" or _dns_answer(line, told):
+    if not digits(packet.icmp or "0"):
+        packet.icmp = icmp_in(line, six=":" in packet.source)
+    if told.get("reply") == "True" or told.get("direction") in ("to_client", "S2C") or _goes_back(line, told):
         packet.answer = ANSWER
     return packet
 
@@ -269,23 +287,30 @@ def _flags(text: str) -> frozenset[str] | None:
     if _IN_WORDS.fullmatch(text):
         return frozenset(word.upper()[:3].replace("PUS", "PSH") for word in re.findall(r"[A-Za-z]+", text)) & FLAGS
     if re.fullmatch(r"0x[0-9A-Fa-f]{1,8}", text):
-        return flags_of_number(int(text, 16))
+        # None at all is what a log writes that did not look.
+        return flags_of_number(int(text, 16)) or None
     summed = flags_of_number(int(text[:3])) if digits(text) else frozenset[str]()
     return summed & {"SYN", "ACK"} if "SYN" in summed else None
 
 
 def _number(told: dict[str, str]) -> int | None:
     """By number first: a log that has both may have the application as its protocol."""
-    for role in ("number", "protocol", "carried"):
-        text = told.get(role, "").removesuffix(".0")
-        text = _SHORT.get(text, text)
-        for one in (text, re.split(r"[/(]", text)[0]):
-            if (number := protocol_number(one)) is not None:
-                return number
-    return None
+    numbers = (_protocol_in(told.get(role, "")) for role in ("number", "protocol", "carried"))
+    return next((number for number in numbers if number is not None), None)
 
 
-def _dns_answer(line: str, told: dict[str, str]) -> bool:
-    """Suricata's “dns” event of an answer, which goes from the server's port 53 to the one who asked."""
+def _protocol_in(text: str) -> int | None:
+    text = text.removesuffix(".0")
+    text = _SHORT.get(text, text)
+    number = protocol_number(text)
+    return protocol_number(re.split(r"[/(]", text)[0]) if number is None else number
+
+
+def _goes_back(line: str, told: dict[str, str]) -> bool:
+    """Suricata's “dns” event of an answer, which goes from the server's port 53 to the one who asked, and “fileinfo”, of a
+    file that went from the lower port."""
+    if told.get("event") == "fileinfo":
+        ports = [digits(told.get(role, "")) for role in ("from", "port")]
+        return all(ports) and int(ports[0]) < int(ports[1])
     said = '"answer"' in line or '"response"' in line
     return told.get("from") == "53" and told.get("port") != "53" and said

@@ -29,6 +29,9 @@ from securitygroups.firewall.lines.line import (
 _ENDS = ("source", "destination")
 LONGEST = 2000
 """Characters of a line that are looked at."""
+LONGEST_RECORD = 20_000
+"""Those of a record of JSON."""
+_CUT = f"Only the first {LONGEST:,} characters are looked at: paste one line, without what is not about the packet."
 SHORTEST = 5
 """Characters of the shortest line that tells a packet: “::>::”."""
 
@@ -80,12 +83,15 @@ def read_line(line: str, service_port: ServicePort | None = None) -> dict[str, s
 
 def parse_line(line: str, service_port: ServicePort | None = None) -> Line:
     """The same with what else the line tells."""
-    line = line.strip()[:LONGEST]
-    found = _first(line)
+    whole = line.strip()
+    # Records of JSON are read in one go, however long.
+    line = whole[: LONGEST_RECORD if whole.startswith("{") else LONGEST]
+    found = _first(line) if len(line) <= LONGEST else pairs.read_json(line) or _first(line[:LONGEST])
     if found.kind == "JSON" and not found.fields:
-        inner = (_first(text.strip()) for text in pairs.lines_in(line))
+        inner = (_first(text.strip()[:LONGEST]) for text in pairs.lines_in(line))
         found = next((one for one in inner if one.fields), found)
-    return _checked(found, service_port)
+    found = _checked(found, service_port)
+    return replace(found, advice=found.advice or _CUT) if len(line) < len(whole) else found
 
 
 def _first(line: str) -> Line:

@@ -9,7 +9,8 @@ from securitygroups.firewall.values import PACKET_PROTOCOLS
 
 _SCTP = re.compile(r"sctp \(\d+\) \[([A-Z ]+)\]|\bSCTP \d+ (?:\d+ \S+ \d+ )?([A-Z]{2,}(?:_[A-Z]+)*)")
 _REPLY_TYPES = ({0, 14, 16, 18}, {129})
-_ERROR_TYPES = ({3, 4, 11, 12}, {1, 2, 3, 4})
+_ERROR_TYPES = ({3, 4, 5, 11, 12}, {1, 2, 3, 4, 137})
+"""A redirect is no error, but as much about another packet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Packets out of pasted lines."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -191,6 +193,17 @@ def test_only_the_beginning_of_an_endless_line_is_looked_at(unit: str) -> None:
     endless = unit * (2_000_000 // len(unit))
 
     assert read_line(endless) == read_line(endless.strip()[:2000])
+
+
+def test_a_long_record_of_json_is_read_and_of_another_long_line_it_is_said_that_it_was_cut() -> None:
+    packet = {"src_ip": "198.51.100.7", "dest_ip": "10.0.1.10", "dest_port": 22, "proto": "TCP"}
+    wanted = {"source": "198.51.100.7", "destination": "10.0.1.10", "protocol": "tcp", "port": "22"}
+
+    assert parse_line(json.dumps({"payload": "x" * 5_000} | packet)).fields == wanted
+    assert parse_line(json.dumps({"payload": "x" * 50_000} | packet)).fields == {}
+    for line in ("tcp 198.51.100.7 > 10.0.1.10:22 " + "x" * 2_000, json.dumps({"payload": "x" * 50_000} | packet)):
+        assert parse_line(line).advice.startswith("Only the first 2,000 characters are looked at")
+    assert parse_line("tcp 198.51.100.7 > 10.0.1.10:22").advice == ""
 
 
 def test_what_is_no_address_is_no_end_of_a_packet() -> None:
