@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TypeAlias
 
+from securitygroups.firewall.formats.cards import by_card
 from securitygroups.firewall.formats.foreign import MOST_RULES, At, Foreign, TooMany, taken
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
 from securitygroups.firewall.formats.spans import (
@@ -203,6 +204,9 @@ class _Walk:
             for one in met:
                 fallen = self.step(step, self.unsure(step, one, loose), place, (*above, key))
                 undecided = _without(one, undecided, fallen)
+                if step.verdict is Verdict.RETURN:
+                    # Another card than the VM's may be meant: a drop behind it stays.
+                    fallen = [each.asking(f"the interface {each.card}") if each.card else each for each in fallen]
                 if step.verdict in (Verdict.RETURN, Verdict.GOTO):
                     live = _returned(live, fallen, loose, step.line)
                     if _all_went(step, one, live):
@@ -343,6 +347,7 @@ def _foreign(step: Step, match: Match, action: Action, direction: Direction) -> 
         None if match.port == ANY_PORT else match.port,
         match.beyond,
         " ".join(match.rests),
+        match.card,
         step.description,
     )
     for protocol in _protocols(match.protocol, families, action):
@@ -394,7 +399,7 @@ def read_chains(system: str, chains: Chains, also: Sequence[Foreign] = (), notes
             walk = _Walk(chains, direction, found)
             walk.begin()
             emitted += walk.emitted
-        rules, said = taken([one for _, one, _ in emitted] + list(also))
+        rules, said = taken(by_card([one for _, one, _ in emitted] + list(also)))
     except (TooMany, TooLarge) as error:
         raise too_many(error.at if isinstance(error, TooMany) and error.at else walk.at) from None
     for (line, _, how), note in zip(emitted, said, strict=False):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from securitygroups.firewall.formats.cards import by_card
 from securitygroups.firewall.formats.chains import Found, Line, too_many
 from securitygroups.firewall.formats.foreign import MOST_RULES, Foreign, TooMany, taken
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Taken
@@ -38,7 +39,7 @@ def within_limits(entries: Iterable[Entry]) -> list[Entry]:
 def group(name: str, entries: Sequence[Entry], description: str = "") -> ReadGroup:
     """The rules in their order; lines that stand for rules more than once have one note. Raises BadDocument."""
     try:
-        rules, notes = taken([one for entry in entries for one in entry.rules])
+        rules, notes = taken(by_card([one for entry in entries for one in entry.rules]))
     except TooMany as error:
         raise too_many(error.at) from None
     found: dict[int, tuple[Line, Found]] = {}

@@ -66,7 +66,8 @@ class Foreign:
     `protocol` is an IP protocol number, None for any. `sources`, `destinations` and `ports` (first and last, both
     included) are None for any, and match where one of them does. `families` are those of the packets that the rule sees.
     `beyond` are conditions that no rule here can ask for, as “it asks for …” goes on: "source port 53", "a rate limit".
-    `rests_on` is what an exact reading takes for granted, in a sentence.
+    `rests_on` is what an exact reading takes for granted, in a sentence. `card` is the network card that the rule asks for, if
+    the file names no other.
     """
 
     where: str
@@ -80,6 +81,7 @@ class Foreign:
     ports: tuple[tuple[int, int], ...] | None = None
     beyond: tuple[str, ...] = ()
     rests_on: str = ""
+    card: str = ""
     description: str = ""
     enabled: bool = True
 
@@ -176,7 +178,7 @@ def _is_aimed(part: Foreign) -> bool:
     """Whether it has a destination, which rules of its protocol have not."""
     (version,) = part.families
     name = _name(version, part.protocol)
-    return name is not None and not _any(part.destinations) and "destination" not in PROTOCOLS[name].columns
+    return name is not None and not is_any(part.destinations) and "destination" not in PROTOCOLS[name].columns
 
 
 def _of_aimed(parts: Sequence[Foreign]) -> str:
@@ -252,7 +254,7 @@ def _name(version: int, number: int | None) -> str | None:
     return "ip" if number is None else NAMES.get((version, number))
 
 
-def _any(networks: tuple[Network, ...] | None) -> bool:
+def is_any(networks: tuple[Network, ...] | None) -> bool:
     return networks is None or any(network.is_everything for network in networks)
 
 
@@ -286,9 +288,9 @@ def _said_ends(
     part: Foreign, version: int, with_target: bool
 ) -> tuple[Sequence[Network | None], Sequence[Network | None]]:
     """(sources, destinations) of its rules; where it is for anybody, one of them tells the family."""
-    anywhere = _any(part.destinations)
+    anywhere = is_any(part.destinations)
     targets: Sequence[Network | None] = [None] if anywhere else part.destinations or ()
-    if not _any(part.sources):
+    if not is_any(part.sources):
         return part.sources or (), targets
     if part.direction is Direction.OUT and with_target:
         # The family is told by the end that is asked for.

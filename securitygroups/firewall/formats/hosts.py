@@ -158,9 +158,5 @@ def state_told(words: Iterable[str]) -> str:
     return " ".join([REPLIES] * bool(asked & {"established", "related"}) + [INVALID] * ("invalid" in asked)) or OPENS
 
 
-def only_interface(name: str) -> str:
-    return f"The file names no network card but {name}: it is taken for the VM's."
-
-
 def ports_of(some: Spans, protocols: Iterable[int]) -> Match:
     return Match(protocol=spans((number, number) for number in protocols), port=some)

@@ -6,6 +6,7 @@ from typing import TypeAlias
 from urllib.parse import unquote
 
 from securitygroups.firewall.formats import hosts
+from securitygroups.firewall.formats.cards import ONLY_CARD
 from securitygroups.firewall.formats.spans import (
     ANY_ADDRESS,
     ANY_KIND,
@@ -254,9 +255,9 @@ def _interface(arguments: list[str], negated: bool, context: _Context) -> _Answe
     found = hosts.interface(name, context.named)
     if isinstance(found, str):
         return f"another interface than {name}" if negated else found
-    return found is not negated, hosts.only_interface(
-        name
-    ) if found else hosts.LOOPBACK if name == "lo" else hosts.INNER
+    if found and not negated:
+        return Match(card=name)
+    return not found and negated, ONLY_CARD.format(name) if found else hosts.LOOPBACK if name == "lo" else hosts.INNER
 
 
 def _ports(arguments: list[str], negated: bool, context: _Context) -> _Answer | None:

@@ -120,10 +120,10 @@ def read(upload: Upload) -> Reading:
 
 
 def _all_steps(rules: _Rules) -> dict[Key, list[Step]]:
-    every = [one for listed in rules.rules.values() for _, rule in listed for one in _expr(rule)]
+    every = [(key[:2], one) for key, listed in rules.rules.items() for _, rule in listed for one in _expr(rule)]
     _check_sets(rules, len(every))
-    named = frozenset(name for one in every for name in interfaces(one))
-    context = Context(rules.sets, named, any("notrack" in one for one in every))
+    named = frozenset(name for table, one in every for name in interfaces(one, rules.sets, table))
+    context = Context(rules.sets, named, any("notrack" in one for _, one in every))
     return {
         key: [step for line, rule in listed for step in _steps(line, rule, replace(context, table=key[:2]), key[:2])]
         for key, listed in rules.rules.items()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from securitygroups.firewall.formats import hosts
+from securitygroups.firewall.formats.cards import ONLY_CARD
 from securitygroups.firewall.formats.spans import (
     ANY_ADDRESS,
     ANY_KIND,
@@ -288,14 +289,10 @@ def _interface(values: Sequence[Any], negated: bool, context: Context) -> str | 
     yes = True in found
     if unsure and not yes:
         return "another interface" if negated else unsure[0]
-    how = (
-        hosts.only_interface(str(values[found.index(True)]))
-        if yes
-        else hosts.LOOPBACK
-        if "lo" in values
-        else hosts.INNER
-    )
-    return yes is not negated, how, ANYTHING
+    if yes:
+        card = str(values[found.index(True)])
+        return not negated, ONLY_CARD.format(card) if negated else "", Match(card=card)
+    return negated, hosts.LOOPBACK if "lo" in values else hosts.INNER, ANYTHING
 
 
 def _state(values: Sequence[Any], negated: bool, context: Context) -> str | _Judged:
@@ -376,11 +373,38 @@ def _bits(value: Any) -> int | None:
     return found
 
 
-def interfaces(value: Any) -> Iterator[str]:
-    """The names of interfaces that an expression compares with."""
-    if isinstance(value, dict) and isinstance(value.get("match"), dict):
-        left, right = value["match"].get("left"), value["match"].get("right")
-        meta = left.get("meta") if isinstance(left, dict) else None
-        if isinstance(meta, dict) and str(meta.get("key")) in ("iif", "iifname", "oif", "oifname"):
-            listed = right.get("set") if isinstance(right, dict) else [right]
-            yield from (one for one in listed or [] if isinstance(one, str))
+def interfaces(statement: Any, sets: Mapping[tuple[str, ...], Any], table: tuple[str, ...]) -> Iterator[str]:
+    """The names of interfaces that a statement of a rule compares with, itself or by a set or map of the table. One whose
+    members are not known is one name more."""
+    for kind, asked, held in (("match", "left", "right"), ("vmap", "key", "data")):
+        one = statement.get(kind) if isinstance(statement, dict) else None
+        if not isinstance(one, dict):
+            continue
+        left = one.get(asked)
+        whole = left.get("concat") if isinstance(left, dict) else None
+        parts = whole if isinstance(whole, list) else [left]
+        places = [place for place, part in enumerate(parts) if _is_card(part)]
+        if places:
+            for member in _members(one.get(held), sets, table, kind == "vmap"):
+                of = member.get("concat") if isinstance(member, dict) else [member]
+                yield from (str(of[place]) for place in places if isinstance(of, list) and place < len(of))
+
+
+def _is_card(left: Any) -> bool:
+    meta = left.get("meta") if isinstance(left, dict) else None
+    return isinstance(meta, dict) and str(meta.get("key")) in ("iif", "iifname", "oif", "oifname")
+
+
+def _members(right: Any, sets: Mapping[tuple[str, ...], Any], table: tuple[str, ...], is_map: bool) -> list[Any]:
+    """What a set or map holds, of a map the keys; a name that is in no file stands for what it may hold."""
+    if isinstance(right, str) and right.startswith("@"):
+        found = sets.get((*table, right[1:]), {}).get("elem")
+        listed = found if isinstance(found, list) else [right]
+    elif isinstance(right, dict) and isinstance(right.get("set"), list):
+        listed = right["set"]
+    else:
+        return [right]
+    keys = [one[0] if is_map and isinstance(one, list) and one else one for one in listed]
+    return [
+        one["elem"].get("val") if isinstance(one, dict) and isinstance(one.get("elem"), dict) else one for one in keys
+    ]

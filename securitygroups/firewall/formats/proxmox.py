@@ -186,7 +186,9 @@ class _Reader:
         one = Foreign(
             line.where, line.text, Action.ACCEPT if found[2].upper() == "ACCEPT" else Action.DROP, _DIRECTIONS[kind]
         )
-        beyond = [*strange, *self._interface(settings.get("i") or settings.get("iface"))]
+        card = settings.get("i") or settings.get("iface") or ""
+        alone = len(self.cards) == 1
+        beyond = [*strange, *[f"the interface {card}, one of several in the file"] * bool(card and not alone)]
         for side, column in (("source", "sources"), ("dest", "destinations")):
             if side in settings:
                 some = self._addresses(settings[side])
@@ -194,13 +196,8 @@ class _Reader:
                     beyond.append(f"{settings[side]}, which is not in the file")
                 else:
                     one = _narrowed(one, column, some)
-        one = replace(one, beyond=tuple(beyond))
+        one = replace(one, beyond=tuple(beyond), card=card if alone else "")
         return (_of_macro(one, found[1], settings) if found[1] else [_transport(one, settings)]), ""
-
-    def _interface(self, name: str | None) -> list[str]:
-        if name is None or len(self.cards) == 1:
-            return []
-        return [f"the interface {name}, one of several in the file"]
 
     def _addresses(self, text: str) -> Spans | None:
         """Networks, ranges, names and sets with commas between; None where one is not known."""

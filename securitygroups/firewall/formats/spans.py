@@ -104,7 +104,8 @@ class Match:
     """Packets: those that are in every one of these sets, and fulfil what is `beyond` them all.
 
     `kind` is what the destination is to the machine that receives the packet: itself, multicast, or anything else.
-    `rests` are sentences that an exact reading takes for granted.
+    `rests` are sentences that an exact reading takes for granted; `card` is the network card that they have to come by, where
+    the file names no other one.
     """
 
     family: Spans = FAMILIES
@@ -115,6 +116,7 @@ class Match:
     kind: Spans = ANY_KIND
     beyond: tuple[str, ...] = ()
     rests: tuple[str, ...] = ()
+    card: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -132,7 +134,8 @@ class Match:
     def also(self, other: "Match") -> "Match":
         """The packets of both."""
         sets = {name: _both(name, getattr(self, name), getattr(other, name)) for name in SETS}
-        return Match(**sets, beyond=_union(self.beyond, other.beyond), rests=_union(self.rests, other.rests))
+        beyond, rests = _union(self.beyond, other.beyond), _union(self.rests, other.rests)
+        return Match(**sets, beyond=beyond, rests=rests, card=self.card or other.card)
 
     def asking(self, *beyond: str) -> "Match":
         return replace(self, beyond=_union(self.beyond, beyond))

@@ -146,7 +146,8 @@ def _rules(one: Foreign, ends: tuple[_End, _End], beyond: list[str], cards: froz
     beyond += unsaid + ["a source port"] * bool(source.ports)
     six = to.six or source.six
     one = replace(one, families=frozenset({6 if six else 4}), beyond=tuple(beyond), sources=_networks(source.address),
-                  destinations=_networks(to.address), ports=None if to.ports == ANY_PORT else to.ports)  # fmt: skip
+                  destinations=_networks(to.address), ports=None if to.ports == ANY_PORT else to.ports,
+                  card="" if unsaid else to.card or source.card)  # fmt: skip
     for protocol in to.protocols or source.protocols or (None,):
         yield replace(one, protocol=protocol)
 
