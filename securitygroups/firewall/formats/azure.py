@@ -19,6 +19,7 @@ from securitygroups.firewall.formats.clouds import (
     Ends,
     Json,
     Line,
+    as_object,
     aside,
     at,
     ends,
@@ -40,8 +41,8 @@ from securitygroups.firewall.formats.clouds import (
     with_odd_ports,
     words,
 )
-from securitygroups.firewall.formats.foreign import ALL_PORTS, Foreign
-from securitygroups.firewall.formats.reading import ReadGroup, Reading, Upload
+from securitygroups.firewall.formats.foreign import ALL_PORTS, MOST_RULES, Foreign
+from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken, Upload
 from securitygroups.firewall.formats.strict import bad, parts
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.texts import shown
@@ -49,6 +50,7 @@ from securitygroups.firewall.texts import shown
 NAME = "Azure network security groups"
 GROUP_TYPE = "microsoft.network/networksecuritygroups"
 RULE_TYPE = "microsoft.network/networksecuritygroups/securityrules"
+DEPLOYMENT_TYPE = "microsoft.resources/deployments"
 DEFAULTS = (
     "Azure's own rules behind them let in what comes from the virtual network or a load balancer, and out what goes to the "
     "virtual network or the internet. No address here stands for those: add the accepts that you want. All else is denied, "
@@ -57,6 +59,10 @@ DEFAULTS = (
 _ACCESS = {"allow": Action.ACCEPT, "deny": Action.DROP}
 _DIRECTIONS = {"inbound": Direction.IN, "outbound": Direction.OUT}
 DEPLOYED = "This is known only when the template is deployed: bring what az network nsg list says."
+_LINKED = (
+    "It deploys another template, which is not in the file. If that has rules for these groups, bring what az network nsg "
+    "list says."
+)
 _WITHIN = re.compile(r"/resourceGroups/[^/]+/", re.IGNORECASE)
 _ID = re.compile(r".*/networkSecurityGroups/([^/]+)", re.IGNORECASE)
 _ANY = ("*", "any")
@@ -72,7 +78,7 @@ _KNOWN = words(
     "access description destinationAddressPrefix destinationAddressPrefixes destinationApplicationSecurityGroups "
     "destinationPortRange destinationPortRanges direction etag id name priority protocol provisioningState resourceGroup "
     "sourceAddressPrefix sourceAddressPrefixes sourceApplicationSecurityGroups sourcePortRange sourcePortRanges type "
-    "properties apiVersion dependsOn networkSecurityGroupName"
+    "properties apiVersion dependsOn networkSecurityGroupName condition"
 )
 
 
@@ -103,8 +109,9 @@ def _is_rule(value: Json) -> bool:
 
 
 def _is_template(value: Json) -> bool:
-    resources = value.get("resources")
-    return isinstance(resources, list) and any(isinstance(one, dict) and _is_resource(one) for one in resources)
+    return isinstance(value.get("resources"), list | dict) and any(
+        kind in (GROUP_TYPE, RULE_TYPE) for _, kind, _, _ in _resources(value, "")
+    )
 
 
 def _is_resource(value: Json) -> bool:
@@ -132,7 +139,7 @@ def read(upload: Upload) -> Reading:
     if isinstance(value, list):
         value, key = {"": value}, ""
     elif _is_template(value):
-        return reading(NAME, _of_template(value))
+        return reading(NAME, _of_template(value), [*_linked(value)])
     elif isinstance(value.get("value"), list) and not _is_group(value):
         key = "value"
     else:
@@ -163,8 +170,7 @@ def _of_template(value: Json) -> Iterator[ReadGroup]:
     """The groups of a template, each with the rules that stand for themselves and name it."""
     rules: dict[str, list[tuple[str, Json]]] = {}
     names: dict[str, str] = {}
-    for where, one in objects(value, "resources", ""):
-        kind, name = text(one, "type", where).lower(), text(one, "name", where)
+    for where, kind, name, one in _resources(value, ""):
         if kind not in (GROUP_TYPE, RULE_TYPE):
             continue
         group = name if kind == GROUP_TYPE else name.rpartition("/")[0]
@@ -172,8 +178,48 @@ def _of_template(value: Json) -> Iterator[ReadGroup]:
             raise bad(at(where, "name"), DEPLOYED)
         names.setdefault(group.lower(), group)
         rules.setdefault(group.lower(), []).extend(_rules_of(where, one) if kind == GROUP_TYPE else [(where, one)])
+        if sum(map(len, rules.values())) > MOST_RULES:
+            raise bad(where, f"There are more than {MOST_RULES:,} rules here: bring some groups at a time.")
     for key, found in rules.items():
         yield _of_rules(found, names[key], "")
+
+
+def _linked(value: Json) -> Iterator[Note]:
+    """A note for each template that this one deploys by its address."""
+    for where, kind, name, one in _resources(value, ""):
+        inner = one.get("properties")
+        if kind == DEPLOYMENT_TYPE and not (isinstance(inner, dict) and isinstance(inner.get("template"), dict)):
+            yield Note(where, f"{kind} {shown(name)}", Taken.NOT_TAKEN, _LINKED)
+
+
+def _resources(value: Json, where: str, above: str = "") -> Iterator[tuple[str, str, str, Json]]:
+    """(place, kind, name, resource) of all that a template deploys: what stands within another resource, and in templates
+    within it, too. `above` is the kind and name of the one that it stands within, as "kind name"."""
+    held = value.get("resources")
+    if isinstance(held, dict):
+        members = [(at(at(where, "resources"), key), as_object(one, at(where, key))) for key, one in held.items()]
+    else:
+        members = [*objects(value, "resources", where)]
+    for place, one in members:
+        kind, name = text(one, "type", place).lower(), text(one, "name", place)
+        if above and "/" not in kind:
+            # A rule within its group is called by the last part of its kind and of its name.
+            outer_kind, _, outer_name = above.partition(" ")
+            kind, name = f"{outer_kind}/{kind}", f"{outer_name}/{name}"
+        yield place, kind, name, one
+        if one.get("resources"):
+            yield from _resources(one, place, f"{kind} {name}")
+        inner = one.get("properties")
+        template = inner.get("template") if kind == DEPLOYMENT_TYPE and isinstance(inner, dict) else None
+        if isinstance(template, dict):
+            inside = at(at(place, "properties"), "template")
+            for deeper, found_kind, found_name, found in _resources(template, inside):
+                yield deeper, found_kind, found_name, _if_deployed(one, found)
+
+
+def _if_deployed(outer: Json, one: Json) -> Json:
+    """What a template within another one deploys, which it does only if that is deployed itself."""
+    return {**one, "condition": outer["condition"]} if outer.get("condition", True) is not True else one
 
 
 def _group(where: str, group: Json) -> ReadGroup:
@@ -183,6 +229,8 @@ def _group(where: str, group: Json) -> ReadGroup:
 def _rules_of(where: str, group: Json) -> list[tuple[str, Json]]:
     """The rules that stand in a group."""
     flat = _flat(group)
+    if "securityRules" in str(flat.get("copy") or ""):
+        raise bad(at(where, "copy"), DEPLOYED)
     return [*objects(flat, "securityRules", where), *objects(flat, "defaultSecurityRules", where)]
 
 
@@ -222,6 +270,7 @@ def rule(where: str, one: Json) -> Iterator[Line]:
         ports=ports,
         beyond=_beyond(one, where),
         description=text(one, "description", where) or name,
+        enabled=one.get("condition") is not False,
     )
     for each in _protocols(base, one):
         for line in split(Line(each, _advice(one)), "sources", sources):
@@ -250,6 +299,8 @@ def _said_ends(found: Ends) -> str:
 def _beyond(one: Json, where: str) -> tuple[str, ...]:
     ports = _ports(one, "source", where)
     conditions = () if ports in (None, (ALL_PORTS,)) else (f"source port {some(_words(ports))}",)
+    if one.get("condition", True) not in (True, False):
+        conditions = (*conditions, "a condition of the template")
     return conditions + unknown_keys(one, _KNOWN)
 
 

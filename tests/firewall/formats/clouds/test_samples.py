@@ -476,6 +476,64 @@ def test_rules_of_a_template_come_into_the_group_that_they_name() -> None:
     )
 
 
+NSG = "Microsoft.Network/networkSecurityGroups"
+DENIED_FIRST = [("drop in tcp", "any", 22, 22), ("accept in tcp", "any", 22, 22)]
+
+
+def rules_of_azure() -> tuple[Any, Any]:
+    """(a group with a rule that allows, the rule that denies the same before it)."""
+    allow, deny = azure({"priority": 200}, {"priority": 100, "access": "Deny"})["securityRules"]
+    return {"type": NSG, "name": "nsg", "properties": {"securityRules": [{"name": "ssh", "properties": allow}]}}, deny
+
+
+def deployment(*resources: Any, **more: Any) -> Any:
+    properties = {"mode": "Incremental", "template": {"resources": [*resources]}}
+    return {"type": "Microsoft.Resources/deployments", "name": "inner", "properties": properties, **more}
+
+
+def test_rules_within_their_group_in_a_template_are_read() -> None:
+    group, deny = rules_of_azure()
+    short = {"type": "securityRules", "name": "no", "properties": deny}
+
+    for within in (short, {**short, "type": f"{NSG}/securityRules", "name": "nsg/no"}):
+        assert plain(one({"resources": [{**group, "resources": [within]}]}).rules) == DENIED_FIRST
+        assert plain(one({"resources": {"web": {**group, "resources": {"no": within}}}}).rules) == DENIED_FIRST
+
+
+def test_templates_within_a_template_are_read_and_others_named() -> None:
+    group, deny = rules_of_azure()
+    loose = {"type": f"{NSG}/securityRules", "name": "nsg/no", "properties": deny}
+    linked = {"type": "Microsoft.Resources/deployments", "name": "far", "properties": {"templateLink": {"uri": "x"}}}
+
+    assert plain(one({"resources": [group, deployment(loose)]}).rules) == DENIED_FIRST
+    assert plain(one({"resources": [deployment(deployment(group), loose)]}).rules) == DENIED_FIRST
+    (note,) = read({"resources": [group, linked]}).notes
+    assert (note.taken, "another template" in note.how) == (Taken.NOT_TAKEN, True)
+
+
+def test_what_a_template_deploys_on_a_condition_is_not_taken_as_if_it_were_deployed() -> None:
+    _, deny = rules_of_azure()
+    allow = {"type": f"{NSG}/securityRules", "name": "nsg/yes", "properties": {**deny, "access": "Allow"}}
+
+    def read_as(*resources: Any) -> list[tuple[bool, str]]:
+        return [(rule.enabled, str(rule.action)) for rule in one({"resources": list(resources)}).rules]
+
+    assert read_as({**allow, "condition": True}) == [(True, "accept")]
+    assert read_as({**allow, "condition": False}) == [(False, "accept")]
+    assert read_as({**allow, "condition": "[parameters('open')]"}) == []
+    assert read_as(deployment(allow, condition=False)) == [(False, "accept")]
+    assert read_as(deployment(allow, condition="[parameters('open')]")) == []
+    denied = {**allow, "properties": deny, "condition": "[parameters('shut')]"}
+    assert read_as(denied) == [(True, "drop")]
+
+
+def test_rules_that_a_template_makes_copies_of_are_not_known() -> None:
+    copies = {"copy": [{"name": "securityRules", "count": 3, "input": {}}]}
+    assert "when the template is deployed" in refusal(
+        {"resources": [{"type": NSG, "name": "nsg", "properties": copies}]}
+    )
+
+
 def test_a_rule_of_terraform_is_of_the_group_in_its_own_resource_group() -> None:
     def group(where: str) -> tuple[str, Any]:
         return "azurerm_network_security_group", {"name": "nsg", "resource_group_name": where, "security_rule": []}
