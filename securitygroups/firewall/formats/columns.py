@@ -36,9 +36,10 @@ _CALLED = {
     "enabled": "enabled enable on active activated status state onoff isenabled isactive enableddisabled activeinactive",
     "disabled": "disabled inactive off isdisabled",
     "group": "group groupname securitygroup securitygroupname securitygroups",
-    "place": "# no nr num number place position order index seq sequence rulenumber ruleno row",
+    "place": "no nr num number place position order index seq sequence rulenumber ruleno row",
     PASSED_OVER: "id idofgroup rule uid created changed createdat updatedat modified lastmodified inwords",
 }
+_NUMBER_SIGN = re.compile(r"\s*(?:(?:rule|row|line|seq)\W{0,3})?[#№]\s*", re.IGNORECASE)
 _COLUMN = {name: key for key, names in _CALLED.items() for name in names.split()}
 KNOWN = "action, direction, protocol, source, destination, port, description and enabled"
 
@@ -66,7 +67,7 @@ def _bare(head: str) -> str:
 
 def column_of(head: str) -> str:
     """The key of a column that is called so; "" where none is."""
-    return _COLUMN.get("#" if head.strip() == "#" else _bare(head), "")
+    return "place" if _NUMBER_SIGN.fullmatch(head) else _COLUMN.get(_bare(head), "")
 
 
 _ACTIONS = {
@@ -206,7 +207,7 @@ _NONE = frozenset({"-", "–", "—", "n/a", "na", "none", "n.a."})
 _LONGEST_DATE = 40
 _CLOCK = r"\d{1,3}:\d\d(?::\d\d)?"
 _DATE = re.compile(
-    r"(?!.*(?:tcp|udp|sctp))(?:\d{1,2}[-./ ]+[^\W\d_]{3,9}\.?(?:[-./ ]+\d{2,4})?|[^\W\d_]{3,9}\.?[-./ ]+\d{1,4})"
+    r"(?!.*\b(?:tcp|udp|sctp|not?|to|bis|and|or|und|oder|through|thru)\b)(?:\d{1,2}[-./ ]+[^\W\d_]{3,9}\.?(?:[-./ ]+\d{2,4})?|[^\W\d_]{3,9}\.?[-./ ]+\d{1,4})"
     rf"|\d{{1,4}}[-./]\d{{1,2}}[-./]\d{{1,4}}(?:[ t]{_CLOCK})?|\d{{1,3}}:\d\d:\d\d|{_CLOCK} ?[ap]\.?m\.?"
     r"|\d{1,4} ?[年月년월](?: ?\d{1,2} ?[月日월일]?){0,2}|\d{1,2}\. ?\d{1,2}\."
 )
@@ -237,10 +238,11 @@ def _port(field: str, text: str, protocol: str) -> str:
 
 def in_parts(text: str, sign: str) -> Problem | None:
     """Of ports in a text with this sign between its fields: that a sign between thousands looks like one between two ports;
-    None where it does not. Where semicolons are between fields, people put none between thousands but a dot or a blank.
+    None where it does not. Where semicolons are between fields, people put none between thousands but a dot or a blank;
+    of a list whose first port has one digit that is not sure.
     """
     found = _IN_PARTS.fullmatch(text)
-    if not found or int(found[1] + found[2]) > MAX_PORT or ("," in text and sign == ";"):
+    if not found or int(found[1] + found[2]) > MAX_PORT or ("," in text and sign == ";" and len(found[1]) > 1):
         return None
     one, two = found[1] + found[2], f"{found[1]}; {found[2]}"
     return Problem(f"“{shown(text)}” can be one port or two: write {one}, or “{two}” with a semicolon.")

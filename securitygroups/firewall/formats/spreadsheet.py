@@ -39,6 +39,9 @@ _START = 200_000
 _LOOKED_FOR = 40
 """Rows in which the names of the columns are looked for."""
 _TICKS = MARKS | {""}
+_ERROR = re.compile(r"#(?:N/[A-Z]{1,3}|NV|[A-ZÀ-Ý0-9/_]{2,20}[!?]|GETTING_DATA)")
+_PLACE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}")
+"""A number of a row, or one of a chapter, such as 1.10."""
 _NEEDED = ("action", "direction", "protocol")
 _TELLING = frozenset({*_NEEDED, "source", "destination", "ports", "port_start"})
 # Spreadsheets take a cell for a formula that begins with one of these, in other widths too, whatever blanks and quotation
@@ -152,7 +155,7 @@ class _Rows:
     head: _Head
     faults: list[Fault] = field(default_factory=list)
     groups: dict[str, list[Rule]] = field(default_factory=dict)
-    last: dict[str, int] = field(default_factory=dict)
+    last: dict[str, tuple[int, ...]] = field(default_factory=dict)
     hidden: int = 0
     """Rows with rules that the spreadsheet does not show."""
     ticked: bool | None = None
@@ -247,7 +250,11 @@ class _Rows:
         if not cells[place].lstrip().startswith(("#", "//")):
             return False
         alone = not any(cell.strip() for cell in cells[place + 1 :])
-        return alone or any(place in self.head.places.get(key, ()) for key in _TELLING)
+        # What a formula that failed leaves in a CSV is no remark.
+        return alone or (
+            not _ERROR.fullmatch(cells[place].strip())
+            and any(place in self.head.places.get(key, ()) for key in _TELLING)
+        )
 
     def _check_width(self, number: int, cells: Sequence[str]) -> None:
         """A text in which a field is missing, or one too many, may be cut or have lost a quotation mark."""
@@ -323,13 +330,14 @@ class _Rows:
 
     def _keep_order(self, name: str, said: Mapping[str, Sequence[str]]) -> None:
         """Rules are tried from top to bottom: rows that were sorted by something else would be another list."""
-        place = (said.get("place") or [""])[0].strip()
-        if not place.isascii() or not place.isdigit() or len(place) > 9:
+        place = (said.get("place") or [""])[0].strip().removesuffix(".")
+        if not _PLACE.fullmatch(place):
             return
-        if int(place) < self.last.get(name, 0):
+        at = tuple(map(int, place.split(".")))
+        if at < self.last.get(name, ()):
             why = "The rows do not stand in the order that this column tells: sort them by it, or delete the column."
             raise RowRefused({"place": Problem(why)})
-        self.last[name] = int(place)
+        self.last[name] = at
 
 
 def read_any(data: bytes) -> GroupDocument:
