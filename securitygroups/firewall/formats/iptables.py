@@ -73,7 +73,8 @@ _LEFT = {
 }
 _SPELLED = re.compile(r"^[ \t]*-P (INPUT|OUTPUT) (ACCEPT|DROP)", re.MULTILINE)
 _COMMANDS = re.compile(
-    r"^[ \t]*(?:sudo )?(?:/\S{1,40}/)?ip6?tables +(?:-t +\w+ +)?(?:-[APNIFDX]|--append|--policy|--insert) ",
+    r"(?:^|[ \t])(?:(?:/\S{1,40}/)?ip6?tables|\"?\$\{?\w{0,20}(?:IPT|ipt|IP6T|ip6t)\w{0,20}\}?\"?) +"
+    r"(?:-w +)?(?:-t +\w+ +)?(?:-[APNIFDX]|--append|--policy|--insert) ",
     re.MULTILINE,
 )
 _LISTED = re.compile(r"^Chain \S+ \((policy \w+|\d+ references)", re.MULTILINE)

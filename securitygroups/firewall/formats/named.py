@@ -71,6 +71,16 @@ _TEXTS = tuple(
             "bring the CSV that Firewall → Rules [new] exports; of older rules the one of the Migration assistant.",
         ),
         (r"<pfsense>", "the configuration of pfSense", TABLE),
+        (r"^[ \t]*(sudo )?aws +ec2 +[a-z-]*security-group", "a script of commands for AWS", f"run it, and {AWS}"),
+        (r"^[ \t]*(openstack +security +group|neutron +security-group)", "a script of commands for OpenStack", f"run it, and {OPENSTACK}"),
+        (r"^[ \t]*az +network +nsg +", "a script of commands for Azure", f"run it, and {AZURE}"),
+        (r"^[ \t]*gcloud +(beta +)?compute +firewall-rules +", "a script of commands for Google Cloud", f"run it, and {GOOGLE}"),
+        (r"^[ \t]*hcloud +firewall +", "a script of commands for Hetzner", f"run it, and {HETZNER}"),
+        (r"^[ \t]*doctl +compute +firewall +", "a script of commands for DigitalOcean", f"run it, and {DIGITALOCEAN}"),
+        (r"(?i)^[ \t]*netsh +advfirewall|^[ \t]*(New|Set)-NetFirewallRule\b|^Rule Name: ", "a list or a script of the firewall of Windows", TABLE),
+        (r"^[ \t]*(set|delete) +firewall +|^[ \t]*/ip firewall |^[ \t]*add +(action|chain)=", "the configuration of a router", TABLE),
+        (r"^[ \t]*(ip )?access-list +|^[ \t]*set +security +policies +", "the configuration of a router or firewall", TABLE),
+        (r"^[ \t]*(pass|block)( +(return|drop|quick|in|out|log|all))+\b", "a ruleset of pf", TABLE),
         (r"^kind: *NetworkPolicy", "a NetworkPolicy of Kubernetes, which is about pods and not about VMs", TABLE),
     )
 )  # fmt: skip

@@ -49,13 +49,21 @@ def looks(upload: Upload) -> bool:
     }
     return bool(
         found
-        and (_OWN_RULES.search(text) or "policy_in" in text or "policy_out" in text or found >= {"OPTIONS", "RULES"})
+        and (
+            _OWN_RULES.search(text)
+            or "policy_in" in text
+            or "policy_out" in text
+            or found >= {"OPTIONS", "RULES"}
+            or _SECTION.match(text.lstrip())
+        )
     )
 
 
 def read(upload: Upload) -> Reading:
     """Raises BadDocument."""
     file = _parsed(upload.text)
+    if not file.rules and not file.groups and not file.options.keys() & {"policy_in", "policy_out"}:
+        raise bad("", "The file has no rules: bring one with a section [RULES] or [group …].")
     reader = _Reader(file, _cards(file))
     groups = [group(name, [*reader.blacklist(), *reader.all(lines)]) for name, lines in file.groups.items()]
     if file.rules or file.options or not groups:

@@ -22,6 +22,7 @@ _INACTIVE = re.compile(r"^\s*Status: inactive", re.MULTILINE)
 _NO_RULE = re.compile(r"Status|Logging|New profiles|Skipping|To +Action|-- +-|$")
 _RULE = re.compile(r"(?:\[ *(\d+)\] +)?(\S.*?) +(ALLOW|DENY|REJECT|LIMIT)(?: +(IN|OUT|FWD))? +(\S.*)")
 _DEFAULT = re.compile(r"(\w+) \((incoming|outgoing|routed)\)")
+_DIGITS = re.compile(r"[0-9,:]+")
 _LIMIT = "LIMIT stops a sender that comes too often, and no rule here counts: nothing is let in. Add an accept if that will do."
 _OUT_UNSAID = "What ufw does with other packets that go out is not in this; here they are dropped. Bring what ufw status verbose says."
 
@@ -183,7 +184,8 @@ def _end(text: str) -> _End:
 def _ports(words: list[str]) -> tuple[Spans, tuple[int, ...]]:
     """(ports, their protocols) of “80,443/tcp”. Raises _NotRead."""
     listed, _, name = words[0].partition("/")
-    ports = hosts.port_list(listed, ":") if len(words) == 1 else None
+    # A name is that of a profile, whatever service is called so: ufw shows ports in digits.
+    ports = hosts.port_list(listed, ":") if len(words) == 1 and _DIGITS.fullmatch(listed) else None
     if ports is None:
         raise _NotRead(f"“{' '.join(words)[:60]}”, whose ports are not in this (bring what ufw status verbose says)")
     return ports, _named(name) if name else (6, 17)

@@ -114,6 +114,18 @@ TEXTS = (
         "the configuration of pfSense",
         "make a table",
     ),
+    ("aws ec2 authorize-security-group-ingress --group-id sg-1 --cidr 0.0.0.0/0\n", "commands for AWS", "describe-security-groups"),
+    ("#!/bin/sh\nopenstack security group rule create --dst-port 22 web\n", "commands for OpenStack", "security group show"),
+    ("az network nsg rule create -g shop --nsg-name web -n ssh\n", "commands for Azure", "az network nsg list"),
+    ("gcloud compute firewall-rules create web --allow tcp:80\n", "commands for Google Cloud", "--format=json"),
+    ("hcloud firewall create --name web\n", "commands for Hetzner", "hcloud firewall list"),
+    ("doctl compute firewall create --name web\n", "commands for DigitalOcean", "doctl compute firewall list"),
+    ('netsh advfirewall firewall add rule name="web" dir=in action=allow\n', "firewall of Windows", "make a table"),
+    ("New-NetFirewallRule -DisplayName web -Direction Inbound\n", "firewall of Windows", "make a table"),
+    ("set firewall name WAN rule 10 action accept\n", "a router", "make a table"),
+    ("/ip firewall filter\nadd action=accept chain=input\n", "a router", "make a table"),
+    ("access-list 101 permit tcp any any eq 22\n", "a router or firewall", "make a table"),
+    ("# pf.conf\npass in on em0 proto tcp to port 22\n", "a ruleset of pf", "make a table"),
     ("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: web\n", "NetworkPolicy", "make a table"),
 )  # fmt: skip
 NOVA = {"from_port": 22, "to_port": 22, "ip_protocol": "tcp", "ip_range": {"cidr": "203.0.113.0/24"}, "group": {}}
