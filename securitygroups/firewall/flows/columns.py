@@ -115,6 +115,8 @@ def standing_for(names: Sequence[str]) -> list[str]:
         if plain.count(word) > 1:
             raise _twice(name)
     spare = {PORTLESS: "portless"} if set(plain) >= _ZEEK and chosen.get("protocol") != PORTLESS else {}
+    if chosen.get("start") == "time" and plain.count("date") == 1:
+        spare["date"] = "day"
     return [NAMES[word][0] if word in chosen.values() else spare.get(word, "") for word in plain]
 
 

@@ -26,8 +26,13 @@ _NOTHING = " \t,;|\r"
 _MOST_LINES = 1000
 _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z?)?\Z|\d\d:\d\d:[\d.]+\Z|\d{13}\Z")
-_MOST_BEFORE = 4  # words before a record
+_MOST_BEFORE, _MOST_BEHIND = 4, 4  # words beside a record
 _VPC_WORDS = {"ACCEPT", "REJECT", "NODATA", "SKIPDATA"}
+_PACKET_LIST = {"no.", "time", "source", "destination", "protocol", "length", "info"}
+_OF_WIRESHARK = (
+    "This is the list of packets that Wireshark shows, whose ports stand in a remark: "
+    "save the packets themselves (File, Export Specified Packets) as pcapng, and take that."
+)
 _ADDRESS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}\Z|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*\Z")
 
 
@@ -41,6 +46,9 @@ class Layout:
     names: tuple[str, ...]
     line: int
     header: bytes = b""
+
+    def header_words(self) -> list[str]:
+        return split_line(decoded(self.header), self.separator, 1) if self.header else []
 
 
 def decoded(line: bytes) -> str:
@@ -176,10 +184,12 @@ def _best(line: str, separator: str, number: int) -> tuple[str, list[str]]:
 def _vpc_records(line: str, number: int) -> Layout | None:
     """The layout of records without a header: the default format, also as CloudWatch exports it."""
     words = line.split()
-    before = len(words) - len(VPC_COLUMNS)
-    # A time may stand before a record, and the names of a group and a stream, as “aws logs tail” writes them.
-    if 0 <= before <= _MOST_BEFORE and _is_default(words[before:]):
-        return Layout(VPC, _BLANK, ("",) * before + tuple(standing_for(VPC_COLUMNS)), number)
+    more = len(words) - len(VPC_COLUMNS)
+    # A time may stand before a record, and the names of a group and a stream before or behind it, as CloudWatch writes them.
+    for before in range(min(more, _MOST_BEFORE), -1, -1):
+        behind = more - before
+        if behind <= _MOST_BEHIND and _is_default(words[before : before + len(VPC_COLUMNS)]):
+            return Layout(VPC, _BLANK, ("",) * before + tuple(standing_for(VPC_COLUMNS)) + ("",) * behind, number)
     fields = words[next((at for at, word in enumerate(words[:3]) if not _TIME.match(word)), 0) :]
     if _is_custom(fields):
         raise bad(
@@ -206,6 +216,8 @@ def _is_custom(fields: Sequence[str]) -> bool:
 def _check(layout: Layout, number: int, directions_known: bool, no_direction: str) -> None:
     missing = [name for name in NEEDED if name not in layout.names]
     if missing:
+        if {word.lower() for word in layout.header_words()} >= _PACKET_LIST:
+            raise bad(f"line {number}", _OF_WIRESHARK)
         hint = "direction, protocol, source, destination, port"
         raise bad(f"line {number}", f"There is no column {missing[0]}: the first line names the columns, {hint}.")
     if "direction" not in layout.names and not directions_known:

@@ -40,8 +40,13 @@ from securitygroups.firewall.values import Network
 
 _CHUNK = 1 << 21
 _HEAD = 1 << 16
-_EVENTS = re.compile(rb'(?:\xef\xbb\xbf)?"?@?timestamp"?,"?@?message"?\r?\n', re.IGNORECASE)
-_BLANK_COMMAS = bytes.maketrans(b',"', b"  ")
+_EVENTS = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?=[^\n]*\bmessage\b)"
+    rb'(?:"?(?:timestamp|message|@(?:timestamp|message|logStream|log|ingestionTime))"?(?:,(?!\r?\n)|\r?\n)){1,5}',
+    re.IGNORECASE,
+)
+_EVENTS_AS_TEXT = b"EVENTS\t"
+_BLANK_COMMAS = bytes.maketrans(b',"\t', b"   ")
 
 
 class _Reader(Protocol):
@@ -132,11 +137,13 @@ def _from_the_start(source: Peeked) -> Readable:
 
 
 def _straightened(data: bytes, read: Callable[[int], bytes]) -> tuple[bytes, Callable[[int], bytes]]:
-    """Lines as all others have them: of files of old Macs, and of CloudWatch's CSV, in which a record is one field."""
+    """Lines as all others have them: of files of old Macs, and of what CloudWatch exports, in which a record is one field."""
     if b"\n" not in data and b"\r" in data:
         return data.replace(b"\r", b"\n"), lambda size: read(size).replace(b"\r", b"\n")
+    if data.startswith(_EVENTS_AS_TEXT):
+        return data.translate(_BLANK_COMMAS), lambda size: read(size).translate(_BLANK_COMMAS)
     if _EVENTS.match(data):
-        # Nothing in a record has commas or quotes; what names the two fields is a remark then.
+        # Nothing in a record has commas or quotes; what names the fields is a remark then.
         return b"#" + data.translate(_BLANK_COMMAS), lambda size: read(size).translate(_BLANK_COMMAS)
     return data, read
 

@@ -55,7 +55,7 @@ class ParquetLog:
         return self._rows.guessed
 
     def __iter__(self) -> Iterator[Batch]:
-        wanted = {name: place for name, place in zip(self._names, self._places, strict=True) if name}
+        wanted = {name: place for name, place in zip(self._names, self._places, strict=True) if name not in ("", "day")}
         self._child.tell({"wanted": list(wanted.values()), "between": _BETWEEN})
         while "end" not in (said := self._child.heard()):
             table = self._table(self._child.taken(said["bytes"]), said["rows"], list(wanted))

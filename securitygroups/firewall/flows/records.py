@@ -241,6 +241,9 @@ class JsonLog:
     def _rows_of(self, record: Any) -> Found:
         if not record or not isinstance(record, dict):
             return self._of_text(record) if isinstance(record, str) else Skip.OTHER
+        if "specversion" in record and isinstance(record.get("data"), dict):
+            # An event in an envelope, whose source is the program that sent it.
+            record = record["data"]
         for kind, read in (("Azure flow log", _azure), ("GCP log", _gcp), ("Suricata", _suricata)):
             found = read(record)
             if found is not None:

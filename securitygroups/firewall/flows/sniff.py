@@ -58,6 +58,7 @@ _MARKED_UP = (
     ),
     (re.compile(rb"\s*<\?xml|\s*<[A-Za-z][\w:.-]*[\s>]"), "XML: export the flows as CSV or JSON"),
 )
+_PIPED = re.compile(rb"\d{1,2}\|\d{10}\|\d{1,3}\|\d{10}\|\d{1,3}\|\d{1,3}\|\d+\|\d+\|\d+\|\d+\|")
 _NUMBERED = re.compile(rb"<\d{1,3}>")
 
 
@@ -68,6 +69,8 @@ def refusal(head: bytes) -> BadDocument | None:
     for place, magic, words in _MAGIC:
         if head[place : place + len(magic)] == magic:
             return _is(words)
+    if _PIPED.match(head):
+        return _is("nfdump's output for programs, whose addresses are numbers: list the flows with “-o csv”")
     return _markup(head) or (_binary(head) if b"\0" in head and not is_utf16(head) else None)
 
 

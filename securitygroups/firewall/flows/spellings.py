@@ -24,7 +24,7 @@ NAMES = {
 
 _NOTHING = {"", "-", "nan", "null", "none", "n/a", "na", "\\n", "(empty)", "<na>"}
 WAYS = {
-    **dict.fromkeys(("in", "ingress", "inbound", "incoming", "i", "rx", "receive", "dest"), IN),
+    **dict.fromkeys(("in", "ingress", "inbound", "incoming", "i", "rx", "receive", "dest", "dst"), IN),
     **dict.fromkeys(("out", "egress", "outbound", "outgoing", "o", "tx", "send", "src"), OUT),
     # Numbers are those of an exporter's interface, which is not the VM's.
     **dict.fromkeys((*_NOTHING, "forward", "unknown", "0", "1", "255"), UNKNOWN_WAY),

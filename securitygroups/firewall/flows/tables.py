@@ -1,5 +1,6 @@
 """Tables of text as batches: thousands of lines at once where they are regular, one by one where they are not."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -15,6 +16,7 @@ MAX_LINE = 1 << 16
 
 Lines = NDArray[np.int64]
 
+_CLOCK = re.compile(r"\d{1,2}:\d\d")
 _BETWEEN = "\x1f"
 _CONTROL = dict.fromkeys((10, 13, ord(_BETWEEN)), "?")
 
@@ -95,6 +97,8 @@ class TextTable:
             named, lines, self._line = table
         if self._layout.separator not in " \t":
             named = {name: fields.trimmed() for name, fields in named.items()}
+        if (day := named.pop("day", None)) is not None and "start" in named:
+            named["start"] = _at_the_clock(day, named["start"])
         return Table(named, lines)
 
     def _regular(
@@ -214,3 +218,12 @@ class TextTable:
             names = line.split("\t")[1:]
             if len(names) != len(self._layout.names):
                 raise bad(f"line {number}", "Other columns begin here: give this part as a file of its own.")
+
+
+def _at_the_clock(day: Fields, clock: Fields) -> Fields:
+    """Dates with the times of the column beside them, where those have none themselves."""
+    if not len(clock.start) or not _CLOCK.match(clock.text(0)):
+        return clock
+    texts = [f"{day.text(row)} {clock.text(row)}".encode() for row in range(len(clock.start))]
+    ends = np.cumsum([len(text) + 1 for text in texts], dtype=np.intp) - 1
+    return Fields(padded(b"\n".join(texts) + b"\n"), np.append(0, ends[:-1] + 1), ends)

@@ -428,7 +428,7 @@ def test_a_syn_ack_in_a_line_opens_nothing() -> None:
         ("5 123456789010 eni-0 198.51.100.14 10.0.1.10 20641 22 6 20 4249 1 2 ACCEPT OK vpc-0\n", "header line"),
         ("in,tcp,198.51.100.7,10.0.1.10,22\n", "no column protocol"),
         ("ip.src,ip.dst,ip.proto,tcp.srcport,tcp.dstport,udp.srcport,udp.dstport\n", "put them into one"),
-        ("No.,Time,Source,Destination,Protocol,Length,Info\n", "no column port"),
+        ("No.,Time,Source,Destination,Protocol,Length,Info\n", "list of packets that Wireshark shows"),
     ],
     ids=lambda value: str(value)[:30],
 )  # fmt: skip

@@ -299,3 +299,63 @@ def test_rows_without_anything_take_no_time(row: str) -> None:
         flows, log = read(data)
 
     assert (flows, log.records) == ([], 0)
+
+
+def test_a_day_and_a_clock_in_columns_of_their_own_are_one_time() -> None:
+    head = "Date,Time,Protocol,Source,Source Port,Destination,Destination Port,Action\n"
+    answer = "2018-02-15,08:31:01,TCP,10.0.1.10,40022,198.51.100.7,40000,Allow\n"
+    asked = "2018-02-14,23:10:00.5,TCP,198.51.100.7,40000,10.0.1.10,40022,Allow\n"
+
+    flows, log = read(head + answer + asked)
+
+    assert flows == [("in", 6, "198.51.100.7", "10.0.1.10", 40022, ACCEPTED)]
+    assert log.skipped[Skip.REPLY] == 1
+    assert (
+        read(head + answer.replace("2018-02-15,08", '"Feb 15, 2018","08').replace("01,TCP", '01",TCP') + asked)[0]
+        == flows
+    )
+    assert "“14/02/2018 08:31:01” is not a time" in refusal(head + answer.replace("2018-02-15", "14/02/2018"))
+    # What has its day already is left as it is.
+    assert (
+        read(head + answer.replace(",08:31", ",2018-02-15 08:31") + asked.replace(",23:10", ",2018-02-14 23:10"))[0]
+        == flows
+    )
+
+
+VPC_RECORD = "2 123456789010 eni-0a1 198.51.100.7 10.0.1.10 40000 22 6 20 4249 1700000010 1700000070 ACCEPT OK"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"@timestamp,@message,@logStream,@log\n2026-09-22 20:28:14.000,{VPC_RECORD},eni-0a1-all,123456789010:flows\n",
+        f'"@message","@timestamp"\n"{VPC_RECORD}","2026-09-22 20:28:14.000"\n',
+        f"EVENTS\t36172\t1700000100000\t{VPC_RECORD}\teni-0a1-all\t1700000010000\n",
+    ],
+)
+def test_records_that_cloudwatch_found_are_read(text: str) -> None:
+    flows, log = read(text)
+
+    assert flows == ALLOWED_SSH
+    assert (log.kind, log.records) == ("VPC flow log", 1)
+
+
+def test_what_sent_an_event_is_not_where_its_flow_comes_from() -> None:
+    flow = {"sourceAddress": "198.51.100.7", "sourcePort": 40000, "destinationAddress": "10.0.1.10", "destinationPort": 22, "protocol": 6, "protocolName": "TCP", "action": "ACCEPT"}  # fmt: skip
+
+    assert read(json.dumps({"data": flow, "source": "-", "specversion": "1.0", "id": "1"}) + "\n")[0] == ALLOWED_SSH
+
+
+def test_who_reports_a_flow_of_calico_tells_its_direction() -> None:
+    flow = {"source_ip": "198.51.100.7", "source_port": 40000, "dest_ip": "10.0.1.10", "dest_port": 22, "proto": "tcp", "action": "allow"}  # fmt: skip
+
+    assert read(json.dumps(flow | {"reporter": "dst"}) + "\n")[0] == ALLOWED_SSH
+    assert read(json.dumps(flow | {"reporter": "src"}) + "\n")[0] == [("out", *ALLOWED_SSH[0][1:])]
+
+
+def test_lists_without_ports_or_addresses_are_named() -> None:
+    packets = '"No.","Time","Source","Destination","Protocol","Length","Info"\n"1","0.0","198.51.100.7","10.0.1.10","TCP","66","51515  >  22 [SYN]"\n'
+    piped = "2|1286278000|1|1286278003|1|6|0|0|0|3325256711|40000|0|0|0|167772426|22|0|0|0|0|16|0|9|11214\n"
+
+    assert "as pcapng" in refusal(packets)
+    assert "“-o csv”" in refusal(piped)
