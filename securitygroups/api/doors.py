@@ -11,8 +11,7 @@ from ninja.security import HttpBearer
 from karenpanel.client_address import address_of
 from securitygroups.access import Access, Right, open_by_token
 from securitygroups.api.parameters import IDEMPOTENCY_KEY, IF_MATCH
-from securitygroups.api.problems import KINDS, Refusal
-from securitygroups.api.schemas import Problem
+from securitygroups.api.problems import Refusal
 from securitygroups.firewall.values import whole_number
 from securitygroups.models import ApiToken, Scope
 from securitygroups.operations import By
@@ -58,7 +57,7 @@ def operation(
             [method],
             path,
             auth=Token(scope, right),
-            response=answers | dict.fromkeys(_REFUSALS - answers.keys(), Problem),
+            response=answers,
             operation_id=view.__name__,
             url_name=view.__name__,
             summary=" ".join(summary.split()).rstrip("."),
@@ -69,9 +68,6 @@ def operation(
         return view
 
     return put
-
-
-_REFUSALS = frozenset(status for status, _ in KINDS.values())
 
 
 def enter(request: HttpRequest, token: ApiToken, slug: str | None, needs: Token) -> None:

@@ -1,10 +1,12 @@
 """The API, put together: its routers, and the OpenAPI schema that says all of it."""
 
+from http.client import responses
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
+from ninja.schema import NinjaGenerateJsonSchema
 
 from securitygroups.api import (
     answers,
@@ -23,7 +25,8 @@ from securitygroups.api import (
 )
 from securitygroups.api.documents import StrictParser, rule_schema
 from securitygroups.api.parameters import explain
-from securitygroups.api.problems import CONTENT_TYPE, answered
+from securitygroups.api.problems import CONTENT_TYPE, KINDS, answered
+from securitygroups.api.schemas import Problem
 
 ABOUT = """\
 Everything that the panel does, for programs. Show a token with each request: `Authorization: Bearer kp_…`.
@@ -45,17 +48,22 @@ class Schema(OpenAPISchema):
 
     def __init__(self, api: NinjaAPI, path_prefix: str) -> None:
         super().__init__(api, path_prefix)
+        problem = Problem.model_json_schema(
+            ref_template="#/components/schemas/{model}", schema_generator=NinjaGenerateJsonSchema, mode="serialization"
+        )
+        self["components"]["schemas"] |= problem.pop("$defs", {}) | {"Problem": problem}
         self["components"]["schemas"] |= {"Rule": rule_schema(), **listed.COMPONENTS, **packets.COMPONENTS}
         for path in self["paths"].values():
             for operation in path.values():
-                _name_problems(operation["responses"])
+                operation["responses"] |= _refusals()
                 explain(operation)
 
 
-def _name_problems(responses: dict[Any, Any]) -> None:
-    for status, response in responses.items():
-        if int(status) >= 400 and "application/json" in response.get("content", {}):
-            response["content"] = {CONTENT_TYPE: response["content"]["application/json"]}
+def _refusals() -> dict[int, Any]:
+    """What any operation may be refused with. For ninja a model of each and for each operation would be made at the start."""
+    problem = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    statuses = sorted({status for status, _ in KINDS.values()})
+    return {status: {"description": responses[status], "content": problem} for status in statuses}
 
 
 class Api(NinjaAPI):
