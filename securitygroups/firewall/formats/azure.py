@@ -63,6 +63,7 @@ _LINKED = (
     "It deploys another template, which is not in the file. If that has rules for these groups, bring what az network nsg "
     "list says."
 )
+_JOINED = re.compile(r"\[concat\(([^,]{1,200}), *'/[^']*'\)\]|\[format\('\{0\}/\{1\}', *([^,]{1,200}), *'[^']*'\)\]")
 _WITHIN = re.compile(r"/resourceGroups/[^/]+/", re.IGNORECASE)
 _ID = re.compile(r".*/networkSecurityGroups/([^/]+)", re.IGNORECASE)
 _ANY = ("*", "any")
@@ -80,6 +81,17 @@ _KNOWN = words(
     "sourceAddressPrefix sourceAddressPrefixes sourceApplicationSecurityGroups sourcePortRange sourcePortRanges type "
     "properties apiVersion dependsOn networkSecurityGroupName condition"
 )
+
+_NAMES = {
+    word.lower(): word
+    for word in (*_KNOWN, *["securityRules", "defaultSecurityRules", "resources", "template", "copy", "existing"])
+}
+_WORDS = dict.fromkeys(_NAMES.values())
+_TWICE = (
+    "Several groups of the name “{}” stand in the template, and which of them is deployed is not known: "
+    "bring what az network nsg list says."
+)
+_ABSENT = "The group “{}” is not in the template, and may have rules that come before these: bring what az network nsg list says."
 
 
 def looks(upload: Upload) -> bool:
@@ -100,12 +112,17 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_group(value: Json) -> bool:
-    inner = value.get("properties")
-    return bool({"securityRules", "defaultSecurityRules"} & {*value, *(inner if isinstance(inner, dict) else ())})
+    return bool({"securityRules", "defaultSecurityRules"} & _keys(value))
 
 
 def _is_rule(value: Json) -> bool:
-    return {"access", "priority", "direction"} <= _flat(value).keys()
+    return _keys(value) >= {"access", "priority", "direction"}
+
+
+def _keys(value: Json) -> set[str]:
+    """As they are written: PowerShell has them in other letters, and other things in them."""
+    inner = value.get("properties")
+    return {*value, *(inner if isinstance(inner, dict) else ())}
 
 
 def _is_template(value: Json) -> bool:
@@ -130,8 +147,9 @@ def _settled(where: str, rule: Json) -> Json:
 
 def _flat(value: Json) -> Json:
     """An object of the API, whose fields stand in its properties, as az shows it."""
+    value = _cased(value)
     inner = value.get("properties")
-    return {**value, **inner} if isinstance(inner, dict) else value
+    return {**value, **_cased(inner)} if isinstance(inner, dict) else value
 
 
 def read(upload: Upload) -> Reading:
@@ -168,20 +186,56 @@ def _group_in(identity: str) -> tuple[str, str]:
 
 def _of_template(value: Json) -> Iterator[ReadGroup]:
     """The groups of a template, each with the rules that stand for themselves and name it."""
+    groups: dict[str, tuple[str, str]] = {}
     rules: dict[str, list[tuple[str, Json]]] = {}
-    names: dict[str, str] = {}
+    loose: list[tuple[str, str, Json]] = []
     for where, kind, name, one in _resources(value, ""):
-        if kind not in (GROUP_TYPE, RULE_TYPE):
-            continue
-        group = name if kind == GROUP_TYPE else name.rpartition("/")[0]
-        if kind == RULE_TYPE and (not group or name.startswith("[")):
+        if kind == RULE_TYPE:
+            loose.append((where, name, one))
+        elif kind == GROUP_TYPE:
+            if name.lower() in groups:
+                raise bad(at(where, "name"), _TWICE.format(shown(name)))
+            groups[name.lower()] = where, name
+            rules[name.lower()] = _rules_of(where, one)
+    seen = {(key, *_turn_and_name(*each)) for key, found in rules.items() for each in found}
+    for where, name, one in loose:
+        group = _group_of(name)
+        if group not in groups:
+            raise bad(
+                at(where, "name"), DEPLOYED if not group or name.startswith("[") else _ABSENT.format(shown(group))
+            )
+        if group.startswith("[") and _template_of(where) != _template_of(groups[group][0]):
             raise bad(at(where, "name"), DEPLOYED)
-        names.setdefault(group.lower(), group)
-        rules.setdefault(group.lower(), []).extend(_rules_of(where, one) if kind == GROUP_TYPE else [(where, one)])
-        if sum(map(len, rules.values())) > MOST_RULES:
+        # What Azure exports has the rules of a group in it, and each once more by itself.
+        if (group, *_turn_and_name(where, one)) not in seen:
+            rules[group].append((where, {**one, "name": _last_of(name)}))
+        if len(rules[group]) > MOST_RULES:
             raise bad(where, f"There are more than {MOST_RULES:,} rules here: bring some groups at a time.")
     for key, found in rules.items():
-        yield _of_rules(found, names[key], "")
+        yield _of_rules(found, groups[key][1], "")
+
+
+def _group_of(name: str) -> str:
+    """The group that a rule's name begins with, in small letters; "" where it is not known."""
+    if not name.startswith("["):
+        return name.rpartition("/")[0].lower()
+    found = _JOINED.fullmatch(name)
+    return f"[{(found[1] or found[2]).strip()}]".lower() if found else ""
+
+
+def _template_of(where: str) -> str:
+    """The place of the template that the resource stands in, whose parameters are its own."""
+    return where.rpartition(".template.")[0]
+
+
+def _last_of(name: str) -> str:
+    """A rule's own name, without the group's."""
+    return re.split(r"[/']", name.removesuffix("]").removesuffix(")").removesuffix("'"))[-1]
+
+
+def _turn_and_name(where: str, one: Json) -> tuple[int | None, str, str]:
+    flat = _flat(_settled(where, one))
+    return number(flat, "priority", where), text(flat, "direction", where), _last_of(text(flat, "name", where))
 
 
 def _linked(value: Json) -> Iterator[Note]:
@@ -192,29 +246,38 @@ def _linked(value: Json) -> Iterator[Note]:
             yield Note(where, f"{kind} {shown(name)}", Taken.NOT_TAKEN, _LINKED)
 
 
-def _resources(value: Json, where: str, above: str = "") -> Iterator[tuple[str, str, str, Json]]:
+def _resources(value: Json, where: str, above: tuple[str, str] | None = None) -> Iterator[tuple[str, str, str, Json]]:
     """(place, kind, name, resource) of all that a template deploys: what stands within another resource, and in templates
-    within it, too. `above` is the kind and name of the one that it stands within, as "kind name"."""
+    within it, too. `above` is the kind and the name of the one that it stands within."""
     held = value.get("resources")
     if isinstance(held, dict):
         members = [(at(at(where, "resources"), key), as_object(one, at(where, key))) for key, one in held.items()]
     else:
         members = [*objects(value, "resources", where)]
-    for place, one in members:
+    for place, found in members:
+        one = _cased(found)
         kind, name = text(one, "type", place).lower(), text(one, "name", place)
         if above and "/" not in kind:
-            # A rule within its group is called by the last part of its kind and of its name.
-            outer_kind, _, outer_name = above.partition(" ")
-            kind, name = f"{outer_kind}/{kind}", f"{outer_name}/{name}"
+            # What stands within another is called by the last part of its kind and of its name.
+            kind, name = f"{above[0]}/{kind}", f"{above[1]}/{name}"
+        elif above and kind == RULE_TYPE:
+            name = f"{above[1]}/{name.rpartition('/')[2]}"
         yield place, kind, name, one
         if one.get("resources"):
-            yield from _resources(one, place, f"{kind} {name}")
+            yield from _resources(one, place, (kind, name))
         inner = one.get("properties")
-        template = inner.get("template") if kind == DEPLOYMENT_TYPE and isinstance(inner, dict) else None
+        template = _cased(inner).get("template") if kind == DEPLOYMENT_TYPE and isinstance(inner, dict) else None
         if isinstance(template, dict):
             inside = at(at(place, "properties"), "template")
-            for deeper, found_kind, found_name, found in _resources(template, inside):
-                yield deeper, found_kind, found_name, _if_deployed(one, found)
+            for deeper, found_kind, found_name, each in _resources(_cased(template), inside):
+                yield deeper, found_kind, found_name, _if_deployed(one, each)
+
+
+def _cased(value: Json) -> Json:
+    """With the names of properties as they are written, where letters are large and small in another way."""
+    if value.keys() <= _WORDS.keys():
+        return value
+    return {_NAMES.get(key.lower(), key): one for key, one in value.items()}
 
 
 def _if_deployed(outer: Json, one: Json) -> Json:
@@ -229,6 +292,10 @@ def _group(where: str, group: Json) -> ReadGroup:
 def _rules_of(where: str, group: Json) -> list[tuple[str, Json]]:
     """The rules that stand in a group."""
     flat = _flat(group)
+    if flat.get("existing") is True:
+        raise bad(at(where, "existing"), _ABSENT.format(shown(text(group, "name", where))))
+    if isinstance(flat.get("properties"), str):
+        raise bad(at(where, "properties"), DEPLOYED)
     if "securityRules" in str(flat.get("copy") or ""):
         raise bad(at(where, "copy"), DEPLOYED)
     return [*objects(flat, "securityRules", where), *objects(flat, "defaultSecurityRules", where)]
@@ -238,11 +305,19 @@ def _of_rules(rules: Sequence[tuple[str, Json]], name: str, description: str) ->
     return group_of([(where, _flat(_settled(where, one))) for where, one in rules], name, description)
 
 
-def group_of(rules: Sequence[tuple[str, Json]], name: str, description: str) -> ReadGroup:
-    """The group of rules in az's words, in the order of their priorities."""
+def group_of(
+    rules: Sequence[tuple[str, Json]], name: str, description: str, *, beyond: tuple[str, ...] = ()
+) -> ReadGroup:
+    """The group of rules in az's words, in the order of their priorities; `beyond` is what each of its accepts asks for."""
     in_order = sorted(rules, key=lambda one: _turn(*one))
-    lines = gathered(line for where, one in in_order for line in rule(where, one))
+    lines = gathered(_asking(line, beyond) for where, one in in_order for line in rule(where, one))
     return in_turn(lines, name, description, [aside("document", "what no rule is about", DEFAULTS)])
+
+
+def _asking(line: Line, beyond: tuple[str, ...]) -> Line:
+    if not beyond or line.rule.action is Action.DROP:
+        return line
+    return line._replace(rule=replace(line.rule, beyond=(*line.rule.beyond, *beyond)))
 
 
 def _turn(where: str, one: Json) -> tuple[int, bool]:

@@ -152,7 +152,8 @@ def _azure(found: Sequence[Resource]) -> Iterator[ReadGroup]:
         ]
         yield azure.group_of(_once(rules + loose.pop(group.address, [])), name_of(group), "")
     for name, rules in loose.items():
-        yield azure.group_of(rules, name.rpartition("/")[2], "")
+        absent = ("what stands before it in its group, which is not in the file",)
+        yield azure.group_of(rules, name.rpartition("/")[2], "", beyond=absent)
 
 
 class _AzureGroups:
@@ -243,7 +244,7 @@ def _google_rule(one: Resource) -> Json:
     values = {
         _GOOGLE.get(key, key): value
         for key, value in one.values.items()
-        if key not in ("project", "timeouts", "params")
+        if key not in ("project", "timeouts", "params") and not _left_to_the_cloud(one, key)
     }
     project = text(one.values, "project", one.address)
     values["network"] = whole_network(text(one.values, "network", one.address), project)
@@ -255,6 +256,16 @@ def _google_rule(one: Resource) -> Json:
         ]
         values.pop(ours, None)
     return values
+
+
+def _left_to_the_cloud(one: Resource, key: str) -> bool:
+    """Whether the configuration says nothing of these addresses: Google fills in the side that a rule is not about."""
+    return (
+        key in ("source_ranges", "destination_ranges")
+        and bool(one.names)
+        and key not in one.names
+        and UNKNOWN in texts(one.values, key, one.address)
+    )
 
 
 # DigitalOcean and Scaleway.

@@ -515,8 +515,10 @@ def test_what_a_template_deploys_on_a_condition_is_not_taken_as_if_it_were_deplo
     _, deny = rules_of_azure()
     allow = {"type": f"{NSG}/securityRules", "name": "nsg/yes", "properties": {**deny, "access": "Allow"}}
 
+    group = {"type": NSG, "name": "nsg", "properties": {"securityRules": []}}
+
     def read_as(*resources: Any) -> list[tuple[bool, str]]:
-        return [(rule.enabled, str(rule.action)) for rule in one({"resources": list(resources)}).rules]
+        return [(rule.enabled, str(rule.action)) for rule in one({"resources": [group, *resources]}).rules]
 
     assert read_as({**allow, "condition": True}) == [(True, "accept")]
     assert read_as({**allow, "condition": False}) == [(False, "accept")]
@@ -527,7 +529,55 @@ def test_what_a_template_deploys_on_a_condition_is_not_taken_as_if_it_were_deplo
     assert read_as(denied) == [(True, "drop")]
 
 
+def test_a_group_that_is_not_in_the_template_may_have_more_rules() -> None:
+    group, deny = rules_of_azure()
+    loose = {"type": f"{NSG}/securityRules", "name": "web/no", "properties": deny}
+
+    assert "The group “web” is not in the template" in refusal({"resources": [loose]})
+    assert "The group “web” is not in the template" in refusal(
+        {"resources": [{**group, "name": "[variables('n')]"}, loose]}
+    )
+    assert "The group “nsg” is not in the template" in refusal({"resources": {"nsg": {**group, "existing": True}}})
+
+
+def test_of_two_groups_of_one_name_none_is_read() -> None:
+    group, _ = rules_of_azure()
+    inner = {**group, "name": "[parameters('name')]"}
+
+    for two in ((group, {**group, "condition": "[parameters('test')]"}), (deployment(inner), deployment(inner))):
+        assert "Several groups of the name" in refusal({"resources": list(two)})
+
+
+def test_what_azure_exports_has_its_rules_twice() -> None:
+    group, deny = rules_of_azure()
+    named = {**group, "name": "[parameters('nsg_web_name')]"}
+    allow = group["properties"]["securityRules"][0]["properties"]
+    again = {
+        "type": f"{NSG}/securityRules",
+        "name": "[concat(parameters('nsg_web_name'), '/ssh')]",
+        "properties": allow,
+    }
+    other = {**again, "name": "[format('{0}/{1}', parameters('nsg_web_name'), 'no')]", "properties": deny}
+
+    assert plain(one({"resources": [named, again, other]}).rules) == DENIED_FIRST
+    assert "when the template is deployed" in refusal({"resources": [named, deployment(other)]})
+
+
+def test_letters_of_keys_are_large_or_small_in_azure() -> None:
+    group, deny = rules_of_azure()
+    inline = {"SecurityRules": [{"Name": "no", "Properties": {key.upper(): value for key, value in deny.items()}}]}
+    child = {
+        "type": "securityrules",
+        "name": "ssh",
+        "properties": group["properties"]["securityRules"][0]["properties"],
+    }
+
+    assert plain(one({"resources": [{**group, "properties": inline, "Resources": [child]}]}).rules) == DENIED_FIRST
+
+
 def test_rules_that_a_template_makes_copies_of_are_not_known() -> None:
+    group, _ = rules_of_azure()
+    assert "when the template is deployed" in refusal({"resources": [{**group, "properties": "[parameters('p')]"}]})
     copies = {"copy": [{"name": "securityRules", "count": 3, "input": {}}]}
     assert "when the template is deployed" in refusal(
         {"resources": [{"type": NSG, "name": "nsg", "properties": copies}]}
@@ -551,7 +601,8 @@ def test_a_rule_of_terraform_is_of_the_group_in_its_own_resource_group() -> None
 
     assert counts(group("a"), group("b"), rule("B")) == [0, 1]
     assert counts(group("a"), rule("(known after apply)")) == [1]
-    assert counts(group("a"), rule("c")) == [0, 1]
+    # What the group in the other place has before it is not known.
+    assert counts(group("a"), rule("c")) == [0, 0]
     assert "Several groups of the name “nsg”" in refusal(terraform(group("a"), group("b"), rule("(known after apply)")))
 
 
