@@ -36,8 +36,8 @@ _CALLED = {
     "enabled": "enabled enable on active activated status state onoff isenabled isactive enableddisabled activeinactive",
     "disabled": "disabled inactive off isdisabled",
     "group": "group groupname securitygroup securitygroupname securitygroups",
-    "place": "no nr num number place position order index seq sequence rulenumber ruleno row",
-    PASSED_OVER: "id idofgroup rule uid created changed createdat updatedat modified lastmodified inwords",
+    "place": "no nr num number place position order index seq sequence rulenumber ruleno row rule",
+    PASSED_OVER: "id idofgroup uid created changed createdat updatedat modified lastmodified inwords",
 }
 _NUMBER_SIGN = re.compile(r"\s*(?:(?:rule|row|line|seq)\W{0,3})?[#№]\s*", re.IGNORECASE)
 _COLUMN = {name: key for key, names in _CALLED.items() for name in names.split()}
@@ -48,6 +48,12 @@ _INSTEAD = {
     "priority": "rules here are tried from top to bottom: sort the rows by it, the first to be tried on top, and delete the column",
     "sourceport": "a rule here asks for no source port: delete the rules that do, and the column",
     "sport": "a rule here asks for no source port: delete the rules that do, and the column",
+    "srcport": "a rule here asks for no source port: delete the rules that do, and the column",
+    "srcports": "a rule here asks for no source port: delete the rules that do, and the column",
+    "sourceports": "a rule here asks for no source port: delete the rules that do, and the column",
+    "sourceportrange": "a rule here asks for no source port: delete the rules that do, and the column",
+    "precedence": "rules here are tried from top to bottom: sort the rows by it, the first to be tried on top, and delete the column",
+    "ruleid": "call it number where it tells the order, and delete it else",
     "type": "call it protocol where it names services, and delete it where it says IPv4 or IPv6: the addresses tell",
     "cidr": "call it source or destination",
     "remoteipprefix": "call it source or destination",

@@ -39,7 +39,8 @@ _START = 200_000
 _LOOKED_FOR = 40
 """Rows in which the names of the columns are looked for."""
 _TICKS = MARKS | {""}
-_ERROR = re.compile(r"#(?:N/[A-Z]{1,3}|NV|[A-ZÀ-Ý0-9/_]{2,20}[!?]|GETTING_DATA)")
+_CAPITALS = frozenset(("TCP", "UDP", "ICMP", "ICMPV6", "SCTP", "IP", "ANY", "ALL"))
+"""What else a rule that is switched off with a # may begin with."""
 _PLACE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}")
 """A number of a row, or one of a chapter, such as 1.10."""
 _NEEDED = ("action", "direction", "protocol")
@@ -103,6 +104,15 @@ def _head_of(grid: Grid) -> _Head | None:
     return None
 
 
+def _is_error(cell: str) -> bool:
+    """Whether it is what a spreadsheet writes in place of a value, in any language: capital letters behind a #, which are none
+    of a rule's words."""
+    word = cell.lstrip("#")
+    if not any(map(str.isalpha, word)) or word != word.upper() or " " in word:
+        return False
+    return not isinstance(action(word), Action) and not isinstance(direction(word), Direction) and word not in _CAPITALS
+
+
 def _says_a_rule(cells: Sequence[str]) -> bool:
     words = [cell.strip() for cell in cells[:50]]
     return any(isinstance(action(word), Action) for word in words) and any(
@@ -155,7 +165,7 @@ class _Rows:
     head: _Head
     faults: list[Fault] = field(default_factory=list)
     groups: dict[str, list[Rule]] = field(default_factory=dict)
-    last: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    last: dict[tuple[str, int], tuple[int, ...]] = field(default_factory=dict)
     hidden: int = 0
     """Rows with rules that the spreadsheet does not show."""
     ticked: bool | None = None
@@ -197,10 +207,12 @@ class _Rows:
         return above or self._is_comment(cells) or (self.grid.sign == "|" and all(map(_LINE.fullmatch, cells)))
 
     def _where(self, number: int, key: str) -> str:
+        key, _, nth = key.partition(" ")
         key = key if key in self.head.places else "ports" if key.startswith("port_") else key
         if key not in self.head.places:
             return self.grid.row_name(number)
-        return self.grid.cell_name(number, self.head.places[key][0], self.head.named(key))
+        column = self.head.places[key][int(nth or 0)]
+        return self.grid.cell_name(number, column, self.head.cells[column].strip() if nth else self.head.named(key))
 
     def _check_head(self) -> None:
         places = self.head.places
@@ -213,7 +225,7 @@ class _Rows:
         faults += [
             self._doubled(key, columns)
             for key, columns in places.items()
-            if len(columns) > 1 and key not in ("", PASSED_OVER, "description")
+            if len(columns) > 1 and key not in ("", PASSED_OVER, "description", "place")
         ]
         if faults:
             strange = [column for column in places.get("", ()) if self.head.cells[column].strip()]
@@ -252,8 +264,7 @@ class _Rows:
         alone = not any(cell.strip() for cell in cells[place + 1 :])
         # What a formula that failed leaves in a CSV is no remark.
         return alone or (
-            not _ERROR.fullmatch(cells[place].strip())
-            and any(place in self.head.places.get(key, ()) for key in _TELLING)
+            not _is_error(cells[place].strip()) and any(place in self.head.places.get(key, ()) for key in _TELLING)
         )
 
     def _check_width(self, number: int, cells: Sequence[str]) -> None:
@@ -330,14 +341,17 @@ class _Rows:
 
     def _keep_order(self, name: str, said: Mapping[str, Sequence[str]]) -> None:
         """Rules are tried from top to bottom: rows that were sorted by something else would be another list."""
-        place = (said.get("place") or [""])[0].strip().removesuffix(".")
-        if not _PLACE.fullmatch(place):
-            return
-        at = tuple(map(int, place.split(".")))
-        if at < self.last.get(name, ()):
-            why = "The rows do not stand in the order that this column tells: sort them by it, or delete the column."
-            raise RowRefused({"place": Problem(why)})
-        self.last[name] = at
+        for column, cell in enumerate(said.get("place", ())):
+            place = cell.strip().removesuffix(".").replace(",", ".")
+            if not _PLACE.fullmatch(place):
+                continue
+            at = tuple(map(int, place.split(".")))
+            if at < self.last.get((name, column), ()):
+                why = (
+                    "The rows do not stand in the order that this column tells: sort them by it, or delete the column."
+                )
+                raise RowRefused({f"place {column}": Problem(why)})
+            self.last[name, column] = at
 
 
 def read_any(data: bytes) -> GroupDocument:
