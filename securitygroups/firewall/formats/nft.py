@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from securitygroups.firewall.formats.chains import Base, Chains, Key, Line, Step, Verdict, read_chains, too_many
 from securitygroups.firewall.formats.foreign import BOTH, Foreign
-from securitygroups.firewall.formats.hosts import INSIDE, MOST_LINES
+from securitygroups.firewall.formats.hosts import INSIDE
 from securitygroups.firewall.formats.nft_expressions import Context, ask, interfaces
+from securitygroups.firewall.formats.nft_objects import Ruleset, collected, statements
 from securitygroups.firewall.formats.reading import Note, Reading, System, Taken, Upload
 from securitygroups.firewall.formats.spans import (
     ANYTHING,
@@ -66,24 +67,7 @@ _MISSING = (
 )
 _ANSWERS = {"icmp": of_family(4), "icmpv6": of_family(6), "tcp reset": Match(protocol=((6, 6),))}
 MOST_LOOKS = 1_000_000
-_SIGNS = {"set": ", ", "range": "-", "concat": " . "}
 _UNREAD = "It is not understood: taken as a drop."
-
-
-@dataclass(slots=True)
-class _Rules:
-    """A ruleset as it is being read."""
-
-    chains: dict[Key, tuple[Line, Mapping[str, Any]]] = field(default_factory=dict)
-    rules: dict[Key, list[tuple[Line, Mapping[str, Any]]]] = field(default_factory=dict)
-    sets: dict[tuple[str, ...], Any] = field(default_factory=dict)
-    lines: list[Line] = field(default_factory=list)
-
-    def hook(self, key: Key) -> str:
-        return str(self.chains[key][1].get("hook", ""))
-
-    def kind(self, key: Key) -> str:
-        return str(self.chains[key][1].get("type", ""))
 
 
 def looks(upload: Upload) -> bool:
@@ -106,7 +90,7 @@ def read(upload: Upload) -> Reading:
     """Raises BadDocument."""
     if upload.value is None:
         raise bad("", "This is a ruleset of nftables as text. Run nft -j list ruleset, and bring what that says.")
-    rules = _sorted(_objects(upload.value))
+    rules = collected(_objects(upload.value))
     paths = {direction: _path(rules, direction) for direction in Direction}
     if not any(rules.hook(base.key) in ("input", "output") for path in paths.values() for base in path):
         raise bad("", f"This is of nftables. {_MISSING}")
@@ -119,8 +103,8 @@ def read(upload: Upload) -> Reading:
     return read_chains(NAME, chains, also, notes)
 
 
-def _all_steps(rules: _Rules) -> dict[Key, list[Step]]:
-    every = [(key[:2], one) for key, listed in rules.rules.items() for _, rule in listed for one in _expr(rule)]
+def _all_steps(rules: Ruleset) -> dict[Key, list[Step]]:
+    every = [(key[:2], one) for key, listed in rules.rules.items() for _, rule in listed for one in statements(rule)]
     _check_sets(rules, len(every))
     named = frozenset(name for table, one in every for name in interfaces(one, rules.sets, table))
     context = Context(rules.sets, named, any("notrack" in one for _, one in every))
@@ -130,7 +114,7 @@ def _all_steps(rules: _Rules) -> dict[Key, list[Step]]:
     }
 
 
-def _check_sets(rules: _Rules, statements: int) -> None:
+def _check_sets(rules: Ruleset, statements: int) -> None:
     """A set is looked at again by every line that names it. Raises BadDocument where that may be too often."""
     sizes = {name: len(one["elem"]) for name, one in rules.sets.items() if isinstance(one.get("elem"), list)}
     longest = max(sizes, key=sizes.__getitem__, default=None)
@@ -138,80 +122,7 @@ def _check_sets(rules: _Rules, statements: int) -> None:
         raise too_many(Line(0, "", f"set {longest[2]} with {sizes[longest]:,} elements"))
 
 
-def _sorted(listed: Sequence[Any]) -> _Rules:
-    if len(listed) > MOST_LINES:
-        raise bad(
-            "",
-            f"The ruleset has more than {MOST_LINES:,} objects: bring the tables of the machine's own input and output.",
-        )
-    found = _Rules()
-    for place, one in enumerate(listed):
-        kind, value = next(iter(one.items()), ("", None)) if isinstance(one, dict) else ("", None)
-        if not isinstance(value, dict):
-            continue
-        family, table, name = (str(value.get(key, "")) for key in ("family", "table", "name"))
-        line = Line(place, f"nftables[{place}]", _said(kind, value))
-        if kind == "chain":
-            found.chains[family, table, name] = line, value
-            found.rules.setdefault((family, table, name), [])
-            if "hook" in value:
-                found.lines.append(line)
-        elif kind == "rule":
-            found.rules.setdefault((family, table, str(value.get("chain", ""))), []).append((line, value))
-            found.lines.append(line)
-        elif kind in ("set", "map"):
-            found.sets[family, table, name] = value
-    return found
-
-
-def _said(kind: str, value: Mapping[str, Any]) -> str:
-    """An object in one line: a rule's statements, or what a chain hangs on."""
-    where = " ".join(str(value.get(key, "")) for key in ("family", "table"))
-    try:
-        if kind == "chain":
-            hook = f"type {value.get('type')} hook {value.get('hook')} priority {value.get('prio')}; policy {value.get('policy', 'accept')}"
-            return f"chain {where} {value.get('name')} {{ {hook}; }}"[:400]
-        return f"{where} {value.get('chain')}: {' '.join(_statement(one) for one in _expr(value))}"[:400]
-    except RecursionError:
-        return f"{kind} {where}"
-
-
-def _statement(one: Any) -> str:
-    """A statement nearly as nft writes it."""
-    kind, value = next(iter(one.items()), ("", None)) if isinstance(one, dict) else ("", None)
-    if kind == "match" and isinstance(value, dict):
-        op = {"==": "", "in": ""}.get(str(value.get("op")), f"{value.get('op')} ")
-        return f"{_short(value.get('left'))} {op}{_short(value.get('right'))}"
-    if kind in ("jump", "goto") and isinstance(value, dict):
-        return f"{kind} {value.get('target')}"
-    return kind if value is None or kind in ("counter", "log", "limit", "reject") else f"{kind} {_short(value)}"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, dict):
-        kind, inner = next(iter(value.items()), ("", None))
-        if isinstance(inner, dict) and kind in ("payload", "meta", "ct", "fib", "prefix"):
-            return _short_field(kind, inner)
-        if isinstance(inner, list) and kind in _SIGNS:
-            text = _SIGNS[kind].join(_short(each) for each in inner[:20])
-            return f"{{ {text} }}" if kind == "set" else text
-    return value if isinstance(value, str) else json.dumps(value)[:120]
-
-
-def _short_field(kind: str, inner: Mapping[str, Any]) -> str:
-    if kind == "prefix":
-        return f"{inner.get('addr')}/{inner.get('len')}"
-    words = [str(word) for word in inner.values() if isinstance(word, str)]
-    return " ".join(words if kind == "payload" else [kind, *words])
-
-
-def _expr(rule: Mapping[str, Any]) -> list[Any]:
-    """Its statements; what is none is not understood where it is read."""
-    found = rule.get("expr")
-    return [one if isinstance(one, dict) else {} for one in found] if isinstance(found, list) else []
-
-
-def _path(rules: _Rules, direction: Direction) -> list[Base]:
+def _path(rules: Ruleset, direction: Direction) -> list[Base]:
     """The chains that a packet passes in this direction; in comes what an input chain sees."""
     found: list[tuple[int, int, Base]] = []
     for key, (line, chain) in rules.chains.items():
@@ -226,7 +137,7 @@ def _path(rules: _Rules, direction: Direction) -> list[Base]:
     return path if direction is Direction.OUT else _judged_in(rules, path)
 
 
-def _judged_in(rules: _Rules, path: Sequence[Base]) -> list[Base]:
+def _judged_in(rules: Ruleset, path: Sequence[Base]) -> list[Base]:
     """The chains with those families alone that an input chain judges."""
     judging = [
         base.sees.family
@@ -244,8 +155,8 @@ def _judged_in(rules: _Rules, path: Sequence[Base]) -> list[Base]:
 def _steps(line: Line, rule: Mapping[str, Any], context: Context, table: Key) -> Iterator[Step]:
     """A rule's verdicts, each with the packets that come to it. What is not understood is a drop of what came so far."""
     match, comment, said, decided = [ANYTHING], str(rule.get("comment", "")), list[str](), False
-    context = replace(context, accepts=any(isinstance(one, dict) and "accept" in one for one in _expr(rule)))
-    for one in _expr(rule):
+    context = replace(context, accepts=any(isinstance(one, dict) and "accept" in one for one in statements(rule)))
+    for one in statements(rule):
         try:
             kind, value = next(iter(one.items()))
             if kind == "match":
@@ -295,12 +206,17 @@ def _mapped(line: Line, match: list[Match], value: Mapping[str, Any], context: C
     data = value["data"]
     if isinstance(data, str):
         found = context.sets.get((*context.table, data.removeprefix("@")))
-        if found is None or "timeout" in found or {"dynamic", "timeout"} & {*found.get("flags", ())}:
+        if (
+            found is None
+            or "elem" not in found
+            or "timeout" in found
+            or {"dynamic", "timeout"} & {*found.get("flags", ())}
+        ):
             yield Step(
                 line, tuple(match), Verdict.ELSEWHERE, (), "Its map changes, or is not in the file: taken as a drop."
             )
             return
-        pairs = found.get("elem", [])
+        pairs = found["elem"]
     else:
         pairs = data["set"]
     for key, verdict in pairs:
@@ -360,7 +276,7 @@ def _extension(value: Any) -> tuple[Verdict | None, Key, str]:
     return None, (), _HIDDEN
 
 
-def _reached(rules: _Rules, roots: Sequence[Key]) -> set[Key]:
+def _reached(rules: Ruleset, roots: Sequence[Key]) -> set[Key]:
     """The chains that lead from these."""
     seen, todo = set(roots), list(roots)
     while todo:
@@ -373,16 +289,16 @@ def _reached(rules: _Rules, roots: Sequence[Key]) -> set[Key]:
     return seen
 
 
-def _targets(listed: Sequence[Mapping[str, Any]], rules: _Rules, key: Key) -> set[str]:
+def _targets(listed: Sequence[Mapping[str, Any]], rules: Ruleset, key: Key) -> set[str]:
     """Every name that the rules may jump to, those in maps too."""
     # By its text: a jump may stand deep within a map.
-    text = json.dumps([_expr(rule) for rule in listed])
+    text = json.dumps([statements(rule) for rule in listed])
     for name in set(re.findall(r'"@([^"\\]+)"', text)):
         text += json.dumps(rules.sets.get((key[0], key[1], name), ""))
     return set(re.findall(r'"target": "([^"\\]+)"', text))
 
 
-def _left(rules: _Rules, steps: Mapping[Key, list[Step]]) -> dict[int, str]:
+def _left(rules: Ruleset, steps: Mapping[Key, list[Step]]) -> dict[int, str]:
     """Why lines of other hooks' chains are not taken."""
     left: dict[int, str] = {}
     judging = [hook for hooks in _HOOKS.values() for hook in hooks]
@@ -398,10 +314,13 @@ def _left(rules: _Rules, steps: Mapping[Key, list[Step]]) -> dict[int, str]:
     return left
 
 
-def _may_drop(rules: _Rules, key: Key) -> bool:
+def _may_drop(rules: Ruleset, key: Key) -> bool:
     words = ("drop", "reject", *_ELSEWHERE)
     listed = [
-        one for reached in _reached(rules, [key]) for _, rule in rules.rules.get(reached, ()) for one in _expr(rule)
+        one
+        for reached in _reached(rules, [key])
+        for _, rule in rules.rules.get(reached, ())
+        for one in statements(rule)
     ]
     dropping = rules.chains[key][1].get("policy") == "drop"
     return dropping or any(word in json.dumps(one) for one in listed for word in words)

@@ -126,7 +126,7 @@ def _values(right: Any, context: Context) -> list[Any] | None:
         found = context.sets.get((*context.table, right[1:]))
         if found is None or {"dynamic", "timeout"} & {*found.get("flags", ())} or "timeout" in found:
             return None
-        return [_bare(one) for one in found.get("elem", [])]
+        return [_bare(one) for one in found["elem"]] if isinstance(found.get("elem"), list) else None
     if isinstance(right, dict) and "set" in right:
         return [_bare(one) for one in right["set"]]
     return [_bare(right)]
