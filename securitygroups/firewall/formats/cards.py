@@ -8,8 +8,24 @@ from securitygroups.firewall.formats.foreign import Foreign, is_any
 from securitygroups.firewall.protocols import ICMP, ICMPV6, Action
 
 ONLY_CARD = "The file names no network card but {}: it is taken for the VM's."
-_NUMBERED = re.compile(r"(eth|net|wlan|venet)(\d{1,4})$")
+_NUMBERED = re.compile(r"(eth|net|wlan|wwan|venet|bond|team|vmbr|br|macvlan|ipvlan)(\d{1,4})[+*]?$")
 """Names of cards that are counted from 0."""
+_PART = re.compile(r"vlan\d{1,4}$|.+[.:]")
+"""VLANs, which are parts of a card, and other names for one."""
+
+
+def is_first(name: str) -> bool:
+    """Whether its name says that it is the first of its machine."""
+    numbered = _NUMBERED.match(name)
+    return bool(numbered and numbered[2] == "0")
+
+
+def another(name: str) -> str:
+    """What in the name tells that the machine has another card, "" for nothing."""
+    numbered = _NUMBERED.match(name)
+    if numbered and numbered[2] != "0":
+        return f" (there is {numbered[1]}0, too)"
+    return " (a part of another one)" if _PART.match(name) else ""
 
 
 def by_card(foreign: Sequence[Foreign]) -> Iterator[Foreign]:
@@ -32,12 +48,9 @@ def by_card(foreign: Sequence[Foreign]) -> Iterator[Foreign]:
 
 def _other_card(one: Foreign, apart: bool) -> str:
     """What tells that the machine has another card than the one of the accept, "" for nothing."""
-    numbered = _NUMBERED.match(one.card)
     if _asks_for_nothing(one):
         return " and nothing else"
-    if numbered and numbered[2] != "0":
-        return f" (there is {numbered[1]}0, too)"
-    return ", unlike other lines of the file" if apart and not numbered else ""
+    return another(one.card) or (", unlike other lines of the file" if apart and not is_first(one.card) else "")
 
 
 def _asks_for_nothing(one: Foreign) -> bool:

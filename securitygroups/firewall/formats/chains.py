@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TypeAlias
 
-from securitygroups.firewall.formats.cards import by_card
+from securitygroups.firewall.formats.cards import by_card, is_first
 from securitygroups.firewall.formats.foreign import MOST_RULES, At, Foreign, TooMany, taken
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken
 from securitygroups.firewall.formats.spans import (
@@ -51,6 +51,10 @@ _UNSURE = "Which packets it takes out of the chain cannot be told here: accepts 
 _UNNAMED = "No rule here is about IP protocol "
 """Said of the first of many."""
 _SENTENCES = re.compile(r"(?<=[.)]) (?=[A-Z])")
+
+OTHERS = "other interfaces than {}, which went to another chain"
+_OTHERS = OTHERS.partition("{")[0]
+"""What comes by them may be what comes by the VM's: they are dropped here, and accepts are left to those of the card."""
 
 Key = tuple[str, ...]
 """A chain: family, table and name."""
@@ -204,13 +208,10 @@ class _Walk:
             for one in met:
                 fallen = self.step(step, self.unsure(step, one, loose), place, (*above, key))
                 undecided = _without(one, undecided, fallen)
-                if step.verdict is Verdict.RETURN:
-                    # Another card than the VM's may be meant: a drop behind it stays.
-                    fallen = [each.asking(f"the interface {each.card}") if each.card else each for each in fallen]
                 if step.verdict in (Verdict.RETURN, Verdict.GOTO):
-                    live = _returned(live, fallen, loose, step.line)
+                    live = _returned(live, [_by_card(each) for each in fallen], loose, step.line)
                     if _all_went(step, one, live):
-                        live = []
+                        live = [each.asking(OTHERS.format(one.card)) for each in live if _may_be_another(one)]
         return undecided
 
     def step(self, step: Step, match: Match, place: int, above: tuple[Key, ...]) -> list[Match]:
@@ -253,6 +254,9 @@ class _Walk:
 
     def emit(self, step: Step, match: Match, action: Action) -> None:
         how = step.how if step.verdict is Verdict.ELSEWHERE else ""
+        if action is Action.ACCEPT and any(one.startswith(_OTHERS) for one in match.beyond):
+            self.of(step.line).unmet = "It is about what comes by other interfaces than the one that the file names."
+            return
         self.at = step.line
         for one in _foreign(step, match, action, self.direction):
             self.emitted.append((step.line, one, how))
@@ -324,6 +328,15 @@ def _returned(live: list[Match], fallen: Sequence[Match], loose: list[_Return], 
         else:
             live = parts
     return live
+
+
+def _may_be_another(match: Match) -> bool:
+    """Whether it asks for a card that need not be the VM's: then a drop behind it stays."""
+    return bool(match.card) and not is_first(match.card)
+
+
+def _by_card(match: Match) -> Match:
+    return match.asking(f"the interface {match.card}") if _may_be_another(match) else match
 
 
 def _all_went(step: Step, match: Match, live: list[Match]) -> bool:

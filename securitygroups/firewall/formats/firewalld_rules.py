@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from securitygroups.firewall.formats import hosts
+from securitygroups.firewall.formats.cards import another
 from securitygroups.firewall.formats.chains import Line, too_many
 from securitygroups.firewall.formats.entries import Entry, group, within_limits
 from securitygroups.firewall.formats.firewalld_services import BY_ITSELF, SERVICES
@@ -78,7 +79,7 @@ class Zone:
             self.sources.append((line, attributes))
         elif name == "interface":
             self.interfaces.append(attributes.get("name", ""))
-            self.entries.append(Entry(line, (), Taken.EXACT, "It is taken for the VM's network card."))
+            self.entries.append(_of_card(line, attributes.get("name", "")))
         elif name in ("service", "port", "protocol", "source-port"):
             self.rules.append(ZoneRule(line, ((name, attributes), ("accept", {}))))
         elif name == "icmp-block":
@@ -220,8 +221,16 @@ def _own_port(one: Foreign, attributes: Attributes) -> list[Foreign]:
     return [_port(one, attributes.get("port-protocol") or attributes.get("protocol", ""), attributes.get("port", ""))]
 
 
+def _of_card(line: Line, name: str) -> Entry:
+    if told := another(name):
+        how = f"The zone is for {name}{told}, and others may be for the VM's network card: take this list for a VM whose card stands for {name}."
+        return Entry(line, (), Taken.NOT_TAKEN, how)
+    return Entry(line, (), Taken.EXACT, "It is taken for the VM's network card.")
+
+
 def _source_port(one: Foreign, attributes: Attributes) -> list[Foreign]:
-    return [_beyond(_port(one, attributes.get("port-protocol", ""), ""), f"source port {attributes.get('port', '')}")]
+    protocol = attributes.get("port-protocol") or attributes.get("protocol", "")
+    return [_beyond(_port(one, protocol, ""), f"source port {attributes.get('port', '')}")]
 
 
 def _icmp(one: Foreign, attributes: Attributes) -> list[Foreign]:

@@ -71,6 +71,7 @@ _LEFT = {
     "INPUT": "It changes addresses or marks, and drops nothing: there is nothing to take.",
     "OUTPUT": "It changes addresses or marks, and drops nothing: there is nothing to take.",
 }
+_UNREACHED = "No packet of the VM's network card comes here, by what the lines that lead to it ask for."
 _SPELLED = re.compile(r"^[ \t]*-P (INPUT|OUTPUT) (ACCEPT|DROP)", re.MULTILINE)
 _COMMANDS = re.compile(
     r"(?:^|[ \t])(?:(?:/\S{1,40}/)?ip6?tables|\"?\$\{?\w{0,20}(?:IPT|ipt|IP6T|ip6t)\w{0,20}\}?\"?) +"
@@ -371,7 +372,8 @@ def _left(steps: Mapping[Key, list[Step]], save: _Save) -> dict[int, str]:
         seen, todo = {key}, [key]
         while todo:
             for step in steps.get(todo.pop(), ()):
-                left.setdefault(step.line.order, _LEFT[key[2]])
+                drops = step.verdict in (Verdict.DROP, Verdict.ELSEWHERE)
+                left.setdefault(step.line.order, _UNREACHED if drops and key[2] != "FORWARD" else _LEFT[key[2]])
                 if step.target and step.target not in seen:
                     seen.add(step.target)
                     todo.append(step.target)

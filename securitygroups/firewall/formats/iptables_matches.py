@@ -6,7 +6,7 @@ from typing import TypeAlias
 from urllib.parse import unquote
 
 from securitygroups.firewall.formats import hosts
-from securitygroups.firewall.formats.cards import ONLY_CARD
+from securitygroups.firewall.formats.cards import ONLY_CARD, is_first
 from securitygroups.firewall.formats.spans import (
     ANY_ADDRESS,
     ANY_KIND,
@@ -253,8 +253,8 @@ def _addresses(side: str) -> "_Reader":
 def _interface(arguments: list[str], negated: bool, context: _Context) -> _Answer | None:
     name = arguments[0] if arguments else ""
     found = hosts.interface(name, context.named)
-    if isinstance(found, str):
-        return f"another interface than {name}" if negated else found
+    if isinstance(found, str) or (found and negated and not is_first(name)):
+        return f"another interface than {name}" if negated else str(found)
     if found and not negated:
         return Match(card=name)
     return not found and negated, ONLY_CARD.format(name) if found else hosts.LOOPBACK if name == "lo" else hosts.INNER

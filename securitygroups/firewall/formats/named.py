@@ -81,6 +81,7 @@ _TEXTS = tuple(
         (r"^[ \t]*(set|delete) +firewall +|^[ \t]*/ip firewall |^[ \t]*add +(action|chain)=", "the configuration of a router", TABLE),
         (r"^[ \t]*(ip )?access-list +|^[ \t]*set +security +policies +", "the configuration of a router or firewall", TABLE),
         (r"^[ \t]*(pass|block)( +(return|drop|quick|in|out|log|all))+\b", "a ruleset of pf", TABLE),
+        (r"<policy[ >]", "a policy of firewalld, which is about packets from one zone to another", "bring the zone that the VM's network card is in, and leave out what the policy stops."),
         (r"^kind: *NetworkPolicy", "a NetworkPolicy of Kubernetes, which is about pods and not about VMs", TABLE),
     )
 )  # fmt: skip

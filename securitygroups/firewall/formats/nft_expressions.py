@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from securitygroups.firewall.formats import hosts
-from securitygroups.firewall.formats.cards import ONLY_CARD
+from securitygroups.firewall.formats.cards import ONLY_CARD, is_first
 from securitygroups.firewall.formats.spans import (
     ANY_ADDRESS,
     ANY_KIND,
@@ -291,6 +291,8 @@ def _interface(values: Sequence[Any], negated: bool, context: Context) -> str | 
         return "another interface" if negated else unsure[0]
     if yes:
         card = str(values[found.index(True)])
+        if negated and not is_first(card):
+            return f"another interface than {card}"
         return not negated, ONLY_CARD.format(card) if negated else "", Match(card=card)
     return negated, hosts.LOOPBACK if "lo" in values else hosts.INNER, ANYTHING
 
@@ -392,7 +394,7 @@ def interfaces(statement: Any, sets: Mapping[tuple[str, ...], Any], table: tuple
 
 def _is_card(left: Any) -> bool:
     meta = left.get("meta") if isinstance(left, dict) else None
-    return isinstance(meta, dict) and str(meta.get("key")) in ("iif", "iifname", "oif", "oifname")
+    return isinstance(meta, dict) and str(meta.get("key")) in ("iif", "iifname", "oif", "oifname", "sdif", "sdifname")
 
 
 def _members(right: Any, sets: Mapping[tuple[str, ...], Any], table: tuple[str, ...], is_map: bool) -> list[Any]:

@@ -22,6 +22,7 @@ _INACTIVE = re.compile(r"^\s*Status: inactive", re.MULTILINE)
 _NO_RULE = re.compile(r"Status|Logging|New profiles|Skipping|To +Action|-- +-|$")
 _RULE = re.compile(r"(?:\[ *(\d+)\] +)?(\S.*?) +(ALLOW|DENY|REJECT|LIMIT)(?: +(IN|OUT|FWD))? +(\S.*)")
 _DEFAULT = re.compile(r"(\w+) \((incoming|outgoing|routed)\)")
+_ON = re.compile(r" on ([\w.:@+-]{1,15})")
 _DIGITS = re.compile(r"[0-9,:]+")
 _LIMIT = "LIMIT stops a sender that comes too often, and no rule here counts: nothing is let in. Add an accept if that will do."
 _OUT_UNSAID = "What ufw does with other packets that go out is not in this; here they are dropped. Bring what ufw status verbose says."
@@ -84,7 +85,7 @@ def _shown(text: str) -> list[str]:
 
 def _cards(lines: list[str]) -> frozenset[str]:
     """The network cards that rules name."""
-    return frozenset(card for line in lines for card in re.findall(r" on ([\w.:@+-]{1,15})", line[:MOST_WIDE]))
+    return frozenset(card for line in lines for card in _ON.findall(line[:MOST_WIDE].partition(" # ")[0]))
 
 
 def _defaults(found: dict[str, tuple[Line, str]]) -> Iterator[Entry]:

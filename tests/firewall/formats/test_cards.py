@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from securitygroups.firewall.formats.reading import Taken
+from securitygroups.firewall.formats.reading import Note, Taken
 from securitygroups.firewall.formats.systems import read_file
 from securitygroups.firewall.notation import rule
 from tests.firewall.formats.test_hosts import bare
@@ -72,6 +72,23 @@ TAKEN = {
         iptables("-A INPUT -i eth1 -s 10.0.0.0/8 -j DROP", f"-A INPUT {SSH} -j ACCEPT"),
         ["drop in ip from 10.0.0.0/8", "accept in tcp 22 from 0.0.0.0/0"],
     ),
+    "not by the first card": (
+        iptables("-A INPUT ! -i eth0 -p tcp --dport 22 -j DROP", f"-A INPUT {SSH} -j ACCEPT"),
+        ["accept in tcp 22 from 0.0.0.0/0"],
+    ),
+    "a goto for the first card": (
+        iptables(
+            "-A INPUT -i eth0 -g ours",
+            "-A INPUT -p tcp --dport 80 -j ACCEPT",
+            f"-A ours {SSH} -j ACCEPT",
+            chains=":ours - [0:0]\n",
+        ),
+        ["accept in tcp 22 from 0.0.0.0/0"],
+    ),
+    "a goto for a card as firewalld writes it": (
+        iptables("-A INPUT -i ens3 -g ours", "-A INPUT -g ours", f"-A ours {SSH} -j ACCEPT", chains=":ours - [0:0]\n"),
+        ["accept in tcp 22 from 0.0.0.0/0"],
+    ),
     "nftables": (nft([card("eth0"), tcp(22), ACCEPT]), ["accept in tcp 22"]),
     "ufw": (ufw("22/tcp on eth0   ALLOW IN   Anywhere"), ["accept in tcp 22 from 0.0.0.0/0"]),
     "Proxmox": (proxmox("IN SSH(ACCEPT) -i net0"), ["accept in tcp 22"]),
@@ -99,6 +116,11 @@ LEFT = {
         iptables(f"-A INPUT -i ens19 {SSH} -j ACCEPT", "-A INPUT -p tcp --dport 80 -j ACCEPT"),
         "unlike other lines",
     ),
+    "a VLAN": (iptables(f"-A INPUT -i eth0.100 {SSH} -j ACCEPT"), "a part of another one"),
+    "another name of a card": (iptables(f"-A INPUT -i eth0:1 {SSH} -j ACCEPT"), "a part of another one"),
+    "every card from a second on": (iptables(f"-A INPUT -i eth1+ {SSH} -j ACCEPT"), "there is eth0, too"),
+    "a second bond": (iptables(f"-A INPUT -i bond1 {SSH} -j ACCEPT"), "there is bond0, too"),
+    "any but a second card": (iptables(f"-A INPUT ! -i eth1 {SSH} -j ACCEPT"), "another interface than eth1"),
     "nftables, two of a list": (nft([card("eth1", "eth2"), tcp(22), ACCEPT]), "one of several"),
     "two of a set": (nft([card("@lan_cards"), tcp(22), ACCEPT], sets=(CARDS,)), "one of several"),
     "one of a set and one besides": (
@@ -139,3 +161,44 @@ def test_a_return_of_a_trusted_card_keeps_the_drop_behind_it() -> None:
     (group,) = read_file(text.encode()).groups
 
     assert bare(group.rules)[0] == rule("drop in tcp from 0.0.0.0/0")
+
+
+STAYS = {
+    "any but a card": iptables("-A INPUT ! -i eth1 -p tcp --dport 22 -j DROP", policy="ACCEPT"),
+    "a chain for any but a card": iptables(
+        "-A INPUT ! -i ens19 -j outside", "-A outside -p tcp --dport 22 -j DROP", policy="ACCEPT", chains=":outside - [0:0]\n"
+    ),
+    "behind a goto for a card": iptables(
+        "-A INPUT -i eth1 -g lan", "-A INPUT -p tcp --dport 22 -j DROP", "-A lan -j ACCEPT", policy="ACCEPT", chains=":lan - [0:0]\n"
+    ),
+    "nftables": nft([{"match": {"op": "!=", "left": {"meta": {"key": "iifname"}}, "right": "eth1"}}, tcp(22), {"drop": None}]),
+    "nftables, with the machine's own": nft(
+        [{"match": {"op": "!=", "left": {"meta": {"key": "iifname"}}, "right": {"set": ["lo", "eth1"]}}}, tcp(22), {"drop": None}]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STAYS)
+def test_a_drop_of_what_comes_by_another_card_stays(name: str) -> None:
+    (group,) = read_file(STAYS[name].encode()).groups
+
+    first = bare(group.rules)[0]
+    assert (first.action, first.protocol, first.port_start) == ("drop", "tcp", 22)
+
+
+def test_a_zone_for_a_second_card_says_so() -> None:
+    text = "public\n  target: default\n  interfaces: {}\n  sources: \n  services: ssh\n  ports: \n  protocols: \n"
+
+    def said_of(name: str) -> Note:
+        return next(note for note in read_file(text.format(name).encode()).all_notes() if "interfaces" in note.text)
+
+    first, second = said_of("eth0"), said_of("eth1")
+
+    assert (second.taken, "there is eth0, too" in second.how) == (Taken.NOT_TAKEN, True)
+    assert (first.taken, first.how) == (Taken.EXACT, "It is taken for the VM's network card.")
+
+
+def test_words_of_a_remark_of_ufw_are_no_cards() -> None:
+    (group,) = read_file(ufw("22/tcp on eth0   ALLOW IN   Anywhere   # only on mondays").encode()).groups
+
+    assert [one.port_start for one in group.rules] == [22]

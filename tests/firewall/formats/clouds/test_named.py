@@ -125,6 +125,7 @@ TEXTS = (
     ("set firewall name WAN rule 10 action accept\n", "a router", "make a table"),
     ("/ip firewall filter\nadd action=accept chain=input\n", "a router", "make a table"),
     ("access-list 101 permit tcp any any eq 22\n", "a router or firewall", "make a table"),
+    ('<?xml version="1.0"?>\n<policy target="DROP"><ingress-zone name="ANY"/></policy>\n', "a policy of firewalld", "bring the zone"),
     ("# pf.conf\npass in on em0 proto tcp to port 22\n", "a ruleset of pf", "make a table"),
     ("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: web\n", "NetworkPolicy", "make a table"),
 )  # fmt: skip
