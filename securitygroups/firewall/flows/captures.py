@@ -189,7 +189,14 @@ class Capture:
     def _chosen(self, packets: _Packets) -> Batch:
         role = np.full(len(packets.batch), MAYBE, np.uint8)
         opens = self._openers.choose(
-            packets.batch, packets.source_port, role, packets.time, self._skipped, in_order=True
+            packets.batch,
+            packets.source_port,
+            role,
+            packets.time,
+            self._skipped,
+            one_way=np.isin(packets.batch.protocol, list(ICMP_ANSWERS)),
+            in_order=True,
+            by_ports=False,
         )
         return packets.batch.take(opens)
 

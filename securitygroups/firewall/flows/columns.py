@@ -55,6 +55,7 @@ NAMES = {spelling: (name, rank) for name, text in _SPELLINGS.items() for rank, s
 _BETWEEN = re.compile(r"[^0-9a-z]+")
 _VPC = {"srcaddr", "dstaddr", "srcport", "dstport", "protocol", "accountid", "interfaceid", "logstatus", "pktsrcaddr"}
 _VPC |= {"sourceaddress", "destinationaddress", "sourceport", "destinationport"}
+_OF_GATEWAY = "tgwid"
 _OF_VPC = {"accountid", "account", "interfaceid", "logstatus"}
 _NETFLOW = (
     {"ts", "td", "sa", "da"},
@@ -117,6 +118,9 @@ def standing_for(names: Sequence[str]) -> list[str]:
     spare = {PORTLESS: "portless"} if set(plain) >= _ZEEK and chosen.get("protocol") != PORTLESS else {}
     if chosen.get("start") == "time" and plain.count("date") == 1:
         spare["date"] = "day"
+    if _OF_GATEWAY in plain:
+        # Ingress is into the gateway there, whichever of the ends is a VM's.
+        chosen.pop("direction", None)
     return [NAMES[word][0] if word in chosen.values() else spare.get(word, "") for word in plain]
 
 

@@ -24,6 +24,7 @@ PCAPNG = b"\x0a\x0d\x0d\x0a"
 MAX_PACKET = 1 << 20
 
 _CHUNK = 1 << 22
+_TOO_LONG = "It claims to be {} bytes long, it is damaged: {}. Where captures were put together by cat, join them with mergecap."
 SAVE = "copy what is whole with “tcpdump -r FILE -w NEW” or capture again"
 # First bytes of a classic capture: byte order, nanoseconds in a tick of its times, and the length of a packet's header.
 MAGICS = {
@@ -154,7 +155,7 @@ class Pcap(Container):
             if after > end:
                 if size > MAX_PACKET:
                     number = self.records + len(headers) + 1
-                    raise damaged(f"packet {number}", f"It claims to be {size} bytes long, it is damaged: {SAVE}.")
+                    raise damaged(f"packet {number}", _TOO_LONG.format(size, SAVE))
                 break
             append(at)
             at = after

@@ -22,7 +22,7 @@ COLUMNS = (
 Row = tuple[str, ...]
 """One record: a text for each of COLUMNS."""
 
-LINES = Traits("firewall log", packets=True)
+LINES = Traits("firewall log", packets=True, icmp_in="icmp_type")
 
 _GATEWAYS = ("pf", "cisco", "juniper", "forti", "asa", "ios", "palo")
 _ANSWERS = {"icmp": Skip.ICMP_ANSWER, "tcp": Skip.MIDDLE, "sctp": Skip.MIDDLE}
@@ -75,7 +75,8 @@ def row_of(line: Line, *, by_address: bool = False) -> Row | Skip:
     ends = (fields["source"], fields["destination"], fields.get("port", ""), line.source_port)
     flags = ",".join(line.flags) if line.flags else ""
     direction = "" if by_address and line.kind.lower().startswith(_GATEWAYS) else fields.get("direction", "")
-    return protocol, *ends, direction, "", flags, line.said, "", str(MAYBE if flags else OPENS)
+    kind = "" if line.icmp is None else str(line.icmp)
+    return protocol, *ends, direction, "", flags, line.said, kind, str(MAYBE if flags else OPENS)
 
 
 class Lines:

@@ -14,6 +14,7 @@ MAX_RECORD = 4 << 20
 _BLANKS = re.compile(r"[\s\x1e]*")  # with the mark of JSON text sequences
 _BETWEEN = re.compile(r"[\s,\x1e]*")
 _LINES_AT_ONCE = 2048
+_LONGEST_KEY = 64
 _ENOUGH, _LITTLE = MAX_RECORD // 2, MAX_RECORD // 8
 """Characters that are read ahead, and fewer than which that is done again."""
 
@@ -103,6 +104,7 @@ class JsonStream:
         """Elements of a document's array, or documents one behind the other."""
         self._take(_ENOUGH)
         at, in_array = self._entered()
+        by_key = in_array and self._text[: at - 1].strip() != ""
         while True:
             if len(self._text) - at < _LITTLE and not self._ended:
                 at = self._drop(at)
@@ -113,8 +115,11 @@ class JsonStream:
                     raise self._cut()
                 return
             if in_array and self._text[at] == "]":
-                # What stands behind the array says nothing of flows.
-                return
+                at, in_array = self._behind(at + 1, by_key=by_key)
+                continue
+            if not in_array and self._text[at] == "[":
+                at, in_array, by_key = at + 1, True, False
+                continue
             value, at = self._next(at)
             for record in self._records(value):
                 self._number += 1
@@ -145,6 +150,17 @@ class JsonStream:
                 if found := self._key.search(self._text):
                     return found.end(), True
         return start, False
+
+    def _behind(self, at: int, *, by_key: bool) -> tuple[int, bool]:
+        """Where it goes on behind an array, and whether in another one: of a document, or of the next one."""
+        while by_key:
+            if found := self._key.search(self._text, at):
+                return found.end(), True
+            # The key may have been cut in two.
+            at = self._drop(max(at, len(self._text) - _LONGEST_KEY))
+            if not self._take(_ENOUGH):
+                return len(self._text), False
+        return at, False
 
     def _next(self, at: int) -> tuple[Any, int]:
         where = f"record {self._number + 1}"
@@ -177,13 +193,14 @@ class JsonStream:
 
     def _within(self, value: dict[str, Any]) -> list[Any] | None:
         """The records that a document holds, None where it is one itself."""
+        found: list[list[Any]] = []
         for key in self._many:
             inner = value.get(key)
             if isinstance(inner, list) and (not inner or isinstance(inner[0], dict | str)):
-                return inner
-            if isinstance(inner, dict) and (deeper := self._within(inner)) is not None:
-                return deeper
-        return None
+                found.append(inner)
+            elif isinstance(inner, dict) and (deeper := self._within(inner)) is not None:
+                found.append(deeper)
+        return found[0] if len(found) == 1 else [one for each in found for one in each] if found else None
 
     def _records(self, value: Any) -> Iterator[Any]:
         if isinstance(value, list):

@@ -27,6 +27,7 @@ _MOST_LINES = 1000
 _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z?)?\Z|\d\d:\d\d:[\d.]+\Z|\d{13}\Z")
 _MOST_BEFORE, _MOST_BEHIND = 4, 4  # words beside a record
+_GATEWAY = re.compile(r"tgw-[0-9a-f]{8,}\Z")
 _VPC_WORDS = {"ACCEPT", "REJECT", "NODATA", "SKIPDATA"}
 _PACKET_LIST = {"no.", "time", "source", "destination", "protocol", "length", "info"}
 _OF_WIRESHARK = (
@@ -66,6 +67,9 @@ def split_line(line: str, separator: str, number: int) -> list[str]:
     try:
         return [field.strip() for field in next(csv.reader([line], delimiter=separator, strict=True), [])]
     except csv.Error as error:
+        if line.count('"') % 2:
+            why = "This is not a line of CSV: a field in quotation marks does not end in it. Write each record in one line."
+            raise bad(f"line {number}", why) from None
         raise bad(f"line {number}", f"This is not a line of CSV ({error}).") from None
 
 
@@ -152,7 +156,7 @@ def _begun(head: _Head, line: str, number: int, raw: bytes) -> Layout | None:
     separator, names = _best(line, head.separator, number)
     if known(names) >= 2 and (separator != _BLANK or _are_all(names)):
         traits = VPC if separator == _BLANK and looks_like_vpc(names) else traits_of(names)
-        return _layout(traits, separator, names, number + 1, raw.rstrip(b"\r"))
+        return _layout(traits, separator, names, number + 1, raw.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r"))
     if head.remark:
         return _layout(traits_of(head.remark), head.separator, head.remark, number)
     return None
@@ -209,7 +213,9 @@ def _is_default(fields: Sequence[str]) -> bool:
 def _is_custom(fields: Sequence[str]) -> bool:
     ends = sum(bool(_ADDRESS.match(field)) for field in fields)
     told = bool(_VPC_WORDS.intersection(fields))
-    named = any(field.startswith("eni-") for field in fields)
+    of_gateway = any(_GATEWAY.match(field) for field in fields)
+    named = of_gateway or any(field.startswith("eni-") for field in fields)
+    told = told or of_gateway
     return len(fields) >= 5 and not any("=" in field for field in fields) and told and (ends >= 2 or named)
 
 

@@ -15,6 +15,8 @@ Found = tuple[Offsets, Offsets]
 """The EtherType of each frame's content, and where it begins."""
 
 _IPV4, _IPV6, _PPPOE, _MPLS = 0x0800, 0x86DD, 0x8864, (0x8847, 0x8848)
+_LONGEST = 1500  # of a frame of IEEE 802.3
+_MOST_TAGS = 4
 _VLAN_TAGS = (0x8100, 0x88A8, 0x9100, 0x9200)
 _EITHER = 1  # stands for an EtherType: IP, of the version that its first bits say
 _LOOPBACK = 772  # Linux' kind of hardware
@@ -334,12 +336,20 @@ def _content(frames: Frames) -> Found:
 def _past_tags(frames: Frames, kind: Offsets, l3: Offsets) -> Found:
     """Past tags of VLANs, PPPoE and MPLS, all of which only carry a packet to where it is judged. A tunnel is judged as
     what it is outside: that is the packet that a security group sees."""
-    for _ in range(3):
+    for _ in range(_MOST_TAGS):
         tagged = np.isin(kind, _VLAN_TAGS)
         if not tagged.any():
             break
         kind = np.where(tagged, frames.integer(l3 + 2, 2), kind)
         l3 = l3 + tagged * 4
+    # A length stands there where IEEE 802.2 tells the type behind it, in a header of Ethernet's own (SNAP, RFC 1042).
+    spelled = (kind > _EITHER) & (kind <= _LONGEST)
+    if spelled.any():
+        spelled &= (
+            (frames.integer(l3, 2) == 0xAAAA) & (frames.integer(l3 + 2, 2) == 0x300) & (frames.integer(l3 + 4, 2) == 0)
+        )
+        kind = np.where(spelled, frames.integer(l3 + 6, 2), kind)
+        l3 = l3 + spelled * 8
     session = kind == _PPPOE
     if session.any():
         # Both ends may have agreed to leave out the first byte of the protocol, which is zero.

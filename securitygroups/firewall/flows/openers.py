@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from securitygroups.firewall.flows.addresses import Local
 from securitygroups.firewall.flows.batch import IN, OUT, Batch, join
+from securitygroups.firewall.values import PACKET_PROTOCOLS
 
 WINDOW = 1 << 20
 """How many flows are remembered to recognise their replies and repeats: some 16 bytes each."""
@@ -18,8 +19,13 @@ MAYBE, OPENS, REPLIES = 1, 0, 2
 Words = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
 
-_ONE = np.uint64(1)
+_ONE, _TWO = np.uint64(1), np.uint64(2)
+_NAME = ~np.uint64(3)
 _ROW_BITS, _TIME_BITS = 24, 36
+_SEEMS_REPLY, _SURE_REPLY = 2, 3
+_SERVICES, _FTP_DATA, _EPHEMERAL = 1024, 20, 32768
+"""Below are the ports of services, one of which begins connections itself, and from the last on those of who asks them."""
+_SPOKEN = np.isin(np.arange(256), (PACKET_PROTOCOLS["tcp"], PACKET_PROTOCOLS["udp"]))
 
 
 class Skip(Enum):
@@ -59,7 +65,7 @@ def scrambled(*columns: Words) -> Words:
 class Openers:
     """Recognises, in a log with both ports, the one record of each flow that opened it.
 
-    The latest WINDOW / 2 to WINDOW flows are remembered, as 63-bit hashes: memory is bounded, and a flow that comes
+    The latest WINDOW / 2 to WINDOW flows are remembered, as 62-bit hashes: memory is bounded, and a flow that comes
     back after so many others is judged again. One flow in about 10¹² is taken for another. `guessed` counts the flows of
     which nothing but the ports told which side began.
     """
@@ -78,16 +84,20 @@ class Openers:
         start: NDArray[np.int64],
         skipped: Counter[Skip],
         *,
+        one_way: Mask | None = None,
         by_direction: bool = False,
         in_order: bool = False,
+        by_ports: bool = True,
     ) -> Mask:
         """The rows that open a flow which is not remembered; the others are counted in `skipped`.
 
         Records of one flow are those with the same protocol and the same two ends (address and port), whichever is the
         source. The opener is the one whose `role` (OPENS, MAYBE, REPLIES) is the likeliest, then with the earliest
         `start`, then the first where rows are `in_order` of their time, else the one that goes to the lower
-        port. A flow of which only a reply is seen is not judged. `by_direction`: the log tells directions, and a flow between two
-        local machines is two. At most 2²⁴ rows, whose starts may be in any unit: a minute of nanoseconds, or 19 hours of
+        port. A flow of which only a reply is seen is not judged before its opener comes. `one_way`: rows that nothing
+        answers in the same flow, such as requests of ICMP, each way one of its own. `by_direction`: the log tells
+        directions, and a flow between two local machines is two. `by_ports`: what goes from a service's port to one of
+        those that who asks it has is a reply, whatever its time says: logs begin in the middle of connections. At most 2²⁴ rows, whose starts may be in any unit: a minute of nanoseconds, or 19 hours of
         microseconds, are compared as they are, and the order of longer ones is found by sorting.
         """
         if not len(batch):
@@ -96,9 +106,8 @@ class Openers:
         here = scrambled(batch.source_high, batch.source_low, source_port.astype(np.uint64))
         there = scrambled(batch.destination_high, batch.destination_low, port)
         turned = here > there
-        side = (batch.direction ^ turned) if by_direction else np.zeros(len(batch), np.uint8)
-        kind = (batch.protocol.astype(np.uint64) << np.uint64(1)) | side
-        flows = scrambled(np.minimum(here, there), np.maximum(here, there), kind) & ~_ONE
+        kind = _kinds(batch, turned, one_way, by_direction=by_direction)
+        flows = scrambled(np.minimum(here, there), np.maximum(here, there), kind) & _NAME
         # What is chosen of equal ones does not depend on their order.
         order = np.argsort(flows)
         ordered = flows.take(order)
@@ -107,8 +116,19 @@ class Openers:
         group = np.empty(len(batch), np.intp)
         group[order] = np.repeat(np.arange(len(first)), sizes)
 
+        names = ordered.take(first)
+        known, old_sense, waits, place = self._lookup(names)
+        rank = np.where(role == REPLIES, np.uint8(_SURE_REPLY), role)
+        if by_ports:
+            rank[seem_replies(batch, source_port, role)] = _SEEMS_REPLY
+        if waits.any():
+            # Of these a reply was seen before: who began is known.
+            begun, back = waits.take(group), turned != old_sense.take(group)
+            rank[begun & back] = _SURE_REPLY
+            rank[begun & ~back & (rank == _SEEMS_REPLY)] = MAYBE
+
         # The likeliest opener of each group is the smallest of these, and its row and orientation can be read off it.
-        likely = role.astype(np.uint64) << np.uint64(62)
+        likely = rank.astype(np.uint64) << np.uint64(62)
         likely |= _earlier(start) << np.uint64(_ROW_BITS + 2)
         if not in_order:
             likely |= (source_port < batch.port).astype(np.uint64) << np.uint64(_ROW_BITS + 1)
@@ -116,39 +136,36 @@ class Openers:
         likely |= turned
         sorted_likely = likely.take(order)
         best = np.minimum.reduceat(sorted_likely, first)
-        names, sense = ordered.take(first), best & _ONE
-        reply = best >> np.uint64(62) == REPLIES
-        sense ^= reply
-        known, old_sense, place = self._lookup(names)
-        sense = np.where(known, old_sense, sense)
-        if not in_order:
-            told = sorted_likely >> np.uint64(_ROW_BITS + 2)
-            tied = (told == np.repeat(best >> np.uint64(_ROW_BITS + 2), sizes)) & (
-                sorted_likely & _ONE != np.repeat(best & _ONE, sizes)
-            )
-            self.guessed += int(np.count_nonzero(np.logical_or.reduceat(tied, first) & ~known))
+        reply = best >> np.uint64(62) >= _SEEMS_REPLY
+        sense = np.where(known, old_sense, (best & _ONE) ^ reply)
+        self.guessed += int(np.count_nonzero(_guessed(sorted_likely, best, first, sizes, in_order=in_order) & ~known))
         opens = np.zeros(len(batch), np.bool_)
         rows = ((best >> _ONE) & np.uint64((1 << _ROW_BITS) - 1)).astype(np.intp)
-        opens[rows[~known & ~reply]] = True
+        judged = ~reply & (waits | ~known)
+        opens[rows[judged]] = True
         same = turned == sense.take(group)
         skipped[Skip.REPEAT] += int(np.count_nonzero(same & ~opens))
         skipped[Skip.REPLY] += int(np.count_nonzero(~same & ~opens))
-        fresh = np.flatnonzero(~known)
-        self._remember((names | sense).take(fresh), place.take(fresh))
+        fresh = np.flatnonzero(judged | ~known)
+        self._remember((names | sense | (reply.astype(np.uint64) << _ONE)).take(fresh), place.take(fresh))
         return opens
 
-    def _lookup(self, names: Words) -> tuple[Mask, Words, NDArray[np.intp]]:
-        """Which flows are remembered, in which sense (0 or 1) they were opened, and where they stand among the recent."""
+    def _lookup(self, names: Words) -> tuple[Mask, Words, Mask, NDArray[np.intp]]:
+        """Which flows are remembered, in which sense (0 or 1) they were opened, which of them still wait for their opener,
+        and where they stand among the recent."""
         known, sense = np.zeros(len(names), np.bool_), np.zeros(len(names), np.uint64)
+        waits = np.zeros(len(names), np.bool_)
         place = np.zeros(len(names), np.intp)
         for memory in (self._older, self._recent):
             place = memory.searchsorted(names)
             if memory.size:
                 found = memory.take(np.minimum(place, memory.size - 1))
-                hit = found & ~_ONE == names
+                # One that was judged stands before the same that waited.
+                hit = found & _NAME == names
                 known |= hit
                 sense = np.where(hit, found & _ONE, sense)
-        return known, sense, place
+                waits = np.where(hit, found & _TWO > 0, waits)
+        return known, sense, waits, place
 
     def _remember(self, flows: Words, place: NDArray[np.intp]) -> None:
         """Put sorted flows where they stand among the recent ones, which are sorted too."""
@@ -160,6 +177,41 @@ class Openers:
         self._recent = joined
         if self._recent.size > self._window // 2:
             self._older, self._recent = self._recent[: self._window], np.zeros(0, np.uint64)
+
+
+def _kinds(batch: Batch, turned: Mask, one_way: Mask | None, *, by_direction: bool) -> Words:
+    """What two flows between the same ends differ in: their protocol, and what else tells them apart."""
+    protocol = batch.protocol.astype(np.uint64)
+    way = batch.direction.astype(np.uint64) & _ONE if by_direction else np.zeros(len(batch), np.uint64)
+    side = way ^ turned.astype(np.uint64) if by_direction else way
+    kind: Words = (protocol << _ONE) | side
+    if one_way is None or not one_way.any():
+        return kind
+    apart = ((protocol | np.uint64(256)) << _TWO) | (way << _ONE) | turned.astype(np.uint64)
+    return np.where(one_way, apart, kind)
+
+
+def seem_replies(batch: Batch, source_port: NDArray[np.int32], role: NDArray[np.uint8]) -> Mask:
+    """What goes from a service to who asks it, where the log says nothing else of who began."""
+    served = (source_port < _SERVICES) & (source_port > 0) & (source_port != _FTP_DATA) & (batch.port >= _EPHEMERAL)
+    seem: Mask = served & (role == MAYBE) & _SPOKEN.take(batch.protocol)
+    return seem
+
+
+def _guessed(likely: Words, best: Words, first: NDArray[np.intp], sizes: NDArray[np.intp], *, in_order: bool) -> Mask:
+    """The groups of which nothing but the ports told who began."""
+    role, chosen = likely >> np.uint64(62), best >> np.uint64(62)
+    told, best_told = likely >> np.uint64(_ROW_BITS + 2), best >> np.uint64(_ROW_BITS + 2)
+    time = np.uint64((1 << _TIME_BITS) - 1)
+    guessed = (
+        (role == _SEEMS_REPLY)
+        & (np.repeat(chosen, sizes) == MAYBE)
+        & (told & time <= np.repeat(best_told & time, sizes))
+    )
+    if not in_order:
+        guessed |= (told == np.repeat(best_told, sizes)) & (likely & _ONE != np.repeat(best & _ONE, sizes))
+    groups: Mask = np.logical_or.reduceat(guessed, first) | (chosen == _SEEMS_REPLY)
+    return groups
 
 
 def _earlier(start: NDArray[np.int64]) -> Words:

@@ -122,6 +122,16 @@ def _dict(value: Any) -> Record:
     return value if isinstance(value, dict) else {}
 
 
+def _inner_event(record: Record) -> Record:
+    """Suricata's own event where another program keeps it within one of its own."""
+    for outer in (record, _dict(record.get("suricata"))):
+        for key in ("event", "eve"):
+            inner = outer.get(key)
+            if isinstance(inner, dict) and isinstance(inner.get("event_type"), str) and "src_ip" in inner:
+                return inner
+    return record
+
+
 def _suricata(record: Record) -> Found | None:
     kind = record.get("event_type")
     if not isinstance(kind, str) or ("src_ip" not in record and kind not in record):
@@ -131,6 +141,8 @@ def _suricata(record: Record) -> Found | None:
     flow = _dict(record.get("flow"))
     # The flow's own ends are those of who began; an alert's are those of one packet.
     begun = flow if kind in _OF_PACKETS and "src_ip" in flow else record
+    if kind == "drop" and _in_the_middle(_dict(record.get("drop"))):
+        return Skip.MIDDLE
     fields = {
         "protocol": record.get("proto"),
         "source": begun.get("src_ip"),
@@ -144,10 +156,16 @@ def _suricata(record: Record) -> Found | None:
     return [_row(fields, _suricata_role(record) if begun is record else OPENS)]
 
 
+def _in_the_middle(dropped: Record) -> bool:
+    """Whether a packet of TCP that was dropped opens no connection."""
+    return "syn" in dropped and (not dropped["syn"] or bool(dropped.get("ack")))
+
+
 def _suricata_role(record: Record) -> int:
-    if record["event_type"] in _OF_PACKETS and record.get("direction") == "to_client":
-        return REPLIES
-    return MAYBE if record["event_type"] == "netflow" else OPENS
+    if record["event_type"] in _OF_PACKETS and "direction" in record:
+        return REPLIES if record["direction"] == "to_client" else OPENS
+    # Of a packet without a direction nothing says who sent the first one; a drop of one was that of a SYN.
+    return OPENS if record["event_type"] == "flow" or "syn" in _dict(record.get("drop")) else MAYBE
 
 
 def _suricata_said(record: Record, flow: Record) -> str:
@@ -244,10 +262,12 @@ class JsonLog:
         if "specversion" in record and isinstance(record.get("data"), dict):
             # An event in an envelope, whose source is the program that sent it.
             record = record["data"]
+        record = _inner_event(record)
         for kind, read in (("Azure flow log", _azure), ("GCP log", _gcp), ("Suricata", _suricata)):
             found = read(record)
             if found is not None:
                 self._of_suricata |= read is _suricata
+                self._found |= found is Skip.MIDDLE
                 return self._seen(kind, found)
         found = self._general(record)
         if found is Skip.OTHER:

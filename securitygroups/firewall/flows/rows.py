@@ -12,7 +12,7 @@ from securitygroups.firewall.flows.addresses import Local
 from securitygroups.firewall.flows.batch import NO_PORT, UNSAID, Batch
 from securitygroups.firewall.flows.captures import ICMP_ANSWERS
 from securitygroups.firewall.flows.columns import Traits
-from securitygroups.firewall.flows.openers import MAYBE, OPENS, REPLIES, Openers, Skip, directed
+from securitygroups.firewall.flows.openers import MAYBE, OPENS, REPLIES, Openers, Skip, directed, seem_replies
 from securitygroups.firewall.flows.spellings import (
     ICMP_OF_FAMILY,
     NAMES,
@@ -167,8 +167,6 @@ def _roles(table: Table, tcp: Mask, traits: Traits) -> NDArray[np.uint8]:
     role = np.full(len(tcp), OPENS if traits.opens else MAYBE, np.uint8)
     if "role" in table.columns:
         role = numbers(table.columns["role"], 1)[0].astype(np.uint8)
-    if "turned" in table.columns:
-        role[looked_up(table.columns["turned"], turned_of)[1]] = REPLIES
     if "tcp_flags" not in table.columns:
         return role
     fields = table.columns["tcp_flags"]
@@ -185,6 +183,30 @@ def _roles(table: Table, tcp: Mask, traits: Traits) -> NDArray[np.uint8]:
     if traits.packets:
         role[tcp & ~syn & (flags != 0)] = _MIDDLE
     return role
+
+
+def _as_begun(
+    table: Table, batch: Batch, source_port: NDArray[np.int32], role: NDArray[np.uint8]
+) -> tuple[Batch, NDArray[np.int32], NDArray[np.uint8]]:
+    """Argus' records, each of which is a whole flow, with who began it as the source: an arrow tells, if it is known."""
+    arrow, told = looked_up(table.columns["turned"], turned_of)
+    if not told.any():
+        return batch, source_port, role
+    back = told & (arrow == REPLIES)
+    back |= told & (arrow == MAYBE) & seem_replies(batch, source_port, role)
+    ends = [
+        np.where(back, theirs, ours)
+        for ours, theirs in (
+            (batch.source_high, batch.destination_high),
+            (batch.source_low, batch.destination_low),
+            (batch.destination_high, batch.source_high),
+            (batch.destination_low, batch.source_low),
+        )
+    ]
+    port, source_port = np.where(back, source_port, batch.port), np.where(back, batch.port, source_port)
+    high, low, to_high, to_low = ends
+    begun = Batch(batch.direction, batch.version, batch.protocol, high, low, to_high, to_low, port, batch.said)
+    return begun, source_port, np.where(told & (arrow != MAYBE), np.uint8(OPENS), role)
 
 
 def _said(table: Table, rows: int) -> NDArray[np.uint8]:
@@ -241,11 +263,12 @@ class Rows:
         if untold.any():
             table, named = self._without(table, untold, Skip.NO_PROTOCOL), named[~untold]
         batch = _packets(table, named)
-        answers = self._icmp_answers(table, batch)
+        answers, requests = self._icmp(table, batch)
         if answers.any():
             table, batch = self._without(table, answers, Skip.ICMP_ANSWER), batch.take(~answers)
+            requests = requests[~answers]
         if "source_port" in table.columns:
-            batch = self._opening(table, batch)
+            batch = self._opening(table, batch, requests)
         elif "tcp_flags" in table.columns:
             batch = self._without_answers(table, batch)
         return self._directed(table, batch)
@@ -258,21 +281,24 @@ class Rows:
         self._skipped[reason] += dropped
         return table.take(np.flatnonzero(~rows))
 
-    def _icmp_answers(self, table: Table, batch: Batch) -> Mask:
-        """Replies and errors, where the log tells the type."""
-        answers = np.zeros(len(batch), np.bool_)
+    def _icmp(self, table: Table, batch: Batch) -> tuple[Mask, Mask]:
+        """(replies and errors, requests), where the log tells the type."""
+        answers, requests = np.zeros(len(batch), np.bool_), np.zeros(len(batch), np.bool_)
         fields = table.columns.get(self.traits.icmp_in)
         if fields is None:
-            return answers
+            return answers, requests
         find = netflow_icmp_type_of if self.traits.icmp_in == "port" else icmp_type_of
         for protocol, types in ICMP_ANSWERS.items():
             rows = np.flatnonzero((batch.protocol == protocol) & (batch.version > 0))
             if rows.size:
                 kind, told = looked_up(fields.take(rows), find)
-                answers[rows[told & types.take(np.minimum(kind, 255))]] = True
-        return answers
+                answer = types.take(np.minimum(kind, 255))
+                answers[rows[told & answer]] = True
+                # Of NetFlow's replies nothing may be told, and then they are those of a request.
+                requests[rows[told & ~answer]] = self.traits.icmp_in != "port"
+        return answers, requests
 
-    def _opening(self, table: Table, batch: Batch) -> Batch:
+    def _opening(self, table: Table, batch: Batch, requests: Mask) -> Batch:
         """The rows that open a flow, of tables with both ports."""
         has_port = _HAS_PORT.take(batch.protocol) & (batch.version > 0)
         source_port = _ports(table, "source_port", has_port)
@@ -281,6 +307,8 @@ class Rows:
         if middle.any():
             self._skipped[Skip.MIDDLE] += int(np.count_nonzero(middle))
         told = batch.direction != UNKNOWN_WAY
+        if "turned" in table.columns:
+            batch, source_port, role = _as_begun(table, batch, source_port, role)
         start = _times(table, len(batch))
         opens = np.zeros(len(batch), np.bool_)
         for rows, by_direction in ((np.flatnonzero(told & ~middle), True), (np.flatnonzero(~told & ~middle), False)):
@@ -292,8 +320,11 @@ class Rows:
                     role[rows],
                     start[rows],
                     self._skipped,
+                    one_way=requests[rows],
                     by_direction=by_direction,
                     in_order=self.traits.packets,
+                    # A firewall that logs a packet has judged it as one that opens something.
+                    by_ports=not self.traits.packets,
                 )
         return batch.take(np.flatnonzero(opens))
 

@@ -3,7 +3,7 @@
 import re
 
 from securitygroups.firewall.flows.batch import ACCEPTED, DENIED, IN, NO_PORT, OUT
-from securitygroups.firewall.flows.openers import REPLIES
+from securitygroups.firewall.flows.openers import MAYBE, OPENS, REPLIES
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS
 from securitygroups.firewall.registry import IN_LOGS
 from securitygroups.firewall.values import ICMP, NON_IP, PACKET_PROTOCOLS
@@ -16,7 +16,8 @@ NAMES = {
     **IN_LOGS,
     "ipv4": 4,
     "icmp": ICMP_OF_FAMILY,
-    **dict.fromkeys((NON_IP, "arp"), NOT_IP),
+    # The last ones are argus' words for its own records and for frames.
+    **dict.fromkeys((NON_IP, "arp", "man", "llc", "lldp", "stp"), NOT_IP),
     "t": PACKET_PROTOCOLS["tcp"],
     "u": PACKET_PROTOCOLS["udp"],
     **dict.fromkeys(("unknown_transport", "unknown", "-", ""), UNTOLD),
@@ -28,6 +29,8 @@ WAYS = {
     **dict.fromkeys(("out", "egress", "outbound", "outgoing", "o", "tx", "send", "src"), OUT),
     # Numbers are those of an exporter's interface, which is not the VM's.
     **dict.fromkeys((*_NOTHING, "forward", "unknown", "0", "1", "255"), UNKNOWN_WAY),
+    # Of a network's border, and of a gateway that is neither end.
+    **dict.fromkeys(("internal", "external", "src_gateway", "dest_gateway"), UNKNOWN_WAY),
 }
 SAID = {
     **dict.fromkeys(("accept", "accepted", "allow", "allowed", "pass", "passed", "permit", "permitted", "a"), ACCEPTED),
@@ -115,8 +118,8 @@ def flags_of(text: str) -> int | None:
 
 
 def turned_of(text: str) -> int | None:
-    """Argus' arrow, which says that the destination began."""
-    return REPLIES if text.strip() in ("<-", "<?") else None
+    """Argus' arrow: whether the source began, or the destination, or (with a question mark) nobody saw it."""
+    return {"->": OPENS, "<-": REPLIES, "<->": MAYBE, "<?>": MAYBE, "?>": MAYBE, "<?": REPLIES}.get(text.strip())
 
 
 def icmp_type_of(text: str) -> int | None:

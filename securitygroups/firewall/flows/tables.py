@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from securitygroups.firewall.flows.batch import Batch
+from securitygroups.firewall.flows.columns import standing_for
 from securitygroups.firewall.flows.layouts import Layout, decoded, split_line
 from securitygroups.firewall.flows.rows import Rows, Table
 from securitygroups.firewall.flows.text import PAD, Fields, column, columns, padded, split, unquoted
@@ -50,12 +51,12 @@ class TextTable:
     def __iter__(self) -> Iterator[Batch]:
         rest, block = b"", self._data
         self._data = b""
-        while not self._ended:
+        while True:
             more = self._read(self._chunk)
             # The last line may lack its line feed. It is judged with those before it: of a flow's records all are compared.
             last = b"\n" if block and not more and not block.endswith(b"\n") else b""
             # One copy, with what must follow the last line: the lines are looked at where they are.
-            data = b"".join((rest, block, last, bytes(PAD)))
+            data = b"".join((rest, _without_marks(block), last, bytes(PAD)))
             length = len(data) - PAD - len(last)
             end = data.rfind(b"\n", 0, length) + 1
             if length - end > MAX_LINE:
@@ -67,25 +68,49 @@ class TextTable:
             end = len(data) - PAD if last else end
             rest, block = data[end:-PAD], more
             if end:
-                yield self._batch(data, end)
+                yield from self._batches(data, end)
             if not more:
                 return
 
-    def _batch(self, data: bytes, end: int) -> Batch:
-        """The batch of the lines before `end`, behind which PAD bytes follow at least."""
-        end = self._without_trailer(data, end)
-        table = self._table(data, end)
-        self.records += len(table.lines)
-        return self._rows.batch(table)
+    def _batches(self, data: bytes, end: int) -> Iterator[Batch]:
+        """The batches of the lines before `end`, behind which PAD bytes follow at least: one, unless a word that begins what
+        is told of all records stands among them, and the header of others behind it."""
+        while True:
+            if self._ended:
+                at = self._header_at(data, end)
+                self._line += data.count(b"\n", 0, at)
+                if at == end:
+                    return
+                self._ended = False
+                data, end = data[at:], end - at
+            at = self._trailer_at(data, end)
+            self._ended = at < end
+            if at:
+                # What follows is no padding, and need not be: it is not read.
+                table = self._table(data if at == end else data[:at] + bytes(PAD), at)
+                self.records += len(table.lines)
+                yield self._rows.batch(table)
+            if not self._ended:
+                return
+            data, end = data[at:], end - at
 
-    def _without_trailer(self, data: bytes, end: int) -> int:
-        """Where the records end, before a word that begins what is told of them all."""
-        if self._trailer:
-            at = 0 if data.startswith(self._trailer) else data.find(b"\n" + self._trailer, 0, end) + 1
-            if at or data.startswith(self._trailer):
-                self._ended = True
+    def _header_at(self, data: bytes, end: int) -> int:
+        """Where the header stands once more, `end` where it does not."""
+        if not self._again:
+            return end
+        for line in (self._again, self._again[:-1] + b"\r\n"):
+            if data.startswith(line):
+                return 0
+            if at := data.find(b"\n" + line, 0, end) + 1:
                 return at
         return end
+
+    def _trailer_at(self, data: bytes, end: int) -> int:
+        """Where the records end, before a word that begins what is told of them all."""
+        if not self._trailer:
+            return end
+        at = 0 if data.startswith(self._trailer) else data.find(b"\n" + self._trailer, 0, end) + 1
+        return at if at or data.startswith(self._trailer) else end
 
     def _table(self, data: bytes, end: int) -> Table:
         table = self._regular(data, end)
@@ -137,7 +162,8 @@ class TextTable:
         if not alike.size:
             return False
         long = ends[alike, -1] - starts[alike] - len(self._again)
-        return any(block.startswith(self._again, at) for at in starts[alike[(long >= -1) & (long <= 1)]].tolist())
+        either = self._again, self._again[:-1] + b"\r\n"
+        return any(block.startswith(either, at) for at in starts[alike[(long >= -1) & (long <= 1)]].tolist())
 
     def _without_others(self, block: bytes) -> tuple[dict[str, Fields], Lines, int] | None:
         """The columns of a block that is regular but for remarks, empty lines and the header once more."""
@@ -216,8 +242,13 @@ class TextTable:
         """Zeek's files that were put together may have other columns from some line on."""
         if line.lower().startswith("#fields") and "\t" in line and self.kind == "Zeek":
             names = line.split("\t")[1:]
-            if len(names) != len(self._layout.names):
+            if tuple(standing_for(names)) != self._layout.names:
                 raise bad(f"line {number}", "Other columns begin here: give this part as a file of its own.")
+
+
+def _without_marks(block: bytes) -> bytes:
+    """Without the marks of UTF-8 that begin the files which were put together."""
+    return block.replace(b"\n\xef\xbb\xbf", b"\n") if b"\n\xef\xbb\xbf" in block else block
 
 
 def _at_the_clock(day: Fields, clock: Fields) -> Fields:

@@ -310,6 +310,17 @@ class TestContainers:
 
             assert [(p.direction.value, p.port) for p in read(ng.data)[0]] == [first]
 
+    @pytest.mark.parametrize(
+        "tags", [b"", bytes.fromhex("810000018100000281000003"), bytes.fromhex("88a80001810000028100000381000004")]
+    )
+    def test_a_type_behind_a_length_is_read(self, tags: bytes) -> None:
+        whole = ethernet(SYN)
+        size = struct.pack(">H", len(whole) - 14 + 8)
+
+        packets, log = read(pcap([(bytes(12) + tags + size + bytes.fromhex("aaaa03000000") + whole[12:], NOW)], 1))
+
+        assert (packets.total(), log.skipped) == (1, Counter())
+
     def test_nanoseconds_count(self) -> None:
         ng = Ng().section().interface(resolution=9)
         ng.enhanced(ethernet(ANSWERED), NOW + 2).enhanced(ethernet(ASKED), NOW + 1)

@@ -314,8 +314,8 @@ class TestVpc:
 
     def test_flows_are_remembered_over_blocks_but_not_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(flows, "_CHUNK", 2000)
-        lines = [VPC.format("203.0.113.9", "10.0.0.5", 50000 + i, 443, 6, i) for i in range(400)]
-        back = [VPC.format("10.0.0.5", "203.0.113.9", 443, 50000 + i, 6, i + 60) for i in range(400)]
+        lines = [VPC.format("203.0.113.9", "10.0.0.5", 50000 + i, 8443, 6, i) for i in range(400)]
+        back = [VPC.format("10.0.0.5", "203.0.113.9", 8443, 50000 + i, 6, i + 60) for i in range(400)]
 
         packets, log = read("".join(lines + back), LOCAL)
 

@@ -1,6 +1,7 @@
 """Logs as programs and people really write them, with what is silently wrong where one of their habits is not known."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -136,10 +137,10 @@ def test_argus_arrow_says_who_began() -> None:
     head = "StartTime,Proto,SrcAddr,Sport,Dir,DstAddr,Dport\n"
 
     assert read(f"{head}2026/06/28 23:17:41.000000,tcp,198.51.100.7,40000,   ->,10.0.1.10,22\n")[0] == SSH
-    for arrow in ("<-", "  <?"):
+    # Each record is a whole flow, whoever is written first; where nobody saw who began, its ports tell.
+    for arrow in ("<-", "  <?", " <?>"):
         flows, log = read(f"{head}2026/06/28 23:17:41.000000,tcp,10.0.1.10,22,{arrow},198.51.100.7,40000\n")
-        assert flows == []
-        assert log.skipped[Skip.REPLY] == 1
+        assert (flows, log.records) == (SSH, 1)
 
 
 @pytest.mark.parametrize(
@@ -350,7 +351,8 @@ def test_who_reports_a_flow_of_calico_tells_its_direction() -> None:
     flow = {"source_ip": "198.51.100.7", "source_port": 40000, "dest_ip": "10.0.1.10", "dest_port": 22, "proto": "tcp", "action": "allow"}  # fmt: skip
 
     assert read(json.dumps(flow | {"reporter": "dst"}) + "\n")[0] == ALLOWED_SSH
-    assert read(json.dumps(flow | {"reporter": "src"}) + "\n")[0] == [("out", *ALLOWED_SSH[0][1:])]
+    sent = flow | {"source_ip": "10.0.1.10", "dest_ip": "198.51.100.7", "reporter": "src"}
+    assert read(json.dumps(sent) + "\n")[0] == [("out", 6, "10.0.1.10", "198.51.100.7", 22, ACCEPTED)]
 
 
 def test_lists_without_ports_or_addresses_are_named() -> None:
@@ -359,3 +361,127 @@ def test_lists_without_ports_or_addresses_are_named() -> None:
 
     assert "as pcapng" in refusal(packets)
     assert "“-o csv”" in refusal(piped)
+
+
+def test_files_that_were_put_together_are_read_to_their_end() -> None:
+    one = {"src_ip": "198.51.100.7", "src_port": 40000, "dest_ip": "10.0.1.10", "dest_port": 22, "proto": "tcp"}
+    other = {**one, "src_ip": "198.51.100.8"}
+    both = sorted([SSH[0], ("in", 6, "198.51.100.8", "10.0.1.10", 22, UNSAID)], key=str)
+    long = {**one, "note": "x" * 3_000_000}
+
+    for text in (
+        f"{json.dumps([one])}\n{json.dumps([other])}\n",
+        f"{json.dumps([one], indent=1)}\n{json.dumps([other], indent=1)}",
+        json.dumps({"records": [one], "events": [other]}),
+        json.dumps({"records": [long], "more": 1}) + "\n" + json.dumps({"records": [other]}),
+        json.dumps({"records": [long], "events": [other]}),
+    ):
+        assert read(text)[0] == both
+
+
+NFDUMP_CSV = "ts,te,td,sa,da,sp,dp,pr,flg,ipkt,ibyt\n2026-06-28 23:17:41,2026-06-28 23:17:44,3.000,{},10.0.1.10,40000,22,TCP,..S,9,11214\nSummary\nflows,bytes\n1,11214\n"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_nfdumps_csvs_one_behind_the_other_are_read(end: str) -> None:
+    text = "".join(NFDUMP_CSV.format(f"198.51.100.{host}") for host in (7, 8, 9)).replace("\n", end)
+
+    flows, log = read(text)
+
+    assert ([flow[2] for flow in flows], log.records) == (["198.51.100.7", "198.51.100.8", "198.51.100.9"], 3)
+    assert "line 7, source" in refusal(text.replace("198.51.100.8", "198.51.100.x", 1))
+
+
+def test_the_marks_of_files_that_were_put_together_are_no_letters() -> None:
+    one = "\ufeffproto,src_ip,dst_ip,dst_port\r\ntcp,198.51.100.7,10.0.1.10,22\r\n"
+
+    assert read(one + one)[0] == SSH * 2
+    wide = one.removeprefix("\ufeff").encode("utf-16")
+    assert read(wide + wide)[0] == SSH * 2
+
+
+PING = "direction,protocol,source,destination,source_port,port,icmp_type\n"
+
+
+def test_a_ping_each_way_are_two_flows() -> None:
+    there, back = (
+        ("in", 1, "198.51.100.7", "10.0.1.10", None, UNSAID),
+        ("out", 1, "10.0.1.10", "198.51.100.7", None, UNSAID),
+    )
+    rows = ("in,icmp,198.51.100.7,10.0.1.10,,,8", "out,icmp,10.0.1.10,198.51.100.7,,,0", "out,icmp,10.0.1.10,198.51.100.7,,,8", "in,icmp,198.51.100.7,10.0.1.10,,,0")  # fmt: skip
+
+    flows, log = read(PING + "\n".join(rows))
+    assert (flows, log.skipped[Skip.ICMP_ANSWER]) == ([there, back], 2)
+
+    line = "Jun 28 23:17:41 web kernel: IN={} OUT={} SRC={} DST={} LEN=84 TTL=64 PROTO=ICMP TYPE=8 CODE=0 ID=1 SEQ=1\n"
+    lines = line.format("eth0", "", "198.51.100.7", "10.0.1.10") + line.format("", "eth0", "10.0.1.10", "198.51.100.7")
+    assert read(lines)[0] == [there, back]
+
+
+def test_an_opener_behind_its_reply_is_judged_however_far() -> None:
+    row = "{},{},{},{},{},tcp,{}\n"
+    other = "".join(row.format(1000, f"198.51.{n >> 8}.{n & 255}", 40000, "10.0.1.11", 443, "S") for n in range(60_000))
+    head = "start,source,source_port,destination,port,protocol,tcp_flags\n"
+    reply, opener = (
+        row.format(1001, "10.0.1.10", 8443, "198.51.100.7", 40000, "SA"),
+        row.format(1000, "198.51.100.7", 40000, "10.0.1.10", 8443, ""),
+    )
+
+    flows, log = read(head + reply + other + opener + reply + opener)
+
+    assert [flow for flow in flows if flow[3] == "10.0.1.10"] == [("in", 6, "198.51.100.7", "10.0.1.10", 8443, UNSAID)]
+    assert (log.skipped[Skip.REPLY], log.skipped[Skip.REPEAT]) == (2, 1)
+
+
+def test_a_log_that_begins_in_the_middle_of_a_connection_turns_nobody_round() -> None:
+    record = VPC_RECORD.replace("198.51.100.7 10.0.1.10 40000 22", "10.0.1.10 198.51.100.7 22 40000")
+    later = VPC_RECORD.replace("1700000010", "1700000013")
+
+    flows, log = read(f"{record}\n{later}\n")
+    assert (flows, log.guessed) == (ALLOWED_SSH, 1)
+
+    flows, log = read(f"{record}\n")
+    assert (flows, log.skipped[Skip.REPLY], log.guessed) == ([], 1, 1)
+
+
+EVE = {"timestamp": "2026-06-28T23:17:41.0+0000", "event_type": "alert", "src_ip": "198.51.100.7", "src_port": 80, "dest_ip": "10.0.1.10", "dest_port": 45504, "proto": "TCP", "alert": {"action": "allowed"}}  # fmt: skip
+
+
+def test_a_packet_of_suricata_without_a_direction_may_be_the_servers() -> None:
+    flows, log = read(json.dumps(EVE) + "\n")
+    assert (flows, log.skipped[Skip.REPLY], log.guessed) == ([], 1, 1)
+
+    dropped = {**EVE, "event_type": "drop", "drop": {"syn": False, "ack": True}}
+    assert read(json.dumps(dropped) + "\n")[1].skipped[Skip.MIDDLE] == 1
+    dropped["drop"] = {"syn": True, "ack": False}
+    assert read(json.dumps(dropped) + "\n")[0] == [("in", 6, "198.51.100.7", "10.0.1.10", 45504, DENIED)]
+
+
+@pytest.mark.parametrize("wrap", [lambda event: {"event": event, "firewall_name": "x"}, lambda event: {"suricata": {"eve": event}, "source": {"ip": "192.0.2.1"}}])  # fmt: skip
+def test_events_of_suricata_within_others_are_read_as_such(wrap: Callable[[object], object]) -> None:
+    event = {"event_type": "netflow", "src_ip": "198.51.100.7", "src_port": 40000, "dest_ip": "10.0.1.10", "dest_port": 22, "proto": "TCP", "tcp": {"tcp_flags": "1b"}}  # fmt: skip
+
+    flows, log = read(json.dumps(wrap(event)) + "\n")
+
+    assert (flows, log.kind) == (SSH, "Suricata")
+
+
+def test_a_gateways_direction_is_not_the_vms() -> None:
+    head = "version tgw-id srcaddr dstaddr srcport dstport protocol start end flow-direction\n"
+    record = "6 tgw-0123456789abcdef0 10.0.1.10 198.51.100.7 40000 443 6 1700000000 1700000060 ingress\n"
+
+    assert read(head + record)[0] == [("out", 6, "10.0.1.10", "198.51.100.7", 443, UNSAID)]
+    assert "only its header line tells" in refusal(record)
+    for word in ("SRC_GATEWAY", "internal", "external"):
+        assert read(f"direction,protocol,source,destination,port\n{word},tcp,198.51.100.7,10.0.1.10,22\n")[0] == SSH
+
+
+def test_other_columns_of_zeek_in_the_middle_are_refused() -> None:
+    fields = ["ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto"]
+    row = ["1.5", "C1", "198.51.100.7", "40000", "10.0.1.10", "22", "tcp"]
+    turned = [2, 3, 0, 1, 4, 5, 6]
+    texts = ["\t".join(["#fields", *names]) + "\n" + "\t".join(values) + "\n" for names, values in ((fields, row), ([fields[at] for at in turned], [row[at] for at in turned]))]  # fmt: skip
+    head = "#separator \\x09\n"
+
+    assert read(head + texts[0] + texts[0])[0] == SSH
+    assert "Other columns begin here" in refusal(head + texts[0] + head + texts[1])
