@@ -196,7 +196,7 @@ class JsonStream:
         found: list[list[Any]] = []
         for key in self._many:
             inner = value.get(key)
-            if isinstance(inner, list) and (not inner or isinstance(inner[0], dict | str)):
+            if isinstance(inner, list) and (not inner or isinstance(inner[0], dict | str | list)):
                 found.append(inner)
             elif isinstance(inner, dict) and (deeper := self._within(inner)) is not None:
                 found.append(deeper)

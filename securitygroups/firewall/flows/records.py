@@ -122,6 +122,12 @@ def _dict(value: Any) -> Record:
     return value if isinstance(value, dict) else {}
 
 
+def _of_fields(fields: list[Any]) -> dict[str, Any]:
+    """A row of CloudWatch's Insights: a list of names and values."""
+    pairs = [one for one in _dicts(fields) if isinstance(one.get("field"), str)]
+    return {one["field"]: one.get("value") for one in pairs}
+
+
 def _inner_event(record: Record) -> Record:
     """Suricata's own event where another program keeps it within one of its own."""
     for outer in (record, _dict(record.get("suricata"))):
@@ -257,6 +263,8 @@ class JsonLog:
         )
 
     def _rows_of(self, record: Any) -> Found:
+        if isinstance(record, list):
+            record = _of_fields(record)
         if not record or not isinstance(record, dict):
             return self._of_text(record) if isinstance(record, str) else Skip.OTHER
         if "specversion" in record and isinstance(record.get("data"), dict):

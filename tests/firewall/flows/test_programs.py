@@ -331,7 +331,18 @@ VPC_RECORD = "2 123456789010 eni-0a1 198.51.100.7 10.0.1.10 40000 22 6 20 4249 1
     [
         f"@timestamp,@message,@logStream,@log\n2026-09-22 20:28:14.000,{VPC_RECORD},eni-0a1-all,123456789010:flows\n",
         f'"@message","@timestamp"\n"{VPC_RECORD}","2026-09-22 20:28:14.000"\n',
-        f"EVENTS\t36172\t1700000100000\t{VPC_RECORD}\teni-0a1-all\t1700000010000\n",
+        f"EVENTS\t36172\t1700000100000\t{VPC_RECORD}\teni-0a1-all\t1700000010000\nSEARCHEDLOGSTREAMS\teni-0a1-all\tTrue\n",
+        json.dumps(
+            {
+                "results": [
+                    [
+                        {"field": "@timestamp", "value": "2026-09-22 20:28:14.000"},
+                        {"field": "@message", "value": VPC_RECORD},
+                    ]
+                ]
+            }
+        ),
+        json.dumps({"results": [[{"field": "@message", "value": VPC_RECORD}]], "status": "Complete"}, indent=2),
     ],
 )
 def test_records_that_cloudwatch_found_are_read(text: str) -> None:
