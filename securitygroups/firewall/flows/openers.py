@@ -97,8 +97,10 @@ class Openers:
         port. A flow of which only a reply is seen is not judged before its opener comes. `one_way`: rows that nothing
         answers in the same flow, such as requests of ICMP, each way one of its own. `by_direction`: the log tells
         directions, and a flow between two local machines is two. `by_ports`: what goes from a service's port to one of
-        those that who asks it has is a reply, whatever its time says: logs begin in the middle of connections. At most 2²⁴ rows, whose starts may be in any unit: a minute of nanoseconds, or 19 hours of
-        microseconds, are compared as they are, and the order of longer ones is found by sorting.
+        those that who asks it has is a reply, whatever its time says: logs begin in the middle of connections.
+
+        At most 2²⁴ rows, whose starts may be in any unit: a minute of nanoseconds, or 19 hours of microseconds, are compared
+        as they are, and the order of longer ones is found by sorting.
         """
         if not len(batch):
             return np.zeros(0, np.bool_)
@@ -124,7 +126,7 @@ class Openers:
         if waits.any():
             # Of these a reply was seen before: who began is known.
             begun, back = waits.take(group), turned != old_sense.take(group)
-            rank[begun & back] = _SURE_REPLY
+            rank[begun & back & (role != OPENS)] = _SURE_REPLY
             rank[begun & ~back & (rank == _SEEMS_REPLY)] = MAYBE
 
         # The likeliest opener of each group is the smallest of these, and its row and orientation can be read off it.
@@ -137,7 +139,9 @@ class Openers:
         sorted_likely = likely.take(order)
         best = np.minimum.reduceat(sorted_likely, first)
         reply = best >> np.uint64(62) >= _SEEMS_REPLY
-        sense = np.where(known, old_sense, (best & _ONE) ^ reply)
+        # One that waits for its opener may have been begun by the other side once more.
+        settled = known & ~(waits & (best >> np.uint64(62) == OPENS))
+        sense = np.where(settled, old_sense, (best & _ONE) ^ reply)
         self.guessed += int(np.count_nonzero(_guessed(sorted_likely, best, first, sizes, in_order=in_order) & ~known))
         opens = np.zeros(len(batch), np.bool_)
         rows = ((best >> _ONE) & np.uint64((1 << _ROW_BITS) - 1)).astype(np.intp)

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from securitygroups.firewall.flows import logs
 from securitygroups.firewall.flows.logs import FlowLog
 from securitygroups.firewall.flows.openers import Skip
 from securitygroups.firewall.values import parse_network
@@ -52,3 +53,28 @@ def test_the_last_line_is_compared_with_the_others_whatever_it_ends_with(end: st
     lines = "1700000100,10.0.0.5,443,203.0.113.9,51000,tcp,\n1700000010,203.0.113.9,51000,10.0.0.5,443,tcp,"
 
     assert opened(HEAD + lines + end) == ([("in", 443)], {Skip.REPLY: 1})
+
+
+@pytest.mark.parametrize("flags", ["", "S"])
+def test_of_a_flow_whose_reply_came_before_the_opener_is_judged_in_a_later_block(
+    flags: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_CHUNK", 500)
+    others = [f"5,198.51.100.{n % 250},{40000 + n},10.0.0.6,443,tcp,S" for n in range(100)]
+    reply, opener = "6,10.0.0.5,8443,203.0.113.9,51000,tcp,SA", f"5,203.0.113.9,51000,10.0.0.5,8443,tcp,{flags}"
+
+    packets, skipped = opened(HEAD + "\n".join([reply, *others, opener, *others, reply, opener]))
+
+    assert [packet for packet in packets if packet[1] == 8443] == [("in", 8443)]
+    assert (skipped[Skip.REPLY], skipped[Skip.REPEAT]) == (2, 101)
+
+
+def test_the_other_side_may_begin_where_only_a_reply_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_CHUNK", 500)
+    others = [f"5,198.51.100.{n % 250},{40000 + n},10.0.0.6,443,tcp,S" for n in range(100)]
+    reply, opener = "6,10.0.0.5,8443,203.0.113.9,51000,tcp,SA", "9,10.0.0.5,8443,203.0.113.9,51000,tcp,S"
+
+    packets, skipped = opened(HEAD + "\n".join([reply, *others, opener, *others, opener]))
+
+    assert [packet for packet in packets if packet[1] == 51000] == [("out", 51000)]
+    assert (skipped[Skip.REPLY], skipped[Skip.REPEAT]) == (1, 101)
