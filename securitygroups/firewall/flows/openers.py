@@ -120,9 +120,12 @@ class Openers:
 
         names = ordered.take(first)
         known, old_sense, waits, place = self._lookup(names)
-        rank = np.where(role == REPLIES, np.uint8(_SURE_REPLY), role)
+        rank, seem = role.copy(), False
+        rank[role == REPLIES] = _SURE_REPLY
         if by_ports:
-            rank[seem_replies(batch, source_port, role)] = _SEEMS_REPLY
+            replies = seem_replies(batch, source_port, role)
+            seem = bool(replies.any())
+            rank[replies] = _SEEMS_REPLY
         if waits.any():
             # Of these a reply was seen before: who began is known.
             begun, back = waits.take(group), turned != old_sense.take(group)
@@ -142,7 +145,9 @@ class Openers:
         # One that waits for its opener may have been begun by the other side once more.
         settled = known & ~(waits & (best >> np.uint64(62) == OPENS))
         sense = np.where(settled, old_sense, (best & _ONE) ^ reply)
-        self.guessed += int(np.count_nonzero(_guessed(sorted_likely, best, first, sizes, in_order=in_order) & ~known))
+        if seem or not in_order:
+            guessed = _guessed(sorted_likely, best, first, sizes, seem=seem, in_order=in_order)
+            self.guessed += int(np.count_nonzero(guessed & ~known))
         opens = np.zeros(len(batch), np.bool_)
         rows = ((best >> _ONE) & np.uint64((1 << _ROW_BITS) - 1)).astype(np.intp)
         judged = ~reply & (waits | ~known)
@@ -186,9 +191,10 @@ class Openers:
 def _kinds(batch: Batch, turned: Mask, one_way: Mask | None, *, by_direction: bool) -> Words:
     """What two flows between the same ends differ in: their protocol, and what else tells them apart."""
     protocol = batch.protocol.astype(np.uint64)
-    way = batch.direction.astype(np.uint64) & _ONE if by_direction else np.zeros(len(batch), np.uint64)
-    side = way ^ turned.astype(np.uint64) if by_direction else way
-    kind: Words = (protocol << _ONE) | side
+    kind: Words = protocol << _ONE
+    way = batch.direction.astype(np.uint64) & _ONE if by_direction else np.uint64(0)
+    if by_direction:
+        kind |= way ^ turned.astype(np.uint64)
     if one_way is None or not one_way.any():
         return kind
     apart = ((protocol | np.uint64(256)) << _TWO) | (way << _ONE) | turned.astype(np.uint64)
@@ -202,19 +208,21 @@ def seem_replies(batch: Batch, source_port: NDArray[np.int32], role: NDArray[np.
     return seem
 
 
-def _guessed(likely: Words, best: Words, first: NDArray[np.intp], sizes: NDArray[np.intp], *, in_order: bool) -> Mask:
-    """The groups of which nothing but the ports told who began."""
-    role, chosen = likely >> np.uint64(62), best >> np.uint64(62)
-    told, best_told = likely >> np.uint64(_ROW_BITS + 2), best >> np.uint64(_ROW_BITS + 2)
-    time = np.uint64((1 << _TIME_BITS) - 1)
-    guessed = (
-        (role == _SEEMS_REPLY)
-        & (np.repeat(chosen, sizes) == MAYBE)
-        & (told & time <= np.repeat(best_told & time, sizes))
-    )
+def _guessed(
+    likely: Words, best: Words, first: NDArray[np.intp], sizes: NDArray[np.intp], *, seem: bool, in_order: bool
+) -> Mask:
+    """The groups of which nothing but the ports told who began. `seem`: that some rows seem to be replies."""
+    told, best_told = likely >> np.uint64(_ROW_BITS + 2), np.repeat(best >> np.uint64(_ROW_BITS + 2), sizes)
+    guessed = np.zeros(len(likely), np.bool_)
     if not in_order:
-        guessed |= (told == np.repeat(best_told, sizes)) & (likely & _ONE != np.repeat(best & _ONE, sizes))
-    groups: Mask = np.logical_or.reduceat(guessed, first) | (chosen == _SEEMS_REPLY)
+        guessed = (told == best_told) & (likely & _ONE != np.repeat(best & _ONE, sizes))
+    alone = np.zeros(len(first), np.bool_)
+    if seem:
+        role, chosen = likely >> np.uint64(62), best >> np.uint64(62)
+        time = np.uint64((1 << _TIME_BITS) - 1)
+        guessed |= (role == _SEEMS_REPLY) & (np.repeat(chosen, sizes) == MAYBE) & (told & time <= best_told & time)
+        alone = chosen == _SEEMS_REPLY
+    groups: Mask = np.logical_or.reduceat(guessed, first) | alone
     return groups
 
 
