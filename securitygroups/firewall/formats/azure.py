@@ -6,6 +6,7 @@ themselves. Behind all others stand Azure's own rules, 65000 and above, whose ta
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +44,7 @@ from securitygroups.firewall.formats.clouds import (
 )
 from securitygroups.firewall.formats.foreign import ALL_PORTS, MOST_RULES, Foreign
 from securitygroups.firewall.formats.reading import Note, ReadGroup, Reading, Taken, Upload
-from securitygroups.firewall.formats.strict import bad, parts
+from securitygroups.firewall.formats.strict import BadDocument, bad, parts
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.texts import shown
 
@@ -59,6 +60,8 @@ DEFAULTS = (
 _ACCESS = {"allow": Action.ACCEPT, "deny": Action.DROP}
 _DIRECTIONS = {"inbound": Direction.IN, "outbound": Direction.OUT}
 DEPLOYED = "This is known only when the template is deployed: bring what az network nsg list says."
+Deployed = tuple[str, str, str, Json]
+"""A resource of a template: its place, its kind in small letters, its name, and itself."""
 _LINKED = (
     "It deploys another template, which is not in the file. If that has rules for these groups, bring what az network nsg "
     "list says."
@@ -86,7 +89,7 @@ _NAMES = {
     word.lower(): word
     for word in (*_KNOWN, *["securityRules", "defaultSecurityRules", "resources", "template", "copy", "existing"])
 }
-_WORDS = dict.fromkeys(_NAMES.values())
+_WORDS = frozenset(_NAMES.values())
 _TWICE = (
     "Several groups of the name “{}” stand in the template, and which of them is deployed is not known: "
     "bring what az network nsg list says."
@@ -126,9 +129,12 @@ def _keys(value: Json) -> set[str]:
 
 
 def _is_template(value: Json) -> bool:
-    return isinstance(value.get("resources"), list | dict) and any(
-        kind in (GROUP_TYPE, RULE_TYPE) for _, kind, _, _ in _resources(value, "")
-    )
+    if not isinstance(value.get("resources"), list | dict):
+        return False
+    # What has resources of another sort is none.
+    with suppress(BadDocument):
+        return any(kind in (GROUP_TYPE, RULE_TYPE) for _, kind, _, _ in _resources(value, ""))
+    return False
 
 
 def _is_resource(value: Json) -> bool:
@@ -136,13 +142,12 @@ def _is_resource(value: Json) -> bool:
 
 
 def _settled(where: str, rule: Json) -> Json:
-    """The rule, unless the template says how to reckon what it does; for an address, that is a name like others."""
-    later = next((key for key in _SETTLED if str(_flat(rule).get(key) or "").startswith("[")), None)
+    """The rule's fields, unless the template says how to reckon what it does; for an address, that is a name like others."""
+    flat = _flat(rule)
+    later = next((key for key in _SETTLED if str(flat.get(key) or "").startswith("[")), None)
     if later:
-        raise bad(
-            at(where, later), "This is known only when the template is deployed: bring what az network nsg list says."
-        )
-    return rule
+        raise bad(at(where, later), DEPLOYED)
+    return flat
 
 
 def _flat(value: Json) -> Json:
@@ -157,7 +162,8 @@ def read(upload: Upload) -> Reading:
     if isinstance(value, list):
         value, key = {"": value}, ""
     elif _is_template(value):
-        return reading(NAME, _of_template(value), [*_linked(value)])
+        every = list(_resources(value, ""))
+        return reading(NAME, _of_template(every), [*_linked(every)])
     elif isinstance(value.get("value"), list) and not _is_group(value):
         key = "value"
     else:
@@ -184,12 +190,12 @@ def _group_in(identity: str) -> tuple[str, str]:
     return (identity[within.start() : named.end()], named[1]) if within and named else ("", "")
 
 
-def _of_template(value: Json) -> Iterator[ReadGroup]:
+def _of_template(every: Sequence[Deployed]) -> Iterator[ReadGroup]:
     """The groups of a template, each with the rules that stand for themselves and name it."""
     groups: dict[str, tuple[str, str]] = {}
     rules: dict[str, list[tuple[str, Json]]] = {}
     loose: list[tuple[str, str, Json]] = []
-    for where, kind, name, one in _resources(value, ""):
+    for where, kind, name, one in every:
         if kind == RULE_TYPE:
             loose.append((where, name, one))
         elif kind == GROUP_TYPE:
@@ -197,7 +203,7 @@ def _of_template(value: Json) -> Iterator[ReadGroup]:
                 raise bad(at(where, "name"), _TWICE.format(shown(name)))
             groups[name.lower()] = where, name
             rules[name.lower()] = _rules_of(where, one)
-    seen = {(key, *_turn_and_name(*each)) for key, found in rules.items() for each in found}
+    seen = {(key, *_turn_and_name(*each)) for key, found in rules.items() for each in found} if loose else set()
     for where, name, one in loose:
         group = _group_of(name)
         if group not in groups:
@@ -234,28 +240,30 @@ def _last_of(name: str) -> str:
 
 
 def _turn_and_name(where: str, one: Json) -> tuple[int | None, str, str]:
-    flat = _flat(_settled(where, one))
+    flat = _settled(where, one)
     return number(flat, "priority", where), text(flat, "direction", where), _last_of(text(flat, "name", where))
 
 
-def _linked(value: Json) -> Iterator[Note]:
+def _linked(every: Sequence[Deployed]) -> Iterator[Note]:
     """A note for each template that this one deploys by its address."""
-    for where, kind, name, one in _resources(value, ""):
+    for where, kind, name, one in every:
         inner = one.get("properties")
         if kind == DEPLOYMENT_TYPE and not (isinstance(inner, dict) and isinstance(inner.get("template"), dict)):
             yield Note(where, f"{kind} {shown(name)}", Taken.NOT_TAKEN, _LINKED)
 
 
-def _resources(value: Json, where: str, above: tuple[str, str] | None = None) -> Iterator[tuple[str, str, str, Json]]:
-    """(place, kind, name, resource) of all that a template deploys: what stands within another resource, and in templates
-    within it, too. `above` is the kind and the name of the one that it stands within."""
+def _resources(
+    value: Json, where: str, above: tuple[str, str] | None = None, condition: Any = True
+) -> Iterator[Deployed]:
+    """All that a template deploys: what stands within another resource, and in templates within it, too. `above` is the kind
+    and the name of the one that it stands within, `condition` that of the template, without which nothing in it is deployed."""
     held = value.get("resources")
     if isinstance(held, dict):
         members = [(at(at(where, "resources"), key), as_object(one, at(where, key))) for key, one in held.items()]
     else:
         members = [*objects(value, "resources", where)]
     for place, found in members:
-        one = _cased(found)
+        one = _cased(found) if condition is True else {**_cased(found), "condition": condition}
         kind, name = text(one, "type", place).lower(), text(one, "name", place)
         if above and "/" not in kind:
             # What stands within another is called by the last part of its kind and of its name.
@@ -264,25 +272,19 @@ def _resources(value: Json, where: str, above: tuple[str, str] | None = None) ->
             name = f"{above[1]}/{name.rpartition('/')[2]}"
         yield place, kind, name, one
         if one.get("resources"):
-            yield from _resources(one, place, (kind, name))
+            yield from _resources(one, place, (kind, name), condition)
         inner = one.get("properties")
         template = _cased(inner).get("template") if kind == DEPLOYMENT_TYPE and isinstance(inner, dict) else None
         if isinstance(template, dict):
             inside = at(at(place, "properties"), "template")
-            for deeper, found_kind, found_name, each in _resources(_cased(template), inside):
-                yield deeper, found_kind, found_name, _if_deployed(one, each)
+            yield from _resources(_cased(template), inside, condition=one.get("condition", True))
 
 
 def _cased(value: Json) -> Json:
     """With the names of properties as they are written, where letters are large and small in another way."""
-    if value.keys() <= _WORDS.keys():
+    if value.keys() <= _WORDS:
         return value
     return {_NAMES.get(key.lower(), key): one for key, one in value.items()}
-
-
-def _if_deployed(outer: Json, one: Json) -> Json:
-    """What a template within another one deploys, which it does only if that is deployed itself."""
-    return {**one, "condition": outer["condition"]} if outer.get("condition", True) is not True else one
 
 
 def _group(where: str, group: Json) -> ReadGroup:
@@ -302,7 +304,7 @@ def _rules_of(where: str, group: Json) -> list[tuple[str, Json]]:
 
 
 def _of_rules(rules: Sequence[tuple[str, Json]], name: str, description: str) -> ReadGroup:
-    return group_of([(where, _flat(_settled(where, one))) for where, one in rules], name, description)
+    return group_of([(where, _settled(where, one)) for where, one in rules], name, description)
 
 
 def group_of(

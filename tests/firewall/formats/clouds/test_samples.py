@@ -575,6 +575,22 @@ def test_letters_of_keys_are_large_or_small_in_azure() -> None:
     assert plain(one({"resources": [{**group, "properties": inline, "Resources": [child]}]}).rules) == DENIED_FIRST
 
 
+@pytest.mark.parametrize("resources", [[1], {"a": 5}, [{"type": {}}], [{"name": ["a"]}]])
+def test_resources_of_another_sort_are_not_taken_for_a_template(resources: Any) -> None:
+    assert "of no kind that is read here" in refusal({"resources": resources})
+
+
+@pytest.mark.parametrize("condition", ["", '"condition": "[a]", '])
+def test_templates_in_templates_cost_no_more_than_their_resources(condition: str) -> None:
+    group, _ = rules_of_azure()
+    inner = json.dumps([{"type": "Microsoft.Network/other", "name": "n"}] * 19_000 + [group])
+    for _ in range(95):
+        inner = f'[{{"type": "Microsoft.Resources/deployments", "name": "x", {condition}"properties": {{"template": {{"resources": {inner}}}}}}}]'
+
+    with at_most(SLOWEST):
+        assert len(one(f'{{"resources": {inner}}}').notes) > 1
+
+
 def test_rules_that_a_template_makes_copies_of_are_not_known() -> None:
     group, _ = rules_of_azure()
     assert "when the template is deployed" in refusal({"resources": [{**group, "properties": "[parameters('p')]"}]})
