@@ -53,9 +53,10 @@ class Schema(OpenAPISchema):
         )
         self["components"]["schemas"] |= problem.pop("$defs", {}) | {"Problem": problem}
         self["components"]["schemas"] |= {"Rule": rule_schema(), **listed.COMPONENTS, **packets.COMPONENTS}
+        refusals = _refusals()
         for path in self["paths"].values():
             for operation in path.values():
-                operation["responses"] |= _refusals()
+                operation["responses"] |= refusals
                 explain(operation)
 
 

@@ -43,6 +43,7 @@ ICMP_ANSWERS = {ICMP: _these(0, 3, 4, 5, 11, 12, 14, 16, 18), ICMPV6: _these(1, 
 """Types of replies, and of errors that quote a packet of another flow. Neighbour discovery is judged by itself."""
 _EXTENSIONS = _these(_HOPOPTS, _ROUTING, _FRAGMENT, _AUTH, _DESTINATION)
 _UNENDED = _these(_HOPOPTS, _ROUTING, _FRAGMENT, _DESTINATION)
+_ICMP = _these(ICMP, ICMPV6)
 _WITH_PORTS, _CERTAIN = _these(_TCP, _UDP, _SCTP), _these(_TCP, _SCTP)
 _TO_MANY = Local([parse_network(text) for text in ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8")])
 # Of IPv6, each machine also has an address that it made itself, which nobody lists.
@@ -194,7 +195,7 @@ class Capture:
             role,
             packets.time,
             self._skipped,
-            one_way=np.isin(packets.batch.protocol, list(ICMP_ANSWERS)),
+            one_way=_ICMP.take(packets.batch.protocol),
             in_order=True,
             by_ports=False,
         )

@@ -28,6 +28,8 @@ _ESCAPED = re.compile(r"\\x([0-9a-fA-F]{2})")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z?)?\Z|\d\d:\d\d:[\d.]+\Z|\d{13}\Z")
 _MOST_BEFORE, _MOST_BEHIND = 4, 4  # words beside a record
 _GATEWAY = re.compile(r"tgw-[0-9a-f]{8,}\Z")
+_FILTERED = VPC._replace(trailer=b"SEARCHEDLOGSTREAMS")
+"""As aws logs filter-log-events has them, too, which ends with the streams that it looked through."""
 _VPC_WORDS = {"ACCEPT", "REJECT", "NODATA", "SKIPDATA"}
 _PACKET_LIST = {"no.", "time", "source", "destination", "protocol", "length", "info"}
 _OF_WIRESHARK = (
@@ -193,7 +195,7 @@ def _vpc_records(line: str, number: int) -> Layout | None:
     for before in range(min(more, _MOST_BEFORE), -1, -1):
         behind = more - before
         if behind <= _MOST_BEHIND and _is_default(words[before : before + len(VPC_COLUMNS)]):
-            return Layout(VPC, _BLANK, ("",) * before + tuple(standing_for(VPC_COLUMNS)) + ("",) * behind, number)
+            return Layout(_FILTERED, _BLANK, ("",) * before + tuple(standing_for(VPC_COLUMNS)) + ("",) * behind, number)
     fields = words[next((at for at, word in enumerate(words[:3]) if not _TIME.match(word)), 0) :]
     if _is_custom(fields):
         raise bad(

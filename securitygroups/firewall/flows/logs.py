@@ -141,16 +141,11 @@ def _straightened(data: bytes, read: Callable[[int], bytes]) -> tuple[bytes, Cal
     if b"\n" not in data and b"\r" in data:
         return data.replace(b"\r", b"\n"), lambda size: read(size).replace(b"\r", b"\n")
     if data.startswith(_EVENTS_AS_TEXT):
-        return _as_text(data), lambda size: _as_text(read(size))
+        return data.translate(_BLANK_COMMAS), lambda size: read(size).translate(_BLANK_COMMAS)
     if _EVENTS.match(data):
         # Nothing in a record has commas or quotes; what names the fields is a remark then.
         return b"#" + data.translate(_BLANK_COMMAS), lambda size: read(size).translate(_BLANK_COMMAS)
     return data, read
-
-
-def _as_text(data: bytes) -> bytes:
-    """What aws logs filter-log-events writes as text; the streams that it looked through, which it ends with, are remarks."""
-    return data.translate(_BLANK_COMMAS).replace(b"SEARCHEDLOGSTREAMS ", b"#searched ")
 
 
 def _decoding(source: Peeked) -> Callable[[int], bytes]:

@@ -36,6 +36,7 @@ SAID = {
     **dict.fromkeys(("accept", "accepted", "allow", "allowed", "pass", "passed", "permit", "permitted", "a"), ACCEPTED),
     **dict.fromkeys(("reject", "rejected", "deny", "denied", "drop", "dropped", "block", "blocked", "d"), DENIED),
 }
+_ARROWS = {"->": OPENS, "<-": REPLIES, "<->": MAYBE, "<?>": MAYBE, "?>": MAYBE, "<?": REPLIES}
 _FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "C": 128, "N": 256}
 _FLAG_NAMES = {
     "FIN": 1,
@@ -119,7 +120,7 @@ def flags_of(text: str) -> int | None:
 
 def turned_of(text: str) -> int | None:
     """Argus' arrow: whether the source began, or the destination, or (with a question mark) nobody saw it."""
-    return {"->": OPENS, "<-": REPLIES, "<->": MAYBE, "<?>": MAYBE, "?>": MAYBE, "<?": REPLIES}.get(text.strip())
+    return _ARROWS.get(text.strip())
 
 
 def icmp_type_of(text: str) -> int | None:

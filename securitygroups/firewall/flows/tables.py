@@ -37,7 +37,8 @@ class TextTable:
             named = {name: number for name, number in named.items() if name != "start"}
         self._columns = named
         self._read_up_to = max(named.values()) + 1
-        self._again = layout.header + b"\n" if layout.header else b""
+        self._header = layout.header
+        self._headers = tuple(layout.header + end for end in (b"\n", b"\r\n")) if layout.header else ()
         self._trailer = rows.traits.trailer
 
     @property
@@ -77,13 +78,13 @@ class TextTable:
         is told of all records stands among them, and the header of others behind it."""
         while True:
             if self._ended:
-                at = self._header_at(data, end)
+                at = _line_at(data, self._headers, end)
                 self._line += data.count(b"\n", 0, at)
                 if at == end:
                     return
                 self._ended = False
                 data, end = data[at:], end - at
-            at = self._trailer_at(data, end)
+            at = _line_at(data, (self._trailer,) if self._trailer else (), end)
             self._ended = at < end
             if at:
                 # What follows is no padding, and need not be: it is not read.
@@ -93,24 +94,6 @@ class TextTable:
             if not self._ended:
                 return
             data, end = data[at:], end - at
-
-    def _header_at(self, data: bytes, end: int) -> int:
-        """Where the header stands once more, `end` where it does not."""
-        if not self._again:
-            return end
-        for line in (self._again, self._again[:-1] + b"\r\n"):
-            if data.startswith(line):
-                return 0
-            if at := data.find(b"\n" + line, 0, end) + 1:
-                return at
-        return end
-
-    def _trailer_at(self, data: bytes, end: int) -> int:
-        """Where the records end, before a word that begins what is told of them all."""
-        if not self._trailer:
-            return end
-        at = 0 if data.startswith(self._trailer) else data.find(b"\n" + self._trailer, 0, end) + 1
-        return at if at or data.startswith(self._trailer) else end
 
     def _table(self, data: bytes, end: int) -> Table:
         table = self._regular(data, end)
@@ -156,19 +139,18 @@ class TextTable:
         first = data.take(starts)
         if (first == ord("#")).any():
             return True
-        if not self._again:
+        if not self._headers:
             return False
-        alike = np.flatnonzero(first == self._again[0])
+        alike = np.flatnonzero(first == self._header[0])
         if not alike.size:
             return False
-        long = ends[alike, -1] - starts[alike] - len(self._again)
-        either = self._again, self._again[:-1] + b"\r\n"
-        return any(block.startswith(either, at) for at in starts[alike[(long >= -1) & (long <= 1)]].tolist())
+        long = ends[alike, -1] - starts[alike] - len(self._header) - 1
+        return any(block.startswith(self._headers, at) for at in starts[alike[(long >= -1) & (long <= 1)]].tolist())
 
     def _without_others(self, block: bytes) -> tuple[dict[str, Fields], Lines, int] | None:
         """The columns of a block that is regular but for remarks, empty lines and the header once more."""
         lines = block.split(b"\n")[:-1]
-        others = {b"", b"\r", self._again.rstrip(b"\n"), self._again.rstrip(b"\n") + b"\r"}
+        others = {b"", b"\r", self._header, self._header + b"\r"}
         kept = [
             (number, line)
             for number, line in enumerate(lines, self._line)
@@ -224,7 +206,7 @@ class TextTable:
         if line.startswith("#"):
             self._check_remark(line, number)
             return []
-        if not line.strip() or line + "\n" == decoded(self._again).replace("\r", ""):
+        if not line.strip() or line == decoded(self._header):
             return []
         fields = split_line(line, self._layout.separator, number)
         if not any(fields):
@@ -244,6 +226,13 @@ class TextTable:
             names = line.split("\t")[1:]
             if tuple(standing_for(names)) != self._layout.names:
                 raise bad(f"line {number}", "Other columns begin here: give this part as a file of its own.")
+
+
+def _line_at(data: bytes, beginnings: tuple[bytes, ...], end: int) -> int:
+    """Where the first line before `end` stands that begins so, `end` where none does."""
+    if not beginnings or data.startswith(beginnings):
+        return 0 if beginnings else end
+    return min((at for one in beginnings if (at := data.find(b"\n" + one, 0, end) + 1)), default=end)
 
 
 def _without_marks(block: bytes) -> bytes:

@@ -52,8 +52,8 @@ _UNNAMED = "No rule here is about IP protocol "
 """Said of the first of many."""
 _SENTENCES = re.compile(r"(?<=[.)]) (?=[A-Z])")
 
-OTHERS = "other interfaces than {}, which went to another chain"
-_OTHERS = OTHERS.partition("{")[0]
+_OTHERS = "other interfaces than {}, which went to another chain"
+_OF_OTHERS = _OTHERS.partition("{")[0]
 """What comes by them may be what comes by the VM's: they are dropped here, and accepts are left to those of the card."""
 
 Key = tuple[str, ...]
@@ -209,9 +209,9 @@ class _Walk:
                 fallen = self.step(step, self.unsure(step, one, loose), place, (*above, key))
                 undecided = _without(one, undecided, fallen)
                 if step.verdict in (Verdict.RETURN, Verdict.GOTO):
-                    live = _returned(live, [_by_card(each) for each in fallen], loose, step.line)
+                    live = _returned(live, [_asking_for_card(each) for each in fallen], loose, step.line)
                     if _all_went(step, one, live):
-                        live = [each.asking(OTHERS.format(one.card)) for each in live if _may_be_another(one)]
+                        live = [each.asking(_OTHERS.format(one.card)) for each in live if _may_be_another(one)]
         return undecided
 
     def step(self, step: Step, match: Match, place: int, above: tuple[Key, ...]) -> list[Match]:
@@ -254,7 +254,7 @@ class _Walk:
 
     def emit(self, step: Step, match: Match, action: Action) -> None:
         how = step.how if step.verdict is Verdict.ELSEWHERE else ""
-        if action is Action.ACCEPT and any(one.startswith(_OTHERS) for one in match.beyond):
+        if action is Action.ACCEPT and any(one.startswith(_OF_OTHERS) for one in match.beyond):
             self.of(step.line).unmet = "It is about what comes by other interfaces than the one that the file names."
             return
         self.at = step.line
@@ -335,7 +335,7 @@ def _may_be_another(match: Match) -> bool:
     return bool(match.card) and not is_first(match.card)
 
 
-def _by_card(match: Match) -> Match:
+def _asking_for_card(match: Match) -> Match:
     return match.asking(f"the interface {match.card}") if _may_be_another(match) else match
 
 

@@ -44,15 +44,13 @@ _COLUMN = {name: key for key, names in _CALLED.items() for name in names.split()
 KNOWN = "action, direction, protocol, source, destination, port, description and enabled"
 
 
+_BY_ORDER = (
+    "rules here are tried from top to bottom: sort the rows by it, the first to be tried on top, and delete the column"
+)
+_NO_SOURCE_PORT = "a rule here asks for no source port: delete the rules that do, and the column"
 _INSTEAD = {
-    "priority": "rules here are tried from top to bottom: sort the rows by it, the first to be tried on top, and delete the column",
-    "sourceport": "a rule here asks for no source port: delete the rules that do, and the column",
-    "sport": "a rule here asks for no source port: delete the rules that do, and the column",
-    "srcport": "a rule here asks for no source port: delete the rules that do, and the column",
-    "srcports": "a rule here asks for no source port: delete the rules that do, and the column",
-    "sourceports": "a rule here asks for no source port: delete the rules that do, and the column",
-    "sourceportrange": "a rule here asks for no source port: delete the rules that do, and the column",
-    "precedence": "rules here are tried from top to bottom: sort the rows by it, the first to be tried on top, and delete the column",
+    **dict.fromkeys(("priority", "precedence"), _BY_ORDER),
+    **dict.fromkeys(("sourceport", "sport", "srcport", "srcports", "sourceports", "sourceportrange"), _NO_SOURCE_PORT),
     "ruleid": "call it number where it tells the order, and delete it else",
     "type": "call it protocol where it names services, and delete it where it says IPv4 or IPv6: the addresses tell",
     "cidr": "call it source or destination",

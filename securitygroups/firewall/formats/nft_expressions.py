@@ -38,6 +38,7 @@ _KINDS = {"local": LOCAL, "multicast": MULTICAST, "broadcast": OTHER_KIND, "anyc
 _OF_FAMILY = {1: of_family(4), 58: of_family(6)}
 _FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
 _EXTENSIONS: Spans = ((0, 0), (43, 44), (51, 51), (60, 60), (135, 135), (139, 140))
+_OF_CARDS = ("iif", "iifname", "oif", "oifname", "sdif", "sdifname")
 _ND = "IPv6 neighbour and router discovery passes here by itself."
 _ERRORS = "ICMP errors about accepted connections pass here by themselves, and no others are of use."
 _BY_ITSELF: dict[str | int, str] = {
@@ -324,7 +325,7 @@ def _direction(values: Sequence[Any], negated: bool, context: Context) -> str | 
 
 
 _READERS: dict[str, Callable[[Sequence[Any], bool, Context], str | _Judged]] = {
-    **dict.fromkeys(("iif", "iifname", "oif", "oifname", "sdif", "sdifname"), _interface),
+    **dict.fromkeys(_OF_CARDS, _interface),
     "state": _state,
     "direction": _direction,
     "kind": _kind,
@@ -394,7 +395,7 @@ def interfaces(statement: Any, sets: Mapping[tuple[str, ...], Any], table: tuple
 
 def _is_card(left: Any) -> bool:
     meta = left.get("meta") if isinstance(left, dict) else None
-    return isinstance(meta, dict) and str(meta.get("key")) in ("iif", "iifname", "oif", "oifname", "sdif", "sdifname")
+    return isinstance(meta, dict) and str(meta.get("key")) in _OF_CARDS
 
 
 def _members(right: Any, sets: Mapping[tuple[str, ...], Any], table: tuple[str, ...], is_map: bool) -> list[Any]:

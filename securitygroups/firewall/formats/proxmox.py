@@ -23,6 +23,7 @@ _SECTION = re.compile(r"\[\s*(OPTIONS|ALIASES|RULES|(?:group|ipset)\s+[^\]\s]+)\
 _ACTION = re.compile(r"(?:([A-Za-z0-9-]+)\()?(ACCEPT|DROP|REJECT)\)?$", re.IGNORECASE)
 _OWN_RULES = re.compile(r"^\|?(IN|OUT|GROUP|FORWARD)\s", re.MULTILINE)
 _DIRECTIONS = {"IN": Direction.IN, "OUT": Direction.OUT}
+_NO_RULES = "The file has no rules: bring one with a section [RULES] or [group …]."
 _ELSEWHERE = Note("the file", "no [IPSET blacklist]", Taken.NOT_TAKEN, (
     "If cluster.fw has a set of that name, Proxmox drops what its addresses send before any rule: put that section behind this."
 ))  # fmt: skip
@@ -63,14 +64,14 @@ def read(upload: Upload) -> Reading:
     """Raises BadDocument."""
     file = _parsed(upload.text)
     if not file.rules and not file.groups and not file.options.keys() & {"policy_in", "policy_out"}:
-        raise bad("", "The file has no rules: bring one with a section [RULES] or [group …].")
+        raise bad("", _NO_RULES)
     reader = _Reader(file, _cards(file))
     groups = [group(name, [*reader.blacklist(), *reader.all(lines)]) for name, lines in file.groups.items()]
-    if file.rules or file.options or not groups:
+    if file.rules or file.options:
         entries = reader.all(file.rules)
         groups.insert(0, group("", [*reader.blacklist(), *reader.filters(), *entries, *reader.policies()]))
     if not any(one.notes for one in groups):
-        raise bad("", "The file has no rules: bring one with a section [RULES] or [group …].")
+        raise bad("", _NO_RULES)
     elsewhere = [] if file.groups or "blacklist" in file.sets else [_ELSEWHERE]
     return Reading(NAME, tuple(groups), (*elsewhere, *file.notes))
 
