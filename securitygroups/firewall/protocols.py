@@ -29,6 +29,10 @@ class Direction(StrEnum):
     OUT = "out"
 
     @property
+    def other(self) -> "Direction":
+        return Direction.OUT if self is Direction.IN else Direction.IN
+
+    @property
     def label(self) -> str:
         return self.value.capitalize()
 

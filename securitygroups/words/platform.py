@@ -11,6 +11,9 @@ _IF = {
         Direction.IN: "it is a router's advertisement or asks for or tells a neighbour's address, with hop limit 255",
         Direction.OUT: "it asks for routers or asks for or tells a neighbour's address, with hop limit 255",
     },
+    "mld": dict.fromkeys(Direction, "it is about who listens to an IPv6 group, with hop limit 1"),
+    "spoofed": dict.fromkeys(Direction, "it is sent in another's name"),
+    "server": dict.fromkeys(Direction, "it is what only a router or a DHCP server says"),
     "dhcp4": {Direction.IN: "it comes from port 67", Direction.OUT: "it comes from port 68"},
     "dhcp6": {Direction.IN: "it comes from port 547", Direction.OUT: "it comes from port 546"},
 }

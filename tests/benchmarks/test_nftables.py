@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from securitygroups.firewall.nftables.ruleset import Tap, host_ruleset, swap
+from securitygroups.firewall.nftables import Tap, host_ruleset, swap
 from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Network, Rule

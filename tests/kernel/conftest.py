@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from securitygroups.firewall.nftables.ruleset import TABLE, skeleton
+from securitygroups.firewall.nftables import TABLE, skeleton
 from securitygroups.firewall.platform import Target
 from tests.kernel.host import Host, NotHere, host_with_taps, missing, skip
 

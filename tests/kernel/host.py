@@ -13,8 +13,8 @@ from typing import Any, Self
 
 import pytest
 
+from securitygroups.firewall.nftables import TABLE, Tap, skeleton
 from securitygroups.firewall.nftables.counters import Counted, Hits, read_counters
-from securitygroups.firewall.nftables.ruleset import TABLE, Tap, skeleton
 from securitygroups.firewall.platform import Target
 
 VM = Tap("vm-1", "tap0", "web", "10.0.0.5", "2001:db8::5")

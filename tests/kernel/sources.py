@@ -17,7 +17,7 @@ from securitygroups.firewall.decide import decide
 from securitygroups.firewall.formats.reading import Reading, Taken
 from securitygroups.firewall.formats.strict import BadDocument
 from securitygroups.firewall.formats.systems import read_file
-from securitygroups.firewall.nftables.ruleset import swap
+from securitygroups.firewall.nftables import swap
 from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, Rule, address_text

@@ -5,8 +5,8 @@ from contextlib import nullcontext
 
 import pytest
 
+from securitygroups.firewall.nftables import host_ruleset, remove, swap
 from securitygroups.firewall.nftables.counters import Counted
-from securitygroups.firewall.nftables.ruleset import host_ruleset, remove, swap
 from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, parse_address, parse_network
@@ -155,33 +155,6 @@ def test_on_a_routed_tap_a_priority_tag_hides_nothing_from_the_rules(host: Host,
     for port, accepted in ((443, True), (80, False)):
         inner = struct.pack("!H", frames.IPV4) + packet(both, frames.TCP, frames.tcp(both, 4000, port, MARK))
         assert _tagged(host, target, IN, struct.pack("!HH", frames.VLAN, 0), inner) == accepted
-
-
-def _neighbour(direction: Direction, kind: int, code: int = 0, hops: int = 255, to: str = "") -> bytes:
-    both = ends(6, direction)
-    if to:
-        both = both[:16] + parse_address(to)[1].to_bytes(16, "big")
-    return packet(both, frames.ICMPV6, frames.icmpv6(both, kind, code, payload=bytes(16) + MARK), hops=hops)
-
-
-def test_neighbour_discovery_passes_without_a_rule_and_only_as_a_client(host: Host, target: Target) -> None:
-    host.load(swap(VM, [], target))
-    if target is Target.INET:
-        # A router answers neighbour discovery itself; what is addressed past it is no discovery.
-        assert not passes(host, target, OUT, _neighbour(Direction.OUT, 136))
-        assert count(host, target, "out", "nd") == 0
-        for kind in (133, 134, 135, 136, 137):
-            passes(host, target, OUT, _neighbour(Direction.OUT, kind, to="ff02::1"))
-        assert count(host, target, "out", "nd") == 3
-        assert not passes(host, target, IN, _neighbour(Direction.IN, 136))
-        assert count(host, target, "in", "nd") == 0
-        return
-    for way, direction, kinds in ((IN, Direction.IN, {134, 135, 136}), (OUT, Direction.OUT, {133, 135, 136})):
-        for kind in (128, 133, 134, 135, 136, 137):
-            assert passes(host, target, way, _neighbour(direction, kind)) == (kind in kinds)
-        assert not passes(host, target, way, _neighbour(direction, 135, hops=254))
-        assert not passes(host, target, way, _neighbour(direction, 135, code=1))
-        assert count(host, target, str(direction), "nd") == len(kinds)
 
 
 def _datagram(source: str, destination: str, sport: int, dport: int) -> bytes:

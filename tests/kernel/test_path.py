@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from securitygroups.firewall.nftables.ruleset import TABLE, Tap, host_ruleset, swap
+from securitygroups.firewall.nftables import TABLE, Tap, host_ruleset, swap
 from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, parse_network

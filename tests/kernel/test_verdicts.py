@@ -7,7 +7,8 @@ from random import Random, SystemRandom
 import pytest
 
 from securitygroups.firewall.nftables import ruleset as nftables
-from securitygroups.firewall.nftables.ruleset import swap
+from securitygroups.firewall.nftables import swap
+from securitygroups.firewall.nftables.conditions import conditions
 from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, parse_network
@@ -41,6 +42,20 @@ def test_kernel_and_evaluator_agree_on_verdict_and_rule(host: Host, target: Targ
     say(f"{target}: {LISTS * PACKETS:,} verdicts, no difference, {LISTS * PACKETS / seconds:,.0f} a second")
 
 
+@pytest.mark.parametrize("length", [100, 400, 2000])
+def test_kernel_and_evaluator_agree_on_lists_that_are_divided(host: Host, target: Target, length: int) -> None:
+    random = Random(RANDOM_SEED + length)
+    say(f"seed {RANDOM_SEED + length}")
+    before: list[Rule] = []
+    host.load(swap(VM, before, target))
+    for number in range(3):
+        # Rules that take everything end a list for most packets: without them, all of it is asked.
+        rules = [rule for rule in random_list(random, length) if number or rule.source or rule.port_start is not None]
+        faults = mismatches(host, target, rules, PACKETS, random, before=before)
+        assert not faults, f"list {number}: {len(faults)} differences: " + "; ".join(faults[:5])
+        before = rules
+
+
 def turned(rule: Rule) -> Rule:
     return replace(rule, direction=Direction.OUT if rule.direction is Direction.IN else Direction.IN)
 
@@ -50,19 +65,19 @@ def test_a_compiler_with_a_fault_is_found_out(
     host: Host, target: Target, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison above is worth something: each of these faults is a difference in it."""
-    condition, chain = nftables.condition, nftables._chain
+    chains = nftables._chains
     faults = {
-        "port": lambda rule, to: condition(
+        "port": lambda rule, to: conditions(
             replace(rule, port_end=rule.port_end - 1) if rule.port_end and rule.port_end > rule.port_start else rule, to
         ),
-        "family": lambda rule, to: condition(rule, to).replace("ip saddr 0.0.0.0/0 ", ""),
+        "family": lambda rule, to: [line.replace("ip saddr 0.0.0.0/0 ", "") for line in conditions(rule, to)],
     }
     if broken in faults:
-        monkeypatch.setattr(nftables, "condition", faults[broken])
+        monkeypatch.setattr(nftables, "conditions", faults[broken])
     elif broken == "order":
-        monkeypatch.setattr(nftables, "_chain", lambda vm, rules, *to: chain(vm, rules[::-1], *to))
+        monkeypatch.setattr(nftables, "_chains", lambda vm, rules, to: chains(vm, rules[::-1], to))
     else:
-        monkeypatch.setattr(nftables, "_chain", lambda vm, rules, *to: chain(vm, [turned(rule) for rule in rules], *to))
+        monkeypatch.setattr(nftables, "_chains", lambda vm, rules, to: chains(vm, [turned(rule) for rule in rules], to))
     random = Random(FIXED_SEED)
     host.load(swap(VM, [], target))
     rules = [

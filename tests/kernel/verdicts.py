@@ -6,8 +6,8 @@ from dataclasses import replace
 from random import Random
 
 from securitygroups.firewall.decide import decide
+from securitygroups.firewall.nftables import swap
 from securitygroups.firewall.nftables.counters import Counted
-from securitygroups.firewall.nftables.ruleset import swap
 from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import MAX_PORT, PORT_NUMBERS, PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import BITS, ICMP, ICMPV6, Network, Packet, Rule
@@ -66,11 +66,11 @@ def random_rule(random: Random, networks: list[Network], ports: list[int]) -> Ru
     return rule
 
 
-def random_list(random: Random) -> list[Rule]:
-    """1 to 40 rules. One that takes everything of its direction stands, where there is one, mostly near the end."""
+def random_list(random: Random, length: int = 0) -> list[Rule]:
+    """1 to 40 rules, or `length`. One that takes everything of its direction stands, where there is one, mostly near the end."""
     networks: list[Network] = []
     ports: list[int] = []
-    rules = [random_rule(random, networks, ports) for _ in range(random.randrange(1, 41))]
+    rules = [random_rule(random, networks, ports) for _ in range(length or random.randrange(1, 41))]
     wide = [rule for rule in rules if rule.source is None and rule.destination is None and rule.port_start is None]
     narrow = [rule for rule in rules if rule not in wide]
     return narrow + wide if random.random() < 0.8 else rules

@@ -87,6 +87,20 @@ def send(frames: list[list[str]]) -> dict[str, Any]:
     return {"passed": "".join(answers)}
 
 
+def pace(frames: list[list[str]]) -> dict[str, Any]:
+    """Send frames, as `send` does, and tell how many nanoseconds each took; what they open is forgotten in between."""
+    drain()
+    took = []
+    for way_in, way_out, frame, _ in frames:
+        sent = bytes.fromhex(frame)
+        before = time.perf_counter_ns()
+        os.write(taps[way_in], sent)
+        took.append(time.perf_counter_ns() - before)
+        while read(taps[way_out]) is not None:
+            pass
+    return {"took": took}
+
+
 def listen(protocols: list[int]) -> dict[str, Any]:
     """Hear what the namespace itself accepts, of these protocols: the kernel shows it to raw sockets behind its input hook."""
     for family, number in itertools.product((socket.AF_INET, socket.AF_INET6), protocols):
@@ -264,7 +278,23 @@ def tell(name: str, order: dict[str, Any]) -> dict[str, Any]:
 
 ORDERS: dict[str, Callable[..., dict[str, Any]]] = {
     order.__name__: order
-    for order in (run, sysctl, tap, drain, send, listen, arrive, leave, forget, storm, serve, connect, again, guest)
+    for order in (
+        run,
+        sysctl,
+        tap,
+        drain,
+        send,
+        pace,
+        listen,
+        arrive,
+        leave,
+        forget,
+        storm,
+        serve,
+        connect,
+        again,
+        guest,
+    )
 }
 
 

@@ -39,7 +39,7 @@ def has_nft() -> bool:
 def test_a_document_becomes_a_ruleset_without_a_database() -> None:
     done = run("--group", "-", "--target", "inet", "--tap", "tap7", stdin=GROUP)
     assert (done.returncode, done.stderr) == (0, "")
-    assert 'tcp dport 22 counter name "hit.group.place.1" accept' in done.stdout
+    assert 'tcp dport 22 counter name "hit.group.place.1" goto vm.group.in.ok' in done.stdout
     assert 'add element inet karenpanel vm_in { "tap7" : jump vm.group.in }' in done.stdout
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from securitygroups.effective import of_machine, rules_of
-from securitygroups.firewall.nftables.ruleset import Tap, host_ruleset
+from securitygroups.firewall.nftables import Tap, host_ruleset
 from securitygroups.firewall.platform import Target
 from tests.factories import make_group, make_machine, make_project, make_user
 

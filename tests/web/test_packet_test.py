@@ -352,7 +352,8 @@ BEFORE: list[tuple[str, str | int, str, str, int | None, str]] = [
     ("in", "non-ip", "", "", None, "vlan arp"),
     ("out", "non-ip", "", "", None, "vlan arp"),
     ("in", 58, "2001:db8::1", "2001:db8::2", None, "nd"),
-    ("out", 58, "fe80::1", "ff02::2", None, "nd"),
+    ("out", 58, "fe80::1", "ff02::2", None, "nd mld"),
+    ("in", 58, "fe80::1", "ff02::1", None, "nd mld"),
     ("in", 17, "10.0.0.1", "10.0.0.2", 68, "dhcp4"),
     ("out", 17, "0.0.0.0", "255.255.255.255", 67, "dhcp4"),
     ("in", 17, "fe80::1", "fe80::2", 546, "dhcp6"),
@@ -376,9 +377,7 @@ def test_the_platform_s_lines_that_may_decide_a_packet_first_are_known() -> None
         found = [line for _, line in platform_before(packet)]
         assert [line.what for line in found] == names.split(), (way, protocol, source, destination, port)
         met |= {(line.direction, line.what) for line in found}
-    judged = {
-        (one.direction, one.what) for one in platform_lines(Target.BRIDGE) if one.what not in ("reply", "invalid")
-    }
+    judged = {(one.direction, one.what) for one in platform_lines(Target.BRIDGE) if not one.asked.state}
     assert met == judged, "every line that asks for no connection is told"
 
 

@@ -1,19 +1,24 @@
 """Rules as the ruleset of a host. Programs on hosts stand on these names."""
 
+from securitygroups.firewall.nftables.loaded import Loaded, NotListed, read_loaded
 from securitygroups.firewall.nftables.ruleset import (
+    TEXT_VERSION,
+    host_ruleset,
+    machine_ruleset,
+    remove,
+    remove_loaded,
+    swap,
+)
+from securitygroups.firewall.nftables.skeleton import skeleton
+from securitygroups.firewall.nftables.taps import (
     TABLE,
     TAP_PATTERN,
     Tap,
     Unenforceable,
-    host_ruleset,
-    machine_ruleset,
     platform_counter,
-    remove,
     rule_counter,
-    skeleton,
-    swap,
 )
-from securitygroups.firewall.platform import PlatformLine, Target, platform_lines
+from securitygroups.firewall.platform import Own, PlatformLine, Target, platform_lines
 
 Machine = Tap
 """The name that programs on hosts know it by."""
@@ -21,7 +26,11 @@ Machine = Tap
 __all__ = [
     "TABLE",
     "TAP_PATTERN",
+    "TEXT_VERSION",
+    "Loaded",
     "Machine",
+    "NotListed",
+    "Own",
     "PlatformLine",
     "Tap",
     "Target",
@@ -30,7 +39,9 @@ __all__ = [
     "machine_ruleset",
     "platform_counter",
     "platform_lines",
+    "read_loaded",
     "remove",
+    "remove_loaded",
     "rule_counter",
     "skeleton",
     "swap",

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from securitygroups.firewall.nftables.ruleset import TABLE
+from securitygroups.firewall.nftables.taps import TABLE
 
 _NAME = re.compile(r"hit\.(?P<machine>[^.]+)\.(?P<kind>rule|place|in|out)\.(?P<what>[^.]+)")
 

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from securitygroups.enforcement.check import Answer, check
 from securitygroups.firewall.formats.documents import read_group
 from securitygroups.firewall.formats.strict import BadDocument
+from securitygroups.firewall.nftables import TAP_PATTERN, Tap, Unenforceable, host_ruleset, swap
 from securitygroups.firewall.nftables.counters import BadCounters, Counted, Hits, read_counters
-from securitygroups.firewall.nftables.ruleset import TAP_PATTERN, Tap, Unenforceable, host_ruleset, swap
 from securitygroups.firewall.platform import Target, platform_lines
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule
