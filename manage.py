@@ -83,8 +83,8 @@ def needs_database(arguments: list[str]) -> bool:
     if not arguments or arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
         return False
     options = {part.split("=")[0] for part in arguments}
-    # A document given as a file is translated as it is.
-    from_file = arguments[0] == "nftables" and "--group" in options
+    # A document given as a file is translated as it is, and what a host has loaded is in another one.
+    from_file = arguments[0] == "nftables" and {"--group", "--remove"} & options
     asks_it = arguments[0] == "check" and "--database" in options
     return asks_it or (arguments[0] not in NO_DATABASE and not from_file)
 

@@ -11,6 +11,7 @@ from securitygroups.firewall.decide import Decision, decide
 from securitygroups.firewall.flows.batch import of_packets
 from securitygroups.firewall.flows.compiled import NO_RULE, CompiledList
 from securitygroups.firewall.needs import Need, what_accept_needs
+from securitygroups.firewall.platform import PlatformLine, barred
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, address_text
 from securitygroups.models import SecurityGroup, VirtualMachine
@@ -21,7 +22,8 @@ class Traced:
     """A decision with where its rules stand.
 
     `absent` names a VM that was not in the project at the time asked about; `before` are the platform's lines that may
-    decide the packet before any rule of a VM does, each with its condition.
+    decide the packet before any rule of a VM does, each with its condition. `barred` is the line of the platform that
+    drops the packet whatever the rules say: the decision is what they would, if they were asked.
     """
 
     title: str
@@ -31,6 +33,11 @@ class Traced:
     need: Need | None
     absent: str = ""
     before: list[Condition] = field(default_factory=list)
+    barred: PlatformLine | None = None
+
+    @property
+    def passes(self) -> bool:
+        return self.barred is None and self.decision.action is Action.ACCEPT
 
     @property
     def way(self) -> list[Stop]:
@@ -94,7 +101,10 @@ def each(listed: Listed, packets: Sequence[Packet]) -> list[tuple[Action, int | 
 
 def _on(vm: VirtualMachine, packet: Packet, at: datetime | None, title: str = "") -> Traced:
     absent = vm.name if at and revision_at(vm, at) is None else ""
-    return replace(trace(of_machine(vm, at), packet, title), absent=absent, before=platform_before(packet))
+    found, stops = trace(of_machine(vm, at), packet, title), barred(packet)
+    before = [] if stops else platform_before(packet)
+    need = None if stops else found.need
+    return replace(found, absent=absent, before=before, barred=stops, need=need)
 
 
 def other_end(machine: VirtualMachine, packet: Packet) -> VirtualMachine | None:
@@ -121,8 +131,10 @@ def at_ends(
 
 def overall(sender: VirtualMachine, receiver: VirtualMachine, both: list[Traced]) -> Overall:
     """The two answers in one sentence."""
-    out, into = (one.decision.action is Action.ACCEPT for one in both)
-    if out and into:
+    out, into = (one.passes for one in both)
+    if stops := both[0].barred:
+        text = f"The platform drops it before any rule is asked. {stops.why}"
+    elif out and into:
         text = f"The Out list of {sender.name} lets it out, and the In list of {receiver.name} lets it in."
     elif out:
         text = f"It leaves {sender.name}, but the In list of {receiver.name} denies it."

@@ -13,6 +13,7 @@ from securitygroups.firewall.formats.packets import PACKET_KEYS, packet_to_json
 from securitygroups.firewall.needs import Need, narrowest
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet
+from securitygroups.words.platform import barred_sentence
 from securitygroups.words.rules import obstacles, verdict_sentence, why_passed
 
 Verdict = Literal["accept", "drop"]
@@ -82,12 +83,14 @@ class Needed(Schema):
 
 class Trace(Schema):
     """What one list decides. `of` says whose it is where there are two; `absent` names a VM that was not in the project
-    at the time asked about. The rule is null where none matches: then the packet is denied."""
+    at the time asked about. The rule is null where none matches: then the packet is denied. `barred` says why the platform
+    drops the packet before any rule is asked, "" where the rules decide; the rule and the steps are then what they would say."""
 
     of: str
     packet: PacketShown
     verdict: Verdict
     text: str
+    barred: str
     rule: RuleAt | None
     absent: str
     platform: list[PlatformLine]
@@ -143,14 +146,18 @@ def answer_json(answer: Answer, at: datetime | None, otherwise: Home | None = No
     where none decides and the list has none."""
     only = answer.traces[0]
     overall = answer.overall
-    verdict = only.decision.action.value if overall is None else "accept" if overall.passes else "drop"
+    passes = only.passes if overall is None else overall.passes
     return {
-        "verdict": verdict,
-        "text": verdict_sentence(only.decision, only.packet) if overall is None else overall.text,
+        "verdict": "accept" if passes else "drop",
+        "text": _sentence(only) if overall is None else overall.text,
         "between_machines": overall is not None,
         "at": at,
         "traces": [_trace(one, otherwise, past=at is not None) for one in answer.traces],
     }
+
+
+def _sentence(one: Traced) -> str:
+    return barred_sentence(one.barred, one.packet) if one.barred else verdict_sentence(one.decision, one.packet)
 
 
 def _trace(one: Traced, otherwise: Home | None, *, past: bool) -> dict[str, Any]:
@@ -158,8 +165,9 @@ def _trace(one: Traced, otherwise: Home | None, *, past: bool) -> dict[str, Any]
     return {
         "of": one.title,
         "packet": packet_json(packet),
-        "verdict": decision.action.value,
-        "text": verdict_sentence(decision, packet),
+        "verdict": "accept" if one.passes else "drop",
+        "text": _sentence(one),
+        "barred": one.barred.why if one.barred else "",
         "rule": rule_at(decision.rule, one.deciding) if decision.rule and one.deciding else None,
         "absent": one.absent,
         "platform": [

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from django import template
 
 from securitygroups.answers.accepting import Accepting, accepting
+from securitygroups.answers.packet_test import Traced
 from securitygroups.firewall.decide import Decision, Step
 from securitygroups.firewall.formats.packets import packet_to_json
 from securitygroups.firewall.protocols import PROTOCOLS
@@ -13,6 +14,7 @@ from securitygroups.firewall.values import Packet
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
 from securitygroups.web.pages import page_of
+from securitygroups.words.platform import barred_sentence
 from securitygroups.words.rules import (
     obstacles,
     packet_sentence,
@@ -74,6 +76,14 @@ def packet_words(packet: Packet) -> str:
 @register.filter
 def verdict_words(decision: Decision, packet: Packet) -> str:
     return verdict_sentence(decision, packet)
+
+
+@register.filter
+def trace_words(trace: Traced) -> str:
+    """The verdict, or why the platform drops the packet before any rule."""
+    if trace.barred:
+        return barred_sentence(trace.barred, trace.packet)
+    return verdict_sentence(trace.decision, trace.packet)
 
 
 @register.filter

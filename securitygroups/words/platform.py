@@ -2,6 +2,8 @@
 
 from securitygroups.firewall.platform import PlatformLine
 from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.values import Packet
+from securitygroups.words.rules import packet_sentence
 
 # What a tested packet does not say, and the platform's lines ask for.
 _IF = {
@@ -22,3 +24,8 @@ _IF = {
 def platform_condition(line: PlatformLine) -> str:
     """When a line that a packet may meet decides it: "it comes from port 67", to stand behind an "if"."""
     return _IF[line.what][line.direction]
+
+
+def barred_sentence(line: PlatformLine, packet: Packet) -> str:
+    """The answer of the packet test where the platform drops the packet whatever the rules say."""
+    return f"{packet_sentence(packet)} is dropped before any rule is asked. {line.why}"

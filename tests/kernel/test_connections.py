@@ -7,9 +7,9 @@ import pytest
 
 from securitygroups.firewall.nftables import host_ruleset, remove, swap
 from securitygroups.firewall.nftables.counters import Counted
-from securitygroups.firewall.platform import Target
+from securitygroups.firewall.platform import Target, barred
 from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.firewall.values import Rule, parse_address, parse_network
+from securitygroups.firewall.values import Packet, Rule, parse_address, parse_network
 from tests.kernel import frames
 from tests.kernel.conftest import KERNEL
 from tests.kernel.host import NETWORK, OTHER_TAP, VM, Host, ether, route_to_other
@@ -113,6 +113,51 @@ def test_invalid_packets_are_dropped_though_every_packet_is_accepted(host: Host,
             assert not passes(host, target, way, packet(both, frames.TCP, segment))
         assert count(host, target, str(direction), "invalid") == len(bad)
         assert passes(host, target, way, packet(both, frames.TCP, good))
+
+
+NEVER_NEW = [(4, 58), (4, 136), (6, 1), (6, 59), (6, 136), (4, 59), (4, 47), (6, 47), (4, 253)]
+
+
+@pytest.mark.parametrize(("version", "number"), NEVER_NEW)
+def test_what_the_packet_test_says_is_never_judged_is_not(
+    host: Host, target: Target, version: int, number: int
+) -> None:
+    host.load(swap(VM, [ALL_IN, ALL_OUT], target))
+    for way, direction in ((IN, Direction.IN), (OUT, Direction.OUT)):
+        both = ends(version, direction)
+        source, destination = (int.from_bytes(half, "big") for half in (both[: len(both) // 2], both[len(both) // 2 :]))
+        line = barred(Packet(direction, version, number, source, destination))
+        # UDP-Lite with the right sum over all that it says is one that is covered.
+        body = struct.pack("!HHHH", 4000, 9000, 16, 0) + MARK if number == 136 else b"\x80\0\0\0" + MARK
+        assert passes(host, target, way, packet(both, number, body)) == (line is None)
+        assert (count(host, target, str(direction), "invalid") == 1) == (line is not None)
+
+
+def test_icmp_messages_that_open_nothing_are_dropped(host: Host, target: Target) -> None:
+    host.load(swap(VM, [ALL_IN, ALL_OUT], target))
+    both = ends(4, Direction.IN)
+    for kind in (8, 13, 15, 17):
+        assert passes(host, target, IN, packet(both, frames.ICMP, frames.icmp(kind, 0, b"\0\7\0\1", MARK)))
+    for kind in (0, 1, 3, 4, 5, 9, 10, 11, 12, 14, 19, 30, 40, 42, 255):
+        assert not passes(host, target, IN, packet(both, frames.ICMP, frames.icmp(kind, 0, b"\0\7\0\1", MARK)))
+    both = ends(6, Direction.IN)
+    for kind in (128,):
+        assert passes(host, target, IN, packet(both, frames.ICMPV6, frames.icmpv6(both, kind, 0, b"\0\7\0\1", MARK)))
+    for kind in (1, 2, 3, 4, 129, 137, 138, 140, 144, 155, 200):
+        said = frames.icmpv6(both, kind, 0, b"\0\7\0\1", MARK)
+        assert not passes(host, target, IN, packet(both, frames.ICMPV6, said))
+
+
+def test_sctp_data_without_an_association_is_dropped(host: Host, target: Target) -> None:
+    host.load(swap(VM, [ALL_IN], target))
+    for version in (4, 6):
+        both = ends(version, Direction.IN)
+        chunk = struct.pack("!BBHIHHI", 0, 3, 24, 1, 0, 0, 0) + MARK
+        said = struct.pack("!HHII", 4000, 9000, 7, 0) + chunk
+        said = said[:8] + struct.pack("<I", frames.crc32c(said)) + said[12:]
+        assert not passes(host, target, IN, packet(both, frames.SCTP, said))
+        assert passes(host, target, IN, packet(both, frames.SCTP, frames.sctp(both, 4000, 9000, MARK)))
+    assert count(host, target, "in", "invalid") == 2
 
 
 def test_fragments_are_judged_as_the_packet_that_they_make(host: Host, target: Target) -> None:

@@ -49,6 +49,52 @@ def test_a_swap_leaves_the_skeleton_alone() -> None:
     assert "flush chain inet karenpanel vm.group.in" in done.stdout
 
 
+def entry(kind: str, name: str, **more: object) -> dict[str, object]:
+    return {kind: {"family": "inet", "table": "karenpanel", "name": name, **more}}
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> str:
+    """A file with what nft lists: the document's VM on another tap, with a counter of a rule that is gone."""
+    jump = {"jump": {"target": "vm.group.in"}}
+    entries = [
+        entry("chain", "from_vm"),
+        entry("chain", "vm.group.in"),
+        entry("chain", "vm.group.in.ip4.9"),
+        entry("counter", "hit.group.place.9", packets=1, bytes=2),
+        entry("map", "vm_in", type="ifname", map="verdict", elem=[["tap3", jump]]),
+    ]
+    file = tmp_path / "loaded.json"
+    file.write_text(json.dumps({"nftables": entries}))
+    return str(file)
+
+
+def test_a_swap_takes_away_what_it_replaces(loaded: str) -> None:
+    done = run("--group", "-", "--target", "inet", "--swap", "--loaded", loaded, stdin=GROUP)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    gone = [line for line in lines if line.startswith("delete")]
+    assert gone == [
+        'delete element inet karenpanel vm_in { "tap3" }',
+        "delete chain inet karenpanel vm.group.in.ip4.9",
+        "delete counter inet karenpanel hit.group.place.9",
+    ]
+    assert lines.index(gone[0]) < lines.index('add element inet karenpanel vm_in { "tap0" : jump vm.group.in }')
+
+
+def test_a_vm_is_taken_off_the_host_with_all_that_is_loaded_of_it(loaded: str) -> None:
+    done = run("--remove", "group", "--target", "inet", "--loaded", loaded)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        'delete element inet karenpanel vm_in { "tap3" }',
+        "flush chain inet karenpanel vm.group.in",
+        "flush chain inet karenpanel vm.group.in.ip4.9",
+        "delete chain inet karenpanel vm.group.in",
+        "delete chain inet karenpanel vm.group.in.ip4.9",
+        "delete counter inet karenpanel hit.group.place.9",
+    ]
+
+
 def test_the_check_gives_nfts_answer() -> None:
     if not has_nft():
         pytest.skip(f"nft: {check('').words}")
@@ -73,6 +119,8 @@ def test_hits_stand_beside_the_rules(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--group", "-", "vm-1"], "Give VMs, or --group"),
+        (["--remove", "vm-1"], "give --loaded, with what `nft -j list table` prints"),
+        (["--group", "-", "--loaded", __file__], "not what `nft -j list table` prints"),
         (["--group", "nowhere.json"], "there is no such file"),
         (["--group", "-", "--tap", "eth0"], "the tap eth0 is not one of tap*"),
         (["--group", "-", "--taps", "*"], "not a tap pattern"),

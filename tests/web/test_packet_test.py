@@ -381,6 +381,17 @@ def test_the_platform_s_lines_that_may_decide_a_packet_first_are_known() -> None
     assert met == judged, "every line that asks for no connection is told"
 
 
+def test_what_no_host_judges_is_denied_whatever_the_rules_say(
+    as_bob: Client, machine: VirtualMachine, group: SecurityGroup
+) -> None:
+    packet = {"direction": "out", "protocol": "number", "number": "59"}
+    text = ask(as_bob, machine, **packet, source="2001:db8:10:1::11", destination="2001:db8::9", port="").text
+    assert "Denied by the platform, before any rule" in text
+    assert "is dropped before any rule is asked. 59 says that nothing follows the IPv6 header" in text
+    assert "What the rules would say" in text
+    assert "decide before any rule.</strong>" not in text
+
+
 def test_on_a_vm_it_is_told_what_the_platform_decides_before_any_rule(
     as_bob: Client, machine: VirtualMachine, group: SecurityGroup
 ) -> None:

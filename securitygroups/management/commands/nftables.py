@@ -8,7 +8,17 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from securitygroups.enforcement.check import Answer, check
 from securitygroups.firewall.formats.documents import read_group
 from securitygroups.firewall.formats.strict import BadDocument
-from securitygroups.firewall.nftables import TAP_PATTERN, Tap, Unenforceable, host_ruleset, swap
+from securitygroups.firewall.nftables import (
+    TAP_PATTERN,
+    Loaded,
+    NotListed,
+    Tap,
+    Unenforceable,
+    host_ruleset,
+    read_loaded,
+    remove_loaded,
+    swap,
+)
 from securitygroups.firewall.nftables.counters import BadCounters, Counted, Hits, read_counters
 from securitygroups.firewall.platform import Target, platform_lines
 from securitygroups.firewall.protocols import Direction
@@ -59,7 +69,9 @@ def hit_lines(listed: Listed, counters: Mapping[Counted, Hits], target: Target) 
     for machine, rules in listed:
         yield f"VM {machine.uid} {machine.name}".rstrip()
         yield f"{'packets':>14} {'bytes':>18}"
-        for platform in platform_lines(target):
+        # Lines of one kind have one counter: it is shown with the first of them.
+        kinds = {(one.direction, one.what): one for one in reversed(platform_lines(target, machine.guest))}
+        for platform in reversed(kinds.values()):
             yield line(
                 Counted(machine.uid, platform.direction, platform.what),
                 f"{platform.direction.label}, platform: {platform.line}",
@@ -103,6 +115,13 @@ class Command(BaseCommand):
             "--swap", action="store_true", help="only the VMs' chains, to be loaded over a skeleton that is loaded"
         )
         what.add_argument(
+            "--remove",
+            metavar="VM",
+            nargs="+",
+            default=[],
+            help="take these VMs off the host, by ID, with all that --loaded has of them",
+        )
+        what.add_argument(
             "--check", action="store_true", help="ask nft, in a namespace of its own, and print its answer"
         )
         what.add_argument(
@@ -110,29 +129,44 @@ class Command(BaseCommand):
             metavar="FILE",
             help='print what `nft -j list counters` put into this file, "-" for standard input, beside the rules',
         )
+        parser.add_argument(
+            "--loaded",
+            metavar="FILE",
+            help="what `nft -j list table` put into this file: the change takes away what it replaces of that",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if bool(options["machines"]) == bool(options["group"]):
-            raise CommandError("Give VMs, or --group and a group document.")
-        if options["group"] == options["hits"] == "-":
-            raise CommandError("Standard input is one file: give a name for the group or for the counters.")
-        target, taps = options["target"], options["taps"]
-        try:
-            listed = (
-                from_document(options["group"], options["tap"])
-                if options["group"]
-                else from_database(options["machines"])
+        named = [options["machines"], options["group"], options["remove"]]
+        if sum(map(bool, named)) != 1:
+            raise CommandError("Give VMs, or --group and a group document, or --remove and VMs.")
+        if [options["group"], options["hits"], options["loaded"]].count("-") > 1:
+            raise CommandError("Standard input is one file: give names for the others.")
+        if options["remove"] and not options["loaded"]:
+            raise CommandError(
+                "What is loaded of them is in no list: give --loaded, with what `nft -j list table` prints."
             )
-            ruleset = host_ruleset(listed, target, taps)
-            if options["hits"]:
-                ruleset = "\n".join(hit_lines(listed, read_counters(_text(options["hits"])), target))
-            elif options["check"]:
-                ruleset = self.checked(ruleset)
-            elif options["swap"]:
-                ruleset = "".join(swap(machine, rules, target, tap_pattern=taps) for machine, rules in listed)
-        except (Unenforceable, BadCounters, Failure) as error:
+        try:
+            self.stdout.write(self.ruleset(options))
+        except (Unenforceable, BadCounters, NotListed, Failure) as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(ruleset)
+
+    def ruleset(self, options: Mapping[str, Any]) -> str:
+        """What is printed. Raises Unenforceable, BadCounters, NotListed, Failure, and CommandError."""
+        target, taps = options["target"], options["taps"]
+        loaded = read_loaded(_text(options["loaded"])) if options["loaded"] else None
+        if options["remove"]:
+            return "".join(remove_loaded(uid, loaded or Loaded(), target) for uid in options["remove"])
+        if options["group"]:
+            listed = from_document(options["group"], options["tap"])
+        else:
+            listed = from_database(options["machines"])
+        if options["hits"]:
+            return "\n".join(hit_lines(listed, read_counters(_text(options["hits"])), target))
+        if options["swap"]:
+            changes = (swap(vm, rules, target, before=loaded or (), tap_pattern=taps) for vm, rules in listed)
+            return "".join(changes)
+        ruleset = host_ruleset(listed, target, taps, before=loaded)
+        return self.checked(ruleset) if options["check"] else ruleset
 
     def checked(self, ruleset: str) -> str:
         """nft's answer. Raises CommandError: status 1 where it refuses, 2 where it could not be asked."""
