@@ -15,6 +15,8 @@ from securitygroups.firewall.values import Rule, RuleList
 from securitygroups.models import (
     ApiToken,
     Delivery,
+    Host,
+    Placement,
     Project,
     Review,
     Role,
@@ -117,6 +119,29 @@ def make_delivery(project: Project, user: User, name: str = "Tickets", url: str 
     fields = {"name": name, "url": url, "kinds": []}
     webhook, _ = operations.create_webhook(project=project, fields=fields, by=By(user))
     return operations.send_test(webhook=webhook, by=By(user))
+
+
+def make_host(name: str = "", **fields: Any) -> Host:
+    """A host that its agent has not been enrolled for."""
+    return operations.make_host(fields={"name": name or f"kvm-{next(_numbers)}", **fields}, by=By())[0]
+
+
+def place(machine: VirtualMachine, host: Host | None, tap: str = "", **fields: Any) -> Placement:
+    """Put the VM there, as operators do; by default at the interface tap0 and on."""
+    row = Placement.objects.filter(machine=machine).first()
+    place = operations.Place(host, tap or (f"tap{host.placements.count()}" if host else ""), **fields)
+    return operations.place_machine(machine=machine, place=place, base=row.number if row else 0, by=By())
+
+
+def of_hosts(machine: VirtualMachine, tap: str = "tap0") -> Host:
+    """A host on which the VM stands, and a row of all that hosts say."""
+    host = make_host()
+    place(machine, host, tap)
+    operations.heard(host, "n" * 22)
+    said = operations.SaidOfVm(machine.public_id, None, None, "", "", (), 0)
+    hits = operations.Counted(machine.public_id, "in", "none", 1, 60)
+    operations.take_report(host=host, report=operations.Report("0.1", "6.1", "", "", 0, [said], None, [hits]))
+    return host
 
 
 WEBHOOK_PAGES = ("deliveries", "edit", "secret", "rotate", "switch", "test", "delete", "delivery", "again")

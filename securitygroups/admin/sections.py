@@ -23,6 +23,7 @@ SECTIONS = (
             "DecidedRule",
         ),
     ),
+    ("Hosts", ("Host", "Placement", "InForce", "RuleHits", "HostNonce")),
     ("Support", ("SupportCase", "CaseStanding", "CasePacket", "CaseNote", "CaseStep", "SupportVisit", "VisitEnd")),
     (
         "Records",

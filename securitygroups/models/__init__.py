@@ -14,12 +14,14 @@ from securitygroups.models.groups import (
     SecurityGroup,
     values,
 )
+from securitygroups.models.hosts import DRIFTS, TARGETS, Host, HostNonce, InForce, Placement, RuleHits
 from securitygroups.models.machines import TAP_NAME, Attachment, VirtualMachine
 from securitygroups.models.names import (
     LiveQuerySet,
     SameName,
     new_case_id,
     new_group_id,
+    new_host_id,
     new_machine_id,
     new_rule_id,
 )
@@ -44,6 +46,7 @@ from securitygroups.models.webhooks import Delivery, Webhook
 __all__ = [
     "ACTIONS",
     "DIRECTIONS",
+    "DRIFTS",
     "LONGEST_QUERY",
     "LONGEST_TAG",
     "MOST_NETWORKS",
@@ -52,6 +55,7 @@ __all__ = [
     "MOST_VIEWS",
     "PROTOCOL_CHOICES",
     "TAP_NAME",
+    "TARGETS",
     "AccountEvent",
     "AdminLine",
     "ApiToken",
@@ -68,10 +72,14 @@ __all__ = [
     "Given",
     "GroupRevision",
     "GroupTemplate",
+    "Host",
+    "HostNonce",
+    "InForce",
     "Invitation",
     "LiveQuerySet",
     "MachineRevision",
     "Membership",
+    "Placement",
     "Project",
     "ProjectQuerySet",
     "Review",
@@ -80,6 +88,7 @@ __all__ = [
     "Revision",
     "Role",
     "Rule",
+    "RuleHits",
     "RuleQuerySet",
     "SameName",
     "SavedView",
@@ -97,6 +106,7 @@ __all__ = [
     "Webhook",
     "new_case_id",
     "new_group_id",
+    "new_host_id",
     "new_machine_id",
     "new_rule_id",
     "one_line",

@@ -48,7 +48,8 @@ class AccountEvent(models.Model):
     """One line of what happened to accounts: who came in, who was refused, who changed what. Append-only.
 
     `user` is the account that it is about; empty where nobody has the name that was typed, which is not kept: people
-    type passwords there. `actor` is who did it, where that was somebody else.
+    type passwords there. `actor` is who did it, where that was somebody else. Hosts come in too, and are no accounts: what
+    is about one has its ID and name in `detail`.
     """
 
     class Verb(models.TextChoices):
@@ -73,6 +74,12 @@ class AccountEvent(models.Model):
         TOKEN_MADE = "token.made", "API token made"
         TOKEN_REVOKED = "token.revoked", "API token revoked"
         SEARCHED = "support.searched", "Support searched"
+        HOST_MADE = "host.made", "Host made"
+        HOST_CHANGED = "host.changed", "Host changed"
+        HOST_OFFERED = "host.offered", "Host may be enrolled"
+        HOST_ENROLLED = "host.enrolled", "Host enrolled"
+        HOST_REFUSED = "host.refused", "Host refused"
+        HOST_REVOKED = "host.revoked", "Host revoked"
 
     at = models.DateTimeField(auto_now_add=True)
     verb = models.CharField(max_length=20, choices=Verb.choices)
@@ -100,4 +107,4 @@ class AccountEvent(models.Model):
         triggers = append_only()
 
     def __str__(self) -> str:
-        return f"{self.get_verb_display()}: {self.user_name or 'nobody'}"
+        return f"{self.get_verb_display()}: {self.user_name or self.detail.get('host_name') or 'nobody'}"

@@ -29,6 +29,10 @@ def new_case_id() -> str:
     return f"case-{secrets.token_hex(5)}"
 
 
+def new_host_id() -> str:
+    return f"host-{secrets.token_hex(5)}"
+
+
 class SameName(models.Func):
     """What two names have to differ in: not in case, in width or other shapes of the same letters (NFKC), nor in what joins
     or colours them unseen.

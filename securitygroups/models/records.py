@@ -161,6 +161,7 @@ class Event(WhoDid, models.Model):
         MACHINE_DELETED = "machine.deleted", "VM deleted"
         MACHINE_RESTORED = "machine.restored", "VM brought back"
         GROUPS_ATTACHED = "machine.groups", "Attached groups changed"
+        MACHINE_PLACED = "machine.placed", "VM's host changed"
         MEMBER_INVITED = "member.invited", "Member invited"
         INVITATION_ENDED = "invitation.ended", "Invitation ended"
         MEMBER_ADDED = "member.added", "Member added"

@@ -17,13 +17,15 @@ PANEL = "karenpanel"
 class By:
     """`user` is None where the panel itself acts. `staff` says that it is done for the platform, not as a member of
     the project: the customer's record shows the difference. `reason` is one line of up to 255 characters, or empty. `token` is
-    what a program showed that acts for the person, or for the project of whose service account it is.
+    what a program showed that acts for the person, or for the project of whose service account it is. `host` is the name of
+    the host of whose report it follows.
     """
 
     user: User | None = None
     staff: bool = False
     reason: str = ""
     token: ApiToken | None = None
+    host: str = ""
 
     def __post_init__(self) -> None:
         # It goes on record in more than one place: as it is kept in all of them.
@@ -42,8 +44,15 @@ class By:
             "actor_name": self.name,
             "by_staff": self.staff,
             "token": self.token,
-            "via": f"API token “{self.token.name}”" if self.token else "",
+            "via": self.via,
         }
+
+    @property
+    def via(self) -> str:
+        """What it came by, in words; empty for what a person did in the panel."""
+        if self.token:
+            return f"API token “{self.token.name}”"
+        return f"host “{self.host}”" if self.host else ""
 
     def because(self, reason: str) -> Self:
         """The same person, with this reason."""

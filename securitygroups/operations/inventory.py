@@ -26,6 +26,7 @@ from securitygroups.operations.machines import (
     update_machine,
     write_attachments,
 )
+from securitygroups.operations.placements import take_off
 from securitygroups.operations.records import (
     Conflict,
     Verb,
@@ -215,6 +216,7 @@ class _Writing:
         if not keys:
             return []
         Attachment.objects.filter(machine__in=keys).delete()
+        take_off(keys)
         VirtualMachine.objects.filter(pk__in=keys).update(deleted_at=self.now)
         gone = [self.machines[pk] for pk in keys]
         return [self._event(Verb.MACHINE_DELETED, f"Deleted {machine.name}.", machine) for machine in gone]

@@ -11,7 +11,8 @@ from django.core.cache import caches
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from securitygroups.models import Delivery, Invitation
+from securitygroups.models import Delivery, HostNonce, Invitation, RuleHits
+from securitygroups.models.hosts import HITS_KEPT, NONCE_KEPT
 from securitygroups.models.webhooks import KEPT
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Verb, event, record_all
@@ -39,6 +40,8 @@ def _ended(now: datetime) -> dict[str, QuerySet[Any]]:
         "expired confirmations of addresses": EmailConfirmation.objects.all_expired(),
         "expired invitations": Invitation.objects.filter(until__lt=now).select_related("project"),
         "deliveries of long ago": Delivery.objects.filter(made_at__lt=now - KEPT),
+        "requests of hosts of long ago": HostNonce.objects.filter(at__lt=now - NONCE_KEPT),
+        "hits of rules of long ago": RuleHits.objects.filter(hour__lt=now - HITS_KEPT),
     }
 
 

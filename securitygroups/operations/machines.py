@@ -20,6 +20,7 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations.by import By
+from securitygroups.operations.placements import take_off
 from securitygroups.operations.records import (
     Conflict,
     Verb,
@@ -229,6 +230,7 @@ def delete_machine(*, machine: VirtualMachine, by: By) -> None:
     by.check()
     locked = lock_machine(machine)
     locked.attachments.all().delete()
+    take_off([locked.pk])
     VirtualMachine.objects.filter(pk=locked.pk).update(deleted_at=timezone.now())
     record(locked.project, Verb.MACHINE_DELETED, f"Deleted {locked.name}.", by=by, machine=locked)
 

@@ -11,7 +11,7 @@ from securitygroups.firewall.values import Packet
 from securitygroups.models import AccountEvent, Invitation, SavedView, User, VirtualMachine
 from securitygroups.operations import By
 from tests.admin.pages import MODELS, fresh
-from tests.factories import make_token, reviewed
+from tests.factories import make_token, of_hosts, reviewed
 
 
 @pytest.fixture
@@ -42,4 +42,5 @@ def everything(machine: VirtualMachine, staff: User, alice: User, bob: User) -> 
     operations.send_test(webhook=webhook, by=By(alice))
     reviewed(project.groups.get(name="web"), alice)
     make_token(alice, of=project)
+    of_hosts(machine)
     return {model: model._default_manager.order_by("pk")[0] for model in MODELS}

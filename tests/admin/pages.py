@@ -22,11 +22,16 @@ from securitygroups.models import (
     Delivery,
     Event,
     GroupRevision,
+    Host,
+    HostNonce,
+    InForce,
     Invitation,
     MachineRevision,
+    Placement,
     Review,
     ReviewedGroup,
     ReviewedRule,
+    RuleHits,
     SavedView,
     SignedReview,
     StreamCursor,
@@ -42,7 +47,7 @@ MODELS = [model for model in apps.get_app_config("securitygroups").get_models() 
 READ_ONLY = [
     AccountEvent, ApiToken, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SavedView, SupportCase,
     SupportVisit, CasePacket, CaseStanding, CaseStep, VisitEnd, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule,
-    StreamCursor, Delivery, Webhook,
+    StreamCursor, Delivery, Webhook, Host, Placement, InForce, RuleHits, HostNonce,
 ]  # fmt: skip
 EDITABLE = [model for model in MODELS if model not in READ_ONLY]
 REFUSED = [

@@ -11,6 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from securitygroups import operations
 from securitygroups.models import (
     Event,
+    Host,
+    HostNonce,
     Membership,
     Project,
     SecurityGroup,
@@ -107,7 +109,7 @@ def test_finding_costs_as_many_queries_for_thirty_rows_as_for_two(as_admin: Clie
 def test_lists_stand_under_what_they_are_about_and_staff_roles_are_no_groups(as_admin: Client) -> None:
     sections = {each["name"]: [model["name"] for model in each["models"]] for each in as_admin.get("/admin/").context["app_list"]}  # fmt: skip
 
-    assert list(sections) == ["Customers", "Firewall", "Support", "Records", "Staff"]
+    assert list(sections) == ["Customers", "Firewall", "Hosts", "Support", "Records", "Staff"]
     assert sections["Staff"] == ["Staff roles"]
     assert sum(map(len, sections.values())) == len(MODELS) + 1
     person = as_admin.get(url(User, "add")).content.decode()
@@ -117,7 +119,7 @@ def test_lists_stand_under_what_they_are_about_and_staff_roles_are_no_groups(as_
         assert not re.search(r">\s*Groups:?\s*<", page)
 
 
-BELONG = [model for model in MODELS if model not in (Project, StreamCursor, User)]
+BELONG = [model for model in MODELS if model not in (Host, HostNonce, Project, StreamCursor, User)]
 
 
 @pytest.mark.parametrize("model", BELONG, ids=label)

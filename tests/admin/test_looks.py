@@ -21,14 +21,19 @@ from securitygroups.models import (
     Event,
     GroupRevision,
     GroupTemplate,
+    Host,
+    HostNonce,
+    InForce,
     Invitation,
     MachineRevision,
     Membership,
+    Placement,
     Project,
     Review,
     ReviewedGroup,
     ReviewedRule,
     Rule,
+    RuleHits,
     SavedView,
     SecurityGroup,
     SignedReview,
@@ -44,12 +49,11 @@ from securitygroups.operations import By
 from tests.admin.pages import EDITABLE, MODELS, answer, label, sent, url
 from tests.factories import make_group, make_machine, make_project, make_user, rule
 
-OF_NOBODY = [AccountEvent, StreamCursor, User]
+OF_NOBODY = [AccountEvent, Host, HostNonce, StreamCursor, User]
 OF_CUSTOMERS = [model for model in MODELS if model not in OF_NOBODY]
 NAMES_ALONE = [
     Project, SecurityGroup, Membership, Invitation, SavedView, SupportVisit, VisitEnd, CasePacket, CaseStanding, CaseStep,
-    Review, Webhook,
-    Review, ApiToken,
+    Review, Webhook, ApiToken, Placement,
 ]  # fmt: skip
 REVIEWS = [DecidedRule, SignedReview, ReviewedGroup, ReviewedRule]
 LISTS = [model for model in OF_CUSTOMERS if model not in NAMES_ALONE]
@@ -147,7 +151,7 @@ def test_a_list_that_tells_is_one_look_at_each_project_on_its_page(
     oven = make_group(bakery, "oven", ["drop in all", "accept out all"])
     make_machine(bakery, "oven-1", [oven])
     there = set(Project.objects.filter(pk__in=[project.pk, bakery.pk] if model not in (
-        GroupTemplate, SupportCase, CaseNote, Delivery, *REVIEWS) else [project.pk]))  # fmt: skip
+        GroupTemplate, SupportCase, CaseNote, Delivery, InForce, RuleHits, *REVIEWS) else [project.pk]))  # fmt: skip
 
     assert as_admin.get(url(model)).status_code == 200
 

@@ -26,14 +26,19 @@ from securitygroups.models import (
     Event,
     GroupRevision,
     GroupTemplate,
+    Host,
+    HostNonce,
+    InForce,
     Invitation,
     MachineRevision,
     Membership,
+    Placement,
     Project,
     Review,
     ReviewedGroup,
     ReviewedRule,
     Rule,
+    RuleHits,
     SavedView,
     SecurityGroup,
     SignedReview,
@@ -58,6 +63,7 @@ READ_ONLY: dict[type[Model], frozenset[str]] = {
         *(CasePacket, CaseStanding, CaseStep, VisitEnd),
         *(SupportVisit, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule, StreamCursor),
         *(Delivery, Webhook),
+        *(Host, Placement, InForce, RuleHits, HostNonce),
     )
 }
 """Nothing can be added, changed or deleted. The actions that a model has all the same stand beside it."""

@@ -31,6 +31,8 @@ def test_it_says_what_it_took_away(db: None) -> None:
         "           0  expired confirmations of addresses",
         "           0  expired invitations",
         "           0  deliveries of long ago",
+        "           0  requests of hosts of long ago",
+        "           0  hits of rules of long ago",
         "           0  expired counts of limits",
         "           0  kept answers of long ago",
     ]

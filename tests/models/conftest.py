@@ -1,7 +1,7 @@
 """Rows that the tests of models refer to."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -10,10 +10,14 @@ from securitygroups import operations
 from securitygroups.models import (
     DecidedRule,
     GroupTemplate,
+    Host,
+    HostNonce,
     Invitation,
+    Placement,
     Project,
     Review,
     ReviewedGroup,
+    RuleHits,
     SavedView,
     SecurityGroup,
     SignedReview,
@@ -22,7 +26,7 @@ from securitygroups.models import (
     Webhook,
 )
 from securitygroups.operations import By
-from tests.factories import make_group
+from tests.factories import make_group, make_machine
 
 
 @pytest.fixture
@@ -43,6 +47,9 @@ class Cast:
     review: Review
     signed: SignedReview
     webhook: Webhook
+    host: Host
+    other: VirtualMachine
+    hour: datetime
 
 
 @pytest.fixture
@@ -63,4 +70,10 @@ def cast(machine: VirtualMachine, group: SecurityGroup, alice: User, charlie: Us
     hook = {"name": "Tickets", "url": "https://hooks.example/", "kinds": []}
     webhook, _ = operations.create_webhook(project=project, fields=hook, by=By(alice))
     operations.send_test(webhook=webhook, by=By(alice))
-    return Cast(project, machine, group, make_group(project, "spare"), alice, charlie, review, signed, webhook)
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    host = Host.objects.create(name="kvm-1", key="k" * 43, enrolled_at=hour)
+    HostNonce.objects.create(host=host, nonce="n" * 22, at=hour)
+    Placement.objects.create(machine=machine, host=host, tap="tap0")
+    RuleHits.objects.create(machine=machine, kind="rule", what="0" * 12, hour=hour, packets=1, bytes=1)
+    spare, other = make_group(project, "spare"), make_machine(project, "other")
+    return Cast(project, machine, group, spare, alice, charlie, review, signed, webhook, host, other, hour)

@@ -16,11 +16,15 @@ from securitygroups.models import (
     Event,
     GroupRevision,
     GroupTemplate,
+    Host,
+    HostNonce,
     Invitation,
     MachineRevision,
     Membership,
+    Placement,
     ReviewedGroup,
     Rule,
+    RuleHits,
     SavedView,
     SecurityGroup,
     SignedReview,
@@ -52,6 +56,11 @@ def _signed(cast: Cast, **fields: int) -> SignedReview:
     plain = {"number": 2, "rules": 1, "decided": 1, "changed": 0} | fields
     now = datetime.now(UTC)
     return SignedReview(project=cast.project, started_at=now, signature="A", actor_name="alice", **plain)
+
+
+def _hits(cast: Cast, **fields: Any) -> RuleHits:
+    plain = {"kind": "rule", "what": "0" * 12, "hour": cast.hour, "packets": 1, "bytes": 1} | fields
+    return RuleHits(machine=cast.machine, **plain)
 
 
 # Every constraint by name: what breaks it, in rows that only SQL sees.
@@ -104,6 +113,20 @@ ROWS: dict[str, Callable[[Cast], models.Model]] = {
     "group_revision_number": lambda cast: GroupRevision(group=cast.group, number=1, rules=[], summary="x"),
     "group_revision_list": lambda cast: GroupRevision(group=cast.group, number=2, rules=[], steps=[], summary="x"),
     "stream_cursor_from_0": lambda cast: StreamCursor(name="forward", position=-1, at=datetime.now(UTC)),
+    "host_name": lambda cast: Host(name="KVM-1"),
+    "host_key": lambda cast: Host(name="new", key=cast.host.key, enrolled_at=cast.hour),
+    "host_target": lambda cast: Host(name="new", target="cloud"),
+    "host_drift": lambda cast: Host(name="new", drift="laugh"),
+    "host_log": lambda cast: Host(name="new", log=65536),
+    "host_enrolled": lambda cast: Host(name="new", key="k" * 43),
+    "host_token": lambda cast: Host(name="new", token_digest="0" * 64),
+    "host_nonce_once": lambda cast: HostNonce(host=cast.host, nonce="n" * 22, at=cast.hour),
+    "placement_tap": lambda cast: Placement(machine=cast.other, host=cast.host, tap="tap0"),
+    "placement_on_host": lambda cast: Placement(machine=cast.other, host=cast.host),
+    "placement_number_from_1": lambda cast: Placement(machine=cast.other, number=0),
+    "hits_once": lambda cast: _hits(cast),
+    "hits_kind": lambda cast: _hits(cast, kind="luck"),
+    "hits_from_0": lambda cast: _hits(cast, packets=-1, what="1" * 12),
     "machine_revision_number": lambda cast: MachineRevision(
         project=cast.project, machine=cast.machine, number=1, groups=[], summary="x"
     ),
