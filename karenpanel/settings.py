@@ -318,6 +318,8 @@ WEBHOOK_NETWORKS_ALLOWED: list[str] = env.list("WEBHOOK_NETWORKS_ALLOWED", [])
 WEBHOOK_CA_FILE = env.str("WEBHOOK_CA_FILE", "")
 # How many are sent at the same time by one `manage.py deliver`.
 WEBHOOK_THREADS = env.int("WEBHOOK_THREADS", 8)
+# What answers to hosts' agents are signed with (securitygroups/enforcement/keys.py); empty: a key drawn from SECRET_KEY.
+AGENT_KEY = env.str("AGENT_KEY", "")
 # A flow log that is replayed inside a request: how many MiB it may have, and how many seconds it is read.
 # Requests that are taken of one API token: so many at once, and so many a minute.
 API_BURST = env.int("API_BURST", 60)

@@ -1,5 +1,6 @@
 """The app and its system checks: a configuration that would be dangerous says so with an id and a hint."""
 
+import re
 from ipaddress import ip_network
 from typing import Any
 
@@ -18,6 +19,7 @@ class SecurityGroupsConfig(AppConfig):
 
         register(check_limits)
         register(check_webhooks)
+        register(check_agent_key, Tags.security)
         register(check_transport, Tags.security)
         register(check_secret_key, Tags.security)
         register(check_way_to_database, Tags.security, deploy=True)
@@ -68,6 +70,16 @@ def check_webhooks(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             Error("WEBHOOK_PORTS names a port that there is not.", hint="Ports are 1 to 65535.", id="karenpanel.E005")
         )
     return problems
+
+
+def check_agent_key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What answers to hosts are signed with is a key: better not to start than to answer all of them with an error."""
+    if not settings.AGENT_KEY or re.fullmatch(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", settings.AGENT_KEY):
+        return []
+    command = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+    return [
+        Error("AGENT_KEY is no key.", hint=f"Set AGENT_KEY to 32 bytes in base64url: {command}", id="karenpanel.E006")
+    ]
 
 
 def check_transport(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:

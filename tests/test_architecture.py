@@ -36,7 +36,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "operations": {"firewall", "words", "models", "effective", "webhooks"},
         "delivering": {"models", "operations", "stream", "webhooks"},
         "answers": {"firewall", "words", "models", "paging", "effective", "past"},
-        "enforcement": {"firewall", "models", "effective"},
+        "enforcement": {"firewall", "words", "models", "effective"},
         "said": {"firewall"},
         "tokens": {"firewall"},
         "brought": {"firewall", "words", "models", "operations", "answers", "tokens"},

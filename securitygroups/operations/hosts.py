@@ -45,18 +45,22 @@ def change_host(*, host: Host, fields: Mapping[str, Any], by: By, client: Client
     changed = [name for name, value in before.items() if fields[name] != value]
     if not changed:
         return []
-    if "taps" in changed and not all(
-        fits(tap, fields["taps"]) for tap in locked.placements.values_list("tap", flat=True)
-    ):
-        raise ValidationError(
-            {"taps": "VMs that stand here have interfaces of other names: take them off first, or name these too."}
-        )
+    if "taps" in changed:
+        _keep_interfaces(locked, fields["taps"])
     for name in changed:
         setattr(locked, name, fields[name])
     _save(locked)
     after = {name: getattr(locked, name) for name in changed}
     _note(Verb.HOST_CHANGED, locked, by, client, before={name: before[name] for name in changed}, after=after)
     return changed
+
+
+def _keep_interfaces(host: Host, taps: str) -> None:
+    """Raises ValidationError where a VM that stands here has an interface that would be none of a VM's any more."""
+    if not all(fits(tap, taps) for tap in host.placements.values_list("tap", flat=True)):
+        raise ValidationError(
+            {"taps": "VMs that stand here have interfaces of other names: take them off first, or name these too."}
+        )
 
 
 @transaction.atomic

@@ -26,7 +26,7 @@ from securitygroups.operations.machines import (
     update_machine,
     write_attachments,
 )
-from securitygroups.operations.placements import take_off
+from securitygroups.operations.placements import readdressed, take_off
 from securitygroups.operations.records import (
     Conflict,
     Verb,
@@ -244,6 +244,8 @@ class _Writing:
                 revisions.append(revision)
                 said.append(line)
             rows.append(machine)
+        if moved := [one.machine for one in self.lot.changed if not {"ipv4", "ipv6"}.isdisjoint(one.fields)]:
+            readdressed(moved)
         keys = ("id", *OWN, "revision", "changed_at")
         _write(_CHANGED, [{key: getattr(machine, key) for key in keys} for machine in rows])
         return revisions, said

@@ -20,7 +20,7 @@ from securitygroups.models import (
     VirtualMachine,
 )
 from securitygroups.operations.by import By
-from securitygroups.operations.placements import take_off
+from securitygroups.operations.placements import readdressed, take_off
 from securitygroups.operations.records import (
     Conflict,
     Verb,
@@ -178,6 +178,8 @@ def update_machine(*, machine: VirtualMachine, fields: dict[str, Any], by: By) -
         setattr(locked, name, fields[name])
     locked.changed_at = timezone.now()
     save_checked(locked)
+    if not {"ipv4", "ipv6"}.isdisjoint(changed):
+        readdressed([locked.pk])
     record(locked.project, Verb.MACHINE_CHANGED, changed_words(locked, changed), by=by, machine=locked)
     return changed
 

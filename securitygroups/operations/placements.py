@@ -1,8 +1,9 @@
 """On which host a VM stands, by which interface, and what it may send as: said by operators here, by hosts in reported.py."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -16,6 +17,8 @@ from securitygroups.operations.by import By
 from securitygroups.operations.hosts import fits, lock_host
 from securitygroups.operations.records import Conflict, Verb, event, lock_machine, record_all
 
+TAP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+"""The name of a network interface as rulesets take it."""
 _MAC = re.compile(r"[0-9a-f]{12}")
 
 
@@ -83,30 +86,34 @@ def put(placement: Placement, before: Place, place: Place) -> None:
 def _checked(place: Place, machine: VirtualMachine) -> Place:
     """As it is kept. Raises ValidationError, each at its field."""
     problems: dict[str, str] = {}
-    host, tap = place.host, place.tap if place.host else ""
-    if host is not None:
-        if host.revoked_at is not None:
-            problems["host"] = f"{host} was revoked: choose another host, or enrol it again first."
-        if not tap:
-            problems["tap"] = "Type the VM's interface on the host."
-        elif not fits(tap, host.taps):
-            problems["tap"] = (
-                f"{tap} is not one of the host's interfaces for VMs, {host.taps}: nothing would be enforced."
-            )
-        elif other := _other_on(host, tap, machine):
-            problems["tap"] = f"{other} has this interface on {host}: take it off first."
-    mac, addresses = place.mac, place.addresses
-    try:
-        mac = to_mac(place.mac)
-    except ValidationError as refusal:
-        problems["mac"] = refusal.messages[0]
-    try:
-        addresses = to_addresses(place.addresses)
-    except ValidationError as refusal:
-        problems["addresses"] = refusal.messages[0]
+    kept: dict[str, Any] = {"tap": place.tap if place.host else ""}
+    reads: dict[str, Callable[[], Any]] = {
+        "mac": lambda: to_mac(place.mac),
+        "addresses": lambda: to_addresses(place.addresses),
+    }
+    for name, read in reads.items():
+        try:
+            kept[name] = read()
+        except ValidationError as refusal:
+            problems[name] = refusal.messages[0]
+    if place.host is not None:
+        problems |= _host_problems(place.host, place.tap, machine)
     if problems:
         raise ValidationError({name: words.replace("%", "%%") for name, words in problems.items()})
-    return replace(place, tap=tap, mac=mac, addresses=addresses)
+    return replace(place, **kept)
+
+
+def _host_problems(host: Host, tap: str, machine: VirtualMachine) -> dict[str, str]:
+    if host.revoked_at is not None:
+        return {"host": f"{host} was revoked: choose another host, or enrol it again first."}
+    if not tap:
+        return {"tap": "Type the VM's interface on the host."}
+    if not TAP.fullmatch(tap):
+        return {"tap": "Type the name of one network interface, of 15 characters at most, such as tap0."}
+    if not fits(tap, host.taps):
+        return {"tap": f"{tap} is not one of the host's interfaces for VMs, {host.taps}: nothing would be enforced."}
+    other = _other_on(host, tap, machine)
+    return {"tap": f"{other} has this interface on {host}: take it off first."} if other else {}
 
 
 def _other_on(host: Host, tap: str, machine: VirtualMachine) -> VirtualMachine | None:
@@ -140,27 +147,25 @@ def to_addresses(texts: Sequence[str]) -> tuple[str, ...]:
 
 def moved_words(machine: VirtualMachine, before: Place, after: Place) -> str:
     """What the project reads of it."""
-    if (before.host and before.host.pk) != (after.host and after.host.pk):
-        if after.host is None:
-            return f"Took {machine.name} off the host {before.host}: nothing is enforced for it now."
-        start = f"Moved {machine.name} from the host {before.host}" if before.host else f"Placed {machine.name}"
-        return f"{start} {'to' if before.host else 'on'} the host {after.host}, interface {after.tap}."
-    said = [
-        words
-        for differs, words in (
-            (before.tap != after.tap, f"its interface is {after.tap} now"),
-            (before.mac != after.mac, f"its MAC address is {after.mac or 'not known'} now"),
-            (
-                before.addresses != after.addresses,
-                f"it may send from {', '.join(after.addresses) or 'no known address'}",
-            ),
-            (before.held != after.held, "it may send only as itself" if after.held else "it may send as others"),
-            (before.pinned != after.pinned, "operators pinned it" if after.pinned else "it is no longer pinned"),
-        )
-        if differs
-    ]
-    where = f" on the host {after.host}" if after.host else ""
-    return f"Changed where {machine.name} stands{where}: {', '.join(said)}."
+    if before.host == after.host:
+        where = f" on the host {after.host}" if after.host else ""
+        return f"Changed where {machine.name} stands{where}: {', '.join(_differing(before, after))}."
+    if after.host is None:
+        return f"Took {machine.name} off the host {before.host}: nothing is enforced for it now."
+    if before.host is None:
+        return f"Placed {machine.name} on the host {after.host}, interface {after.tap}."
+    return f"Moved {machine.name} from the host {before.host} to the host {after.host}, interface {after.tap}."
+
+
+def _differing(before: Place, after: Place) -> list[str]:
+    said = {
+        "tap": f"its interface is {after.tap} now",
+        "mac": f"its MAC address is {after.mac or 'not known'} now",
+        "addresses": f"it may send from {', '.join(after.addresses) or 'the addresses that it has in the panel'}",
+        "held": "it may send only as itself" if after.held else "it may send as others",
+        "pinned": "operators pinned it" if after.pinned else "it is no longer pinned",
+    }
+    return [words for name, words in said.items() if getattr(before, name) != getattr(after, name)]
 
 
 def moved_detail(before: Place, after: Place) -> dict[str, object]:
@@ -184,6 +189,13 @@ def take_off(machines: Collection[int]) -> None:
     and pass nothing of theirs (one statement)."""
     rows = Placement.objects.filter(machine__in=machines, host__isnull=False)
     rows.update(host=None, tap="", pinned=False, number=F("number") + 1, since=timezone.now())
+
+
+def readdressed(machines: Collection[int]) -> None:
+    """Locked VMs have other addresses of their own: where nobody else has said what they send from, their hosts have to know
+    (one statement)."""
+    rows = Placement.objects.filter(machine__in=machines, host__isnull=False, addresses=[])
+    rows.update(number=F("number") + 1, since=timezone.now())
 
 
 def write_placements(placements: Iterable[Placement]) -> None:

@@ -22,8 +22,10 @@ SEEN_EACH = timedelta(seconds=15)
 """That a host lives is not written with each request."""
 SWEPT = 3
 """Nonces of long ago that each request takes away, at most. More than one, so that their number falls."""
-PLATFORM = frozenset({"none", *(line.what for target in Target for line in platform_lines(target))})
-"""What beside rules is counted; of any other name nothing is kept."""
+PLATFORM = frozenset(
+    {"none", "spoofed", "server", *(line.what for target in Target for line in platform_lines(target))}
+)
+"""What beside rules is counted, for VMs too that are held to what they are; of any other name nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +109,24 @@ def take_report(*, host: Host, report: Report) -> None:
     said: dict[str, Any] = {name: getattr(report, name) for name in ("agent", "kernel", "state", "clock")}
     said["missed"] = min(locked.missed + report.missed, 2**62)
     changed = {name: value for name, value in said.items() if getattr(locked, name) != value}
-    if report.taps is not None and locked.inventory != (taps := [tap.as_json() for tap in report.taps]):
-        locked.inventory = changed["inventory"] = taps
-    # What could not be placed before may be possible by now: another host may have let a VM go.
-    if report.taps is not None or locked.conflicts:
-        # Before anything else is written of VMs: it locks those that it moves.
-        conflicts = follow_inventory(locked)
-        changed |= {"conflicts": conflicts} if conflicts != locked.conflicts else {}
+    # Before anything else is written of VMs: it locks those that it moves.
+    changed |= _take_inventory(locked, report.taps)
     if changed:
         Host.objects.filter(pk=locked.pk).update(**changed)
     _take_vms(locked, report.vms)
     _take_counts(locked, report.counters)
+
+
+def _take_inventory(host: Host, taps: Sequence[Tap] | None) -> dict[str, Any]:
+    """What of the host's row is other by it."""
+    changed: dict[str, Any] = {}
+    if taps is not None and host.inventory != (told := [tap.as_json() for tap in taps]):
+        host.inventory = changed["inventory"] = told
+    # What could not be placed before may be possible by now: another host may have let a VM go.
+    if taps is not None or host.conflicts:
+        conflicts = follow_inventory(host)
+        changed |= {"conflicts": conflicts} if conflicts != host.conflicts else {}
+    return changed
 
 
 _SAID = f"""

@@ -1,0 +1,221 @@
+"""Where a VM's rules stand: in force on its host, on their way, refused, changed by hand, or nowhere.
+
+It is found by comparing what its rules are made of now with what the host said last, in one query for any number of VMs.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from django.db import connection
+from django.utils import timezone
+
+from securitygroups.enforcement.desired import VECTOR
+from securitygroups.firewall.texts import visible
+from securitygroups.models import (
+    Attachment,
+    GroupRevision,
+    Host,
+    InForce,
+    MachineRevision,
+    Placement,
+    SecurityGroup,
+    VirtualMachine,
+)
+from securitygroups.words import hosts as words
+
+SILENT = timedelta(seconds=60)
+"""After which a host that says nothing is told to be silent: agents ask every few seconds, which is written every 15."""
+NAMED = 20
+"""VMs of a group that are named because the newest rules are not in force there."""
+
+Clock = Callable[[datetime], str]
+"""Writes a moment as the page shows it."""
+
+
+class Kind(StrEnum):
+    """In the order in which they are asked: what is more is told by the host's own words."""
+
+    NOWHERE = "nowhere"
+    NO_AGENT = "no agent"
+    REVOKED = "revoked"
+    SILENT = "silent"
+    REFUSED = "refused"
+    DRIFTED = "drifted"
+    IN_FORCE = "in force"
+    APPLYING = "applying"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the rules of one VM stand.
+
+    `loaded` is when the list was loaded that is there, None where none is known to be. `since` is when the host was heard of
+    last, for a silent one, and otherwise when the newest change was made. `outdated` says that another version of the
+    compiler made it than the panel has.
+    """
+
+    kind: Kind
+    machine: int
+    public_id: str
+    name: str
+    host: str = ""
+    host_id: str = ""
+    loaded: datetime | None = None
+    since: datetime | None = None
+    error: str = ""
+    drift: tuple[str, ...] = ()
+    outdated: bool = False
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether the host has said that the newest rules are loaded as they should be, and can still be believed."""
+        return self.kind is Kind.IN_FORCE
+
+    def seconds(self, now: datetime) -> int:
+        """For how long the newest change has been on its way."""
+        return max(0, int((now - self.since).total_seconds())) if self.since else 0
+
+    def sentence(self, clock: Clock, now: datetime | None = None) -> str:
+        """In words, with moments as `clock` writes them."""
+        loaded = clock(self.loaded) if self.loaded else ""
+        since = clock(self.since) if self.since else "it was enrolled"
+        said = {
+            Kind.NOWHERE: words.on_no_host(),
+            Kind.NO_AGENT: words.without_agent(self.host),
+            Kind.REVOKED: words.revoked(self.host, loaded),
+            Kind.SILENT: words.silent(self.host, since, loaded),
+            Kind.REFUSED: words.refused(self.host, self.error),
+            Kind.DRIFTED: words.changed_by_hand(self.host, len(self.drift)),
+            Kind.IN_FORCE: words.in_force(self.host, loaded),
+            Kind.APPLYING: words.being_applied(self.host, self.seconds(now or timezone.now())),
+        }
+        return said[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStanding:
+    """On how many of the VMs that have a group their newest rules are in force, and the first of the others."""
+
+    total: int
+    in_force: int
+    others: tuple[Standing, ...]
+
+    @property
+    def sentence(self) -> str:
+        return words.group_in_force(self.in_force, self.total)
+
+
+_STANDINGS = f"""
+SELECT m.id, m.public_id, m.name, h.name, h.public_id, h.key <> '', h.revoked_at, coalesce(h.seen_at, h.enrolled_at),
+    CASE WHEN f.vector IS NOT NULL THEN f.since END, f.error, f.drift::text,
+    -- The compiler's version is the agent's own matter: it has taken the lists that it was given.
+    coalesce(f.vector - 'text' = made.vector - 'text', false), coalesce(f.vector->'text' <> made.vector->'text', false),
+    CASE WHEN f.vector - 'text' = made.vector - 'text' THEN NULL ELSE greatest(p.since,
+        (SELECT r.at FROM {{machine_revisions}} r WHERE r.machine_id = m.id AND r.number = m.revision),
+        (SELECT max(r.at) FROM {{attachments}} a JOIN {{groups}} g ON g.id = a.group_id
+         JOIN {{group_revisions}} r ON r.group_id = g.id AND r.number = g.revision WHERE a.machine_id = m.id)) END
+FROM {{machines}} m
+LEFT JOIN {{placements}} p ON p.machine_id = m.id
+LEFT JOIN {{hosts}} h ON h.id = p.host_id
+LEFT JOIN {{in_force}} f ON f.placement_id = p.id AND f.host_id = p.host_id
+LEFT JOIN LATERAL (SELECT {VECTOR} AS vector) made ON p.host_id IS NOT NULL
+WHERE m.deleted_at IS NULL AND {{which}}
+ORDER BY m.name, m.id
+"""  # noqa: S608 – names of our own tables
+_TABLES = {
+    "machines": VirtualMachine._meta.db_table,
+    "placements": Placement._meta.db_table,
+    "hosts": Host._meta.db_table,
+    "in_force": InForce._meta.db_table,
+    "attachments": Attachment._meta.db_table,
+    "groups": SecurityGroup._meta.db_table,
+    "group_revisions": GroupRevision._meta.db_table,
+    "machine_revisions": MachineRevision._meta.db_table,
+}
+_OF_GROUP = f"m.id IN (SELECT machine_id FROM {Attachment._meta.db_table} WHERE group_id = %s)"  # noqa: S608
+
+
+def of_machine(machine: VirtualMachine) -> Standing:
+    """Of one VM that is there (one query)."""
+    return next(_standings("m.id = %s", machine.pk))
+
+
+def of_machines(machines: Sequence[int]) -> dict[int, Standing]:
+    """Of live VMs, by key (one query)."""
+    return {one.machine: one for one in _standings("m.id = ANY(%s)", list(machines))} if machines else {}
+
+
+def of_host(host: Host) -> list[Standing]:
+    """Of all VMs that stand on the host (one query)."""
+    return list(_standings("p.host_id = %s", host.pk))
+
+
+def of_group(group: SecurityGroup) -> GroupStanding:
+    """Of all VMs that have the group (one query)."""
+    total, others = 0, []
+    for one in _standings(_OF_GROUP, group.pk):
+        total += 1
+        if not one.is_in_force:
+            others.append(one)
+    return GroupStanding(total, total - len(others), tuple(others[:NAMED]))
+
+
+class _Row(NamedTuple):
+    """As the query gives it."""
+
+    machine: int
+    public_id: str
+    name: str
+    host: str | None
+    host_id: str | None
+    has_agent: bool | None
+    revoked_at: datetime | None
+    heard: datetime | None
+    loaded: datetime | None
+    error: str | None
+    drift: str | None
+    is_newest: bool
+    outdated: bool
+    changed: datetime | None
+
+
+def _standings(which: str, value: Any) -> Iterator[Standing]:
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute(_STANDINGS.format(which=which, **_TABLES), [value])
+        rows = map(_Row._make, cursor.fetchall())
+    return (_standing(row, now) for row in rows)
+
+
+def _standing(row: _Row, now: datetime) -> Standing:
+    kind = _kind(row, now)
+    return Standing(
+        kind,
+        row.machine,
+        row.public_id,
+        visible(row.name),
+        visible(row.host or ""),
+        row.host_id or "",
+        loaded=row.loaded,
+        since=row.heard if kind is Kind.SILENT else row.changed,
+        error=visible(row.error or ""),
+        drift=tuple(visible(line) for line in json.loads(row.drift or "[]")),
+        outdated=row.outdated,
+    )
+
+
+def _kind(row: _Row, now: datetime) -> Kind:
+    asked = {
+        Kind.NOWHERE: row.host is None,
+        Kind.NO_AGENT: not row.has_agent,
+        Kind.REVOKED: row.revoked_at is not None,
+        Kind.SILENT: row.heard is None or now - row.heard > SILENT,
+        Kind.REFUSED: bool(row.error),
+        Kind.DRIFTED: row.drift not in (None, "[]"),
+        Kind.IN_FORCE: row.is_newest,
+    }
+    return next((kind for kind, holds in asked.items() if holds), Kind.APPLYING)

@@ -1,0 +1,55 @@
+"""Where a VM's rules are enforced, in sentences. Times are written as the page writes them."""
+
+
+def on_no_host() -> str:
+    return "On no host: nothing is enforced."
+
+
+def in_force(host: str, since: str) -> str:
+    return f"In force on {host} since {since}."
+
+
+def being_applied(host: str, seconds: int) -> str:
+    """A change that is on its way."""
+    return f"Being applied on {host}, {_length(seconds)}."
+
+
+def refused(host: str, why: str) -> str:
+    """What the host says of a list that it cannot load; the one before holds there."""
+    return f"Refused by {host}: {why.rstrip('.')}."
+
+
+def silent(host: str, since: str, rules_of: str = "") -> str:
+    """Nothing is heard of the host. `rules_of` is when those were loaded that hold there, empty where nothing was."""
+    holds = f"the rules of {rules_of} hold" if rules_of else "nothing is known to be in force"
+    return f"{host} silent since {since}: {holds}."
+
+
+def changed_by_hand(host: str, lines: int) -> str:
+    return f"Changed by hand on {host}, {lines} line{'' if lines == 1 else 's'}."
+
+
+def without_agent(host: str) -> str:
+    """The host was made, and no agent has come."""
+    return f"{host} has no agent yet: nothing is enforced."
+
+
+def revoked(host: str, rules_of: str = "") -> str:
+    """The host is told nothing any more."""
+    holds = f"the rules of {rules_of} stay there" if rules_of else "nothing is known to be in force"
+    return f"{host} was revoked: {holds}, and no change gets there."
+
+
+def group_in_force(on: int, of: int) -> str:
+    """A group's newest rules, on the VMs that have it."""
+    if not of:
+        return "On no VM."
+    if on == of:
+        return "In force on its VM." if of == 1 else f"In force on all {of:,} VMs."
+    return f"In force on {on:,} of {of:,} VM{'' if of == 1 else 's'}."
+
+
+def _length(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
