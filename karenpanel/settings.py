@@ -75,6 +75,8 @@ MIDDLEWARE = [
     "karenpanel.middleware.health",
     "karenpanel.metrics.told",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Agents on hosts take a way of their own from here, without compression: what was signed is what is sent.
+    "securitygroups.api.agent.gate.agents",
     # Inside the one for static files, which are compressed when they are collected. docs/decisions/0008 is about BREACH.
     "django_http_compression.middleware.HttpCompressionMiddleware",
     # Programs take another way from here: nothing of what follows is for them.

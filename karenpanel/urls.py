@@ -10,6 +10,7 @@ urlpatterns = [
     path("mails/", demo_mails.mails_page, name="demo_mails"),
     path("mails/<slug:number>/", demo_mails.mail_page, name="demo_mail"),
     path("api/v1/", include("securitygroups.api.urls")),
+    path("agent/v1/", include("securitygroups.api.agent.urls")),
     path("", include("securitygroups.accounts.urls")),
     path("", include("securitygroups.web.urls")),
 ]

@@ -242,11 +242,11 @@ SESSION = [{"model": "sessions.Session"}]
 
 
 def patterns(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, set[str]]]:
-    """(name, names of its parameters) of every address below the resolver, the admin's and those of programs apart."""
+    """(name, names of its parameters) of every address below the resolver, the admin's and those of programs and agents apart."""
     for entry in resolver.url_patterns:
         route = before + str(entry.pattern)
         if isinstance(entry, URLResolver):
-            if entry.namespace not in ("admin", "api"):
+            if entry.namespace not in ("admin", "agent", "api"):
                 yield from patterns(entry, route)
         elif isinstance(entry, URLPattern):
             assert entry.name, f"{route} has no name"

@@ -24,7 +24,7 @@ def addresses(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, se
     for entry in resolver.url_patterns:
         route = before + str(entry.pattern)
         if isinstance(entry, URLResolver):
-            if entry.namespace not in ("admin", "api"):
+            if entry.namespace not in ("admin", "agent", "api"):
                 yield from addresses(entry, route)
         elif isinstance(entry, URLPattern) and entry.name:
             yield entry.name, set(re.findall(r"<(?:\w+:)?(\w+)>", route))

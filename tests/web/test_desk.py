@@ -421,7 +421,7 @@ def post_addresses(resolver: URLResolver, before: str = "") -> list[tuple[str, s
     found = []
     for entry in resolver.url_patterns:
         route = before + str(entry.pattern)
-        if isinstance(entry, URLResolver) and entry.namespace not in ("admin", "api"):
+        if isinstance(entry, URLResolver) and entry.namespace not in ("admin", "agent", "api"):
             found += post_addresses(entry, route)
         elif isinstance(entry, URLPattern) and route.startswith("p/<slug:slug>/"):
             found.append((str(entry.name), route))
