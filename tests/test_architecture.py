@@ -79,6 +79,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         },
         # On other machines than the panel: it knows the API's addresses and the language of rules.
         "command": {"firewall"},
+        # On hosts, and nowhere else: it knows the panel's doors for agents and the compiler.
+        "agent": {"firewall"},
         "demo": {"firewall", "models", "operations"},
         "figures": {"models", "stream"},
         "management": {
@@ -101,6 +103,8 @@ OUTSIDE = {
     "starters": set[str](),
     # A program of its own, that pip brings without the panel.
     "command": {"httpx", "typer"},
+    # A program of its own on hosts, where the distribution's Python is.
+    "agent": {"cryptography"},
 }
 # And what single modules of the core may besides: each of these libraries reads one kind of file, for one module.
 READERS = {
