@@ -137,6 +137,14 @@ class _Server(ThreadingHTTPServer):
         self.socket = listener
 
 
+def listener() -> socket.socket:
+    """A socket that listens on this machine alone."""
+    made = socket.socket()
+    made.bind(("127.0.0.1", 0))
+    made.listen()
+    return made
+
+
 @contextmanager
 def serving(panel: PanelServer, listener: socket.socket) -> Iterator[PanelServer]:
     """The panel at this socket, which may be in another network namespace."""

@@ -1,5 +1,6 @@
 """A hypervisor under test: a kernel's network namespace with taps, a panel that it reaches, and the agent as a program."""
 
+import json
 import os
 import shutil
 import socket
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from securitygroups.agent.places import Places
 from securitygroups.firewall.documents import rule_to_json
@@ -30,6 +31,13 @@ listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 listener.bind(("127.0.0.1", 0))
 listener.listen(64)
 socket.send_fds(channel, [b"x"], [listener.fileno()])
+"""
+# Asked in a few lines, for the agent's own way to ask takes a second to import.
+_GENERATION = """
+import socket, struct
+asked = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+asked.send(struct.pack("=IHHIIBBH", 20, 0xA10, 1, 1, 0, 0, 0, 0))
+print(struct.unpack_from("!I", asked.recv(4096), 24)[0])
 """
 
 
@@ -58,6 +66,14 @@ def state(
     return {**plain, **settings, "groups": listed, "vms": list(machines), **more}
 
 
+class Done(NamedTuple):
+    """How a command ended, and what it wrote: to standard output, and to the other."""
+
+    status: int
+    out: str
+    words: str
+
+
 @dataclass
 class Stand:
     """One hypervisor. `running` are the agents that the test has started."""
@@ -67,22 +83,35 @@ class Stand:
     panel: PanelServer
     places: Places
     running: list[subprocess.Popen[str]] = field(default_factory=list)
+    _forking: subprocess.Popen[str] | None = None
 
     @property
     def inside(self) -> list[str]:
         """How a command gets into the namespace."""
         return inside(self.host)
 
-    def command(self, *words: str) -> list[str]:
-        where = ["--lasting", str(self.places.lasting), "--passing", str(self.places.passing)]
-        return [*self.inside, sys.executable, "-m", "securitygroups.agent", *where, *words]
+    @property
+    def where(self) -> list[str]:
+        return ["--lasting", str(self.places.lasting), "--passing", str(self.places.passing)]
 
-    def agent(self, *words: str, status: int | None = 0, text: str = "") -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str) -> list[str]:
+        """One of the agent's commands, as a program."""
+        return [*self.inside, sys.executable, "-m", "securitygroups.agent", *self.where, *words]
+
+    def agent(self, *words: str, status: int | None = 0, text: str = "") -> Done:
         """Run one of the agent's commands to its end."""
-        done = subprocess.run(
-            self.command(*words), input=text, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
-        )
-        assert status is None or done.returncode == status, (done.returncode, done.stdout, done.stderr)
+        if self._forking is None:
+            script = [sys.executable, "-m", "tests.agent.forked"]
+            self._forking = subprocess.Popen(
+                [*self.inside, *script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+            )
+        assert self._forking.stdin is not None
+        assert self._forking.stdout is not None
+        self._forking.stdin.write(json.dumps({"arguments": [*self.where, *words], "text": text}) + "\n")
+        self._forking.stdin.flush()
+        answer = json.loads(self._forking.stdout.readline())
+        done = Done(answer["status"], answer["out"], answer["words"])
+        assert status is None or done.status == status, done
         return done
 
     def enrol(self) -> None:
@@ -91,7 +120,7 @@ class Stand:
 
     def once(self, *, status: int | None = 0) -> str:
         """Ask, load, report; what the agent said of it."""
-        return self.agent("run", "--once", status=status).stderr
+        return self.agent("run", "--once", status=status).words
 
     def start(self) -> subprocess.Popen[str]:
         """The agent as it runs on a host; systemd would hear of it at a socket in the lasting folder."""
@@ -125,9 +154,8 @@ class Stand:
 
     def generation(self) -> int:
         """The number of the ruleset: another after each transaction."""
-        code = "from securitygroups.agent.watching import generation; print(generation())"
         done = subprocess.run(
-            [*self.inside, sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+            [*self.inside, sys.executable, "-S", "-c", _GENERATION], capture_output=True, text=True, check=True
         )
         return int(done.stdout)
 
@@ -140,6 +168,8 @@ class Stand:
         for agent in self.running:
             agent.kill()
             agent.wait()
+        if self._forking is not None:
+            self._forking.communicate()
 
 
 def inside(host: Host) -> list[str]:

@@ -22,16 +22,9 @@ from securitygroups.agent.keys import Key
 from securitygroups.agent.panel import NotReached, Panel, Refused, address
 from securitygroups.agent.places import Places
 from securitygroups.agent.wire import MAX_BODY, SIGNATURE_HEADER
-from tests.agent.panel import HOST, TOKEN, Changed, PanelServer, serving
+from tests.agent.panel import HOST, TOKEN, Changed, PanelServer, listener, serving
 
 STATE = {"format": "karenpanel-state/1", "words": "what the panel says"}
-
-
-def listener() -> socket.socket:
-    made = socket.socket()
-    made.bind(("127.0.0.1", 0))
-    made.listen()
-    return made
 
 
 def certificate_in(folder: Path) -> Path:

@@ -1,0 +1,5 @@
+import sys
+
+from securitygroups.agent.main import main
+
+sys.exit(main())
