@@ -16,9 +16,11 @@ from django.utils import timezone
 
 from karenpanel import database
 from securitygroups import operations
-from securitygroups.models import AccountEvent, Delivery, Event, Invitation, Project, User
+from securitygroups.models import AccountEvent, Delivery, Event, HostNonce, Invitation, Project, RuleHits, User
+from securitygroups.models.hosts import HITS_KEPT, NONCE_KEPT, RULE
 from securitygroups.models.webhooks import KEPT
 from securitygroups.operations import By, leftovers
+from tests.factories import make_host, make_machine
 from tests.models.test_records import APPEND_ONLY
 
 NOW = timezone.now()
@@ -29,6 +31,8 @@ KINDS = [
     "expired confirmations of addresses",
     "expired invitations",
     "deliveries of long ago",
+    "requests of hosts of long ago",
+    "hits of rules of long ago",
     "expired counts of limits",
     "kept answers of long ago",
 ]
@@ -76,6 +80,7 @@ def leftovers_there(project: Project, alice: User) -> None:
     address = EmailAddress.objects.create(user=alice, email="alice@example.com")
     hook = {"name": "Tickets", "url": "https://hooks.example/", "kinds": []}
     webhook, _ = operations.create_webhook(project=project, fields=hook, by=By(alice))
+    host, machine = make_host(), make_machine(project, "counted")
     for name, ends in (("old", -DAY), ("older", -9 * DAY), ("running", DAY)):
         session(alice, ends)
         invitation(project, alice, name, ends)
@@ -84,6 +89,9 @@ def leftovers_there(project: Project, alice: User) -> None:
         sent = operations.send_test(webhook=webhook, by=By(alice))
         Delivery.objects.filter(pk=sent.pk).update(made_at=NOW + ends - KEPT)
         EmailConfirmation.objects.create(email_address=address, key=name, sent=NOW + ends - 3 * DAY)
+        HostNonce.objects.create(host=host, nonce=name, at=NOW + ends - NONCE_KEPT)
+        hour = NOW + ends - HITS_KEPT
+        RuleHits.objects.create(machine=machine, kind=RULE, what="r1", hour=hour, packets=1, bytes=60)
     SessionStore().save()
 
 
@@ -134,7 +142,7 @@ def test_many_go_in_batches(
         invitation(project, alice, f"more {number}", -DAY)
         cached(f"more{number}", -DAY)
 
-    assert list(run().values()) == [10, 10, 2, 10, 2, 10, 2]
+    assert list(run().values()) == [10, 10, 2, 10, 2, 2, 2, 10, 2]
     assert cache_keys() == rows(Invitation, "digest") == ["running"]
 
 
@@ -170,13 +178,13 @@ def test_who_is_signed_in_stays_so(leftovers_there: None, as_alice: Client, proj
 
 @pytest.mark.django_db(transaction=True)
 def test_what_somebody_is_at_is_not_waited_for_and_goes_the_next_time(leftovers_there: None) -> None:
-    models: list[type[Model]] = [Session, UserSession, Invitation, EmailConfirmation, Delivery]
+    models: list[type[Model]] = [Session, UserSession, Invitation, EmailConfirmation, Delivery, HostNonce, RuleHits]
     with psycopg.connect(**database.parameters(connection.settings_dict)) as other:
         for model in models:
             other.execute(f"SELECT * FROM {model._meta.db_table} FOR UPDATE")
         other.execute("SELECT * FROM cache WHERE cache_key LIKE '%old' FOR UPDATE")
 
-        assert list(run().values()) == [0, 0, 0, 0, 0, 1, 2]
+        assert list(run().values()) == [0, 0, 0, 0, 0, 0, 0, 1, 2]
         other.rollback()
 
-    assert list(run().values()) == [2, 2, 2, 2, 2, 1, 0]
+    assert list(run().values()) == [2, 2, 2, 2, 2, 2, 2, 1, 0]
