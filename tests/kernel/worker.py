@@ -164,8 +164,11 @@ def forget() -> dict[str, Any]:
     return {}
 
 
-def storm(frames: list[list[str]], rulesets: list[str], seconds: float) -> dict[str, Any]:
-    """Send the frames over and over while nft loads the rulesets in turn; how often each passed and did not."""
+def storm(frames: list[list[str]], rulesets: list[str], seconds: float, fewest: int) -> dict[str, Any]:
+    """Send the frames over and over while nft loads the rulesets in turn; how often each passed and did not.
+
+    For so many seconds, and longer where nft is slow: until it has loaded as many as the fewest.
+    """
     loads, refused, stop = 0, "", threading.Event()
 
     def swap() -> None:
@@ -180,7 +183,7 @@ def storm(frames: list[list[str]], rulesets: list[str], seconds: float) -> dict[
     swapper = threading.Thread(target=swap)
     swapper.start()
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while not refused and (time.monotonic() < end or loads < fewest):
         for count, one in zip(counts, tries, strict=True):
             count[passes(*one)] += 1
     stop.set()
