@@ -90,5 +90,7 @@ def test_what_the_kernel_counts_comes_to_the_panel_once(stand: Stand) -> None:
     stand.once()
     stand.once()
 
-    told = [row for report in stand.panel.reports for row in report["counters"]]
-    assert sorted(row[:4] for row in told) == [["vm-1", "in", "none", 1], ["vm-1", "rule", "dns", 3]]
+    told = [row[1:4] for report in stand.panel.reports for row in report["counters"]]
+    assert [row for row in told if row[0] == "rule"] == [["rule", "dns", 3]]
+    # A host that routes says something by itself now and then, which no rule matches either.
+    assert sum(packets for *what, packets in told if what == ["in", "none"]) >= 1

@@ -31,16 +31,16 @@ Listed = tuple[int, Rule]
 Range = tuple[int, int]
 Lead = tuple[str, tuple[str, ...]]
 
-
-_OTHER = -1
-"""The number of every protocol that the rules' table has no name for."""
-
-
+_NOWHERE = ("none",)
+_OTHER, _EITHER = -1, -2
+"""Numbers of all protocols that have none of their own here, and of a rule whose number is another in each family."""
+_ANY: Range = (0, 0)
+"""All addresses, as long as the family is not known."""
 _DIMENSIONS = {"source": 0, "destination": 1, "port": 2}
 
 
 class _Met(NamedTuple):
-    """A rule as packets of one family meet it: its place, the IP protocol, None for all, and the values of each field."""
+    """A rule as packets of a region meet it: its place, the IP protocol, None for all, and the values of each field."""
 
     place: int
     rule: Rule
@@ -49,15 +49,25 @@ class _Met(NamedTuple):
 
 
 class _Region(NamedTuple):
-    """Packets of one family; of one IP protocol, where `number` is set; with these values of each field."""
+    """Packets of one family, of one IP protocol, where these are set; with these values of each field."""
 
-    version: int
+    target: Target
+    version: int | None
     number: int | None
     ranges: tuple[Range, Range, Range]
 
+    @property
+    def numbers(self) -> list[int]:
+        """The protocols that packets can be told apart by: before their family is known, those that are the same in both."""
+        if self.version is None:
+            return [number for version, number in NAMES if version == 4 and NAMES.get((6, number)) == NAMES[4, number]]
+        return [number for version, number in NAMES if version == self.version]
+
     def covered(self, one: _Met) -> bool:
         """Whether the rule matches all packets of the region."""
-        if one.number is not None and self.number is None:
+        # Frames that are not IP are among them where the family is not known.
+        only_some = one.number is not None or (self.version is None and PROTOCOLS[one.rule.protocol].only_ip)
+        if only_some and self.number in (None, _OTHER):
             return False
         return all(
             first <= begun and last >= end for (first, last), (begun, end) in zip(one.ranges, self.ranges, strict=True)
@@ -78,19 +88,8 @@ def divided(listed: Sequence[Listed], target: Target) -> list[Part]:
     none of theirs leads to where no rule matched."""
     if len(listed) <= SHORT:
         return [Part((), rules=[*listed])]
-    root = Part((), rules=[*_of_other_frames(listed)])
-    parts: list[Part] = []
-    for version in BITS:
-        full = (0, (1 << BITS[version]) - 1)
-        region = _Region(version, None, (full, full, (0, MAX_PORT)))
-        found = [*_divide((f"ip{version}",), _ended(_met(listed, region), region), region, _DEPTH)]
-        to = found[0].name if found else _NOWHERE
-        root.leads.append((f"meta {FAMILY_KEY[target]} {family(version, target)}", to))
-        parts += found
-    return [root, *parts]
-
-
-_NOWHERE = ("none",)
+    region = _Region(target, None, None, (_ANY, _ANY, (0, MAX_PORT)))
+    return [*_divide((), _ended(_met(listed, region), region), region, _DEPTH)]
 
 
 def _of_other_frames(listed: Sequence[Listed]) -> Iterator[Listed]:
@@ -101,20 +100,27 @@ def _of_other_frames(listed: Sequence[Listed]) -> Iterator[Listed]:
             return
 
 
-def _met(listed: Sequence[Listed], whole: _Region) -> Iterator[_Met]:
-    """The rules that packets of the family may meet."""
+def _met(listed: Iterable[Listed], whole: _Region) -> Iterator[_Met]:
+    """The rules as packets of the region meet them, without those of the other family."""
     for place, rule in listed:
         ends = (rule.source, rule.destination)
-        if any(network and network.version != whole.version for network in ends):
+        if whole.version and any(network and network.version != whole.version for network in ends):
             continue
         source, destination = (
-            (network.first, network.last) if network else each
+            each if network is None else (network.first, network.last) if whole.version else (1, 0)
             for network, each in zip(ends, whole.ranges[:2], strict=True)
         )
-        port = whole.ranges[2] if rule.port_start is None or rule.port_end is None else (rule.port_start, rule.port_end)
-        numbers = PROTOCOLS[rule.protocol].numbers
-        number = None if numbers is None else numbers[whole.version]
-        yield _Met(place, rule, number, (source, destination, port))
+        port = (0, MAX_PORT) if rule.port_start is None or rule.port_end is None else (rule.port_start, rule.port_end)
+        yield _Met(place, rule, _number(rule, whole.version), (source, destination, port))
+
+
+def _number(rule: Rule, version: int | None) -> int | None:
+    numbers = PROTOCOLS[rule.protocol].numbers
+    if numbers is None:
+        return None
+    if version is not None:
+        return numbers[version]
+    return numbers[4] if len({*numbers.values()}) == 1 else _EITHER
 
 
 def _ended(met: Iterable[_Met], region: _Region) -> list[_Met]:
@@ -142,27 +148,45 @@ def _divide(name: tuple[str, ...], listed: list[_Met], region: _Region, depth: i
         yield from _by_protocol(name, protocols, region, depth)
     elif cuts is not None:
         yield from _by_values(name, listed, cuts[1:], region, depth)
+    elif region.version is None and any(one.rule.source or one.rule.destination for one in listed):
+        yield from _by_family(name, listed, region, depth)
     else:
         yield part
 
 
-def _numbers(version: int) -> list[int]:
-    return [number for family_of, number in NAMES if family_of == version]
+def _by_family(name: tuple[str, ...], listed: list[_Met], region: _Region, depth: int) -> Iterator[Part]:
+    rules = [(one.place, one.rule) for one in listed]
+    leads: list[Lead] = []
+    inner: list[Part] = []
+    for version in BITS:
+        full = (0, (1 << BITS[version]) - 1)
+        smaller = region._replace(version=version, ranges=(full, full, region.ranges[2]))
+        found = [*_divide((*name, f"ip{version}"), _ended(_met(rules, smaller), smaller), smaller, depth)]
+        to = found[0].name if found else _NOWHERE
+        leads.append((f"meta {FAMILY_KEY[region.target]} {family(version, region.target)}", to))
+        inner += found
+    others = [*_of_other_frames(rules)] if region.number in (None, _OTHER) else []
+    yield Part(name, leads, others)
+    yield from inner
 
 
 def _protocols(listed: list[_Met], region: _Region) -> list[list[_Met]]:
-    """The rules for each protocol of the family, then for all others."""
+    """The rules for each protocol that can be told, then for all others."""
+    numbers = region.numbers
     return [
-        _ended((one for one in listed if one.number in (None, number)), region._replace(number=number))
-        for number in (*_numbers(region.version), _OTHER)
+        _ended(
+            (one for one in listed if one.number in (None, number) or (number == _OTHER and one.number not in numbers)),
+            region._replace(number=number),
+        )
+        for number in (*numbers, _OTHER)
     ]
 
 
 def _by_protocol(name: tuple[str, ...], protocols: list[list[_Met]], region: _Region, depth: int) -> Iterator[Part]:
     leads: list[Lead] = []
     inner: list[Part] = []
-    for number, found in zip(_numbers(region.version), protocols, strict=False):
-        named = (*name, PROTOCOLS[NAMES[region.version, number]].name)
+    for number, found in zip(region.numbers, protocols, strict=False):
+        named = (*name, PROTOCOLS[NAMES[region.version or 4, number]].name)
         parts = [*_divide(named, found, region._replace(number=number), depth)]
         leads.append((f"meta l4proto {number}", parts[0].name if parts else _NOWHERE))
         inner += parts
@@ -188,7 +212,7 @@ def _by_values(
         met = (one for one in listed if one.ranges[at][0] <= end and one.ranges[at][1] >= begun)
         found = [*_divide((*name, str(number)), _ended(met, smaller), smaller, depth - 1)]
         # In their order, so that the upper end tells; and the last is where all others are.
-        below = f"{_expression(dimension, region)} <= {_written(end, dimension, region.version)}"
+        below = f"{_expression(dimension, region)} <= {_written(end, dimension, region)}"
         leads.append((below if number < len(ranges) else "", found[0].name if found else _NOWHERE))
         inner += found
     yield Part(name, leads)
@@ -204,7 +228,7 @@ def _best_cuts(listed: list[_Met], region: _Region) -> tuple[int, str, list[Rang
     best: tuple[int, str, list[Range]] | None = None
     for dimension, at in _DIMENSIONS.items():
         whole = region.ranges[at]
-        if dimension == "port" and region.number not in TRANSPORT:
+        if region.number not in TRANSPORT if dimension == "port" else region.version is None:
             continue
         ranges, longest, together = _cuts([_clipped(one.ranges[at], whole) for one in listed], whole)
         worth = longest * 2 <= len(listed) and together * 2 <= len(listed) * 3
@@ -246,5 +270,5 @@ def _expression(dimension: str, region: _Region) -> str:
     return f"{'ip' if region.version == 4 else 'ip6'} {'saddr' if dimension == 'source' else 'daddr'}"
 
 
-def _written(value: int, dimension: str, version: int) -> str:
-    return str(value) if dimension == "port" else address_text(version, value)
+def _written(value: int, dimension: str, region: _Region) -> str:
+    return str(value) if dimension == "port" else address_text(region.version or 4, value)
