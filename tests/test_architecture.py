@@ -20,6 +20,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "firewall": set(),
         "words": {"firewall"},
         "starters": {"firewall"},
+        # What hosts and panel sign: both sides have it.
+        "signing": set(),
     },
     "stored": {
         "fields": {"firewall"},
@@ -36,7 +38,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "operations": {"firewall", "words", "models", "effective", "webhooks"},
         "delivering": {"models", "operations", "stream", "webhooks"},
         "answers": {"firewall", "words", "models", "paging", "effective", "past"},
-        "enforcement": {"firewall", "words", "models", "effective"},
+        "enforcement": {"firewall", "words", "signing", "models", "effective"},
         "said": {"firewall"},
         "tokens": {"firewall"},
         "brought": {"firewall", "words", "models", "operations", "answers", "tokens"},
@@ -64,6 +66,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
                 "answers",
                 "enforcement",
                 "said",
+                "signing",
                 "brought",
                 "proposals",
             ),
@@ -80,7 +83,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         # On other machines than the panel: it knows the API's addresses and the language of rules.
         "command": {"firewall"},
         # On hosts, and nowhere else: it knows the panel's doors for agents and the compiler.
-        "agent": {"firewall"},
+        "agent": {"firewall", "signing"},
         "demo": {"firewall", "models", "operations"},
         "figures": {"models", "stream"},
         "management": {
@@ -101,6 +104,7 @@ OUTSIDE = {
     "firewall": {"numpy"},
     "words": set[str](),
     "starters": set[str](),
+    "signing": {"cryptography"},
     # A program of its own, that pip brings without the panel.
     "command": {"httpx", "typer"},
     # A program of its own on hosts, where the distribution's Python is.

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from securitygroups.agent import VERSION
-from securitygroups.agent.keys import Key
 from securitygroups.agent.panel import NotReached, Panel, address, is_near
 from securitygroups.agent.places import Enrolled, Places
 from securitygroups.agent.state import is_id
-from securitygroups.agent.wire import KEY_BYTES, Malformed, decoded
 from securitygroups.firewall.texts import visible
+from securitygroups.signing.keys import Key
+from securitygroups.signing.wire import KEY_BYTES, Malformed, decoded
 
 
 @dataclass(frozen=True, slots=True, repr=False)

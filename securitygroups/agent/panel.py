@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from securitygroups.agent import VERSION
-from securitygroups.agent.keys import Key, verifies
-from securitygroups.agent.wire import (
+from securitygroups.firewall.texts import shown
+from securitygroups.signing.keys import Key, verifies
+from securitygroups.signing.wire import (
     HOST_HEADER,
     MAX_BODY,
     NONCE_BYTES,
@@ -27,7 +28,6 @@ from securitygroups.agent.wire import (
     encoded,
     request_bytes,
 )
-from securitygroups.firewall.texts import shown
 
 PATIENCE = 10.0
 """Seconds that the panel may keep silent."""

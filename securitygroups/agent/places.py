@@ -6,8 +6,8 @@ from typing import Any
 
 from securitygroups.agent import disk
 from securitygroups.agent.disk import Unreadable
-from securitygroups.agent.keys import Key
-from securitygroups.agent.wire import KEY_BYTES, Malformed, decoded
+from securitygroups.signing.keys import Key
+from securitygroups.signing.wire import KEY_BYTES, Malformed, decoded
 
 LASTING, PASSING = Path("/var/lib/karenpanel-agent"), Path("/run/karenpanel-agent")
 FORMAT = "karenpanel-agent-host/1"

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from securitygroups.agent.keys import Key, verifies
-from securitygroups.agent.wire import (
+from securitygroups.signing.keys import Key, verifies
+from securitygroups.signing.wire import (
     HOST_HEADER,
     NONCE_HEADER,
     SIGNATURE_HEADER,

@@ -11,8 +11,8 @@ import pytest
 
 from securitygroups.agent import disk, places
 from securitygroups.agent.disk import Unreadable
-from securitygroups.agent.keys import Key
 from securitygroups.agent.places import Enrolled, NotEnrolled, Places
+from securitygroups.signing.keys import Key
 
 ROOT = Path(__file__).parents[2]
 WRITER = """

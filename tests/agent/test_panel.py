@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from securitygroups.agent import panel as asking
 from securitygroups.agent import places
 from securitygroups.agent.enrolling import Offer, Unsuitable, enrol
-from securitygroups.agent.keys import Key
 from securitygroups.agent.panel import NotReached, Panel, Refused, address
 from securitygroups.agent.places import Places
-from securitygroups.agent.wire import MAX_BODY, SIGNATURE_HEADER
+from securitygroups.signing.keys import Key
+from securitygroups.signing.wire import MAX_BODY, SIGNATURE_HEADER
 from tests.agent.panel import HOST, TOKEN, Changed, PanelServer, listener, serving
 
 STATE = {"format": "karenpanel-state/1", "words": "what the panel says"}

@@ -10,12 +10,12 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from securitygroups.api.agent.answers import Refused
-from securitygroups.enforcement import keys
 from securitygroups.firewall.texts import visible
 from securitygroups.firewall.values import Refused as NoAddress
 from securitygroups.firewall.values import machine_address
 from securitygroups.models.hosts import MOST_ADDRESSES
 from securitygroups.operations import Counted, Report, SaidOfVm, Tap, to_mac
+from securitygroups.signing.wire import KEY_BYTES, Malformed, decoded
 
 FORMAT = "karenpanel-report/1"
 MOST_VMS, MOST_TAPS, MOST_COUNTERS, MOST_SAMPLES = 10_000, 10_000, 50_000, 20_000
@@ -34,8 +34,8 @@ def read_enrolment(body: bytes) -> tuple[str, str, str]:
     sent = _object(_json(body), "")
     secret, key, agent = (_text(sent.get(name), name, 200) for name in ("token", "key", "agent"))
     try:
-        keys.decoded(key, keys.KEY_BYTES)
-    except keys.Malformed:
+        decoded(key, KEY_BYTES)
+    except Malformed:
         raise _odd("key", "a public key, 32 bytes in base64url") from None
     return secret, key, agent[:40]
 

@@ -7,7 +7,6 @@ panel's key over the request's nonce, so that it is the answer to this question 
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from typing import Self
 
 from django.http import HttpRequest, HttpResponse
@@ -15,8 +14,19 @@ from django.utils import timezone
 
 from securitygroups.enforcement import keys
 from securitygroups.models import Host
+from securitygroups.signing.keys import verifies
+from securitygroups.signing.wire import (
+    HOST_HEADER,
+    NONCE_BYTES,
+    NONCE_HEADER,
+    SIGNATURE_HEADER,
+    TIME_HEADER,
+    Malformed,
+    answer_bytes,
+    decoded,
+    request_bytes,
+)
 
-HOST, TIME, NONCE, SIGNATURE = "Karenpanel-Host", "Karenpanel-Time", "Karenpanel-Nonce", "Karenpanel-Signature"
 CLOCKS_DIFFER = timedelta(minutes=5)
 """By which an agent's time may differ from ours. A nonce is remembered for longer than the time with it is believed."""
 _HOST_ID = re.compile(r"host-[0-9a-f]{10}")
@@ -43,12 +53,12 @@ class Said:
     @classmethod
     def of(cls, request: HttpRequest) -> Self:
         headers = request.headers
-        host, time, nonce = (headers.get(name, "") for name in (HOST, TIME, NONCE))
+        host, time, nonce = (headers.get(name, "") for name in (HOST_HEADER, TIME_HEADER, NONCE_HEADER))
         return cls(
             host if _HOST_ID.fullmatch(host) else "",
             int(time) if _TIME.fullmatch(time) else None,
-            nonce if _is(nonce, keys.NONCE_BYTES) else "",
-            headers.get(SIGNATURE, ""),
+            nonce if _is(nonce, NONCE_BYTES) else "",
+            headers.get(SIGNATURE_HEADER, ""),
         )
 
     @property
@@ -60,21 +70,14 @@ class Said:
 
     def bytes(self, request: HttpRequest) -> bytes:
         """What the agent has signed. Reads the body."""
-        lines = (
-            request.method or "",
-            request.get_full_path(),
-            _hash(request.body),
-            str(self.time),
-            self.nonce,
-            self.host,
-        )
-        return _lines("karenpanel-agent-1", *lines)
+        stamp = (self.time or 0, self.nonce)
+        return request_bytes(request.method or "", request.get_full_path(), request.body, stamp, self.host)
 
 
 def _is(text: str, size: int) -> bool:
     try:
-        keys.decoded(text, size)
-    except keys.Malformed:
+        decoded(text, size)
+    except Malformed:
         return False
     return True
 
@@ -87,7 +90,7 @@ def host_of(request: HttpRequest, said: Said) -> Host:
     host = Host.objects.defer("inventory", "conflicts").filter(public_id=said.host).first() if said.is_whole else None
     if host is None or not host.key:
         raise NotYours("unknown-key", said.host)
-    if not keys.verifies(host.key, said.bytes(request), said.signature):
+    if not verifies(host.key, said.bytes(request), said.signature):
         raise NotYours("unknown-key", said.host)
     if host.revoked_at is not None:
         raise NotYours("revoked", said.host)
@@ -100,16 +103,5 @@ def sign(response: HttpResponse, said: Said) -> None:
     """Put the panel's signature onto the answer, where the request has a nonce to answer to."""
     if not said.nonce:
         return
-    etag = response.get("ETag", "")
-    signed = _lines(
-        "karenpanel-panel-1", str(response.status_code), _hash(response.content), etag, said.nonce, said.host
-    )
-    response[SIGNATURE] = keys.signed(signed)
-
-
-def _hash(body: bytes) -> str:
-    return sha256(body).hexdigest()
-
-
-def _lines(*lines: str) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+    signed = answer_bytes(response.status_code, response.content, response.get("ETag", ""), said.nonce, said.host)
+    response[SIGNATURE_HEADER] = keys.signed(signed)

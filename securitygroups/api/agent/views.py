@@ -17,8 +17,9 @@ from securitygroups import operations
 from securitygroups.api.agent.answers import Refused, not_yours
 from securitygroups.api.agent.reading import read_enrolment, read_report
 from securitygroups.api.agent.signed import NotYours, Said, host_of
-from securitygroups.enforcement import desired, keys
+from securitygroups.enforcement import desired
 from securitygroups.operations import Client
+from securitygroups.signing.keys import verifies
 
 ENROLMENT = 4 * 2**10
 """Bytes of what anybody may send who is no host yet."""
@@ -39,7 +40,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
     if seconds := _counts().take(f"enrol:{network}", BURST, EVERY):
         raise Refused("too-many", "Too much was tried from your network.", retry_after=max(1, round(seconds)))
     secret, key, agent = read_enrolment(request.body)
-    if not said.is_whole or not keys.verifies(key, said.bytes(request), said.signature):
+    if not said.is_whole or not verifies(key, said.bytes(request), said.signature):
         raise not_yours("unknown-key")
     if not said.is_in_time():
         raise not_yours("clock")

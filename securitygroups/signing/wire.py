@@ -51,4 +51,4 @@ def _hash(body: bytes) -> str:
 
 
 def _lines(lines: tuple[str, ...]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode("ascii")
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")

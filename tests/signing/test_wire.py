@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from securitygroups.agent.keys import Key, verifies
-from securitygroups.agent.wire import Malformed, answer_bytes, decoded, encoded, request_bytes
+from securitygroups.signing.keys import Key, verifies
+from securitygroups.signing.wire import Malformed, answer_bytes, decoded, encoded, request_bytes
 
 NONCE = encoded(bytes(16))
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -1,4 +1,4 @@
-"""Ed25519: the host's own key, and the panel's, which was pinned when the host enrolled."""
+"""Ed25519: keys that sign, and whether a signature is a key's."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from securitygroups.agent.wire import KEY_BYTES, SIGNATURE_BYTES, Malformed, decoded, encoded
+from securitygroups.signing.wire import KEY_BYTES, SIGNATURE_BYTES, Malformed, decoded, encoded
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,0 +1,1 @@
+"""What hosts and panel sign, and with what keys: the same bytes on both sides."""
