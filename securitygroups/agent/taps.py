@@ -1,6 +1,6 @@
 """Which interface is which VM's: as libvirt tells it, and as any orchestrator may write it down.
 
-Formats: https://libvirt.org/formatdomain.html; for others docs/agent.md.
+Formats: https://libvirt.org/formatdomain.html; for others docs/hosts.md.
 """
 
 import re
