@@ -7,6 +7,8 @@ from securitygroups.effective import Home, Listed, Placed, of_group, of_machine,
 from securitygroups.firewall.decide import Decision, decide
 from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.formats.packets import packet_from_json
+from securitygroups.firewall.platform import PlatformLine, barred
+from securitygroups.firewall.protocols import Action
 from securitygroups.firewall.values import Packet
 from securitygroups.models import CasePacket, SecurityGroup, SupportCase, VirtualMachine
 
@@ -15,6 +17,7 @@ from securitygroups.models import CasePacket, SecurityGroup, SupportCase, Virtua
 class Reread:
     """What a case says of one packet. `now` is None where there is nothing to ask any more: deleted, or moved to another
     project. `about` is what it was tested on, None where that was moved: what was another customer's since is not named.
+    `barred` is the line of the platform that drops the packet on every host, whatever the rules say.
     """
 
     packet: Packet
@@ -24,6 +27,19 @@ class Reread:
     listed: Listed
     now: Decision | None
     moved: bool
+    barred: PlatformLine | None
+
+    def word(self, decision: Decision | None) -> str:
+        """What becomes of the packet where the rules say so: the action's word."""
+        return Action.DROP.value if self.barred or decision is None else decision.action.value
+
+    @property
+    def word_then(self) -> str:
+        return self.word(self.decision)
+
+    @property
+    def word_now(self) -> str:
+        return self.word(self.now)
 
 
 def frozen_list(stored_rules: list[dict[str, object]]) -> list[Placed]:
@@ -72,4 +88,5 @@ def look_again(case: SupportCase) -> Iterator[Reread]:
             listed,
             None if now is None else decide(rules_of(now), packet),
             today.moved(one),
+            barred(packet),
         )

@@ -12,6 +12,8 @@ from securitygroups.effective import Placed, of_group, of_machine, rules_of
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.formats.documents import rule_to_json
 from securitygroups.firewall.formats.packets import packet_to_json
+from securitygroups.firewall.platform import barred
+from securitygroups.firewall.protocols import Action
 from securitygroups.firewall.values import Packet
 from securitygroups.models import (
     CaseNote,
@@ -43,14 +45,15 @@ def _asked(about: About, packet: Packet) -> dict[str, Any]:
     group = about if isinstance(about, SecurityGroup) else None
     listed = of_machine(machine) if machine else of_group(group) if group else []
     # Decided here and not taken from the caller: what is on record is what the evaluator says.
-    decision = decide(rules_of(listed), packet)
+    decision, stopped = decide(rules_of(listed), packet), barred(packet)
     return {
         "machine": machine,
         "group": group,
         "packet": packet_to_json(packet),
         "rules": [_frozen(one) for one in listed],
-        "verdict": decision.action.value,
-        "rule": decision.rule,
+        # What no host passes, no rule decides.
+        "verdict": (Action.DROP if stopped else decision.action).value,
+        "rule": None if stopped else decision.rule,
     }
 
 

@@ -9,6 +9,7 @@ from securitygroups.answers.accepting import Accepting, accepting
 from securitygroups.answers.packet_test import Traced
 from securitygroups.firewall.decide import Decision, Step
 from securitygroups.firewall.formats.packets import packet_to_json
+from securitygroups.firewall.platform import PlatformLine
 from securitygroups.firewall.protocols import PROTOCOLS
 from securitygroups.firewall.values import Packet
 from securitygroups.firewall.values import Rule as RuleValue
@@ -84,6 +85,12 @@ def trace_words(trace: Traced) -> str:
     if trace.barred:
         return barred_sentence(trace.barred, trace.packet)
     return verdict_sentence(trace.decision, trace.packet)
+
+
+@register.filter
+def barred_words(line: PlatformLine, packet: Packet) -> str:
+    """Why the platform drops the packet before any rule."""
+    return barred_sentence(line, packet)
 
 
 @register.filter

@@ -517,6 +517,28 @@ def test_a_case_is_opened_from_the_packet_test(inside: Client, machine: VirtualM
     assert project.events.filter(verb="case.opened").count() == 1
 
 
+def test_a_case_of_what_no_host_passes_is_denied_whatever_the_rules_say(
+    inside: Client, as_bob: Client, project: Project
+) -> None:
+    machine = make_machine(project, "six", [make_group(project, "all", [rule("accept in all")])], ipv6="2001:db8::6")
+    six = {
+        "direction": "in",
+        "protocol": "number",
+        "number": "59",
+        "source": "2001:db8::9",
+        "destination": "2001:db8::6",
+    }
+    inside.post(f"{door(project)}case/", six | {"target": machine.public_id})
+
+    case = SupportCase.objects.get()
+
+    assert (case.verdict, case.rule) == ("drop", None)
+    page = Page(as_bob.get(case.get_absolute_url())).text
+    for words in ("Then: denied", "Now: denied", "is dropped before any rule is asked", "there is nothing to open"):
+        assert words in page
+    assert "by rule 1" not in page.split("as it was then")[0]
+
+
 def test_a_case_stays_as_it_was_when_the_rules_change(
     inside: Client, as_bob: Client, machine: VirtualMachine, group: SecurityGroup, project: Project, alice: User
 ) -> None:
