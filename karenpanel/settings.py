@@ -322,6 +322,8 @@ WEBHOOK_CA_FILE = env.str("WEBHOOK_CA_FILE", "")
 WEBHOOK_THREADS = env.int("WEBHOOK_THREADS", 8)
 # What answers to hosts' agents are signed with (securitygroups/enforcement/keys.py); empty: a key drawn from SECRET_KEY.
 AGENT_KEY = env.str("AGENT_KEY", "")
+# Days for which it is kept which packets hosts told of, dropped and accepted.
+TRAFFIC_DAYS = env.int("TRAFFIC_DAYS", 30)
 # A flow log that is replayed inside a request: how many MiB it may have, and how many seconds it is read.
 # Requests that are taken of one API token: so many at once, and so many a minute.
 API_BURST = env.int("API_BURST", 60)

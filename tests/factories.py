@@ -8,6 +8,7 @@ from typing import Any
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from django.contrib.auth.models import Permission
 from django.test import Client
+from django.utils import timezone
 
 from securitygroups import operations
 from securitygroups.firewall.notation import rule as rule
@@ -133,6 +134,35 @@ def place(machine: VirtualMachine, host: Host | None, tap: str = "", **fields: A
     return operations.place_machine(machine=machine, place=place, base=row.number if row else 0, by=By())
 
 
+def sample(machine: VirtualMachine, **other: Any) -> operations.Sample:
+    """A TCP packet to port 22 that no rule accepted, just now, over the list that the VM has now."""
+    groups = machine.attachments.order_by("position").values_list("group__public_id", "group__revision")
+    vector = {"attached": machine.revision, "placement": 1, "groups": [list(one) for one in groups], "text": 1}
+    fields: dict[str, Any] = {
+        "at": timezone.now(),
+        "direction": "in",
+        "verdict": "drop",
+        "reason": "none",
+        "rule": "",
+        "vector": vector,
+        "version": 4,
+        "protocol": 6,
+        "source": "203.0.113.9",
+        "destination": machine.ipv4 or "10.0.1.11",
+        "source_port": 50123,
+        "port": 22,
+        "kind": None,
+        "times": 1,
+    } | other
+    return operations.Sample(machine.public_id, **fields)
+
+
+def told(host: Host, *samples: operations.Sample, missed: int = 0) -> None:
+    """The host reports these packets."""
+    report = operations.Report("0.1", "6.1", "", "", missed, samples=samples)
+    operations.take_report(host=host, report=report)
+
+
 def of_hosts(machine: VirtualMachine, tap: str = "tap0") -> Host:
     """A host on which the VM stands, and a row of all that hosts say."""
     host = make_host()
@@ -141,6 +171,7 @@ def of_hosts(machine: VirtualMachine, tap: str = "tap0") -> Host:
     said = operations.SaidOfVm(machine.public_id, None, None, "", "", (), 0)
     hits = operations.Counted(machine.public_id, "in", "none", 1, 60)
     operations.take_report(host=host, report=operations.Report("0.1", "6.1", "", "", 0, [said], None, [hits]))
+    told(host, sample(machine))
     return host
 
 

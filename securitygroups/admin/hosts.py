@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from securitygroups.admin.base import ReadOnly
 from securitygroups.admin.columns import NOBODY, in_order, link
-from securitygroups.models import Host, HostNonce, InForce, Placement, RuleHits
+from securitygroups.models import Host, HostNonce, InForce, MadeOf, Placement, RuleHits, Traffic, TrafficHour
 
 
 @admin.register(Host)
@@ -84,6 +84,52 @@ class RuleHitsAdmin(ReadOnly):
 
     def name_of(self, row: RuleHits) -> str:
         return f"the hits of {row.what} on {row.machine} ({row.machine.public_id})"
+
+
+@admin.register(Traffic)
+class TrafficAdmin(ReadOnly):
+    """Which packets hosts told of, hour by hour."""
+
+    project_path = "project"
+    list_tells = True
+    list_display = ("last_at", "of_machine", "of_project", "direction", "verdict", "reason", "peer", "port", "packets")
+    list_select_related = ("machine", "project")
+    search_fields = ("<machine__public_id", "^machine__name")
+    search_help_text = "ID, or the beginning of the name, of the VM."
+    exclude = ("made_of",)
+
+    def name_of(self, row: Traffic) -> str:
+        return f"packets told of {row.machine} ({row.machine.public_id})"
+
+
+@admin.register(TrafficHour)
+class TrafficHourAdmin(ReadOnly):
+    """How many rows of packets a VM has of an hour, and how many packets more there were."""
+
+    project_path = "project"
+    list_tells = True
+    list_display = ("hour", "of_machine", "of_project", "rows", "beyond")
+    list_select_related = ("machine", "project")
+    search_fields = ("<machine__public_id", "^machine__name")
+    search_help_text = "ID, or the beginning of the name, of the VM."
+
+    def name_of(self, row: TrafficHour) -> str:
+        return f"an hour of packets told of {row.machine} ({row.machine.public_id})"
+
+
+@admin.register(MadeOf)
+class MadeOfAdmin(ReadOnly):
+    """Of which lists the rules of a VM were made when packets met them."""
+
+    project_path = "machine__project"
+    list_tells = True
+    list_display = ("digest", "of_machine", "of_project")
+    list_select_related = ("machine__project",)
+    search_fields = ("<machine__public_id", "^machine__name")
+    search_help_text = "ID, or the beginning of the name, of the VM."
+
+    def name_of(self, row: MadeOf) -> str:
+        return f"what a list of {row.machine} ({row.machine.public_id}) was made of"
 
 
 @admin.register(HostNonce)

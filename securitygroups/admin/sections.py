@@ -23,7 +23,7 @@ SECTIONS = (
             "DecidedRule",
         ),
     ),
-    ("Hosts", ("Host", "Placement", "InForce", "RuleHits", "HostNonce")),
+    ("Hosts", ("Host", "Placement", "InForce", "RuleHits", "Traffic", "TrafficHour", "MadeOf", "HostNonce")),
     ("Support", ("SupportCase", "CaseStanding", "CasePacket", "CaseNote", "CaseStep", "SupportVisit", "VisitEnd")),
     (
         "Records",

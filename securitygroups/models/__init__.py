@@ -40,6 +40,7 @@ from securitygroups.models.support import (
 )
 from securitygroups.models.tags import LONGEST_TAG, MOST_TAGS, to_tags
 from securitygroups.models.tokens import MOST_NETWORKS, MOST_PROJECTS, ApiToken, Scope, TokenQuerySet
+from securitygroups.models.traffic import VERDICTS, MadeOf, Traffic, TrafficHour
 from securitygroups.models.views import LONGEST_QUERY, MOST_VIEWS, SavedView
 from securitygroups.models.webhooks import Delivery, Webhook
 
@@ -56,6 +57,7 @@ __all__ = [
     "PROTOCOL_CHOICES",
     "TAP_NAME",
     "TARGETS",
+    "VERDICTS",
     "AccountEvent",
     "AdminLine",
     "ApiToken",
@@ -78,6 +80,7 @@ __all__ = [
     "Invitation",
     "LiveQuerySet",
     "MachineRevision",
+    "MadeOf",
     "Membership",
     "Placement",
     "Project",
@@ -99,6 +102,8 @@ __all__ = [
     "SupportCase",
     "SupportVisit",
     "TokenQuerySet",
+    "Traffic",
+    "TrafficHour",
     "User",
     "Verdict",
     "VirtualMachine",

@@ -112,6 +112,13 @@ class Project(models.Model):
         db_default=False,
         help_text="Members come in only after signing in with a passkey or an authenticator app.",
     )
+    viewers_see_traffic = models.BooleanField(
+        "viewers see dropped packets",
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Viewers see which packets to and from the VMs were dropped and accepted, as owners and editors do.",
+    )
     review_months = models.SmallIntegerField(
         "months between reviews", null=True, editable=False, help_text="Empty: a review is never due."
     )

@@ -148,6 +148,7 @@ from securitygroups.operations.rules import (
     undo,
     undo_lists,
 )
+from securitygroups.operations.samples import Sample
 from securitygroups.operations.streams import Moved, move_cursors, set_cursors
 from securitygroups.operations.templates import delete_template, save_template, write_template
 from securitygroups.operations.tokens import MOST_TOKENS, NewToken, is_within, make_token, note_use, revoke_token
@@ -201,6 +202,7 @@ __all__ = [
     "Regrouping",
     "Report",
     "SaidOfVm",
+    "Sample",
     "Signature",
     "Standing",
     "Tap",

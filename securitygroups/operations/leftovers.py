@@ -11,8 +11,9 @@ from django.core.cache import caches
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from securitygroups.models import Delivery, HostNonce, Invitation, RuleHits
+from securitygroups.models import Delivery, HostNonce, Invitation, MadeOf, RuleHits, Traffic, TrafficHour
 from securitygroups.models.hosts import HITS_KEPT, NONCE_KEPT
+from securitygroups.models.traffic import kept_since
 from securitygroups.models.webhooks import KEPT
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Verb, event, record_all
@@ -25,14 +26,18 @@ CACHES = {"default": "expired counts of limits", "answers": "kept answers of lon
 def tidy(now: datetime, *, dry_run: bool = False) -> Iterator[tuple[str, int]]:
     """Take away what had ended by `now`; what it was, and how much of it, one kind after the other. With `dry_run` only
     counted. Several may run at once, and a killed one leaves nothing half done."""
-    for what, rows in _ended(now).items():
+    for what, rows in _ended(now, dry_run).items():
         yield what, rows.count() if dry_run else sum(_batches(rows))
     for alias, what in CACHES.items():
         table = caches[alias]._table  # type: ignore[attr-defined]
         yield what, _expired(table, now) if dry_run else sum(_expire_in_batches(table, now))
 
 
-def _ended(now: datetime) -> dict[str, QuerySet[Any]]:
+def _ended(now: datetime, dry_run: bool) -> dict[str, QuerySet[Any]]:
+    needs = Traffic.objects.filter(made_of=OuterRef("pk"))
+    if dry_run:
+        # As if those were gone that are counted here.
+        needs = needs.filter(hour__gte=kept_since(now))
     lives = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gte=now)
     return {
         "expired sessions": Session.objects.filter(expire_date__lt=now),
@@ -42,6 +47,9 @@ def _ended(now: datetime) -> dict[str, QuerySet[Any]]:
         "deliveries of long ago": Delivery.objects.filter(made_at__lt=now - KEPT),
         "requests of hosts of long ago": HostNonce.objects.filter(at__lt=now - NONCE_KEPT),
         "hits of rules of long ago": RuleHits.objects.filter(hour__lt=now - HITS_KEPT),
+        "packets told of long ago": Traffic.objects.filter(hour__lt=kept_since(now)).order_by("hour"),
+        "hours of packets of long ago": TrafficHour.objects.filter(hour__lt=kept_since(now)),
+        "what lists of long ago were made of": MadeOf.objects.filter(~Exists(needs)),
     }
 
 

@@ -17,6 +17,7 @@ from securitygroups.firewall.platform import Target, platform_lines
 from securitygroups.models import Attachment, Host, HostNonce, InForce, Placement, Rule, RuleHits, VirtualMachine
 from securitygroups.models.hosts import NONCE_KEPT
 from securitygroups.operations.reported import Tap, follow_inventory
+from securitygroups.operations.samples import Sample, take_samples
 
 SEEN_EACH = timedelta(seconds=15)
 """That a host lives is not written with each request."""
@@ -66,6 +67,7 @@ class Report:
     vms: Sequence[SaidOfVm] = ()
     taps: Sequence[Tap] | None = None
     counters: Sequence[Counted] = ()
+    samples: Sequence[Sample] = ()
 
 
 _HOST, _NONCE = Host._meta.db_table, HostNonce._meta.db_table
@@ -115,6 +117,7 @@ def take_report(*, host: Host, report: Report) -> None:
         Host.objects.filter(pk=locked.pk).update(**changed)
     _take_vms(locked, report.vms)
     _take_counts(locked, report.counters)
+    take_samples(locked, report.samples)
 
 
 def _take_inventory(host: Host, taps: Sequence[Tap] | None) -> dict[str, Any]:

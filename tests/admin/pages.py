@@ -27,6 +27,7 @@ from securitygroups.models import (
     InForce,
     Invitation,
     MachineRevision,
+    MadeOf,
     Placement,
     Review,
     ReviewedGroup,
@@ -37,6 +38,8 @@ from securitygroups.models import (
     StreamCursor,
     SupportCase,
     SupportVisit,
+    Traffic,
+    TrafficHour,
     User,
     VisitEnd,
     Webhook,
@@ -48,6 +51,7 @@ READ_ONLY = [
     AccountEvent, ApiToken, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SavedView, SupportCase,
     SupportVisit, CasePacket, CaseStanding, CaseStep, VisitEnd, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule,
     StreamCursor, Delivery, Webhook, Host, Placement, InForce, RuleHits, HostNonce,
+    Traffic, TrafficHour, MadeOf,
 ]  # fmt: skip
 EDITABLE = [model for model in MODELS if model not in READ_ONLY]
 REFUSED = [

@@ -26,6 +26,7 @@ from securitygroups.models import (
     InForce,
     Invitation,
     MachineRevision,
+    MadeOf,
     Membership,
     Placement,
     Project,
@@ -40,6 +41,8 @@ from securitygroups.models import (
     StreamCursor,
     SupportCase,
     SupportVisit,
+    Traffic,
+    TrafficHour,
     User,
     VirtualMachine,
     VisitEnd,
@@ -151,7 +154,7 @@ def test_a_list_that_tells_is_one_look_at_each_project_on_its_page(
     oven = make_group(bakery, "oven", ["drop in all", "accept out all"])
     make_machine(bakery, "oven-1", [oven])
     there = set(Project.objects.filter(pk__in=[project.pk, bakery.pk] if model not in (
-        GroupTemplate, SupportCase, CaseNote, Delivery, InForce, RuleHits, *REVIEWS) else [project.pk]))  # fmt: skip
+        GroupTemplate, SupportCase, CaseNote, Delivery, InForce, RuleHits, Traffic, TrafficHour, MadeOf, *REVIEWS) else [project.pk]))  # fmt: skip
 
     assert as_admin.get(url(model)).status_code == 200
 

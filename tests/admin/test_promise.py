@@ -31,6 +31,7 @@ from securitygroups.models import (
     InForce,
     Invitation,
     MachineRevision,
+    MadeOf,
     Membership,
     Placement,
     Project,
@@ -45,6 +46,8 @@ from securitygroups.models import (
     StreamCursor,
     SupportCase,
     SupportVisit,
+    Traffic,
+    TrafficHour,
     User,
     VirtualMachine,
     VisitEnd,
@@ -64,6 +67,7 @@ READ_ONLY: dict[type[Model], frozenset[str]] = {
         *(SupportVisit, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule, StreamCursor),
         *(Delivery, Webhook),
         *(Host, Placement, InForce, RuleHits, HostNonce),
+        *(Traffic, TrafficHour, MadeOf),
     )
 }
 """Nothing can be added, changed or deleted. The actions that a model has all the same stand beside it."""

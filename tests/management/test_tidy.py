@@ -33,6 +33,9 @@ def test_it_says_what_it_took_away(db: None) -> None:
         "           0  deliveries of long ago",
         "           0  requests of hosts of long ago",
         "           0  hits of rules of long ago",
+        "           0  packets told of long ago",
+        "           0  hours of packets of long ago",
+        "           0  what lists of long ago were made of",
         "           0  expired counts of limits",
         "           0  kept answers of long ago",
     ]

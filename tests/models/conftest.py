@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -13,6 +14,7 @@ from securitygroups.models import (
     Host,
     HostNonce,
     Invitation,
+    MadeOf,
     Placement,
     Project,
     Review,
@@ -21,6 +23,8 @@ from securitygroups.models import (
     SavedView,
     SecurityGroup,
     SignedReview,
+    Traffic,
+    TrafficHour,
     User,
     VirtualMachine,
     Webhook,
@@ -75,5 +79,9 @@ def cast(machine: VirtualMachine, group: SecurityGroup, alice: User, charlie: Us
     HostNonce.objects.create(host=host, nonce="n" * 22, at=hour)
     Placement.objects.create(machine=machine, host=host, tap="tap0")
     RuleHits.objects.create(machine=machine, kind="rule", what="0" * 12, hour=hour, packets=1, bytes=1)
+    MadeOf.objects.create(machine=machine, digest="0" * 64, vector={"attached": 1, "groups": []})
+    packets = {"key": UUID(int=0), "direction": "in", "verdict": "drop", "reason": "none", "packets": 1}
+    Traffic.objects.create(project=project, machine=machine, hour=hour, first_at=hour, last_at=hour, **packets)
+    TrafficHour.objects.create(project=project, machine=machine, hour=hour, rows=1)
     spare, other = make_group(project, "spare"), make_machine(project, "other")
     return Cast(project, machine, group, spare, alice, charlie, review, signed, webhook, host, other, hour)

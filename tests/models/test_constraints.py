@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.apps import apps
@@ -20,6 +21,7 @@ from securitygroups.models import (
     HostNonce,
     Invitation,
     MachineRevision,
+    MadeOf,
     Membership,
     Placement,
     ReviewedGroup,
@@ -29,6 +31,8 @@ from securitygroups.models import (
     SecurityGroup,
     SignedReview,
     StreamCursor,
+    Traffic,
+    TrafficHour,
     User,
     VirtualMachine,
 )
@@ -61,6 +65,12 @@ def _signed(cast: Cast, **fields: int) -> SignedReview:
 def _hits(cast: Cast, **fields: Any) -> RuleHits:
     plain = {"kind": "rule", "what": "0" * 12, "hour": cast.hour, "packets": 1, "bytes": 1} | fields
     return RuleHits(machine=cast.machine, **plain)
+
+
+def _traffic(cast: Cast, **fields: Any) -> Traffic:
+    plain = {"key": UUID(int=1), "direction": "in", "verdict": "drop", "reason": "none", "packets": 1}
+    times = {"hour": cast.hour, "first_at": cast.hour, "last_at": cast.hour}
+    return Traffic(project=cast.project, machine=cast.machine, **plain | times | fields)
 
 
 # Every constraint by name: what breaks it, in rows that only SQL sees.
@@ -127,6 +137,13 @@ ROWS: dict[str, Callable[[Cast], models.Model]] = {
     "hits_once": lambda cast: _hits(cast),
     "hits_kind": lambda cast: _hits(cast, kind="luck"),
     "hits_from_0": lambda cast: _hits(cast, packets=-1, what="1" * 12),
+    "made_of_once": lambda cast: MadeOf(machine=cast.machine, digest="0" * 64, vector={}),
+    "traffic_once": lambda cast: _traffic(cast, key=UUID(int=0)),
+    "traffic_verdict": lambda cast: _traffic(cast, verdict="burn"),
+    "traffic_direction": lambda cast: _traffic(cast, direction="up"),
+    "traffic_counts": lambda cast: _traffic(cast, packets=0),
+    "traffic_hour_once": lambda cast: TrafficHour(project=cast.project, machine=cast.machine, hour=cast.hour, rows=1),
+    "traffic_hour_from_0": lambda cast: TrafficHour(project=cast.project, machine=cast.other, hour=cast.hour, rows=-1),
     "machine_revision_number": lambda cast: MachineRevision(
         project=cast.project, machine=cast.machine, number=1, groups=[], summary="x"
     ),

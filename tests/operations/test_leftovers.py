@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -16,8 +17,21 @@ from django.utils import timezone
 
 from karenpanel import database
 from securitygroups import operations
-from securitygroups.models import AccountEvent, Delivery, Event, HostNonce, Invitation, Project, RuleHits, User
+from securitygroups.models import (
+    AccountEvent,
+    Delivery,
+    Event,
+    HostNonce,
+    Invitation,
+    MadeOf,
+    Project,
+    RuleHits,
+    Traffic,
+    TrafficHour,
+    User,
+)
 from securitygroups.models.hosts import HITS_KEPT, NONCE_KEPT, RULE
+from securitygroups.models.traffic import kept_since
 from securitygroups.models.webhooks import KEPT
 from securitygroups.operations import By, leftovers
 from tests.factories import make_host, make_machine
@@ -33,6 +47,9 @@ KINDS = [
     "deliveries of long ago",
     "requests of hosts of long ago",
     "hits of rules of long ago",
+    "packets told of long ago",
+    "hours of packets of long ago",
+    "what lists of long ago were made of",
     "expired counts of limits",
     "kept answers of long ago",
 ]
@@ -92,6 +109,12 @@ def leftovers_there(project: Project, alice: User) -> None:
         HostNonce.objects.create(host=host, nonce=name, at=NOW + ends - NONCE_KEPT)
         hour = NOW + ends - HITS_KEPT
         RuleHits.objects.create(machine=machine, kind=RULE, what="r1", hour=hour, packets=1, bytes=60)
+        made_of = MadeOf.objects.create(machine=machine, digest=name, vector={})
+        hour = kept_since(NOW) + ends
+        where: dict[str, Any] = {"project": project, "machine": machine, "hour": hour}
+        packets = {"direction": "in", "verdict": "drop", "reason": "none", "packets": 1, "made_of": made_of}
+        Traffic.objects.create(**where, key=uuid4(), first_at=hour, last_at=hour, **packets)
+        TrafficHour.objects.create(**where, rows=1)
     SessionStore().save()
 
 
@@ -142,7 +165,7 @@ def test_many_go_in_batches(
         invitation(project, alice, f"more {number}", -DAY)
         cached(f"more{number}", -DAY)
 
-    assert list(run().values()) == [10, 10, 2, 10, 2, 2, 2, 10, 2]
+    assert list(run().values()) == [10, 10, 2, 10, 2, 2, 2, 2, 2, 2, 10, 2]
     assert cache_keys() == rows(Invitation, "digest") == ["running"]
 
 
@@ -179,12 +202,13 @@ def test_who_is_signed_in_stays_so(leftovers_there: None, as_alice: Client, proj
 @pytest.mark.django_db(transaction=True)
 def test_what_somebody_is_at_is_not_waited_for_and_goes_the_next_time(leftovers_there: None) -> None:
     models: list[type[Model]] = [Session, UserSession, Invitation, EmailConfirmation, Delivery, HostNonce, RuleHits]
+    models += [Traffic, TrafficHour]
     with psycopg.connect(**database.parameters(connection.settings_dict)) as other:
         for model in models:
             other.execute(f"SELECT * FROM {model._meta.db_table} FOR UPDATE")
         other.execute("SELECT * FROM cache WHERE cache_key LIKE '%old' FOR UPDATE")
 
-        assert list(run().values()) == [0, 0, 0, 0, 0, 0, 0, 1, 2]
+        assert list(run().values()) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]
         other.rollback()
 
-    assert list(run().values()) == [2, 2, 2, 2, 2, 2, 2, 1, 0]
+    assert list(run().values()) == [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 0]

@@ -12,9 +12,10 @@ from django.utils import timezone
 from securitygroups.api.agent.answers import Refused
 from securitygroups.firewall.texts import visible
 from securitygroups.firewall.values import Refused as NoAddress
-from securitygroups.firewall.values import machine_address
+from securitygroups.firewall.values import address_text, machine_address, parse_address
 from securitygroups.models.hosts import MOST_ADDRESSES
-from securitygroups.operations import Counted, Report, SaidOfVm, Tap, to_mac
+from securitygroups.models.traffic import OLDEST
+from securitygroups.operations import Counted, Report, SaidOfVm, Sample, Tap, to_mac
 from securitygroups.signing.wire import KEY_BYTES, Malformed, decoded
 
 FORMAT = "karenpanel-report/1"
@@ -26,6 +27,7 @@ _TAP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _TAG = re.compile(r'(?:W/)?"?([0-9a-f]{64})"?')
 _HASH = re.compile(r"[0-9a-f]{0,64}")
 _WHAT = re.compile(r"[A-Za-z0-9_-]{1,20}")
+_DIRECTION, _VERDICT = re.compile(r"in|out"), re.compile(r"drop|accept")
 _CLOCKS = ("synchronised", "unsynchronised", "")
 
 
@@ -45,8 +47,7 @@ def read_report(body: bytes) -> Report:
     sent = _object(_json(body), "")
     if sent.get("format") != FORMAT:
         raise _odd("format", f"“{FORMAT}”: the agent and the panel are of different versions")
-    # They are told to nobody yet; that they come is no fault.
-    _list(sent.get("samples", []), "samples", MOST_SAMPLES)
+    samples, late = _samples(_list(sent.get("samples", []), "samples", MOST_SAMPLES))
     tag = _TAG.fullmatch(_text(sent.get("state", ""), "state", 100))
     clock = _text(sent.get("clock", ""), "clock", 100)
     taps = sent.get("taps")
@@ -55,10 +56,11 @@ def read_report(body: bytes) -> Report:
         kernel=_text(sent.get("kernel", ""), "kernel", 200)[:100],
         state=tag[1] if tag else "",
         clock=clock if clock in _CLOCKS else "",
-        missed=_count(sent.get("missed", 0), "missed"),
+        missed=min(_count(sent.get("missed", 0), "missed") + late, MOST),
         vms=[_said_of_vm(one, f"vms[{at}]") for at, one in enumerate(_list(sent.get("vms", []), "vms", MOST_VMS))],
         taps=None if taps is None else _taps(_list(taps, "taps", MOST_TAPS)),
         counters=list(_counters(_list(sent.get("counters", []), "counters", MOST_COUNTERS))),
+        samples=samples,
     )
 
 
@@ -134,6 +136,60 @@ def _counters(values: list[Any]) -> Iterator[Counted]:
             _count(packets, where),
             _count(size, where),
         )
+
+
+def _samples(values: list[Any]) -> tuple[list[Sample], int]:
+    """And how many packets those are of which nothing is kept, for they are too old."""
+    oldest = timezone.now() - OLDEST
+    found = [_sample(_object(value, f"samples[{at}]"), f"samples[{at}]") for at, value in enumerate(values)]
+    return [one for one in found if one.at >= oldest], sum(one.times for one in found if one.at < oldest)
+
+
+def _sample(one: Mapping[str, Any], where: str) -> Sample:
+    version = _number(one.get("version"), f"{where}.version", 255)
+    if version not in (None, 4, 6):
+        raise _odd(f"{where}.version", "4, 6 or null")
+    verdict, rule = one.get("verdict"), one.get("rule", "")
+    return Sample(
+        vm=_matching(_VM, one.get("vm"), f"{where}.vm", "a VM's ID"),
+        at=_moment(one.get("at"), f"{where}.at") or datetime(1970, 1, 1, tzinfo=UTC),
+        direction=_matching(_DIRECTION, one.get("direction"), f"{where}.direction", "“in” or “out”"),
+        verdict=_matching(_VERDICT, verdict, f"{where}.verdict", "“drop” or “accept”"),
+        reason=_matching(_WHAT, one.get("reason"), f"{where}.reason", "a word"),
+        rule=_matching(_WHAT, rule, f"{where}.rule", "a rule's ID") if rule != "" else "",
+        vector=_vector(one.get("vector"), f"{where}.vector"),
+        version=version,
+        protocol=_number(one.get("protocol"), f"{where}.protocol", 255),
+        source=_end(one.get("source", ""), f"{where}.source", version),
+        destination=_end(one.get("destination", ""), f"{where}.destination", version),
+        source_port=_number(one.get("source_port"), f"{where}.source_port", 65535),
+        port=_number(one.get("port"), f"{where}.port", 65535),
+        kind=_number(one.get("kind"), f"{where}.kind", 255),
+        times=_times(one.get("times"), f"{where}.times"),
+    )
+
+
+def _times(value: Any, where: str) -> int:
+    if not (number := _count(value, where)):
+        raise _odd(where, "a whole number from 1")
+    return number
+
+
+def _number(value: Any, where: str, most: int) -> int | None:
+    if value is None:
+        return None
+    if (number := _count(value, where)) > most:
+        raise _odd(where, f"a whole number from 0 to {most}, or null")
+    return number
+
+
+def _end(value: Any, where: str, version: int | None) -> str:
+    """An address of a packet, "" where it is none of its family."""
+    try:
+        found, number = parse_address(_text(value, where, 100))
+    except NoAddress:
+        return ""
+    return address_text(found, number) if found == version else ""
 
 
 # ── What is in JSON ───────────────────────────────────────────────────────────
