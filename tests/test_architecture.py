@@ -37,7 +37,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "webhooks": {"models"},
         "operations": {"firewall", "words", "models", "effective", "webhooks"},
         "delivering": {"models", "operations", "stream", "webhooks"},
-        "answers": {"firewall", "words", "models", "paging", "effective", "past"},
+        "answers": {"firewall", "words", "models", "paging", "effective", "past", "enforcement"},
         "enforcement": {"firewall", "words", "signing", "models", "effective"},
         "said": {"firewall"},
         "tokens": {"firewall"},
@@ -72,7 +72,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             ),
             SITE,
         },
-        "templatetags": {"firewall", "words", "models", "effective", "answers", "web", SITE},
+        "templatetags": {"firewall", "words", "models", "effective", "answers", "enforcement", "web", SITE},
         "accounts": {"fields", "models", "access", "operations", SITE},
         "admin": {
             *("firewall", "words", "fields", "models", "paging", "effective"),

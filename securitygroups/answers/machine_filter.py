@@ -24,10 +24,11 @@ from securitygroups.answers.list_filter import (
     sort_of,
     wanted,
 )
+from securitygroups.enforcement.applied import not_in_force
 from securitygroups.models import Attachment, Project, SecurityGroup, VirtualMachine
 
-ALONE, OPEN = "alone", "open"
-IS = {ALONE: "Without a group", OPEN: "Reached by the internet"}
+ALONE, OPEN, WAITING = "alone", "open", "waiting"
+IS = {ALONE: "Without a group", OPEN: "Reached by the internet", WAITING: "Not in force on a host"}
 MOST_OFFERED = 1_000
 SORTS = {
     "name": ("name",),
@@ -116,6 +117,8 @@ class MachineFilter:
             rows = rows.exclude(pk__in=_having(project, group))
         if ALONE in self.states:
             rows = rows.filter(~Exists(Attachment.objects.filter(machine=OuterRef("pk"))))
+        if WAITING in self.states:
+            rows = rows.filter(is_one_of(not_in_force(project)))
         unsure = 0
         if OPEN in self.states:
             internet = look(project)

@@ -26,7 +26,7 @@ from securitygroups.api.machine_fields import BroughtMachine, sent_fields
 from securitygroups.api.previews import preview_json, to_confirm
 from securitygroups.api.problems import Refusal, pointer
 from securitygroups.api.schemas import DryRun, Preview
-from securitygroups.api.shown import Machine, groups_on, machine_row, named
+from securitygroups.api.shown import Machine, groups_on, machine_with
 from securitygroups.firewall.formats.strict import BadDocument, bad, check_keys
 from securitygroups.inventory import (
     Inventories,
@@ -83,7 +83,7 @@ def put_machine(
             project=its, external_id=external_id, fields=fields, groups=body.groups, by=by(request, body.reason)
         )
         told: dict[str, Any] = {"outcome": done.outcome, "changed": list(done.changed)}
-        told["machine"] = machine_row(done.machine) | {"groups": named(groups_on(done.machine))}
+        told["machine"] = machine_with(done.machine, groups_on(done.machine))
     if dry_run and preview:
         return JsonResponse(preview_json(preview, proposal.token))
     if preview:

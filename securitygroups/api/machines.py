@@ -17,7 +17,8 @@ from securitygroups.api.idempotency import once
 from securitygroups.api.machine_fields import GroupId, MachineDetails, NewMachine, Tag, check, fields_of, groups_of
 from securitygroups.api.previews import preview_json, to_confirm
 from securitygroups.api.schemas import Cursor, DryRun, Limit, Page, Preview, Reason, Sent, Words
-from securitygroups.api.shown import Machine, groups_on, machine_json, machine_with_groups
+from securitygroups.api.shown import Machine, groups_on, machine_in_force, machine_json, machine_with_groups
+from securitygroups.enforcement import applied
 from securitygroups.models import Attachment, Scope, VirtualMachine
 from securitygroups.proposals import propose_groups, to_ask
 
@@ -47,7 +48,17 @@ def list_machines(request: HttpRequest, project: str, wanted: Annotated[Wanted, 
     query = {"q": wanted.q, "tag": wanted.tag, "group": wanted.group}
     rows = MachineFilter.from_query(query).of(access_of(request).project)
     rows = rows.prefetch_related(Prefetch("attachments", _GROUPS))
-    return cursors.by_name(rows, wanted.cursor, wanted.limit, machine_with_groups)
+    keys: dict[str, int] = {}
+
+    def told(row: VirtualMachine) -> dict[str, Any]:
+        keys[row.public_id] = row.pk
+        return machine_with_groups(row)
+
+    page = cursors.by_name(rows, wanted.cursor, wanted.limit, told)
+    standings = applied.of_machines(list(keys.values()))
+    for item in page["items"]:
+        item["in_force"] = machine_in_force(standings.get(keys[item["id"]]))
+    return page
 
 
 @operation(router, "GET", ONE, Scope.READ, gives=Machine)

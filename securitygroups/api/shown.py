@@ -1,13 +1,15 @@
 """Stored things as the API tells them."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
 from ninja import Schema
 
 from securitygroups.api.schemas import Document, Named
+from securitygroups.enforcement import applied
+from securitygroups.enforcement.applied import GroupStanding, Standing
 from securitygroups.firewall.deeds import Order
 from securitygroups.firewall.formats.documents import FORMAT, rule_to_json
 from securitygroups.firewall.values import RuleList
@@ -24,10 +26,40 @@ class GroupRow(Schema):
     changed_at: datetime
 
 
+class MachineInForce(Schema):
+    """Where a VM's rules stand. `state` is “in force”, “applying”, “refused”, “drifted” (changed by hand), “silent” (nothing is
+    heard of the host), “revoked”, “no agent” or “nowhere”; `loaded_at` is when the list was loaded that is there; `says` is the
+    same in words, with times in UTC."""
+
+    state: str
+    host: str | None
+    loaded_at: datetime | None
+    says: str
+
+
+class NotInForce(Named):
+    """A VM on which a group's newest rules are not in force, and why."""
+
+    state: str
+    host: str | None
+
+
+class GroupInForce(Schema):
+    """On how many of the VMs that have the group its newest rules are in force, and the first 20 of the others."""
+
+    machines: int
+    in_force: int
+    others: list[NotInForce]
+
+
 class Group(GroupRow):
-    """With its list, as the document of a file; each rule has the id by which it is known through edits and moves."""
+    """With its list, as the document of a file; each rule has the id by which it is known through edits and moves.
+
+    `in_force` is null where it is on no VM, or where no host takes its rules from the panel.
+    """
 
     format: str
+    in_force: GroupInForce | None
     rules: list[Document]
 
 
@@ -54,9 +86,10 @@ class MachineRow(Schema):
 
 
 class Machine(MachineRow):
-    """With its groups, in their order."""
+    """With its groups, in their order; `in_force` is null where no host takes its rules from the panel."""
 
     groups: list[Named]
+    in_force: MachineInForce | None
 
 
 def group_row(group: SecurityGroup) -> dict[str, Any]:
@@ -72,7 +105,8 @@ def group_row(group: SecurityGroup) -> dict[str, Any]:
 
 def list_json(group: SecurityGroup, rules: RuleList, *, status: int = 200) -> HttpResponse:
     """A group with its list. Not by way of the schema, which would look at each of a thousand rules once more."""
-    said = {"format": FORMAT} | group_row(group) | {"rules": [rule_json(rule) for rule in rules]}
+    said = {"format": FORMAT} | group_row(group) | {"in_force": group_in_force(applied.of_group(group))}
+    said |= {"rules": [rule_json(rule) for rule in rules]}
     response = JsonResponse(said, status=status)
     response["ETag"] = f'"{group.revision}"'
     return response
@@ -121,8 +155,35 @@ def machine_with_groups(machine: VirtualMachine) -> dict[str, Any]:
     return machine_row(machine) | {"groups": named(row.group for row in machine.attachments.all())}
 
 
+def machine_with(machine: VirtualMachine, groups: Iterable[SecurityGroup]) -> dict[str, Any]:
+    """A VM with these groups, and where its rules stand (one query)."""
+    standing = machine_in_force(applied.of_machine(machine))
+    return machine_row(machine) | {"groups": named(groups), "in_force": standing}
+
+
+def machine_in_force(standing: Standing | None) -> dict[str, Any] | None:
+    if standing is None or not (standing.in_use or standing.host):
+        return None
+    return {
+        "state": standing.kind.value,
+        "host": standing.host or None,
+        "loaded_at": standing.loaded,
+        "says": standing.sentence(lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"),
+    }
+
+
+def group_in_force(standing: GroupStanding) -> dict[str, Any] | None:
+    if not standing.total:
+        return None
+    others = [
+        {"id": one.public_id, "name": one.name, "state": one.kind.value, "host": one.host or None}
+        for one in standing.others
+    ]
+    return {"machines": standing.total, "in_force": standing.in_force, "others": others}
+
+
 def machine_json(machine: VirtualMachine, groups: Iterable[SecurityGroup], *, status: int = 200) -> HttpResponse:
-    response = JsonResponse(machine_row(machine) | {"groups": named(groups)}, status=status)
+    response = JsonResponse(machine_with(machine, groups), status=status)
     response["ETag"] = f'"{machine.revision}"'
     return response
 

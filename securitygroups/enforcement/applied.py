@@ -4,8 +4,9 @@ It is found by comparing what its rules are made of now with what the host said 
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from securitygroups.models import (
     InForce,
     MachineRevision,
     Placement,
+    Project,
     SecurityGroup,
     VirtualMachine,
 )
@@ -54,8 +56,9 @@ class Standing:
     """Where the rules of one VM stand.
 
     `loaded` is when the list was loaded that is there, None where none is known to be. `since` is when the host was heard of
-    last, for a silent one, and otherwise when the newest change was made. `outdated` says that another version of the
-    compiler made it than the panel has.
+    last, for a silent one, and otherwise when the newest change was made. `reported` is when the host said something else of
+    it than before. `outdated` says that another version of the compiler made it than the panel has, and `in_use` whether
+    any host of the panel has ever had an agent: where none has, that there is none is nothing to be told of every VM.
     """
 
     kind: Kind
@@ -69,6 +72,13 @@ class Standing:
     error: str = ""
     drift: tuple[str, ...] = ()
     outdated: bool = False
+    in_use: bool = True
+    reported: datetime | None = None
+
+    @property
+    def short(self) -> str:
+        """In two or three words, for lists."""
+        return words.SHORT[self.kind]
 
     @property
     def is_in_force(self) -> bool:
@@ -98,11 +108,20 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class GroupStanding:
-    """On how many of the VMs that have a group their newest rules are in force, and the first of the others."""
+    """On how many of the VMs that have a group their newest rules are in force, and the first of the others.
+
+    `kinds` is how many VMs stand in each way, and `newest` when the last host said that it has the rules.
+    """
 
     total: int
     in_force: int
     others: tuple[Standing, ...]
+    kinds: Mapping[Kind, int] = field(default_factory=dict)
+    newest: datetime | None = None
+
+    @property
+    def missing(self) -> int:
+        return self.total - self.in_force
 
     @property
     def sentence(self) -> str:
@@ -117,7 +136,8 @@ SELECT m.id, m.public_id, m.name, h.name, h.public_id, h.key <> '', h.revoked_at
     CASE WHEN f.vector - 'text' = made.vector - 'text' THEN NULL ELSE greatest(p.since,
         (SELECT r.at FROM {{machine_revisions}} r WHERE r.machine_id = m.id AND r.number = m.revision),
         (SELECT max(r.at) FROM {{attachments}} a JOIN {{groups}} g ON g.id = a.group_id
-         JOIN {{group_revisions}} r ON r.group_id = g.id AND r.number = g.revision WHERE a.machine_id = m.id)) END
+         JOIN {{group_revisions}} r ON r.group_id = g.id AND r.number = g.revision WHERE a.machine_id = m.id)) END,
+    {{in_use}}, f.reported_at
 FROM {{machines}} m
 LEFT JOIN {{placements}} p ON p.machine_id = m.id
 LEFT JOIN {{hosts}} h ON h.id = p.host_id
@@ -136,7 +156,8 @@ _TABLES = {
     "group_revisions": GroupRevision._meta.db_table,
     "machine_revisions": MachineRevision._meta.db_table,
 }
-_OF_GROUP = f"m.id IN (SELECT machine_id FROM {Attachment._meta.db_table} WHERE group_id = %s)"  # noqa: S608
+_IN_USE = f"(SELECT EXISTS (SELECT FROM {Host._meta.db_table} WHERE key <> ''))"  # noqa: S608
+_OF_GROUP = f"m.id IN (SELECT machine_id FROM {Attachment._meta.db_table} WHERE group_id = %s) AND {_IN_USE}"  # noqa: S608
 
 
 def of_machine(machine: VirtualMachine) -> Standing:
@@ -145,8 +166,17 @@ def of_machine(machine: VirtualMachine) -> Standing:
 
 
 def of_machines(machines: Sequence[int]) -> dict[int, Standing]:
-    """Of live VMs, by key (one query)."""
-    return {one.machine: one for one in _standings("m.id = ANY(%s)", list(machines))} if machines else {}
+    """Of live VMs, by key; of none where no host has ever had an agent (one query)."""
+    if not machines:
+        return {}
+    return {one.machine: one for one in _standings(f"m.id = ANY(%s) AND {_IN_USE}", list(machines))}
+
+
+def not_in_force(project: Project) -> set[int]:
+    """The keys of the project's VMs on which the newest rules are not in force; none where no host has ever had an agent (one
+    query)."""
+    found = _standings(f"m.project_id = %s AND {_IN_USE}", project.pk)
+    return {one.machine for one in found if not one.is_in_force}
 
 
 def of_host(host: Host) -> list[Standing]:
@@ -155,13 +185,22 @@ def of_host(host: Host) -> list[Standing]:
 
 
 def of_group(group: SecurityGroup) -> GroupStanding:
-    """Of all VMs that have the group (one query)."""
-    total, others = 0, []
-    for one in _standings(_OF_GROUP, group.pk):
-        total += 1
+    """Of all VMs that have the group; of none where no host has ever had an agent (one query)."""
+    return together(_standings(_OF_GROUP, group.pk))
+
+
+def together(standings: Iterable[Standing]) -> GroupStanding:
+    """What is said of many VMs at once."""
+    kinds: Counter[Kind] = Counter()
+    others: list[Standing] = []
+    newest = None
+    for one in standings:
+        kinds[one.kind] += 1
         if not one.is_in_force:
             others.append(one)
-    return GroupStanding(total, total - len(others), tuple(others[:NAMED]))
+        elif one.reported and (newest is None or one.reported > newest):
+            newest = one.reported
+    return GroupStanding(kinds.total(), kinds[Kind.IN_FORCE], tuple(others[:NAMED]), kinds, newest)
 
 
 class _Row(NamedTuple):
@@ -181,12 +220,14 @@ class _Row(NamedTuple):
     is_newest: bool
     outdated: bool
     changed: datetime | None
+    in_use: bool
+    reported: datetime | None
 
 
 def _standings(which: str, value: Any) -> Iterator[Standing]:
     now = timezone.now()
     with connection.cursor() as cursor:
-        cursor.execute(_STANDINGS.format(which=which, **_TABLES), [value])
+        cursor.execute(_STANDINGS.format(which=which, in_use=_IN_USE, **_TABLES), [value])
         rows = map(_Row._make, cursor.fetchall())
     return (_standing(row, now) for row in rows)
 
@@ -205,6 +246,8 @@ def _standing(row: _Row, now: datetime) -> Standing:
         error=visible(row.error or ""),
         drift=tuple(visible(line) for line in json.loads(row.drift or "[]")),
         outdated=row.outdated,
+        in_use=row.in_use,
+        reported=row.reported,
     )
 
 

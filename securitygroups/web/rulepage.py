@@ -10,6 +10,7 @@ from securitygroups.answers.filters import finder
 from securitygroups.answers.findings import findings_of
 from securitygroups.answers.reviewed import marks
 from securitygroups.effective import rules_of_group
+from securitygroups.enforcement import applied
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.models import Asked, Given, GroupRevision, ReviewedRule, Rule, SecurityGroup
@@ -82,6 +83,7 @@ def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
         "machine_count": machine_count,
         "reviewed": reviewed,
         "reviews": Counter(reviewed.values()).most_common(),
+        "standing": applied.of_group(group),
         "newest": _NEWEST.one(group=group.pk, number=group.revision),
         "tab": "rules",
     }

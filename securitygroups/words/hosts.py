@@ -1,5 +1,17 @@
 """Where a VM's rules are enforced, in sentences. Times are written as the page writes them."""
 
+SHORT = {
+    "nowhere": "On no host",
+    "no agent": "No agent on its host",
+    "revoked": "Host revoked",
+    "silent": "Host silent",
+    "refused": "Refused by its host",
+    "drifted": "Changed by hand",
+    "applying": "Being applied",
+    "in force": "In force",
+}
+"""How a VM's rules stand, for a list."""
+
 
 def on_no_host() -> str:
     return "On no host: nothing is enforced."

@@ -153,6 +153,7 @@ def fill(project: Project, alice: User) -> Fill:
 
 # Four each are for the session, the person, the membership and the menu of projects. The overview looks whether what the
 # internet reaches is known (two), and whether it still holds once it was found (one); known, it reads no VM and no rule.
+# A VM's page, a group's and the list of VMs ask where the rules are in force (one).
 # It also notes, once a minute, when the member was here (one), and says when the rules were reviewed last (one).
 QUERIES = {
     "home": 5,
@@ -172,8 +173,8 @@ QUERIES = {
     "groups found": 9,
     "groups file": 5,
     "rules file": 5,
-    "group": 8,
-    "group reviewed": 9,
+    "group": 9,
+    "group reviewed": 10,
     "group test": 7,
     "group machines": 7,
     "group delete": 14,
@@ -183,12 +184,12 @@ QUERIES = {
     "rule edit": 7,
     "rule move": 6,
     "rule delete": 8,
-    "machines": 8,
+    "machines": 9,
     "machines file": 5,
-    "machine": 7,
+    "machine": 8,
     "machine test": 8,
     "machine replay": 5,
-    "machine ruleset": 6,
+    "machine ruleset": 7,
     "project test": 8,
     "project replay": 5,
     "machine new": 5,

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from securitygroups.access import find_machine
+from securitygroups.enforcement import applied
 from securitygroups.enforcement import check as nft
 from securitygroups.enforcement.host import PLACEHOLDER, compiled, tap_pattern
 from securitygroups.firewall.nftables import Target, Unenforceable
@@ -35,6 +36,7 @@ def machine_ruleset(request: HttpRequest, slug: str, machine_id: str) -> HttpRes
     context: dict[str, Any] = {
         "machine": vm,
         "tab": "ruleset",
+        "standing": applied.of_machine(vm),
         "targets": [(one.value, one.label) for one in Target],
         "target": target.value,
         "taps": taps,

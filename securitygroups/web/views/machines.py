@@ -17,10 +17,11 @@ from karenpanel.sent_again import BACK, draws_again
 from securitygroups import operations
 from securitygroups.access import Access, find_deleted, find_machine
 from securitygroups.answers.closers import hidden_below
-from securitygroups.answers.machine_filter import MachineFilter, tags_of
+from securitygroups.answers.machine_filter import WAITING, MachineFilter, tags_of
 from securitygroups.answers.on_machine import findings_on, noted
 from securitygroups.answers.platform import platform
 from securitygroups.effective import of_machine
+from securitygroups.enforcement import applied
 from securitygroups.forms import (
     MachineForm,
     OrderedGroupsForm,
@@ -60,6 +61,12 @@ def machines(request: HttpRequest, slug: str) -> HttpResponse:
     rows, told = found(access, "machines", MachineFilter.from_query(request.GET))
     page = numbered(request, rows)
     page.object_list = _with_groups(page.object_list)
+    standings = applied.of_machines([vm.pk for vm in page.object_list])
+    for vm in page.object_list:
+        vm.standing = standings.get(vm.pk)  # type: ignore[attr-defined]
+    if page.object_list and not standings and WAITING not in told["wanted"].states:
+        # No host has ever had an agent: there is nothing to look for.
+        told["states"] = {key: words for key, words in told["states"].items() if key != WAITING}
     context = {"page": page, "quota": access.project.machine_quota, **told}
     return list_page(request, "securitygroups/machines/list.html", "securitygroups/machines/_list.html", context)
 
@@ -249,6 +256,7 @@ def machine(request: HttpRequest, slug: str, machine_id: str) -> HttpResponse:
         "rules": noted(access.project.pk, list(page.object_list), listed, found),
         "findings": found,
         "platform": platform(),
+        "standing": applied.of_machine(vm),
         "tab": "rules",
     }
     return render(request, "securitygroups/machines/machine.html", context)
