@@ -75,12 +75,11 @@ class Done(NamedTuple):
 
 
 @dataclass
-class Stand:
-    """One hypervisor. `running` are the agents that the test has started."""
+class Hypervisor:
+    """One host with its agent, of no panel yet. `running` are the agents that the test has started."""
 
     host: Host
     target: Target
-    panel: PanelServer
     places: Places
     running: list[subprocess.Popen[str]] = field(default_factory=list)
     _forking: subprocess.Popen[str] | None = None
@@ -114,10 +113,6 @@ class Stand:
         assert status is None or done.status == status, done
         return done
 
-    def enrol(self) -> None:
-        self.panel.token = TOKEN
-        self.agent("enrol", self.panel.url, "--key", self.panel.key.public, "--host", HOST, "--token", TOKEN)
-
     def once(self, *, status: int | None = 0) -> str:
         """Ask, load, report; what the agent said of it."""
         return self.agent("run", "--once", status=status).words
@@ -140,10 +135,6 @@ class Stand:
     @property
     def log(self) -> str:
         return (self.places.lasting / "log").read_text("utf-8")
-
-    def say(self, groups: dict[tuple[str, int], list[dict[str, Any]]], *machines: dict[str, Any], **more: Any) -> None:
-        """What the panel says from now on."""
-        self.panel.state = state(self.target, groups, *machines, **more)
 
     def passes(self, *frames: tuple[str, str, bytes, bytes]) -> list[bool]:
         return self.host.send(list(frames))
@@ -172,6 +163,21 @@ class Stand:
             self._forking.communicate()
 
 
+@dataclass
+class Stand(Hypervisor):
+    """A hypervisor, and the panel of tests that it asks."""
+
+    panel: PanelServer = field(default_factory=PanelServer)
+
+    def enrol(self) -> None:
+        self.panel.token = TOKEN
+        self.agent("enrol", self.panel.url, "--key", self.panel.key.public, "--host", HOST, "--token", TOKEN)
+
+    def say(self, groups: dict[tuple[str, int], list[dict[str, Any]]], *machines: dict[str, Any], **more: Any) -> None:
+        """What the panel says from now on."""
+        self.panel.state = state(self.target, groups, *machines, **more)
+
+
 def inside(host: Host) -> list[str]:
     whose = ["-t", str(host._worker.pid)]
     return ["nsenter", *whose, "-n"] if os.geteuid() == 0 else ["nsenter", *whose, "-U", "-n", "--preserve-credentials"]
@@ -194,7 +200,7 @@ def standing(target: Target, folder: Path) -> Iterator[Stand]:
         host.run("nft flush ruleset")
         host.run("ip link set lo up")
         with serving(PanelServer(), listener_in(host)) as panel:
-            stand = Stand(host, target, panel, Places(folder / "lasting", folder / "passing"))
+            stand = Stand(host, target, Places(folder / "lasting", folder / "passing"), panel=panel)
             try:
                 stand.places.lasting.mkdir()
                 stand.enrol()
