@@ -111,12 +111,7 @@ class Agent:
         except (NotEnrolled, Unreadable) as error:
             return Turn(EVERY, str(error))
         except Refused as refused:
-            self._failures += 1
-            log.error("The panel refuses this host: %s", refused)
-            known = refused.status in (401, 403)
-            return Turn(
-                _jittered(AFTER_REFUSAL if known else self._back_off()), f"The panel refuses this host: {refused}"
-            )
+            return self._refused(refused)
         except (NotReached, OSError) as error:
             self._failures += 1
             if self._failures == 1:
@@ -126,6 +121,19 @@ class Agent:
             log.info("The panel answers again.")
         self._failures, self._reached = 0, time.time()
         return Turn(_jittered(EVERY))
+
+    def _refused(self, refused: Refused) -> Turn:
+        """What follows of the panel's no: it does not know the host, or it cannot answer anybody just now."""
+        self._failures += 1
+        if refused.status == 429 or refused.status >= 500:
+            words = f"The panel cannot answer now: {refused}"
+            if self._failures == 1:
+                log.warning("%s The rules of before hold.", words)
+            return Turn(_jittered(self._back_off()), words)
+        words = f"The panel refuses this host: {refused}"
+        log.error("%s", words)
+        known = refused.status in (401, 403)
+        return Turn(_jittered(AFTER_REFUSAL if known else self._back_off()), words)
 
     def _back_off(self) -> float:
         return float(min(LONGEST, EVERY * 2 ** min(self._failures - 1, 10)))
