@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 # Commands that need no database, or see to it themselves; all others find the embedded server running.
 NO_DATABASE = {
+    "agent",
     "check",
     "collectstatic",
     "database",

@@ -90,15 +90,17 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             *("firewall", "words", "models", "effective", "operations", "answers", "enforcement", "demo"),
             "delivering",
             "stream",
+            # It writes the program that hosts run.
+            "agent",
             SITE,
         },
     },
 }
 ROOMS = {room: seen for floor in FLOORS.values() for room, seen in floor.items()}
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
-# Two doors never lean on each other; templates are drawn with tags, commands fill in the demo's data, and the app brings
-# the receivers of signals along.
-PARTS = {"forms", "demo"}
+# Two doors never lean on each other; templates are drawn with tags, commands fill in the demo's data and build the agent's
+# program, and the app brings the receivers of signals along.
+PARTS = {"forms", "demo", "agent"}
 # What these rooms may import from outside, beside the standard library.
 OUTSIDE = {
     "firewall": {"numpy"},

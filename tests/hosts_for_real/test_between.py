@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from securitygroups.agent.keys import Key
 from securitygroups.enforcement.applied import Kind
 from securitygroups.models import Host, HostNonce, InForce, Placement, SecurityGroup, VirtualMachine
+from securitygroups.signing.keys import Key
 from tests.agent.stand import until
 from tests.hosts_for_real.between import Asked, Changes, Said
 from tests.hosts_for_real.real import RealHost, commit, kind_of
@@ -98,7 +98,7 @@ def test_a_state_of_before_and_answers_to_other_questions_are_not_taken(
     before = standing.ruleset()
 
     for old in genuine:
-        standing.way.changes = lambda asked, said, old=old: old  # type: ignore[misc]
+        standing.way.changes = lambda asked, said, old=old: old
         standing.poll(status=1)
         assert standing.ruleset() == before
 

@@ -1,9 +1,14 @@
 """From a commit in the panel to frames on a host: a real web server, a real agent, a real kernel."""
 
 import json
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from securitygroups import operations
 from securitygroups.agent import VERSION
@@ -151,3 +156,18 @@ def drops(real: RealHost) -> list[dict[str, Any]]:
     """What the panel was told of dropped packets."""
     told = [json.loads(asked.body)["samples"] for asked, said in real.way.of("/report", 200)]
     return [one for samples in told for one in samples if one["verdict"] == "drop"]
+
+
+def test_the_built_program_enrols_and_holds_the_rules(real: RealHost, vm: VirtualMachine, tmp_path: Path) -> None:
+    program = tmp_path / "karenpanel-agent"
+    call_command("agent", "build", str(program), stdout=StringIO())
+    real.secret = operations.offer_enrolment(host=real.row, by=By())
+    start = [*real.inside, sys.executable, "-I", str(program), *real.where]
+
+    said = subprocess.run([*start, "enrol", *real.offer()], capture_output=True, text=True, check=False, cwd="/")
+
+    assert (said.stdout, said.stderr) == (f"This machine is the host kvm-1 ({real.row.public_id}).\n", "")
+    real.has(tap0=vm)
+    subprocess.run([*start, "run", "--once"], check=True, cwd="/")
+    assert kind_of(vm) is Kind.IN_FORCE
+    assert real.opens(53, 54) == [True, False]
