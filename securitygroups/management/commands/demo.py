@@ -54,10 +54,17 @@ class Command(BaseCommand):
             action="store_true",
             help="for developers: start again when a file changes, and show errors whole",
         )
+        parser.add_argument(
+            "--hosts",
+            action="store_true",
+            help="as root: two hosts with agents and small VMs, in namespaces of the network that end with it",
+        )
 
-    def handle(self, *args: Any, port: int, password: str | None, reload: bool, **options: Any) -> None:
+    def handle(self, *args: Any, port: int, password: str | None, reload: bool, hosts: bool, **options: Any) -> None:
         if password is not None and not password.strip():
             raise CommandError("The password is empty: write --password with a password, or leave it out.")
+        if hosts and (why := cannot_have_hosts()):
+            raise CommandError(why)
         # Also where a shell started us in the background, which ignores SIGINT.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, interrupt)
@@ -75,6 +82,8 @@ class Command(BaseCommand):
                     begin = stack.enter_context(developers_server(listener))
                 server = begin()
                 wait_until_ready(server, port)
+                if hosts:
+                    people = [*people, stack.enter_context(running_hosts(port))]
                 self.say(f"Ready: http://{HOST}:{port}/")
                 for line in people:
                     self.say(line)
@@ -352,6 +361,24 @@ def stopped_at_the_end(
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+
+
+def cannot_have_hosts() -> str:
+    """Why hosts cannot be made on this machine, empty where they can."""
+    from securitygroups.management import demo_hosts
+
+    return demo_hosts.missing()
+
+
+@contextmanager
+def running_hosts(port: int) -> Iterator[str]:
+    """Hosts with their agents, until the demo ends; what is yielded says which."""
+    from securitygroups.management import demo_hosts
+
+    enrolments = demo_hosts.prepared(f"http://{HOST}:{port}")
+    forget_connections()
+    with demo_hosts.running(port, enrolments) as said:
+        yield said
 
 
 def end_with_parent() -> None:
