@@ -105,6 +105,6 @@ def test_the_kernel_agrees_on_the_number_of_the_other_family_too(
     host.load(swap(VM, before, target))
     for number in range(LISTS):
         rules = icmp_list(random)
-        faults = verdicts.mismatches(host, target, rules, PACKETS, random, before=before)
+        faults = verdicts.mismatches(host, target, rules, PACKETS, random, load=verdicts.swapped(host, target, before))
         assert not faults, f"list {number}: {len(faults)} differences: " + "; ".join(faults[:5])
         before = rules

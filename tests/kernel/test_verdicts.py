@@ -15,7 +15,7 @@ from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Rule, parse_network
 from tests.kernel.conftest import KERNEL
 from tests.kernel.host import VM, Host, say
-from tests.kernel.verdicts import mismatches, random_list
+from tests.kernel.verdicts import mismatches, random_list, swapped
 
 pytestmark = KERNEL
 
@@ -36,7 +36,7 @@ def test_kernel_and_evaluator_agree_on_verdict_and_rule(host: Host, target: Targ
     started = time.monotonic()
     for number in range(LISTS):
         rules = random_list(random)
-        faults = mismatches(host, target, rules, PACKETS, random, before=before)
+        faults = mismatches(host, target, rules, PACKETS, random, load=swapped(host, target, before))
         assert not faults, f"seed {seed}, list {number}: {len(faults)} differences: " + "; ".join(faults[:5])
         before = rules
     seconds = time.monotonic() - started
@@ -52,7 +52,7 @@ def test_kernel_and_evaluator_agree_on_lists_that_are_divided(host: Host, target
     for number in range(3):
         # Rules that take everything end a list for most packets: without them, all of it is asked.
         rules = [rule for rule in random_list(random, length) if number or rule.source or rule.port_start is not None]
-        faults = mismatches(host, target, rules, PACKETS, random, before=before)
+        faults = mismatches(host, target, rules, PACKETS, random, load=swapped(host, target, before))
         assert not faults, f"list {number}: {len(faults)} differences: " + "; ".join(faults[:5])
         before = rules
 
@@ -86,4 +86,4 @@ def test_a_compiler_with_a_fault_is_found_out(
         Rule(Action.ACCEPT, Direction.IN, "tcp", parse_network("0.0.0.0/0"), uid="b"),
         *random_list(random),
     ]
-    assert mismatches(host, target, rules, PACKETS, random, before=[])
+    assert mismatches(host, target, rules, PACKETS, random, load=swapped(host, target, []))

@@ -1,7 +1,7 @@
 """Random rule lists and packets at their edges, sent through the kernel, and what it did against what decide() says."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -137,15 +137,28 @@ def random_packets(random: Random, rules: Sequence[Rule], target: Target, count:
     return packets
 
 
+Load = Callable[[Sequence[Rule]], None]
+"""Brings a list into the kernel, in the place of the VM's list of before."""
+
+
+def swapped(host: Host, target: Target, before: Sequence[Rule]) -> Load:
+    """By a swap, as the compiler says it."""
+
+    def load(rules: Sequence[Rule]) -> None:
+        host.load(swap(VM, rules, target, before=before))
+
+    return load
+
+
 def mismatches(
-    host: Host, target: Target, rules: Sequence[Rule], count: int, random: Random, *, before: Sequence[Rule]
+    host: Host, target: Target, rules: Sequence[Rule], count: int, random: Random, *, load: Load
 ) -> list[str]:
-    """Swap `rules` in for `before`, send packets, and tell in words where the kernel and decide() differ.
+    """Load `rules`, send packets, and tell in words where the kernel and decide() differ.
 
     Two comparisons: whether each packet came out, and how often each rule, and no rule, decided.
     """
     earlier = host.counters(target)
-    host.load(swap(VM, rules, target, before=before))
+    load(rules)
     expected: Counter[Counted] = Counter()
     frames, decisions = [], []
     for packet, port in random_packets(random, rules, target, count).items():

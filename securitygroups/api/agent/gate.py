@@ -36,6 +36,9 @@ def agents(get_response: Next) -> Next:
         request.said = said = Said.of(request)  # type: ignore[attr-defined]
         response = _answer(request, said)
         sign(response, said)
+        if response.status_code != 304:
+            # Who would say it otherwise stands behind this gate; without it the answer goes in pieces.
+            response["Content-Length"] = str(len(response.content))
         return response
 
     return middleware
