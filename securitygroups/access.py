@@ -27,6 +27,7 @@ from securitygroups.models import (
     SignedReview,
     SupportCase,
     SupportVisit,
+    Traffic,
     User,
     VirtualMachine,
     Webhook,
@@ -99,6 +100,13 @@ class Access:
     @property
     def is_owner(self) -> bool:
         return self.role == Role.OWNER
+
+    def require_traffic(self) -> None:
+        """What their VMs sent and were sent is for viewers only where an owner lets them. Raises PermissionDenied."""
+        if self.role == Role.VIEWER and not self.project.viewers_see_traffic:
+            raise PermissionDenied(
+                "Dropped packets are for owners and editors here. An owner can let viewers see them, on the page of members."
+            )
 
     def require(self, right: Right) -> None:
         """Raises PermissionDenied, which says who has the right."""
@@ -290,6 +298,7 @@ _BY_PAGE: dict[str, type[models.Model]] = {
     "member": Membership,
     "member_invitation": Invitation,
     "webhook": Webhook,
+    "dropped": Traffic,
 }
 
 
@@ -326,6 +335,12 @@ def find_delivery(webhook: Webhook, pk: int) -> Delivery:
         raise Http404
     found.webhook = webhook
     return found
+
+
+def find_traffic(access: Access, pk: int) -> Traffic:
+    """Packets that a host told of, of the project's then, or 404; with their VM, whosever it is now."""
+    access.require_traffic()
+    return _own(access, Traffic.objects.select_related("machine", "made_of").filter(pk=pk))
 
 
 def find_member(access: Access, pk: int) -> Membership:

@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Count, Q
 
 from karenpanel.turns import weigh
-from securitygroups.effective import rules_of_groups
+from securitygroups.effective import Home, Placed, rules_of_groups
 from securitygroups.firewall.formats.documents import rules_from_stored
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Rule
@@ -212,3 +212,22 @@ def _earlier(states: Collection[State]) -> dict[State, tuple[Rule, ...]]:
         )
         found = cursor.fetchall()
     return {(pk, number): rules_from_stored(loads(rules)) for pk, number, rules in found}
+
+
+def listed_then(project: int, made_of: Sequence[tuple[str, int]]) -> list[Placed] | None:
+    """The list that is made of these groups of the project, each by its public ID and with the rules of that revision; deleted
+    groups too. None where one of them is not to be found (two queries)."""
+    groups = SecurityGroup.objects.filter(project=project, public_id__in=[public_id for public_id, _ in made_of])
+    homes = {group.public_id: Home.of(group) for group in groups}
+    if any(public_id not in homes for public_id, _ in made_of):
+        return None
+    states = [(homes[public_id].pk, number) for public_id, number in made_of]
+    rules = _earlier(states)
+    parts = zip(made_of, states, strict=True)
+    listed = [
+        Placed(rule, homes[public_id], place)
+        for (public_id, _), state in parts
+        for place, rule in enumerate(rules[state], 1)
+    ]
+    weigh(len(listed))
+    return listed

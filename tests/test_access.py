@@ -35,6 +35,7 @@ from securitygroups.models import (
     Role,
     SavedView,
     SecurityGroup,
+    Traffic,
     User,
     VirtualMachine,
 )
@@ -48,6 +49,7 @@ from tests.factories import (
     make_project,
     make_token,
     make_user,
+    of_hosts,
     reviewed,
     webhook_pages,
 )
@@ -73,6 +75,8 @@ class Rights:
 
 
 LOOK = Rights(get=MEMBERS | VISITORS)
+# Viewers only where an owner lets them.
+TRAFFIC = Rights(get=EDITORS | VISITORS)
 REPLAYS = ("group_replay", "machine_replay", "project_replay")
 WRITE = Rights(get=EDITORS, post=EDITORS)
 SEND = Rights(post=EDITORS)
@@ -140,6 +144,7 @@ RIGHTS = {
     "activity": LOOK,
     "members": Rights(get=MEMBERS | VISITORS, post=OWNERS),
     "member_factor": Rights(post=OWNERS),
+    "member_traffic": Rights(post=OWNERS),
     "member_invitation_end": Rights(post=OWNERS),
     "member_role": Rights(post=OWNERS),
     "member_remove": Rights(get=OWNERS, post=OWNERS),
@@ -215,6 +220,9 @@ RIGHTS = {
     "machine_undo": SEND,
     "machine_bring_back": SEND,
     "machine_ruleset": LOOK,
+    "machine_dropped": TRAFFIC,
+    "project_dropped": TRAFFIC,
+    "dropped_packet": TRAFFIC,
     "machine_groups": WRITE,
     "machine_groups_undo": WRITE,
     "exposure": LOOK,
@@ -324,6 +332,7 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
     reviewed(group, alice)
     token, own = (make_token(alice, of=of) for of in (project, None))
     delivery = make_delivery(project, alice)
+    of_hosts(machine)
     return Stage(
         {user.username: sign_in(user) for user in (*cast, visitor, expired)},
         {
@@ -354,6 +363,7 @@ def make_stage(request: pytest.FixtureRequest) -> Stage:
             "demo_mail": {"number": demo_mails.numbers()[0]},
             "machine_groups_undo": {"event": lot.pk},
             "token_revoke": {"pk": token.pk},
+            "dropped_packet": {"pk": Traffic.objects.get().pk},
             "own_token_revoke": {"pk": own.pk},
         },
     )

@@ -94,6 +94,19 @@ def require_second_factor(*, project: Project, required: bool, by: By) -> None:
 
 
 @transaction.atomic
+def let_viewers_see_traffic(*, project: Project, let: bool, by: By) -> None:
+    """Show viewers which packets were dropped and accepted, or show it to owners and editors alone again."""
+    locked = lock_project(project)
+    still_manages(locked, by)
+    if locked.viewers_see_traffic == let:
+        return
+    locked.viewers_see_traffic = let
+    locked.save(update_fields=["viewers_see_traffic"])
+    words = "Viewers see dropped packets." if let else "Viewers do not see dropped packets any more."
+    record(locked, Verb.PROJECT_CHANGED, words, by=by)
+
+
+@transaction.atomic
 def add_member(*, project: Project, user: User, role: str, by: By) -> Membership:
     """Raises ValidationError when the person is a member already."""
     return join(lock_project(project), user, role, by)

@@ -105,15 +105,16 @@ def take_samples(host: Host, samples: Sequence[Sample]) -> None:
 _REVISIONS = MachineRevision._meta.db_table
 _THERE = f"""
 SELECT m.public_id, m.id, m.project_id, (
-    SELECT min(r.at) FROM {_REVISIONS} r WHERE r.machine_id = m.id AND r.number > coalesce((
-        SELECT max(b.number) FROM {_REVISIONS} b WHERE b.machine_id = m.id AND b.project_id <> m.project_id), 0))
+    SELECT min(r.at) FROM {_REVISIONS} r WHERE r.machine_id = m.id AND r.number > (
+        SELECT max(b.number) FROM {_REVISIONS} b WHERE b.machine_id = m.id AND b.project_id <> m.project_id))
 FROM {Placement._meta.db_table} p JOIN {VirtualMachine._meta.db_table} m ON m.id = p.machine_id
 WHERE p.host_id = %s AND m.deleted_at IS NULL AND m.public_id = ANY(%s)
 """  # noqa: S608 – names of our own tables, as below
 
 
 def _there(host: Host, vms: Iterable[str]) -> dict[str, tuple[int, int, datetime | None]]:
-    """The VMs that stand on the host, each with its key, its project's, and since when it is there."""
+    """The VMs that stand on the host, each with its key, its project's, and since when it is there, where it came
+    from another."""
     with connection.cursor() as cursor:
         cursor.execute(_THERE, [host.pk, sorted(vms)])
         return {public_id: (pk, project, since) for public_id, pk, project, since in cursor.fetchall()}

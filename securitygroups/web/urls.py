@@ -7,6 +7,7 @@ from securitygroups.web.views import (
     bulk,
     cases,
     desk,
+    dropped,
     enforcement,
     exports,
     exposure,
@@ -83,6 +84,7 @@ _machine: Patterns = [
     path("history/<int:number>/restore/", history.machine_restore, name="machine_restore"),
     path("undo/<int:number>/", machines.machine_undo, name="machine_undo"),
     path("bring-back/", machines.machine_bring_back, name="machine_bring_back"),
+    path("dropped/", dropped.machine_dropped, name="machine_dropped"),
     path("ruleset/", enforcement.machine_ruleset, name="machine_ruleset"),
 ]
 _review: Patterns = [
@@ -114,6 +116,7 @@ _project: Patterns = [
     re_path(r"^activity/list\.(?P<suffix>csv|xlsx)\Z", spreadsheets.activity_list, name="activity_list"),
     path("members/", members.members, name="members"),
     path("members/second-factor/", members.second_factor, name="member_factor"),
+    path("members/traffic/", members.traffic, name="member_traffic"),
     path("members/invitations/<int:pk>/end/", members.invitation_end, name="member_invitation_end"),
     path("members/<int:pk>/role/", members.member_role, name="member_role"),
     path("members/<int:pk>/remove/", members.member_remove, name="member_remove"),
@@ -142,6 +145,8 @@ _project: Patterns = [
     path("groups/<slug:group_id>/", include(_group)),
     path("find/", find.project_find, name="project_find"),
     path("test/", packet_test.project_test, name="project_test"),
+    path("dropped/", dropped.project_dropped, name="project_dropped"),
+    path("dropped/<int:pk>/", dropped.dropped_packet, name="dropped_packet"),
     path("replay/", replay.project_replay, name="project_replay"),
     path("review/", include(_review)),
     path("exposure/", exposure.exposure, name="exposure"),

@@ -16,11 +16,15 @@ from securitygroups.proposals import propose_orders
 from tests.factories import (
     make_delivery,
     make_group,
+    make_host,
     make_machine,
     make_token,
     make_user,
+    place,
     reviewed,
     rule,
+    sample,
+    told,
     webhook_pages,
 )
 
@@ -106,6 +110,10 @@ def crowded() -> Stage:
     operations.note_use(own, LONG_ADDRESS)
     ended = make_token(owner, of=project, name=LONG[:59])
     operations.revoke_token(token=ended, by=By(owner))
+    host = make_host(LONG[:60])
+    place(machine, host, "tap0")
+    long_ends = {"version": 6, "source": LONG_ADDRESS, "destination": LONG_ADDRESS[:-1] + "7", "port": 65535}
+    told(host, sample(machine, **long_ends, times=10**12), sample(machine, reason="x" * 20, **long_ends), missed=10**12)
     return Stage(
         cast={"owner": owner, "staff": staff},
         project=project,
@@ -137,6 +145,7 @@ def crowded() -> Stage:
             "view_delete": {"pk": view.pk},
             "token_revoke": {"pk": token.pk},
             "own_token_revoke": {"pk": own.pk},
+            "dropped_packet": {"pk": machine.traffic.earliest("pk").pk},
             **webhook_pages(delivery),
         },
     )

@@ -85,6 +85,18 @@ def second_factor(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
+def traffic(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let viewers see dropped packets, or owners and editors alone."""
+    access = enter(request, slug, own=True)
+    let = request.POST.get("let") == "yes"
+    operations.let_viewers_see_traffic(project=access.project, let=let, by=by(request))
+    messages.success(
+        request, "Viewers see dropped packets now." if let else "Viewers do not see dropped packets any more."
+    )
+    return redirect("members", slug)
+
+
+@require_POST
 def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     access = enter(request, slug, own=True)
     shown_again(request)
