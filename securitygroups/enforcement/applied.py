@@ -6,7 +6,7 @@ It is found by comparing what its rules are made of now with what the host said 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -31,6 +31,8 @@ from securitygroups.words import hosts as words
 
 SILENT = timedelta(seconds=60)
 """After which a host that says nothing is told to be silent: agents ask every few seconds, which is written every 15."""
+FOLLOWED = 60
+"""Seconds for which a change is followed after it was made."""
 NAMED = 20
 """VMs of a group that are named because the newest rules are not in force there."""
 
@@ -128,6 +130,42 @@ class GroupStanding:
         return words.group_in_force(self.in_force, self.total)
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How far a change has come on the VMs that it is about: `pending` of them wait for it, `seconds` is for how long, or
+    after how long the last one had it."""
+
+    total: int
+    in_force: int
+    pending: int
+    seconds: int | None
+    others: Mapping[Kind, int]
+    host: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to wait for, or it was waited for long enough."""
+        return not self.pending or (self.seconds or 0) >= FOLLOWED
+
+    @property
+    def is_good(self) -> bool:
+        return self.in_force == self.total
+
+    @property
+    def pause(self) -> int:
+        """After so many seconds it is worth looking again."""
+        return 2 if (self.seconds or 0) < 10 else 4 if (self.seconds or 0) < 30 else 8
+
+    @property
+    def sentence(self) -> str:
+        seconds = self.seconds or 0
+        if self.pending and not self.is_over:
+            return words.applied_on(self.pending, self.total, seconds, self.host)
+        if self.pending:
+            return words.not_yet(self.pending, self.total, seconds, self.host)
+        return words.in_force_after(self.in_force, self.total, self.seconds, self.others, self.host)
+
+
 _STANDINGS = f"""
 SELECT m.id, m.public_id, m.name, h.name, h.public_id, h.key <> '', h.revoked_at, coalesce(h.seen_at, h.enrolled_at),
     CASE WHEN f.vector IS NOT NULL THEN f.since END, f.error, f.drift::text,
@@ -201,6 +239,36 @@ def together(standings: Iterable[Standing]) -> GroupStanding:
         elif one.reported and (newest is None or one.reported > newest):
             newest = one.reported
     return GroupStanding(kinds.total(), kinds[Kind.IN_FORCE], tuple(others[:NAMED]), kinds, newest)
+
+
+def follow_machine(machine: VirtualMachine, made: datetime) -> Followed:
+    """How far a change that was made then has come on the VM (one query)."""
+    standing = of_machine(machine)
+    return replace(_followed([standing], made), host=standing.host)
+
+
+def follow_group(group: SecurityGroup, made: datetime) -> Followed:
+    """The same on all VMs that have the group (one query)."""
+    return _followed(_standings(_OF_GROUP, group.pk), made)
+
+
+def _followed(standings: Iterable[Standing], made: datetime) -> Followed:
+    now = timezone.now()
+    pending, had = 0, list[datetime]()
+    kinds: Counter[Kind] = Counter()
+    for one in standings:
+        # What a host said before the change says nothing of it.
+        is_old = one.kind in (Kind.REFUSED, Kind.DRIFTED) and (one.reported is None or one.reported < made)
+        if one.kind is Kind.APPLYING or is_old:
+            pending += 1
+            continue
+        kinds[one.kind] += 1
+        if one.is_in_force and one.reported and one.reported >= made:
+            had.append(one.reported)
+    total, in_force = kinds.total() + pending, kinds.pop(Kind.IN_FORCE, 0)
+    until = now if pending else max(had, default=None)
+    seconds = None if until is None else max(0, int((until - made).total_seconds()))
+    return Followed(total, in_force, pending, seconds, kinds)
 
 
 class _Row(NamedTuple):

@@ -24,6 +24,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from karenpanel import marks
+from securitygroups.words import hosts as words
 
 register = template.Library()
 
@@ -244,6 +245,17 @@ def message_icon(level: str) -> SafeString:
 def undo_url(message: Message) -> str:
     """A message made with extra_tags="undo:/where/to/post" offers an Undo button that posts there."""
     return next((tag[5:] for tag in (message.extra_tags or "").split() if tag.startswith("undo:")), "")
+
+
+@register.filter
+def follow(message: Message) -> dict[str, str] | None:
+    """Of a message made with extra_tags="follow:3:4:/where/to/ask": what it says first, that the change is on its way to three
+    of four VMs, and where to ask how far it is."""
+    told = next((tag[7:] for tag in (message.extra_tags or "").split() if tag.startswith("follow:")), "")
+    if not told:
+        return None
+    pending, total, url = told.split(":", 2)
+    return {"url": url, "words": words.applied_on(int(pending), int(total), 0)}
 
 
 @register.filter

@@ -14,6 +14,7 @@ from securitygroups.answers.preview import Preview
 from securitygroups.models import SecurityGroup, VirtualMachine
 from securitygroups.proposals import NewGroupOn, NewGroups, to_ask
 from securitygroups.web.doors import by, said
+from securitygroups.web.following import follows_machine
 from securitygroups.web.pages import address_of, into_dialog, sent_fields
 
 # What the question page puts into its form itself.
@@ -89,5 +90,5 @@ def attach(request: HttpRequest, proposal: NewGroups, done: str, *, why: str = "
         messages.info(request, "Nothing was changed.")
     else:
         undo = reverse("machine_undo", args=[machine.project.slug, machine.public_id, machine.revision])
-        messages.success(request, done, extra_tags=f"undo:{undo}")
+        messages.success(request, done, extra_tags=f"undo:{undo}{follows_machine(machine)}")
     return redirect(machine)

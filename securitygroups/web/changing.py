@@ -18,6 +18,7 @@ from securitygroups.firewall.changes import ListChange, list_change
 from securitygroups.models import SecurityGroup
 from securitygroups.proposals import Asks, Edit, NewRules, Proposal, Stale, commit, propose_rules, to_ask
 from securitygroups.web.doors import OnGroup, by, said
+from securitygroups.web.following import follows_group
 from securitygroups.web.pages import CONFLICT, can_go_back, into_dialog, reason_of, resend, sent_fields
 from securitygroups.web.rulepage import group_context, kept, page_url
 
@@ -115,7 +116,7 @@ def _made(on: OnGroup, change: ListChange, done: str, at: str) -> HttpResponse:
     else:
         undo = reverse("group_undo", args=[on.access.project.slug, group.public_id, group.revision])
         undo += kept(request)
-        messages.success(request, done, extra_tags=f"undo:{undo}")
+        messages.success(request, done, extra_tags=f"undo:{undo}{follows_group(group)}")
     # To htmx the new table at once; a browser is sent on, so that reloading does not send the form again.
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "securitygroups/rules/_table.html", {**group_context(request, group), "is_part": True})

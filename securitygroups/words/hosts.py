@@ -1,5 +1,7 @@
 """Where a VM's rules are enforced, in sentences. Times are written as the page writes them."""
 
+from collections.abc import Mapping
+
 SHORT = {
     "nowhere": "On no host",
     "no agent": "No agent on its host",
@@ -11,6 +13,15 @@ SHORT = {
     "in force": "In force",
 }
 """How a VM's rules stand, for a list."""
+COUNTED = {
+    "nowhere": "on no host",
+    "no agent": "on a host without an agent",
+    "revoked": "on a revoked host",
+    "silent": "on a silent host",
+    "refused": "refused by the host",
+    "drifted": "changed by hand",
+}
+"""The same of so many VMs, behind their number."""
 
 
 def on_no_host() -> str:
@@ -59,6 +70,25 @@ def group_in_force(on: int, of: int) -> str:
     if on == of:
         return "In force on its VM." if of == 1 else f"In force on all {of:,} VMs."
     return f"In force on {on:,} of {of:,} VM{'' if of == 1 else 's'}."
+
+
+def applied_on(pending: int, of: int, seconds: int, host: str = "") -> str:
+    """A change that is on its way to so many VMs; `host` where it is about one VM alone."""
+    vms = "its VM" if of == 1 else f"{of:,} VMs" if pending == of else f"{pending:,} of {of:,} VMs"
+    return f"Being applied on {host or vms}, {_length(seconds)}."
+
+
+def not_yet(pending: int, of: int, seconds: int, host: str = "") -> str:
+    vms = "its VM" if of == 1 else f"{pending:,} of {of:,} VMs"
+    return f"Not yet in force on {host or vms}, after {_length(seconds)}."
+
+
+def in_force_after(on: int, of: int, seconds: int | None, others: Mapping[str, int], host: str = "") -> str:
+    """A change that has come as far as it comes; `others` is how many VMs stand otherwise."""
+    vms = "its VM" if of == 1 else f"all {of:,} VMs" if on == of else f"{on:,} of {of:,} VMs"
+    after = "" if seconds is None else f", after {_length(seconds)}"
+    rest = ", ".join(f"{number:,} {COUNTED[kind]}" for kind, number in others.items() if number)
+    return f"In force on {host if host and on else vms}{after}{': ' if rest else ''}{rest}."
 
 
 def _length(seconds: int) -> str:

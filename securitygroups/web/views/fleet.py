@@ -17,11 +17,12 @@ from karenpanel.turns import weigh
 from securitygroups import operations
 from securitygroups.access import Access, find_group, find_regrouping
 from securitygroups.answers.machine_filter import MachineFilter
-from securitygroups.firewall.deeds import ATTACH, MOVE
+from securitygroups.firewall.deeds import ATTACH, DETACH, MOVE, REPLACE
 from securitygroups.forms import PLACES, FleetForm
 from securitygroups.models import Attachment, Event, SecurityGroup, VirtualMachine
 from securitygroups.proposals import LotBack, NewOrders, agreed, propose_back, propose_orders
 from securitygroups.web.doors import by, enter, said
+from securitygroups.web.following import follows_group
 from securitygroups.web.pages import (
     CONFLICT,
     FORM_INVALID,
@@ -74,7 +75,7 @@ def machine_groups(request: HttpRequest, slug: str) -> HttpResponse:
     # Undo leads to where the VMs were chosen, as the change does.
     place = "" if sent.get("from") else f"?{urlencode({'filter': _one(sent, 'filter')})}"
     undo = reverse("machine_groups_undo", args=[slug, made.pk]) + place
-    messages.success(request, made.summary, extra_tags=f"undo:{undo}")
+    messages.success(request, made.summary, extra_tags=f"undo:{undo}{_follows(access, form)}")
     return redirect(_back(access, sent))
 
 
@@ -121,6 +122,15 @@ def _back(access: Access, sent: QueryDict) -> str:
         return reverse("group_machines", args=[access.project.slug, find_group(access, _one(sent, "from")).public_id])
     found = MachineFilter.from_query(QueryDict(_one(sent, "filter"))).query()
     return reverse("machines", args=[access.project.slug]) + (f"?{found}" if found else "")
+
+
+def _follows(access: Access, form: FleetForm) -> str:
+    """The message follows the group that the VMs have now."""
+    do, group = form.cleaned_data["do"], form.cleaned_data["other" if form.cleaned_data["do"] == REPLACE else "group"]
+    if do == DETACH:
+        return ""
+    group.project = access.project
+    return follows_group(group, attached=True)
 
 
 def _choose(request: HttpRequest, machines: QuerySet[VirtualMachine], form: FleetForm, sent: QueryDict) -> HttpResponse:

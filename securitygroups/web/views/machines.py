@@ -36,6 +36,7 @@ from securitygroups.proposals import NewGroupOn, NewGroups, propose_group_on, pr
 from securitygroups.web.attaching import attach, attached_groups, preview_part, question
 from securitygroups.web.changing import preview_waits
 from securitygroups.web.doors import by, enter, said
+from securitygroups.web.following import follows_machine
 from securitygroups.web.lists import found, list_page
 from securitygroups.web.opening import made_by, planned_by, take_group_refusal
 from securitygroups.web.pages import (
@@ -308,7 +309,7 @@ def _saved(request: HttpRequest, proposal: NewGroups, sent: _Sent, base: int) ->
     operations.save_machine(machine=vm, fields=sent.fields, groups=proposal.after, base=base, by=by(request))
     undo = ""
     if vm.revision != base:
-        undo = f"undo:{reverse('machine_undo', args=[vm.project.slug, vm.public_id, vm.revision])}"
+        undo = f"undo:{reverse('machine_undo', args=[vm.project.slug, vm.public_id, vm.revision])}{follows_machine(vm)}"
     messages.success(request, f"The settings of {sent.fields['name']} were saved.", extra_tags=undo)
     return redirect(vm)
 
@@ -335,7 +336,8 @@ def machine_undo(request: HttpRequest, slug: str, machine_id: str, number: int) 
     vm = find_machine(access, machine_id)
     try:
         operations.undo_groups(machine=vm, number=number, by=by(request))
-        messages.success(request, "Undone: the VM has the groups it had before.")
+        words = "Undone: the VM has the groups it had before."
+        messages.success(request, words, extra_tags=follows_machine(find_machine(access, machine_id)))
     except operations.Conflict:
         messages.error(request, "Nothing was undone: the groups have been changed again in the meantime.")
     except operations.NotWhatItWas as refusal:

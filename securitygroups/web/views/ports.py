@@ -38,6 +38,7 @@ from securitygroups.said import Said
 from securitygroups.web import attaching, changing
 from securitygroups.web.attaching import attached_groups
 from securitygroups.web.doors import by, enter, said
+from securitygroups.web.following import follows_group
 from securitygroups.web.opening import made_by, planned_by
 from securitygroups.web.pages import FORM_INVALID, address_of, page_or_form, reason_of
 from securitygroups.words.rules import rule_sentence
@@ -229,7 +230,7 @@ def _made(opening: Opening, proposal: NewRules | NewGroupOn, wanted: RuleList) -
         )
         undo = reverse("group_unmake", args=[slug, group.public_id])
         done = f"{group.name} was created and attached: {what}{more}"
-    messages.success(request, done, extra_tags=f"undo:{undo}")
+    messages.success(request, done, extra_tags=f"undo:{undo}{follows_group(group, attached=True)}")
     return redirect(vm)
 
 

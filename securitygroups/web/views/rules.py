@@ -28,6 +28,7 @@ from securitygroups.web.changing import (
     switch_rules,
 )
 from securitygroups.web.doors import OnGroup, enter, enter_group
+from securitygroups.web.following import follows_group
 from securitygroups.web.pages import FORM_INVALID, answer, into_dialog, page_or_form, sent
 from securitygroups.web.rulepage import group_context, kept, makers, page_url
 from securitygroups.web.views.rule_forms import in_the_list
@@ -189,5 +190,6 @@ def group_undo(request: HttpRequest, slug: str, group_id: str, number: int) -> H
     except ValidationError as refusal:
         messages.error(request, refusal.messages[0])
     else:
-        messages.success(request, "Undone: the rules are as they were before.")
+        words = "Undone: the rules are as they were before."
+        messages.success(request, words, extra_tags=follows_group(on.again().group))
     return redirect(back)
