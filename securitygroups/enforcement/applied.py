@@ -198,6 +198,11 @@ _IN_USE = f"(SELECT EXISTS (SELECT FROM {Host._meta.db_table} WHERE key <> ''))"
 _OF_GROUP = f"m.id IN (SELECT machine_id FROM {Attachment._meta.db_table} WHERE group_id = %s) AND {_IN_USE}"  # noqa: S608
 
 
+def in_use() -> bool:
+    """Whether any host of the panel has ever had an agent (one query)."""
+    return Host.objects.exclude(key="").exists()
+
+
 def of_machine(machine: VirtualMachine) -> Standing:
     """Of one VM that is there (one query)."""
     return next(_standings("m.id = %s", machine.pk))

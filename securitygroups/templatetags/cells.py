@@ -22,6 +22,7 @@ from securitygroups.firewall.protocols import PROTOCOLS, Action, Direction
 from securitygroups.firewall.values import Packet, Rule
 from securitygroups.templatetags.firewall import from_anywhere, ports, rule_page, sentence_rest, service
 from securitygroups.templatetags.ui import ICONS, address, icon
+from securitygroups.templatetags.use import hits_words
 from securitygroups.words.rules import why_passed
 
 register = template.Library()
@@ -142,6 +143,8 @@ def rule_row(context: Mapping[str, Any], place: int, rule: Rule) -> SafeString:
     description: str = conditional_escape(rule.description)
     if not rule.enabled:
         description += f" {OFF}"
+    if used := hits_words(context.get("hits"), rule.uid):
+        description += f"<p class=hits>{used}</p>"
     # An identity is hexadecimal, a place a number; what people type is escaped here.
     escaped = conditional_escape(keep)
     known = {"uid": conditional_escape(rule.uid), "place": place, "keep": escaped, "q": '"' if keep else ""}

@@ -6,15 +6,19 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef
 from django.http import HttpRequest, QueryDict
 
+from securitygroups.access import Access
 from securitygroups.answers.filters import finder
 from securitygroups.answers.findings import findings_of
+from securitygroups.answers.hits import hits_of
 from securitygroups.answers.reviewed import marks
+from securitygroups.answers.seen import peers_of
 from securitygroups.effective import rules_of_group
 from securitygroups.enforcement import applied
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.models import Asked, Given, GroupRevision, ReviewedRule, Rule, SecurityGroup
 from securitygroups.web.pages import RULES_A_PAGE, numbered, page_of, typed
+from securitygroups.web.samples import reads_traffic
 
 MOST_PAGES = 999_999
 
@@ -70,6 +74,7 @@ def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
     page = numbered(request, found_in(rules, query), RULES_A_PAGE)
     found = findings_of(group.project_id, rules)
     machine_count, was_reviewed = _MACHINES.one(group=group.pk)
+    standing = applied.of_group(group)
     reviewed = marks(group, (rule.uid for _, rule in page.object_list)) if was_reviewed else {}
     return {
         "group": group,
@@ -83,10 +88,23 @@ def group_context(request: HttpRequest, group: SecurityGroup) -> dict[str, Any]:
         "machine_count": machine_count,
         "reviewed": reviewed,
         "reviews": Counter(reviewed.values()).most_common(),
-        "standing": applied.of_group(group),
+        "standing": standing,
+        # Where no host has ever had an agent nothing is asked.
+        "hits": hits_of(group, standing.total) if standing.total else None,
         "newest": _NEWEST.one(group=group.pk, number=group.revision),
         "tab": "rules",
     }
+
+
+def use_of(access: Access, group: SecurityGroup, uid: str) -> dict[str, Any]:
+    """What use was made of a rule, as far as hosts counted it, and from where, for whom may read that."""
+    if not applied.in_use():
+        return {}
+    hits = hits_of(group, group.attachments.count())
+    if hits.coverage.since is None and uid not in hits.of:
+        return {}
+    peers = peers_of(group, uid) if reads_traffic(access) and uid in hits.of else None
+    return {"hits": hits, "peers": peers}
 
 
 def makers(group: SecurityGroup, row: Rule) -> dict[str, GroupRevision | None]:

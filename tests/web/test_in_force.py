@@ -230,9 +230,8 @@ def test_what_the_host_said_before_the_change_is_not_its_answer(
 
 
 def test_other_groups_of_a_vm_are_followed_on_its_host(as_alice: Client, agent: Agent, machine: VirtualMachine) -> None:
-    at = f"{machine.get_absolute_url()}order/"
-    page = as_alice.post(at, {"base": machine.revision, "order": "down 0"}, follow=True)
-    line = way_on(page.content.decode())
+    operations.attach_groups(machine=machine, groups=[], base=machine.revision, by=By())
+    line = f"{machine.get_absolute_url()}in-force/?since={machine.revision}"
 
     assert "Being applied on kvm-3, " in asked(as_alice, line).content.decode()
     agent.applies()

@@ -21,7 +21,7 @@ from securitygroups.proposals import Edit
 from securitygroups.web.changing import change_rules, gone, preview_part, preview_waits
 from securitygroups.web.doors import OnGroup, enter_group, said
 from securitygroups.web.pages import FORM_INVALID, address_of, answer, page_or_form
-from securitygroups.web.rulepage import kept, makers, page_url
+from securitygroups.web.rulepage import kept, makers, page_url, use_of
 
 SAME_AGAIN = ("action", "direction", "protocol")
 """What stays in the form when another rule is added."""
@@ -68,6 +68,8 @@ def rule_edit(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
         return gone(on)
     task = _editing(on, row)
     task.about = makers(on.group, row)
+    if request.method != "POST":
+        task.about |= use_of(on.access, on.group, uid)
     return _rule_form(on, task)
 
 

@@ -30,7 +30,7 @@ from securitygroups.web.changing import (
 from securitygroups.web.doors import OnGroup, enter, enter_group
 from securitygroups.web.following import follows_group
 from securitygroups.web.pages import FORM_INVALID, answer, into_dialog, page_or_form, sent
-from securitygroups.web.rulepage import group_context, kept, makers, page_url
+from securitygroups.web.rulepage import group_context, kept, makers, page_url, use_of
 from securitygroups.web.views.rule_forms import in_the_list
 
 
@@ -60,6 +60,7 @@ def rule_menu(request: HttpRequest, slug: str, group_id: str, uid: str) -> HttpR
         "and_keep": f"&{keep[1:]}" if keep else "",
         "back": f"{page_url(request, group)}#rule-{uid}",
         **makers(group, row),
+        **use_of(access, group, uid),
         "reviewed": marks(group, [uid]).get(uid),
     }
     return answer(request, "securitygroups/rules/menu.html", "securitygroups/rules/_menu.html", context)

@@ -1,0 +1,58 @@
+"""What use is made of rules, as pages tell it."""
+
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+
+from securitygroups.answers.hits import Coverage, Hit, Hits
+from securitygroups.answers.seen import Peers
+from securitygroups.templatetags.standings import near
+from securitygroups.words import use as words
+
+register = template.Library()
+
+
+def day(moment: datetime) -> str:
+    """The day of a moment, in the reader's zone."""
+    local, now = timezone.localtime(moment), timezone.localtime()
+    return f"{local:%-d %B}" if local.year == now.year else f"{local:%-d %B %Y}"
+
+
+def hour(moment: datetime) -> str:
+    """An hour that is told by its beginning: hits are kept by the hour."""
+    return f"after {near(moment)}"
+
+
+@register.filter
+def coverage_words(coverage: Coverage) -> str:
+    """For how much of what is said of hits there is a count."""
+    if coverage.too_many:
+        return words.too_many(coverage.machines)
+    if coverage.since is None:
+        return words.not_counted(coverage.machines)
+    return words.counted(coverage.counted, coverage.machines, day(coverage.since))
+
+
+@register.filter
+def hits_words(hits: Hits | None, uid: str) -> str:
+    """Of a rule in a list; nothing where nothing is known."""
+    if hits is None or hits.coverage.since is None:
+        return ""
+    hit = hits.of.get(uid)
+    return words.hits(hit.packets, near(hit.last)) if hit else "no hits"
+
+
+@register.filter
+def peer_words(peers: Peers) -> str:
+    """From where a rule was met: the addresses themselves while they are few."""
+    return words.peers(peers.number, peers.networks, is_cut=peers.is_cut)
+
+
+@register.filter
+def use_words(hits: Hits, uid: str) -> str:
+    """Of a rule by itself."""
+    hit: Hit | None = hits.of.get(uid)
+    if hit:
+        return words.used(hit.packets, hour(hit.last), hit.machines)
+    return words.unused() if hits.coverage.since else ""

@@ -1,0 +1,113 @@
+"""What use is made of rules, on the pages of a group."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from securitygroups.models import Project, RuleHits, SecurityGroup, Traffic, VirtualMachine
+from tests.factories import make_group, make_machine, place, sample, told
+from tests.hosts import enrolled
+
+
+@pytest.fixture
+def office(project: Project) -> SecurityGroup:
+    return make_group(project, "office", ["accept in tcp 22", "accept in tcp 443"])
+
+
+@pytest.fixture
+def vm(project: Project, office: SecurityGroup) -> VirtualMachine:
+    """On a host that has counted for a week; rule 1 was met five times in this hour."""
+    machine = make_machine(project, "web-1", [office], ipv4="10.0.1.11")
+    host, agent = enrolled("kvm-3")
+    place(machine, host, "tap0")
+    agent.applies()
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for days in range(8):
+        RuleHits.objects.create(
+            machine=machine, kind="in", what="none", hour=hour - timedelta(days=days), packets=1, bytes=1
+        )
+    uid = office.rules.get(position=1).uid
+    RuleHits.objects.create(machine=machine, kind="rule", what=uid, hour=hour, packets=1_205, bytes=60)
+    for last in (7, 8, 9):
+        told(host, sample(machine, verdict="accept", reason="accept", source=f"203.0.113.{last}", times=2))
+    return machine
+
+
+def shown(client: Client, url: str) -> str:
+    return " ".join(client.get(url).content.decode().split())
+
+
+def test_the_list_tells_hits_quietly_and_for_how_much_they_are_counted(
+    as_alice: Client, as_bob: Client, office: SecurityGroup, vm: VirtualMachine, project: Project
+) -> None:
+    for client in (as_alice, as_bob):
+        page = shown(client, office.get_absolute_url())
+        assert "<p class=hits>1,205 hits, last " in page
+        assert page.count("<p class=hits>no hits</p>") == 1
+        assert "Counted on its VM since " in page
+    make_machine(project, "web-2", [office])
+
+    assert "Counted on 1 of 2 VMs since " in shown(as_alice, office.get_absolute_url())
+
+
+def test_where_no_host_counts_nothing_is_said(as_alice: Client, office: SecurityGroup) -> None:
+    at = office.get_absolute_url()
+    uid = office.rules.get(position=1).uid
+    for url in (at, f"{at}rules/{uid}/", f"{at}rules/{uid}/menu/"):
+        page = shown(as_alice, url)
+        assert not [words for words in ("no hit", "Counted", "Hits are") if words in page]
+
+
+def test_a_rule_tells_its_hits_and_from_where(as_alice: Client, office: SecurityGroup, vm: VirtualMachine) -> None:
+    used, unused = (office.rules.get(position=place).uid for place in (1, 2))
+    for end in ("", "menu/"):
+        page = shown(as_alice, f"{office.get_absolute_url()}rules/{used}/{end}")
+        assert "1,205 hits in the last 30 days, on 1 VM, the last one after " in page
+        assert "Seen from 203.0.113.7, 203.0.113.8 and 203.0.113.9." in page
+        page = shown(as_alice, f"{office.get_absolute_url()}rules/{unused}/{end}")
+        assert "No hit in the last 30 days." in page
+        assert "Seen from" not in page
+
+
+def test_viewers_read_from_where_only_if_an_owner_lets_them(
+    as_bob: Client, office: SecurityGroup, vm: VirtualMachine, project: Project
+) -> None:
+    url = f"{office.get_absolute_url()}rules/{office.rules.get(position=1).uid}/menu/"
+    page = shown(as_bob, url)
+    assert "1,205 hits" in page
+    assert "203.0.113" not in page
+    project.viewers_see_traffic = True
+    project.save()
+
+    assert "Seen from 203.0.113.7" in shown(as_bob, url)
+
+
+def test_what_a_vm_was_sent_in_another_project_is_not_told(
+    as_alice: Client, office: SecurityGroup, vm: VirtualMachine, bakery: Project
+) -> None:
+    Traffic.objects.update(project=bakery)
+
+    assert "203.0.113" not in shown(
+        as_alice, f"{office.get_absolute_url()}rules/{office.rules.get(position=1).uid}/menu/"
+    )
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+def test_a_list_and_a_rule_ask_the_same_for_any_number_of_vms(
+    rows: int,
+    as_alice: Client,
+    office: SecurityGroup,
+    vm: VirtualMachine,
+    project: Project,
+    django_assert_num_queries: Any,
+) -> None:
+    for number in range(rows):
+        make_machine(project, f"more-{number}", [office])
+    uid = office.rules.get(position=1).uid
+    with django_assert_num_queries(10):
+        as_alice.get(office.get_absolute_url())
+    with django_assert_num_queries(17):
+        as_alice.get(f"{office.get_absolute_url()}rules/{uid}/menu/")
