@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-from securitygroups.agent.keys import Key, verifies
-from securitygroups.agent.wire import answer_bytes, encoded, request_bytes
+from securitygroups.signing.keys import Key, verifies
+from securitygroups.signing.wire import answer_bytes, encoded, request_bytes
 from tests.load import clients, servers, shop
 
 EVERY, JITTER, WHOLE = 5.0, 0.2, 60.0
