@@ -52,6 +52,8 @@ class Right(Enum):
 
     LOOK = "look"
     """See its pages, test packets; support too."""
+    TRAFFIC = "see traffic"
+    """See which packets of the VMs were dropped and accepted; support too, and viewers where an owner lets them."""
     TAKE_PART = "take part"
     """Send something as a member, such as leaving the project."""
     CHANGE = "change"
@@ -101,18 +103,15 @@ class Access:
     def is_owner(self) -> bool:
         return self.role == Role.OWNER
 
-    def require_traffic(self) -> None:
-        """What their VMs sent and were sent is for viewers only where an owner lets them. Raises PermissionDenied."""
-        if self.role == Role.VIEWER and not self.project.viewers_see_traffic:
-            raise PermissionDenied(
-                "Dropped packets are for owners and editors here. An owner can let viewers see them, on the page of members."
-            )
-
     def require(self, right: Right) -> None:
         """Raises PermissionDenied, which says who has the right."""
-        if self.role == SUPPORT and right is not Right.LOOK:
+        if self.role == SUPPORT and right not in (Right.LOOK, Right.TRAFFIC):
             raise PermissionDenied(
                 "The support view is read-only. Staff change things in the administration, on record."
+            )
+        if right is Right.TRAFFIC and self.role == Role.VIEWER and not self.project.viewers_see_traffic:
+            raise PermissionDenied(
+                "Dropped packets are for owners and editors here. An owner can let viewers see them, on the page of members."
             )
         if right is Right.MANAGE and not self.is_owner:
             raise PermissionDenied("Only owners of the project can change its members and settings. Ask one of them.")
@@ -339,7 +338,7 @@ def find_delivery(webhook: Webhook, pk: int) -> Delivery:
 
 def find_traffic(access: Access, pk: int) -> Traffic:
     """Packets that a host told of, of the project's then, or 404; with their VM, whosever it is now."""
-    access.require_traffic()
+    access.require(Right.TRAFFIC)
     return _own(access, Traffic.objects.select_related("machine", "made_of").filter(pk=pk))
 
 

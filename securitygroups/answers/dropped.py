@@ -135,14 +135,14 @@ def explain(row: Traffic) -> Explained:
         row,
         packet,
         [(groups[public_id], number) for public_id, number in made_of if public_id in groups],
-        _traced(row, packet, then) if packet and then is not None else None,
-        _traced(row, packet, of_machine(row.machine)) if packet and here else None,
+        _traced(row, packet, then, "Then") if packet and then is not None else None,
+        _traced(row, packet, of_machine(row.machine), "Now") if packet and here else None,
     )
 
 
-def _traced(row: Traffic, packet: Packet, listed: Listed) -> Traced:
+def _traced(row: Traffic, packet: Packet, listed: Listed, title: str) -> Traced:
     """What the list says; where the platform dropped it before, that too."""
-    found = trace(listed, packet)
+    found = trace(listed, packet, title)
     if row.reason in BY_RULES:
         return found
     line = PlatformLine(packet.direction, row.reason, Asked(), Action.DROP, reason_sentence(row.reason))

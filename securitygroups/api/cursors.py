@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -34,6 +35,19 @@ def newest_first(rows: QuerySet[Any], cursor: str, limit: int, told: Told, by: s
     return _page(list(rows[: limit + 1]), limit, told, (by,))
 
 
+def latest_first(rows: QuerySet[Any], cursor: str, limit: int, told: Told) -> dict[str, Any]:
+    """A page of rows by their `last_at`. What happens again meanwhile stands on the first page anew."""
+    rows = rows.order_by("-last_at", "-pk")
+    if cursor:
+        text, key = _read(cursor, str, int)
+        last = _moment(text)
+        rows = rows.filter(Q(last_at__lte=last), Q(last_at__lt=last) | Q(pk__lt=key))
+    found = list(rows[: limit + 1])
+    last_row = found[limit - 1] if len(found) > limit else None
+    behind = _written([last_row.last_at.isoformat(), last_row.pk]) if last_row else None
+    return {"items": [told(row) for row in found[:limit]], "next": behind}
+
+
 def in_order(rows: Sequence[Any], cursor: str, limit: int, told: Told) -> dict[str, Any]:
     """A page of what has no key of its own, by its place."""
     (start,) = _read(cursor, int) if cursor else (0,)
@@ -60,6 +74,20 @@ def _read(cursor: str, *kinds: type) -> list[Any]:
     except (ValueError, RecursionError):
         sound = False
     if not sound or not all(0 <= value < _KEY if isinstance(value, int) else "\0" not in value for value in values):
-        fault = {"parameter": "cursor", "detail": "Take the cursor from “next” of the page before, as it is."}
-        raise Refusal("invalid", fault["detail"], [fault])
+        raise _none()
     return values  # type: ignore[no-any-return]
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise _none() from None
+    if moment.tzinfo is None:
+        raise _none()
+    return moment
+
+
+def _none() -> Refusal:
+    fault = {"parameter": "cursor", "detail": "Take the cursor from “next” of the page before, as it is."}
+    return Refusal("invalid", fault["detail"], [fault])

@@ -23,6 +23,10 @@ ABOUT = {
     "kind": "A kind of event, such as rules.changed",
     "actor": "The name of who did it",
     "since": "What happened after this time: 2030-01-31T14:00:00Z",
+    "verdict": "Whether they were dropped or accepted: drop, accept; left out for both",
+    "direction": "Which way they went, as the VM sees it: in or out; left out for both",
+    "port": "The port that they were sent to",
+    "peer": "The other end: an address or a network",
     "state": "Of cases: open, answered or closed; left out for all",
     "target": "Where the ruleset is loaded: how the VM's tap is connected, and what the host's kernel can do",
     "taps": "The VM's taps on the host, by commas, instead of the one that is kept",
@@ -47,7 +51,8 @@ def explain(operation: dict[str, Any]) -> None:
     """Give each parameter of an operation of the schema its words."""
     for parameter in operation.get("parameters", ()):
         # What is left out is left out: neither null nor an empty text is a time.
-        if not parameter["schema"].get("default", True) and parameter["schema"].get("type") == "string":
-            del parameter["schema"]["default"]
+        schema = parameter["schema"]
+        if "default" in schema and (schema["default"] is None or schema["default"] == ""):
+            del schema["default"]
         if about := ABOUT.get(parameter["name"]):
             parameter["description"] = about

@@ -37,7 +37,12 @@ class Operation(NamedTuple):
     answers: tuple[tuple[str, str, tuple[Field, ...]], ...]
 
 
-RIGHTS = {"look": "any member, and support with a visit", "change": "editors and owners", "manage": "owners"}
+RIGHTS = {
+    "look": "any member, and support with a visit",
+    "see traffic": "editors, owners, support with a visit, and viewers where an owner lets them",
+    "change": "editors and owners",
+    "manage": "owners",
+}
 
 
 def reference(request: HttpRequest) -> HttpResponse:

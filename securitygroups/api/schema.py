@@ -10,6 +10,7 @@ from ninja.schema import NinjaGenerateJsonSchema
 
 from securitygroups.api import (
     answers,
+    dropped,
     exposures,
     groups,
     inventory,
@@ -104,6 +105,7 @@ for router in (
     templates.router,
     members.router,
     records.router,
+    dropped.router,
     packets.router,
     answers.router,
     exposures.router,

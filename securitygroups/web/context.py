@@ -28,6 +28,8 @@ _SECTIONS = {
     "reached": "overview",
     "project_rules": "groups",
     "project_test": "project_test",
+    "project_dropped": "project_test",
+    "dropped": "machines",
     "project_replay": "project_test",
     "help_enforcement": "help",
     "help_import": "help",

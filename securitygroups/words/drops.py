@@ -33,7 +33,7 @@ BY_RULES = (NONE, RULE, ACCEPT)
 
 
 def reason_label(reason: str) -> str:
-    return REASONS[reason][0] if reason in REASONS else f"By the platform: {visible(reason)}"
+    return REASONS[reason][0] if reason in REASONS else "By the platform"
 
 
 def reason_sentence(reason: str) -> str:

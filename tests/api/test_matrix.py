@@ -22,6 +22,7 @@ from tests.factories import make_project, make_user
 SCOPES = tuple(scope for scope in Scope.values if scope != Scope.UNASKED)
 RIGHT_OF = {
     "look": {"owner", "editor", "viewer", "support"},
+    "see traffic": {"owner", "editor", "support"},
     "change": {"owner", "editor"},
     "manage": {"owner"},
 }

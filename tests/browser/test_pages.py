@@ -98,6 +98,8 @@ def test_every_page_is_sound_while_there_is_nothing_on_it_yet(browse: Browse, lo
 
 
 EMPTY = (
+    "machine_dropped",
+    "project_dropped",
     "overview",
     "groups",
     "group",

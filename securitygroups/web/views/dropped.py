@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from securitygroups.access import Access, find_machine, find_traffic
+from securitygroups.access import Access, Right, find_machine, find_traffic
 from securitygroups.answers import dropped
 from securitygroups.firewall.values import Refused, parse_network, whole_number
 from securitygroups.models import VirtualMachine
@@ -27,7 +27,7 @@ def machine_dropped(request: HttpRequest, slug: str, machine_id: str) -> HttpRes
     """Packets from and to a VM."""
     access = enter(request, slug)
     machine = find_machine(access, machine_id)
-    access.require_traffic()
+    access.require(Right.TRAFFIC)
     context = {"machine": machine, "tab": "dropped", "placement": dropped.placement(machine)}
     return _list(request, access, machine, context)
 
@@ -36,7 +36,7 @@ def machine_dropped(request: HttpRequest, slug: str, machine_id: str) -> HttpRes
 def project_dropped(request: HttpRequest, slug: str) -> HttpResponse:
     """Packets from and to all VMs of the project."""
     access = enter(request, slug)
-    access.require_traffic()
+    access.require(Right.TRAFFIC)
     return _list(request, access, None, {"tab": "dropped"})
 
 
@@ -59,8 +59,8 @@ def _list(
         "filtered": any(asked[name] for name in ("peer", "port", "why", "way", "rule")) or asked["verdict"] != DROP,
         "most": dropped.LOOKED_THROUGH,
     }
-    kind = "machine" if machine else "project"
-    return answer(request, f"securitygroups/dropped/{kind}.html", "securitygroups/dropped/_rows.html", context)
+    page_of = "securitygroups/dropped/machine.html" if machine else "securitygroups/dropped/project.html"
+    return answer(request, page_of, "securitygroups/dropped/_rows.html", context)
 
 
 def _asked(request: HttpRequest) -> tuple[dict[str, Any], dropped.Wanted, str]:
