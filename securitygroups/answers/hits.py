@@ -128,7 +128,13 @@ def hits_of_groups(groups: Iterable[int]) -> dict[int, Hits]:
     since = (now - HITS_KEPT).replace(minute=0, second=0, microsecond=0)
     with connection.cursor() as cursor:
         days = [_midnight(now) - timedelta(days=number) for number in range(HITS_KEPT.days + 1)]
-        told = {"groups": keys, "most": MOST_MACHINES, "since": since, "days": days, "lines": list(_LINES)}
+        told: dict[str, Any] = {
+            "groups": keys,
+            "most": MOST_MACHINES,
+            "since": since,
+            "days": days,
+            "lines": list(_LINES),
+        }
         cursor.execute(_HITS, told)
         rows = cursor.fetchall()
     vms: dict[int, dict[int, datetime | None]] = {pk: {} for pk in keys}

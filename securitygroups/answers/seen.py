@@ -20,8 +20,8 @@ from securitygroups.firewall.flows.batch import of_packets
 from securitygroups.firewall.flows.compiled import CompiledList
 from securitygroups.firewall.networks import address_text
 from securitygroups.firewall.protocols import Direction
-from securitygroups.firewall.values import Packet
-from securitygroups.models import SecurityGroup, Traffic, VirtualMachine
+from securitygroups.firewall.values import BITS, Network, Packet
+from securitygroups.models import Attachment, SecurityGroup, Traffic, VirtualMachine
 from securitygroups.models.traffic import kept_since
 
 MOST_ROWS, MOST_MACHINES = 20_000, 500
@@ -128,22 +128,23 @@ class Peers:
 
 def peers_of(group: SecurityGroup, uid: str) -> Peers | None:
     """Of one rule of the group; None where its VMs are too many to look at (a few queries)."""
-    found = peers_of_rules(group)
+    found = peers_in(group.project_id, [group.pk])
     return None if found is None else found.get(uid, Peers(0, (), ()))
 
 
-def peers_of_rules(group: SecurityGroup) -> dict[str, Peers] | None:
-    """Of all rules of the group that accepted something, by identity."""
-    machines = VirtualMachine.objects.live().filter(attachments__group=group)
-    now = fleet_seen(machines.order_by("name", "pk"))
+def peers_in(project: int, groups: Sequence[int]) -> dict[str, Peers] | None:
+    """Of all rules of these groups that accepted something, by identity; None where their VMs are too many to look at (a few
+    queries, however many groups)."""
+    having = Attachment.objects.filter(group__in=groups).values("machine")
+    now = fleet_seen(VirtualMachine.objects.live().filter(pk__in=having).order_by("name", "pk"))
     if now is None:
         return None
-    samples = samples_of(group.project_id, [vm.pk for vm in now.machines])
+    samples = samples_of(project, [vm.pk for vm in now.machines])
     rows = [row for row in samples.rows if row.verdict == "accept"]
     by_rule: dict[str, list[Row]] = {}
     for row, (passes, rule) in zip(rows, decided(now, rows), strict=True):
-        if passes and rule and rule[0] == group.pk:
-            by_rule.setdefault(now.groups[group.pk].rules[rule[1] - 1].uid, []).append(row)
+        if passes and rule and rule[0] in groups:
+            by_rule.setdefault(now.groups[rule[0]].rules[rule[1] - 1].uid, []).append(row)
     return {uid: _peers(its, is_cut=samples.is_cut) for uid, its in by_rule.items()}
 
 
@@ -155,41 +156,23 @@ def _peers(rows: Iterable[Row], *, is_cut: bool) -> Peers:
 
 
 def networks_of(addresses: Iterable[str], most: int = NETWORKS) -> list[str]:
-    """The addresses in at most so many networks, none of both families: those are joined that become the least wide."""
-    plain = sorted(map(ipaddress.ip_address, addresses), key=lambda one: (one.version, int(one)))
-    found: list[tuple[int, int, int]] = []
-    for one in plain:
-        bits = one.max_prefixlen
-        if (one.version, int(one), bits) not in found[-1:]:
-            found.append((one.version, int(one), bits))
+    """The addresses in at most so many networks; two next to each other are joined where that is the least wide."""
+    plain = sorted({ipaddress.ip_address(text) for text in addresses}, key=lambda one: (one.version, int(one)))
+    found = [Network(one.version, int(one), one.max_prefixlen) for one in plain]
     while len(found) > most:
-        joined = [(_joined(a, b), place) for place, (a, b) in enumerate(pairwise(found))]
-        fits = [(wide, place) for wide, place in joined if wide is not None]
-        if not fits:
-            break
-        best, place = max(fits, key=lambda pair: pair[0][2] - (96 if pair[0][0] == 6 else 0))
-        # What lies within the wider one now is in it.
-        found = [one for one in found if one[0] != best[0] or not _within(one, best)]
-        found.insert(min(place, len(found)), best)
-        found.sort()
-    return [_text(*one) for one in found]
+        # Of both families there is always a pair of one, while there may be more than two.
+        pairs = [_joined(one, other) for one, other in pairwise(found) if one.version == other.version]
+        least = min(pairs, key=lambda one: BITS[one.version] - one.prefix)
+        outside = [
+            one for one in found if not (one.version == least.version and least.first <= one.first <= least.last)
+        ]
+        found = sorted([*outside, least], key=lambda one: (one.version, one.first))
+    # 0 alone would be read as all of its family.
+    return [address_text(one.version, one.first) if 0 < one.first == one.last else str(one) for one in found]
 
 
-def _joined(one: tuple[int, int, int], other: tuple[int, int, int]) -> tuple[int, int, int] | None:
+def _joined(one: Network, other: Network) -> Network:
     """The smallest network that holds both."""
-    if one[0] != other[0]:
-        return None
-    bits = 32 if one[0] == 4 else 128
-    length = min(one[2], other[2])
-    while one[1] >> (bits - length) != other[1] >> (bits - length):
-        length -= 1
-    return one[0], one[1] >> (bits - length) << (bits - length), length
-
-
-def _within(one: tuple[int, int, int], wide: tuple[int, int, int]) -> bool:
-    bits = 32 if wide[0] == 4 else 128
-    return one[2] >= wide[2] and one[1] >> (bits - wide[2]) == wide[1] >> (bits - wide[2])
-
-
-def _text(version: int, first: int, length: int) -> str:
-    return address_text(version, first) + ("" if length == (32 if version == 4 else 128) else f"/{length}")
+    prefix = min(one.prefix, other.prefix, BITS[one.version] - (one.first ^ other.first).bit_length())
+    first = one.first >> (BITS[one.version] - prefix) << (BITS[one.version] - prefix)
+    return Network(one.version, first, prefix)

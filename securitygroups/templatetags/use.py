@@ -1,11 +1,14 @@
 """What use is made of rules, as pages tell it."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django import template
 from django.utils import timezone
 
 from securitygroups.answers.hits import Coverage, Hit, Hits
+from securitygroups.answers.narrowing import LEAST, may_narrow
 from securitygroups.answers.seen import Peers
 from securitygroups.templatetags.standings import near
 from securitygroups.words import use as words
@@ -47,6 +50,33 @@ def hits_words(hits: Hits | None, uid: str) -> str:
 def peer_words(peers: Peers) -> str:
     """From where a rule was met: the addresses themselves while they are few."""
     return words.peers(peers.number, peers.networks, is_cut=peers.is_cut)
+
+
+@register.filter
+def of_rule(known: Mapping[Any, Any], key: Any) -> Any:
+    """What is known of a rule or a group, by its key; None where nothing is."""
+    return known.get(key)
+
+
+@register.filter
+def hit_words(hit: Hit) -> str:
+    return words.used(hit.packets, hour(hit.last), hit.machines)
+
+
+@register.filter
+def never_words(since: datetime, machines: int) -> str:
+    return words.never_used(day(since), machines)
+
+
+@register.filter
+def counted_for_review(hits: Hits | None) -> str:
+    """For how much of a group there is a count, and what is not said of its rules therefore."""
+    if hits is None:
+        return ""
+    its = coverage_words(hits.coverage)
+    if not hits.coverage.is_full:
+        return f"{its} {words.not_all()}"
+    return its if may_narrow(hits.coverage, timezone.now()) else f"{its} {words.not_long(LEAST.days)}"
 
 
 @register.filter

@@ -36,6 +36,16 @@ def counted(on: int, of: int, since: str) -> str:
     return f"Counted {where} since {since}."
 
 
+def not_all() -> str:
+    """Why no rule of the group is said to be never used, nor offered to be narrowed."""
+    return "So no rule is said here to be never used, and none is offered to be narrowed."
+
+
+def not_long(days: int) -> str:
+    """Why none is offered to be narrowed."""
+    return f"Rules are offered to be narrowed after {days} days."
+
+
 def not_counted(of: int) -> str:
     vms = "its VM" if of == 1 else f"any of its {of:,} VMs"
     return f"Hits are not counted on {vms} now."

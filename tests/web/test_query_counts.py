@@ -181,7 +181,7 @@ QUERIES = {
     "history": 8,
     "export": 5,
     "rule new": 6,
-    "rule edit": 7,
+    "rule edit": 8,
     "rule move": 6,
     "rule delete": 8,
     "machines": 9,
@@ -262,7 +262,7 @@ def test_a_change_of_many_vms_asks_as_much_for_2_as_for_200(
         data = {"all": "1", "do": "attach", "group": group.public_id, "place": "first"}
         with django_assert_num_queries(17):
             asked = as_alice.post(url, data)
-        with django_assert_num_queries(20):
+        with django_assert_num_queries(21):
             as_alice.post(url, {**data, "sure": asked.context["token"]})
         assert group.attachments.count() == rows
         as_alice.get("/p/shop/groups/")  # says what was done

@@ -1,13 +1,16 @@
 """What use is made of rules, on the pages of a group."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from securitygroups.models import Project, RuleHits, SecurityGroup, Traffic, VirtualMachine
+from securitygroups.models import Project, RuleHits, SecurityGroup, Traffic, User, VirtualMachine
+from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, place, sample, told
 from tests.hosts import enrolled
 
@@ -111,3 +114,78 @@ def test_a_list_and_a_rule_ask_the_same_for_any_number_of_vms(
         as_alice.get(office.get_absolute_url())
     with django_assert_num_queries(17):
         as_alice.get(f"{office.get_absolute_url()}rules/{uid}/menu/")
+
+
+# ── Beside the decisions of a review ──────────────────────────────────────────
+
+
+def narrow_link(page: str) -> str:
+    found = re.search(r'<a href="([^"]+)">Narrow it to what was seen…', page)
+    return found[1].replace("&amp;", "&") if found else ""
+
+
+@pytest.fixture
+def aged(office: SecurityGroup, vm: VirtualMachine) -> VirtualMachine:
+    """Its host has counted for longer than a week, since its groups were changed last: a month ahead."""
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0) + timedelta(days=20)
+    for days in range(19):
+        RuleHits.objects.create(
+            machine=vm, kind="in", what="none", hour=hour - timedelta(days=days), packets=1, bytes=1
+        )
+    return vm
+
+
+def test_a_review_says_what_was_never_used_and_offers_to_narrow_the_rest(
+    sign_in: SignIn, alice: User, office: SecurityGroup, aged: VirtualMachine, project: Project
+) -> None:
+    with time_machine.travel(timezone.now() + timedelta(days=20), tick=False):
+        as_alice = sign_in(alice)
+        page = shown(as_alice, "/p/shop/review/")
+
+        assert page.count("Never used since ") == 1
+        assert ", on its VM." in page
+        assert "1,205 hits in the last 30 days" in page
+        assert "Seen from 203.0.113.7, 203.0.113.8 and 203.0.113.9." in page
+        at = narrow_link(page)
+        assert at.startswith(
+            f"{office.get_absolute_url()}rules/{office.rules.get(position=1).uid}/?narrow=1&source=203."
+        )
+        form = as_alice.get(at).context["form"]
+        assert form["source"].value() == "203.0.113.7, 203.0.113.8, 203.0.113.9"
+        assert form["port_start"].value() == 22
+
+        make_machine(project, "web-2", [office])
+        page = shown(as_alice, "/p/shop/review/")
+        assert "Never used" not in page
+        assert not narrow_link(page)
+        assert "on 1 of 2 VMs since " in page
+        assert "So no rule is said here to be never used, and none is offered to be narrowed." in page
+
+
+def test_a_review_offers_nothing_before_a_week_and_nothing_without_hosts(
+    as_alice: Client, as_bob: Client, office: SecurityGroup, project: Project
+) -> None:
+    assert "Counted" not in shown(as_alice, "/p/shop/review/")
+
+
+def test_a_viewer_of_a_review_reads_no_senders(as_bob: Client, office: SecurityGroup, vm: VirtualMachine) -> None:
+    page = shown(as_bob, "/p/shop/review/")
+
+    assert "1,205 hits" in page
+    assert "203.0.113" not in page
+    assert "Rules are offered to be narrowed after 7 days." in page
+
+
+@pytest.mark.parametrize("rows", [1, 8])
+def test_a_review_asks_the_same_for_any_number_of_groups(
+    rows: int,
+    as_alice: Client,
+    office: SecurityGroup,
+    vm: VirtualMachine,
+    project: Project,
+    django_assert_num_queries: Any,
+) -> None:
+    for number in range(rows):
+        make_machine(project, f"more-{number}", [make_group(project, f"g{number}", ["accept in tcp 22"])])
+    with django_assert_num_queries(21):
+        as_alice.get("/p/shop/review/")

@@ -27,6 +27,7 @@ from securitygroups.proposals import NewReview, agreed, propose_review
 from securitygroups.web.doors import by, enter, said
 from securitygroups.web.pages import CONFLICT, FORM_INVALID, page_or_form, sent
 from securitygroups.web.reviewing import Forms, Key, numbered_rows, rules_of, sent_rows
+from securitygroups.web.useful import uses_of
 
 SHOWN_CHANGES = 300
 """Changed rules that the last question lists; the others are counted."""
@@ -80,6 +81,7 @@ def _page(request: HttpRequest, access: Access, forms: Forms | None = None) -> H
         context |= _rows(request, project, going, asked, sizes) if not forms else _typed(request, project, going, forms)
     except TooMany as many:
         context["too_many"] = many.rules
+    context["uses"] = uses_of(access, [part for part, _ in context.get("parts", ())])
     context["items"] = [
         (target, f"{part.group.name}, rule {row.line.place}: {text}")
         for part, rows in context.get("parts", ())

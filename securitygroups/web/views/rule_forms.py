@@ -23,6 +23,8 @@ from securitygroups.web.doors import OnGroup, enter_group, said
 from securitygroups.web.pages import FORM_INVALID, address_of, answer, page_or_form
 from securitygroups.web.rulepage import kept, makers, page_url, use_of
 
+NARROWED = ("source", "destination", "port_start", "port_end")
+"""What a rule may be offered narrower."""
 SAME_AGAIN = ("action", "direction", "protocol")
 """What stays in the form when another rule is added."""
 
@@ -143,7 +145,15 @@ def _editing(on: OnGroup, row: Rule) -> Task:
         return change
 
     to = reverse("rule_edit", args=[on.access.project.slug, on.group.public_id, uid]) + kept(on.request)
-    return Task(lambda data: RuleForm(data, instance=copy(row)), edit, to, "What this changes is shown here.", row)
+    # Filled in with something narrower that was offered elsewhere: what that changes is shown at once.
+    narrow = {name: on.request.GET[name] for name in NARROWED if name in on.request.GET and "narrow" in on.request.GET}
+    to += f"{'&' if '?' in to else '?'}narrow=1" if narrow else ""
+
+    def make(data: Any) -> RuleForm:
+        return RuleForm(data, instance=copy(row), initial=dict(narrow))
+
+    waits = "" if "narrow" in on.request.GET else "What this changes is shown here."
+    return Task(make, edit, to, waits, row)
 
 
 def _inserted(rules: RuleList, place: int, form: RuleForm) -> RuleList:
