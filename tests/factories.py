@@ -80,13 +80,17 @@ def make_group(project: Project, name: str = "", rules: RuleList | Sequence[str]
 def make_machine(
     project: Project, name: str = "", groups: Sequence[SecurityGroup] = (), **fields: Any
 ) -> VirtualMachine:
-    """A VM; `fields` are its own, such as ipv4."""
-    return operations.create_machine(
+    """A VM; `fields` are its own, such as ipv4. A `tap` is its interface on a host that nobody has named."""
+    tap = fields.pop("tap", "")
+    machine = operations.create_machine(
         project=project,
         fields={"name": name or f"vm {next(_numbers)}", **fields},
         groups=groups,
         by=By(owner_of(project)),
     )
+    if tap:
+        operations.place_machine(machine=machine, place=operations.Place(tap=tap), base=0, by=By())
+    return machine
 
 
 def make_token(user: User, *scopes: str, of: Project | None = None, name: str = "", **fields: Any) -> ApiToken:

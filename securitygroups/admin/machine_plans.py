@@ -16,7 +16,7 @@ from securitygroups.models import Attachment, Project, SecurityGroup, VirtualMac
 from securitygroups.operations.records import count
 from securitygroups.proposals import propose_groups
 
-WITH_TRAFFIC = ("ipv4", "ipv6", "tap")
+WITH_TRAFFIC = ("ipv4", "ipv6")
 """Fields that say what the rules are enforced for; a name and a description decide nothing."""
 
 

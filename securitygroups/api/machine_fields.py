@@ -20,7 +20,15 @@ Description = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 Address = Annotated[str, Field(max_length=60, description="203.0.113.7, or null for none")]
 Tag = Annotated[str, Field(max_length=LONGEST_TAG, description="A word such as web or env=prod")]
 Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS)]
-Tap = Annotated[str, Field(max_length=15, description="The VM's network interface on its host")]
+# Programs of before send it: to refuse it now would stop all that they do, and it would be gone from v1.
+Tap = Annotated[
+    str,
+    Field(
+        max_length=15,
+        description="Ignored: hosts and operators say at which interface a VM stands",
+        json_schema_extra={"deprecated": True},
+    ),
+]
 ExternalId = Annotated[str, Field(max_length=200, description="The platform's own ID of the VM, kept as it is sent")]
 GroupId = Annotated[str, Field(max_length=100, description="The ID of a group: sg-…")]
 GroupCalled = Annotated[str, Field(max_length=100, description="The name or the ID of a group")]
@@ -84,7 +92,7 @@ class BroughtMachine(_Brought):
 
 
 _ADDRESSES = {"ipv4": 4, "ipv6": 6}
-_BESIDE = {"groups", "reason", "confirm"}
+_BESIDE = {"groups", "reason", "confirm", "tap"}
 
 Errors = list[dict[str, Any]]
 

@@ -47,7 +47,7 @@ def list_machines(request: HttpRequest, project: str, wanted: Annotated[Wanted, 
     """The project's VMs by name, with their groups; all that is asked for holds for each."""
     query = {"q": wanted.q, "tag": wanted.tag, "group": wanted.group}
     rows = MachineFilter.from_query(query).of(access_of(request).project)
-    rows = rows.prefetch_related(Prefetch("attachments", _GROUPS))
+    rows = rows.select_related("placement").prefetch_related(Prefetch("attachments", _GROUPS))
     keys: dict[str, int] = {}
 
     def told(row: VirtualMachine) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from securitygroups.enforcement.applied import GroupStanding, Standing
 from securitygroups.firewall.deeds import Order
 from securitygroups.firewall.formats.documents import FORMAT, rule_to_json
 from securitygroups.firewall.values import RuleList
-from securitygroups.models import Attachment, MachineRevision, SecurityGroup, VirtualMachine
+from securitygroups.models import Attachment, MachineRevision, SecurityGroup, VirtualMachine, placement_of
 from securitygroups.models import Revision as RevisionRow
 
 
@@ -72,6 +72,8 @@ class Written(Schema):
 
 
 class MachineRow(Schema):
+    """`tap` is the VM's interface on its host, empty where it is not known; hosts and operators say it."""
+
     id: str
     name: str
     description: str
@@ -124,7 +126,7 @@ def machine_row(machine: VirtualMachine) -> dict[str, Any]:
         "ipv4": machine.ipv4,
         "ipv6": machine.ipv6,
         "tags": machine.tags,
-        "tap": machine.tap,
+        "tap": placement.tap if (placement := placement_of(machine)) else "",
         "external_id": machine.external_id,
         "revision": machine.revision,
         "created_at": machine.created_at,

@@ -1,9 +1,9 @@
 """A VM's row, and what is compiled of it for its host: decided once, for pages, commands and hosts."""
 
 from securitygroups.effective import of_machine, rules_of
-from securitygroups.firewall.nftables import TAP_PATTERN, Tap, Target, machine_ruleset
+from securitygroups.firewall.nftables import TAP_PATTERN, Own, Tap, Target, machine_ruleset
 from securitygroups.firewall.values import Rule, RuleList
-from securitygroups.models import SecurityGroup, VirtualMachine
+from securitygroups.models import Placement, SecurityGroup, VirtualMachine, placement_of
 
 PLACEHOLDER = "tap0"
 """Stands for the interface of a VM whose own is not known."""
@@ -11,9 +11,27 @@ PLACEHOLDER = "tap0"
 _KNOWN_PATTERNS = ("vnet*",)
 
 
+def interface_of(machine: VirtualMachine) -> str:
+    """The VM's interface on its host, "" where it is not known."""
+    placement = placement_of(machine)
+    return placement.tap if placement else ""
+
+
 def on_host(machine: VirtualMachine, tap: str = "") -> Tap:
-    """The VM as its host knows it; `tap` where its own is not known."""
-    return Tap(machine.public_id, machine.tap or tap, machine.name, machine.ipv4, machine.ipv6)
+    """The VM as its host knows it, and is told of it; `tap` where its interface is not known."""
+    placement = placement_of(machine)
+    addresses = (placement and tuple(placement.addresses)) or tuple(machine.addresses)
+    four, six = (next((one for one in addresses if (":" in one) == wide), None) for wide in (False, True))
+    interface = interface_of(machine) or tap
+    return Tap(machine.public_id, interface, machine.name, four, six, _own(placement, addresses))
+
+
+def _own(placement: Placement | None, addresses: tuple[str, ...]) -> Own | None:
+    """What the VM is held to: nothing where nobody who runs the hosts has said where it stands or what it sends as, and
+    nothing where no address of it is known, for it could send nothing."""
+    if placement is None or not (placement.host_id or placement.mac or placement.addresses):
+        return None
+    return Own(placement.mac, addresses) if placement.held and addresses else None
 
 
 def listed_on_host(machine: VirtualMachine) -> tuple[Tap, tuple[Rule, ...]]:
@@ -23,7 +41,7 @@ def listed_on_host(machine: VirtualMachine) -> tuple[Tap, tuple[Rule, ...]]:
 
 def tap_pattern(machine: VirtualMachine) -> str:
     """What the names of all taps of the host begin with, as far as the VM's own tells."""
-    known = (pattern for pattern in _KNOWN_PATTERNS if machine.tap.startswith(pattern[:-1]))
+    known = (pattern for pattern in _KNOWN_PATTERNS if interface_of(machine).startswith(pattern[:-1]))
     return next(known, TAP_PATTERN)
 
 

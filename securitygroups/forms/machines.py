@@ -58,11 +58,8 @@ class MachineForm(forms.ModelForm[VirtualMachine]):
 
     class Meta:
         model = VirtualMachine
-        fields = ("name", "description", "ipv4", "ipv6", "tags", "tap")
+        fields = ("name", "description", "ipv4", "ipv6", "tags")
         error_messages = {"name": {"required": "Type a name for the VM."}}
-        help_texts = {
-            "tap": "The VM's network interface on its host, such as tap3. The platform fills it in; leave it as it is."
-        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -74,8 +71,6 @@ class MachineForm(forms.ModelForm[VirtualMachine]):
                 "list": "tag-names",
                 "data-commas": True,
             }
-        if "tap" in self.fields:
-            self.fields["tap"].widget.attrs |= {"class": "mono", "autocomplete": "off", "spellcheck": "false"}
 
 
 class OrderedGroupsForm(forms.Form):

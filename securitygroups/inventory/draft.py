@@ -43,7 +43,6 @@ class Known(NamedTuple):
     ipv4: str | None
     ipv6: str | None
     tags: list[str]
-    tap: str
     revision: int
     same: str
     order: list[int]

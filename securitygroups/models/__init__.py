@@ -14,7 +14,7 @@ from securitygroups.models.groups import (
     SecurityGroup,
     values,
 )
-from securitygroups.models.hosts import DRIFTS, TARGETS, Host, HostNonce, InForce, Placement, RuleHits
+from securitygroups.models.hosts import DRIFTS, TARGETS, Host, HostNonce, InForce, Placement, RuleHits, placement_of
 from securitygroups.models.machines import TAP_NAME, Attachment, VirtualMachine
 from securitygroups.models.names import (
     LiveQuerySet,
@@ -115,6 +115,7 @@ __all__ = [
     "new_machine_id",
     "new_rule_id",
     "one_line",
+    "placement_of",
     "to_tags",
     "values",
 ]

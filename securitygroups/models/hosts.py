@@ -132,7 +132,8 @@ class Host(models.Model):
 
 class Placement(models.Model):
     """Where a VM stands: on a host, by an interface. The row stays when the VM leaves a host, for what is said of the VM itself:
-    its addresses, and whether it may send as itself alone.
+    its addresses, and whether it may send as itself alone. Of one that is on no host the interface may be known all the same,
+    for a ruleset that is loaded by hand.
 
     `number` grows with each change of what its host has to know, and `since` is when the newest was made. Of a pinned one only
     operators say where it stands.
@@ -157,14 +158,18 @@ class Placement(models.Model):
             models.UniqueConstraint(
                 fields=["host", "tap"], name="placement_tap", deferrable=models.Deferrable.DEFERRED
             ),
-            models.CheckConstraint(
-                condition=Q(host=None, tap="") | Q(host__isnull=False) & ~Q(tap=""), name="placement_on_host"
-            ),
+            models.CheckConstraint(condition=Q(host=None) | ~Q(tap=""), name="placement_on_host"),
             models.CheckConstraint(condition=Q(number__gte=1), name="placement_number_from_1"),
         ]
 
     def __str__(self) -> str:
         return f"{self.machine} on {self.host or 'no host'}"
+
+
+def placement_of(machine: VirtualMachine) -> Placement | None:
+    """The VM's own, where it has one (one query, unless it was read with the VM)."""
+    # A VM without one has no such attribute, as Django has it.
+    return getattr(machine, "placement", None)
 
 
 class InForce(models.Model):

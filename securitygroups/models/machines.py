@@ -31,13 +31,6 @@ class VirtualMachine(models.Model):
     description = LineField("Description", max_length=255, blank=True)
     ipv4 = models.GenericIPAddressField("IPv4 address", protocol="IPv4", null=True, blank=True)
     ipv6 = models.GenericIPAddressField("IPv6 address", protocol="IPv6", null=True, blank=True)
-    tap = models.CharField(
-        "Tap interface",
-        max_length=15,
-        blank=True,
-        validators=[TAP_NAME],
-        help_text="The VM's network interface on its host, for the compiled ruleset. Leave it empty if you do not know it.",
-    )
     # Of the platform, whose programs find the VM by it: never put into another form, nor given by the panel.
     external_id = LineField(
         "External ID",

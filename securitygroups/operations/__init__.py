@@ -106,7 +106,7 @@ from securitygroups.operations.people import (
     set_time_zone,
     time_zone,
 )
-from securitygroups.operations.placements import Place, place_machine, to_addresses, to_mac
+from securitygroups.operations.placements import Place, check_place, place_machine, to_addresses, to_mac
 from securitygroups.operations.projects import (
     add_member,
     change_role,
@@ -220,6 +220,7 @@ __all__ = [
     "change_person",
     "change_role",
     "change_webhook",
+    "check_place",
     "check_rules",
     "close_case",
     "commit_edit",

@@ -13,9 +13,11 @@ from securitygroups.models import LONGEST_TAG, MOST_TAGS, Project, SecurityGroup
 from securitygroups.models.names import SameName, same_names
 from securitygroups.models.tags import check_tag, check_tags
 
-OWN = ("name", "description", "ipv4", "ipv6", "tags", "tap")
+OWN = ("name", "description", "ipv4", "ipv6", "tags")
 """A VM's own fields that a program may give; what it does not give stays as it is."""
 KEYS = ("external_id", *OWN, "groups")
+IGNORED = frozenset({"tap"})
+"""What programs have sent before operators and hosts said it: it is taken, and nothing is done with it."""
 NAMELESS = "Send a name: there is no VM with this external ID yet."
 LONGEST_NAME = 100
 
@@ -38,7 +40,7 @@ def read_entry(sent: Mapping[str, Any], known: Mapping[str, Any] | None = None) 
     problems: dict[str, list[str]] = {
         shown(key): [f"A VM has no field of this name here: they are {', '.join(KEYS)}."]
         for key in sent
-        if key not in KEYS
+        if key not in KEYS and key not in IGNORED
     }
     values: dict[str, Any] = {}
     for name in ("external_id", *(key for key in KEYS if key in sent and key != "external_id")):

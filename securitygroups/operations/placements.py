@@ -24,7 +24,8 @@ _MAC = re.compile(r"[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a VM stands, and as what it may send. Without a host it stands nowhere, and nothing is enforced."""
+    """Where a VM stands, and as what it may send. Without a host it stands nowhere, and no agent enforces anything; its
+    interface may be known all the same."""
 
     host: Host | None = None
     tap: str = ""
@@ -57,7 +58,7 @@ def place_machine(*, machine: VirtualMachine, place: Place, base: int, by: By) -
     number = placement.number if placement.pk else 0
     if number != base:
         raise Conflict(number)
-    place = _checked(replace(place, host=host), locked)
+    place = check_place(replace(place, host=host), locked)
     before = Place.of(placement)
     if place == before:
         return placement
@@ -83,10 +84,10 @@ def put(placement: Placement, before: Place, place: Place) -> None:
         placement.number += 1 if placement.pk else 0
 
 
-def _checked(place: Place, machine: VirtualMachine) -> Place:
+def check_place(place: Place, machine: VirtualMachine) -> Place:
     """As it is kept. Raises ValidationError, each at its field."""
     problems: dict[str, str] = {}
-    kept: dict[str, Any] = {"tap": place.tap if place.host else ""}
+    kept: dict[str, Any] = {}
     reads: dict[str, Callable[[], Any]] = {
         "mac": lambda: to_mac(place.mac),
         "addresses": lambda: to_addresses(place.addresses),
@@ -96,20 +97,24 @@ def _checked(place: Place, machine: VirtualMachine) -> Place:
             kept[name] = read()
         except ValidationError as refusal:
             problems[name] = refusal.messages[0]
-    if place.host is not None:
-        problems |= _host_problems(place.host, place.tap, machine)
+    problems |= _where_problems(place, machine)
     if problems:
         raise ValidationError({name: words.replace("%", "%%") for name, words in problems.items()})
     return replace(place, **kept)
 
 
-def _host_problems(host: Host, tap: str, machine: VirtualMachine) -> dict[str, str]:
-    if host.revoked_at is not None:
+def _where_problems(place: Place, machine: VirtualMachine) -> dict[str, str]:
+    host, tap = place.host, place.tap
+    if host is not None and host.revoked_at is not None:
         return {"host": f"{host} was revoked: choose another host, or enrol it again first."}
-    if not tap:
+    if host is not None and not tap:
         return {"tap": "Type the VM's interface on the host."}
-    if not TAP.fullmatch(tap):
+    if tap and not TAP.fullmatch(tap):
         return {"tap": "Type the name of one network interface, of 15 characters at most, such as tap0."}
+    return _on_host_problems(host, tap, machine) if host else {}
+
+
+def _on_host_problems(host: Host, tap: str, machine: VirtualMachine) -> dict[str, str]:
     if not fits(tap, host.taps):
         return {"tap": f"{tap} is not one of the host's interfaces for VMs, {host.taps}: nothing would be enforced."}
     other = _other_on(host, tap, machine)
@@ -159,7 +164,7 @@ def moved_words(machine: VirtualMachine, before: Place, after: Place) -> str:
 
 def _differing(before: Place, after: Place) -> list[str]:
     said = {
-        "tap": f"its interface is {after.tap} now",
+        "tap": f"its interface is {after.tap} now" if after.tap else "its interface is not known any more",
         "mac": f"its MAC address is {after.mac or 'not known'} now",
         "addresses": f"it may send from {', '.join(after.addresses) or 'the addresses that it has in the panel'}",
         "held": "it may send only as itself" if after.held else "it may send as others",

@@ -60,7 +60,7 @@ def test_a_vms_groups_changed_by_somebody_else_in_the_meantime_are_not_overwritt
     [
         ("ordered_groups", "sg-0000000000"), ("ordered_groups", "../etc"), ("ordered_groups", "{same}\n{same}"),
         ("ordered_groups", "{foreign}"), ("ordered_groups", "\x00"), ("ipv4", "10.0.0"), ("ipv6", "10.0.0.1"),
-        ("tap", "a b"), ("name", ""), ("name", "x" * 101), ("name", "\x00"),
+        ("external_id", "x" * 201), ("name", ""), ("name", "x" * 101), ("name", "\x00"),
     ],
 )  # fmt: skip
 def test_a_vms_wrong_fields_are_refused_and_nothing_is_saved(

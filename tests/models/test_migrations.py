@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from securitygroups import operations
 from securitygroups.firewall.formats.documents import stored_rules
-from securitygroups.models import AccountEvent, Event, Project, SecurityGroup, User
+from securitygroups.models import AccountEvent, Event, Placement, Project, SecurityGroup, User
 from tests.factories import PASSWORD, ports
 from tests.operations.state import commit, on_record
 
@@ -75,3 +76,50 @@ def test_people_projects_and_records_come_along(before: Any, *, together: bool) 
     assert stored_rules(operations.rules_at(web, 1)) == listed
     commit(web, ports(7))
     assert (on_record(web, 1), len(on_record(web, 2))) == (listed, 1)
+
+
+def test_the_interface_of_a_vm_becomes_its_placements() -> None:
+    """What web processes of the version before go on writing is not lost with them either: the column is there."""
+    newest = [key for key in MigrationExecutor(connection).loader.graph.leaf_nodes() if key[0] == "securitygroups"]
+    try:
+        apps = migrate([("securitygroups", "0026_hosts")])
+        machine, placement, host = (
+            apps.get_model("securitygroups", name) for name in ("VirtualMachine", "Placement", "Host")
+        )
+        shop = apps.get_model("securitygroups", "Project").objects.create(name="Shop", slug="shop")
+
+        def made(name: str, tap: str, **fields: Any) -> Any:
+            return machine.objects.create(project=shop, name=name, tap=tap, public_id=f"vm-{name}", **fields)
+
+        kvm = host.objects.create(name="kvm-1")
+        alone, bare, deleted = (
+            made("alone", "tap1"),
+            made("bare", ""),
+            made("deleted", "tap1", deleted_at=timezone.now()),
+        )
+        there, off = made("there", "tap2"), made("off", "tap3")
+        placement.objects.create(machine=there, host=kvm, tap="tap9", number=4)
+        placement.objects.create(machine=off, mac="52:54:00:12:34:56", held=False, number=2)
+
+        migrate(newest)
+
+        found = {row.machine_id: row for row in Placement.objects.select_related("host")}
+        assert {pk: (row.host and row.host.name, row.tap) for pk, row in found.items()} == {
+            alone.pk: (None, "tap1"),
+            deleted.pk: (None, "tap1"),
+            there.pk: ("kvm-1", "tap9"),
+            off.pk: (None, "tap3"),
+        }
+        assert (found[alone.pk].held, found[alone.pk].number, found[off.pk].mac) == (True, 1, "52:54:00:12:34:56")
+        assert bare.pk not in found
+        machine.objects.create(project=shop, name="late", tap="tap5", public_id="vm-late")
+        operations.create_machine(project=Project.objects.get(), fields={"name": "new"}, groups=(), by=operations.By())
+
+        # And back: what the version before forbids is gone, and what it had is there.
+        migrate([("securitygroups", "0026_hosts")])
+        assert dict(machine.objects.order_by("pk").values_list("name", "tap")) == {
+            "alone": "tap1", "bare": "", "deleted": "tap1", "there": "tap2", "off": "tap3", "late": "tap5", "new": "",
+        }  # fmt: skip
+        assert set(placement.objects.filter(host=None).values_list("tap", flat=True)) == {""}
+    finally:
+        migrate(newest)

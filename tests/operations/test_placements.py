@@ -1,5 +1,6 @@
 """Where VMs stand, as operators say it: what is kept, what its host has to know, and what the project reads."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_a_vm_is_placed_moved_and_taken_off_and_its_number_grows(
 
     assert [one.number for one in (second, third, again)] == [2, 3, 4]
     assert (third.pk, again.pk) == (first.pk, first.pk)
-    assert (third.host, third.tap, third.mac) == (None, "", first.mac)
+    assert (third.host, third.tap, third.mac) == (None, "tap0", first.mac), "its interface may be known all the same"
 
 
 def test_what_its_host_need_not_know_gives_no_number(host: Host, machine: VirtualMachine) -> None:
@@ -80,6 +81,8 @@ def test_addresses_are_kept_in_one_spelling(host: Host, machine: VirtualMachine)
         ("tap", {"tap": ""}),
         ("tap", {"tap": "eth0"}),
         ("tap", {"tap": "tap9"}),
+        ("tap", {"host": None, "tap": "no spaces"}),
+        ("tap", {"host": None, "tap": "x" * 16}),
         ("mac", {"mac": "52:54:00"}),
         ("mac", {"mac": "ff:ff:ff:ff:ff:ff"}),
         ("addresses", {"addresses": ("10.0.0.0/24",)}),
@@ -94,7 +97,7 @@ def test_what_cannot_be_is_refused_at_its_field_and_nothing_is_written(
     before = list(Placement.objects.values()), Event.objects.count()
 
     with pytest.raises(ValidationError) as refusal:
-        operations.place_machine(machine=machine, place=Place(host, **{"tap": "tap0"} | fields), base=0, by=By())
+        operations.place_machine(machine=machine, place=replace(Place(host, "tap0"), **fields), base=0, by=By())
 
     assert list(refusal.value.error_dict) == [field]
     assert (list(Placement.objects.values()), Event.objects.count()) == before

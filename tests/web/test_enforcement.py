@@ -9,9 +9,9 @@ from securitygroups.answers.platform import platform
 from securitygroups.enforcement import check as nft
 from securitygroups.firewall.platform import Target
 from securitygroups.firewall.protocols import Action, Direction
-from securitygroups.models import Project, SecurityGroup, VirtualMachine
+from securitygroups.models import Placement, Project, SecurityGroup, VirtualMachine
 from securitygroups.web.views import enforcement
-from tests.factories import make_group, make_machine
+from tests.factories import make_group, make_host, make_machine, place
 
 
 def text(client: Client, url: str, status: int = 200) -> str:
@@ -84,12 +84,26 @@ def test_the_ruleset_is_shown(as_bob: Client, tapped: VirtualMachine) -> None:
     assert "table inet karenpanel" in text(as_bob, url(tapped) + "?target=inet")
 
 
-def test_without_a_tap_it_says_where_to_set_it(as_alice: Client, as_bob: Client, machine: VirtualMachine) -> None:
+def test_without_an_interface_it_says_who_knows_it(as_alice: Client, machine: VirtualMachine) -> None:
     page = text(as_alice, url(machine))
-    assert "The VM's tap interface is not known here." in page
-    assert f'href="{machine.get_absolute_url()}settings/"' in page
+    assert "The VM's interface is not known here.</strong> Its host says it, or who runs the hosts." in page
     assert "&quot;tap0&quot; : jump" in page
-    assert "Somebody with the editor role" in text(as_bob, url(machine))
+
+
+def test_of_a_vm_on_a_host_it_holds_what_it_may_send_as(as_bob: Client, tapped: VirtualMachine) -> None:
+    """Where nobody who runs the hosts has said more than its interface, it is not held: a ruleset that is loaded by hand stays
+    as it was."""
+    own = "52:54:00:12:34:56"
+    assert "spoof" not in text(as_bob, url(tapped))
+
+    place(tapped, make_host(), "tap5", mac=own, addresses=("10.0.1.77",))
+    page = text(as_bob, url(tapped))
+    assert "&quot;tap5&quot; : jump" in page
+    assert own in page
+    assert "10.0.1.77" in page
+
+    place(tapped, Placement.objects.get().host, "tap5", mac=own, held=False)
+    assert own not in text(as_bob, url(tapped))
 
 
 def test_the_file_is_the_whole_ruleset(as_bob: Client, tapped: VirtualMachine) -> None:

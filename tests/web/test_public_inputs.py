@@ -47,7 +47,7 @@ def test_a_name_that_was_there_first_can_still_be_described(as_alice: Client, pr
 @pytest.mark.django_db
 def test_an_interface_s_address_is_taken_with_one_click_without_script(as_alice: Client, project: Project) -> None:
     url = f"/p/{project.slug}/machines/new/"
-    typed = {"name": "new-vm", "description": "", "ipv4": "10.8.0.1/24", "ipv6": "", "tap": ""}
+    typed = {"name": "new-vm", "description": "", "ipv4": "10.8.0.1/24", "ipv6": ""}
 
     refused = as_alice.post(url, typed)
     redrawn = as_alice.post(url, typed | {"suggest": "ipv4=10.8.0.1"})

@@ -47,7 +47,7 @@ def from_database(names: Sequence[str]) -> Listed:
 
     listed = []
     for name in dict.fromkeys(names):
-        live = VirtualMachine.objects.live()
+        live = VirtualMachine.objects.live().select_related("placement")
         found = list(live.filter(public_id=name)) or list(live.filter(name=name).order_by("public_id"))
         if not found:
             raise CommandError(f"{name}: there is no VM of this ID or name.")

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from securitygroups.access import find_machine
 from securitygroups.enforcement import applied
 from securitygroups.enforcement import check as nft
-from securitygroups.enforcement.host import PLACEHOLDER, compiled, tap_pattern
+from securitygroups.enforcement.host import PLACEHOLDER, compiled, interface_of, tap_pattern
 from securitygroups.firewall.nftables import Target, Unenforceable
 from securitygroups.web.doors import enter
 from securitygroups.web.pages import FORM_INVALID
@@ -40,7 +40,7 @@ def machine_ruleset(request: HttpRequest, slug: str, machine_id: str) -> HttpRes
         "targets": [(one.value, one.label) for one in Target],
         "target": target.value,
         "taps": taps,
-        "placeholder": "" if vm.tap else PLACEHOLDER,
+        "placeholder": "" if interface_of(vm) else PLACEHOLDER,
     }
     status = 200
     try:

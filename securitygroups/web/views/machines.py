@@ -168,7 +168,7 @@ def _forms(request: HttpRequest, vm: VirtualMachine, chosen: list[SecurityGroup]
 def _page(request: HttpRequest, sent: _Sent, context: dict[str, Any], status: int = 200) -> HttpResponse:
     picked = {group.pk: group.public_id for group in sent.order.groups()}
     sent.order.hidden = {picked[below]: picked[by] for below, by in hidden_below(list(picked)).items()}
-    more = sent.form.errors.keys() & {"tags", "tap"} or any(sent.form[name].value() for name in ("tags", "tap"))
+    more = "tags" in sent.form.errors or bool(sent.form["tags"].value())
     context = {
         "form": sent.form,
         "order": sent.order,
