@@ -76,7 +76,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "accounts": {"fields", "models", "access", "operations", SITE},
         "admin": {
             *("firewall", "words", "fields", "models", "paging", "effective"),
-            *("operations", "answers", "said", "proposals", "forms"),
+            *("operations", "answers", "enforcement", "said", "proposals", "forms"),
             # It says which lists and pages the site of the administration has.
             SITE,
         },

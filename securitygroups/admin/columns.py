@@ -1,6 +1,7 @@
 """Columns that lists have in common: to whom a row belongs, as a link, and what the panel shows as a badge."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -37,6 +39,12 @@ def in_order(lines: Iterable[str]) -> SafeString:
     """One line after the other, counted."""
     told = format_html_join("", "<li>{}</li>", ((line,) for line in lines))
     return format_html("<ol>{}</ol>", told) if told else NOBODY
+
+
+def clock(moment: datetime) -> str:
+    """The time of a moment of today; of another one with its day."""
+    local, today = timezone.localtime(moment), timezone.localdate()
+    return f"{local:%H:%M}" if local.date() == today else f"{local:%-d %B %Y, %H:%M}"
 
 
 class Columns(admin.ModelAdmin[Any]):

@@ -9,18 +9,21 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from securitygroups import operations
 from securitygroups.admin.asking import Plan, agreed, blaming_the_reason
 from securitygroups.admin.base import LiveFilter, ThroughOperations, by, into_panel, machine_pages, too_many
+from securitygroups.admin.columns import clock
 from securitygroups.admin.forms import AdminMachineForm, ChoosesGroups, MoveMachineForm
 from securitygroups.admin.machine_plans import plan_change, plan_creation, plan_end, plan_move
+from securitygroups.admin.placing import place_page
 from securitygroups.admin.questions import MOST_UNDONE, UNDONE
+from securitygroups.enforcement import applied
 from securitygroups.forms import MachineForm
-from securitygroups.models import VirtualMachine
+from securitygroups.models import VirtualMachine, placement_of
 from securitygroups.operations.records import count
 
 MOVED = 100
@@ -41,9 +44,9 @@ class VirtualMachineAdmin(ThroughOperations):
     search_fields = ("<public_id", "=external_id", "^name", "=ipv4", "=ipv6", "=project__slug", "^project__name")
     search_help_text = "The beginning of the name, of the ID or of an address, a network, the external ID, or the project's name or slug."
     autocomplete_fields = ("project",)
-    readonly_fields = ("public_id", "revision", "created_at", "deleted_at", "in_panel", "move")
+    readonly_fields = ("public_id", "revision", "created_at", "deleted_at", "in_panel", "stands", "move")
     sections = (
-        (None, ("in_panel", "project", "move", "name", "description", "ipv4", "ipv6", "tags", "tap", "external_id")),
+        (None, ("in_panel", "project", "move", "stands", "name", "description", "ipv4", "ipv6", "tags", "external_id")),
         ("Security Groups", ("ordered_groups",)),
         ("Record", ("public_id", "revision", "created_at", "deleted_at")),
     )
@@ -53,6 +56,15 @@ class VirtualMachineAdmin(ThroughOperations):
     def in_panel(self, machine: VirtualMachine) -> SafeString:
         """Links to the VM's pages there."""
         return into_panel(machine_pages(machine))
+
+    @admin.display(description="Where it stands")
+    def stands(self, machine: VirtualMachine) -> SafeString:
+        """Where its rules are in force, and the way to say where it stands."""
+        if not machine.pk or machine.deleted_at:
+            return SafeString("–")
+        said, placement = applied.of_machine(machine).sentence(clock), placement_of(machine)
+        where = f"{said} Interface {placement.tap}." if placement and placement.tap else said
+        return format_html('{} <a href="{}">Change where it stands</a>', where, place_page(machine))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*self.readonly_fields, "project") if obj else ()

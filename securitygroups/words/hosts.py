@@ -91,6 +91,11 @@ def in_force_after(on: int, of: int, seconds: int | None, others: Mapping[str, i
     return f"In force on {host if host and on else vms}{after}{': ' if rest else ''}{rest}."
 
 
+def ago(seconds: int) -> str:
+    """How long it is that something was heard."""
+    return f"{_length(seconds)} ago"
+
+
 def _length(seconds: int) -> str:
     if seconds < 120:
         return f"{seconds} s"

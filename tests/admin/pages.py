@@ -22,7 +22,6 @@ from securitygroups.models import (
     Delivery,
     Event,
     GroupRevision,
-    Host,
     HostNonce,
     InForce,
     Invitation,
@@ -50,7 +49,7 @@ MODELS = [model for model in apps.get_app_config("securitygroups").get_models() 
 READ_ONLY = [
     AccountEvent, ApiToken, Attachment, CaseNote, Event, GroupRevision, Invitation, MachineRevision, SavedView, SupportCase,
     SupportVisit, CasePacket, CaseStanding, CaseStep, VisitEnd, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule,
-    StreamCursor, Delivery, Webhook, Host, Placement, InForce, RuleHits, HostNonce,
+    StreamCursor, Delivery, Webhook, Placement, InForce, RuleHits, HostNonce,
     Traffic, TrafficHour, MadeOf,
 ]  # fmt: skip
 EDITABLE = [model for model in MODELS if model not in READ_ONLY]

@@ -66,7 +66,7 @@ READ_ONLY: dict[type[Model], frozenset[str]] = {
         *(CasePacket, CaseStanding, CaseStep, VisitEnd),
         *(SupportVisit, Review, DecidedRule, SignedReview, ReviewedGroup, ReviewedRule, StreamCursor),
         *(Delivery, Webhook),
-        *(Host, Placement, InForce, RuleHits, HostNonce),
+        *(Placement, InForce, RuleHits, HostNonce),
         *(Traffic, TrafficHour, MadeOf),
     )
 }
@@ -79,6 +79,7 @@ NO_TRAFFIC: dict[type[Model], str] = {
     User: "who may come in",
     Membership: "who may do what in a project",
     Group: "rights of people",
+    Host: "where lists are loaded, and how: which they are, groups and VMs say",
     GroupTemplate: "a document: groups that were made from it have rules of their own",
 }
 """Writes that are made at once, and why no packet can be decided otherwise by them."""
@@ -171,8 +172,10 @@ def traffic() -> list[Any]:
         "pk", "group", "position", "uid", "action", "source", "port_start", "enabled"
     )
     attached = Attachment.objects.order_by("pk").values_list("machine", "group", "position")
-    machines = VirtualMachine.objects.order_by("pk").values_list("pk", "project", "ipv4", "ipv6", "tap", "deleted_at")
-    return [list(rules), list(attached), list(machines), list(SecurityGroup.objects.values_list("pk", "deleted_at"))]
+    machines = VirtualMachine.objects.order_by("pk").values_list("pk", "project", "ipv4", "ipv6", "deleted_at")
+    groups = SecurityGroup.objects.order_by("pk").values_list("pk", "deleted_at")
+    places = Placement.objects.order_by("pk").values_list("machine", "host", "tap", "mac", "addresses", "held")
+    return [list(rows) for rows in (rules, attached, machines, groups, places)]
 
 
 ASKING = [(model, name) for (model, name) in WRITES if name not in ("export", "recheck") and not (
@@ -209,7 +212,8 @@ def test_what_is_not_asked_about_decides_no_packet(everything: Cast, as_admin: C
     address = url(model, "change", everything[model].pk)
     before = traffic()
 
-    assert as_admin.post(address, sent(as_admin, address) | {"name": "other", "first_name": "Other"}).status_code == 302
+    data = sent(as_admin, address) | {"name": "other", "first_name": "Other", "reason": "Asked"}
+    assert as_admin.post(address, data).status_code == 302
 
     assert traffic() == before
     named = {str(row).lower() for row in model._default_manager.all()}
