@@ -176,7 +176,9 @@ class HostAdmin(ThroughOperations):
     def about_agent(self, host: Host) -> SafeString:
         """Whether it is heard of, and where it is not, what to do next."""
         over = host.token_until is None or host.token_until <= timezone.now()
-        return _drawn("state", host=host, heard=_heard(host), offered=None if over else host.token_until)
+        return _drawn(
+            "admin/host_state.html", host=host, heard=_heard(host), offered=None if over else host.token_until
+        )
 
     @admin.display(description="On it")
     def machines(self, host: Host) -> SafeString:
@@ -186,21 +188,23 @@ class HostAdmin(ThroughOperations):
         rows = Placement.objects.filter(host=host, machine__in=[one.machine for one in standings[:SHOWN]])
         places = {row.machine_id: row for row in rows.select_related("machine__project")}
         shown = [(one, places[one.machine], one.sentence(clock, now)) for one in standings if one.machine in places]
-        return _drawn("machines", host=host, rows=shown, more=len(standings) - len(shown))
+        return _drawn("admin/host_machines.html", host=host, rows=shown, more=len(standings) - len(shown))
 
     @admin.display(description="Conflicts")
     def not_placed(self, host: Host) -> SafeString:
         """What it said of its interfaces that places no VM."""
         rows = host.conflicts[:SHOWN]
         known = _machines_called([row["vm"] for row in rows])
-        return _drawn("conflicts", host=host, rows=[(row, known.get(row["vm"])) for row in rows])
+        return _drawn("admin/host_conflicts.html", host=host, rows=[(row, known.get(row["vm"])) for row in rows])
 
     @admin.display(description="Interfaces")
     def interfaces(self, host: Host) -> SafeString:
         """Its inventory, as it was said last."""
         said = host.inventory
         rows = [*(said or ())][:SHOWN]
-        return _drawn("inventory", host=host, rows=rows, more=len(said or ()) - len(rows), said=said is not None)
+        return _drawn(
+            "admin/host_inventory.html", host=host, rows=rows, more=len(said or ()) - len(rows), said=said is not None
+        )
 
     @admin.display(description="Samples missed")
     def samples_missed(self, host: Host) -> str:
@@ -343,5 +347,5 @@ def _machines_called(names: Sequence[str]) -> dict[str, VirtualMachine]:
     return {name: machine for name, machine in found.items() if name and name not in twice}
 
 
-def _drawn(part: str, **context: Any) -> SafeString:
-    return render_to_string(f"admin/host_{part}.html", context)
+def _drawn(template: str, **context: Any) -> SafeString:
+    return render_to_string(template, context)

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from securitygroups import operations
-from securitygroups.models import Event, Project, SecurityGroup, User, VirtualMachine
+from securitygroups.models import Event, Placement, Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 from tests.api.conftest import ALL, MakeProgram, Program
-from tests.factories import make_group, make_machine, make_project
+from tests.factories import make_group, make_host, make_machine, make_project, place
 
 WEB = {"name": "web-2", "description": "Second", "ipv4": "10.0.1.12", "tags": ["Web", "env = prod"]}
 OPEN = ["accept in all"]
@@ -128,7 +128,7 @@ def test_each_operation_needs_its_scope(vm: VirtualMachine, alice: User, program
 
 def test_a_vm_is_made_and_read_back(mine: Program, office: SecurityGroup, project: Project) -> None:
     more = make_group(project, "more", ["accept in tcp 443"])
-    sent = WEB | {"ipv6": "2001:DB8::12", "tap": "tap7", "external_id": "vm/7", "groups": ids(more, office)}
+    sent = WEB | {"ipv6": "2001:DB8::12", "external_id": "vm/7", "groups": ids(more, office)}
 
     made = mine.post("/projects/shop/machines", sent | {"reason": "Ticket 7"})
     read = mine.get(f"/projects/shop/machines/{made.json()['id']}")
@@ -140,6 +140,22 @@ def test_a_vm_is_made_and_read_back(mine: Program, office: SecurityGroup, projec
     assert [group["name"] for group in told["groups"]] == ["more", "office"]
     event = Event.objects.get(verb="machine.created")
     assert (event.actor_name, event.via, event.detail["reason"]) == ("alice", "API token “ci”", "Ticket 7")
+
+
+def test_the_interface_is_read_and_what_is_sent_for_it_is_ignored(mine: Program, vm: VirtualMachine) -> None:
+    def told() -> list[str]:
+        one, listed = mine.get(f"/projects/shop/machines/{vm.public_id}"), mine.get("/projects/shop/machines")
+        return [one.json()["tap"], listed.json()["items"][0]["tap"]]
+
+    assert told() == ["", ""]
+    place(vm, make_host(), "tap3")
+    assert told() == ["tap3", "tap3"]
+
+    changed = mine.ask("PATCH", f"/projects/shop/machines/{vm.public_id}", {"tap": "tap9", "description": "Kept"})
+    assert (changed.status_code, changed.json()["description"]) == (200, "Kept")
+    assert told() == ["tap3", "tap3"]
+    assert mine.post("/projects/shop/machines", WEB | {"tap": "tap9"}).json()["tap"] == ""
+    assert Placement.objects.count() == 1
 
 
 def test_all_that_is_wrong_is_told_at_its_place(mine: Program, office: SecurityGroup, project: Project) -> None:

@@ -53,6 +53,13 @@ def test_the_same_once_more_writes_nothing(project: Project, group: SecurityGrou
     assert (again.outcome, again.changed) == ("unchanged", ())
 
 
+def test_an_interface_that_programs_of_before_send_is_taken_and_ignored(project: Project, group: SecurityGroup) -> None:
+    put(project, OWN | {"tap": "tap7"}, ["web"])
+
+    with nothing_written():
+        assert put(project, OWN | {"tap": "tap8"}, ["web"]).outcome == "unchanged"
+
+
 def test_what_is_given_is_changed_and_all_else_stays(project: Project, group: SecurityGroup) -> None:
     vm = put(project, OWN, ["web"]).machine
 
