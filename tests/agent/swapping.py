@@ -22,7 +22,7 @@ from tests.kernel.host import say
 
 def states(target: Target) -> tuple[Any, Any]:
     """Two, of which each is newer than the other when its numbers are set."""
-    return tuple(state(target, {("sg-all", 0): LISTS[at]}, machine("vm-1", "tap0", ("sg-all", 0))) for at in (0, 1))  # type: ignore[return-value]
+    return tuple(state(target, {("sg-all", 0): LISTS[at]}, machine("vm-1", "tap0", ("sg-all", 0))) for at in (0, 1))
 
 
 def numbered(told: Any, revision: int) -> Any:

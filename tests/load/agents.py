@@ -1,9 +1,9 @@
 """A thousand agents that ask the panel every five seconds, with real signatures, and what that does to its pages.
 
-    .venv/bin/python -m tests.load.agents [--hosts 1000] [--seconds 180] [--quiet 30]
+    .venv/bin/python -m tests.load.agents [--hosts 1000] [--seconds 180] [--quiet 30] [--shared 64]
 
-Each has a connection of its own, as agents have it without a proxy; tells all once a minute; and takes what is new. Every 15
-seconds a group is changed that one host in twenty has. Prints errors, how long answers took, how long a page took with and
+They share connections, as those of a proxy are, or with --shared 0 have one each. Each tells all once a minute, and takes what
+is new. Every 15 seconds a group is changed that one host in twenty has. Prints errors, how long answers took, how long a page took with and
 without the agents, processor time a request, and on how many VMs the newest rules are in force in the end.
 """
 
@@ -40,17 +40,46 @@ class Seen:
 
 
 @dataclass
+class Line:
+    """A connection to the panel, opened when it is asked."""
+
+    port: int
+    seen: Seen
+    ends: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def send(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body."""
+        # As http.client does it: a connection that the other side has closed meanwhile is opened again.
+        if self.ends is not None and self.ends[0].at_eof():
+            self.close()
+        if self.ends is None:
+            self.seen.opened += 1
+            self.ends = await asyncio.open_connection(clients.HOST, self.port)
+        reader, writer = self.ends
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in head[1:])}
+        status = int(head[0].split()[1])
+        length = 0 if status == 304 else int(headers.get("content-length", "0"))
+        return status, headers, await reader.readexactly(length)
+
+    def close(self) -> None:
+        if self.ends is not None:
+            self.ends[1].close()
+        self.ends = None
+
+
+@dataclass
 class Agent:
     """One host's, without a kernel: it takes what it is told for loaded."""
 
     host: str
     key: Key
     panel_key: str
-    port: int
+    lines: "asyncio.Queue[Line]"
     seen: Seen
     etag: str = ""
     vms: list[dict[str, Any]] = field(default_factory=list)
-    line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def run(self, until: float) -> None:
         await asyncio.sleep(random.uniform(0, EVERY))
@@ -61,9 +90,7 @@ class Agent:
                     whole = await self.turn(whole)
             except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
                 self.seen.errors[type(error).__name__] += 1
-                self.close()
             await asyncio.sleep(EVERY * random.uniform(1 - JITTER, 1 + JITTER))
-        self.close()
 
     async def turn(self, whole: float) -> float:
         """As the agent's own: a report where one is due, and a question where that did not answer it."""
@@ -98,7 +125,14 @@ class Agent:
         lines += [f"Content-Length: {len(body)}", "Content-Type: application/json"] if body else []
         lines += [f"If-None-Match: {self.etag}"] if self.etag and not body else []
         begun = time.monotonic()
-        status, headers, said = await self.send("\r\n".join([*lines, "", ""]).encode() + body)
+        line = await self.lines.get()
+        try:
+            status, headers, said = await line.send("\r\n".join([*lines, "", ""]).encode() + body)
+        except BaseException:
+            line.close()
+            raise
+        finally:
+            self.lines.put_nowait(line)
         self.seen.took.setdefault(f"{name} {status}", []).append(time.monotonic() - begun)
         signed = answer_bytes(status, said, headers.get("etag", ""), stamp[1], self.host)
         if not verifies(self.panel_key, signed, headers.get("karenpanel-signature", "")):
@@ -107,34 +141,36 @@ class Agent:
             raise ValueError(f"{status}")
         return status, said, headers.get("etag", "")
 
-    async def send(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
-        # As http.client does it: a connection that the other side has closed meanwhile is opened again.
-        if self.line is not None and self.line[0].at_eof():
-            self.close()
-        if self.line is None:
-            self.seen.opened += 1
-            self.line = await asyncio.open_connection(clients.HOST, self.port)
-        reader, writer = self.line
-        writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in head[1:])}
-        status = int(head[0].split()[1])
-        length = 0 if status == 304 else int(headers.get("content-length", "0"))
-        return status, headers, await reader.readexactly(length)
 
-    def close(self) -> None:
-        if self.line is not None:
-            self.line[1].close()
-        self.line = None
+@dataclass(frozen=True)
+class Order:
+    """What the process of the agents is to do. `shared` connections are those of a proxy before the panel; 0: each its own."""
+
+    hosts: Sequence[tuple[str, str]]
+    panel_key: str
+    port: int
+    seconds: float
+    shared: int
 
 
-def run(hosts: Sequence[tuple[str, str]], panel_key: str, port: int, seconds: float, told: Connection) -> None:
+def run(order: Order, told: Connection) -> None:
     """All agents, in a process of their own."""
     seen = Seen()
 
+    def lines(number: int) -> "asyncio.Queue[Line]":
+        made: asyncio.Queue[Line] = asyncio.Queue()
+        for _ in range(number):
+            made.put_nowait(Line(order.port, seen))
+        return made
+
     async def all_of_them() -> None:
-        until = time.monotonic() + seconds
-        await asyncio.gather(*(Agent(host, Key.read(seed), panel_key, port, seen).run(until) for host, seed in hosts))
+        until = time.monotonic() + order.seconds
+        of_proxy = lines(order.shared)
+        agents = [
+            Agent(host, Key.read(seed), order.panel_key, of_proxy if order.shared else lines(1), seen)
+            for host, seed in order.hosts
+        ]
+        await asyncio.gather(*(agent.run(until) for agent in agents))
 
     asyncio.run(all_of_them())
     told.send(seen)
@@ -206,6 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hosts", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=180.0)
+    parser.add_argument("--shared", type=int, default=64)
     parser.add_argument("--quiet", type=float, default=30.0)
     asked = parser.parse_args()
     with shop.opened() as (page, cookie):
@@ -219,7 +256,7 @@ def main() -> None:
             print(line("page, alone", pages(port, page, cookie, asked.quiet)), flush=True)
             here, there = multiprocessing.Pipe()
             agents = multiprocessing.get_context("spawn").Process(
-                target=run, args=(hosts, keys.public(), port, asked.seconds, there)
+                target=run, args=(Order(hosts, keys.public(), port, asked.seconds, asked.shared), there)
             )
             agents.start()
             ended = threading.Event()
