@@ -61,7 +61,10 @@ class Line:
         headers = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in head[1:])}
         status = int(head[0].split()[1])
         length = 0 if status == 304 else int(headers.get("content-length", "0"))
-        return status, headers, await reader.readexactly(length)
+        body = await reader.readexactly(length)
+        if headers.get("connection", "").lower() == "close":
+            self.close()
+        return status, headers, body
 
     def close(self) -> None:
         if self.ends is not None:
