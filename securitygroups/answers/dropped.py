@@ -48,9 +48,11 @@ def packets(project: Project, machine: VirtualMachine | None, wanted: Wanted) ->
         # Addresses of both families stand in one order.
         fields |= dict(zip(("peer__gte", "peer__lte"), ends, strict=True))
         fields["version"] = wanted.peer.version
-    newest = rows.order_by("-last_at", "-pk").values("pk")[:LOOKED_THROUGH]
-    found = Traffic.objects.filter(pk__in=newest, **fields) if fields else rows
-    return found.order_by("-last_at", "-pk").select_related("machine", "made_of")
+    if fields:
+        # Where the newest end, by the index: what comes before is not looked at.
+        end = rows.order_by("-last_at", "-pk").values_list("last_at", flat=True)[LOOKED_THROUGH:].first()
+        rows = rows.filter(last_at__gt=end, **fields) if end else rows.filter(**fields)
+    return rows.order_by("-last_at", "-pk").select_related("machine", "made_of")
 
 
 def beyond(project: Project, machine: VirtualMachine | None, since: datetime) -> int:

@@ -219,18 +219,20 @@ def _counted(fresh: Sequence[_Row]) -> tuple[Counter[Any], Counter[Any]]:
 
 # A list that the VM had: its groups are those of its revision, in order, and each of them has had that list.
 _MADE_OF = f"""
+WITH said AS (
+    SELECT machine, project, digest, vector, (vector->>'attached')::bigint AS attached,
+        ARRAY(SELECT one->>0 FROM jsonb_array_elements(vector->'groups') WITH ORDINALITY t (one, place) ORDER BY place) AS ids
+    FROM jsonb_to_recordset(%s::jsonb) AS said (machine bigint, project bigint, digest text, vector jsonb)
+)
 INSERT INTO {MadeOf._meta.db_table} AS known (machine_id, digest, vector)
-SELECT DISTINCT said.machine, said.digest, said.vector FROM {_SAID}
+SELECT said.machine, said.digest, said.vector FROM said
 JOIN {MachineRevision._meta.db_table} r
-    ON r.machine_id = said.machine AND r.project_id = said.project AND r.number::text = said.vector->>'attached'
-WHERE said.digest <> ''
-    AND ARRAY(SELECT one->>'id' FROM jsonb_array_elements(r.groups) WITH ORDINALITY t (one, place) ORDER BY place)
-        = ARRAY(SELECT one->>0 FROM jsonb_array_elements(said.vector->'groups') WITH ORDINALITY t (one, place) ORDER BY place)
+    ON r.machine_id = said.machine AND r.number = said.attached AND r.project_id = said.project
+WHERE said.ids = ARRAY(SELECT one->>'id' FROM jsonb_array_elements(r.groups) WITH ORDINALITY t (one, place) ORDER BY place)
     AND NOT EXISTS (
         SELECT FROM jsonb_array_elements(said.vector->'groups') one WHERE NOT EXISTS (
             SELECT FROM {SecurityGroup._meta.db_table} g JOIN {GroupRevision._meta.db_table} gr ON gr.group_id = g.id
-            WHERE g.public_id = one->>0 AND g.project_id = said.project AND gr.number::text = one->>1))
-ORDER BY said.machine, said.digest
+            WHERE g.public_id = one->>0 AND g.project_id = said.project AND gr.number = (one->>1)::bigint))
 -- Written anew, and so locked: it may just be tidied away.
 ON CONFLICT (machine_id, digest) DO UPDATE SET digest = excluded.digest
 RETURNING machine_id, digest, id
@@ -261,11 +263,18 @@ ON CONFLICT (machine_id, project_id, hour) DO UPDATE SET rows = known.rows + exc
 def _write(kept: Sequence[_Row], beyond: Sequence[_Row]) -> None:
     with connection.cursor() as cursor:
         if kept:
-            said = _as_json(kept)
-            cursor.execute(_MADE_OF, [said])
+            cursor.execute(_MADE_OF, [json.dumps(list(_lists(kept)))])
             made = cursor.fetchall()
-            cursor.execute(_INSERT, [said, *map(list, zip(*made, strict=True))] if made else [said, [], [], []])
+            columns = [list(column) for column in zip(*made, strict=True)] if made else [[], [], []]
+            cursor.execute(_INSERT, [_as_json(kept), *columns])
         cursor.execute(_COUNT, [json.dumps(list(_hours(kept, beyond)), default=str)])
+
+
+def _lists(kept: Iterable[_Row]) -> Iterator[dict[str, Any]]:
+    """What the lists were made of, each once: a statement writes each row once."""
+    once = {(row.machine, row.digest): row for row in kept if row.vector}
+    for row in once.values():
+        yield {"machine": row.machine, "project": row.project, "digest": row.digest, "vector": row.vector}
 
 
 def _hours(kept: Sequence[_Row], beyond: Sequence[_Row]) -> Iterator[dict[str, Any]]:
