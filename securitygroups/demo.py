@@ -1,5 +1,8 @@
 """Data for looking around: two projects with groups, rules and VMs that show what the panel is for."""
 
+import base64
+import os
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin.models import ADDITION, LogEntry
@@ -7,10 +10,11 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from securitygroups import operations
 from securitygroups.firewall.notation import rule
-from securitygroups.models import AccountEvent, Event, Project, Role, SecurityGroup, User
+from securitygroups.models import AccountEvent, Event, Project, Role, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 
 PEOPLE = (
@@ -51,6 +55,13 @@ _DENY = (
     (rule("drop in all", "Everything else in"), rule("drop out all", "Everything else out")),
 )
 
+# When, in minutes before now; what became of it and why; from where, to which port of the VM, how often.
+PACKETS = (
+    (3, "drop", "rule", "198.51.100.23", 3389, 214),
+    (9, "drop", "rule", "198.51.100.7", 5432, 12),
+    (21, "drop", "invalid", "192.0.2.44", 443, 3),
+    (47, "accept", "accept", "203.0.113.5", 443, 90),
+)
 PROJECTS = (
     (
         "Shop production",
@@ -245,7 +256,48 @@ def create(password: str, ready: str = "") -> list[tuple[str, str]]:
     if not _marks().exists():
         for project in PROJECTS:
             _create_project(people, *project)
+        _tell_packets()
     return [(people[name].get_username(), words) for name, words in PEOPLE]
+
+
+def _tell_packets() -> None:
+    """A host that holds the rules of some VMs, and what it dropped and accepted. Nobody is there: it is silent soon."""
+    machines = list(
+        VirtualMachine.objects.filter(project__slug="shop-production", ipv4__isnull=False).order_by("pk")[:3]
+    )
+    host, secret = operations.make_host(fields={"name": "kvm-demo"}, by=By())
+    key = base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=")
+    operations.enrol_host(public_id=host.public_id, secret=secret, key=key, agent="demo")
+    now, said, told = timezone.now(), [], []
+    for number, machine in enumerate(machines):
+        place = operations.Place(host, f"tap{number}")
+        row = operations.place_machine(machine=machine, place=place, base=0, by=By())
+        groups = machine.attachments.order_by("position").values_list("group__public_id", "group__revision")
+        vector = {"attached": machine.revision, "placement": row.number, "groups": list(map(list, groups)), "text": 1}
+        said.append(operations.SaidOfVm(machine.public_id, vector, now, "", "", (), 0))
+        # The last group of each of them denies what nothing above it accepts.
+        last = machine.attachments.latest("position").group
+        denies = last.rules.get(position=1).uid
+        for minutes, verdict, reason, source, port, times in PACKETS:
+            at, uid = now - timedelta(minutes=minutes), denies if reason == "rule" else ""
+            packet = (
+                machine.public_id,
+                at,
+                "in",
+                verdict,
+                reason,
+                uid,
+                vector,
+                4,
+                6,
+                source,
+                machine.ipv4,
+                51515,
+                port,
+            )
+            told.append(operations.Sample(*packet, None, times))
+    report = operations.Report("demo", "", "", "", 0, said, samples=told)
+    operations.take_report(host=host, report=report)
 
 
 def _create_project(people: dict[str, User], name: str, slug: str, groups: tuple, machines: tuple) -> None:  # type: ignore[type-arg]

@@ -9,7 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from securitygroups import operations
+from securitygroups import demo, operations
+from securitygroups.answers.dropped import explain
 from securitygroups.models import Host, Project, SecurityGroup, Traffic, TrafficHour, User, VirtualMachine
 from securitygroups.operations import By
 from tests.factories import make_group, make_host, make_machine, place, ports, sample, sign_in_at, told
@@ -311,3 +312,11 @@ def test_the_desk_and_a_case_lead_there(
     assert f'href="{address(machine)}"' in found
     line = as_staff.get("/support/", {"q": f"tcp 203.0.113.9 > {machine.ipv4}:22"}).content.decode()
     assert "peer=203.0.113.9&amp;port=22" in line
+
+
+def test_the_demo_has_packets_that_its_lists_explain(db: None) -> None:
+    demo.create("correct horse battery staple")
+
+    rows = Traffic.objects.select_related("machine", "made_of")
+    assert {row.verdict for row in rows} == {"drop", "accept"}
+    assert all(row.made_of and explain(row).agrees for row in rows)
