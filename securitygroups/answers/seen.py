@@ -71,11 +71,11 @@ FROM unnest(%s::bigint[]) AS vm (id) CROSS JOIN LATERAL (
 """  # noqa: S608 – a name of our own tables
 
 
-def samples_of(project: int, machines: Sequence[int]) -> Samples:
+def samples_of(project: int, machines: Sequence[int], most: int = MOST_ROWS) -> Samples:
     """What was told of these VMs while they were the project's (one query)."""
     if not machines:
         return Samples(())
-    each = max(1, MOST_ROWS // len(machines))
+    each = max(1, most // len(machines))
     with connection.cursor() as cursor:
         cursor.execute(_ROWS, [list(machines), kept_since(timezone.now()), each, project])
         rows = cursor.fetchall()

@@ -163,7 +163,8 @@ class Followed:
             return words.applied_on(self.pending, self.total, seconds, self.host)
         if self.pending:
             return words.not_yet(self.pending, self.total, seconds, self.host)
-        return words.in_force_after(self.in_force, self.total, self.seconds, {**self.others}, self.host)
+        others = {kind.value: number for kind, number in self.others.items()}
+        return words.in_force_after(self.in_force, self.total, self.seconds, others, self.host)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from securitygroups.answers.hits import Coverage, Hit, Hits
 from securitygroups.answers.narrowing import LEAST, may_narrow
 from securitygroups.answers.seen import Peers
+from securitygroups.answers.seen_again import Other, SeenAgain
 from securitygroups.templatetags.standings import near
 from securitygroups.words import use as words
 
@@ -77,6 +78,18 @@ def counted_for_review(hits: Hits | None) -> str:
     if not hits.coverage.is_full:
         return f"{its} {words.not_all()}"
     return its if may_narrow(hits.coverage, timezone.now()) else f"{its} {words.not_long(LEAST.days)}"
+
+
+@register.filter
+def seen_words(seen: SeenAgain) -> str:
+    return words.seen_again(seen.times, seen.dropped.times, seen.accepted.times)
+
+
+@register.filter
+def seen_lists(seen: SeenAgain) -> list[tuple[Other, str, str]]:
+    """Both lists that have something in them, each with how it looks and its head."""
+    both = ((seen.dropped, "removed", "Which would be dropped"), (seen.accepted, "added", "Which would be accepted"))
+    return [(other, kind, head) for other, kind, head in both if other.times]
 
 
 @register.filter

@@ -16,6 +16,7 @@ from securitygroups.proposals import NewGroupOn, NewGroups, to_ask
 from securitygroups.web.doors import by, said
 from securitygroups.web.following import follows_machine
 from securitygroups.web.pages import address_of, into_dialog, sent_fields
+from securitygroups.web.samples import seen_by
 
 # What the question page puts into its form itself.
 _OWN_FIELDS = frozenset({"sure", "seen", "reason", "preview", "back"})
@@ -42,6 +43,7 @@ def question(
         "groups": proposal.after,
         "change": group_change(named(proposal.before), named(proposal.after)),
         "preview": preview,
+        "seen": seen_by(request.access, proposal),  # type: ignore[attr-defined]
         "token": proposal.token,
         # Everything that was typed goes along, so that Back brings the whole form back.
         "hidden": sent_fields(request, _OWN_FIELDS) or [("base", str(machine.revision))],
@@ -62,6 +64,7 @@ def preview_part(
     context: dict[str, Any] = {"machine": machine}
     if proposal is not None:
         context |= {"preview": proposal.preview(address_of(request)), "token": proposal.token}
+        context["seen"] = seen_by(request.access, proposal)  # type: ignore[attr-defined]
     return render(request, "securitygroups/changes/_form_preview.html", context)
 
 

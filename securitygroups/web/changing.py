@@ -21,6 +21,7 @@ from securitygroups.web.doors import OnGroup, by, said
 from securitygroups.web.following import follows_group
 from securitygroups.web.pages import CONFLICT, can_go_back, into_dialog, reason_of, resend, sent_fields
 from securitygroups.web.rulepage import group_context, kept, page_url
+from securitygroups.web.samples import seen_by
 
 REFUSALS = 5
 """So many reasons why a list cannot be stored are told at once."""
@@ -151,6 +152,7 @@ def question(
         "button": "Make this change",
         "group": group,
         "preview": preview,
+        "seen": seen_by(request.access, proposal),  # type: ignore[attr-defined]
         "token": proposal.token,
         "notes": proposal.notes,
         "change": list_change(proposal.old, proposal.new),
@@ -194,6 +196,7 @@ def preview_shown(
         return preview_later(request, none)
     context = {"group": getattr(proposal, "group", None), "preview": preview, "token": token, "change": change}
     context["told"] = told
+    context["seen"] = seen_by(request.access, proposal)  # type: ignore[attr-defined]
     return render(request, "securitygroups/changes/_form_preview.html", context)
 
 

@@ -36,6 +36,20 @@ def counted(on: int, of: int, since: str) -> str:
     return f"Counted {where} since {since}."
 
 
+def seen_again(times: int, dropped: int, accepted: int) -> str:
+    """What a change would have done to connections that were seen."""
+    said = f"{times:,} connection{'' if times == 1 else 's'} seen in the last 30 days"
+    if not dropped and not accepted:
+        return f"Of {said} every one is decided as before." if times > 1 else f"The {said} is decided as before."
+    lost = f"{dropped:,} that {_is(dropped)} accepted now would be dropped" if dropped else ""
+    won = f"{accepted:,} that {_is(accepted)} dropped now would be accepted" if accepted else ""
+    return f"Of {said}, {' and '.join(filter(None, (lost, won)))}."
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def not_all() -> str:
     """Why no rule of the group is said to be never used, nor offered to be narrowed."""
     return "So no rule is said here to be never used, and none is offered to be narrowed."

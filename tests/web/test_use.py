@@ -9,6 +9,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
+from securitygroups.answers import seen_again
 from securitygroups.models import Project, RuleHits, SecurityGroup, Traffic, User, VirtualMachine
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, place, sample, told
@@ -189,3 +190,90 @@ def test_a_review_asks_the_same_for_any_number_of_groups(
         make_machine(project, f"more-{number}", [make_group(project, f"g{number}", ["accept in tcp 22"])])
     with django_assert_num_queries(21):
         as_alice.get("/p/shop/review/")
+
+
+# ── Once more through a proposal ──────────────────────────────────────────────
+
+
+def previewed(client: Client, group: SecurityGroup, place: int, **fields: Any) -> str:
+    """The preview below the form of a rule."""
+    row = group.rules.get(position=place)
+    sent = {
+        "base": group.revision,
+        "action": "accept",
+        "direction": "in",
+        "protocol": "tcp",
+        "port_start": row.port_start,
+    }
+    sent |= {"enabled": "on", "preview": "1"} | fields
+    answered = client.post(f"{group.get_absolute_url()}rules/{row.uid}/", sent, headers={"HX-Request": "true"})
+    return " ".join(answered.content.decode().split())
+
+
+def test_a_preview_tells_what_becomes_of_connections_that_were_seen(
+    as_alice: Client, office: SecurityGroup, vm: VirtualMachine
+) -> None:
+    host = vm.placement.host
+    assert host
+    told(host, sample(vm, verdict="drop", reason="none", port=80, times=4))
+
+    page = previewed(as_alice, office, 1, source="203.0.113.8/32")
+    assert "Of 10 connections seen in the last 30 days, 4 that are accepted now would be dropped." in page
+    assert "An inbound TCP packet from 203.0.113.7 to 10.0.1.11, port 22 (SSH)" in page
+    assert "on web-1, 2 times" in page
+    page = previewed(as_alice, office, 2, port_start="80")
+    assert "Of 10 connections seen in the last 30 days, 4 that are dropped now would be accepted." in page
+    page = previewed(as_alice, office, 2, source="192.0.2.0/24")
+    assert "Of 10 connections seen in the last 30 days every one is decided as before." in page
+
+
+def test_a_question_about_a_vm_and_about_many_tells_it_too(
+    as_alice: Client, office: SecurityGroup, vm: VirtualMachine, project: Project
+) -> None:
+    deny = make_group(project, "deny", ["drop in tcp 22"])
+    sent = {"all": "1", "do": "attach", "group": deny.public_id, "place": "first"}
+
+    asked = shown_after(as_alice, "/p/shop/machines/groups/", sent)
+    assert "Of 6 connections seen in the last 30 days, 6 that are accepted now would be dropped." in asked
+
+    sent = {"base": str(vm.revision), "name": vm.name, "group": [deny.public_id, office.public_id]}
+    asked = shown_after(as_alice, f"{vm.get_absolute_url()}settings/", sent)
+    assert "6 that are accepted now would be dropped." in asked
+
+
+def shown_after(client: Client, url: str, sent: dict[str, Any]) -> str:
+    return " ".join(client.post(url, sent).content.decode().split())
+
+
+def test_where_nothing_was_seen_a_preview_says_nothing_of_it(
+    as_alice: Client, office: SecurityGroup, vm: VirtualMachine
+) -> None:
+    Traffic.objects.all().delete()
+
+    assert "connections seen" not in previewed(as_alice, office, 1, source="203.0.113.8/32")
+
+
+def test_of_many_rows_the_newest_are_looked_at(
+    as_alice: Client, office: SecurityGroup, vm: VirtualMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seen_again, "MOST_AGAIN", 2)
+
+    page = previewed(as_alice, office, 1, source="192.0.2.0/24")
+
+    assert "Of 4 connections seen in the last 30 days, 4 that are accepted now would be dropped." in page
+    assert "Older ones were not looked at." in page
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+def test_a_preview_asks_the_same_for_any_number_of_vms(
+    rows: int,
+    as_alice: Client,
+    office: SecurityGroup,
+    vm: VirtualMachine,
+    project: Project,
+    django_assert_max_num_queries: Any,
+) -> None:
+    for number in range(rows):
+        make_machine(project, f"more-{number}", [office])
+    with django_assert_max_num_queries(19):
+        assert "connections seen" in previewed(as_alice, office, 1, source="203.0.113.8/32")

@@ -33,6 +33,7 @@ from securitygroups.web.pages import (
     reason_of,
     sent_fields,
 )
+from securitygroups.web.samples import seen_by
 from securitygroups.words.deeds import asked, done
 
 # What the question page puts into its form itself.
@@ -179,6 +180,7 @@ def _question(
         "more": max(0, proposal.count - NAMED),
         "hiding": [(name, proposal.hidden[pk]) for pk, name in hiding],
         "preview": proposal.preview(said(request).address),
+        "seen": seen_by(access, proposal),
         "told": told,
         "token": proposal.token,
         "hidden": sent_fields(request, _OWN_FIELDS),
