@@ -43,7 +43,7 @@ def question(
         "groups": proposal.after,
         "change": group_change(named(proposal.before), named(proposal.after)),
         "preview": preview,
-        "seen": seen_by(request.access, proposal),  # type: ignore[attr-defined]
+        "seen_again": seen_by(request.access, proposal),  # type: ignore[attr-defined]
         "token": proposal.token,
         # Everything that was typed goes along, so that Back brings the whole form back.
         "hidden": sent_fields(request, _OWN_FIELDS) or [("base", str(machine.revision))],
@@ -64,7 +64,7 @@ def preview_part(
     context: dict[str, Any] = {"machine": machine}
     if proposal is not None:
         context |= {"preview": proposal.preview(address_of(request)), "token": proposal.token}
-        context["seen"] = seen_by(request.access, proposal)  # type: ignore[attr-defined]
+        context["seen_again"] = seen_by(request.access, proposal)  # type: ignore[attr-defined]
     return render(request, "securitygroups/changes/_form_preview.html", context)
 
 

@@ -152,7 +152,7 @@ def question(
         "button": "Make this change",
         "group": group,
         "preview": preview,
-        "seen": seen_by(request.access, proposal),  # type: ignore[attr-defined]
+        "seen_again": seen_by(request.access, proposal),  # type: ignore[attr-defined]
         "token": proposal.token,
         "notes": proposal.notes,
         "change": list_change(proposal.old, proposal.new),
@@ -196,7 +196,7 @@ def preview_shown(
         return preview_later(request, none)
     context = {"group": getattr(proposal, "group", None), "preview": preview, "token": token, "change": change}
     context["told"] = told
-    context["seen"] = seen_by(request.access, proposal)  # type: ignore[attr-defined]
+    context["seen_again"] = seen_by(request.access, proposal)  # type: ignore[attr-defined]
     return render(request, "securitygroups/changes/_form_preview.html", context)
 
 

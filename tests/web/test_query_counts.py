@@ -183,7 +183,7 @@ QUERIES = {
     "rule new": 6,
     "rule edit": 8,
     "rule move": 6,
-    "rule delete": 8,
+    "rule delete": 9,
     "machines": 9,
     "machines file": 5,
     "machine": 8,
@@ -260,7 +260,7 @@ def test_a_change_of_many_vms_asks_as_much_for_2_as_for_200(
     for name in ("first", "second"):
         group = make_group(project, name, ports(443))
         data = {"all": "1", "do": "attach", "group": group.public_id, "place": "first"}
-        with django_assert_num_queries(17):
+        with django_assert_num_queries(18):
             asked = as_alice.post(url, data)
         with django_assert_num_queries(21):
             as_alice.post(url, {**data, "sure": asked.context["token"]})

@@ -180,7 +180,7 @@ def _question(
         "more": max(0, proposal.count - NAMED),
         "hiding": [(name, proposal.hidden[pk]) for pk, name in hiding],
         "preview": proposal.preview(said(request).address),
-        "seen": seen_by(access, proposal),
+        "seen_again": seen_by(access, proposal),
         "told": told,
         "token": proposal.token,
         "hidden": sent_fields(request, _OWN_FIELDS),
