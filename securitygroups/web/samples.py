@@ -31,9 +31,9 @@ def _both(proposal: Proposal) -> tuple[Fleet, Fleet] | None:
     live = VirtualMachine.objects.live().order_by("name", "pk")
     if isinstance(proposal, NewRules):
         now = fleet_seen(live.filter(attachments__group=proposal.group))
-        return now and (now, now.with_rules(proposal.group, proposal.new))
+        return None if now is None else (now, now.with_rules(proposal.group, proposal.new))
     if isinstance(proposal, NewOrders):
         now = fleet_seen(live.filter(pk__in=[change.machine for change in proposal.lot.changes]))
         brings = list(SecurityGroup.objects.filter(pk=proposal.deed.brings))
-        return now and (now, now.with_orders(map(proposal.deed.of, now.sequences), brings))
+        return None if now is None else (now, now.with_orders(map(proposal.deed.of, now.sequences), brings))
     return None

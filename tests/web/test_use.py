@@ -231,7 +231,7 @@ def test_a_question_about_a_vm_and_about_many_tells_it_too(
     as_alice: Client, office: SecurityGroup, vm: VirtualMachine, project: Project
 ) -> None:
     deny = make_group(project, "deny", ["drop in tcp 22"])
-    sent = {"all": "1", "do": "attach", "group": deny.public_id, "place": "first"}
+    sent: dict[str, Any] = {"all": "1", "do": "attach", "group": deny.public_id, "place": "first"}
 
     asked = shown_after(as_alice, "/p/shop/machines/groups/", sent)
     assert "Of 6 connections seen in the last 30 days, 6 that are accepted now would be dropped." in asked
