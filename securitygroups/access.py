@@ -103,13 +103,18 @@ class Access:
     def is_owner(self) -> bool:
         return self.role == Role.OWNER
 
+    @property
+    def sees_traffic(self) -> bool:
+        """Whether packets of the VMs are shown: not to viewers, where no owner has let them."""
+        return self.role != Role.VIEWER or self.project.viewers_see_traffic
+
     def require(self, right: Right) -> None:
         """Raises PermissionDenied, which says who has the right."""
         if self.role == SUPPORT and right not in (Right.LOOK, Right.TRAFFIC):
             raise PermissionDenied(
                 "The support view is read-only. Staff change things in the administration, on record."
             )
-        if right is Right.TRAFFIC and self.role == Role.VIEWER and not self.project.viewers_see_traffic:
+        if right is Right.TRAFFIC and not self.sees_traffic:
             raise PermissionDenied(
                 "Dropped packets are for owners and editors here. An owner can let viewers see them, on the page of members."
             )

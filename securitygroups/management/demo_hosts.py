@@ -294,6 +294,21 @@ def _agent(network: Network, enrolment: Enrolment, folder: Path) -> Iterator[Non
 
 
 @contextmanager
+def host_running(port: int, enrolment: Enrolment, folder: Path) -> Iterator[Network]:
+    """One host, whose agent asks the panel at this port of the machine, and keeps what it knows in the folder."""
+    network = Network(enrolment.taps)
+    try:
+        listener = network.kept(network.host.socket())
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        _beside(_pass_on, listener, port)
+        with _agent(network, enrolment, folder):
+            yield network
+    finally:
+        network.end()
+
+
+@contextmanager
 def running(port: int, enrolments: Sequence[Enrolment]) -> Iterator[str]:
     """The hosts, whose agents ask the panel at this port; what is yielded is for the person who looks at it."""
     _sweep()
@@ -302,14 +317,7 @@ def running(port: int, enrolments: Sequence[Enrolment]) -> Iterator[str]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-")))
         networks = []
         for enrolment in enrolments:
-            network = Network(enrolment.taps)
-            stack.callback(network.end)
-            networks.append(network)
-            listener = network.kept(network.host.socket())
-            listener.bind(("127.0.0.1", port))
-            listener.listen()
-            _beside(_pass_on, listener, port)
-            stack.enter_context(_agent(network, enrolment, folder / enrolment.name))
+            networks.append(stack.enter_context(host_running(port, enrolment, folder / enrolment.name)))
         stack.callback(ended.set)
         _beside(_knock, networks, ended)
         named = ", ".join(f"{one.name} ({', '.join(tap['name'] for tap in one.taps)})" for one in enrolments)

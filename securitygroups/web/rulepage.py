@@ -18,7 +18,6 @@ from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.firewall.values import RuleList, whole_number
 from securitygroups.models import Asked, Given, GroupRevision, ReviewedRule, Rule, SecurityGroup
 from securitygroups.web.pages import RULES_A_PAGE, numbered, page_of, typed
-from securitygroups.web.samples import reads_traffic
 
 MOST_PAGES = 999_999
 
@@ -103,7 +102,7 @@ def use_of(access: Access, group: SecurityGroup, uid: str) -> dict[str, Any]:
     hits = hits_of(group, group.attachments.count())
     if hits.coverage.since is None and uid not in hits.of:
         return {}
-    peers = peers_of(group, uid) if reads_traffic(access) and uid in hits.of else None
+    peers = peers_of(group, uid) if access.sees_traffic and uid in hits.of else None
     return {"hits": hits, "peers": peers}
 
 

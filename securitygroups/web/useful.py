@@ -13,7 +13,6 @@ from securitygroups.answers.narrowing import may_narrow, narrower, query
 from securitygroups.answers.review import Line, Part
 from securitygroups.answers.seen import Peers, peers_in
 from securitygroups.enforcement import applied
-from securitygroups.web.samples import reads_traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def uses_of(access: Access, parts: Sequence[Part]) -> Uses | None:
     if not groups or not applied.in_use():
         return None
     hits = hits_of_groups(groups)
-    seen = peers_in(access.project.pk, groups) if reads_traffic(access) else None
+    seen = peers_in(access.project.pk, groups) if access.sees_traffic else None
     uses = {}
     for part in parts:
         if part.group.pk in hits:
