@@ -22,7 +22,7 @@ WITHIN = 60.0
 """Seconds in which somebody who has just started it sees what it is for."""
 IN_FORCE = """
 SELECT count(*) FROM securitygroups_inforce f JOIN securitygroups_host h ON h.id = f.host_id
-WHERE f.vector IS NOT NULL AND f.error = '' AND f.drift = '[]'
+WHERE f.vector IS NOT NULL AND f.error = '' AND f.drift = '[]' AND h.name LIKE 'kvm-_'
 """
 HITS = "SELECT count(*) FROM securitygroups_rulehits WHERE packets > 0"
 

@@ -193,7 +193,7 @@ class TrafficAdmin(ReadOnly):
 
     project_path = "project"
     list_tells = True
-    list_display = ("last_at", "of_machine", "of_project", "direction", "verdict", "reason", "peer", "port", "packets")
+    list_display = ("last_at", "of_machine", "of_project", "direction", "verdict", "peer", "port", "packets")
     list_select_related = ("machine", "project")
     search_fields = ("<machine__public_id", "^machine__name")
     search_help_text = "ID, or the beginning of the name, of the VM."
@@ -228,6 +228,13 @@ class MadeOfAdmin(ReadOnly):
     list_select_related = ("machine__project",)
     search_fields = ("<machine__public_id", "^machine__name")
     search_help_text = "ID, or the beginning of the name, of the VM."
+
+    in_words = {"vector": "vector_words"}
+
+    @admin.display(description="Made of")
+    def vector_words(self, row: MadeOf) -> Any:
+        """Its groups in order, each with the revision of its rules."""
+        return in_order(f"{public_id}, revision {number}" for public_id, number in row.groups) if row.groups else NOBODY
 
     def name_of(self, row: MadeOf) -> str:
         return f"what a list of {row.machine} ({row.machine.public_id}) was made of"

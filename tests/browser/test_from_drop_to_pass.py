@@ -104,7 +104,7 @@ def test_a_client_is_dropped_the_page_says_why_and_a_rule_lets_it_in(
     steps.append(("a rule is proposed", time.monotonic()))
 
     page.get_by_role("button", name="Add Rule", exact=True).click()
-    expect(page.locator(".follow")).to_contain_text("Being applied on its VM")
+    expect(page.locator(".follow")).to_contain_text(re.compile("(Being applied|In force) on its VM"))
     steps.append(("committed", time.monotonic()))
     expect(page.locator(".follow")).to_contain_text("In force on its VM, after")
     steps.append(("in force, says the message", time.monotonic()))

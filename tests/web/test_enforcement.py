@@ -80,7 +80,7 @@ def test_the_ruleset_is_shown(as_bob: Client, tapped: VirtualMachine) -> None:
     page = text(as_bob, url(tapped))
     assert "table bridge karenpanel" in page
     assert "&quot;tap9&quot; : jump" in page
-    assert "is not known here" not in page
+    assert "interface is not known here" not in page
     assert "table inet karenpanel" in text(as_bob, url(tapped) + "?target=inet")
 
 

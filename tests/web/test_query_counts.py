@@ -189,7 +189,7 @@ QUERIES = {
     "machine": 8,
     "machine test": 8,
     "machine replay": 5,
-    "machine ruleset": 7,
+    "machine ruleset": 8,
     "project test": 8,
     "project replay": 5,
     "machine new": 5,
