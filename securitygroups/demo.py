@@ -1,7 +1,5 @@
 """Data for looking around: two projects with groups, rules and VMs that show what the panel is for."""
 
-import base64
-import os
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +14,7 @@ from securitygroups import operations
 from securitygroups.firewall.notation import rule
 from securitygroups.models import AccountEvent, Event, Project, Role, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
+from securitygroups.signing.keys import Key
 
 PEOPLE = (
     ("owner", "an owner of both projects"),
@@ -266,8 +265,7 @@ def _tell_packets() -> None:
         VirtualMachine.objects.filter(project__slug="shop-production", ipv4__isnull=False).order_by("pk")[:3]
     )
     host, secret = operations.make_host(fields={"name": "kvm-demo"}, by=By())
-    key = base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=")
-    operations.enrol_host(public_id=host.public_id, secret=secret, key=key, agent="demo")
+    operations.enrol_host(public_id=host.public_id, secret=secret, key=Key.new().public, agent="demo")
     now, said, told = timezone.now(), [], []
     for number, machine in enumerate(machines):
         place = operations.Place(host, f"tap{number}")

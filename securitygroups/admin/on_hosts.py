@@ -172,31 +172,33 @@ class InForceAdmin(OnHost):
         return f"what is in force for {machine} ({machine.public_id})"
 
 
-@admin.register(RuleHits)
-class RuleHitsAdmin(ReadOnly):
-    """How many packets met which rule in which hour."""
+class ToldOfVm(ReadOnly):
+    """What hosts told of the packets of a VM."""
 
     project_path = "machine__project"
     list_tells = True
-    list_display = ("hour", "of_machine", "of_project", "kind", "what", "packets", "bytes")
     list_select_related = ("machine__project",)
     search_fields = ("<machine__public_id", "^machine__name")
     search_help_text = "ID, or the beginning of the name, of the VM."
+
+
+@admin.register(RuleHits)
+class RuleHitsAdmin(ToldOfVm):
+    """How many packets met which rule in which hour."""
+
+    list_display = ("hour", "of_machine", "of_project", "kind", "what", "packets", "bytes")
 
     def name_of(self, row: RuleHits) -> str:
         return f"the hits of {row.what} on {row.machine} ({row.machine.public_id})"
 
 
 @admin.register(Traffic)
-class TrafficAdmin(ReadOnly):
+class TrafficAdmin(ToldOfVm):
     """Which packets hosts told of, hour by hour."""
 
     project_path = "project"
-    list_tells = True
     list_display = ("last_at", "of_machine", "of_project", "direction", "verdict", "peer", "port", "packets")
     list_select_related = ("machine", "project")
-    search_fields = ("<machine__public_id", "^machine__name")
-    search_help_text = "ID, or the beginning of the name, of the VM."
     exclude = ("made_of",)
 
     def name_of(self, row: Traffic) -> str:
@@ -204,30 +206,22 @@ class TrafficAdmin(ReadOnly):
 
 
 @admin.register(TrafficHour)
-class TrafficHourAdmin(ReadOnly):
+class TrafficHourAdmin(ToldOfVm):
     """How many rows of packets a VM has of an hour, and how many packets more there were."""
 
     project_path = "project"
-    list_tells = True
     list_display = ("hour", "of_machine", "of_project", "rows", "beyond")
     list_select_related = ("machine", "project")
-    search_fields = ("<machine__public_id", "^machine__name")
-    search_help_text = "ID, or the beginning of the name, of the VM."
 
     def name_of(self, row: TrafficHour) -> str:
         return f"an hour of packets told of {row.machine} ({row.machine.public_id})"
 
 
 @admin.register(MadeOf)
-class MadeOfAdmin(ReadOnly):
+class MadeOfAdmin(ToldOfVm):
     """Of which lists the rules of a VM were made when packets met them."""
 
-    project_path = "machine__project"
-    list_tells = True
     list_display = ("digest", "of_machine", "of_project")
-    list_select_related = ("machine__project",)
-    search_fields = ("<machine__public_id", "^machine__name")
-    search_help_text = "ID, or the beginning of the name, of the VM."
 
     in_words = {"vector": "vector_words"}
 

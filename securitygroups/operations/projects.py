@@ -83,26 +83,25 @@ def _keep_an_owner(project: Project, leaving: Membership) -> None:
 @transaction.atomic
 def require_second_factor(*, project: Project, required: bool, by: By) -> None:
     """Let members in only after signing in with a second factor, or let them in without one again."""
-    locked = lock_project(project)
-    still_manages(locked, by)
-    if locked.second_factor == required:
-        return
-    locked.second_factor = required
-    locked.save(update_fields=["second_factor"])
     words = "Members need a second factor." if required else "Members need no second factor any more."
-    record(locked, Verb.PROJECT_CHANGED, words, by=by)
+    _switch(project, "second_factor", required, words, by)
 
 
 @transaction.atomic
 def let_viewers_see_traffic(*, project: Project, let: bool, by: By) -> None:
     """Show viewers which packets were dropped and accepted, or show it to owners and editors alone again."""
+    words = "Viewers see dropped packets." if let else "Viewers do not see dropped packets any more."
+    _switch(project, "viewers_see_traffic", let, words, by)
+
+
+def _switch(project: Project, name: str, value: bool, words: str, by: By) -> None:
+    """Give a setting of the project this value; nothing is on record where it has it."""
     locked = lock_project(project)
     still_manages(locked, by)
-    if locked.viewers_see_traffic == let:
+    if getattr(locked, name) == value:
         return
-    locked.viewers_see_traffic = let
-    locked.save(update_fields=["viewers_see_traffic"])
-    words = "Viewers see dropped packets." if let else "Viewers do not see dropped packets any more."
+    setattr(locked, name, value)
+    locked.save(update_fields=[name])
     record(locked, Verb.PROJECT_CHANGED, words, by=by)
 
 
