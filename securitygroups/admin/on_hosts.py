@@ -1,6 +1,6 @@
 """Where each VM stands, what is in force there, and what hosts have sent: to look up."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -177,7 +177,7 @@ class ToldOfVm(ReadOnly):
 
     project_path = "machine__project"
     list_tells = True
-    list_select_related = ("machine__project",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("machine__project",)
     search_fields = ("<machine__public_id", "^machine__name")
     search_help_text = "ID, or the beginning of the name, of the VM."
 
