@@ -39,6 +39,10 @@ class NotReached(RuntimeError):
     """No answer came that the panel has signed; the message says what came instead."""
 
 
+class _Over(NotReached):
+    """A connection that was kept for the next request has ended, as all do in the end, and nobody has answered."""
+
+
 class Refused(RuntimeError):
     """The panel's own no. `code` is its word for why, `status` that of HTTP."""
 
@@ -117,6 +121,9 @@ class Panel:
             raise NotReached(f"What there is to say has {len(body)} bytes: the panel takes {MAX_BODY}.")
         try:
             return self._ask(method, path, body, etag)
+        except _Over:
+            # Signed anew: this one may have come. What is counted by it has its own number, and the rest may be said twice.
+            return self._ask(method, path, body, etag)
         except Refused as refused:
             if refused.code != "clock" or type(refused.time) is not int:
                 raise
@@ -154,7 +161,7 @@ class Panel:
 
     def _sent(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> tuple[Answer, str]:
         """The answer, and its signature."""
-        kept = False
+        kept, before = False, self._connection
         try:
             connection = self._open()
             response = _within(connection, lambda: _exchange(connection, method, target, body, headers))
@@ -167,7 +174,8 @@ class Panel:
                 raise NotReached("The answer's headers cannot be read.")
             return Answer(found.status, data, etag), signature
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise NotReached(f"{self.url} does not answer: {_why(error)}.") from None
+            over = isinstance(error, ConnectionError) and before is not None and before is self._connection
+            raise (_Over if over else NotReached)(f"{self.url} does not answer: {_why(error)}.") from None
         finally:
             if not kept:
                 self.close()

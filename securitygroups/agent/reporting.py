@@ -1,15 +1,17 @@
 """What the panel is told: what is in force, what differs, what was counted and what was dropped."""
 
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from securitygroups.agent import VERSION, clock
 from securitygroups.agent.counting import Counting
 from securitygroups.agent.holder import Holder
 from securitygroups.agent.samples import Samples
 from securitygroups.agent.taps import Inventory
+from securitygroups.signing.wire import REPORT_BYTES, encoded
 
 FORMAT = "karenpanel-report/1"
 WHOLE_EVERY = 60.0
@@ -18,9 +20,19 @@ MOST_MACHINES = 300
 """VMs in one report; the others come with the next one."""
 
 
+class Counts(NamedTuple):
+    """What the panel adds up. It is told under its number, and as it is, until the panel has it: an answer that is lost on
+    its way would have it counted twice otherwise."""
+
+    number: str
+    counters: list[list[Any]]
+    samples: list[dict[str, Any]]
+    missed: int
+
+
 @dataclass
 class Reporter:
-    """Puts reports together. Each that was made is answered by `told` or `not_told`, before the next."""
+    """Puts reports together. What of one is not answered by `told` is in the next."""
 
     holder: Holder
     samples: Samples
@@ -32,14 +44,19 @@ class Reporter:
     _taps: list[dict[str, Any]] | None = None
     _sent_taps: list[dict[str, Any]] | None = None
     _whole_at: float | None = None
-    _counted: bool = False
+    _counters_due: bool = False
+    _counts: Counts | None = None
+
+    def __post_init__(self) -> None:
+        if unanswered := self.counting.unanswered():
+            self._counts = Counts(*unanswered, [], 0)
 
     def report(self, now: float, ahead: int, *, whole: bool = False) -> dict[str, Any] | None:
         """What there is to tell, None where that is nothing. `now` is of a clock that only runs forward, in seconds."""
         entries = self.holder.entries()
         whole = whole or self._whole_at is None or now - self._whole_at >= WHOLE_EVERY
         if whole:
-            self._due, self._whole_at = set(entries), now
+            self._due, self._whole_at, self._counters_due = set(entries), now, True
         # Of a VM that left there is nothing more to tell.
         self._answered = {uid: entry for uid, entry in self._answered.items() if uid in entries}
         machines = [entry for uid, entry in entries.items() if uid in self._due or self._answered.get(uid) != entry]
@@ -48,11 +65,10 @@ class Reporter:
         taps = [one.document() for one in self.inventory.found]
         self._sent = {entry["id"]: entry for entry in machines}
         self._sent_taps = taps if taps != self._taps else None
-        counters = self.counting.grown(self.holder.counters()) if whole else []
-        self._counted = whole
-        samples, missed = self.samples.take()
-        if not (whole or machines or samples or missed or self._sent_taps is not None):
+        self._counts = self._counts or self._counted()
+        if not (whole or machines or self._counts or self._sent_taps is not None):
             return None
+        counts = self._counts or Counts("", [], [], 0)
         return {
             "format": FORMAT,
             "agent": VERSION,
@@ -61,11 +77,17 @@ class Reporter:
             "state": self.holder.etag,
             "vms": machines,
             "taps": self._sent_taps,
-            "counters": counters,
-            "samples": samples,
-            "missed": missed,
+            **counts._asdict(),
             "clock": clock.state(ahead),
         }
+
+    def _counted(self) -> Counts | None:
+        """What there is to add up, None where that is nothing."""
+        number = encoded(secrets.token_bytes(REPORT_BYTES))
+        samples, missed = self.samples.take()
+        counters = self.counting.grown(self.holder.counters(), number) if self._counters_due else []
+        self._counters_due = False
+        return Counts(number, counters, samples, missed) if counters or samples or missed else None
 
     def told(self) -> None:
         """The panel has the last one. Raises OSError, where that cannot be kept."""
@@ -74,12 +96,12 @@ class Reporter:
         self.holder.told(self._sent)
         if self._sent_taps is not None:
             self._taps = self._sent_taps
-        self.samples.told()
-        if self._counted:
-            self.counting.told()
+        self._counts = None
+        self.counting.told()
 
-    def not_told(self) -> None:
-        """It has not: all of it is told again."""
-        self.samples.not_told()
-        if self._counted:
-            self._whole_at = None
+    def not_taken(self) -> None:
+        """It has, and takes it neither now nor later: what was counted is given up, for it would be in the way of all else."""
+        if self._counts:
+            self.samples.miss(self._counts.missed + sum(one["times"] for one in self._counts.samples))
+        self._counts = None
+        self.counting.told()

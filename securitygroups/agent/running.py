@@ -37,7 +37,8 @@ LEAST_BETWEEN = 1.0
 """Seconds between two repairs, where somebody undoes each."""
 MOST_TOLD = 2000
 """Packets of NFLOG in a second that are looked at; what is more is counted."""
-ENROL_CODES = {"unknown-key", "revoked"}
+NOT_TAKEN = {400, 413, 422}
+"""What is answered to a report that is no better the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +171,9 @@ class Agent:
             return ""
         try:
             answer = panel.ask("POST", "report", report).value()
-        except (NotReached, Refused):
-            self._reporter.not_told()
+        except Refused as refused:
+            if refused.status in NOT_TAKEN:
+                self._reporter.not_taken()
             raise
         self._reporter.told()
         return str(answer.get("state", "")) if isinstance(answer, dict) else ""

@@ -53,9 +53,7 @@ class Samples:
 
     _vector_at: VectorAt
     _gathered: dict[_Key, _Gathered] = field(default_factory=dict)
-    _sent: dict[_Key, _Gathered] = field(default_factory=dict)
     _missed: int = 0
-    _sent_missed: int = 0
     _lock: Lock = field(default_factory=Lock)
 
     def add(self, told: Told) -> None:
@@ -84,24 +82,11 @@ class Samples:
             self._missed += number
 
     def take(self) -> tuple[list[dict[str, Any]], int]:
-        """All that was gathered, for a report; and how many were missed. To be answered by `told` or `not_told`."""
+        """All that was gathered, for a report; and how many were missed. From then on they are the reporter's to keep."""
         with self._lock:
-            self._sent, self._gathered = self._gathered, {}
-            self._sent_missed, self._missed = self._missed, 0
-            return [_document(key, one) for key, one in self._sent.items()], self._sent_missed
-
-    def told(self) -> None:
-        """The panel has what was taken last."""
-        with self._lock:
-            self._sent, self._sent_missed = {}, 0
-
-    def not_told(self) -> None:
-        """It has not: it is taken again."""
-        with self._lock:
-            self._missed += self._sent_missed
-            for key, one in self._sent.items():
-                self._put(key, one)
-            self._sent, self._sent_missed = {}, 0
+            gathered, self._gathered = self._gathered, {}
+            missed, self._missed = self._missed, 0
+        return [_document(key, one) for key, one in gathered.items()], missed
 
 
 def _document(key: _Key, one: _Gathered) -> dict[str, Any]:

@@ -39,7 +39,8 @@ class Host(models.Model):
 
     `key` is the agent's public key, by which it is known; it stays when the host is revoked, so that its agent can be told.
     `state` is the ETag of the state that the agent has taken last. `inventory` is what it said last of its interfaces, None
-    before it said anything, and `conflicts` what of that could not be made a placement, each with why.
+    before it said anything, and `conflicts` what of that could not be made a placement, each with why. `counted` is the number
+    of the report whose counts were added up last.
     """
 
     public_id = models.CharField("ID", max_length=20, unique=True, default=new_host_id, editable=False)
@@ -92,6 +93,7 @@ class Host(models.Model):
     state = models.CharField(max_length=64, blank=True, editable=False)
     clock = models.CharField("Clock", max_length=20, blank=True, editable=False)
     missed = models.BigIntegerField("Samples missed", default=0, editable=False)
+    counted = models.CharField(max_length=22, blank=True, default="", db_default="", editable=False)
     inventory = RecordField(null=True, editable=False)
     conflicts = RecordField(default=list, editable=False)
 

@@ -57,7 +57,8 @@ class Counted:
 @dataclass(frozen=True, slots=True)
 class Report:
     """`taps` is the whole inventory, None where it is as it was. `missed` are samples of packets that the agent could not
-    take, since the report before."""
+    take, since the report before. What adds up, `counters`, `samples` and `missed`, is told under a `number` until it is
+    answered; an agent that gives none has it added up each time."""
 
     agent: str
     kernel: str
@@ -68,6 +69,7 @@ class Report:
     taps: Sequence[Tap] | None = None
     counters: Sequence[Counted] = ()
     samples: Sequence[Sample] = ()
+    number: str = ""
 
 
 _HOST, _NONCE = Host._meta.db_table, HostNonce._meta.db_table
@@ -109,15 +111,21 @@ def take_report(*, host: Host, report: Report) -> None:
     # Its inventory is long, and mostly not asked for.
     locked = Host.objects.select_for_update(no_key=True).defer("inventory").get(pk=host.pk)
     said: dict[str, Any] = {name: getattr(report, name) for name in ("agent", "kernel", "state", "clock")}
-    said["missed"] = min(locked.missed + report.missed, 2**62)
+    # The answer to it was lost where the same number comes again: then all of it has been added up.
+    is_new = not report.number or report.number != locked.counted
+    if is_new:
+        said["missed"] = min(locked.missed + report.missed, 2**62)
+    if report.number:
+        said["counted"] = report.number
     changed = {name: value for name, value in said.items() if getattr(locked, name) != value}
     # Before anything else is written of VMs: it locks those that it moves.
     changed |= _take_inventory(locked, report.taps)
     if changed:
         Host.objects.filter(pk=locked.pk).update(**changed)
     _take_vms(locked, report.vms)
-    _take_counts(locked, report.counters)
-    take_samples(locked, report.samples)
+    if is_new:
+        _take_counts(locked, report.counters)
+        take_samples(locked, report.samples)
 
 
 def _take_inventory(host: Host, taps: Sequence[Tap] | None) -> dict[str, Any]:

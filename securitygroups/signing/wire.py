@@ -8,7 +8,7 @@ HOST_HEADER, TIME_HEADER, NONCE_HEADER = "Karenpanel-Host", "Karenpanel-Time", "
 SIGNATURE_HEADER = "Karenpanel-Signature"
 MAX_BODY = 4 * 2**20
 """Bytes of a request's body, and of an answer's."""
-NONCE_BYTES, KEY_BYTES, SIGNATURE_BYTES = 16, 32, 64
+NONCE_BYTES, KEY_BYTES, SIGNATURE_BYTES, REPORT_BYTES = 16, 32, 64, 16
 
 
 class Malformed(ValueError):

@@ -28,7 +28,8 @@ Changed = tuple[int, bytes, dict[str, str]]
 
 @dataclass
 class PanelServer:
-    """`state` is what it says, `reports` what it was told. `on_the_way` is whoever sits between it and the agent."""
+    """`state` is what it says, `reports` what it was told. `on_the_way` is whoever sits between it and the agent. Of so many
+    requests as `cut` says the connection ends before they are answered."""
 
     key: Key = field(default_factory=Key.new)
     state: dict[str, Any] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class PanelServer:
     token: str = TOKEN
     ahead: int = 0
     broken: bool = False
+    cut: int = 0
     on_the_way: Callable[[Changed], Changed] | None = None
     reports: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, str, int]] = field(default_factory=list)
@@ -107,6 +109,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         answer = panel.answer(self.command, self.path, body, self.headers)
+        if panel.cut:
+            panel.cut -= 1
+            self.close_connection = True
+            return
         status, said, headers = panel.on_the_way(answer) if panel.on_the_way else answer
         self.send_response(status)
         for name, value in headers.items():

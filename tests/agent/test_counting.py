@@ -22,48 +22,62 @@ def counted(tmp_path: Path) -> Counting:
 
 
 def test_only_what_has_grown_is_told_and_only_by_how_much(counted: Counting) -> None:
-    assert counted.grown({WEB: Hits(5, 500), DNS: Hits(0, 0)}) == [["vm-1", "rule", "web", 5, 500]]
+    assert counted.grown({WEB: Hits(5, 500), DNS: Hits(0, 0)}, "a") == [["vm-1", "rule", "web", 5, 500]]
     counted.told()
 
-    assert counted.grown({WEB: Hits(7, 600), DNS: Hits(1, 60), NONE: Hits(2, 80)}) == [
+    assert counted.grown({WEB: Hits(7, 600), DNS: Hits(1, 60), NONE: Hits(2, 80)}, "a") == [
         ["vm-1", "rule", "web", 2, 100],
         ["vm-1", "rule", "dns", 1, 60],
         ["vm-1", "in", "none", 2, 80],
     ]
 
 
-def test_what_the_panel_did_not_get_is_told_again(counted: Counting) -> None:
-    counted.grown({WEB: Hits(5, 500)})
+def test_what_was_not_answered_is_told_as_it_was_by_an_agent_that_starts_again(
+    counted: Counting, tmp_path: Path
+) -> None:
+    counted.grown({WEB: Hits(2, 200)}, "a")
+    counted.told()
+    counted.grown({WEB: Hits(5, 500)}, "b")
 
-    assert counted.grown({WEB: Hits(6, 600)}) == [["vm-1", "rule", "web", 6, 600]]
+    again = Counting(tmp_path / "counted.json")
+    again.begin({WEB: Hits(9, 900)})
+
+    assert again.unanswered() == ("b", [["vm-1", "rule", "web", 3, 300]])
+    again.told()
+    assert again.unanswered() is None
+    assert again.grown({WEB: Hits(9, 900)}, "c") == [["vm-1", "rule", "web", 4, 400]]
 
 
 def test_a_counter_that_was_made_anew_begins_from_nothing(counted: Counting) -> None:
-    counted.grown({WEB: Hits(5, 500)})
+    counted.grown({WEB: Hits(5, 500)}, "a")
     counted.told()
 
-    assert counted.grown({WEB: Hits(2, 200)}) == [["vm-1", "rule", "web", 2, 200]]
+    assert counted.grown({WEB: Hits(2, 200)}, "a") == [["vm-1", "rule", "web", 2, 200]]
     counted.told()
-    assert counted.grown({}) == []
+    assert counted.grown({}, "a") == []
     counted.told()
-    assert counted.grown({WEB: Hits(1, 100)}) == [["vm-1", "rule", "web", 1, 100]]
+    assert counted.grown({WEB: Hits(1, 100)}, "a") == [["vm-1", "rule", "web", 1, 100]]
+    counted.told()
+    assert counted.grown({WEB: Hits(0, 0)}, "a") == []
+    counted.told()
+    assert counted.grown({WEB: Hits(1, 100)}, "a") == [["vm-1", "rule", "web", 1, 100]]
 
 
 def test_an_agent_that_starts_again_goes_on_where_it_was(counted: Counting, tmp_path: Path) -> None:
-    counted.grown({WEB: Hits(5, 500)})
+    counted.grown({WEB: Hits(5, 500)}, "a")
     counted.told()
 
     again = Counting(tmp_path / "counted.json")
     again.begin({WEB: Hits(6, 600)})
 
-    assert again.grown({WEB: Hits(6, 600)}) == [["vm-1", "rule", "web", 1, 100]]
+    assert again.grown({WEB: Hits(6, 600)}, "a") == [["vm-1", "rule", "web", 1, 100]]
 
 
 def test_what_nobody_has_kept_is_not_told_as_if_it_were_new(tmp_path: Path) -> None:
     first = Counting(tmp_path / "counted.json")
     first.begin({WEB: Hits(5_000_000, 500)})
 
-    assert first.grown({WEB: Hits(5_000_001, 600)}) == [["vm-1", "rule", "web", 1, 100]]
+    assert first.grown({WEB: Hits(5_000_001, 600)}, "a") == [["vm-1", "rule", "web", 1, 100]]
 
 
 def test_what_is_too_much_for_one_report_comes_with_the_next(
@@ -72,13 +86,13 @@ def test_what_is_too_much_for_one_report_comes_with_the_next(
     monkeypatch.setattr(counting, "MOST", 2)
     now = {WEB: Hits(1, 10), DNS: Hits(2, 20), NONE: Hits(3, 30)}
 
-    first = counted.grown(now)
+    first = counted.grown(now, "a")
     counted.told()
-    second = counted.grown(now)
+    second = counted.grown(now, "a")
     counted.told()
 
     assert [row[3] for row in first + second] == [1, 2, 3]
-    assert counted.grown(now) == []
+    assert counted.grown(now, "a") == []
 
 
 @KERNEL

@@ -77,6 +77,28 @@ def test_one_connection_serves_many_questions_and_one_that_was_closed_is_opened_
     assert panel.ask("GET", "state").value() == STATE
 
 
+def test_what_was_cut_on_a_kept_connection_is_asked_once_more(server: PanelServer, panel: Panel) -> None:
+    panel.ask("GET", "state")
+
+    server.cut = 1
+    assert panel.ask("GET", "state").value() == STATE
+    server.cut = 2
+    with pytest.raises(NotReached, match="does not answer"):
+        panel.ask("GET", "state")
+
+    assert len(server.asked) == 1 + 2 + 2
+    assert server.refusals == [], "each has a nonce of its own"
+
+
+def test_what_was_cut_on_a_new_connection_is_not_asked_again(server: PanelServer, panel: Panel) -> None:
+    server.cut = 1
+
+    with pytest.raises(NotReached, match="does not answer"):
+        panel.ask("GET", "state")
+
+    assert len(server.asked) == 1
+
+
 @pytest.mark.parametrize("place", ["body", "signature", "status", "etag"])
 def test_an_answer_with_one_byte_changed_is_none(server: PanelServer, panel: Panel, place: str) -> None:
     def change(answer: Changed) -> Changed:

@@ -6,9 +6,19 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from django.db.models import Sum
 
 from securitygroups.enforcement.applied import Kind
-from securitygroups.models import Host, HostNonce, InForce, Placement, SecurityGroup, VirtualMachine
+from securitygroups.models import (
+    Host,
+    HostNonce,
+    InForce,
+    Placement,
+    RuleHits,
+    SecurityGroup,
+    Traffic,
+    VirtualMachine,
+)
 from securitygroups.signing.keys import Key
 from tests.agent.stand import until
 from tests.hosts_for_real.between import Asked, Changes, Said
@@ -142,6 +152,43 @@ def test_nobody_else_can_stand_in_for_the_panel_when_a_host_is_enrolled(real: Re
     real.secret = operations.offer_enrolment(host=real.row, by=By())
     assert "did not sign it" in real.agent("enrol", *real.offer(Key.new().public), status=1).words
     assert real.places.host.read_bytes() == kept
+
+
+def test_hits_are_added_up_once_when_the_answer_is_lost_and_the_agent_starts_again(
+    standing: RealHost, vm: VirtualMachine
+) -> None:
+    standing.opens(53, 53, 53)
+    standing.way.changes = only("/report", lambda said: None)
+    standing.poll(status=1)
+    standing.opens(53)
+    standing.way.changes = None
+
+    # The first tells again what was not answered, the second what came since.
+    standing.poll()
+    standing.poll()
+
+    numbers = [json.loads(asked.body)["number"] for asked, _ in standing.way.of("/report")]
+    assert len(set(filter(None, numbers))) < len([*filter(None, numbers)]), "one was told again"
+    assert RuleHits.objects.filter(machine=vm, kind="rule").aggregate(Sum("packets"))["packets__sum"] == 4
+
+
+def test_packets_are_added_up_once_when_the_answer_is_lost(standing: RealHost, vm: VirtualMachine) -> None:
+    standing.start()
+    until(lambda: " 7 " in standing.host.run("cat /proc/net/netfilter/nfnetlink_log"))
+    lost = []
+
+    def lose(said: Said) -> Said | None:
+        lost.append(said)
+        return None if len(lost) <= 2 else said
+
+    standing.way.changes = only("/report", lose)
+    assert standing.opens(77, 77, 77) == [False] * 3
+    until(lambda: len(lost) > 2, 40)
+
+    assert standing.opens(77) == [False]
+    seen = Traffic.objects.filter(machine=vm, port=77)
+    until(lambda: (seen.aggregate(Sum("packets"))["packets__sum"] or 0) >= 4, 20)
+    assert seen.aggregate(Sum("packets"))["packets__sum"] == 4
 
 
 def test_a_running_agent_outlives_all_of_it(standing: RealHost, vm: VirtualMachine, web: SecurityGroup) -> None:

@@ -10,10 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from securitygroups import operations
-from securitygroups.models import Host, HostNonce, InForce, RuleHits, SecurityGroup, VirtualMachine
+from securitygroups.models import Host, HostNonce, InForce, RuleHits, SecurityGroup, Traffic, VirtualMachine
 from securitygroups.models.hosts import HITS_KEPT, NONCE_KEPT
 from securitygroups.operations import By, Counted, Report, SaidOfVm
-from tests.factories import make_group, make_host, make_machine, place
+from tests.factories import make_group, make_host, make_machine, place, sample
 
 AT = datetime(2026, 11, 20, 14, 2, tzinfo=UTC)
 VECTOR = {"attached": 1, "placement": 1, "groups": [["sg-0", 3]], "text": 1}
@@ -104,6 +104,27 @@ def test_samples_that_were_missed_are_added_up(host: Host) -> None:
 
     host.refresh_from_db()
     assert host.missed == 7
+
+
+def test_a_report_that_comes_again_is_added_up_once(host: Host, machine: VirtualMachine, group: SecurityGroup) -> None:
+    hit = Counted(machine.public_id, "rule", group.rules.in_order()[1].uid, 10, 600)
+    packet = sample(machine, at=timezone.now())
+
+    for number in ("a" * 22, "a" * 22, "b" * 22):
+        send(host, said(machine, cut=7), counters=(hit,), samples=(packet,), missed=3, number=number)
+
+    host.refresh_from_db()
+    assert (host.missed, host.counted) == (6, "b" * 22)
+    assert (RuleHits.objects.get().packets, Traffic.objects.get().packets) == (20, 2)
+
+
+def test_what_does_not_add_up_is_taken_from_a_report_that_comes_again(host: Host, machine: VirtualMachine) -> None:
+    send(host, said(machine), number="a" * 22)
+
+    send(host, said(machine, error="Rule 3: no."), state="f" * 64, number="a" * 22)
+
+    host.refresh_from_db()
+    assert (InForce.objects.get().error, host.state) == ("Rule 3: no.", "f" * 64)
 
 
 # ── Hits ──────────────────────────────────────────────────────────────────────

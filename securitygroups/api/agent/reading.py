@@ -16,7 +16,7 @@ from securitygroups.firewall.values import address_text, machine_address, parse_
 from securitygroups.models.hosts import MOST_ADDRESSES
 from securitygroups.models.traffic import OLDEST
 from securitygroups.operations import Counted, Report, SaidOfVm, Sample, Tap, to_mac
-from securitygroups.signing.wire import KEY_BYTES, Malformed, decoded
+from securitygroups.signing.wire import KEY_BYTES, REPORT_BYTES, Malformed, decoded
 
 FORMAT = "karenpanel-report/1"
 MOST_VMS, MOST_TAPS, MOST_COUNTERS, MOST_SAMPLES = 10_000, 10_000, 50_000, 20_000
@@ -25,6 +25,7 @@ MOST = 2**63 - 1
 _VM = re.compile(r"vm-[0-9a-f]{10}")
 _TAP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _TAG = re.compile(r'(?:W/)?"?([0-9a-f]{64})"?')
+_NUMBER = re.compile(r"(?:[A-Za-z0-9_-]{22})?")
 _HASH = re.compile(r"[0-9a-f]{0,64}")
 _WHAT = re.compile(r"[A-Za-z0-9_-]{1,20}")
 _DIRECTION, _VERDICT = re.compile(r"in|out"), re.compile(r"drop|accept")
@@ -56,6 +57,7 @@ def read_report(body: bytes) -> Report:
         kernel=_text(sent.get("kernel", ""), "kernel", 200)[:100],
         state=tag[1] if tag else "",
         clock=clock if clock in _CLOCKS else "",
+        number=_matching(_NUMBER, sent.get("number", ""), "number", f"{REPORT_BYTES} bytes in base64url, or nothing"),
         missed=min(_count(sent.get("missed", 0), "missed") + late, MOST),
         vms=[_said_of_vm(one, f"vms[{at}]") for at, one in enumerate(_list(sent.get("vms", []), "vms", MOST_VMS))],
         taps=None if taps is None else _taps(_list(taps, "taps", MOST_TAPS)),
