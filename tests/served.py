@@ -1,7 +1,7 @@
 """The panel for a real web server that tests start: `gunicorn tests.served`, with the settings that tests have.
 
 The database is the one that DATABASE says. Each password that is checked leaves a byte in the file that CHECKED says.
-Limits of the web server are those that SERVER_LIMITS says, as a JSON object. `/busy/` computes for so many seconds,
+Limits of the web server are those that SERVER_LIMITS says, as a JSON object. `/busy/` computes for so many seconds, as `/agent/busy/` does,
 `/pieces/` answers piece by piece for so long, and says in the file that CHECKED says when it was made to end.
 """
 
@@ -50,7 +50,7 @@ def pieces(seconds: float) -> Iterator[bytes]:
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    if environ["PATH_INFO"] == "/busy/":
+    if environ["PATH_INFO"] in ("/busy/", "/agent/busy/"):
         until = time.monotonic() + float(environ["QUERY_STRING"])
         while time.monotonic() < until:
             pass

@@ -351,6 +351,22 @@ def test_health_is_told_while_every_thread_computes(transactional_db: None, tmp_
             line.close()
 
 
+def test_pages_come_however_many_agents_ask(transactional_db: None, tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        lines = [server.connect() for _ in range(20)]
+        for line, method in zip(lines, ("GET", "POST") * 10, strict=True):
+            asked = clients.get("/agent/busy/?60").replace(b"GET", method.encode(), 1)
+            line.sendall(asked.replace(b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n"))
+
+        assert [status_of(server.send(PAGE)) for _ in range(8)] == [200] * 8
+
+        for line in lines:
+            line.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                line.recv(1)
+            line.close()
+
+
 def test_what_only_looks_like_a_question_for_health_waits_as_all_others_do(
     transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,8 @@ class Connection:
         self.server = server
         self.sock = Outlet(self)
         self.parser: Any = None
+        # The threads that its request is with.
+        self.pool: Any = None
         # The bytes of the request, and of a long body those that came later.
         self.received = bytearray()
         self.later: IO[bytes] | None = None

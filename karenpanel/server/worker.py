@@ -9,8 +9,9 @@ import re
 import selectors
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -31,9 +32,10 @@ RATE = 16 * 2**10
 LONG_BODIES = 32
 UNSENT = 64 * 2**20
 
-# Answered beside all others, each by a thread that has nothing else to do: whoever watches the panel learns in time.
-# Nothing else goes with them, as whatever is more than these words may ask for more than an answer at once.
-APART = re.compile(rb"(?:GET|HEAD) (/healthz|/readyz) ")
+# Answered beside all others, each by a thread that has nothing else to do. Whoever watches the panel learns in time: nothing
+# else goes with these two, as whatever is more than these words may ask for more than an answer at once. Agents ask every few
+# seconds on hundreds of hosts, and wait for each other: people have their threads for themselves.
+APART = re.compile(rb"(?:GET|HEAD) (?P<health>/healthz|/readyz) |(?:GET|POST) (?P<agents>/agent/)")
 
 REFUSALS = {
     408: ("Request Timeout", "This took too long to arrive. Try again, over a faster connection if you can."),
@@ -49,9 +51,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         # All that the loop waits for, those on which nothing has happened for longest first.
         self.watched: dict[Connection, None] = {}
         self.swept = 0.0
-        # How many requests are with threads, or wait for one.
-        self.computing = 0
-        self.apart = {path: ThreadPoolExecutor(1) for path in (b"/healthz", b"/readyz")}
+        # How many requests are with each pool's threads, or wait for one.
+        self.computing: Counter[Executor] = Counter()
+        self.apart = {path: ThreadPoolExecutor(1) for path in (b"/healthz", b"/readyz", b"/agent/")}
         super().init_process()
 
     def run(self) -> None:
@@ -123,9 +125,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def enqueue_req(self, connection: Connection) -> None:
         apart = APART.match(connection.received)
-        pool = self.apart[bytes(apart[1])] if apart else self.tpool
+        connection.pool = pool = self.apart[apart["health"] or apart["agents"]] if apart else self.tpool
         future = pool.submit(self.handle, connection)
-        self.computing += 1
+        self.computing[pool] += 1
         finish = partial(self.method_queue.defer, self.guarded, self.finish_request, connection)
         future.add_done_callback(finish)
 
@@ -140,7 +142,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return keep
 
     def handle_request(self, request: Any, connection: Connection) -> bool:
-        if self.computing > self.cfg.threads:
+        if self.computing[connection.pool] > self.cfg.threads:
             # The client comes again, and may find a process that has less to do.
             request.force_close()
         return bool(super().handle_request(request, connection))
@@ -154,7 +156,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, connection: Connection, future: "Future[bool | None]") -> None:
         """In the loop again."""
-        self.computing -= 1
+        self.computing[connection.pool] -= 1
         if future.cancelled() or future.exception():
             self.end(connection)
         elif (keep := future.result()) is None:

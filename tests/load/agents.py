@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import random
 import statistics
 import threading
@@ -157,7 +158,8 @@ class Order:
 
 
 def run(order: Order, told: Connection) -> None:
-    """All agents, in a process of their own."""
+    """All agents, in a process of their own. They are other machines' work, and get what the panel leaves of this one."""
+    os.nice(19)
     seen = Seen()
 
     def lines(number: int) -> "asyncio.Queue[Line]":
