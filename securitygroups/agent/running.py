@@ -131,7 +131,8 @@ class Agent:
             if self._failures == 1:
                 log.warning("%s The rules of before hold.", words)
             return Turn(_jittered(self._back_off()), words)
-        words = f"The panel refuses this host: {refused}"
+        whom = "what this host tells" if refused.status in NOT_TAKEN else "this host"
+        words = f"The panel refuses {whom}: {refused}"
         log.error("%s", words)
         known = refused.status in (401, 403)
         return Turn(_jittered(AFTER_REFUSAL if known else self._back_off()), words)

@@ -29,7 +29,7 @@ Changed = tuple[int, bytes, dict[str, str]]
 @dataclass
 class PanelServer:
     """`state` is what it says, `reports` what it was told. `on_the_way` is whoever sits between it and the agent. Of so many
-    requests as `cut` says the connection ends before they are answered."""
+    requests as `cut` says the connection ends before they are answered; reports are refused as `odd`."""
 
     key: Key = field(default_factory=Key.new)
     state: dict[str, Any] = field(default_factory=dict)
@@ -38,6 +38,7 @@ class PanelServer:
     ahead: int = 0
     broken: bool = False
     cut: int = 0
+    odd: bool = False
     on_the_way: Callable[[Changed], Changed] | None = None
     reports: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, str, int]] = field(default_factory=list)
@@ -79,6 +80,8 @@ class PanelServer:
         self.nonces.add(stamp[1])
         if enrols:
             return self._enrolled(value)
+        if target.endswith("/report") and self.odd:
+            return 422, {"code": "invalid", "detail": "counters[0]: this has to be otherwise."}, ""
         if target.endswith("/report"):
             self.reports.append(value)
             self.reported.set()

@@ -108,3 +108,20 @@ def test_what_the_kernel_counts_comes_to_the_panel_once(stand: Stand) -> None:
     assert [row for row in told if row[0] == "rule"] == [["rule", "dns", 3]]
     # A host that routes says something by itself now and then, which no rule matches either.
     assert sum(packets for *what, packets in told if what == ["in", "none"]) >= 1
+
+
+@KERNEL
+def test_counts_that_the_panel_does_not_take_are_not_in_the_way_of_those_to_come(stand: Stand) -> None:
+    stand.say({("sg-dns", 1): rules("dns: accept in udp 53")}, machine("vm-1", "tap0", ("sg-dns", 1)))
+    stand.once()
+    stand.passes(*(udp_in(stand.target, 53) for _ in range(3)))
+
+    stand.panel.odd = True
+    words = stand.once(status=1)
+    stand.panel.odd = False
+    stand.passes(udp_in(stand.target, 53))
+    stand.once()
+
+    assert "refuses what this host tells: counters[0]" in words
+    told = [row[2:4] for report in stand.panel.reports for row in report["counters"] if row[1] == "rule"]
+    assert told == [["dns", 1]]
