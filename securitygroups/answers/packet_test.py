@@ -10,11 +10,13 @@ from securitygroups.effective import Listed, Placed, of_group, of_machine, revis
 from securitygroups.firewall.decide import Decision, decide
 from securitygroups.firewall.flows.batch import of_packets
 from securitygroups.firewall.flows.compiled import NO_RULE, CompiledList
+from securitygroups.firewall.guests import Guest
 from securitygroups.firewall.needs import Need, what_accept_needs
 from securitygroups.firewall.platform import PlatformLine, barred
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet, address_text
-from securitygroups.models import SecurityGroup, VirtualMachine
+from securitygroups.models import SecurityGroup, VirtualMachine, guest_of
+from securitygroups.words.platform import barred_why
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +94,23 @@ def ask_machine(machine: VirtualMachine, packet: Packet, at: datetime | None = N
     return Answer(both, overall(sender, receiver, both))
 
 
-def each(listed: Listed, packets: Sequence[Packet]) -> list[tuple[Action, int | None]]:
-    """What becomes of many packets on one list: the verdict of each, and the place of the rule that decides it."""
+def each(listed: Listed, packets: Sequence[Packet], guest: Guest | None = None) -> list[tuple[Action, int | None]]:
+    """What becomes of many packets on one list: the verdict of each, and the place of the rule that decides it. On a VM,
+    `guest`, none decides what no host passes."""
     accepted, places = CompiledList(rules_of(listed)).judge(of_packets(packets))
     found = zip(accepted.tolist(), places.tolist(), strict=True)
-    return [(Action.ACCEPT if passes else Action.DROP, None if rule == NO_RULE else rule) for passes, rule in found]
+    answers = [(Action.ACCEPT if passes else Action.DROP, None if rule == NO_RULE else rule) for passes, rule in found]
+    if guest is None:
+        return answers
+    both = zip(packets, answers, strict=True)
+    return [(Action.DROP, None) if barred(packet, guest) else answer for packet, answer in both]
 
 
 def _on(vm: VirtualMachine, packet: Packet, at: datetime | None, title: str = "") -> Traced:
     absent = vm.name if at and revision_at(vm, at) is None else ""
-    found, stops = trace(of_machine(vm, at), packet, title), barred(packet)
-    before = [] if stops else platform_before(packet)
+    guest = guest_of(vm, at)
+    found, stops = trace(of_machine(vm, at), packet, title), barred(packet, guest)
+    before = [] if stops else platform_before(packet, guest)
     need = None if stops else found.need
     return replace(found, absent=absent, before=before, barred=stops, need=need)
 
@@ -125,6 +133,7 @@ def at_ends(
         return None, None
     column = f"ipv{version}"
     rows = VirtualMachine.objects.live().filter(project=project, **{f"{column}__in": [end for end in ends if end]})
+    rows = rows.select_related("placement")
     found = {getattr(vm, column): vm for vm in rows}
     return found.get(ends[0]), found.get(ends[1])
 
@@ -133,7 +142,7 @@ def overall(sender: VirtualMachine, receiver: VirtualMachine, both: list[Traced]
     """The two answers in one sentence."""
     out, into = (one.passes for one in both)
     if stops := both[0].barred:
-        text = f"The platform drops it before any rule is asked. {stops.why}"
+        text = f"The platform drops it before any rule is asked. {barred_why(stops)}"
     elif out and into:
         text = f"The Out list of {sender.name} lets it out, and the In list of {receiver.name} lets it in."
     elif out:
@@ -147,9 +156,9 @@ def overall(sender: VirtualMachine, receiver: VirtualMachine, both: list[Traced]
 
 
 def stranger(machine: VirtualMachine, packet: Packet) -> str:
-    """The packet's address on the VM's side where it is none of the VM's."""
+    """The packet's address on the VM's side where it is none of the VM's, as far as that is not why it is dropped."""
     own = packet.destination if packet.direction is Direction.IN else packet.source
     if packet.version is None or own is None or not machine.addresses:
         return ""
-    text = address_text(packet.version, own)
-    return "" if text in machine.addresses else text
+    text, guest = address_text(packet.version, own), guest_of(machine)
+    return "" if text in (*machine.addresses, *guest.own.addresses) or barred(packet, guest) else text

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, replace
 
+from securitygroups.firewall.guests import Guest
 from securitygroups.firewall.platform import PlatformLine, Target, may_meet, platform_lines
 from securitygroups.firewall.protocols import Action, Direction
 from securitygroups.firewall.values import Packet
 from securitygroups.words.platform import platform_condition
 
+_ANY = Guest()
 Condition = tuple[str, PlatformLine]
 """What must hold, in words, for a line of the platform to decide a packet."""
 
@@ -30,6 +32,6 @@ def platform(target: Target = Target.BRIDGE) -> list[Platform]:
     return list(found.values())
 
 
-def platform_before(packet: Packet) -> list[Condition]:
+def platform_before(packet: Packet, guest: Guest = _ANY) -> list[Condition]:
     """The platform's lines that may decide the packet on a VM before any rule does, each with its condition in words."""
-    return [(platform_condition(line), line) for line in may_meet(packet)]
+    return [(platform_condition(line), line) for line in may_meet(packet, guest=guest)]

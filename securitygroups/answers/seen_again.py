@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 from securitygroups.answers.seen import Row, Samples, decided, samples_of
 from securitygroups.effective import Fleet
+from securitygroups.firewall.guests import Guest
+from securitygroups.firewall.platform import barred
+from securitygroups.firewall.protocols import Direction
+from securitygroups.models import guests_of
 from securitygroups.words.rules import packet_sentence
 
 MOST_AGAIN = 5_000
@@ -51,13 +55,23 @@ def _compared(before: Fleet, after: Fleet, samples: Samples) -> SeenAgain:
     names = {vm.pk: vm.name for vm in before.machines}
     rows = sorted(samples.rows, key=lambda row: row.last_at, reverse=True)
     was, will = decided(before, rows), decided(after, rows)
-    pairs = [(row, old, new) for row, (old, _), (new, _) in zip(rows, was, will, strict=True) if old != new]
+    changed = [(row, old) for row, (old, _), (new, _) in zip(rows, was, will, strict=True) if old != new]
+    stopped = _barred([row for row, _ in changed])
+    pairs = [(row, old) for number, (row, old) in enumerate(changed) if number not in stopped]
     return SeenAgain(
         sum(row.packets for row in rows),
-        _other([row for row, old, _ in pairs if old], names),
-        _other([row for row, old, _ in pairs if not old], names),
+        _other([row for row, old in pairs if old], names),
+        _other([row for row, old in pairs if not old], names),
         samples.is_cut,
     )
+
+
+def _barred(rows: Sequence[Row]) -> set[int]:
+    """Which of them no host passes by what is known of their VMs now, whatever the rules say (one query, or none)."""
+    guests = guests_of({row.machine for row in rows if row.direction == Direction.OUT}) if rows else {}
+    # One VM after the other: what stands above the rules of each is put together once.
+    order = sorted(range(len(rows)), key=lambda number: rows[number].machine)
+    return {number for number in order if barred(rows[number].packet, guests.get(rows[number].machine, Guest()))}
 
 
 def _other(rows: Sequence[Row], names: dict[int, str]) -> Other:

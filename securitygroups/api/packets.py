@@ -17,10 +17,11 @@ from securitygroups.api.traces import RuleAt, Tested, Verdict, answer_json, othe
 from securitygroups.effective import Home, Listed, of_group, of_machine
 from securitygroups.firewall.formats.packets import PACKET_KEYS, packet_from_json
 from securitygroups.firewall.formats.strict import MAX_COUNTED, BadDocument, Fault, bad, check_keys
+from securitygroups.firewall.guests import Guest
 from securitygroups.firewall.lines.pasted import LONGEST
 from securitygroups.firewall.protocols import MAX_PORT, NAMES, Direction
 from securitygroups.firewall.values import NON_IP, Packet, address_text
-from securitygroups.models import Scope, VirtualMachine
+from securitygroups.models import Scope, VirtualMachine, guest_of
 
 router = Router(tags=["Packet tests"])
 MOST_PACKETS = 1_000
@@ -137,11 +138,11 @@ def test_packets_on_group(request: HttpRequest, project: str, group: str, at: At
 def test_packets_on_machine(request: HttpRequest, project: str, machine: str, at: At = LEFT_OUT) -> HttpResponse:
     """The verdicts on up to 1,000 packets by the effective list of a VM, each with the rule that decides it.
 
-    This VM's list alone is asked: what the list of a VM at the other end says, tells the test of a single packet.
+    What no host passes, whatever the rules say, is denied by none of them. This VM's list alone is asked: what the list of a VM at the other end says, tells the test of a single packet.
     """
     found, moment = find_machine(access_of(request), machine), moment_of(at)
     packets = _read_many(request)
-    return _all_told(of_machine(found, moment), packets)
+    return _all_told(of_machine(found, moment), packets, guest_of(found, moment))
 
 
 def _read(request: HttpRequest, on: On) -> _Asked:
@@ -213,9 +214,9 @@ def _told(answer: dict[str, Any], vm: VirtualMachine | None, asked: _Asked) -> H
     return JsonResponse(answer | known)
 
 
-def _all_told(listed: Listed, packets: list[Packet]) -> HttpResponse:
+def _all_told(listed: Listed, packets: list[Packet], guest: Guest | None = None) -> HttpResponse:
     answers = [
         {"verdict": action.value, "rule": rule_at(rule, listed[rule - 1]) if rule else None}
-        for action, rule in each(listed, packets)
+        for action, rule in each(listed, packets, guest)
     ]
     return JsonResponse({"answers": answers})

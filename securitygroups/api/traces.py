@@ -13,7 +13,7 @@ from securitygroups.firewall.formats.packets import PACKET_KEYS, packet_to_json
 from securitygroups.firewall.needs import Need, narrowest
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet
-from securitygroups.words.platform import barred_sentence
+from securitygroups.words.platform import barred_sentence, barred_why
 from securitygroups.words.rules import obstacles, verdict_sentence, why_passed
 
 Verdict = Literal["accept", "drop"]
@@ -167,7 +167,7 @@ def _trace(one: Traced, otherwise: Home | None, *, past: bool) -> dict[str, Any]
         "packet": packet_json(packet),
         "verdict": "accept" if one.passes else "drop",
         "text": _sentence(one),
-        "barred": one.barred.why if one.barred else "",
+        "barred": barred_why(one.barred) if one.barred else "",
         "rule": rule_at(decision.rule, one.deciding) if decision.rule and one.deciding else None,
         "absent": one.absent,
         "platform": [

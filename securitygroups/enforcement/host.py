@@ -1,9 +1,10 @@
 """A VM's row, and what is compiled of it for its host: decided once, for pages, commands and hosts."""
 
 from securitygroups.effective import of_machine, rules_of
-from securitygroups.firewall.nftables import TAP_PATTERN, Own, Tap, Target, machine_ruleset
+from securitygroups.firewall.nftables import TAP_PATTERN, Tap, Target, machine_ruleset
 from securitygroups.firewall.values import Rule, RuleList
-from securitygroups.models import Placement, SecurityGroup, VirtualMachine, placement_of
+from securitygroups.models import SecurityGroup, VirtualMachine, placement_of
+from securitygroups.models.hosts import addresses_of, own_of
 
 PLACEHOLDER = "tap0"
 """Stands for the interface of a VM whose own is not known."""
@@ -20,18 +21,10 @@ def interface_of(machine: VirtualMachine) -> str:
 def on_host(machine: VirtualMachine, tap: str = "") -> Tap:
     """The VM as its host knows it, and is told of it; `tap` where its interface is not known."""
     placement = placement_of(machine)
-    addresses = (placement and tuple(placement.addresses)) or tuple(machine.addresses)
+    addresses = addresses_of(machine, placement)
     four, six = (next((one for one in addresses if (":" in one) == wide), None) for wide in (False, True))
     interface = interface_of(machine) or tap
-    return Tap(machine.public_id, interface, machine.name, four, six, _own(placement, addresses))
-
-
-def _own(placement: Placement | None, addresses: tuple[str, ...]) -> Own | None:
-    """What the VM is held to: nothing where nobody who runs the hosts has said where it stands or what it sends as, and
-    nothing where no address of it is known, for it could send nothing."""
-    if placement is None or not (placement.host_id or placement.mac or placement.addresses):
-        return None
-    return Own(placement.mac, addresses) if placement.held and addresses else None
+    return Tap(machine.public_id, interface, machine.name, four, six, own_of(machine, placement))
 
 
 def listed_on_host(machine: VirtualMachine) -> tuple[Tap, tuple[Rule, ...]]:

@@ -14,7 +14,18 @@ from securitygroups.models.groups import (
     SecurityGroup,
     values,
 )
-from securitygroups.models.hosts import DRIFTS, TARGETS, Host, HostNonce, InForce, Placement, RuleHits, placement_of
+from securitygroups.models.hosts import (
+    DRIFTS,
+    TARGETS,
+    Host,
+    HostNonce,
+    InForce,
+    Placement,
+    RuleHits,
+    guest_of,
+    guests_of,
+    placement_of,
+)
 from securitygroups.models.machines import TAP_NAME, Attachment, VirtualMachine
 from securitygroups.models.names import (
     LiveQuerySet,
@@ -109,6 +120,8 @@ __all__ = [
     "VirtualMachine",
     "VisitEnd",
     "Webhook",
+    "guest_of",
+    "guests_of",
     "new_case_id",
     "new_group_id",
     "new_host_id",

@@ -1,5 +1,6 @@
 """Hosts that hold the rules of VMs, which VM stands on which of them, and what they said of it."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.contrib.postgres.fields import ArrayField
@@ -9,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from securitygroups.fields import LineField, RecordField, one_alphabet
+from securitygroups.firewall.guests import Guest, Own
 from securitygroups.firewall.platform import Target
 from securitygroups.models.machines import TAP_NAME, VirtualMachine
 from securitygroups.models.names import SameName, new_host_id
@@ -172,6 +174,40 @@ def placement_of(machine: VirtualMachine) -> Placement | None:
     """The VM's own, where it has one (one query, unless it was read with the VM)."""
     # A VM without one has no such attribute, as Django has it.
     return getattr(machine, "placement", None)
+
+
+def addresses_of(machine: VirtualMachine, placement: Placement | None) -> tuple[str, ...]:
+    """The VM's addresses: where nobody who runs the hosts has said them, they are those that its project says."""
+    return tuple(placement.addresses if placement and placement.addresses else machine.addresses)
+
+
+def own_of(machine: VirtualMachine, placement: Placement | None) -> Own | None:
+    """What the VM is held to: nothing where nobody who runs the hosts has said where it stands or what it sends as, and
+    nothing where no address of it is known, for it could send nothing."""
+    if placement is None or not (placement.host_id or placement.mac or placement.addresses):
+        return None
+    addresses = addresses_of(machine, placement)
+    return Own(placement.mac, addresses) if placement.held and addresses else None
+
+
+def guest_of(machine: VirtualMachine, at: datetime | None = None) -> Guest:
+    """The VM as the platform's lines judge a packet of it. Of what it was held to `at` an earlier time only the newest is on
+    record: before that, it is taken for one that is held to nothing."""
+    placement = placement_of(machine)
+    if at and placement and at < placement.since:
+        return Guest()
+    return _guest(own_of(machine, placement))
+
+
+def guests_of(machines: Collection[int]) -> dict[int, Guest]:
+    """Those of these VMs, by key, that are held to something (one query)."""
+    rows = Placement.objects.filter(machine__in=machines, held=True).select_related("machine")
+    found = {row.machine_id: _guest(own_of(row.machine, row)) for row in rows}
+    return {machine: guest for machine, guest in found.items() if guest.held}
+
+
+def _guest(own: Own | None) -> Guest:
+    return Guest(own=own, held=True) if own else Guest()
 
 
 class InForce(models.Model):

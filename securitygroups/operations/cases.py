@@ -12,6 +12,7 @@ from securitygroups.effective import Placed, of_group, of_machine, rules_of
 from securitygroups.firewall.decide import decide
 from securitygroups.firewall.formats.documents import rule_to_json
 from securitygroups.firewall.formats.packets import packet_to_json
+from securitygroups.firewall.guests import Guest
 from securitygroups.firewall.platform import barred
 from securitygroups.firewall.protocols import Action
 from securitygroups.firewall.values import Packet
@@ -24,6 +25,7 @@ from securitygroups.models import (
     SupportCase,
     User,
     VirtualMachine,
+    guest_of,
 )
 from securitygroups.operations.by import By
 from securitygroups.operations.records import Conflict, Verb, lock_project, one_more, record
@@ -45,7 +47,8 @@ def _asked(about: About, packet: Packet) -> dict[str, Any]:
     group = about if isinstance(about, SecurityGroup) else None
     listed = of_machine(machine) if machine else of_group(group) if group else []
     # Decided here and not taken from the caller: what is on record is what the evaluator says.
-    decision, stopped = decide(rules_of(listed), packet), barred(packet)
+    decision = decide(rules_of(listed), packet)
+    stopped = barred(packet, guest_of(machine) if machine else Guest())
     return {
         "machine": machine,
         "group": group,

@@ -15,7 +15,7 @@ from securitygroups.firewall.values import Packet
 from securitygroups.firewall.values import Rule as RuleValue
 from securitygroups.models import Rule
 from securitygroups.web.pages import page_of
-from securitygroups.words.platform import barred_sentence
+from securitygroups.words.platform import barred_sentence, barred_why
 from securitygroups.words.rules import (
     obstacles,
     packet_sentence,
@@ -91,6 +91,11 @@ def trace_words(trace: Traced) -> str:
 def barred_words(line: PlatformLine, packet: Packet) -> str:
     """Why the platform drops the packet before any rule."""
     return barred_sentence(line, packet)
+
+
+@register.filter(name="barred_why")
+def why_barred(line: PlatformLine) -> str:
+    return barred_why(line)
 
 
 @register.filter

@@ -4,6 +4,7 @@ from securitygroups.firewall.texts import visible
 from securitygroups.words.rules import ports_text, protocol_text
 
 ACCEPT, RULE, NONE = "accept", "rule", "none"
+LET_A_ROUTER = "The platform's operators can let a router do that."
 REASONS = {
     NONE: ("No rule matches", "No rule of the list matches it, and what no rule matches is denied."),
     RULE: ("A rule drops it", "A rule of the list drops it."),
@@ -17,7 +18,7 @@ REASONS = {
     ),
     "spoofed": (
         "Not sent as itself",
-        "The VM sent it from an address that is none of its own. The platform's operators can let a router do that.",
+        f"The VM sent it from an address that is none of its own. {LET_A_ROUTER}",
     ),
     "server": (
         "Speaks as a router",

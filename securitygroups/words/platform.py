@@ -1,10 +1,14 @@
 """The platform's own lines in words."""
 
+from securitygroups.firewall.networks import Network, address_text
 from securitygroups.firewall.platform import PlatformLine
 from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import Packet
+from securitygroups.words.drops import LET_A_ROUTER
 from securitygroups.words.rules import packet_sentence
 
+NAMED = 8
+"""Addresses that are said of all that a VM may send from."""
 # What a tested packet does not say, and the platform's lines ask for.
 _IF = {
     "arp": dict.fromkeys(Direction, "the frame is ARP"),
@@ -28,4 +32,20 @@ def platform_condition(line: PlatformLine) -> str:
 
 def barred_sentence(line: PlatformLine, packet: Packet) -> str:
     """The answer of the packet test where the platform drops the packet whatever the rules say."""
-    return f"{packet_sentence(packet)} is dropped before any rule is asked. {line.why}"
+    return f"{packet_sentence(packet)} is dropped before any rule is asked. {barred_why(line)}"
+
+
+def barred_why(line: PlatformLine) -> str:
+    """Why the platform drops the packet; of one in another's name, what the VM may send from."""
+    if line.asked.strangers is None or line.asked.version is None:
+        return line.why
+    # The first is not an address, but what stands for none.
+    own = [_network(network) for network in line.asked.strangers[1:]]
+    family = f"IPv{line.asked.version}"
+    more = f" and {len(own) - NAMED} more" if len(own) > NAMED else ""
+    may = f"over {family} it may send only from {', '.join(own[:NAMED])}{more}" if own else f"it has none of {family}"
+    return f"The VM sends it from an address that is none of its own: {may}. {LET_A_ROUTER}"
+
+
+def _network(network: Network) -> str:
+    return address_text(network.version, network.first) if network.first == network.last else str(network)

@@ -15,8 +15,9 @@ from securitygroups.api.packets import MOST_PACKETS, AllDecided
 from securitygroups.firewall.formats.documents import rules_from_json
 from securitygroups.models import Event, Project, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
+from securitygroups.words.drops import LET_A_ROUTER
 from tests.api.conftest import MakeProgram, Program
-from tests.factories import make_group, make_machine, ports, rule
+from tests.factories import make_group, make_host, make_machine, place, ports, rule
 from tests.web.pages import Page
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -324,3 +325,19 @@ def test_a_test_leaves_nothing_on_record(mine: Program, machine: VirtualMachine)
     told(mine, on(machine), PACKET)
 
     assert Event.objects.count() == before
+
+
+def test_what_a_held_vm_sends_in_another_s_name_is_denied_by_no_rule(mine: Program, project: Project) -> None:
+    vm = make_machine(project, "open", [make_group(project, "all", [rule("accept out all")])], ipv4="10.0.7.8")
+    place(vm, make_host())
+    own = {"direction": "out", "protocol": "tcp", "source": "10.0.7.8", "destination": "198.51.100.1", "port": 443}
+    foreign = own | {"source": "203.0.113.7"}
+    answer = told(mine, on(vm), foreign)
+    why = f"The VM sends it from an address that is none of its own: over IPv4 it may send only from 10.0.7.8. {LET_A_ROUTER}"
+    assert (answer["verdict"], answer["traces"][0]["barred"], answer["notes"]) == ("drop", why, [])
+    assert why in answer["text"]
+    answers = mine.post(on(vm, "tests"), {"packets": [own, foreign]}).json()["answers"]
+    assert [(one["verdict"], one["rule"] and one["rule"]["number"]) for one in answers] == [
+        ("accept", 1),
+        ("drop", None),
+    ]

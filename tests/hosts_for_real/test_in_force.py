@@ -12,8 +12,12 @@ from django.core.management import call_command
 
 from securitygroups import operations
 from securitygroups.agent import VERSION
+from securitygroups.answers.packet_test import ask_machine
 from securitygroups.enforcement import applied
 from securitygroups.enforcement.applied import Kind
+from securitygroups.firewall.nftables.counters import Counted
+from securitygroups.firewall.protocols import Direction
+from securitygroups.firewall.values import Packet
 from securitygroups.models import AccountEvent, Event, InForce, RuleHits, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
 from tests.agent.stand import until
@@ -65,11 +69,21 @@ def test_a_vm_sends_as_itself_alone_unless_operators_say_otherwise(fresh: RealHo
     fresh.has(tap0=vm)
     fresh.poll()
     assert fresh.passes(from_vm(fresh.target, 53, source=0x0A000007)) == [False]
+    assert tested(vm) == (False, "spoofed")
+    assert fresh.host.counters(fresh.target)[Counted(vm.public_id, "out", "spoofed")].packets == 1
 
     place(vm, fresh.row, VM.tap, held=False)
     fresh.poll()
 
     assert fresh.passes(from_vm(fresh.target, 53, source=0x0A000007, source_port=4001)) == [True]
+    assert tested(vm) == (True, "")
+
+
+def tested(vm: VirtualMachine) -> tuple[bool, str]:
+    """What the packet test says of that packet of the VM: whether it passes, and what of the platform drops it."""
+    packet = Packet(Direction.OUT, 4, 17, 0x0A000007, 0x0A000009, 53)
+    (trace,) = ask_machine(VirtualMachine.objects.get(pk=vm.pk), packet).traces
+    return trace.passes, trace.barred.what if trace.barred else ""
 
 
 def test_a_group_on_two_vms_is_in_force_on_both(

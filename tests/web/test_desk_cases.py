@@ -25,7 +25,7 @@ from securitygroups.models import (
 )
 from securitygroups.operations import By
 from tests.conftest import SignIn
-from tests.factories import make_machine, make_user
+from tests.factories import make_group, make_host, make_machine, make_user, place, rule
 from tests.web.pages import Page, messages, part_and_page
 from tests.web.test_desk import ASKED, PACKET, door, looks, open_case
 from tests.web.test_desk import inside as inside
@@ -479,3 +479,33 @@ def test_the_desk_offers_the_way_out_of_what_is_open(inside: Client, project: Pr
     assert "Leave Shop" in page.text
     inside.post("/support/shop/leave/")
     assert "Leave Shop" not in Page(inside.get("/support/")).text
+
+
+# ── What hosts drop before any rule ───────────────────────────────────────────
+
+
+def test_a_case_keeps_its_day_s_answer_where_hosts_drop_the_packet_now(
+    as_bob: Client, project: Project, staff: User
+) -> None:
+    vm = make_machine(project, "open", [make_group(project, "all", [rule("accept out all")])], ipv4="10.0.7.8")
+    foreign = Packet(Direction.OUT, 4, 6, 0xCB007107, 0xC6336401, 443)
+    before = operations.open_case(about=vm, packet=foreign, staff=staff)
+    host = make_host()
+    place(vm, host, "tap0")
+    vm = VirtualMachine.objects.get(pk=vm.pk)
+    after = operations.open_case(about=vm, packet=foreign, staff=staff)
+    assert [(case.verdict, case.rule) for case in (before, after)] == [("accept", 1), ("drop", None)]
+    text = Page(as_bob.get(before.get_absolute_url())).text
+    assert "Then: accepted by rule 1" in text
+    assert "Now: denied" in text
+    assert "This was the answer of the rules alone: hosts drop it now before any rule." in text
+    text = Page(as_bob.get(after.get_absolute_url())).text
+    assert "Then: denied" in text
+    assert "This was the answer of the rules alone" not in text
+    place(vm, host, "tap0", held=False)
+    text = Page(as_bob.get(after.get_absolute_url())).text
+    assert "The platform dropped it before any rule was asked" in text
+    assert "Now: accepted by rule 1" in text
+    place(vm, host, "tap0", addresses=("192.0.2.77",))
+    operations.delete_machine(machine=vm, by=By())
+    assert "192.0.2.77" not in Page(as_bob.get(before.get_absolute_url())).text

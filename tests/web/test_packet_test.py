@@ -15,7 +15,8 @@ from securitygroups.firewall.protocols import Direction
 from securitygroups.firewall.values import make_packet, parse_address
 from securitygroups.models import Project, SecurityGroup, VirtualMachine
 from securitygroups.operations import By
-from tests.factories import make_group, make_machine, ports
+from securitygroups.words.drops import LET_A_ROUTER, REASONS
+from tests.factories import make_group, make_host, make_machine, place, ports, rule
 from tests.web.pages import HTMX, Page, part_and_page
 
 PACKET = {
@@ -434,3 +435,50 @@ def test_the_kernels_long_ipv6_is_the_vms_own(as_bob: Client, project: Project) 
         Page(as_bob.get(f"{vm.get_absolute_url()}test/", {"line": line, "read": "1"})).form_with("direction").fields
     )
     assert fields["direction"] == ["out"]
+
+
+FOREIGN = {"direction": "out", "protocol": "tcp", "source": "203.0.113.7", "destination": "198.51.100.1", "port": "443"}
+
+
+def test_a_held_vm_s_packet_in_another_s_name_is_denied_whatever_the_rules_say(
+    as_bob: Client, project: Project
+) -> None:
+    vm = make_machine(project, "open", [make_group(project, "all", [rule("accept out all")])], ipv4="10.0.7.8")
+    assert "Accepted by rule 1" in ask(as_bob, vm, **FOREIGN).text, "on no host, it is held to nothing"
+    placement = place(vm, make_host())
+    text = ask(as_bob, vm, **FOREIGN).text
+    assert "Denied by the platform, before any rule" in text
+    assert (
+        "is dropped before any rule is asked. The VM sends it from an address that is none of its own: over IPv4 it may "
+        f"send only from 10.0.7.8. {LET_A_ROUTER}"
+    ) in text
+    assert LET_A_ROUTER in REASONS["spoofed"][1], "as the Dropped packets page says it"
+    assert "is not an address of open" not in text, "that is said already"
+    assert "What the rules would say" in text
+    six = ask(as_bob, vm, **FOREIGN | {"source": "2001:db8::1", "destination": "2001:db8::2"}).text
+    assert "over IPv6 it may send only from fe80::/10" in six
+    assert "Accepted by rule 1" in ask(as_bob, vm, **FOREIGN | {"source": "10.0.7.8"}).text
+    assert "Denied by the platform" not in ask(as_bob, vm, **FOREIGN | {"at": "2020-01-01T00:00Z"}).text
+    place(vm, placement.host, "tap0", addresses=("203.0.113.7",))
+    text = ask(as_bob, vm, **FOREIGN).text
+    assert "Accepted by rule 1" in text
+    assert "is not an address of open" not in text, "operators have said that it is"
+    assert "may send only from 203.0.113.7" in ask(as_bob, vm, **FOREIGN | {"source": "10.0.7.8"}).text
+    place(vm, placement.host, "tap0", held=False)
+    assert "Accepted by rule 1" in ask(as_bob, vm, **FOREIGN).text
+
+
+def test_between_two_vms_a_sender_in_another_s_name_gets_nothing_through(as_bob: Client, project: Project) -> None:
+    all_open = make_group(project, "all", [rule("accept out all"), rule("accept in all")])
+    sender, _ = (
+        make_machine(project, name, [all_open], ipv4=end) for name, end in (("a", "10.0.7.8"), ("b", "10.0.7.9"))
+    )
+    packet = FOREIGN | {"source": "10.0.7.8", "destination": "10.0.7.9"}
+    place(sender, make_host(), addresses=("10.0.7.10",))
+    text = ask(as_bob, sender, **packet).text
+    assert "Between the two VMs: denied" in text
+    assert (
+        "The platform drops it before any rule is asked. The VM sends it from an address that is none of its own"
+        in text
+    )
+    assert "Denied by the platform, before any rule" in text

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from securitygroups.answers import seen_again
+from securitygroups.effective import Fleet, fleet_of
 from securitygroups.models import Project, RuleHits, SecurityGroup, Traffic, User, VirtualMachine
 from tests.conftest import SignIn
 from tests.factories import make_group, make_machine, place, sample, told
@@ -225,6 +226,32 @@ def test_a_preview_tells_what_becomes_of_connections_that_were_seen(
     assert "Of 10 connections seen in the last 30 days, 4 that are dropped now would be accepted." in page
     page = previewed(as_alice, office, 2, source="192.0.2.0/24")
     assert "Of 10 connections seen in the last 30 days every one is decided as before." in page
+
+
+def test_what_no_host_passes_any_more_is_dropped_before_and_after(
+    project: Project, vm: VirtualMachine, django_assert_num_queries: Any
+) -> None:
+    out = make_group(project, "out", ["accept out tcp 22"])
+    router = make_machine(project, "router", [out], ipv4="10.0.1.12")
+    host = vm.placement.host
+    assert host
+    place(router, host, "tap1", held=False)
+    for source in ("10.0.1.12", "192.0.2.1", "192.0.2.2"):
+        seen = {"direction": "out", "verdict": "accept", "reason": "accept", "source": source}
+        told(host, sample(router, **seen, destination="203.0.113.5"))
+    now, empty = fleet_of(router, [out]), fleet_of(router, [])
+
+    def changed(before: Fleet, after: Fleet) -> tuple[int, int]:
+        found = seen_again.seen_again(project.pk, before, after)
+        assert found
+        assert found.times == 3
+        return found.dropped.times, found.accepted.times
+
+    assert (changed(now, empty), changed(empty, now)) == ((3, 0), (0, 3))
+    place(router, host, "tap1")
+    with django_assert_num_queries(2):
+        assert changed(empty, now) == (0, 1), "of the others it is not said that they would newly pass"
+    assert changed(now, empty) == (1, 0)
 
 
 def test_a_question_about_a_vm_and_about_many_tells_it_too(
