@@ -1,5 +1,6 @@
 """Data for looking around: two projects with groups, rules and VMs that show what the panel is for."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +13,18 @@ from django.utils import timezone
 
 from securitygroups import operations
 from securitygroups.firewall.notation import rule
-from securitygroups.models import AccountEvent, Event, Project, Role, SecurityGroup, User, VirtualMachine
+from securitygroups.models import (
+    AccountEvent,
+    Event,
+    Host,
+    Placement,
+    Project,
+    Role,
+    SecurityGroup,
+    User,
+    VirtualMachine,
+)
 from securitygroups.operations import By
-from securitygroups.signing.keys import Key
 
 PEOPLE = (
     ("owner", "an owner of both projects"),
@@ -260,42 +270,30 @@ def create(password: str, ready: str = "") -> list[tuple[str, str]]:
 
 
 def _tell_packets() -> None:
-    """A host that holds the rules of some VMs, and what it dropped and accepted. Nobody is there: it is silent soon."""
-    machines = list(
-        VirtualMachine.objects.filter(project__slug="shop-production", ipv4__isnull=False).order_by("pk")[:3]
+    """What a host dropped and accepted of some VMs. It is gone again, and on record nowhere: nobody runs it, and a host that says
+    nothing is a fault."""
+    shop = VirtualMachine.objects.filter(project__slug="shop-production", ipv4__isnull=False)
+    machines = list(shop.order_by("pk")[:3])
+    host = Host.objects.create(name="kvm-demo")
+    Placement.objects.bulk_create(
+        Placement(machine=machine, host=host, tap=f"tap{number}") for number, machine in enumerate(machines)
     )
-    host, secret = operations.make_host(fields={"name": "kvm-demo"}, by=By())
-    operations.enrol_host(public_id=host.public_id, secret=secret, key=Key.new().public, agent="demo")
-    now, said, told = timezone.now(), [], []
-    for number, machine in enumerate(machines):
-        place = operations.Place(host, f"tap{number}")
-        row = operations.place_machine(machine=machine, place=place, base=0, by=By())
-        groups = machine.attachments.order_by("position").values_list("group__public_id", "group__revision")
-        vector = {"attached": machine.revision, "placement": row.number, "groups": list(map(list, groups)), "text": 1}
-        said.append(operations.SaidOfVm(machine.public_id, vector, now, "", "", (), 0))
-        # The last group of each of them denies what nothing above it accepts.
-        last = machine.attachments.latest("position").group
-        denies = last.rules.get(position=1).uid
-        for minutes, verdict, reason, source, port, times in PACKETS:
-            at, uid = now - timedelta(minutes=minutes), denies if reason == "rule" else ""
-            packet = (
-                machine.public_id,
-                at,
-                "in",
-                verdict,
-                reason,
-                uid,
-                vector,
-                4,
-                6,
-                source,
-                machine.ipv4,
-                51515,
-                port,
-            )
-            told.append(operations.Sample(*packet, None, times))
-    report = operations.Report("demo", "", "", "", 0, said, samples=told)
-    operations.take_report(host=host, report=report)
+    told = [sample for machine in machines for sample in _samples(machine)]
+    operations.take_report(host=host, report=operations.Report("demo", "", "", "", 0, samples=told))
+    Placement.objects.filter(host=host).delete()
+    host.delete()
+
+
+def _samples(machine: VirtualMachine) -> Iterator[operations.Sample]:
+    now = timezone.now()
+    groups = machine.attachments.order_by("position").values_list("group__public_id", "group__revision")
+    vector = {"attached": machine.revision, "groups": list(map(list, groups))}
+    # The last group of each of them denies what nothing above it accepts.
+    denies = machine.attachments.latest("position").group.rules.get(position=1).uid
+    for minutes, verdict, reason, source, port, times in PACKETS:
+        over = (denies if reason == "rule" else "", vector)
+        packet: tuple[Any, ...] = ("in", verdict, reason, *over, 4, 6, source, machine.ipv4, 51515, port, None, times)
+        yield operations.Sample(machine.public_id, now - timedelta(minutes=minutes), *packet)
 
 
 def _create_project(people: dict[str, User], name: str, slug: str, groups: tuple, machines: tuple) -> None:  # type: ignore[type-arg]

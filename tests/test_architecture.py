@@ -84,7 +84,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "command": {"firewall"},
         # On hosts, and nowhere else: it knows the panel's doors for agents and the compiler.
         "agent": {"firewall", "signing"},
-        "demo": {"firewall", "signing", "models", "operations"},
+        "demo": {"firewall", "models", "operations"},
         "figures": {"models", "stream"},
         "management": {
             *("firewall", "words", "models", "effective", "operations", "answers", "enforcement", "demo"),

@@ -27,7 +27,7 @@ from psycopg.sql import SQL, Identifier
 from karenpanel import database
 from securitygroups import demo, operations
 from securitygroups.management.commands.demo import collect_static, refuse_foreign_data
-from securitygroups.models import Event, Project, Role, User
+from securitygroups.models import Event, Host, Project, Role, SecurityGroup, User, VirtualMachine
 from securitygroups.operations import By
 from tests.demos import EMBEDDED, Demo, copy_of_the_checkout, free_port, sign_in
 from tests.factories import NEW_PASSWORD, make_project, make_user, sign_in_at
@@ -325,6 +325,31 @@ def test_who_came_by_an_invitation_of_the_demos_people_is_the_demos_too(client: 
     operations.add_member(project=acme, user=real, role=Role.OWNER, by=By(administrator))
     operations.add_member(project=acme, user=make_user("other"), role=Role.VIEWER, by=By(real))
     assert demo.foreign_data() == "2 users (real, other)"
+
+
+@pytest.mark.django_db
+def test_its_first_pages_tell_of_no_host_that_nobody_runs(client: Client) -> None:
+    demo.create("first password")
+    sign_in_at(client, User.objects.get(username="owner"))
+    machine = VirtualMachine.objects.get(name="web-1")
+    group = SecurityGroup.objects.get(name="web")
+
+    shop = "/p/shop-production/"
+    pages = [shop, f"{shop}machines/", f"{shop}activity/", machine.get_absolute_url(), group.get_absolute_url()]
+    for page in pages:
+        told = client.get(page)
+        assert told.status_code == 200
+        assert not re.search(r"kvm-demo|silent|on no host|in force on", told.content.decode(), re.IGNORECASE), page
+    assert "No host takes its rules from this panel" in client.get(machine.get_absolute_url()).content.decode()
+    assert not Host.objects.exists()
+
+    # What it told of is there all the same, beside previews too.
+    assert "198.51.100.23" in client.get(f"{machine.get_absolute_url()}dropped/").content.decode()
+    rule = group.rules.get(position=2)
+    sent = {"base": group.revision, "action": "drop", "direction": "in", "protocol": "tcp", "port_start": 443}
+    sent |= {"enabled": "on", "preview": "1"}
+    preview = client.post(f"{group.get_absolute_url()}rules/{rule.uid}/", sent, headers={"HX-Request": "true"})
+    assert "270 that are accepted now would be dropped" in preview.content.decode()
 
 
 @pytest.mark.django_db

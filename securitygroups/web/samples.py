@@ -4,15 +4,14 @@ from securitygroups.access import Access
 from securitygroups.answers.seen import fleet_seen
 from securitygroups.answers.seen_again import SeenAgain, seen_again
 from securitygroups.effective import Fleet, fleet_of
-from securitygroups.enforcement import applied
-from securitygroups.models import SecurityGroup, VirtualMachine
+from securitygroups.models import SecurityGroup, Traffic, VirtualMachine
 from securitygroups.proposals import NewGroups, NewOrders, NewRules, Proposal
 
 
 def seen_by(access: Access, proposal: Proposal) -> SeenAgain | None:
     """The packets that were seen in the last 30 days, through the lists of now and of the proposal; None where there are none,
     too many lists to go through beside a preview, or where the person may not read them (a few queries)."""
-    if not access.sees_traffic or not applied.in_use():
+    if not access.sees_traffic or not Traffic.objects.filter(project=access.project).exists():
         return None
     both = _both(proposal)
     return both and seen_again(access.project.pk, *both)
