@@ -5,6 +5,7 @@ that tests start. The process that began the run starts the embedded database, a
 else uses it.
 """
 
+import gc
 import os
 
 import pytest
@@ -51,6 +52,13 @@ def pytest_configure(config: pytest.Config) -> None:
         except database.StartError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         remove_databases_of_dead_runs()
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported by now stays to the end: no search for garbage goes through it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
