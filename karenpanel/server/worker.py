@@ -32,10 +32,11 @@ RATE = 16 * 2**10
 LONG_BODIES = 32
 UNSENT = 64 * 2**20
 
-# Answered beside all others, each by a thread that has nothing else to do. Whoever watches the panel learns in time: nothing
+# Answered beside all others, by threads that have nothing else to do. Whoever watches the panel learns in time: nothing
 # else goes with these two, as whatever is more than these words may ask for more than an answer at once. Agents ask every few
 # seconds on hundreds of hosts, and wait for each other: people have their threads for themselves.
 APART = re.compile(rb"(?:GET|HEAD) (?P<health>/healthz|/readyz) |(?:GET|POST) (?P<agents>/agent/)")
+APART_THREADS = {b"/healthz": 1, b"/readyz": 1, b"/agent/": 2}
 
 REFUSALS = {
     408: ("Request Timeout", "This took too long to arrive. Try again, over a faster connection if you can."),
@@ -53,7 +54,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.swept = 0.0
         # How many requests are with each pool's threads, or wait for one.
         self.computing: Counter[Executor] = Counter()
-        self.apart = {path: ThreadPoolExecutor(1) for path in (b"/healthz", b"/readyz", b"/agent/")}
+        self.apart = {path: ThreadPoolExecutor(number) for path, number in APART_THREADS.items()}
         super().init_process()
 
     def run(self) -> None:

@@ -159,7 +159,7 @@ class Order:
 
 def run(order: Order, told: Connection) -> None:
     """All agents, in a process of their own. They are other machines' work, and get what the panel leaves of this one."""
-    os.nice(19)
+    os.nice(5)
     seen = Seen()
 
     def lines(number: int) -> "asyncio.Queue[Line]":
