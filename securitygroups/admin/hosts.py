@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 from securitygroups import operations
 from securitygroups.admin.base import List, ThroughOperations, by, client_of, freshly
 from securitygroups.admin.columns import clock
+from securitygroups.admin.placing import LeadsToPlaces
 from securitygroups.enforcement import applied, keys
 from securitygroups.fields import LineFormField
 from securitygroups.models import Host, Placement, VirtualMachine
@@ -94,7 +95,7 @@ def _bad(text: str) -> SafeString:
 
 
 @admin.register(Host)
-class HostAdmin(ThroughOperations):
+class HostAdmin(LeadsToPlaces, ThroughOperations):
     """A machine that asks for the rules of its VMs. Of the secret that enrols it nothing is kept to be shown; it is revoked, and
     never deleted."""
 
@@ -226,7 +227,6 @@ class HostAdmin(ThroughOperations):
         response = super().change_view(request, object_id, *args, **kwargs)
         if (context := getattr(response, "context_data", None)) and isinstance(context.get("original"), Host):
             context["may_change"] = self.has_change_permission(request)
-            context["may_place"] = request.user.has_perm("securitygroups.change_placement")
         return response
 
     def save_model(self, request: HttpRequest, obj: Host, form: Any, change: bool) -> None:

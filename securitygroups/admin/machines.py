@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
@@ -19,7 +19,7 @@ from securitygroups.admin.base import LiveFilter, ThroughOperations, by, into_pa
 from securitygroups.admin.columns import clock
 from securitygroups.admin.forms import AdminMachineForm, ChoosesGroups, MoveMachineForm
 from securitygroups.admin.machine_plans import plan_change, plan_creation, plan_end, plan_move
-from securitygroups.admin.placing import place_page
+from securitygroups.admin.placing import LeadsToPlaces, place_page
 from securitygroups.admin.questions import MOST_UNDONE, UNDONE
 from securitygroups.enforcement import applied
 from securitygroups.forms import MachineForm
@@ -31,7 +31,7 @@ MOVED = 100
 
 
 @admin.register(VirtualMachine)
-class VirtualMachineAdmin(ThroughOperations):
+class VirtualMachineAdmin(LeadsToPlaces, ThroughOperations):
     """A VM with its groups in order. Deleted ones can be looked at, and no more."""
 
     project_path = "project"
@@ -64,6 +64,8 @@ class VirtualMachineAdmin(ThroughOperations):
             return SafeString("–")
         said, placement = applied.of_machine(machine).sentence(clock), placement_of(machine)
         where = f"{said} Interface {placement.tap}." if placement and placement.tap else said
+        if not machine.may_place:  # type: ignore[attr-defined]
+            return escape(where)
         return format_html('{} <a href="{}">Change where it stands</a>', where, place_page(machine))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from securitygroups.admin.placing import (
     PlacementForm,
     as_typed,
     host_names,
+    may_place,
     place_page,
     plan_place,
     standing_of,
@@ -57,7 +58,7 @@ class PlacementAdmin(Questions, ReadOnly):
         response = super().change_view(request, object_id, *args, **kwargs)
         context = getattr(response, "context_data", None) or {}
         row = context.get("original")
-        if isinstance(row, Placement) and row.machine.deleted_at is None and _may_place(request):
+        if isinstance(row, Placement) and row.machine.deleted_at is None and may_place(request):
             context["place_page"] = place_page(row.machine)
         return response
 
@@ -69,7 +70,7 @@ class PlacementAdmin(Questions, ReadOnly):
 
     def place_view(self, request: HttpRequest) -> HttpResponse:
         """Which VM, then where it stands, then what that means."""
-        if not _may_place(request):
+        if not may_place(request):
             raise PermissionDenied
         find = FindMachineForm({"vm": request.GET["vm"]} if "vm" in request.GET else None)
         if not find.is_valid():
@@ -129,10 +130,6 @@ class PlacementAdmin(Questions, ReadOnly):
             "media": self.media,
         }
         return TemplateResponse(request, "admin/place.html", context, status=422 if form.errors else 200)
-
-
-def _may_place(request: HttpRequest) -> bool:
-    return request.user.has_perm("securitygroups.change_placement")
 
 
 def _by_name(named: dict[str, str]) -> dict[str, str]:

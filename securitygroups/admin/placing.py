@@ -4,7 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from django import forms
+from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.urls import reverse
 
 from securitygroups.admin.asking import Part, Plan, token
@@ -141,6 +143,21 @@ def as_typed(place: Place, number: int) -> dict[str, Any]:
 def host_names() -> list[str]:
     """Of those that VMs can be placed on."""
     return list(Host.objects.filter(revoked_at=None).order_by("name").values_list("name", flat=True)[:OFFERED])
+
+
+def may_place(request: HttpRequest) -> bool:
+    return request.user.has_perm("securitygroups.change_placement")
+
+
+class LeadsToPlaces(admin.ModelAdmin[Any]):
+    """A page with links to where VMs are placed. Columns know of no request: whether its reader may place them is `may_place` of
+    the row."""
+
+    def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        row: Any = super().get_object(request, *args, **kwargs)
+        if row is not None:
+            row.may_place = may_place(request)
+        return row
 
 
 def place_page(machine: VirtualMachine) -> str:

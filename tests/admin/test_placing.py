@@ -207,6 +207,22 @@ def test_nobody_else_of_the_staff_places_a_vm(codename: str, machine: VirtualMac
     assert not Placement.objects.exists()
 
 
+@pytest.mark.parametrize("may", [True, False])
+def test_who_may_not_place_vms_is_led_to_no_page_that_refuses(
+    may: bool, machine: VirtualMachine, project: Project, host: Host
+) -> None:
+    place(make_machine(project, "web-2"), host, "tap1")
+    told = {"tap": "tap2", "vm": machine.public_id, "why": "it stands on another host."}
+    Host.objects.update(conflicts=[told])
+    rights = ["view_virtualmachine", "view_placement", "view_host", *(["change_placement"] if may else [])]
+    client = fresh(staff_with(*rights))
+
+    pages = [url(type(row), "change", row.pk) for row in (machine, host, Placement.objects.get())]
+    links = [PAGE in client.get(page).content.decode() for page in pages]
+
+    assert links == [may] * 3
+
+
 def test_whoever_may_places_it(machine: VirtualMachine, host: Host) -> None:
     client = fresh(staff_with("change_placement"))
 
