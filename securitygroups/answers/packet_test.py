@@ -155,10 +155,10 @@ def overall(sender: VirtualMachine, receiver: VirtualMachine, both: list[Traced]
     return Overall(out and into, text)
 
 
-def stranger(machine: VirtualMachine, packet: Packet) -> str:
+def stranger(machine: VirtualMachine, packet: Packet, at: datetime | None = None) -> str:
     """The packet's address on the VM's side where it is none of the VM's, as far as that is not why it is dropped."""
     own = packet.destination if packet.direction is Direction.IN else packet.source
     if packet.version is None or own is None or not machine.addresses:
         return ""
-    text, guest = address_text(packet.version, own), guest_of(machine)
+    text, guest = address_text(packet.version, own), guest_of(machine, at)
     return "" if text in (*machine.addresses, *guest.own.addresses) or barred(packet, guest) else text

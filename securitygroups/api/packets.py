@@ -1,6 +1,7 @@
 """Would this packet pass, and which rule decides? On a group, on a VM, between two VMs, anywhere in a project."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -110,7 +111,7 @@ def test_packet_on_machine(request: HttpRequest, project: str, machine: str, at:
     """
     vm, moment = find_machine(access_of(request), machine), moment_of(at)
     asked = _read(request, On(access_of(request), machine=vm))
-    return _told(answer_json(ask_machine(vm, asked.packet, moment), moment), vm, asked)
+    return _told(answer_json(ask_machine(vm, asked.packet, moment), moment), vm, asked, moment)
 
 
 @operation(router, "POST", "/{project}/test", Scope.TEST, gives=Tested, extra=_ONE)
@@ -123,7 +124,7 @@ def test_packet(request: HttpRequest, project: str, at: At = LEFT_OUT) -> HttpRe
     moment, on = moment_of(at), On(access_of(request))
     asked = _read(request, on)
     vm = _meant(on, asked.packet)
-    return _told(answer_json(ask_machine(vm, asked.packet, moment), moment), vm, asked)
+    return _told(answer_json(ask_machine(vm, asked.packet, moment), moment), vm, asked, moment)
 
 
 @operation(router, "POST", "/{project}/groups/{group}/tests", Scope.TEST, gives=AllDecided, extra=_MANY)
@@ -201,10 +202,12 @@ def _meant(on: On, packet: Packet) -> VirtualMachine:
     raise Refusal("invalid", detail, [fault], other=told)
 
 
-def _told(answer: dict[str, Any], vm: VirtualMachine | None, asked: _Asked) -> HttpResponse:
+def _told(
+    answer: dict[str, Any], vm: VirtualMachine | None, asked: _Asked, moment: datetime | None = None
+) -> HttpResponse:
     """Not by way of the schema, which would look at each of a thousand steps once more."""
     notes = list(asked.pasted.notes) if asked.pasted else []
-    if vm and (address := stranger(vm, asked.packet)):
+    if vm and (address := stranger(vm, asked.packet, moment)):
         notes.append(f"{address} is not an address of {vm.name}.")
     known = {
         "machine": {"id": vm.public_id, "name": vm.name} if vm else None,

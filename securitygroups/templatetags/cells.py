@@ -214,6 +214,7 @@ _STOP = (
 )
 _KINDS = {Outcome.NOT_REACHED: "unreached", Outcome.OFF: "passed off", Outcome.PASSED: "passed"}
 _MATCHED = SafeString("<strong>Matched</strong>: this rule decides")
+_WOULD_MATCH = SafeString("<strong>Matched</strong>: this rule would decide, if it were asked")
 
 
 _GAP = (
@@ -223,20 +224,24 @@ _GAP = (
 
 
 @register.simple_tag
-def trace_stops(way: Iterable[Stop], packet: Packet, slug: str = "", named: object = None) -> SafeString:
-    """The packet's way, rule by rule. With `slug` a rule leads to its group, with `named` it says where it stood."""
+def trace_stops(
+    way: Iterable[Stop], packet: Packet, slug: str = "", named: object = None, barred: object = None
+) -> SafeString:
+    """The packet's way, rule by rule. With `slug` a rule leads to its group, with `named` it says where it stood. What is
+    `barred` comes to no rule."""
+    matched = _WOULD_MATCH if barred else _MATCHED
     stops = []
     for step, placed, gap in way:
         if gap:
             stops.append(_passed_over(gap))
         elif step and placed:
-            stops.append(_stop(step, packet, _whereabouts(placed, slug) if slug or named else ""))
+            stops.append(_stop(step, packet, _whereabouts(placed, slug) if slug or named else "", matched))
     return SafeString("".join(stops))
 
 
-def _stop(step: Step, packet: Packet, where: str) -> SafeString:
+def _stop(step: Step, packet: Packet, where: str, matched: SafeString) -> SafeString:
     kind = _KINDS.get(step.outcome, f"matched {step.rule.action.value}")
-    why: str = _MATCHED
+    why: str = matched
     if step.outcome is Outcome.NOT_REACHED:
         why = "Not reached"
     elif step.outcome is not Outcome.MATCHED:

@@ -177,7 +177,7 @@ def _asked(asking: Asking, form: PacketForm) -> dict[str, Any]:
     return found | {
         "traces": answered.traces,
         "overall": answered.overall,
-        "stranger": stranger(machine, form.packet) if machine else "",
+        "stranger": stranger(machine, form.packet, _moment(asking.request)) if machine else "",
         "case_form": CaseForm() if asking.access.role == SUPPORT else None,
         "open_cases": _open_cases(asking.access),
         "sent": [(name, text) for name, text in form.data.items() if name in PacketForm.base_fields],
