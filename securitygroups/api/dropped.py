@@ -75,7 +75,8 @@ def list_dropped_packets(
 ) -> Any:
     """Packets of all VMs of the project that hosts told of, dropped and accepted, the latest first.
 
-    Without “since” those of the last day. Viewers are answered where an owner lets them see dropped packets.
+    Without “since” those of the last day. Any other parameter looks among the newest 20,000 rows. Viewers are answered where an
+    owner lets them see dropped packets.
     """
     wanted = _wanted(verdict, direction, peer, port, since)
     return _listed(request, None, wanted, cursor, limit)
@@ -98,7 +99,8 @@ def list_dropped_packets_of_machine(
 ) -> Any:
     """Packets of a VM that its host told of, dropped and accepted, the latest first.
 
-    Without “since” those of the last day. Viewers are answered where an owner lets them see dropped packets.
+    Without “since” those of the last day. Any other parameter looks among the newest 20,000 rows. Viewers are answered where an
+    owner lets them see dropped packets.
     """
     found = find_machine(access_of(request), machine)
     wanted = _wanted(verdict, direction, peer, port, since)
