@@ -228,6 +228,15 @@ def test_a_preview_tells_what_becomes_of_connections_that_were_seen(
     assert "Of 10 connections seen in the last 30 days every one is decided as before." in page
 
 
+def test_the_end_of_a_group_tells_what_becomes_of_them_too(
+    as_alice: Client, office: SecurityGroup, vm: VirtualMachine
+) -> None:
+    page = " ".join(as_alice.get(f"{office.get_absolute_url()}delete/").content.decode().split())
+
+    assert "that are accepted now would be dropped." in page
+    assert "Of 6 connections seen in the last 30 days, 6 " in page
+
+
 def test_what_no_host_passes_any_more_is_dropped_before_and_after(
     project: Project, vm: VirtualMachine, django_assert_num_queries: Any
 ) -> None:

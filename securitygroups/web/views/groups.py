@@ -31,6 +31,7 @@ from securitygroups.web.pages import (
     reason_of,
     sent,
 )
+from securitygroups.web.samples import seen_by
 
 
 @require_safe
@@ -112,6 +113,7 @@ def group_delete(request: HttpRequest, slug: str, group_id: str) -> HttpResponse
         "page": numbered(request, _machines_with(group)),
         "seen": proposal.token,
         "preview": proposal.preview(address_of(request)) if proposal.token else None,
+        "seen_again": seen_by(access, proposal) if proposal.token else None,
         "changed": changed,
         "refused": refused,
         "reason": reason_of(request),

@@ -27,6 +27,7 @@ from securitygroups.proposals import NewReview, agreed, propose_review
 from securitygroups.web.doors import by, enter, said
 from securitygroups.web.pages import CONFLICT, FORM_INVALID, page_or_form, sent
 from securitygroups.web.reviewing import Forms, Key, numbered_rows, rules_of, sent_rows
+from securitygroups.web.samples import seen_by
 from securitygroups.web.useful import uses_of
 
 SHOWN_CHANGES = 300
@@ -240,6 +241,7 @@ def _question(request: HttpRequest, proposal: NewReview, form: SignForm, *, over
         "unlisted": max(0, -room),
         "rules_changed": sum(number for _, number, _ in changes),
         "preview": proposal.preview(said(request).address) if proposal.changes else None,
+        "seen_again": seen_by(request.access, proposal) if proposal.changes else None,  # type: ignore[attr-defined]
         "progress": answers.progress(proposal.review, sum(size for _, size in sizes)),
     }
     status = CONFLICT if overtaken else FORM_INVALID if form.is_bound and form.errors else 200
