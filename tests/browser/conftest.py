@@ -12,8 +12,7 @@ from typing import Any, Literal, Protocol
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings
-from django.core.management import call_command
-from django.test import Client, override_settings
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, Route, ViewportSize, expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -80,29 +79,6 @@ def trouble() -> Iterator[list[str]]:
     found: list[str] = []
     yield found
     assert not found, "\n".join(found)
-
-
-@pytest.fixture(scope="package")
-def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The static files as an installation serves them: sixty requests fewer for each new window than from their sources.
-
-    But for compression, which takes ten times as long as all the rest.
-    """
-    storages = settings.STORAGES | {"staticfiles": {"BACKEND": "karenpanel.storage.PanelStorage"}}
-    with override_settings(STATIC_ROOT=tmp_path_factory.mktemp("static"), STORAGES=storages):
-        with override_settings(WHITENOISE_SKIP_COMPRESS_EXTENSIONS=["css", "js", "json", "md", "svg", "txt"]):
-            call_command("collectstatic", interactive=False, verbosity=0)
-        yield
-
-
-@pytest.fixture(scope="package")
-def live_server(collected: None) -> Iterator[LiveServer]:
-    """The panel answers for its static files itself, as it does for an installation, and not Django's own server for tests."""
-    server = LiveServer("localhost", start=False)
-    server.thread.static_handler = lambda panel: panel  # type: ignore[assignment]
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -69,17 +69,17 @@ def test_a_vm_sends_as_itself_alone_unless_operators_say_otherwise(fresh: RealHo
     fresh.has(tap0=vm)
     fresh.poll()
     assert fresh.passes(from_vm(fresh.target, 53, source=0x0A000007)) == [False]
-    assert tested(vm) == (False, "spoofed")
+    assert judged(vm) == (False, "spoofed")
     assert fresh.host.counters(fresh.target)[Counted(vm.public_id, "out", "spoofed")].packets == 1
 
     place(vm, fresh.row, VM.tap, held=False)
     fresh.poll()
 
     assert fresh.passes(from_vm(fresh.target, 53, source=0x0A000007, source_port=4001)) == [True]
-    assert tested(vm) == (True, "")
+    assert judged(vm) == (True, "")
 
 
-def tested(vm: VirtualMachine) -> tuple[bool, str]:
+def judged(vm: VirtualMachine) -> tuple[bool, str]:
     """What the packet test says of that packet of the VM: whether it passes, and what of the platform drops it."""
     packet = Packet(Direction.OUT, 4, 17, 0x0A000007, 0x0A000009, 53)
     (trace,) = ask_machine(VirtualMachine.objects.get(pk=vm.pk), packet).traces
