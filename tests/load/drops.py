@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.agent.stand import until
 from tests.load import servers, shop
 
 AT_ONCE = 480
@@ -82,7 +83,7 @@ def compared(machine: Any, kernel: dict[Any, int], seen: Seen) -> None:
     from securitygroups.models import Traffic
 
     rows, wanted = Traffic.objects.filter(machine=machine), sum(kernel.values())
-    until(lambda: (rows.aggregate(all=Sum("packets"))["all"] or 0) >= wanted, f"{machine}: not all was told")
+    until(lambda: (rows.aggregate(all=Sum("packets"))["all"] or 0) >= wanted, PATIENCE)
     pages: Counter[tuple[str, str]] = Counter()
     for row in rows.select_related("machine", "made_of"):
         seen.rows += 1
@@ -107,13 +108,6 @@ def compared(machine: Any, kernel: dict[Any, int], seen: Seen) -> None:
                 seen.faults.append(f"{machine}: {line} met {kernel.get(line, 0)}, and pages say {pages[line]}")
 
 
-def until(what: Any, words: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < end, words
-        time.sleep(0.05)
-
-
 def placed(real: Any, project: Any, number: int, random: Random) -> tuple[Any, Any]:
     """A new VM at the interface, whose list of random rules is in force; and these."""
     from securitygroups import operations
@@ -129,7 +123,7 @@ def placed(real: Any, project: Any, number: int, random: Random) -> tuple[Any, A
     machine = make_machine(project, f"vm-{number}", [group], ipv4=f"10.1.{number >> 8}.{number & 255}")
     Placement.objects.filter(host=real.row).update(host=None, tap="")
     place(machine, real.row, VM.tap, held=False)
-    until(lambda: not applied.of_group(group).others, "the list did not come into force")
+    until(lambda: not applied.of_group(group).others, PATIENCE)
     return machine, rules
 
 
@@ -154,7 +148,7 @@ def main() -> None:
             real.enrol()
             real.poll()
             real.start()
-            until(lambda: " 7 " in real.host.run("cat /proc/net/netfilter/nfnetlink_log"), "NFLOG is not read")
+            until(lambda: " 7 " in real.host.run("cat /proc/net/netfilter/nfnetlink_log"))
             for number in range(-(-asked.packets // AT_ONCE)):
                 random = Random(f"{asked.seed}.{number}")
                 machine, rules = placed(real, project, number, random)

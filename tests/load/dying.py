@@ -164,23 +164,28 @@ def shoot(pid: int, *, alone: bool = False) -> None:
     psutil.wait_procs(family, timeout=10)
 
 
-def restart_database() -> None:
-    """Kill PostgreSQL, and start what is left on its disk."""
+def hang_up() -> None:
+    """Let go of a connection whose other end may be dead."""
     from django.db import connection
 
+    with suppress(Exception):
+        connection.close()
+
+
+def restart_database() -> None:
+    """Kill PostgreSQL, and start what is left on its disk."""
     from karenpanel.embedded import server
 
     pid = server.status().pid
     assert pid is not None
     shoot(pid)
     server.start()
-    with suppress(Exception):
-        connection.close()
+    hang_up()
 
 
 def commit_at_last(group: Any, lines: list[str]) -> None:
     """Give the group this list, once."""
-    from django.db import Error, connection
+    from django.db import Error
 
     from tests.hosts_for_real.real import commit
 
@@ -193,8 +198,7 @@ def commit_at_last(group: Any, lines: list[str]) -> None:
             break
         except Error:
             assert time.monotonic() < until, "the database does not come back"
-            with suppress(Exception):
-                connection.close()
+            hang_up()
             time.sleep(0.05)
     group.refresh_from_db()
     assert group.revision == before + 1, "a commit is there once, or not at all"
@@ -219,10 +223,7 @@ def commit_while_killed(everything: Everything, lines: list[str]) -> None:
     striking.join()
     everything.seen.killed["postgresql"] += 1
     # It may have died behind the commit, with the connection that made it.
-    from django.db import connection
-
-    with suppress(Exception):
-        connection.close()
+    hang_up()
 
 
 def told(target: str, seen: Seen) -> str:
